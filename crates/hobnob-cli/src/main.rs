@@ -1,0 +1,2 @@
+//! hobnob
+fn main() {}

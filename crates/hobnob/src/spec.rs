@@ -1,0 +1,422 @@
+//! How an item of a table describes itself, once: the command line, the help pages, the reference and the
+//! checks are all printed from this.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::{Error, Kind, Result};
+
+/// One transport, layer or service, as it describes itself.
+#[derive(Debug)]
+pub struct Spec {
+    /// The word a person types.
+    pub name: &'static str,
+    /// One line: what it does, without its name.
+    pub summary: &'static str,
+    /// The options it takes, as `,key=value` in an endpoint or as `--key value` of a service.
+    pub options: &'static [OptionSpec],
+    /// Command lines that work as they stand.
+    pub examples: &'static [&'static str],
+    /// False: the row is listed, so that the error says "not built in" and not "unknown".
+    pub is_built_in: bool,
+}
+
+/// Whether a conn keeps the borders of what was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// A stream without boundaries: TCP, Unix stream, TLS.
+    Bytes,
+    /// Boundaries are kept: UDP, Unix datagram and seqpacket, framed layers.
+    Packets,
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Shape::Bytes => "bytes",
+            Shape::Packets => "packets",
+        })
+    }
+}
+
+/// One option of an item.
+#[derive(Debug)]
+pub struct OptionSpec {
+    /// Kebab-case; the flag is `--NAME`, the endpoint option `,NAME=`.
+    pub name: &'static str,
+    /// What values it takes, with its unit.
+    pub kind: ValueKind,
+    /// The default as a person would type it; empty: unset.
+    pub default: &'static str,
+    /// One line.
+    pub help: &'static str,
+}
+
+/// What an option's value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueKind {
+    /// Present (`crlf`) or denied (`no-crlf`).
+    Flag,
+    /// `200ms`, `1s`, `2m`, `1h`; a bare number is refused, because nobody knows its unit.
+    Duration,
+    /// `512`, `64k` (65,536), `1m`; bytes.
+    Bytes,
+    /// A whole number.
+    Count,
+    /// Any text, taken as it stands.
+    Text,
+    /// Text in which `\r \n \t \\ \xHH` are read as the bytes they name.
+    Escaped,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+}
+
+impl ValueKind {
+    /// The placeholder in help: `DUR`, `N`, `TEXT`.
+    pub fn placeholder(self) -> String {
+        match self {
+            ValueKind::Flag => String::new(),
+            ValueKind::Duration => "DUR".to_owned(),
+            ValueKind::Bytes => "BYTES".to_owned(),
+            ValueKind::Count => "N".to_owned(),
+            ValueKind::Text | ValueKind::Escaped => "TEXT".to_owned(),
+            ValueKind::Choice(words) => words.join("|"),
+        }
+    }
+
+    /// Reads one value; the error says what would be understood.
+    pub fn parse(self, name: &str, text: &str) -> Result<Value> {
+        let bad = |expected: String| {
+            Err(Error::new(Kind::BadOption, format!("{name} does not take {text:?}: {expected}")))
+        };
+        match self {
+            ValueKind::Flag => match text {
+                "" | "true" | "yes" | "on" => Ok(Value::Flag(true)),
+                "false" | "no" | "off" => Ok(Value::Flag(false)),
+                _ => bad(format!("it is a switch, on with {name} and off with no-{name}")),
+            },
+            ValueKind::Duration => match parse_duration(text) {
+                Some(duration) => Ok(Value::Duration(duration)),
+                None => bad("a time has a unit, as in 200ms, 1s, 5m".to_owned()),
+            },
+            ValueKind::Bytes => match parse_bytes(text) {
+                Some(bytes) => Ok(Value::Count(bytes)),
+                None => bad("a size is a number of bytes, as in 512, 64k, 1m".to_owned()),
+            },
+            ValueKind::Count => match text.parse() {
+                Ok(count) => Ok(Value::Count(count)),
+                Err(_) => bad("it takes a whole number".to_owned()),
+            },
+            ValueKind::Text => Ok(Value::Text(text.as_bytes().to_vec())),
+            ValueKind::Escaped => match unescape(text) {
+                Ok(bytes) => Ok(Value::Text(bytes)),
+                Err(at) => bad(format!("{at:?} is none of \\r \\n \\t \\\\ \\xHH")),
+            },
+            ValueKind::Choice(words) if words.contains(&text) => {
+                Ok(Value::Text(text.as_bytes().to_vec()))
+            }
+            ValueKind::Choice(words) => bad(format!("it takes one of {}", words.join(", "))),
+        }
+    }
+}
+
+/// A value that has been read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A switch.
+    Flag(bool),
+    /// A time.
+    Duration(Duration),
+    /// A number, or a number of bytes.
+    Count(u64),
+    /// Bytes: text as typed, or with its escapes read.
+    Text(Vec<u8>),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Flag(on) => write!(f, "{}", if *on { "yes" } else { "no" }),
+            Value::Duration(duration) => f.write_str(&show_duration(*duration)),
+            Value::Count(count) => write!(f, "{count}"),
+            Value::Text(bytes) => write!(f, "{}", bytes.escape_ascii()),
+        }
+    }
+}
+
+/// Values of one item's options, checked against its spec; what was not given has the spec's default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    given: BTreeMap<&'static str, Value>,
+    defaults: BTreeMap<&'static str, Value>,
+}
+
+impl Options {
+    /// The defaults of these options.
+    pub fn of(specs: &'static [OptionSpec]) -> Self {
+        let defaults = specs
+            .iter()
+            .filter(|spec| !spec.default.is_empty())
+            .filter_map(|spec| Some((spec.name, spec.kind.parse(spec.name, spec.default).ok()?)))
+            .collect();
+        Options { given: BTreeMap::new(), defaults }
+    }
+
+    /// Sets one; `no-NAME` denies a switch. An unknown name is an error with the nearest one.
+    pub fn set(
+        &mut self,
+        specs: &'static [OptionSpec],
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<()> {
+        if let Some(spec) = specs.iter().find(|spec| spec.name == name) {
+            let text = match (spec.kind, value) {
+                (_, Some(text)) => text,
+                (ValueKind::Flag, None) => "",
+                (_, None) => {
+                    let example = spec.kind.placeholder();
+                    return Err(Error::new(
+                        Kind::BadOption,
+                        format!("{name} needs a value: {name}={example}"),
+                    ));
+                }
+            };
+            self.given.insert(spec.name, spec.kind.parse(spec.name, text)?);
+            return Ok(());
+        }
+        let denied = name.strip_prefix("no-").and_then(|name| {
+            specs.iter().find(|spec| spec.name == name && spec.kind == ValueKind::Flag)
+        });
+        if let (Some(spec), None) = (denied, value) {
+            self.given.insert(spec.name, Value::Flag(false));
+            return Ok(());
+        }
+        let known = specs.iter().map(|spec| spec.name);
+        let mut error =
+            Error::new(Kind::UnknownOption, format!("there is no option {name:?} here"));
+        if let Some(near) = nearest(name, known.clone()) {
+            error = error.why(format!("did you mean {near}?"));
+        } else if known.clone().next().is_some() {
+            error = error.why(format!("known are: {}", known.collect::<Vec<_>>().join(", ")));
+        }
+        Err(error)
+    }
+
+    /// Whether the person gave it, as against a default.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.given.contains_key(name)
+    }
+
+    /// The value given or the default.
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        self.given.get(name).or_else(|| self.defaults.get(name))
+    }
+
+    /// A switch; off unless given.
+    pub fn flag(&self, name: &str) -> bool {
+        matches!(self.value(name), Some(Value::Flag(true)))
+    }
+
+    /// A time.
+    pub fn duration(&self, name: &str) -> Option<Duration> {
+        match self.value(name) {
+            Some(Value::Duration(duration)) => Some(*duration),
+            _ => None,
+        }
+    }
+
+    /// A number, or a number of bytes.
+    pub fn count(&self, name: &str) -> Option<u64> {
+        match self.value(name) {
+            Some(Value::Count(count)) => Some(*count),
+            _ => None,
+        }
+    }
+
+    /// Bytes of a text.
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        match self.value(name) {
+            Some(Value::Text(bytes)) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// A text, where it is UTF-8.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.bytes(name).and_then(|bytes| std::str::from_utf8(bytes).ok())
+    }
+
+    /// What the person gave, in the order of the names.
+    pub fn given(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        self.given.iter().map(|(name, value)| (*name, value))
+    }
+}
+
+/// The known name nearest to a mistyped one, if one is near enough to be meant.
+pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = (typed.chars().count() / 3).clamp(1, 3);
+    known
+        .into_iter()
+        .map(|name| (edits(typed, name), name))
+        .filter(|(edits, _)| *edits <= allowed)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Edits between two words, where swapping two neighbours is one (optimal string alignment).
+fn edits(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for (i, row) in rows.iter_mut().enumerate() {
+        row[0] = i;
+    }
+    for j in 0..=b.len() {
+        rows[0][j] = j;
+    }
+    for i in 1..=a.len() {
+        for j in 1..=b.len() {
+            let replace = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = replace.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            rows[i][j] = best;
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+/// `200ms`, `1.5s`, `2m`, `1h`, `3d`; none without a unit.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let split = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let (number, unit) = text.split_at(split);
+    let seconds = match unit {
+        "ns" => 1e-9,
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3_600.0,
+        "d" => 86_400.0,
+        _ => return None,
+    };
+    let is_number = number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let number: f64 = number.parse().ok().filter(|_| is_number)?;
+    Duration::try_from_secs_f64(number * seconds).ok()
+}
+
+/// A time in the largest unit that keeps it whole: `200ms`, `90s`, `2m`.
+pub fn show_duration(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    let units = [
+        (3_600_000_000_000, "h"),
+        (60_000_000_000, "m"),
+        (1_000_000_000, "s"),
+        (1_000_000, "ms"),
+        (1_000, "us"),
+    ];
+    units.iter().find(|(size, _)| nanos != 0 && nanos % size == 0).map_or_else(
+        || if nanos == 0 { "0s".to_owned() } else { format!("{nanos}ns") },
+        |(size, unit)| format!("{}{unit}", nanos / size),
+    )
+}
+
+/// `512`, `64k`, `1m`, `2g`: powers of 1,024; none for anything else.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// Reads `\r \n \t \0 \\ \xHH`; the error is the escape that is none of them.
+pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
+        let escape = &rest[at..];
+        let (byte, used) = match escape.get(1) {
+            Some(b'r') => (b'\r', 2),
+            Some(b'n') => (b'\n', 2),
+            Some(b't') => (b'\t', 2),
+            Some(b'0') => (0, 2),
+            Some(b'\\') => (b'\\', 2),
+            Some(b'x') => {
+                let hex = escape.get(2..4).and_then(|hex| std::str::from_utf8(hex).ok());
+                let byte = hex.filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+                let byte = byte.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+                (byte.ok_or_else(|| shown(escape, 4))?, 4)
+            }
+            _ => return Err(shown(escape, 2)),
+        };
+        out.push(byte);
+        rest = &escape[used..];
+    }
+    out.extend_from_slice(rest);
+    Ok(out)
+}
+
+fn shown(escape: &[u8], length: usize) -> String {
+    String::from_utf8_lossy(&escape[..length.min(escape.len())]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPECS: &[OptionSpec] = &[
+        OptionSpec { name: "nodelay", kind: ValueKind::Flag, default: "yes", help: "" },
+        OptionSpec { name: "idle", kind: ValueKind::Duration, default: "", help: "" },
+        OptionSpec { name: "rcvbuf", kind: ValueKind::Bytes, default: "64k", help: "" },
+    ];
+
+    #[test]
+    fn defaults_stand_until_given_and_a_switch_can_be_denied() {
+        let mut options = Options::of(SPECS);
+        assert!(options.flag("nodelay"));
+        assert_eq!(options.count("rcvbuf"), Some(65_536));
+        assert_eq!(options.duration("idle"), None);
+        options.set(SPECS, "no-nodelay", None).expect("a switch");
+        options.set(SPECS, "idle", Some("1.5s")).expect("a time");
+        assert!(!options.flag("nodelay"));
+        assert_eq!(options.duration("idle"), Some(Duration::from_millis(1_500)));
+    }
+
+    #[test]
+    fn a_mistyped_name_gets_its_neighbour() {
+        let error = Options::of(SPECS).set(SPECS, "nodeley", None).expect_err("no such option");
+        assert_eq!(error.kind(), Kind::UnknownOption);
+        assert_eq!(error.reasons(), ["did you mean nodelay?"]);
+        assert_eq!(nearest("ehco", ["echo", "hello"]), Some("echo"));
+        assert_eq!(nearest("zzz", ["echo", "hello"]), None);
+    }
+
+    #[test]
+    fn a_time_without_a_unit_is_refused() {
+        let error = Options::of(SPECS).set(SPECS, "idle", Some("5")).expect_err("no unit");
+        assert_eq!(error.kind(), Kind::BadOption);
+        assert_eq!(parse_duration("-1s"), None);
+        assert_eq!(parse_duration("1e400s"), None);
+        assert_eq!(show_duration(Duration::from_millis(1_500)), "1500ms");
+        assert_eq!(show_duration(Duration::from_secs(120)), "2m");
+    }
+
+    #[test]
+    fn escapes_name_bytes() {
+        assert_eq!(
+            unescape(r"HTTP/1.1 200 OK\r\n\x41\\").as_deref(),
+            Ok(&b"HTTP/1.1 200 OK\r\nA\\"[..])
+        );
+        assert_eq!(unescape(r"a\q"), Err(r"\q".to_owned()));
+        assert_eq!(unescape(r"\x4"), Err(r"\x4".to_owned()));
+        assert_eq!(unescape(r"\x+1"), Err(r"\x+1".to_owned()));
+    }
+}
