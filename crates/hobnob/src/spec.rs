@@ -271,9 +271,7 @@ fn edits(a: &str, b: &str) -> usize {
     for (i, row) in rows.iter_mut().enumerate() {
         row[0] = i;
     }
-    for j in 0..=b.len() {
-        rows[0][j] = j;
-    }
+    rows[0] = (0..=b.len()).collect();
     for i in 1..=a.len() {
         for j in 1..=b.len() {
             let replace = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
@@ -316,7 +314,7 @@ pub fn show_duration(duration: Duration) -> String {
         (1_000_000, "ms"),
         (1_000, "us"),
     ];
-    units.iter().find(|(size, _)| nanos != 0 && nanos % size == 0).map_or_else(
+    units.iter().find(|(size, _)| nanos != 0 && nanos.is_multiple_of(*size)).map_or_else(
         || if nanos == 0 { "0s".to_owned() } else { format!("{nanos}ns") },
         |(size, unit)| format!("{}{unit}", nanos / size),
     )
@@ -406,7 +404,7 @@ mod tests {
         assert_eq!(parse_duration("-1s"), None);
         assert_eq!(parse_duration("1e400s"), None);
         assert_eq!(show_duration(Duration::from_millis(1_500)), "1500ms");
-        assert_eq!(show_duration(Duration::from_secs(120)), "2m");
+        assert_eq!(show_duration(Duration::from_mins(2)), "2m");
     }
 
     #[test]

@@ -41,3 +41,45 @@ pub struct Grammar {
     /// Every transport with the form of its target, built in or not.
     pub transports: Vec<(&'static Spec, Form)>,
 }
+
+/// What a transport is pointed at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Host and port.
+    Net {
+        /// The host.
+        host: Host,
+        /// The port.
+        port: Option<u16>,
+    },
+    /// A path of the file system.
+    Path(std::path::PathBuf),
+    /// A Linux abstract name, without its leading NUL.
+    Abstract(Vec<u8>),
+    /// A command line.
+    Command(String),
+    /// A number.
+    Number(u32),
+    /// A name.
+    Name(String),
+    /// Nothing: stdio.
+    Nothing,
+}
+
+/// A host as a person names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Host {
+    /// None was typed: this machine.
+    Loopback,
+    /// A name to look up.
+    Name(String),
+    /// An IPv4 address.
+    V4(std::net::Ipv4Addr),
+    /// An IPv6 address.
+    V6 {
+        /// The address.
+        address: std::net::Ipv6Addr,
+        /// Its zone: `fe80::1%eth0`.
+        zone: Option<String>,
+    },
+}

@@ -1,0 +1,80 @@
+//! The one place where time and chance come from. Everywhere else they are arguments.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+/// The program's clock. Events are stamped with the time since it began.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    began: Instant,
+}
+
+impl Clock {
+    /// A clock that begins now. tokio's instant, so that a test can hold time still.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    pub fn start() -> Self {
+        Clock { began: Instant::now() }
+    }
+
+    /// Time since the clock began; never goes back.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    pub fn now(&self) -> Duration {
+        Instant::now().duration_since(self.began)
+    }
+
+    /// The instant that is `ahead` from now, for a timer.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    pub fn instant_in(&self, ahead: Duration) -> Instant {
+        Instant::now() + ahead
+    }
+
+    /// The time of day; may jump.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    pub fn wall(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// A seed that nobody chose.
+#[allow(clippy::disallowed_methods, reason = "the one place that draws a seed")]
+pub fn draw_seed() -> u64 {
+    fastrand::u64(..)
+}
+
+/// RFC 3339 in UTC with milliseconds: `2026-11-21T14:02:09.113Z`.
+pub fn rfc3339(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    let millis = since.subsec_millis();
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+/// Year, month and day of a number of days since 1970-01-01, by eras of 400 years that begin in March.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468; // days from 0000-03-01 to 1970-01-01
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_become_dates() {
+        let at = |seconds| rfc3339(UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(at(951_782_400), "2000-02-29T00:00:00.000Z");
+        assert_eq!(at(1_795_269_729), "2026-11-21T14:02:09.000Z");
+        assert_eq!(at(4_102_444_799), "2099-12-31T23:59:59.000Z");
+    }
+}

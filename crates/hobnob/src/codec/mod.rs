@@ -1,0 +1,1 @@
+//! Formats: bytes in, meaning out. No socket, no clock.

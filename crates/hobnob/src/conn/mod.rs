@@ -1,0 +1,220 @@
+//! One open channel, handshakes done: facts, a shape, and the bytes or packets themselves.
+
+pub mod scratch;
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::error::{Error, Kind, Result};
+use crate::spec::Shape;
+
+/// A future of the contracts. Always `Send`: sessions are spawned onto shards from elsewhere.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+/// What carries bytes or packets; one trait for both shapes.
+///
+/// All state is in `self`, so every method may be polled again or given up at any time: nothing is lost,
+/// repeated or shifted. After an error only [`abort`](Channel::abort) makes sense.
+pub trait Channel: Send {
+    /// Receives into `buf`. Bytes: at least one, as many as are there. Packets: one packet, `Some(0)` being an
+    /// empty one. `None`: the peer has ended its direction, now and at every later call.
+    ///
+    /// A packet larger than `buf` is a [`Kind::MessageTooLong`] error, never a silent cut.
+    fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>>;
+
+    /// Sends. Bytes: takes a part, at least one byte of a non-empty `buf`. Packets: all of it, or none.
+    fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>>;
+
+    /// Ready when what was taken is on its way to the kernel. A driver flushes before it waits.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
+
+    /// Half-close: flushes, then ends our direction. May be called again. Where the medium has no end
+    /// (datagrams) it does nothing.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
+
+    /// Tears the conn down: the peer sees a reset where the medium has one. No default: a layer must pass it on.
+    fn abort(&mut self);
+
+    /// The bare kernel socket below, where nothing stands between it and the bytes.
+    fn kernel(&mut self) -> Option<&mut dyn Kernel> {
+        None
+    }
+}
+
+/// A channel that is a plain kernel socket: for splice, and for what only the kernel knows.
+pub trait Kernel {
+    /// The descriptor; it stays the channel's own.
+    fn descriptor(&self) -> BorrowedFd<'_>;
+
+    /// Runs `operation` once the descriptor is readable; `WouldBlock` from it means: wait again.
+    fn poll_read_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>>;
+
+    /// Runs `operation` once the descriptor is writable; `WouldBlock` from it means: wait again.
+    fn poll_write_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>>;
+
+    /// The smoothed round trip and the segments sent again, where the kernel counts them (`TCP_INFO`).
+    fn vitals(&self) -> Option<Vitals> {
+        None
+    }
+}
+
+/// What the kernel knows about a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vitals {
+    /// Smoothed round trip.
+    pub round_trip: Duration,
+    /// Segments sent again.
+    pub resent: u32,
+}
+
+/// Who sits at the other end of a Unix socket, as the kernel vouches for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credentials {
+    /// Process id.
+    pub pid: i32,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+/// What is known about a conn.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The transport's name.
+    pub transport: &'static str,
+    /// Our end.
+    pub local: Address,
+    /// The other end.
+    pub peer: Address,
+    /// The other end's process, on Unix sockets.
+    pub credentials: Option<Credentials>,
+}
+
+/// One open channel with its facts.
+pub struct Conn {
+    facts: Facts,
+    shape: Shape,
+    channel: Box<dyn Channel>,
+}
+
+impl Conn {
+    /// A conn over a channel of this shape.
+    pub fn new(facts: Facts, shape: Shape, channel: Box<dyn Channel>) -> Self {
+        Conn { facts, shape, channel }
+    }
+
+    /// What is known about it.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Whether borders are kept.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The same conn with another channel around or in place of its own: how a layer wraps.
+    pub fn map(
+        self,
+        shape: Shape,
+        wrap: impl FnOnce(Box<dyn Channel>) -> Box<dyn Channel>,
+    ) -> Self {
+        Conn { facts: self.facts, shape, channel: wrap(self.channel) }
+    }
+
+    /// Takes the conn out of a borrowed place and leaves a closed one: for who must own it, to wrap it in
+    /// mid-session or to hand it to a protocol stack.
+    pub fn take(&mut self) -> Conn {
+        let facts = self.facts.clone();
+        std::mem::replace(self, Conn { facts, shape: self.shape, channel: Box::new(Closed) })
+    }
+
+    /// The channel itself, for a driver that polls.
+    pub fn channel(&mut self) -> &mut dyn Channel {
+        &mut *self.channel
+    }
+
+    /// Receives as [`Channel::poll_recv`].
+    pub async fn recv(&mut self, buf: &mut [u8]) -> Result<Option<usize>> {
+        poll_fn(|cx| self.channel.poll_recv(cx, buf)).await
+    }
+
+    /// Sends all of `bytes` and flushes; on packets it is one packet, also when empty.
+    pub async fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut sent = 0;
+        if self.shape == Shape::Packets {
+            poll_fn(|cx| self.channel.poll_send(cx, bytes)).await?;
+            sent = bytes.len();
+        }
+        while sent < bytes.len() {
+            sent += poll_fn(|cx| self.channel.poll_send(cx, &bytes[sent..])).await?;
+        }
+        poll_fn(|cx| self.channel.poll_flush(cx)).await
+    }
+
+    /// Ends our direction as [`Channel::poll_end`].
+    pub async fn end(&mut self) -> Result<()> {
+        poll_fn(|cx| self.channel.poll_end(cx)).await
+    }
+
+    /// Tears it down as [`Channel::abort`].
+    pub fn abort(&mut self) {
+        self.channel.abort();
+    }
+
+    /// The kernel's own figures, where there are any.
+    pub fn vitals(&mut self) -> Option<Vitals> {
+        self.channel.kernel().and_then(|kernel| kernel.vitals())
+    }
+}
+
+/// The channel of a conn that was taken out of its place.
+struct Closed;
+
+impl Closed {
+    fn gone<T>() -> Poll<Result<T>> {
+        Poll::Ready(Err(Error::new(Kind::ConnectionBroken, "the conn was taken")))
+    }
+}
+
+impl Channel for Closed {
+    fn poll_recv(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<Result<Option<usize>>> {
+        Poll::Ready(Ok(None))
+    }
+
+    fn poll_send(&mut self, _: &mut Context<'_>, _: &[u8]) -> Poll<Result<usize>> {
+        Self::gone()
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_end(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn abort(&mut self) {}
+}
+
+/// The error of a packet that is larger than the buffer it was to go into.
+pub fn too_long_to_receive(length: usize, room: usize) -> Error {
+    Error::new(
+        Kind::MessageTooLong,
+        format!("a packet of {length} bytes came, and the buffer holds {room}"),
+    )
+}

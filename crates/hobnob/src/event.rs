@@ -1,0 +1,215 @@
+//! Every fact worth telling, typed, in the past tense, with units.
+
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::chunk::Direction;
+use crate::error::Error;
+
+/// A fact, stamped.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Since the program's clock began.
+    pub at: Duration,
+    /// The session it is about; 0 when it is about none.
+    pub session: u64,
+    /// What happened.
+    pub fact: Fact,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Fact {
+    /// An endpoint was bound.
+    Listening {
+        /// The transport's name.
+        transport: &'static str,
+        /// Where: with port 0, the port that the kernel gave.
+        address: Address,
+    },
+    /// A session began.
+    Opened(Box<Opened>),
+    /// Bytes passed, seen by the tap.
+    Data(Box<Data>),
+    /// A session is over.
+    Closed(Box<Closed>),
+    /// A peer was turned away before it became a session.
+    Refused {
+        /// Who.
+        peer: Address,
+        /// The limit or rule, as the reference page names it.
+        limit: &'static str,
+    },
+    /// Something was dropped instead of slowing others.
+    Dropped {
+        /// The limit or rule, as the reference page names it.
+        limit: &'static str,
+        /// How many since the last such event.
+        count: u64,
+    },
+    /// Accepting stopped for want of something, and goes on by itself.
+    Paused {
+        /// The limit: `max-conns`, `open-files`, `accept-rate`.
+        limit: &'static str,
+    },
+    /// Accepting went on.
+    Resumed {
+        /// The limit that had paused it.
+        limit: &'static str,
+    },
+    /// Something that a person wants to know: a stale socket replaced, no IPv6 here.
+    Note(String),
+    /// An operation failed without ending a session.
+    Failed(Error),
+    /// The drain began: nothing new is accepted.
+    Draining {
+        /// Sessions still open.
+        open: u64,
+    },
+}
+
+/// How a session began.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// The session that it belongs to: a QUIC stream's connection. 0: none.
+    pub parent: u64,
+    /// The transport's name.
+    pub transport: &'static str,
+    /// Our end.
+    pub local: Address,
+    /// The other end.
+    pub peer: Address,
+}
+
+/// Bytes that passed.
+#[derive(Debug, Clone)]
+pub struct Data {
+    /// Which way.
+    pub direction: Direction,
+    /// The how-many-eth chunk in that direction, from 1.
+    pub sequence: u64,
+    /// The bytes, at most the subscriber's snap length of them.
+    pub bytes: Box<[u8]>,
+    /// How many there were.
+    pub length: usize,
+    /// True where the medium keeps this border.
+    pub is_packet: bool,
+    /// The other end, where the chunk belongs to no session: a datagram answered in a batch.
+    pub peer: Option<Address>,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone)]
+pub struct Closed {
+    /// How the peer's direction ended.
+    pub inward: End,
+    /// How our direction ended.
+    pub outward: End,
+    /// Why the session is over.
+    pub reason: Reason,
+    /// In plain words, where there is more to say: `said exit`, or an error's sentence.
+    pub detail: Option<String>,
+    /// Bytes from the peer.
+    pub bytes_in: u64,
+    /// Bytes to the peer.
+    pub bytes_out: u64,
+    /// How long it lasted.
+    pub lasted: Duration,
+    /// The kernel's smoothed round trip (`TCP_INFO`), where it has one.
+    pub round_trip: Option<Duration>,
+    /// Segments sent again (`TCP_INFO`), where known.
+    pub resent: Option<u32>,
+}
+
+/// How one direction of a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// Who ended it.
+    pub by: By,
+    /// How.
+    pub how: How,
+}
+
+/// Who ended a direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// We did.
+    Us,
+    /// The peer did.
+    Peer,
+    /// The kernel did: a timeout, an ICMP message.
+    Kernel,
+}
+
+impl By {
+    /// The word in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            By::Us => "us",
+            By::Peer => "peer",
+            By::Kernel => "kernel",
+        }
+    }
+}
+
+/// How a direction ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// In order: everything sent before was delivered first.
+    Fin,
+    /// Torn down.
+    Rst,
+    /// Not at all: the medium has no end, or the session was cut first.
+    None,
+}
+
+impl How {
+    /// The word in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            How::Fin => "fin",
+            How::Rst => "rst",
+            How::None => "none",
+        }
+    }
+}
+
+/// Why a session is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Both sides had said all.
+    Eof,
+    /// The peer tore it down.
+    Reset,
+    /// It ran out of a time: `idle`, `stall`, `handshake`.
+    Timeout(&'static str),
+    /// It went past a limit.
+    Limit(&'static str),
+    /// We stopped: the drain.
+    Stopped,
+    /// Something failed.
+    Error,
+}
+
+impl Reason {
+    /// The word in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Reason::Eof => "eof",
+            Reason::Reset => "reset",
+            Reason::Timeout(_) => "timeout",
+            Reason::Limit(_) => "limit",
+            Reason::Stopped => "stopped",
+            Reason::Error => "error",
+        }
+    }
+
+    /// The limit that cut it, as the reference page names it.
+    pub fn limit(self) -> Option<&'static str> {
+        match self {
+            Reason::Timeout(limit) | Reason::Limit(limit) => Some(limit),
+            _ => None,
+        }
+    }
+}

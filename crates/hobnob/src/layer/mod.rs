@@ -1,0 +1,38 @@
+//! Layers: conn in, conn out.
+//!
+//! To add one: a file here with a `Row`, a `mod` line and a line in [`TABLE`]. Nothing else.
+
+use crate::conn::{Boxed, Conn};
+use crate::error::Result;
+use crate::spec::{Options, Shape, Spec};
+
+/// Every layer, in the order of the reference page.
+pub static TABLE: &[&Row] = &[];
+
+/// One layer of the table.
+#[derive(Debug)]
+pub struct Row {
+    /// How it describes itself.
+    pub spec: &'static Spec,
+    /// The shape that it needs below; none: either.
+    pub below: Option<Shape>,
+    /// The shape that it makes; none: the one below.
+    pub above: Option<Shape>,
+    /// Makes one from its options; none where it is not built in.
+    pub make: Option<fn(&Options) -> Result<Box<dyn Layer>>>,
+}
+
+/// Which side of a handshake we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The side that was dialled.
+    Server,
+    /// The side that dialled.
+    Client,
+}
+
+/// Wraps conns. One value serves all the conns of an endpoint.
+pub trait Layer: Send + Sync {
+    /// Wraps; may do a handshake first. `None`: it answered by itself and kept the conn.
+    fn wrap(&self, role: Role, conn: Conn) -> Boxed<'_, Option<Conn>>;
+}

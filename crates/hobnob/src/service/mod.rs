@@ -1,0 +1,167 @@
+//! Services: what we do during a session.
+//!
+//! To add one: a file here with a `Row`, a `mod` line and a line in [`TABLE`]. Nothing else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::clock::Clock;
+use crate::conn::{Boxed, Conn};
+use crate::error::Result;
+use crate::session::Session;
+use crate::spec::{Options, Shape, Spec};
+
+/// Every service, in the order of the catalogue.
+pub static TABLE: &[&Row] = &[];
+
+/// One service of the table.
+#[derive(Debug)]
+pub struct Row {
+    /// How it describes itself. Its options are the flags of `hobnob serve NAME`.
+    pub spec: &'static Spec,
+    /// The shapes that it serves.
+    pub shapes: &'static [Shape],
+    /// True where a peer off this machine may have bytes only: on packets its answers would be a weapon.
+    pub is_loud: bool,
+    /// The port where none is given.
+    pub port: u16,
+    /// Its doors; empty for a service with one.
+    pub doors: &'static [Door],
+    /// Makes one from its options; none where it is not built in.
+    pub make: Option<fn(&Options) -> Result<Made>>,
+}
+
+/// One of several ways into a service: `serve mail smtp=:1025 pop3=:1110`.
+#[derive(Debug)]
+pub struct Door {
+    /// Its name, as `session.door` says it.
+    pub name: &'static str,
+    /// The port where none is given.
+    pub port: u16,
+    /// The shape that it wants.
+    pub shape: Shape,
+}
+
+/// A service, made from its options: one value for all its endpoints and sessions.
+pub enum Made {
+    /// It answers messages, and the engine does the rest.
+    Responder(Box<dyn Responder>),
+    /// It holds sessions from open to close.
+    Service(Box<dyn Service>),
+}
+
+/// Holds a session from open to close. One value serves all sessions, on all endpoints and shards.
+pub trait Service: Send + Sync {
+    /// Runs until the session is over. When it returns well, the engine ends the conn in order; on an error it aborts it.
+    fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()>;
+}
+
+/// A service without I/O and without memory: a message in, at most one message out, perhaps goodbye.
+///
+/// The engine runs it over bytes, through a framing; over packets, in batches; over memory, in tests.
+pub trait Responder: Send + Sync {
+    /// How bytes become messages.
+    fn framing(&self) -> Framing {
+        Framing::Text
+    }
+
+    /// What to say first, on conns that have an opening; packets without sessions have none.
+    fn greet(&self, _scene: &Scene<'_>, _out: &mut Reply) {}
+
+    /// Answers one message.
+    fn answer(&self, ask: &Ask<'_>, out: &mut Reply);
+}
+
+/// How a responder's messages are cut from bytes. On packets a message is a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Bytes as they come, in either direction.
+    Raw,
+    /// Text messages by the rule of `--framing`. The answer ends as the message ended: with its newline or without.
+    Text,
+}
+
+/// Where a message came from.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// The other end.
+    pub peer: &'a Address,
+    /// Our end.
+    pub local: &'a Address,
+    /// The shape of the conn.
+    pub shape: Shape,
+    /// For who must know the time.
+    pub clock: Clock,
+}
+
+/// One message.
+#[derive(Clone, Copy)]
+pub struct Ask<'a> {
+    /// The message, without the newline that ended it.
+    pub message: &'a [u8],
+    /// Where it came from.
+    pub scene: Scene<'a>,
+}
+
+/// What a responder says to one message.
+///
+/// An answer that pushes nothing and does not say so is silence; see [`Reply::push`].
+#[derive(Debug, Default)]
+pub struct Reply {
+    bytes: Vec<u8>,
+    is_said: bool,
+    goodbye: Option<String>,
+    hold: Option<Duration>,
+}
+
+impl Reply {
+    /// Adds to the answer. Pushing nothing still answers: an empty message.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.is_said = true;
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Ends the session once the answer is out. `why` is what the transcript says: `said exit`.
+    pub fn bye(&mut self, why: &str) {
+        self.goodbye = Some(why.to_owned());
+    }
+
+    /// Holds the answer back for so long. The engine keeps the time.
+    pub fn hold(&mut self, hold: Duration) {
+        self.hold = Some(hold);
+    }
+
+    /// Whether there is an answer at all.
+    pub fn is_said(&self) -> bool {
+        self.is_said
+    }
+
+    /// The answer so far.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The answer, for a driver that keeps it in a buffer of its own.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Why the session is to end, if it is.
+    pub fn goodbye(&self) -> Option<&str> {
+        self.goodbye.as_deref()
+    }
+
+    /// For how long the answer is to be held back.
+    pub fn held(&self) -> Option<Duration> {
+        self.hold
+    }
+
+    /// Ready for the next message; keeps the room.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.is_said = false;
+        self.goodbye = None;
+        self.hold = None;
+    }
+}

@@ -1,0 +1,158 @@
+//! One conversation with one peer, open to close: the unit of limits and events.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
+use std::time::Duration;
+
+use crate::bus::Bus;
+use crate::chunk::Direction;
+use crate::clock::Clock;
+use crate::conn::{Boxed, Conn, Facts};
+use crate::error::Result;
+use crate::event::Fact;
+
+/// A session's own: who talks to whom, how much, and the ways out that its service is given.
+pub struct Session {
+    /// Its number, from 1.
+    pub id: u64,
+    /// The session that it belongs to; 0: none.
+    pub parent: u64,
+    /// Which door of the service it came in by; empty for a service with one.
+    pub door: &'static str,
+    /// Who talks to whom.
+    pub facts: Facts,
+    /// When it opened.
+    pub opened: Duration,
+    /// Its own source of chance, so that a run can be repeated.
+    pub seed: u64,
+    counters: Counters,
+    notice: AtomicU8,
+    task: OnceLock<Waker>,
+    bus: Bus,
+    shard: usize,
+    powers: Arc<dyn Powers>,
+}
+
+/// What a session may ask of the engine.
+pub trait Powers: Send + Sync {
+    /// Opens a conn to an endpoint, layers and all. `asker` is the session that wants it.
+    fn dial<'a>(&'a self, to: &'a str, asker: &'a Facts) -> Boxed<'a, Conn>;
+
+    /// Puts a layer on a conn in mid-session (STARTTLS), as the side that was dialled.
+    fn dress<'a>(&'a self, layer: &'a str, conn: &'a mut Conn) -> Boxed<'a, ()>;
+}
+
+/// What the engine knows when it opens a session.
+pub struct Opening {
+    /// Its number.
+    pub id: u64,
+    /// Its parent's number; 0: none.
+    pub parent: u64,
+    /// The door.
+    pub door: &'static str,
+    /// Who talks to whom.
+    pub facts: Facts,
+    /// The shard that it lives on.
+    pub shard: usize,
+    /// The engine's bus.
+    pub bus: Bus,
+    /// Its seed.
+    pub seed: u64,
+    /// The engine's powers.
+    pub powers: Arc<dyn Powers>,
+}
+
+/// Bytes and chunks that passed. Written by the session's own thread alone, read by any.
+#[derive(Default)]
+struct Counters {
+    bytes: [AtomicU64; 2],
+    chunks: [AtomicU64; 2],
+}
+
+const DRAINING: u8 = 1;
+
+impl Session {
+    /// A session that opens now.
+    pub fn open(opening: Opening) -> Self {
+        Session {
+            id: opening.id,
+            parent: opening.parent,
+            door: opening.door,
+            facts: opening.facts,
+            opened: opening.bus.clock().now(),
+            seed: opening.seed,
+            counters: Counters::default(),
+            notice: AtomicU8::new(0),
+            task: OnceLock::new(),
+            bus: opening.bus,
+            shard: opening.shard,
+            powers: opening.powers,
+        }
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> Clock {
+        self.bus.clock()
+    }
+
+    /// The bus, for who must know whether anybody looks.
+    pub fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// Tells a fact about this session.
+    pub fn emit(&self, fact: Fact) {
+        self.bus.emit(self.shard, self.id, fact);
+    }
+
+    /// Counts a chunk and says the how-many-eth it was in its direction. Only the session's own thread calls it.
+    pub fn count(&self, direction: Direction, bytes: usize) -> u64 {
+        let at = direction as usize;
+        // One writer: a plain load and store does, where an atomic addition would lock the bus per chunk.
+        let total = self.counters.bytes[at].load(Relaxed) + bytes as u64;
+        self.counters.bytes[at].store(total, Relaxed);
+        let sequence = self.counters.chunks[at].load(Relaxed) + 1;
+        self.counters.chunks[at].store(sequence, Relaxed);
+        sequence
+    }
+
+    /// Bytes that passed so far.
+    pub fn bytes(&self, direction: Direction) -> u64 {
+        self.counters.bytes[direction as usize].load(Relaxed)
+    }
+
+    /// Chunks that passed so far.
+    pub fn chunks(&self, direction: Direction) -> u64 {
+        self.counters.chunks[direction as usize].load(Relaxed)
+    }
+
+    /// Whether the engine asks sessions to come to an end. A polite service looks when it is polled; the notice
+    /// wakes its task.
+    pub fn is_draining(&self) -> bool {
+        self.notice.load(Relaxed) & DRAINING != 0
+    }
+
+    /// The engine's: asks the session to come to an end, and wakes it.
+    pub fn ask_to_end(&self) {
+        self.notice.fetch_or(DRAINING, Relaxed);
+        if let Some(task) = self.task.get() {
+            task.wake_by_ref();
+        }
+    }
+
+    /// The engine's: the task that a notice is to wake. A session lives in one task, so once is enough.
+    pub fn lives_in(&self, task: &Waker) {
+        self.task.get_or_init(|| task.clone());
+    }
+
+    /// Opens another conn, layers and all.
+    pub async fn dial(&self, to: &str) -> Result<Conn> {
+        self.powers.dial(to, &self.facts).await
+    }
+
+    /// Puts a layer on its conn in mid-session.
+    pub async fn dress(&self, layer: &str, conn: &mut Conn) -> Result<()> {
+        self.powers.dress(layer, conn).await
+    }
+}
