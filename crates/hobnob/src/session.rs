@@ -10,7 +10,7 @@ use crate::chunk::Direction;
 use crate::clock::Clock;
 use crate::conn::{Boxed, Conn, Facts};
 use crate::error::Result;
-use crate::event::Fact;
+use crate::event::{By, End, Fact, How};
 
 /// A session's own: who talks to whom, how much, and the ways out that its service is given.
 pub struct Session {
@@ -68,6 +68,7 @@ pub struct Opening {
 struct Counters {
     bytes: [AtomicU64; 2],
     chunks: [AtomicU64; 2],
+    ends: [AtomicU8; 2],
 }
 
 const DRAINING: u8 = 1;
@@ -125,6 +126,23 @@ impl Session {
     /// Chunks that passed so far.
     pub fn chunks(&self, direction: Direction) -> u64 {
         self.counters.chunks[direction as usize].load(Relaxed)
+    }
+
+    /// Notes how a direction ended; the first word counts. The tap's and the engine's to call.
+    pub fn note_end(&self, direction: Direction, by: By, how: How) {
+        let code = 1 + (by as u8) * 4 + how as u8;
+        let slot = &self.counters.ends[direction as usize];
+        if slot.load(Relaxed) == 0 {
+            slot.store(code, Relaxed);
+        }
+    }
+
+    /// How a direction ended, if it has.
+    pub fn end_of(&self, direction: Direction) -> Option<End> {
+        let code = self.counters.ends[direction as usize].load(Relaxed).checked_sub(1)?;
+        let by = [By::Us, By::Peer, By::Kernel][usize::from(code / 4)];
+        let how = [How::Fin, How::Rst, How::None][usize::from(code % 4)];
+        Some(End { by, how })
     }
 
     /// Whether the engine asks sessions to come to an end. A polite service looks when it is polled; the notice
