@@ -55,8 +55,8 @@ pub trait Channel: Send {
 
 /// A channel that is a plain kernel socket: for splice, and for what only the kernel knows.
 pub trait Kernel {
-    /// The descriptor; it stays the channel's own.
-    fn descriptor(&self) -> BorrowedFd<'_>;
+    /// The descriptor; it stays the channel's own. None once the channel was aborted.
+    fn descriptor(&mut self) -> Option<BorrowedFd<'_>>;
 
     /// Runs `operation` once the descriptor is readable; `WouldBlock` from it means: wait again.
     fn poll_read_with(
