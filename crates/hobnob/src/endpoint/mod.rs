@@ -10,7 +10,11 @@
 //!
 //! The parser knows no transport or layer by itself: it is given their [`Grammar`], which the tables print.
 
+mod ports;
+
 use crate::spec::Spec;
+
+pub use ports::well_known_port;
 
 /// What follows a transport's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
