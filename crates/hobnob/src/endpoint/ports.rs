@@ -54,6 +54,11 @@ pub fn well_known_port(port: u16) -> Option<&'static str> {
     Some(PORTS[at].1)
 }
 
+/// The port that people know by this name, for whoever types `host:ssh`.
+pub(super) fn port_of(name: &str) -> Option<u16> {
+    PORTS.iter().find(|(_, known)| *known == name).map(|(port, _)| *port)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +68,6 @@ mod tests {
         assert!(PORTS.is_sorted_by(|a, b| a.0 < b.0));
         assert_eq!(well_known_port(22), Some("ssh"));
         assert_eq!(well_known_port(24), None);
+        assert_eq!(port_of("imaps"), Some(993));
     }
 }
