@@ -35,6 +35,8 @@ mod path;
 mod piece;
 mod ports;
 mod print;
+#[cfg(test)]
+mod properties;
 mod setting;
 mod stack;
 mod target;
