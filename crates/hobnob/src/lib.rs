@@ -7,6 +7,7 @@ pub mod clock;
 pub mod codec;
 pub mod conn;
 pub mod endpoint;
+pub mod engine;
 pub mod error;
 pub mod event;
 pub mod layer;
@@ -15,3 +16,6 @@ pub mod session;
 pub mod socket;
 pub mod spec;
 pub mod transport;
+
+pub use engine::serve;
+pub use error::{Error, Result};

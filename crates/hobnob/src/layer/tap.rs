@@ -85,7 +85,9 @@ impl Channel for Tap {
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
-        let sent = ready!(self.inner.poll_send(cx, buf));
+        let sent = self.inner.poll_send(cx, buf);
+        self.session.note_stall(sent.is_pending());
+        let sent = ready!(sent);
         if let Ok(length) = sent {
             self.saw(Direction::Out, &buf[..length]);
         }
@@ -93,11 +95,15 @@ impl Channel for Tap {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.inner.poll_flush(cx)
+        let flushed = self.inner.poll_flush(cx);
+        self.session.note_stall(flushed.is_pending());
+        flushed
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let ended = ready!(self.inner.poll_end(cx));
+        let ended = self.inner.poll_end(cx);
+        self.session.note_stall(ended.is_pending());
+        let ended = ready!(ended);
         if ended.is_ok() {
             self.session.note_end(Direction::Out, By::Us, How::Fin);
         }
@@ -147,7 +153,9 @@ impl Kernel for Tap {
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let Some(kernel) = self.inner.kernel() else { return Poll::Ready(Err(gone())) };
-        let moved = ready!(kernel.poll_write_with(cx, operation));
+        let moved = kernel.poll_write_with(cx, operation);
+        self.session.note_stall(moved.is_pending());
+        let moved = ready!(moved);
         if let Ok(length) = moved {
             self.session.count(Direction::Out, length);
         }

@@ -157,7 +157,12 @@ impl Reply {
         self.hold
     }
 
-    /// Ready for the next message; keeps the room.
+    /// Ready for the next message of a batch: what was said stays, and whether this one is answered is open.
+    pub fn turn(&mut self) {
+        self.is_said = false;
+    }
+
+    /// Ready for another peer; keeps the room.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.is_said = false;
