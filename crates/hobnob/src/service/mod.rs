@@ -66,7 +66,7 @@ pub trait Responder: Send + Sync {
         Framing::Text
     }
 
-    /// What to say first, on conns that have an opening; packets without sessions have none.
+    /// What to say first. Asked only where the [scene has an opening](Scene::has_opening).
     fn greet(&self, _scene: &Scene<'_>, _out: &mut Reply) {}
 
     /// Answers one message.
@@ -91,6 +91,9 @@ pub struct Scene<'a> {
     pub local: &'a Address,
     /// The shape of the conn.
     pub shape: Shape,
+    /// Whether somebody arrives and leaves here. False on plain datagrams, where a peer is no more than an
+    /// address; seqpacket sockets and framed streams are packets too, and have an opening and an end.
+    pub has_opening: bool,
     /// For who must know the time.
     pub clock: Clock,
 }
