@@ -1,8 +1,11 @@
 //! One open channel, handshakes done: facts, a shape, and the bytes or packets themselves.
 
+pub mod demux;
 pub mod listener;
 pub mod memory;
+pub mod packets;
 pub mod scratch;
+pub mod wire;
 
 use std::future::{Future, poll_fn};
 use std::io;

@@ -108,7 +108,8 @@ impl Batch<'_> {
                 Framing::Raw => crate::codec::text::Message { body: datagram.bytes, ending: b"" },
             };
             let (peer, local) = (datagram.peer, datagram.local);
-            let scene = Scene { peer, local, shape: Shape::Packets, clock: self.house.bus.clock() };
+            let clock = self.house.bus.clock();
+            let scene = Scene { peer, local, shape: Shape::Packets, has_opening: false, clock };
             self.responder.answer(&Ask { message: message.body, scene }, reply);
             if !reply.is_said() {
                 return Answer::Silence;

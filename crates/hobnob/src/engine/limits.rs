@@ -247,6 +247,8 @@ impl Reflection {
     const SOURCES: usize = 65_536;
     const ANSWERS_PER_SECOND: u32 = 1_000;
     const AMPLIFICATION: u64 = 3;
+    /// Counted with each packet: the IP and UDP headers are on the wire too, and `A` may get `Hello, A!`.
+    const HEADERS: usize = 28;
 
     /// For sockets that are bound here; a wildcard stands for each address of the machine.
     pub(super) fn of(own: Vec<Address>) -> Self {
@@ -278,7 +280,7 @@ impl Reflection {
         if self.sources.len() >= Self::SOURCES && !self.sources.contains_key(&ip) {
             return Err("max-peers");
         }
-        self.sources.entry(ip).or_default().bytes_in += bytes as u64;
+        self.sources.entry(ip).or_default().bytes_in += (bytes + Self::HEADERS) as u64;
         Ok(())
     }
 
@@ -287,15 +289,16 @@ impl Reflection {
         let Some(ip) = peer.ip().map(|address| canonical(address.ip())).filter(|ip| !ip.is_loopback()) else {
             return Ok(());
         };
+        let bytes = (bytes + Self::HEADERS) as u64;
         let window = self.sources.entry(ip).or_default();
         if window.answers >= Self::ANSWERS_PER_SECOND {
             return Err("answer-rate");
         }
-        if window.bytes_out + bytes as u64 > Self::AMPLIFICATION * window.bytes_in {
+        if window.bytes_out + bytes > Self::AMPLIFICATION * window.bytes_in {
             return Err("amplification");
         }
         window.answers += 1;
-        window.bytes_out += bytes as u64;
+        window.bytes_out += bytes;
         Ok(())
     }
 
@@ -376,7 +379,9 @@ mod tests {
         assert_eq!(guard.admit(&Address::Unnamed, 10, now), Err("unnamed-peer"));
         let peer = address("192.0.2.9:5000");
         assert_eq!(guard.admit(&peer, 10, now), Ok(()));
-        assert_eq!(guard.answer(&peer, 30), Ok(()));
+        let most = 3 * (10 + Reflection::HEADERS) - Reflection::HEADERS;
+        assert_eq!(guard.answer(&peer, most + 1), Err("amplification"));
+        assert_eq!(guard.answer(&peer, most), Ok(()));
         assert_eq!(guard.answer(&peer, 1), Err("amplification"));
         for _ in 1..1_000 {
             assert_eq!(guard.admit(&peer, 1_000, now), Ok(()));

@@ -106,14 +106,9 @@ impl<'a> Talk<'a> {
                 (self.is_held, self.timer) = (false, None);
             }
             ready!(self.poll_unsent(cx, channel))?;
-            if let Some(ending) = self.ending.take() {
-                // Put back if the flush is not done: the goodbye stands.
-                let flushed = channel.poll_flush(cx);
-                if flushed.is_pending() {
-                    self.ending = Some(ending);
-                }
-                ready!(flushed)?;
-                return Poll::Ready(Ok(*ending));
+            if self.ending.is_some() {
+                ready!(channel.poll_flush(cx))?;
+                return Poll::Ready(Ok(self.ending.take().map_or_else(Ending::default, |ending| *ending)));
             }
             if !self.rest.is_empty() {
                 let rest = std::mem::take(&mut self.rest);
@@ -146,8 +141,10 @@ impl<'a> Talk<'a> {
     fn poll_receive(&mut self, cx: &mut Context<'_>, channel: &mut dyn Channel, buffer: &mut [u8]) -> Poll<Result<()>> {
         match ready!(channel.poll_recv(cx, buffer))? {
             Some(length) => {
-                self.timer = None;
                 self.feed(cx, channel, &buffer[..length])?;
+                if !self.is_held && !self.cutter.as_ref().is_some_and(Cutter::is_waiting) {
+                    self.timer = None;
+                }
             }
             None => self.is_over = true,
         }
@@ -183,7 +180,13 @@ impl<'a> Talk<'a> {
 
     fn scene(&self) -> Scene<'a> {
         let facts = &self.session.facts;
-        Scene { peer: &facts.peer, local: &facts.local, shape: self.shape, clock: self.session.clock() }
+        Scene {
+            peer: &facts.peer,
+            local: &facts.local,
+            shape: self.shape,
+            has_opening: true,
+            clock: self.session.clock(),
+        }
     }
 
     fn greet(&mut self) {

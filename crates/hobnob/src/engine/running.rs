@@ -22,7 +22,7 @@ use crate::event::Fact;
 use crate::service::Made;
 use crate::session::Cut;
 use crate::spec::Shape;
-use crate::sys;
+use crate::socket;
 use crate::transport::Scene;
 
 /// Descriptors that are kept back for what is not a session.
@@ -66,7 +66,7 @@ pub struct Summary {
 
 /// Binds everything on the first shard, then serves.
 pub(super) fn start(start: Start) -> Result<Running> {
-    let files = sys::info::raise_open_files().unwrap_or(1_024);
+    let files = socket::raise_open_files().unwrap_or(1_024);
     let most = usize::try_from(files.saturating_sub(SPARE_FILES)).unwrap_or(usize::MAX).max(1);
     let max_conns = start.limits.max_conns.unwrap_or(most);
     let (shards, threads) = shards::start(start.shards)?;
@@ -199,7 +199,7 @@ fn own_addresses(bound: impl Iterator<Item = Address>) -> Vec<Address> {
     let mut own = Vec::new();
     for address in bound {
         if let Some(ip) = address.ip().filter(|address| address.ip().is_unspecified()) {
-            let here = sys::info::interface_addresses().into_iter();
+            let here = socket::interface_addresses().into_iter();
             own.extend(here.map(|here| Address::Ip(std::net::SocketAddr::new(here, ip.port()))));
         }
         own.push(address);
