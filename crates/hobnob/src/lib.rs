@@ -14,4 +14,5 @@ pub mod service;
 pub mod session;
 pub mod socket;
 pub mod spec;
+mod sys;
 pub mod transport;
