@@ -271,8 +271,7 @@ fn send_some(fd: BorrowedFd<'_>, headers: &mut [libc::mmsghdr]) -> io::Result<us
     let count = u32::try_from(headers.len()).expect("a batch is a few datagrams");
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the headers lead to buffers of the batch, which is borrowed for the call.
-    let sent =
-        unsafe { libc::sendmmsg(fd.as_raw_fd(), headers.as_mut_ptr(), count, flags as _) };
+    let sent = unsafe { libc::sendmmsg(fd.as_raw_fd(), headers.as_mut_ptr(), count, flags as _) };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
@@ -333,7 +332,7 @@ mod tests {
         let ((client, _), (server, to)) = (udp("127.0.0.1:0"), udp("127.0.0.1:0"));
         let mut out = Outgoing::new();
         out.push(&to, None, b"before").expect("an address");
-        out.push(&to, None, &[0; 65_508]).expect("an address");
+        out.push(&to, None, &vec![0; 65_508]).expect("an address");
         out.push(&to, None, b"after").expect("an address");
         let mut errors = Vec::new();
         let sent = out.send(client.as_fd(), &mut |to, error| errors.push((to, error)));

@@ -10,6 +10,7 @@ pub(crate) mod name;
 pub(crate) mod packet_info;
 pub(crate) mod record;
 pub(crate) mod resolve;
+pub(crate) mod watch;
 
 use std::io;
 
@@ -24,7 +25,10 @@ fn check_length(result: libc::ssize_t) -> io::Result<usize> {
 }
 
 /// The size of a C structure, as the kernel wants to be told.
-#[allow(clippy::cast_possible_truncation, reason = "no structure of the socket calls is over 4 GiB")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "no structure of the socket calls is over 4 GiB"
+)]
 const fn size_for_kernel<T>() -> libc::socklen_t {
     size_of::<T>() as libc::socklen_t
 }

@@ -12,8 +12,17 @@ use crate::error::{Error, Kind, Result};
 
 /// The bytes that a Unix path or an abstract name may have; `sun_path` holds one more for its NUL (unix(7)).
 pub(crate) const PATH_LIMIT: usize = 107;
+/// The families as a name carries them, in 16 bits.
+const INET: libc::sa_family_t = family(libc::AF_INET);
+const INET6: libc::sa_family_t = family(libc::AF_INET6);
+const UNIX: libc::sa_family_t = family(libc::AF_UNIX);
 /// Where `sun_path` begins.
 const PATH_AT: usize = std::mem::offset_of!(libc::sockaddr_un, sun_path);
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "they are 1, 2 and 10")]
+const fn family(number: libc::c_int) -> libc::sa_family_t {
+    number as libc::sa_family_t
+}
 
 /// A socket name: `sockaddr_storage` with the length that counts.
 #[derive(Clone, Copy)]
@@ -52,17 +61,17 @@ impl Name {
         if length < size_of::<libc::sa_family_t>() {
             return Address::Unnamed;
         }
-        match libc::c_int::from(self.storage.ss_family) {
-            libc::AF_INET => Address::Ip(self.read_v4()),
-            libc::AF_INET6 => Address::Ip(self.read_v6()),
-            libc::AF_UNIX => self.read_unix(length),
+        match self.storage.ss_family {
+            INET => Address::Ip(self.read_v4()),
+            INET6 => Address::Ip(self.read_v6()),
+            UNIX => self.read_unix(length),
             family => Address::name(&format!("family {family}")),
         }
     }
 
     /// Whether it is a Unix name.
     pub(crate) fn is_unix(&self) -> bool {
-        libc::c_int::from(self.storage.ss_family) == libc::AF_UNIX
+        self.storage.ss_family == UNIX
     }
 
     pub(crate) fn as_ptr(&self) -> *const libc::sockaddr {
@@ -85,13 +94,13 @@ impl Name {
     fn v4(address: &SocketAddrV4) -> Self {
         let mut name = Self::empty();
         let raw = libc::sockaddr_in {
-            sin_family: libc::AF_INET as libc::sa_family_t,
+            sin_family: INET,
             sin_port: address.port().to_be(),
             sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(address.ip().octets()) },
             sin_zero: [0; 8],
         };
         // SAFETY: sockaddr_storage is larger than, and aligned for, every sockaddr (RFC 3493, 3.10).
-        unsafe { name.as_mut_ptr().cast::<libc::sockaddr_in>().write(raw) };
+        unsafe { (&raw mut name.storage).cast::<libc::sockaddr_in>().write(raw) };
         name.length = size_for_kernel::<libc::sockaddr_in>();
         name
     }
@@ -99,14 +108,14 @@ impl Name {
     fn v6(address: &SocketAddrV6) -> Self {
         let mut name = Self::empty();
         let raw = libc::sockaddr_in6 {
-            sin6_family: libc::AF_INET6 as libc::sa_family_t,
+            sin6_family: INET6,
             sin6_port: address.port().to_be(),
             sin6_flowinfo: address.flowinfo(),
             sin6_addr: libc::in6_addr { s6_addr: address.ip().octets() },
             sin6_scope_id: address.scope_id(),
         };
         // SAFETY: as in `v4`.
-        unsafe { name.as_mut_ptr().cast::<libc::sockaddr_in6>().write(raw) };
+        unsafe { (&raw mut name.storage).cast::<libc::sockaddr_in6>().write(raw) };
         name.length = size_for_kernel::<libc::sockaddr_in6>();
         name
     }
@@ -140,7 +149,7 @@ impl Name {
 
     fn unix(sun_path: &[u8]) -> Self {
         let mut name = Self::empty();
-        name.storage.ss_family = libc::AF_UNIX as libc::sa_family_t;
+        name.storage.ss_family = UNIX;
         // SAFETY: callers pass at most 108 bytes, and the storage has 126 behind the family.
         unsafe {
             let to = name.as_mut_ptr().cast::<u8>().add(PATH_AT);
@@ -152,14 +161,14 @@ impl Name {
 
     fn read_v4(&self) -> SocketAddr {
         // SAFETY: the family says sockaddr_in; the storage is larger and aligned for it, and all of it was set.
-        let raw = unsafe { self.as_ptr().cast::<libc::sockaddr_in>().read() };
+        let raw = unsafe { (&raw const self.storage).cast::<libc::sockaddr_in>().read() };
         let ip = Ipv4Addr::from(raw.sin_addr.s_addr.to_ne_bytes());
         SocketAddrV4::new(ip, u16::from_be(raw.sin_port)).into()
     }
 
     fn read_v6(&self) -> SocketAddr {
         // SAFETY: as in `read_v4`, for sockaddr_in6.
-        let raw = unsafe { self.as_ptr().cast::<libc::sockaddr_in6>().read() };
+        let raw = unsafe { (&raw const self.storage).cast::<libc::sockaddr_in6>().read() };
         let ip = Ipv6Addr::from(raw.sin6_addr.s6_addr);
         let port = u16::from_be(raw.sin6_port);
         SocketAddrV6::new(ip, port, raw.sin6_flowinfo, raw.sin6_scope_id).into()

@@ -55,11 +55,7 @@ pub(crate) fn receive_datagram(
     Ok(Record { kept: length.min(buf.len()), length })
 }
 
-fn receive_marked(
-    fd: BorrowedFd<'_>,
-    buf: &mut [u8],
-    flags: i32,
-) -> io::Result<(Record, bool)> {
+fn receive_marked(fd: BorrowedFd<'_>, buf: &mut [u8], flags: i32) -> io::Result<(Record, bool)> {
     // Room for the credentials and for nothing else: they come first, and descriptors that a peer sends along and that
     // find no room are closed by the kernel, not opened in this process.
     let mut control = [0_u64; CREDENTIALS];
@@ -72,8 +68,7 @@ fn receive_marked(
     header.msg_controllen = size_of_val(&control);
     let flags = flags | libc::MSG_TRUNC | libc::MSG_CMSG_CLOEXEC;
     // SAFETY: the header leads to the buffer and to `control`, both ours for the call.
-    let length =
-        check_length(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, flags) })?;
+    let length = check_length(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, flags) })?;
     Ok((Record { kept: length.min(buf.len()), length }, header.msg_controllen > 0))
 }
 
@@ -88,8 +83,7 @@ mod tests {
 
     /// A pair whose second end marks records.
     fn pair() -> (OwnedFd, OwnedFd) {
-        let (ours, theirs) =
-            call::pair(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0).expect("a pair");
+        let (ours, theirs) = call::pair(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0).expect("a pair");
         mark_records(theirs.as_fd()).expect("a Unix socket");
         (ours, theirs)
     }
@@ -127,8 +121,7 @@ mod tests {
 
     #[test]
     fn records_that_came_before_the_marking_count_too() {
-        let (ours, theirs) =
-            call::pair(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0).expect("a pair");
+        let (ours, theirs) = call::pair(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0).expect("a pair");
         call::send(ours.as_fd(), b"", 0).expect("sent");
         drop(ours);
         mark_records(theirs.as_fd()).expect("a Unix socket");
