@@ -15,6 +15,7 @@ pub mod service;
 pub mod session;
 pub mod socket;
 pub mod spec;
+mod sys;
 pub mod transport;
 
 pub use engine::serve;
