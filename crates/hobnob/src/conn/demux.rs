@@ -5,15 +5,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
-use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::time::Sleep;
 
 use crate::address::Address;
@@ -22,7 +19,7 @@ use crate::conn::listener::{Accepted, Answer, Answered, Datagram, Datagrams, Lis
 use crate::conn::{Channel, Conn, Facts, too_long_to_receive};
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
-use crate::socket::{Batch, Flags, Outgoing, Socket};
+use crate::socket::{AsyncSocket, Batch, Outgoing, Socket};
 use crate::spec::Shape;
 
 /// Packets of one batch.
@@ -59,7 +56,6 @@ pub struct DatagramListener {
 impl DatagramListener {
     /// Around a bound socket. `claim` is dropped with it: what removes the path of a Unix socket.
     pub fn new(socket: Socket, rules: Rules, claim: Option<Box<dyn Send>>) -> Result<Self> {
-        socket.set_blocking(false)?;
         let address = socket.local_address()?;
         Ok(DatagramListener { address, socket: Some(socket), rules: Some(rules), batch: None, _claim: claim })
     }
@@ -87,19 +83,15 @@ impl Listener for DatagramListener {
 
 /// What answering in batches needs; made when it begins.
 struct Batching {
-    socket: AsyncFd<Socket>,
+    socket: AsyncSocket,
     incoming: Batch,
     outgoing: Outgoing,
     bus: Bus,
 }
 
-fn join(socket: Socket) -> Result<AsyncFd<Socket>> {
-    AsyncFd::new(socket).map_err(|error| Error::from_io("epoll_ctl()", &error))
-}
-
 /// A batch to receive into. On a wildcard address each packet tells where it came to, so that the answer leaves
 /// from there.
-fn incoming(socket: &AsyncFd<Socket>, address: &Address) -> Batch {
+fn incoming(socket: &AsyncSocket, address: &Address) -> Batch {
     let mut batch = Batch::new(SLOTS, SLOT_BYTES);
     if address.ip().is_some_and(|address| address.ip().is_unspecified()) {
         // Without it the kernel picks the address to answer from, as it would without us.
@@ -113,7 +105,7 @@ impl DatagramListener {
         if self.batch.is_none() {
             let gone = || Error::new(Kind::ConnectionBroken, "the socket was handed to a demux");
             let (socket, rules) = (self.socket.take().ok_or_else(gone)?, self.rules.take().ok_or_else(gone)?);
-            let socket = join(socket)?;
+            let socket = AsyncSocket::new(socket)?;
             let incoming = incoming(&socket, &self.address);
             self.batch = Some(Batching { socket, incoming, outgoing: Outgoing::new(), bus: rules.bus });
         }
@@ -129,7 +121,7 @@ impl Datagrams for DatagramListener {
     ) -> Poll<Result<Answered>> {
         let local = self.address.clone();
         let Batching { socket, incoming, outgoing, bus } = self.batching()?;
-        let received = ready!(poll_batch(socket, incoming, cx))?;
+        let received = ready!(socket.poll_recv_batch(cx, incoming))?;
         let mut answered = Answered { received, dropped: 0 };
         for packet in incoming.iter() {
             if packet.is_truncated() {
@@ -145,7 +137,7 @@ impl Datagrams for DatagramListener {
             }
         }
         if !outgoing.is_empty() {
-            let sent = outgoing.send(socket.as_fd(), &mut |_, error| {
+            let sent = socket.try_send_batch(outgoing, &mut |_, error| {
                 bus.emit(0, 0, Fact::Failed(Error::from_io("sendto()", &error)));
             });
             answered.dropped += sent.failed + sent.left;
@@ -154,25 +146,7 @@ impl Datagrams for DatagramListener {
     }
 
     fn try_send(&mut self, to: &Address, bytes: &[u8]) -> Result<()> {
-        self.batching()?.socket.get_ref().send_to(bytes, Flags::NONE, to).map(drop)
-    }
-}
-
-/// Receives a batch, waiting until there is one.
-fn poll_batch(socket: &AsyncFd<Socket>, batch: &mut Batch, cx: &mut Context<'_>) -> Poll<Result<usize>> {
-    loop {
-        let mut guard = ready!(socket.poll_read_ready(cx)).map_err(|error| Error::from_io("epoll_wait()", &error))?;
-        match batch.recv(socket.as_fd()) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => guard.clear_ready(),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            received => {
-                // A batch that is not full was all there was: the next poll would only be told so.
-                if received.as_ref().is_ok_and(|received| *received < SLOTS) {
-                    guard.clear_ready();
-                }
-                return Poll::Ready(received.map_err(|error| Error::from_io("recvmmsg()", &error)));
-            }
-        }
+        self.batching()?.socket.try_send_to(bytes, to).map(drop)
     }
 }
 
@@ -187,7 +161,7 @@ struct Demux {
 
 /// What the demux and its conns share. They all run on one thread, so the locks are never waited for.
 struct Hub {
-    socket: AsyncFd<Socket>,
+    socket: AsyncSocket,
     address: Address,
     rules: Rules,
     peers: Mutex<HashMap<Address, Arc<Mailbox>>>,
@@ -277,7 +251,7 @@ impl Mailbox {
 
 impl Demux {
     fn new(socket: Socket, address: Address, rules: Rules, claim: Option<Box<dyn Send>>) -> Result<Self> {
-        let socket = join(socket)?;
+        let socket = AsyncSocket::new(socket)?;
         let incoming = incoming(&socket, &address);
         let hub = Hub {
             socket,
@@ -340,8 +314,7 @@ impl Demux {
         if lock(&self.hub.writers).is_empty() {
             return;
         }
-        if let Poll::Ready(guard) = self.hub.socket.poll_write_ready(cx) {
-            drop(guard); // ready: whoever finds it full again clears it
+        if self.hub.socket.poll_write_ready(cx).is_ready() {
             std::mem::take(&mut *lock(&self.hub.writers)).into_iter().for_each(Waker::wake);
         }
     }
@@ -373,7 +346,7 @@ impl Listener for Demux {
             if let Some(conn) = self.new.pop_front() {
                 return Poll::Ready(Accepted::Conn(conn));
             }
-            match ready!(poll_batch(&self.hub.socket, &mut self.incoming, cx)) {
+            match ready!(self.hub.socket.poll_recv_batch(cx, &mut self.incoming)) {
                 Ok(_) => self.deal(),
                 Err(error) => return Poll::Ready(Accepted::Failed(error)),
             }
@@ -415,22 +388,13 @@ impl Channel for Peer {
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
-        let mut failed = None;
-        let sent = self.hub.socket.try_io(Interest::WRITABLE, |socket| {
-            socket.send_to(buf, Flags::NONE, &self.peer).map_err(|error| {
-                let kind = if error.kind() == Kind::WouldBlock { ErrorKind::WouldBlock } else { ErrorKind::Other };
-                failed = Some(error);
-                kind.into()
-            })
-        });
-        match (sent, failed) {
-            (Ok(length), _) => Poll::Ready(Ok(length)),
-            (Err(error), Some(failed)) if error.kind() != ErrorKind::WouldBlock => Poll::Ready(Err(failed)),
-            _ => {
+        match self.hub.socket.try_send_to(buf, &self.peer) {
+            Err(error) if error.kind() == Kind::WouldBlock => {
                 lock(&self.hub.writers).push(cx.waker().clone());
                 lock(&self.hub.pump).iter().for_each(Waker::wake_by_ref);
                 Poll::Pending
             }
+            sent => Poll::Ready(sent),
         }
     }
 

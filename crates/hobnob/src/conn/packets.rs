@@ -2,11 +2,9 @@
 
 use std::task::{Context, Poll, ready};
 
-use tokio::io::unix::AsyncFd;
-
 use crate::conn::{Channel, too_long_to_receive};
 use crate::error::{Error, Kind, Result};
-use crate::socket::{Flags, How, Socket};
+use crate::socket::{AsyncSocket, How, Socket};
 
 /// What the medium does about ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,22 +17,18 @@ pub enum Ends {
 
 /// A connected packet socket. Empty once it was aborted.
 pub struct Packets {
-    socket: Option<AsyncFd<Socket>>,
+    socket: Option<AsyncSocket>,
     ends: Ends,
     is_over: bool,
-    /// Removes what the socket left behind: the path of a dialling datagram socket.
-    _claim: Option<Box<dyn Send>>,
 }
 
 impl Packets {
-    /// Around a connected, non-blocking socket; inside a runtime. `claim` is dropped with it.
-    pub fn new(socket: Socket, ends: Ends, claim: Option<Box<dyn Send>>) -> Result<Self> {
-        socket.set_blocking(false)?;
-        let socket = AsyncFd::new(socket).map_err(|error| Error::from_io("epoll_ctl()", &error))?;
-        Ok(Packets { socket: Some(socket), ends, is_over: false, _claim: claim })
+    /// Around a connected socket; inside a runtime.
+    pub fn new(socket: Socket, ends: Ends) -> Result<Self> {
+        Ok(Packets { socket: Some(AsyncSocket::new(socket)?), ends, is_over: false })
     }
 
-    fn socket(&self) -> Result<&AsyncFd<Socket>> {
+    fn socket(&self) -> Result<&AsyncSocket> {
         self.socket.as_ref().ok_or_else(|| Error::new(Kind::ConnectionBroken, "the conn was aborted"))
     }
 }
@@ -45,37 +39,19 @@ impl Channel for Packets {
             return Poll::Ready(Ok(None));
         }
         let socket = self.socket()?;
-        loop {
-            let mut guard = ready!(socket.poll_read_ready(cx)).map_err(|error| Error::from_io("epoll_wait()", &error))?;
-            let record = match self.ends {
-                Ends::Has => socket.get_ref().recv_record(buf, Flags::NONE),
-                Ends::HasNone => socket.get_ref().recv_datagram(buf, Flags::NONE).map(Some),
-            };
-            return Poll::Ready(match record {
-                Err(error) if error.kind() == Kind::WouldBlock => {
-                    guard.clear_ready();
-                    continue;
-                }
-                Err(error) => Err(error),
-                Ok(Some(record)) if record.is_truncated() => Err(too_long_to_receive(record.length, buf.len())),
-                Ok(Some(record)) => Ok(Some(record.kept)),
-                Ok(None) => {
-                    self.is_over = true;
-                    Ok(None)
-                }
-            });
-        }
+        let record = match self.ends {
+            Ends::Has => ready!(socket.poll_recv_record(cx, buf))?,
+            Ends::HasNone => Some(ready!(socket.poll_recv_datagram(cx, buf))?),
+        };
+        self.is_over = record.is_none();
+        Poll::Ready(match record {
+            Some(record) if record.is_truncated() => Err(too_long_to_receive(record.length, buf.len())),
+            record => Ok(record.map(|record| record.kept)),
+        })
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
-        let socket = self.socket()?;
-        loop {
-            let mut guard = ready!(socket.poll_write_ready(cx)).map_err(|error| Error::from_io("epoll_wait()", &error))?;
-            match socket.get_ref().send(buf, Flags::NONE) {
-                Err(error) if error.kind() == Kind::WouldBlock => guard.clear_ready(),
-                sent => return Poll::Ready(sent),
-            }
-        }
+        self.socket()?.poll_send(cx, buf)
     }
 
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
@@ -86,7 +62,7 @@ impl Channel for Packets {
         if self.ends == Ends::HasNone {
             return Poll::Ready(Ok(()));
         }
-        match self.socket()?.get_ref().shutdown(How::Write) {
+        match self.socket()?.shutdown(How::Write) {
             Err(error) if error.errno() != Some(libc::ENOTCONN) => Poll::Ready(Err(error)),
             _ => Poll::Ready(Ok(())),
         }
@@ -96,4 +72,3 @@ impl Channel for Packets {
         self.socket = None;
     }
 }
-

@@ -20,6 +20,7 @@ mod explain;
 mod flags;
 mod handle;
 pub mod holder;
+pub mod host;
 mod names;
 pub mod observe;
 pub mod option;
@@ -29,6 +30,7 @@ mod timed;
 pub use aio::AsyncSocket;
 pub use flags::Flags;
 pub use handle::Socket;
+pub use host::interface_addresses;
 pub use names::{host_name, look_up, look_up_async};
 pub use observe::{Call, Observer};
 pub use option::SocketOption;
@@ -146,4 +148,9 @@ impl How {
 pub fn raise_open_files() -> Result<u64> {
     sys::info::raise_open_files()
         .map_err(|error| Error::from_io("setrlimit(RLIMIT_NOFILE)", &error))
+}
+
+/// What the kernel knows about a TCP connection, for who has only its descriptor (tcp(7), `TCP_INFO`).
+pub fn tcp_info(socket: std::os::fd::BorrowedFd<'_>) -> Result<TcpInfo> {
+    sys::info::tcp_info(socket).map_err(|error| Error::from_io("getsockopt(TCP_INFO)", &error))
 }

@@ -84,17 +84,18 @@ macro_rules! rows {
         /// Every option.
         pub static TABLE: &[Row] = &[$(Row {
             option: SocketOption::$option,
-            spec: spec(SocketOption::$option),
+            spec: spec(SocketOption::$option, ""),
             names: concat!(stringify!($level), ", ", stringify!($number)),
             number: (libc::$level, libc::$number),
             number_v6: rows!(@v6 $level $number $($level6 $number6)?),
             form: Form::$form,
         }),*];
 
-        const fn spec(option: SocketOption) -> OptionSpec {
+        /// How an endpoint names the option, with the default that a transport gives it; empty: the kernel's own.
+        pub const fn spec(option: SocketOption, default: &'static str) -> OptionSpec {
             match option {
                 $(SocketOption::$option => {
-                    OptionSpec { name: $name, kind: ValueKind::$kind, default: "", help: $help }
+                    OptionSpec { name: $name, kind: ValueKind::$kind, default, help: $help }
                 })*
             }
         }
@@ -132,38 +133,13 @@ rows! {
         "bind an address that this machine does not have yet (ip(7))";
 }
 
-/// What a TCP endpoint takes.
-pub const TCP_OPTIONS: &[OptionSpec] = &[
-    spec(SocketOption::ReuseAddress),
-    spec(SocketOption::ReusePort),
-    spec(SocketOption::NoDelay),
-    spec(SocketOption::KeepAlive),
-    spec(SocketOption::UserTimeout),
-    spec(SocketOption::Linger),
-    spec(SocketOption::Ttl),
-    spec(SocketOption::ReceiveBuffer),
-    spec(SocketOption::SendBuffer),
-    spec(SocketOption::Device),
-    spec(SocketOption::V6Only),
-    spec(SocketOption::FreeBind),
-];
-
-/// What a UDP endpoint takes.
-pub const UDP_OPTIONS: &[OptionSpec] = &[
-    spec(SocketOption::ReuseAddress),
-    spec(SocketOption::ReusePort),
-    spec(SocketOption::Ttl),
-    spec(SocketOption::ReceiveBuffer),
-    spec(SocketOption::SendBuffer),
-    spec(SocketOption::Broadcast),
-    spec(SocketOption::Device),
-    spec(SocketOption::V6Only),
-    spec(SocketOption::FreeBind),
-];
-
-/// What a Unix endpoint takes.
-pub const UNIX_OPTIONS: &[OptionSpec] =
-    &[spec(SocketOption::ReceiveBuffer), spec(SocketOption::SendBuffer)];
+/// How many connections may wait to be accepted: of listen(2), and so of no row.
+pub const BACKLOG: OptionSpec = OptionSpec {
+    name: "backlog",
+    kind: ValueKind::Count,
+    default: "1024",
+    help: "connections that wait to be accepted; the kernel caps it at net.core.somaxconn (listen(2))",
+};
 
 /// Sets on a socket what an endpoint's options say: those of [`TABLE`] that were given or have a default. Before bind and
 /// connect; an accepted socket has its listener's. `v6only` is left out where the socket is not IPv6.

@@ -2,6 +2,12 @@
 //!
 //! To add one: a file here with a `Row`, a `mod` line and a line in [`TABLE`]. Nothing else.
 
+pub mod memory;
+pub mod stdio;
+pub mod tcp;
+pub mod udp;
+pub mod unix;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +19,31 @@ use crate::socket::{Family, Observer};
 use crate::spec::{Options, Shape, Spec};
 
 /// Every transport, in the order of the reference page.
-pub static TABLE: &[&Row] = &[];
+pub static TABLE: &[&Row] = &[
+    &tcp::ROW,
+    &udp::ROW,
+    &unix::STREAM,
+    &unix::DATAGRAM,
+    &unix::SEQPACKET,
+    &stdio::ROW,
+    &memory::ROW,
+    &later(&Spec { summary: "streams over UDP, encrypted", ..coming("quic") }, Form::HostPort, Shape::Bytes),
+    &later(&Spec { summary: "IP packets of one protocol", ..coming("raw") }, Form::Host, Shape::Packets),
+    &later(&Spec { summary: "echo requests", ..coming("icmp") }, Form::Host, Shape::Packets),
+    &later(&Spec { summary: "a program, one process a session", ..coming("exec") }, Form::Command, Shape::Bytes),
+    &later(&Spec { summary: "a program on a terminal", ..coming("pty") }, Form::Command, Shape::Bytes),
+    &later(&Spec { summary: "a descriptor handed in", ..coming("fd") }, Form::Number, Shape::Bytes),
+    &later(&Spec { summary: "a file", ..coming("file") }, Form::Path, Shape::Bytes),
+];
+
+/// A row that is not built in.
+const fn later(spec: &'static Spec, form: Form, shape: Shape) -> Row {
+    Row { spec, form, shape, transport: None, twins: |_| Vec::new() }
+}
+
+const fn coming(name: &'static str) -> Spec {
+    Spec { name, summary: "", options: &[], examples: &[], is_built_in: false }
+}
 
 /// One transport of the table.
 #[derive(Debug)]
