@@ -28,7 +28,8 @@ import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILT = os.path.join("target", "bench")
+TARGET = os.environ.get("CARGO_TARGET_DIR", "target")
+BUILT = os.path.join(TARGET, "bench")
 SERVER_CORE, CLIENT_CORE = "0", "1"
 BASE = "c"
 START_S = 10  # how long a server may take to answer its first message
@@ -239,8 +240,9 @@ def arguments():
     p.add_argument("--server", action="append", default=[], type=pair, metavar="NAME=COMMAND",
                    help="one more TCP echo server; {port} is where it listens on 127.0.0.1")
     p.add_argument("--udp-server", action="append", default=[], type=pair, metavar="NAME=COMMAND")
-    p.add_argument("--hobnob", default="target/release/hobnob", metavar="PROGRAM")
+    p.add_argument("--hobnob", default=os.path.join(TARGET, "release/hobnob"), metavar="PROGRAM")
     p.add_argument("--no-hobnob", action="store_true")
+    p.add_argument("--only-build", action="store_true", help="the C programs, then end")
     p.add_argument("--seed", type=int, help="of the order; a new one each time")
     return p.parse_args()
 
@@ -293,6 +295,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
     os.chdir(ROOT)
     build()
+    if args.only_build:
+        return
     wanted = servers_wanted(args)
     runs = sum(WORKLOADS[w][0] == s[1] for w in args.workload or USUAL for s in wanted)
     print(f"at least {runs * args.cycles * args.seconds:.0f} s: {runs} pairs of server and workload, "
