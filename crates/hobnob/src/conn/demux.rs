@@ -57,7 +57,13 @@ impl DatagramListener {
     /// Around a bound socket. `claim` is dropped with it: what removes the path of a Unix socket.
     pub fn new(socket: Socket, rules: Rules, claim: Option<Box<dyn Send>>) -> Result<Self> {
         let address = socket.local_address()?;
-        Ok(DatagramListener { address, socket: Some(socket), rules: Some(rules), batch: None, _claim: claim })
+        Ok(DatagramListener {
+            address,
+            socket: Some(socket),
+            rules: Some(rules),
+            batch: None,
+            _claim: claim,
+        })
     }
 }
 
@@ -104,10 +110,12 @@ impl DatagramListener {
     fn batching(&mut self) -> Result<&mut Batching> {
         if self.batch.is_none() {
             let gone = || Error::new(Kind::ConnectionBroken, "the socket was handed to a demux");
-            let (socket, rules) = (self.socket.take().ok_or_else(gone)?, self.rules.take().ok_or_else(gone)?);
+            let (socket, rules) =
+                (self.socket.take().ok_or_else(gone)?, self.rules.take().ok_or_else(gone)?);
             let socket = AsyncSocket::new(socket)?;
             let incoming = incoming(&socket, &self.address);
-            self.batch = Some(Batching { socket, incoming, outgoing: Outgoing::new(), bus: rules.bus });
+            self.batch =
+                Some(Batching { socket, incoming, outgoing: Outgoing::new(), bus: rules.bus });
         }
         self.batch.as_mut().ok_or_else(|| Error::new(Kind::Bug, "the batch was just made"))
     }
@@ -211,7 +219,8 @@ impl Hub {
     /// Makes room where the peers are too many: those that were silent longest go, a sixteenth at once, so that
     /// a flood of new addresses does not pay a search each.
     fn make_room(&self) {
-        let mut times: Vec<Duration> = lock(&self.peers).values().map(|mailbox| lock(&mailbox.0).last).collect();
+        let mut times: Vec<Duration> =
+            lock(&self.peers).values().map(|mailbox| lock(&mailbox.0).last).collect();
         times.sort_unstable();
         let count = (self.rules.max_peers / 16).max(1);
         let oldest = times[count.min(times.len()) - 1];
@@ -250,7 +259,12 @@ impl Mailbox {
 }
 
 impl Demux {
-    fn new(socket: Socket, address: Address, rules: Rules, claim: Option<Box<dyn Send>>) -> Result<Self> {
+    fn new(
+        socket: Socket,
+        address: Address,
+        rules: Rules,
+        claim: Option<Box<dyn Send>>,
+    ) -> Result<Self> {
         let socket = AsyncSocket::new(socket)?;
         let incoming = incoming(&socket, &address);
         let hub = Hub {

@@ -29,7 +29,9 @@ impl Packets {
     }
 
     fn socket(&self) -> Result<&AsyncSocket> {
-        self.socket.as_ref().ok_or_else(|| Error::new(Kind::ConnectionBroken, "the conn was aborted"))
+        self.socket
+            .as_ref()
+            .ok_or_else(|| Error::new(Kind::ConnectionBroken, "the conn was aborted"))
     }
 }
 
@@ -45,7 +47,9 @@ impl Channel for Packets {
         };
         self.is_over = record.is_none();
         Poll::Ready(match record {
-            Some(record) if record.is_truncated() => Err(too_long_to_receive(record.length, buf.len())),
+            Some(record) if record.is_truncated() => {
+                Err(too_long_to_receive(record.length, buf.len()))
+            }
             record => Ok(record.map(|record| record.kept)),
         })
     }

@@ -18,7 +18,11 @@ pub trait Stream: AsyncRead + AsyncWrite + AsFd + Unpin + Send {
     /// Ready when a write may take something.
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
     /// Runs an operation, and clears the readiness if it would block.
-    fn attempt(&self, interest: Interest, operation: &mut dyn FnMut() -> io::Result<usize>) -> io::Result<usize>;
+    fn attempt(
+        &self,
+        interest: Interest,
+        operation: &mut dyn FnMut() -> io::Result<usize>,
+    ) -> io::Result<usize>;
     /// What the kernel counts.
     fn vitals(&self) -> Option<Vitals>;
     /// Makes the close that follows a reset, where the medium has one.
@@ -61,7 +65,9 @@ impl<S: Stream> Channel for Wire<S> {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         match ready!(Pin::new(self.stream()?).poll_shutdown(cx)) {
             // The peer tore it down before we could end: nothing is left to end.
-            Err(error) if error.kind() != io::ErrorKind::NotConnected => Poll::Ready(Err(failed("shutdown", &error))),
+            Err(error) if error.kind() != io::ErrorKind::NotConnected => {
+                Poll::Ready(Err(failed("shutdown", &error)))
+            }
             _ => Poll::Ready(Ok(())),
         }
     }
@@ -91,7 +97,9 @@ impl<S: Stream> Kernel for Wire<S> {
         cx: &mut Context<'_>,
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let Some(stream) = &self.0 else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
+        let Some(stream) = &self.0 else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
         loop {
             ready!(stream.poll_readable(cx))?;
             let done = stream.attempt(Interest::READABLE, &mut || operation(stream.as_fd()));
@@ -106,7 +114,9 @@ impl<S: Stream> Kernel for Wire<S> {
         cx: &mut Context<'_>,
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let Some(stream) = &self.0 else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
+        let Some(stream) = &self.0 else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
         loop {
             ready!(stream.poll_writable(cx))?;
             let done = stream.attempt(Interest::WRITABLE, &mut || operation(stream.as_fd()));
@@ -162,13 +172,16 @@ macro_rules! stream {
     };
 }
 
-stream!(TcpStream, |stream: &TcpStream| crate::socket::tcp_info(stream.as_fd()).ok().map(|info| Vitals {
-    round_trip: info.round_trip,
-    resent: info.resent,
-}), |stream: &TcpStream| {
-    // SO_LINGER of zero: close sends RST and forgets what was not sent. An error means it is gone already.
-    drop(socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO)));
-});
+stream!(
+    TcpStream,
+    |stream: &TcpStream| crate::socket::tcp_info(stream.as_fd())
+        .ok()
+        .map(|info| Vitals { round_trip: info.round_trip, resent: info.resent }),
+    |stream: &TcpStream| {
+        // SO_LINGER of zero: close sends RST and forgets what was not sent. An error means it is gone already.
+        drop(socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO)));
+    }
+);
 
 // A Unix socket has no reset of its own: the kernel makes one where bytes are left unread.
 stream!(UnixStream, |_: &UnixStream| None, |_: &UnixStream| {});

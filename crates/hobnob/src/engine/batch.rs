@@ -25,7 +25,12 @@ use crate::spec::Shape;
 const HELD_ANSWERS: usize = 1_024;
 
 /// Answers until the drain, or until no more may come.
-pub(super) async fn answer(house: Arc<House>, mut listener: Box<dyn Listener>, door: Arc<Door>, own: Vec<Address>) {
+pub(super) async fn answer(
+    house: Arc<House>,
+    mut listener: Box<dyn Listener>,
+    door: Arc<Door>,
+    own: Vec<Address>,
+) {
     let crate::service::Made::Responder(responder) = &house.service else { return };
     let mut batch = Batch {
         house: &house,
@@ -91,7 +96,8 @@ impl Batch<'_> {
         totals.bytes_in.fetch_add(datagram.bytes.len() as u64, Relaxed);
         let now = self.house.bus.clock().now();
         let admitted = self.door.gate.admit(datagram.peer).map(drop);
-        let admitted = admitted.and_then(|()| self.guard.admit(datagram.peer, datagram.bytes.len(), now));
+        let admitted =
+            admitted.and_then(|()| self.guard.admit(datagram.peer, datagram.bytes.len(), now));
         if let Err(limit) = admitted {
             self.house.refuse(0, datagram.peer, limit);
             return Answer::Silence;
@@ -177,13 +183,17 @@ impl Batch<'_> {
             return;
         }
         let kept = bytes.len().min(bus.snap());
-        bus.emit(0, 0, Fact::Data(Box::new(Data {
-            direction,
-            sequence: *sequence,
-            bytes: bytes[..kept].into(),
-            length: bytes.len(),
-            is_packet: true,
-            peer: Some(peer.clone()),
-        })));
+        bus.emit(
+            0,
+            0,
+            Fact::Data(Box::new(Data {
+                direction,
+                sequence: *sequence,
+                bytes: bytes[..kept].into(),
+                length: bytes.len(),
+                is_packet: true,
+                peer: Some(peer.clone()),
+            })),
+        );
     }
 }

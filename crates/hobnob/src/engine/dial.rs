@@ -84,17 +84,21 @@ impl Dialer {
         let (clock, timeout) = (self.scene.bus.clock(), self.scene.timeout);
         let began = clock.now();
         let connect = transport.connect(&place, &self.scene, asker);
-        let conn = tokio::time::timeout(timeout, connect).await.unwrap_or_else(|_| Err(late(&endpoint, timeout)))?;
+        let conn = tokio::time::timeout(timeout, connect)
+            .await
+            .unwrap_or_else(|_| Err(late(&endpoint, timeout)))?;
         let stack = Stack::new(layers, plan::role(false));
         let left = timeout.saturating_sub(clock.now().saturating_sub(began));
         let conn = stack.dress(conn, left).await?;
-        let conn = conn.ok_or_else(|| Error::new(Kind::ConnectionBroken, "a layer kept the conn"))?;
+        let conn =
+            conn.ok_or_else(|| Error::new(Kind::ConnectionBroken, "a layer kept the conn"))?;
         Ok(Dialed { conn, took: clock.now().saturating_sub(began) })
     }
 
     /// Binds an endpoint, to accept one peer.
     pub async fn listen(&self, at: &Endpoint) -> Result<Waiting> {
-        let Ready { transport, layers, place, endpoint, name, allow, .. } = plan::resolve(at)?.ready()?;
+        let Ready { transport, layers, place, endpoint, name, allow, .. } =
+            plan::resolve(at)?.ready()?;
         let listeners = transport.bind(&place, &self.scene).await?;
         let limits = Limits { allow, ..Limits::default() };
         Ok(Waiting {
@@ -127,7 +131,11 @@ impl Waiting {
         let (transport, endpoint) = (self.transport, &self.endpoint);
         self.listeners
             .iter()
-            .map(|listener| Bound { transport, address: listener.address(), endpoint: endpoint.clone() })
+            .map(|listener| Bound {
+                transport,
+                address: listener.address(),
+                endpoint: endpoint.clone(),
+            })
             .collect()
     }
 
@@ -153,7 +161,9 @@ impl Waiting {
                 }
                 Accepted::Failed(error) if error.kind() == Kind::TooManyFiles => return Err(error),
                 Accepted::Failed(_) => continue,
-                Accepted::NoMore => return Err(Error::new(Kind::ConnectionBroken, "nobody can come any more")),
+                Accepted::NoMore => {
+                    return Err(Error::new(Kind::ConnectionBroken, "nobody can come any more"));
+                }
             };
             if !self.may_come(&conn.facts().peer) {
                 continue;

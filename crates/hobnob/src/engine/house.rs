@@ -66,7 +66,6 @@ pub(super) struct Totals {
 
 /// One bound endpoint, as its sessions see it.
 pub(super) struct Door {
-    pub name: &'static str,
     pub stack: Stack,
     pub gate: Gate,
 }
@@ -97,7 +96,9 @@ impl House {
             powers: Arc::new(EnginePowers { dialer: Dialer::with_scene(plan.scene) }),
             seed: plan.seed,
             totals: Totals::default(),
-            quota: AtomicI64::new(plan.quota.map_or(-1, |quota| i64::try_from(quota).unwrap_or(i64::MAX))),
+            quota: AtomicI64::new(
+                plan.quota.map_or(-1, |quota| i64::try_from(quota).unwrap_or(i64::MAX)),
+            ),
             next_id: AtomicU64::new(1),
             live: AtomicI64::new(0),
             freed: Notify::new(),
@@ -142,7 +143,13 @@ impl House {
     }
 
     /// Opens a session on a shard. The presence closes it when dropped.
-    pub(super) fn open(self: &Arc<Self>, shard: &Arc<Shard>, facts: Facts, permit: Permit, parent: u64) -> Presence {
+    pub(super) fn open(
+        self: &Arc<Self>,
+        shard: &Arc<Shard>,
+        facts: Facts,
+        permit: Permit,
+        parent: u64,
+    ) -> Presence {
         let id = self.next_id.fetch_add(1, Relaxed);
         let opened = self.bus.is_watched().then(|| Opened {
             parent,
@@ -169,7 +176,13 @@ impl House {
         if let Some(opened) = opened {
             session.emit(Fact::Opened(Box::new(opened)));
         }
-        let presence = Presence { house: self.clone(), shard: shard.clone(), session, _permit: permit, end: None };
+        let presence = Presence {
+            house: self.clone(),
+            shard: shard.clone(),
+            session,
+            _permit: permit,
+            end: None,
+        };
         // A drain that began meanwhile has already asked the others.
         if *self.phase.borrow() >= Phase::Draining {
             presence.session.ask_to_end();
@@ -228,7 +241,8 @@ fn closed(session: &Session, end: Option<Box<(Result<Ending>, Option<Vitals>)>>)
             (reason, Some(error.message().to_owned()))
         }
     };
-    let end_of = |direction| session.end_of(direction).unwrap_or(End { by: By::Us, how: How::None });
+    let end_of =
+        |direction| session.end_of(direction).unwrap_or(End { by: By::Us, how: How::None });
     Closed {
         inward: end_of(Direction::In),
         outward: end_of(Direction::Out),
@@ -256,14 +270,17 @@ struct EnginePowers {
 
 impl Powers for EnginePowers {
     fn dial<'a>(&'a self, to: &'a str, asker: &'a Facts) -> Boxed<'a, Conn> {
-        Box::pin(async move { Ok(self.dialer.dial_for(&plan::parse(to)?, Some(asker)).await?.conn) })
+        Box::pin(
+            async move { Ok(self.dialer.dial_for(&plan::parse(to)?, Some(asker)).await?.conn) },
+        )
     }
 
     fn dress<'a>(&'a self, layer: &'a str, conn: &'a mut Conn) -> Boxed<'a, ()> {
         Box::pin(async move {
             let stack = Stack::new(vec![plan::layer(layer)?], Role::Server);
             let dressed = stack.dress(conn.take(), self.dialer.scene.timeout).await?;
-            *conn = dressed.ok_or_else(|| Error::new(Kind::ConnectionBroken, "the layer kept the conn"))?;
+            *conn = dressed
+                .ok_or_else(|| Error::new(Kind::ConnectionBroken, "the layer kept the conn"))?;
             Ok(())
         })
     }

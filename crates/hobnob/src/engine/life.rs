@@ -25,7 +25,9 @@ pub(super) async fn live(mut presence: Presence, conn: Conn, door: Arc<Door>) {
     .await;
     let dressed = match door.stack.is_bare() {
         true => Ok(Some(conn)),
-        false => uncut(&session, door.stack.dress(conn, house.limits.handshake)).await.unwrap_or(Ok(None)),
+        false => uncut(&session, door.stack.dress(conn, house.limits.handshake))
+            .await
+            .unwrap_or(Ok(None)),
     };
     let mut conn = match dressed {
         Ok(Some(conn)) => tap::lay(&session, conn),
@@ -35,7 +37,9 @@ pub(super) async fn live(mut presence: Presence, conn: Conn, door: Arc<Door>) {
     let held = uncut(&session, serve(&house, &session, &mut conn)).await;
     let vitals = if house.bus.is_watched() { conn.vitals() } else { None };
     let result = match held {
-        Some(Ok(ending)) => conclude(&session, &mut conn, house.limits.linger).await.map(|()| ending),
+        Some(Ok(ending)) => {
+            conclude(&session, &mut conn, house.limits.linger).await.map(|()| ending)
+        }
         Some(Err(error)) => {
             conn.abort();
             Err(error)
@@ -53,7 +57,9 @@ pub(super) async fn live(mut presence: Presence, conn: Conn, door: Arc<Door>) {
 
 async fn serve(house: &House, session: &Arc<Session>, conn: &mut Conn) -> Result<Ending> {
     match &house.service {
-        Made::Responder(responder) => respond::run(&**responder, session, conn, house.cutting).await,
+        Made::Responder(responder) => {
+            respond::run(&**responder, session, conn, house.cutting).await
+        }
         Made::Service(service) => service.run(session, conn).await.map(|()| Ending::default()),
     }
 }
@@ -89,6 +95,6 @@ async fn conclude(session: &Session, conn: &mut Conn, linger: Duration) -> Resul
     });
     // Neither a peer that stays nor one that resets now changes how the session ended.
     let discard = async { drop(tokio::time::timeout(linger, discard).await) };
-    drop(uncut(session, discard).await);
+    let _ = uncut(session, discard).await;
     Ok(())
 }

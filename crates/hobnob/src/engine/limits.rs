@@ -75,7 +75,8 @@ impl Network {
             let message = format!("allow does not take {text:?}: it takes an address or a network");
             Error::new(Kind::BadOption, message).why("as in 10.0.0.0/8, 192.168.1.20, fd00::/8")
         };
-        let (base, bits) = text.split_once('/').map_or((text, None), |(base, bits)| (base, Some(bits)));
+        let (base, bits) =
+            text.split_once('/').map_or((text, None), |(base, bits)| (base, Some(bits)));
         let base: IpAddr = base.parse().map_err(|_| bad())?;
         let most = if base.is_ipv4() { 32 } else { 128 };
         let bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| bad()))?;
@@ -85,7 +86,9 @@ impl Network {
     /// Whether it holds this address.
     pub fn contains(&self, ip: IpAddr) -> bool {
         let (base, ip, most) = match (self.base, canonical(ip)) {
-            (IpAddr::V4(base), IpAddr::V4(ip)) => (u128::from(base.to_bits()), u128::from(ip.to_bits()), 32),
+            (IpAddr::V4(base), IpAddr::V4(ip)) => {
+                (u128::from(base.to_bits()), u128::from(ip.to_bits()), 32)
+            }
             (IpAddr::V6(base), IpAddr::V6(ip)) => (base.to_bits(), ip.to_bits(), 128),
             _ => return false,
         };
@@ -208,7 +211,12 @@ pub(super) struct Bucket {
 impl Bucket {
     pub(super) fn new(per_second: u32, burst: u32) -> Self {
         let burst = f64::from(burst.max(1));
-        Bucket { per_second: f64::from(per_second.max(1)), burst, tokens: burst, filled: Duration::ZERO }
+        Bucket {
+            per_second: f64::from(per_second.max(1)),
+            burst,
+            tokens: burst,
+            filled: Duration::ZERO,
+        }
     }
 
     /// Takes a token; the error is how long until there is one.
@@ -256,7 +264,12 @@ impl Reflection {
     }
 
     /// Whether a packet may be answered at all; the error is the rule's name.
-    pub(super) fn admit(&mut self, peer: &Address, bytes: usize, now: Duration) -> Result<(), &'static str> {
+    pub(super) fn admit(
+        &mut self,
+        peer: &Address,
+        bytes: usize,
+        now: Duration,
+    ) -> Result<(), &'static str> {
         if self.own.contains(peer) {
             return Err("own-address");
         }
@@ -286,7 +299,9 @@ impl Reflection {
 
     /// Whether an answer of so many bytes may go to it; the error is the rule's name.
     pub(super) fn answer(&mut self, peer: &Address, bytes: usize) -> Result<(), &'static str> {
-        let Some(ip) = peer.ip().map(|address| canonical(address.ip())).filter(|ip| !ip.is_loopback()) else {
+        let Some(ip) =
+            peer.ip().map(|address| canonical(address.ip())).filter(|ip| !ip.is_loopback())
+        else {
             return Ok(());
         };
         let bytes = (bytes + Self::HEADERS) as u64;
@@ -332,7 +347,11 @@ mod tests {
         assert!(ten.contains("10.255.0.1".parse().expect("an address")));
         assert!(ten.contains("::ffff:10.0.0.1".parse().expect("an address")));
         assert!(!ten.contains("11.0.0.1".parse().expect("an address")));
-        assert!(Network::parse("0.0.0.0/0").expect("all").contains("1.2.3.4".parse().expect("an address")));
+        assert!(
+            Network::parse("0.0.0.0/0")
+                .expect("all")
+                .contains("1.2.3.4".parse().expect("an address"))
+        );
         for wrong in ["10.0.0.0/33", "10.0.0/8", "", "::/129", "10.0.0.0/-1"] {
             assert_eq!(Network::parse(wrong).expect_err(wrong).kind(), Kind::BadOption);
         }

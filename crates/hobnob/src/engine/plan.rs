@@ -62,17 +62,24 @@ pub fn resolve(endpoint: &Endpoint) -> Result<Resolved> {
     let transport = transport::TABLE
         .iter()
         .find(|row| row.spec.name == endpoint.transport().name())
-        .ok_or_else(|| Error::new(Kind::Bug, "the grammar knows a transport that the table does not"))?;
+        .ok_or_else(|| {
+            Error::new(Kind::Bug, "the grammar knows a transport that the table does not")
+        })?;
     let mut layers = Vec::new();
     for word in endpoint.layers() {
         let row = layer::TABLE.iter().find(|row| row.spec.name == word.name());
-        let row = row.ok_or_else(|| Error::new(Kind::Bug, "the grammar knows a layer that the table does not"))?;
+        let row = row.ok_or_else(|| {
+            Error::new(Kind::Bug, "the grammar knows a layer that the table does not")
+        })?;
         layers.push((*row, Options::of(row.spec.options)));
     }
     let mut resolved = Resolved {
         layers,
         transport,
-        place: Place { target: endpoint.target().clone(), options: Options::of(transport.spec.options) },
+        place: Place {
+            target: endpoint.target().clone(),
+            options: Options::of(transport.spec.options),
+        },
         shape: transport.shape,
         allow: Vec::new(),
         endpoint: endpoint.to_string(),
@@ -107,9 +114,9 @@ impl Resolved {
             }
         }
         match knowing.as_mut_slice() {
-            [(spec, options)] => {
-                options.set(spec.options, key, setting.value.as_deref()).map_err(|error| marked(setting, error))
-            }
+            [(spec, options)] => options
+                .set(spec.options, key, setting.value.as_deref())
+                .map_err(|error| marked(setting, error)),
             [] => Err(self.unknown(setting)),
             [(one, _), (two, _), ..] => {
                 let message = format!("{} and {} both have an option {key:?}", one.name, two.name);
@@ -123,12 +130,17 @@ impl Resolved {
     fn unknown(&self, setting: &Setting) -> Error {
         let specs = || self.layers.iter().map(|(row, _)| &row.spec).chain([self.transport.spec]);
         if let Some(layer) = &setting.layer {
-            let error = Error::new(Kind::UnknownOption, format!("there is no {layer} in this endpoint"));
+            let error =
+                Error::new(Kind::UnknownOption, format!("there is no {layer} in this endpoint"));
             let parts = specs().map(|spec| spec.name).collect::<Vec<_>>().join(", ");
             return setting.typed.mark(error, format!("its parts are: {parts}"));
         }
-        let error = Error::new(Kind::UnknownOption, format!("nothing here has an option {:?}", setting.key));
-        let known = || specs().flat_map(|spec| spec.options).chain(DOOR_OPTIONS).map(|option| option.name);
+        let error = Error::new(
+            Kind::UnknownOption,
+            format!("nothing here has an option {:?}", setting.key),
+        );
+        let known =
+            || specs().flat_map(|spec| spec.options).chain(DOOR_OPTIONS).map(|option| option.name);
         let label = match spec::nearest(&setting.key, known()) {
             Some(near) => format!("did you mean {near}?"),
             None => "not an option of any part".to_owned(),
@@ -160,7 +172,10 @@ impl Resolved {
             let make = row.make.ok_or_else(|| not_built_in("layer", &row.spec))?;
             layers.push(make(options)?);
         }
-        let transport = self.transport.transport.ok_or_else(|| not_built_in("transport", self.transport.spec))?;
+        let transport = self
+            .transport
+            .transport
+            .ok_or_else(|| not_built_in("transport", self.transport.spec))?;
         Ok(Ready {
             transport,
             layers,
@@ -205,9 +220,13 @@ pub(super) fn check_fit(row: &service::Row, at: &Resolved) -> Result<()> {
     let name = row.spec.name;
     check_shape(name, row.shapes, at)?;
     if row.is_loud && at.shape == Shape::Packets && !is_loopback(&at.place.target) {
-        let text = format!("{name} serves packets on this machine only: from elsewhere they would be a weapon");
+        let text = format!(
+            "{name} serves packets on this machine only: from elsewhere they would be a weapon"
+        );
         let why = "whoever forges a sender's address would turn it against that sender";
-        return Err(Error::new(Kind::DoesNotFit, text).why(why).try_endpoint("udp://:9000", "loopback"));
+        return Err(Error::new(Kind::DoesNotFit, text)
+            .why(why)
+            .try_endpoint("udp://:9000", "loopback"));
     }
     Ok(())
 }
@@ -217,7 +236,8 @@ pub(super) fn check_shape(name: &str, shapes: &[Shape], at: &Resolved) -> Result
     if shapes.contains(&at.shape) {
         return Ok(());
     }
-    let text = format!("{name} does not serve {}, and {} gives {}", at.shape, at.endpoint, at.shape);
+    let text =
+        format!("{name} does not serve {}, and {} gives {}", at.shape, at.endpoint, at.shape);
     let error = Error::new(Kind::DoesNotFit, text);
     Err(match at.shape {
         Shape::Packets => error.try_endpoint(":9000", "bytes, over tcp"),
@@ -228,7 +248,8 @@ pub(super) fn check_shape(name: &str, shapes: &[Shape], at: &Resolved) -> Result
 /// Makes a service of the table.
 pub(super) fn make(row: &service::Row, options: &Options) -> Result<service::Made> {
     let name = row.spec.name;
-    let make = row.make.ok_or_else(|| Error::new(Kind::NotBuiltIn, format!("{name} is not built in")))?;
+    let make =
+        row.make.ok_or_else(|| Error::new(Kind::NotBuiltIn, format!("{name} is not built in")))?;
     make(options)
 }
 
@@ -244,13 +265,19 @@ fn is_loopback(target: &Target) -> bool {
 /// A layer by its name alone, for a conn in mid-session.
 pub(super) fn layer(name: &str) -> Result<Box<dyn Layer>> {
     let row = layer::TABLE.iter().find(|row| row.spec.name == name);
-    let row = row.ok_or_else(|| Error::new(Kind::DoesNotFit, format!("there is no layer {name:?}")))?;
+    let row =
+        row.ok_or_else(|| Error::new(Kind::DoesNotFit, format!("there is no layer {name:?}")))?;
     let make = row.make.ok_or_else(|| not_built_in("layer", &row.spec))?;
     make(&Options::of(row.spec.options))
 }
 
 /// An option of a service from the command line: its name and value, unread.
-pub(super) fn set_option(row: &'static service::Row, options: &mut Options, name: &str, value: Option<&str>) -> Result<()> {
+pub(super) fn set_option(
+    row: &'static service::Row,
+    options: &mut Options,
+    name: &str,
+    value: Option<&str>,
+) -> Result<()> {
     options.set(row.spec.options, name, value).map_err(|error| {
         let command = format!("hobnob help {}", row.spec.name);
         error.try_command(command, "its options")

@@ -47,7 +47,12 @@ thread_local! {
 }
 
 /// Holds a session until it is over.
-pub(super) async fn run(responder: &dyn Responder, session: &Session, conn: &mut Conn, cutting: Cutting) -> Result<Ending> {
+pub(super) async fn run(
+    responder: &dyn Responder,
+    session: &Session,
+    conn: &mut Conn,
+    cutting: Cutting,
+) -> Result<Ending> {
     let shape = conn.shape();
     let cutter = match (responder.framing(), shape) {
         (Framing::Text, Shape::Bytes) => Some(Cutter::new(cutting.rule, cutting.line)),
@@ -108,7 +113,10 @@ impl<'a> Talk<'a> {
             ready!(self.poll_unsent(cx, channel))?;
             if self.ending.is_some() {
                 ready!(channel.poll_flush(cx))?;
-                return Poll::Ready(Ok(self.ending.take().map_or_else(Ending::default, |ending| *ending)));
+                return Poll::Ready(Ok(self
+                    .ending
+                    .take()
+                    .map_or_else(Ending::default, |ending| *ending)));
             }
             if !self.rest.is_empty() {
                 let rest = std::mem::take(&mut self.rest);
@@ -138,7 +146,12 @@ impl<'a> Talk<'a> {
         }
     }
 
-    fn poll_receive(&mut self, cx: &mut Context<'_>, channel: &mut dyn Channel, buffer: &mut [u8]) -> Poll<Result<()>> {
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        channel: &mut dyn Channel,
+        buffer: &mut [u8],
+    ) -> Poll<Result<()>> {
         match ready!(channel.poll_recv(cx, buffer))? {
             Some(length) => {
                 self.feed(cx, channel, &buffer[..length])?;
@@ -202,7 +215,12 @@ impl<'a> Talk<'a> {
     }
 
     /// Answers what came, and sends what goes at once; what does not is kept.
-    fn feed(&mut self, cx: &mut Context<'_>, channel: &mut dyn Channel, bytes: &[u8]) -> Result<()> {
+    fn feed(
+        &mut self,
+        cx: &mut Context<'_>,
+        channel: &mut dyn Channel,
+        bytes: &[u8],
+    ) -> Result<()> {
         with_reply(|reply| {
             let is_said = self.answer(bytes, reply);
             if reply.held().is_some() || !is_said {
@@ -253,7 +271,8 @@ impl<'a> Talk<'a> {
                 reply.push(format!("a line holds at most {} bytes\n", too_long.cap).as_bytes());
                 is_said = true;
                 let detail = Some(format!("a line of more than {} bytes", too_long.cap));
-                self.ending = Some(Box::new(Ending { reason: Some(Reason::Limit("line")), detail }));
+                self.ending =
+                    Some(Box::new(Ending { reason: Some(Reason::Limit("line")), detail }));
             }
         }
         self.cutter = Some(cutter);
@@ -294,13 +313,19 @@ impl<'a> Talk<'a> {
 }
 
 /// One message, one answer, which ends as the message ended.
-fn one(responder: &dyn Responder, scene: Scene<'_>, message: Message<'_>, reply: &mut Reply) -> ControlFlow<()> {
+fn one(
+    responder: &dyn Responder,
+    scene: Scene<'_>,
+    message: Message<'_>,
+    reply: &mut Reply,
+) -> ControlFlow<()> {
     reply.turn();
     responder.answer(&Ask { message: message.body, scene }, reply);
     if reply.is_said() {
         reply.push(message.ending);
     }
-    let must_stop = reply.goodbye().is_some() || reply.held().is_some() || reply.bytes().len() >= GATHER;
+    let must_stop =
+        reply.goodbye().is_some() || reply.held().is_some() || reply.bytes().len() >= GATHER;
     if must_stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 

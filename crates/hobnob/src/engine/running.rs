@@ -21,8 +21,8 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
 use crate::service::Made;
 use crate::session::Cut;
-use crate::spec::Shape;
 use crate::socket;
+use crate::spec::Shape;
 use crate::transport::Scene;
 
 /// Descriptors that are kept back for what is not a session.
@@ -97,7 +97,9 @@ pub(super) fn start(start: Start) -> Result<Running> {
             supervise(first, open, stop).await;
         }
     });
-    let bound = bound_there.recv().unwrap_or_else(|_| Err(Error::new(Kind::Bug, "the first shard died")))?;
+    let bound = bound_there
+        .recv()
+        .unwrap_or_else(|_| Err(Error::new(Kind::Bug, "the first shard died")))?;
     for shard in &house.shards {
         shard.handle.spawn(sweep::sweep(house.clone(), shard.clone()));
     }
@@ -115,12 +117,18 @@ async fn open(house: &House, endpoints: Vec<Ready>, scene: &Scene) -> Result<(Ve
     for ready in endpoints {
         let listeners = ready.transport.bind(&ready.place, scene).await?;
         let stack = Stack::new(ready.layers, plan::role(true));
-        let door = Arc::new(Door { name: ready.name, stack, gate: house.gate.with_allow(&ready.allow) });
+        let door = Arc::new(Door { stack, gate: house.gate.with_allow(&ready.allow) });
         for mut listener in listeners {
             let address = listener.address();
-            house.bus.emit(0, 0, Fact::Listening { transport: ready.name, address: address.clone() });
+            house.bus.emit(
+                0,
+                0,
+                Fact::Listening { transport: ready.name, address: address.clone() },
+            );
             bounds.push(Bound { transport: ready.name, address, endpoint: ready.endpoint.clone() });
-            let is_batched = ready.shape == Shape::Packets && door.stack.is_bare() && listener.datagrams().is_some();
+            let is_batched = ready.shape == Shape::Packets
+                && door.stack.is_bare()
+                && listener.datagrams().is_some();
             if is_batched && matches!(house.service, Made::Responder(_)) {
                 open.answering.push((listener, door.clone()));
             } else {
@@ -248,10 +256,10 @@ impl Running {
         let house = self.house.clone();
         self.house.shards[0].handle.spawn(async move {
             drop(house.phase.subscribe().wait_for(|phase| *phase == Phase::Over).await);
-            drop(done.send(()));
+            let _ = done.send(());
         });
         // An error means that the shard is gone, and so is the server.
-        drop(over.recv());
+        let _ = over.recv();
         self.stop_threads();
         self.summary()
     }

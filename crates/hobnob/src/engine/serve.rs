@@ -54,7 +54,9 @@ pub(super) async fn accept(house: Arc<House>, mut entrances: Vec<Entrance>) {
                     match tokio::time::timeout(deadline, opening).await {
                         Ok(Ok(conn)) => welcome(&house, &shard, door, conn).await,
                         Ok(Err(error)) => house.bus.emit(shard.index, 0, Fact::Failed(error)),
-                        Err(_) => house.bus.emit(shard.index, 0, Fact::Failed(stack::late(deadline))),
+                        Err(_) => {
+                            house.bus.emit(shard.index, 0, Fact::Failed(stack::late(deadline)))
+                        }
                     }
                 });
             }
@@ -68,7 +70,12 @@ pub(super) async fn accept(house: Arc<House>, mut entrances: Vec<Entrance>) {
 }
 
 /// Accepts from a listener within: it is polled whatever the limits say, and who does not fit is turned away.
-async fn accept_many(house: Arc<House>, shard: Arc<Shard>, mut listener: Box<dyn Listener>, door: Arc<Door>) {
+async fn accept_many(
+    house: Arc<House>,
+    shard: Arc<Shard>,
+    mut listener: Box<dyn Listener>,
+    door: Arc<Door>,
+) {
     let mut told = Told::default();
     let mut over = house.phase.subscribe();
     let mut next = async || {
@@ -82,7 +89,10 @@ async fn accept_many(house: Arc<House>, shard: Arc<Shard>, mut listener: Box<dyn
         match next().await {
             Accepted::Conn(conn) => {
                 let peer = conn.facts().peer.clone();
-                let seat = door.gate.admit(&peer).and_then(|guest| house.gate.try_seat(guest).ok_or("max-conns"));
+                let seat = door
+                    .gate
+                    .admit(&peer)
+                    .and_then(|guest| house.gate.try_seat(guest).ok_or("max-conns"));
                 let seat = seat.and_then(|seat| match *house.phase.borrow() {
                     Phase::Open => Ok(seat),
                     _ => Err("draining"),
@@ -123,7 +133,12 @@ async fn welcome(house: &Arc<House>, shard: &Arc<Shard>, door: Arc<Door>, mut co
 }
 
 /// Asks each entrance in turn; a socket made during the call belongs to the shard.
-fn poll_entrances(entrances: &mut [Entrance], turn: usize, shard: &Shard, cx: &mut Context<'_>) -> Poll<(usize, Accepted)> {
+fn poll_entrances(
+    entrances: &mut [Entrance],
+    turn: usize,
+    shard: &Shard,
+    cx: &mut Context<'_>,
+) -> Poll<(usize, Accepted)> {
     let _entered = shard.handle.enter();
     for offset in 0..entrances.len() {
         let at = (turn + offset) % entrances.len();
@@ -166,7 +181,9 @@ async fn recover(house: &House, told: &mut Told, error: Error) {
     }
     let is_the_peers_fault = matches!(
         error.errno(),
-        Some(libc::ECONNABORTED | libc::EPROTO | libc::EINTR | libc::ECONNRESET | libc::ECONNREFUSED)
+        Some(
+            libc::ECONNABORTED | libc::EPROTO | libc::EINTR | libc::ECONNRESET | libc::ECONNREFUSED
+        )
     );
     if !is_the_peers_fault {
         told.once_a_second(house, Fact::Failed(error));
@@ -175,7 +192,8 @@ async fn recover(house: &House, told: &mut Told, error: Error) {
 }
 
 fn is_exhaustion(error: &Error) -> bool {
-    error.kind() == Kind::TooManyFiles || matches!(error.errno(), Some(libc::ENOBUFS | libc::ENOMEM))
+    error.kind() == Kind::TooManyFiles
+        || matches!(error.errno(), Some(libc::ENOBUFS | libc::ENOMEM))
 }
 
 /// When something was last told that may happen thousands of times a second.

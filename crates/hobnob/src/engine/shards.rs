@@ -72,7 +72,9 @@ pub(super) fn start(count: usize) -> Result<(Vec<Arc<Shard>>, Threads)> {
             runtime.shutdown_background();
         });
         threads.push(thread.map_err(|error| {
-            Error::from_io("clone()", &error).with_kind(Kind::System).with_message("cannot start a thread")
+            Error::from_io("clone()", &error)
+                .with_kind(Kind::System)
+                .with_message("cannot start a thread")
         })?);
     }
     Ok((shards, Threads { stop, threads }))

@@ -44,5 +44,6 @@ impl Stack {
 
 /// The error of a handshake that ran out of its time.
 pub(super) fn late(deadline: Duration) -> Error {
-    Error::limit("handshake", format!("the handshake was not done within {deadline:?}")).with_kind(Kind::TimedOut)
+    Error::limit("handshake", format!("the handshake was not done within {deadline:?}"))
+        .with_kind(Kind::TimedOut)
 }

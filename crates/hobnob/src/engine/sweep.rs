@@ -28,8 +28,15 @@ pub(super) async fn sweep(house: Arc<House>, shard: Arc<Shard>) {
     }
 }
 
-fn ran_out(session: &Session, now: Duration, idle: Option<Duration>, stall: Duration) -> Option<Cut> {
-    let is_past = |since: Option<Duration>, limit| since.is_some_and(|since| now.saturating_sub(since) >= limit);
+fn ran_out(
+    session: &Session,
+    now: Duration,
+    idle: Option<Duration>,
+    stall: Duration,
+) -> Option<Cut> {
+    let is_past = |since: Option<Duration>, limit| {
+        since.is_some_and(|since| now.saturating_sub(since) >= limit)
+    };
     if is_past(session.stalled_since(), stall) {
         return Some(Cut::Stall);
     }

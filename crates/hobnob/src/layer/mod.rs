@@ -20,7 +20,12 @@ pub static TABLE: &[&Row] = &[
 ];
 
 /// A row that is not built in.
-const fn later(name: &'static str, summary: &'static str, below: Option<Shape>, above: Option<Shape>) -> Row {
+const fn later(
+    name: &'static str,
+    summary: &'static str,
+    below: Option<Shape>,
+    above: Option<Shape>,
+) -> Row {
     let spec = Spec { name, summary, options: &[], examples: &[], is_built_in: false };
     Row { spec, below, above, make: None }
 }

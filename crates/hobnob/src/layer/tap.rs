@@ -118,7 +118,11 @@ impl Channel for Tap {
 
     /// A splice never shows its bytes, so there is no kernel to be had while somebody looks at them.
     fn kernel(&mut self) -> Option<&mut dyn Kernel> {
-        if self.session.bus().wants_data() || self.inner.kernel().is_none() { None } else { Some(self) }
+        if self.session.bus().wants_data() || self.inner.kernel().is_none() {
+            None
+        } else {
+            Some(self)
+        }
     }
 
     fn vitals(&self) -> Option<Vitals> {

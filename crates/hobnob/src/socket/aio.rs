@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::{Batch, Flags, How, Outgoing, Record, Sent, Socket, explain};
@@ -179,7 +180,23 @@ impl AsyncSocket {
 
     /// Receives a batch: how many datagrams, at least one.
     pub fn poll_recv_batch(&self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<Result<usize>> {
-        self.poll_in(cx, "recvmmsg", |socket| batch.recv(socket.as_fd()))
+        loop {
+            let mut guard = ready!(self.0.poll_read_ready(cx))
+                .map_err(|error| explain::data("epoll_wait", &error))?;
+            match batch.recv(self.socket().as_fd()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                received => {
+                    // A batch that is not full was all there was: asking again would only be told so.
+                    if received.as_ref().is_ok_and(|received| *received < batch.slots()) {
+                        guard.clear_ready();
+                    }
+                    return Poll::Ready(
+                        received.map_err(|error| explain::data("recvmmsg", &error)),
+                    );
+                }
+            }
+        }
     }
 
     /// Sends as [`Socket::send`].
@@ -202,9 +219,13 @@ impl AsyncSocket {
     }
 
     /// Sends one datagram at once, or [`Kind::WouldBlock`](crate::error::Kind::WouldBlock). Registers nobody, so many
-    /// may share the socket.
+    /// may share the socket; a full one is noted, so that [`poll_write_ready`](Self::poll_write_ready) waits.
     pub fn try_send_to(&self, bytes: &[u8], to: &Address) -> Result<usize> {
-        self.socket().send_to(bytes, Flags::NONE, to)
+        let name = Socket::reachable(to)?;
+        let sent = self
+            .0
+            .try_io(Interest::WRITABLE, |socket| socket.send_to_raw(bytes, Flags::NONE, to, &name));
+        sent.map_err(|error| explain::send("sendto", bytes.len(), Some(to), None, &error))
     }
 
     /// Sends a batch at once as [`Outgoing::send`]. Registers nobody.

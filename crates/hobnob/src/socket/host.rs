@@ -67,7 +67,11 @@ pub fn bind_all(
     let mut tries = PORT_TRIES;
     loop {
         match bind_once(addresses, &open) {
-            Err(error) if error.kind() == Kind::PortInUse && addresses[0].port() == 0 && tries > 0 => tries -= 1,
+            Err(error)
+                if error.kind() == Kind::PortInUse && addresses[0].port() == 0 && tries > 0 =>
+            {
+                tries -= 1
+            }
             done => return done,
         }
     }

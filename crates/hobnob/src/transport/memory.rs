@@ -51,7 +51,9 @@ impl Transport for Memory {
             let taken = names.get_or_insert_default();
             if taken.contains_key(&name) {
                 let text = format!("memory:{name} is listened on already");
-                return Err(Error::new(Kind::PortInUse, text).try_endpoint(format!("memory:{name}-2"), ""));
+                return Err(
+                    Error::new(Kind::PortInUse, text).try_endpoint(format!("memory:{name}-2"), "")
+                );
             }
             taken.insert(name.clone(), send);
             Ok(vec![Box::new(Door { name, incoming }) as _])
@@ -61,10 +63,17 @@ impl Transport for Memory {
     fn connect<'a>(&'a self, to: &'a Place, _: &'a Scene, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
         Box::pin(async move {
             let name = name(to)?;
-            let refused = || Error::new(Kind::ConnectionRefused, format!("nothing is listening on memory:{name}"));
-            let door = names().as_ref().and_then(|names| names.get(name).cloned()).ok_or_else(refused)?;
+            let refused = || {
+                Error::new(
+                    Kind::ConnectionRefused,
+                    format!("nothing is listening on memory:{name}"),
+                )
+            };
+            let door =
+                names().as_ref().and_then(|names| names.get(name).cloned()).ok_or_else(refused)?;
             let dialler = Address::name(&format!("memory:{name}#"));
-            let (here, there) = memory::pair_named(Shape::Bytes, dialler, Address::name(&format!("memory:{name}")));
+            let (here, there) =
+                memory::pair_named(Shape::Bytes, dialler, Address::name(&format!("memory:{name}")));
             door.send(there).await.map_err(|_| refused())?;
             Ok(here)
         })

@@ -27,11 +27,27 @@ pub static TABLE: &[&Row] = &[
     &unix::SEQPACKET,
     &stdio::ROW,
     &memory::ROW,
-    &later(&Spec { summary: "streams over UDP, encrypted", ..coming("quic") }, Form::HostPort, Shape::Bytes),
-    &later(&Spec { summary: "IP packets of one protocol", ..coming("raw") }, Form::Host, Shape::Packets),
+    &later(
+        &Spec { summary: "streams over UDP, encrypted", ..coming("quic") },
+        Form::HostPort,
+        Shape::Bytes,
+    ),
+    &later(
+        &Spec { summary: "IP packets of one protocol", ..coming("raw") },
+        Form::Host,
+        Shape::Packets,
+    ),
     &later(&Spec { summary: "echo requests", ..coming("icmp") }, Form::Host, Shape::Packets),
-    &later(&Spec { summary: "a program, one process a session", ..coming("exec") }, Form::Command, Shape::Bytes),
-    &later(&Spec { summary: "a program on a terminal", ..coming("pty") }, Form::Command, Shape::Bytes),
+    &later(
+        &Spec { summary: "a program, one process a session", ..coming("exec") },
+        Form::Command,
+        Shape::Bytes,
+    ),
+    &later(
+        &Spec { summary: "a program on a terminal", ..coming("pty") },
+        Form::Command,
+        Shape::Bytes,
+    ),
     &later(&Spec { summary: "a descriptor handed in", ..coming("fd") }, Form::Number, Shape::Bytes),
     &later(&Spec { summary: "a file", ..coming("file") }, Form::Path, Shape::Bytes),
 ];

@@ -57,8 +57,11 @@ fn open() -> Conn {
     let (input, output) = (Arc::new(Queue::default()), Arc::new(Queue::default()));
     let (reads, writes) = (input.clone(), output.clone());
     // Without threads there is no stdio; the queues then say that it has ended.
-    let reader = std::thread::Builder::new().name("hobnob-stdin".to_owned()).spawn(move || read_all(&reads));
-    let writer = std::thread::Builder::new().name("hobnob-stdout".to_owned()).spawn(move || write_all(&writes));
+    let reader =
+        std::thread::Builder::new().name("hobnob-stdin".to_owned()).spawn(move || read_all(&reads));
+    let writer = std::thread::Builder::new()
+        .name("hobnob-stdout".to_owned())
+        .spawn(move || write_all(&writes));
     if reader.is_err() || writer.is_err() {
         input.change(|state| state.is_ended = true);
     }

@@ -60,8 +60,10 @@ impl Transport for Tcp {
     fn bind<'a>(&'a self, at: &'a Place, scene: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
             let (host, port) = target(&at.target)?;
-            let addresses = host::addresses(host, port, scene.family, scene.observer.clone()).await?;
-            let (sockets, missing) = host::bind_all(&addresses, |address| listen(address, &at.options, scene))?;
+            let addresses =
+                host::addresses(host, port, scene.family, scene.observer.clone()).await?;
+            let (sockets, missing) =
+                host::bind_all(&addresses, |address| listen(address, &at.options, scene))?;
             for address in missing {
                 let note = format!("{} is left out: this machine does not have it", address.ip());
                 scene.bus.emit(0, 0, Fact::Note(note));
@@ -70,13 +72,21 @@ impl Transport for Tcp {
         })
     }
 
-    fn connect<'a>(&'a self, to: &'a Place, scene: &'a Scene, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
+    fn connect<'a>(
+        &'a self,
+        to: &'a Place,
+        scene: &'a Scene,
+        _: Option<&'a Facts>,
+    ) -> Boxed<'a, Conn> {
         Box::pin(async move {
             let (host, port) = target(&to.target)?;
-            let addresses = host::addresses(host, port, scene.family, scene.observer.clone()).await?;
+            let addresses =
+                host::addresses(host, port, scene.family, scene.observer.clone()).await?;
             let stream = race(interleave(addresses), &to.options, scene).await?;
-            let local = stream.local_addr().map_err(|error| Error::from_io("getsockname()", &error))?;
-            let peer = stream.peer_addr().map_err(|error| Error::from_io("getpeername()", &error))?;
+            let local =
+                stream.local_addr().map_err(|error| Error::from_io("getsockname()", &error))?;
+            let peer =
+                stream.peer_addr().map_err(|error| Error::from_io("getpeername()", &error))?;
             Ok(conn(stream, local.into(), peer.into()))
         })
     }
@@ -119,7 +129,8 @@ impl Door {
     fn new(socket: Socket) -> Result<Self> {
         let listener = TcpListener::from_std(std::os::fd::OwnedFd::from(socket).into());
         let listener = listener.map_err(|error| Error::from_io("epoll_ctl()", &error))?;
-        let address = listener.local_addr().map_err(|error| Error::from_io("getsockname()", &error))?;
+        let address =
+            listener.local_addr().map_err(|error| Error::from_io("getsockname()", &error))?;
         Ok(Door { listener, address })
     }
 }
@@ -148,7 +159,8 @@ impl Listener for Door {
 /// One address of each family in turn, as the resolver ordered them (RFC 8305 section 4).
 fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (same, other): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|a| a.is_ipv6() == first_is_v6);
+    let (same, other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|a| a.is_ipv6() == first_is_v6);
     let (mut same, mut other) = (same.into_iter(), other.into_iter());
     let mut mixed = Vec::new();
     loop {
@@ -176,7 +188,9 @@ async fn race(addresses: Vec<SocketAddr>, options: &Options, scene: &Scene) -> R
         }
         let next = running.join_next();
         let ended = match started {
-            Some(()) if waiting.len() > 0 => tokio::time::timeout(STAGGER, next).await.ok().flatten(),
+            Some(()) if waiting.len() > 0 => {
+                tokio::time::timeout(STAGGER, next).await.ok().flatten()
+            }
             _ => next.await,
         };
         match ended {
@@ -206,9 +220,15 @@ fn twins(place: &Place) -> Vec<Twin> {
         Host::V6 { .. } => ("AF_INET6", "6"),
         _ => ("AF_INET", ""),
     };
-    let python = |rest: String| Some(format!("s = socket.socket(socket.{family}, socket.SOCK_STREAM); {rest}"));
+    let python = |rest: String| {
+        Some(format!("s = socket.socket(socket.{family}, socket.SOCK_STREAM); {rest}"))
+    };
     vec![
-        Twin { tool: "nc", listens: Some(format!("nc -l {name} {port}")), dials: Some(format!("nc {name} {port}")) },
+        Twin {
+            tool: "nc",
+            listens: Some(format!("nc -l {name} {port}")),
+            dials: Some(format!("nc {name} {port}")),
+        },
         Twin {
             tool: "socat",
             listens: Some(format!("socat - TCP{v6}-LISTEN:{port},bind={name},reuseaddr")),
@@ -228,8 +248,10 @@ mod tests {
 
     #[test]
     fn families_take_turns() {
-        let all: Vec<SocketAddr> =
-            ["[::1]:1", "[::2]:1", "[::3]:1", "127.0.0.1:1"].iter().map(|a| a.parse().expect("an address")).collect();
+        let all: Vec<SocketAddr> = ["[::1]:1", "[::2]:1", "[::3]:1", "127.0.0.1:1"]
+            .iter()
+            .map(|a| a.parse().expect("an address"))
+            .collect();
         let mixed: Vec<_> = interleave(all).iter().map(ToString::to_string).collect();
         assert_eq!(mixed, ["[::1]:1", "127.0.0.1:1", "[::2]:1", "[::3]:1"]);
     }

@@ -49,7 +49,8 @@ impl Transport for Udp {
     fn bind<'a>(&'a self, at: &'a Place, scene: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
             let (host, port) = target(&at.target)?;
-            let addresses = host::addresses(host, port, scene.family, scene.observer.clone()).await?;
+            let addresses =
+                host::addresses(host, port, scene.family, scene.observer.clone()).await?;
             let (sockets, missing) = host::bind_all(&addresses, |address| {
                 let socket = open(&address, &at.options, scene)?;
                 socket.bind(&Address::Ip(address))?;
@@ -65,16 +66,23 @@ impl Transport for Udp {
                 peer_idle: scene.peer_idle,
                 bus: scene.bus.clone(),
             };
-            let listener = |socket| Ok(Box::new(DatagramListener::new(socket, rules(), None)?) as _);
+            let listener =
+                |socket| Ok(Box::new(DatagramListener::new(socket, rules(), None)?) as _);
             sockets.into_iter().map(listener).collect()
         })
     }
 
     /// Takes the first address: nobody answers a connect on UDP, so there is nothing to race.
-    fn connect<'a>(&'a self, to: &'a Place, scene: &'a Scene, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
+    fn connect<'a>(
+        &'a self,
+        to: &'a Place,
+        scene: &'a Scene,
+        _: Option<&'a Facts>,
+    ) -> Boxed<'a, Conn> {
         Box::pin(async move {
             let (host, port) = target(&to.target)?;
-            let addresses = host::addresses(host, port, scene.family, scene.observer.clone()).await?;
+            let addresses =
+                host::addresses(host, port, scene.family, scene.observer.clone()).await?;
             let mut failed = None;
             for address in addresses {
                 match connect(address, &to.options, scene) {
@@ -82,7 +90,9 @@ impl Transport for Udp {
                     Err(error) => drop(failed.get_or_insert(error)),
                 }
             }
-            Err(failed.unwrap_or_else(|| Error::new(Kind::HostNotFound, "there is no address to send to")))
+            Err(failed.unwrap_or_else(|| {
+                Error::new(Kind::HostNotFound, "there is no address to send to")
+            }))
         })
     }
 }
@@ -119,9 +129,15 @@ fn twins(place: &Place) -> Vec<Twin> {
         Host::V6 { .. } => ("AF_INET6", "6"),
         _ => ("AF_INET", ""),
     };
-    let python = |rest: String| Some(format!("s = socket.socket(socket.{family}, socket.SOCK_DGRAM); {rest}"));
+    let python = |rest: String| {
+        Some(format!("s = socket.socket(socket.{family}, socket.SOCK_DGRAM); {rest}"))
+    };
     vec![
-        Twin { tool: "nc", listens: Some(format!("nc -ul {name} {port}")), dials: Some(format!("nc -u {name} {port}")) },
+        Twin {
+            tool: "nc",
+            listens: Some(format!("nc -ul {name} {port}")),
+            dials: Some(format!("nc -u {name} {port}")),
+        },
         Twin {
             tool: "socat",
             listens: Some(format!("socat - UDP{v6}-RECVFROM:{port},bind={name}")),

@@ -84,7 +84,8 @@ impl Transport for Unix {
             let socket = self.open(at, scene)?;
             let claim = bind(&socket, &at.target, scene)?;
             if self.kind == Type::Datagram {
-                let (max_peers, peer_idle, bus) = (scene.max_peers, scene.peer_idle, scene.bus.clone());
+                let (max_peers, peer_idle, bus) =
+                    (scene.max_peers, scene.peer_idle, scene.bus.clone());
                 let rules = Rules { transport: self.name, max_peers, peer_idle, bus };
                 let claim = claim.map(|claim| Box::new(claim) as _);
                 return Ok(vec![Box::new(DatagramListener::new(socket, rules, claim)?) as _]);
@@ -93,14 +94,25 @@ impl Transport for Unix {
             socket.listen(u32::try_from(backlog).unwrap_or(u32::MAX))?;
             let address = socket.local_address()?;
             let listener: Box<dyn Listener> = match self.kind {
-                Type::Stream => Box::new(StreamDoor { listener: join(socket)?, address, _claim: claim }),
-                _ => Box::new(RecordDoor { listener: AsyncSocket::new(socket)?, address, _claim: claim }),
+                Type::Stream => {
+                    Box::new(StreamDoor { listener: join(socket)?, address, _claim: claim })
+                }
+                _ => Box::new(RecordDoor {
+                    listener: AsyncSocket::new(socket)?,
+                    address,
+                    _claim: claim,
+                }),
             };
             Ok(vec![listener])
         })
     }
 
-    fn connect<'a>(&'a self, to: &'a Place, scene: &'a Scene, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
+    fn connect<'a>(
+        &'a self,
+        to: &'a Place,
+        scene: &'a Scene,
+        _: Option<&'a Facts>,
+    ) -> Boxed<'a, Conn> {
         Box::pin(async move {
             let socket = self.open(to, scene)?;
             if self.kind == Type::Datagram {
@@ -113,11 +125,20 @@ impl Transport for Unix {
             socket.connect(&address(&to.target)?).await?;
             let socket = socket.into_socket();
             let (local, peer) = (socket.local_address()?, socket.peer_address()?);
-            let facts = Facts { transport: self.name, local, peer, credentials: credentials(&socket) };
+            let facts =
+                Facts { transport: self.name, local, peer, credentials: credentials(&socket) };
             match self.kind {
-                Type::Stream => Ok(Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream(socket)?)))),
-                Type::Datagram => Ok(Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::HasNone)?))),
-                _ => Ok(Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::Has)?))),
+                Type::Stream => {
+                    Ok(Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream(socket)?))))
+                }
+                Type::Datagram => Ok(Conn::new(
+                    facts,
+                    Shape::Packets,
+                    Box::new(Packets::new(socket, Ends::HasNone)?),
+                )),
+                _ => {
+                    Ok(Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::Has)?)))
+                }
             }
         })
     }
@@ -147,7 +168,10 @@ fn bind(socket: &Socket, target: &Target, scene: &Scene) -> Result<Option<Claim>
     };
     let mut claim = path::claim(path)?;
     if claim.was_replaced() {
-        let note = format!("replaced {}: a socket of ours that nobody listened on", Address::path(path.clone()));
+        let note = format!(
+            "replaced {}: a socket of ours that nobody listened on",
+            Address::path(path.clone())
+        );
         scene.bus.emit(0, 0, Fact::Note(note));
     }
     claim.bind(socket, path::PRIVATE)?;
@@ -156,12 +180,14 @@ fn bind(socket: &Socket, target: &Target, scene: &Scene) -> Result<Option<Claim>
 
 fn join(socket: Socket) -> Result<UnixListener> {
     socket.set_blocking(false)?;
-    UnixListener::from_std(OwnedFd::from(socket).into()).map_err(|error| Error::from_io("epoll_ctl()", &error))
+    UnixListener::from_std(OwnedFd::from(socket).into())
+        .map_err(|error| Error::from_io("epoll_ctl()", &error))
 }
 
 fn stream(socket: Socket) -> Result<UnixStream> {
     socket.set_blocking(false)?;
-    UnixStream::from_std(OwnedFd::from(socket).into()).map_err(|error| Error::from_io("epoll_ctl()", &error))
+    UnixStream::from_std(OwnedFd::from(socket).into())
+        .map_err(|error| Error::from_io("epoll_ctl()", &error))
 }
 
 fn credentials(socket: &Socket) -> Option<Credentials> {
@@ -220,7 +246,8 @@ impl Listener for RecordDoor {
     }
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {
-        let accepted = ready!(self.listener.poll_accept(cx)).and_then(|(socket, peer)| self.conn(socket, peer));
+        let accepted = ready!(self.listener.poll_accept(cx))
+            .and_then(|(socket, peer)| self.conn(socket, peer));
         Poll::Ready(accepted.map_or_else(Accepted::Failed, Accepted::Conn))
     }
 }
@@ -239,7 +266,8 @@ fn twins(place: &Place) -> Vec<Twin> {
     };
     let is_abstract = name.is_none();
     let kind = if is_abstract { "ABSTRACT" } else { "UNIX" };
-    let python = |rest: &str| Some(format!("s = socket.socket(socket.AF_UNIX); s.{rest}({python})"));
+    let python =
+        |rest: &str| Some(format!("s = socket.socket(socket.AF_UNIX); s.{rest}({python})"));
     vec![
         Twin {
             tool: "nc",
