@@ -181,7 +181,7 @@ impl AsyncSocket {
     /// Receives a batch: how many datagrams, at least one.
     pub fn poll_recv_batch(&self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<Result<usize>> {
         loop {
-            let mut guard = ready!(self.0.poll_read_ready(cx))
+            let mut guard = ready!(self.watched.poll_read_ready(cx))
                 .map_err(|error| explain::data("epoll_wait", &error))?;
             match batch.recv(self.socket().as_fd()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
@@ -223,8 +223,8 @@ impl AsyncSocket {
     pub fn try_send_to(&self, bytes: &[u8], to: &Address) -> Result<usize> {
         let name = Socket::reachable(to)?;
         let sent = self
-            .0
-            .try_io(Interest::WRITABLE, |socket| socket.send_to_raw(bytes, Flags::NONE, to, &name));
+            .watched
+            .try_io(Interest::WRITABLE, |_| self.socket.send_to_raw(bytes, Flags::NONE, to, &name));
         sent.map_err(|error| explain::send("sendto", bytes.len(), Some(to), None, &error))
     }
 
