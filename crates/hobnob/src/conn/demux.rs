@@ -50,7 +50,8 @@ pub struct DatagramListener {
     socket: Option<Socket>,
     rules: Option<Rules>,
     batch: Option<Batching>,
-    _claim: Option<Box<dyn Send>>,
+    /// What removes the path of a Unix socket.
+    claim: Option<Box<dyn Send>>,
 }
 
 impl DatagramListener {
@@ -62,7 +63,7 @@ impl DatagramListener {
             socket: Some(socket),
             rules: Some(rules),
             batch: None,
-            _claim: claim,
+            claim,
         })
     }
 }
@@ -76,7 +77,7 @@ impl Listener for DatagramListener {
         let (Some(socket), Some(rules)) = (self.socket.take(), self.rules.take()) else {
             return Poll::Ready(Accepted::NoMore);
         };
-        Poll::Ready(match Demux::new(socket, self.address.clone(), rules, self._claim.take()) {
+        Poll::Ready(match Demux::new(socket, self.address.clone(), rules, self.claim.take()) {
             Ok(demux) => Accepted::Many(Box::new(demux)),
             Err(error) => Accepted::Failed(error),
         })
@@ -212,7 +213,9 @@ impl Hub {
             }
             !is_gone
         });
-        gone.iter().for_each(|mailbox| mailbox.end());
+        for mailbox in &gone {
+            mailbox.end();
+        }
         gone.len()
     }
 
@@ -345,7 +348,7 @@ fn admit(hub: &Arc<Hub>, peer: Address, mailbox: Arc<Mailbox>) -> Conn {
         peer: peer.clone(),
         credentials: None,
     };
-    Conn::new(facts, Shape::Packets, Box::new(Peer { hub: hub.clone(), mailbox, peer }))
+    Conn::new(facts, Shape::Packets, Box::new(Peer { hub: hub.clone(), mailbox, address: peer }))
 }
 
 impl Listener for Demux {
@@ -379,7 +382,7 @@ impl Drop for Demux {
 struct Peer {
     hub: Arc<Hub>,
     mailbox: Arc<Mailbox>,
-    peer: Address,
+    address: Address,
 }
 
 impl Channel for Peer {
@@ -402,7 +405,7 @@ impl Channel for Peer {
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
-        match self.hub.socket.try_send_to(buf, &self.peer) {
+        match self.hub.socket.try_send_to(buf, &self.address) {
             Err(error) if error.kind() == Kind::WouldBlock => {
                 lock(&self.hub.writers).push(cx.waker().clone());
                 lock(&self.hub.pump).iter().for_each(Waker::wake_by_ref);
@@ -430,8 +433,8 @@ impl Drop for Peer {
     fn drop(&mut self) {
         let mut peers = lock(&self.hub.peers);
         // The address may be another session's by now.
-        if peers.get(&self.peer).is_some_and(|mailbox| Arc::ptr_eq(mailbox, &self.mailbox)) {
-            peers.remove(&self.peer);
+        if peers.get(&self.address).is_some_and(|mailbox| Arc::ptr_eq(mailbox, &self.mailbox)) {
+            peers.remove(&self.address);
         }
     }
 }

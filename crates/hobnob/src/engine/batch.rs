@@ -146,8 +146,8 @@ impl Batch<'_> {
     fn poll_held(&mut self, cx: &mut Context<'_>, datagrams: &mut dyn Datagrams) {
         while let Some(next) = self.held.front() {
             let now = self.house.bus.clock().now();
-            if next.due > now {
-                let ahead = next.due - now;
+            let ahead = next.due.saturating_sub(now);
+            if !ahead.is_zero() {
                 let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(ahead)));
                 if timer.as_mut().poll(cx).is_pending() {
                     return;

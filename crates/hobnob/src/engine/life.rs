@@ -23,11 +23,10 @@ pub(super) async fn live(mut presence: Presence, conn: Conn, door: Arc<Door>) {
         Poll::Ready(())
     })
     .await;
-    let dressed = match door.stack.is_bare() {
-        true => Ok(Some(conn)),
-        false => uncut(&session, door.stack.dress(conn, house.limits.handshake))
-            .await
-            .unwrap_or(Ok(None)),
+    let dressed = if door.stack.is_bare() {
+        Ok(Some(conn))
+    } else {
+        uncut(&session, door.stack.dress(conn, house.limits.handshake)).await.unwrap_or(Ok(None))
     };
     let mut conn = match dressed {
         Ok(Some(conn)) => tap::lay(&session, conn),

@@ -69,10 +69,10 @@ pub(super) async fn run(
         ending: None,
         timer: None,
         is_held: false,
-        is_greeted: false,
         is_over: false,
         has_packet: false,
     };
+    talk.greet();
     poll_fn(|cx| talk.poll(cx, conn.channel())).await
 }
 
@@ -91,7 +91,6 @@ struct Talk<'a> {
     timer: Option<Pin<Box<Sleep>>>,
     /// The timer holds an answer back; otherwise it waits for the rest of a character.
     is_held: bool,
-    is_greeted: bool,
     /// The peer has ended its direction.
     is_over: bool,
     /// `unsent` is a packet to be sent, also when it is empty.
@@ -100,9 +99,6 @@ struct Talk<'a> {
 
 impl<'a> Talk<'a> {
     fn poll(&mut self, cx: &mut Context<'_>, channel: &mut dyn Channel) -> Poll<Result<Ending>> {
-        if !self.is_greeted {
-            self.greet();
-        }
         loop {
             if self.is_held {
                 if let Some(timer) = &mut self.timer {
@@ -203,7 +199,6 @@ impl<'a> Talk<'a> {
     }
 
     fn greet(&mut self) {
-        self.is_greeted = true;
         with_reply(|reply| {
             self.responder.greet(&self.scene(), reply);
             if self.shape == Shape::Packets && reply.bytes().ends_with(b"\n") {

@@ -55,7 +55,7 @@ pub(super) async fn accept(house: Arc<House>, mut entrances: Vec<Entrance>) {
                         Ok(Ok(conn)) => welcome(&house, &shard, door, conn).await,
                         Ok(Err(error)) => house.bus.emit(shard.index, 0, Fact::Failed(error)),
                         Err(_) => {
-                            house.bus.emit(shard.index, 0, Fact::Failed(stack::late(deadline)))
+                            house.bus.emit(shard.index, 0, Fact::Failed(stack::late(deadline)));
                         }
                     }
                 });
@@ -176,7 +176,7 @@ async fn recover(house: &House, told: &mut Told, error: Error) {
     if is_exhaustion(&error) {
         told.once_a_second(house, Fact::Paused { limit: "open-files" });
         let freed = house.freed.notified();
-        drop(until_drain(house, tokio::time::timeout(EXHAUSTED_WAIT, freed)).await);
+        let _ = until_drain(house, tokio::time::timeout(EXHAUSTED_WAIT, freed)).await;
         return;
     }
     let is_the_peers_fault = matches!(

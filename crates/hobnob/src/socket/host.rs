@@ -70,7 +70,7 @@ pub fn bind_all(
             Err(error)
                 if error.kind() == Kind::PortInUse && addresses[0].port() == 0 && tries > 0 =>
             {
-                tries -= 1
+                tries -= 1;
             }
             done => return done,
         }
