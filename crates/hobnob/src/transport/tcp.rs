@@ -146,10 +146,9 @@ impl Listener for Door {
             Err(error) => Poll::Ready(Accepted::Failed(Error::from_io("accept()", &error))),
             Ok((stream, peer)) => {
                 // Only a wildcard has to ask where the peer came to.
-                let local = match self.address.ip().is_unspecified() {
-                    true => stream.local_addr().unwrap_or(self.address),
-                    false => self.address,
-                };
+                let is_wildcard = self.address.ip().is_unspecified();
+                let asked = is_wildcard.then(|| stream.local_addr().ok()).flatten();
+                let local = asked.unwrap_or(self.address);
                 Poll::Ready(Accepted::Conn(conn(stream, local.into(), peer.into())))
             }
         }
