@@ -196,9 +196,16 @@ impl House {
 pub(super) struct Presence {
     pub house: Arc<House>,
     pub session: Arc<Session>,
-    pub end: Option<Box<(Result<Ending>, Option<Vitals>)>>,
+    end: Option<Box<(Result<Ending>, Option<Vitals>)>>,
     shard: Arc<Shard>,
     _permit: Permit,
+}
+
+impl Presence {
+    /// Notes how the session ended, to be told when this drops.
+    pub(super) fn note(&mut self, result: Result<Ending>, vitals: Option<Vitals>) {
+        self.end = Some(Box::new((result, vitals)));
+    }
 }
 
 impl Drop for Presence {
