@@ -107,6 +107,7 @@ pub(crate) const TALKING: &[Flag] = &[
     value("wait", "DUR", "silence allowed after our side has ended"),
     value("idle", "DUR", "give up after so much silence"),
     value("timeout", "DUR", "how long connecting may take (10s)"),
+    switch("retry", None, "while nobody listens there yet, try again"),
     switch("half-close", None, "end our side when the input ends (the default)"),
     switch("no-half-close", None, "keep our side open when the input ends"),
 ];

@@ -55,7 +55,6 @@ struct Setting {
     name: &'static str,
     value: String,
     origin: &'static str,
-    help: &'static str,
 }
 
 fn settings(specs: &'static [OptionSpec], options: &Options) -> Vec<Setting> {
@@ -66,7 +65,7 @@ fn settings(specs: &'static [OptionSpec], options: &Options) -> Vec<Setting> {
             let is_given = options.is_given(spec.name);
             let origin = if is_given { "you" } else { "default" };
             let value = value.unwrap_or_else(|| "-".to_owned());
-            Setting { name: spec.name, value: safe(&value), origin, help: spec.help }
+            Setting { name: spec.name, value: safe(&value), origin }
         })
         .collect()
 }
@@ -146,6 +145,9 @@ impl Tree<'_> {
                 label = "";
             }
         }
+        let parts = resolved.layers.iter().map(|(row, _)| row.spec.name).chain([row.spec.name]);
+        let pages: Vec<_> = parts.map(|part| format!("hobnob help {part}")).collect();
+        line(&mut out, "options", &pages.join("   "));
         out
     }
 
@@ -164,7 +166,9 @@ impl Tree<'_> {
                 .find(|c: char| !(c.is_ascii_uppercase() || "_0123456789".contains(c)));
             Some(text[start..start + end.unwrap_or(text.len() - start)].to_owned())
         };
-        let kind = word("SOCK_")?;
+        // Python's own default is a stream.
+        let kind =
+            word("SOCK_").or_else(|| text.contains("AF_").then(|| "SOCK_STREAM".to_owned()))?;
         let family = match (&self.resolved.place.target, &self.addresses) {
             (Target::Net { .. }, Found::Addresses(all)) => {
                 let has = |is_v4: bool| all.iter().any(|ip| ip.is_ipv4() == is_v4);
@@ -236,10 +240,8 @@ impl Tree<'_> {
 
 fn list(out: &mut String, settings: &[Setting]) {
     for setting in settings {
-        let value = format!("{}{}", pad(&format!("{} ", setting.value), 10), setting.origin);
-        let room = 80 - 4 - 14 - 18;
-        let help = crate::report::show::split_at_width(setting.help, room).0;
-        let _ = writeln!(out, "    {}{}{help}", pad(setting.name, 14), pad(&value, 18));
+        let value = pad(&format!("{} ", setting.value), 12);
+        let _ = writeln!(out, "    {}{value}{}", pad(setting.name, 14), setting.origin);
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use hobnob::endpoint::Form;
 use hobnob::engine;
 use hobnob::error::{Error, Kind, Result};
-use hobnob::service::Row;
 use hobnob::spec::{OptionSpec, Shape, Spec, ValueKind, nearest};
 
 use crate::args::{self, Flag};
@@ -74,27 +74,27 @@ pub(crate) fn catalogue(look: Look) -> String {
     let column = rows.iter().map(|row| width(row.spec.summary)).max().unwrap_or(0).min(48) + 2;
     let head = pad("services", 2 + names + column);
     let mut out = format!("{}over\n", look.paint(Paint::Bold, &head));
+    let all = over(&[Shape::Bytes, Shape::Packets]);
     for row in &rows {
-        let over = over(row);
         let name = look.paint(Paint::Cyan, &pad(row.spec.name, names));
-        let mut lines = fold(&over, COLUMNS.saturating_sub(2 + names + column)).into_iter();
-        let first = lines.next().unwrap_or_default();
-        let _ = writeln!(out, "  {name}{}{first}", pad(row.spec.summary, column));
-        for line in lines {
-            let _ = writeln!(out, "{:room$}{line}", "", room = 2 + names + column);
-        }
+        let over = over(row.shapes);
+        let over = if over == all { "all" } else { &over };
+        let _ = writeln!(out, "  {name}{}{over}", pad(row.spec.summary, column));
     }
+    let _ = writeln!(out, "\nall means {all}");
     let example = rows.get(1).or(rows.first()).map_or("", |row| row.spec.name);
-    let _ = writeln!(out, "\neach line is also a page: hobnob help {example}");
+    let _ = writeln!(out, "each line is also a page: hobnob help {example}");
     out
 }
 
-/// The transports of this build whose shape a service serves.
-fn over(row: &Row) -> String {
+/// The transports of this build with one of these shapes.
+fn over(shapes: &[Shape]) -> String {
     engine::transports()
         .iter()
-        .filter(|transport| transport.transport.is_some() && row.shapes.contains(&transport.shape))
-        .map(|transport| transport.spec.name)
+        .filter(|row| row.transport.is_some() && shapes.contains(&row.shape))
+        // A name inside this process is of no use on a command line.
+        .filter(|row| row.form != Form::Name)
+        .map(|row| row.spec.name)
         .collect::<Vec<_>>()
         .join(" ")
 }
@@ -199,7 +199,7 @@ fn service(name: &str, look: Look) -> Option<String> {
     }
     let shapes: Vec<_> = row.shapes.iter().map(Shape::to_string).collect();
     let _ = writeln!(out, "  serves            {}", shapes.join(" and "));
-    let over = over(row);
+    let over = over(row.shapes);
     if !over.is_empty() {
         let _ = writeln!(out, "  over              {over}");
     }

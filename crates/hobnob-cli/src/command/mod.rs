@@ -215,6 +215,14 @@ fn fail(error: &Error, typed: &Typed, clock: Clock, is_json: bool) -> u8 {
     error.kind().exit_code()
 }
 
+/// An endpoint as a person would type it: without the words that go without saying.
+pub(crate) fn brief(endpoint: &str) -> String {
+    let means_the_same =
+        |text: &&str| engine::parse(text).is_ok_and(|short| short.to_string() == endpoint);
+    let bare = endpoint.split_once("://").or_else(|| endpoint.split_once(':'));
+    bare.map(|(_, rest)| rest).filter(means_the_same).unwrap_or(endpoint).to_owned()
+}
+
 /// Writes to stdout, all of it or an error; a reader that has left is an exit code.
 pub(crate) fn say(text: &str) -> Result<u8> {
     let mut out = std::io::stdout().lock();

@@ -7,8 +7,8 @@ use hobnob::address::Address;
 use hobnob::engine::{self, Bound, Running};
 use hobnob::socket;
 
-use crate::command::Scene;
 use crate::command::serve::watch::Teller;
+use crate::command::{Scene, brief};
 use crate::report::show::{pad, safe, width};
 
 /// Columns of an address before its hint.
@@ -58,9 +58,9 @@ fn shown(bound: &Bound) -> String {
 /// `  hobnob talk :9000     or   nc 127.0.0.1 9000`.
 fn hint(bound: &Bound, used: usize) -> String {
     let Some(near) = nearby(bound) else { return String::new() };
-    let own = format!("hobnob talk {}", safe(&near));
+    let own = format!("hobnob talk {}", safe(&brief(&near)));
     let other = twin(&near);
-    let both = other.map(|other| format!("  {}   or   {other}", pad(&own, 20)));
+    let both = other.map(|other| format!("  {}   or   {other}", pad(&own, 17)));
     match both.filter(|both| used + width(both) <= COLUMNS) {
         Some(both) => both,
         None => format!("  {own}"),

@@ -27,6 +27,8 @@ use crate::report::show::{safe, span};
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a datagram's answer is waited for, where nobody says otherwise.
 const DATAGRAM_WAIT: Duration = Duration::from_secs(1);
+/// Between two tries of `--retry`.
+const RETRY: Duration = Duration::from_millis(200);
 /// Ports whose protocols want `\r\n` from a person who types.
 const CRLF_PORTS: [u16; 5] = [25, 80, 110, 143, 587];
 
@@ -167,9 +169,21 @@ async fn connect(scene: &Scene, wishes: &Wishes, endpoint: &Endpoint) -> Result<
         let took = scene.clock.now().saturating_sub(began);
         return Ok(Line { conn, took, wants_crlf: None });
     }
-    let open = dialer.dial(endpoint).await?;
+    let open = loop {
+        match dialer.dial(endpoint).await {
+            Err(error) if scene.is_on("retry") && is_not_there_yet(&error) => {
+                tokio::time::sleep(RETRY).await;
+            }
+            open => break open?,
+        }
+    };
     let wants_crlf = endpoint.port().filter(|port| CRLF_PORTS.contains(port));
     Ok(Line { conn: open.conn, took: open.took, wants_crlf })
+}
+
+/// Whether a server that starts later would make the difference.
+fn is_not_there_yet(error: &Error) -> bool {
+    matches!(error.kind(), Kind::ConnectionRefused | Kind::NotFound)
 }
 
 /// Says where a peer is waited for.
