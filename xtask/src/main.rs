@@ -1,2 +1,101 @@
-//! xtask
-fn main() {}
+//! hobnob's own chores, standard library only:
+//!
+//! ```text
+//! cargo xtask test               everything that checks hobnob; installs the peers it can
+//! cargo xtask test --only tests  the tests alone
+//! cargo xtask lint               formatting, clippy, documentation
+//! cargo xtask bench [ARGS...]    bench/echo.py beside the C loops; ARGS are its own
+//! ```
+
+mod bench;
+mod peers;
+mod steps;
+mod tally;
+mod tests;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use steps::{Report, Step};
+
+const USAGE: &str = "\
+usage: cargo xtask test [--only tests]   peers, fmt, clippy, docs, all tests
+       cargo xtask lint                  fmt, clippy, docs
+       cargo xtask bench [ARGS...]       builds all, then python3 bench/echo.py ARGS";
+
+fn main() -> ExitCode {
+    if let Err(e) = std::env::set_current_dir(root()) {
+        eprintln!("xtask: {}: {e}", root().display());
+        return ExitCode::from(9);
+    }
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["test"] => test(),
+        ["test", "--only", "tests"] => only_tests(),
+        ["lint"] => lint(),
+        ["bench", rest @ ..] => bench::run(rest),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn test() -> ExitCode {
+    let mut report = Report::default();
+    report.add("peers", peers::ensure);
+    for step in linters() {
+        report.run(&step);
+    }
+    for step in selfchecks() {
+        report.run(&step);
+    }
+    tests::run(&mut report);
+    report.close()
+}
+
+fn only_tests() -> ExitCode {
+    let mut report = Report::default();
+    tests::run(&mut report);
+    report.close()
+}
+
+fn lint() -> ExitCode {
+    let mut report = Report::default();
+    for step in linters() {
+        report.run(&step);
+    }
+    report.close()
+}
+
+fn linters() -> [Step; 3] {
+    [
+        Step::cargo("fmt", &["fmt", "--all", "--check"]).needs_component("rustfmt"),
+        Step::cargo(
+            "clippy",
+            &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
+        )
+        .needs_component("clippy"),
+        Step::cargo("docs", &["doc", "--workspace", "--no-deps", "--quiet"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    ]
+}
+
+/// The other side of the interop tests and of the bench must itself be right.
+fn selfchecks() -> [Step; 2] {
+    [
+        Step::program("peers in Python", "python3", &["interop/python/selfcheck.py"]),
+        Step::program("C references", "python3", &["bench/echo.py", "--only-build"]),
+    ]
+}
+
+/// The workspace: xtask's own folder is one below it.
+fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}

@@ -69,6 +69,11 @@ impl Bus {
         self.0.clock
     }
 
+    /// Whether anybody wants facts at all: one relaxed load.
+    pub fn is_watched(&self) -> bool {
+        self.0.is_watched.load(Relaxed)
+    }
+
     /// Whether anybody wants the bytes that pass: one relaxed load.
     pub fn wants_data(&self) -> bool {
         self.0.wants_data.load(Relaxed)

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod codec;
 pub mod conn;
 pub mod endpoint;
+pub mod engine;
 pub mod error;
 pub mod event;
 pub mod layer;
@@ -14,4 +15,8 @@ pub mod service;
 pub mod session;
 pub mod socket;
 pub mod spec;
+mod sys;
 pub mod transport;
+
+pub use engine::serve;
+pub use error::{Error, Result};

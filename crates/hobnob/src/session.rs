@@ -10,7 +10,7 @@ use crate::chunk::Direction;
 use crate::clock::Clock;
 use crate::conn::{Boxed, Conn, Facts};
 use crate::error::Result;
-use crate::event::Fact;
+use crate::event::{By, End, Fact, How};
 
 /// A session's own: who talks to whom, how much, and the ways out that its service is given.
 pub struct Session {
@@ -28,6 +28,10 @@ pub struct Session {
     pub seed: u64,
     counters: Counters,
     notice: AtomicU8,
+    cut: AtomicU8,
+    /// When something last passed, and since when a send waits; in nanoseconds of the clock, 0: not.
+    active: AtomicU64,
+    stalled: AtomicU64,
     task: OnceLock<Waker>,
     bus: Bus,
     shard: usize,
@@ -68,9 +72,22 @@ pub struct Opening {
 struct Counters {
     bytes: [AtomicU64; 2],
     chunks: [AtomicU64; 2],
+    ends: [AtomicU8; 2],
 }
 
 const DRAINING: u8 = 1;
+const WATCHED: u8 = 2;
+
+/// Why the engine ends a session before its service does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Silence for longer than `idle`.
+    Idle,
+    /// The peer took nothing of what we sent for longer than `stall`.
+    Stall,
+    /// The drain ran out of patience, or somebody killed it.
+    Stopped,
+}
 
 impl Session {
     /// A session that opens now.
@@ -84,6 +101,9 @@ impl Session {
             seed: opening.seed,
             counters: Counters::default(),
             notice: AtomicU8::new(0),
+            cut: AtomicU8::new(0),
+            active: AtomicU64::new(0),
+            stalled: AtomicU64::new(0),
             task: OnceLock::new(),
             bus: opening.bus,
             shard: opening.shard,
@@ -114,7 +134,36 @@ impl Session {
         self.counters.bytes[at].store(total, Relaxed);
         let sequence = self.counters.chunks[at].load(Relaxed) + 1;
         self.counters.chunks[at].store(sequence, Relaxed);
+        if self.notice.load(Relaxed) & WATCHED != 0 {
+            self.active.store(nanos(self.clock().now()), Relaxed);
+        }
         sequence
+    }
+
+    /// Notes that a send waits for the peer, or that it went on. The tap's to call.
+    pub fn note_stall(&self, is_stalled: bool) {
+        let is_noted = self.stalled.load(Relaxed) != 0;
+        if is_stalled != is_noted {
+            let since = if is_stalled { nanos(self.clock().now()).max(1) } else { 0 };
+            self.stalled.store(since, Relaxed);
+        }
+    }
+
+    /// The engine's: from now on note when something passes, because somebody minds silence.
+    pub fn watch_silence(&self) {
+        self.active.store(nanos(self.opened), Relaxed);
+        self.notice.fetch_or(WATCHED, Relaxed);
+    }
+
+    /// Since when nothing has passed, if that is watched.
+    pub fn silent_since(&self) -> Option<Duration> {
+        let is_watched = self.notice.load(Relaxed) & WATCHED != 0;
+        is_watched.then(|| Duration::from_nanos(self.active.load(Relaxed)))
+    }
+
+    /// Since when a send waits for the peer.
+    pub fn stalled_since(&self) -> Option<Duration> {
+        Some(self.stalled.load(Relaxed)).filter(|since| *since != 0).map(Duration::from_nanos)
     }
 
     /// Bytes that passed so far.
@@ -127,6 +176,23 @@ impl Session {
         self.counters.chunks[direction as usize].load(Relaxed)
     }
 
+    /// Notes how a direction ended; the first word counts. The tap's and the engine's to call.
+    pub fn note_end(&self, direction: Direction, by: By, how: How) {
+        let code = 1 + (by as u8) * 4 + how as u8;
+        let slot = &self.counters.ends[direction as usize];
+        if slot.load(Relaxed) == 0 {
+            slot.store(code, Relaxed);
+        }
+    }
+
+    /// How a direction ended, if it has.
+    pub fn end_of(&self, direction: Direction) -> Option<End> {
+        let code = self.counters.ends[direction as usize].load(Relaxed).checked_sub(1)?;
+        let by = [By::Us, By::Peer, By::Kernel][usize::from(code / 4)];
+        let how = [How::Fin, How::Rst, How::None][usize::from(code % 4)];
+        Some(End { by, how })
+    }
+
     /// Whether the engine asks sessions to come to an end. A polite service looks when it is polled; the notice
     /// wakes its task.
     pub fn is_draining(&self) -> bool {
@@ -136,6 +202,33 @@ impl Session {
     /// The engine's: asks the session to come to an end, and wakes it.
     pub fn ask_to_end(&self) {
         self.notice.fetch_or(DRAINING, Relaxed);
+        self.wake();
+    }
+
+    /// The engine's: ends the session whatever its service is doing. The first word counts.
+    pub fn cut(&self, why: Cut) {
+        let code = match why {
+            Cut::Idle => 1,
+            Cut::Stall => 2,
+            Cut::Stopped => 3,
+        };
+        if self.cut.load(Relaxed) == 0 {
+            self.cut.store(code, Relaxed);
+        }
+        self.wake();
+    }
+
+    /// Why it is to be cut, if it is.
+    pub fn cut_by(&self) -> Option<Cut> {
+        match self.cut.load(Relaxed) {
+            1 => Some(Cut::Idle),
+            2 => Some(Cut::Stall),
+            3 => Some(Cut::Stopped),
+            _ => None,
+        }
+    }
+
+    fn wake(&self) {
         if let Some(task) = self.task.get() {
             task.wake_by_ref();
         }
@@ -155,4 +248,8 @@ impl Session {
     pub async fn dress(&self, layer: &str, conn: &mut Conn) -> Result<()> {
         self.powers.dress(layer, conn).await
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) // 584 years
 }

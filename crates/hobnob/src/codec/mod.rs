@@ -1,1 +1,5 @@
 //! Formats: bytes in, meaning out. No socket, no clock.
+
+pub mod float;
+pub mod template;
+pub mod text;

@@ -1,6 +1,11 @@
 //! One open channel, handshakes done: facts, a shape, and the bytes or packets themselves.
 
+pub mod demux;
+pub mod listener;
+pub mod memory;
+pub mod packets;
 pub mod scratch;
+pub mod wire;
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -44,12 +49,17 @@ pub trait Channel: Send {
     fn kernel(&mut self) -> Option<&mut dyn Kernel> {
         None
     }
+
+    /// What the kernel counts about the connection (`TCP_INFO`), where it does; a layer passes it on.
+    fn vitals(&self) -> Option<Vitals> {
+        None
+    }
 }
 
 /// A channel that is a plain kernel socket: for splice, and for what only the kernel knows.
 pub trait Kernel {
-    /// The descriptor; it stays the channel's own.
-    fn descriptor(&self) -> BorrowedFd<'_>;
+    /// The descriptor; it stays the channel's own. None once the channel was aborted.
+    fn descriptor(&mut self) -> Option<BorrowedFd<'_>>;
 
     /// Runs `operation` once the descriptor is readable; `WouldBlock` from it means: wait again.
     fn poll_read_with(
@@ -64,11 +74,6 @@ pub trait Kernel {
         cx: &mut Context<'_>,
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>>;
-
-    /// The smoothed round trip and the segments sent again, where the kernel counts them (`TCP_INFO`).
-    fn vitals(&self) -> Option<Vitals> {
-        None
-    }
 }
 
 /// What the kernel knows about a connection.
@@ -177,8 +182,8 @@ impl Conn {
     }
 
     /// The kernel's own figures, where there are any.
-    pub fn vitals(&mut self) -> Option<Vitals> {
-        self.channel.kernel().and_then(|kernel| kernel.vitals())
+    pub fn vitals(&self) -> Option<Vitals> {
+        self.channel.vitals()
     }
 }
 

@@ -8,9 +8,158 @@
 //! options  = *("," [layer "."] key ["=" value])
 //! ```
 //!
+//! - The last word of a stack may be a transport; without one it is tcp.
+//! - A stack may begin with the protocol `http`, which is no layer: `http+unix:/run/docker.sock`. `https`
+//!   is `http+tls`, `wss` is `ws+tls`.
+//! - A URL is `http`, `https`, `ws` or `wss` with `://` and a host. Commas are part of it, so its options
+//!   come by `-O` alone; its path becomes the setting `ws.path` or `http.path`, its fragment is dropped, as
+//!   no client sends one. `ws://:9001` has no host, so it is a stack and takes options; `/path` may follow.
+//! - In a path or an abstract name `%HH` is that byte: a comma is `%2C`. In an option's value and in the path
+//!   of a URL nothing but `%2C` is read, and `%252C` where `%2C` is meant, so `2%` and `/a%20b` stand for
+//!   themselves.
+//! - A command is the rest of the text, commas and all. To give it options, put it in single quotes, where
+//!   a doubled quote is one: `exec:'echo it''s, done',dir=/tmp`. `exec:-- a 'b c',dir=/tmp` names the words
+//!   of argv, quoted alike.
+//! - A text with a `/` and no scheme is the path of a Unix stream socket; a colon before its first `/`
+//!   needs `./` or `unix:`.
+//!
 //! The parser knows no transport or layer by itself: it is given their [`Grammar`], which the tables print.
+//! The words it does know are those that the grammar above names: tcp, unix, stdio, and the URL schemes.
 
+mod command;
+mod escape;
+mod host;
+mod net;
+mod parse;
+mod path;
+mod piece;
+mod ports;
+mod print;
+#[cfg(test)]
+mod properties;
+mod setting;
+mod stack;
+mod target;
+mod url;
+
+use std::sync::Arc;
+
+use crate::error::Result;
 use crate::spec::Spec;
+
+pub use piece::Typed;
+pub use ports::well_known_port;
+pub use setting::Setting;
+pub use stack::Word;
+pub use target::{Command, Host, Target};
+
+/// The transport of an endpoint that names none.
+const DEFAULT_TRANSPORT: &str = "tcp";
+/// The transport of a bare path.
+const PATH_TRANSPORT: &str = "unix";
+/// The transport of `-`.
+const DASH_TRANSPORT: &str = "stdio";
+
+/// What a person named: layers on a transport, a target and settings. Two are equal when they mean the
+/// same, however they were typed; the text stays for carets.
+///
+/// The canonical text is what `Display` prints, and parsing that gives an equal endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    protocol: Option<Word>,
+    layers: Vec<Word>,
+    transport: Word,
+    target: Target,
+    settings: Vec<Setting>,
+    typed: Typed,
+}
+
+impl Endpoint {
+    /// Reads what a person typed. Errors are of the kinds `bad-address`, `missing-port` and `path-too-long`;
+    /// each has a span inside `text` and something to try. Words that are not built in are read all the same.
+    pub fn parse(text: &str, grammar: &Grammar) -> Result<Self> {
+        parse::parse(&Arc::from(text), grammar)
+    }
+
+    /// Reads `exec:` or `pty:`, layers before it included, with the words of its command given apart, as in
+    /// `exec: -- python3 game.py`.
+    pub fn parse_argv(text: &str, argv: &[String], grammar: &Grammar) -> Result<Self> {
+        parse::parse_argv(&Arc::from(text), argv, grammar)
+    }
+
+    /// Adds one setting: `-O key=value` means what `,key=value` means, save that a comma is part of the value.
+    pub fn set(&mut self, text: &str) -> Result<()> {
+        self.settings.push(setting::parse(&Arc::from(text))?);
+        Ok(())
+    }
+
+    /// The protocol spoken above all layers: `http`, or none. It is no layer: a verb or a service speaks it.
+    pub fn protocol(&self) -> Option<&str> {
+        self.protocol.as_ref().map(Word::name)
+    }
+
+    /// The layers, application first.
+    pub fn layers(&self) -> &[Word] {
+        &self.layers
+    }
+
+    /// Whether this layer is in the stack.
+    pub fn has_layer(&self, name: &str) -> bool {
+        self.layers.iter().any(|layer| layer.name() == name)
+    }
+
+    /// The transport; `tcp` where none was named.
+    pub fn transport(&self) -> &Word {
+        &self.transport
+    }
+
+    /// What the transport is to open.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The settings in the order in which they were given.
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    /// The host, where the target has one.
+    pub fn host(&self) -> Option<&Host> {
+        match &self.target {
+            Target::Net { host, .. } => Some(host),
+            _ => None,
+        }
+    }
+
+    /// The port, where the target has one; 0 asks the kernel for a free one.
+    pub fn port(&self) -> Option<u16> {
+        match self.target {
+            Target::Net { port, .. } => port,
+            _ => None,
+        }
+    }
+
+    /// The same endpoint on another host; unchanged where there is no host.
+    pub fn with_host(mut self, other: Host) -> Self {
+        if let Target::Net { host, .. } = &mut self.target {
+            *host = other;
+        }
+        self
+    }
+
+    /// The same endpoint on another port; unchanged where there is none.
+    pub fn with_port(mut self, other: u16) -> Self {
+        if let Target::Net { port: Some(port), .. } = &mut self.target {
+            *port = other;
+        }
+        self
+    }
+
+    /// The whole text as it was typed.
+    pub fn typed(&self) -> &Typed {
+        &self.typed
+    }
+}
 
 /// What follows a transport's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,44 +191,113 @@ pub struct Grammar {
     pub transports: Vec<(&'static Spec, Form)>,
 }
 
-/// What a transport is pointed at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// Host and port.
-    Net {
-        /// The host.
-        host: Host,
-        /// The port.
-        port: Option<u16>,
-    },
-    /// A path of the file system.
-    Path(std::path::PathBuf),
-    /// A Linux abstract name, without its leading NUL.
-    Abstract(Vec<u8>),
-    /// A command line.
-    Command(String),
-    /// A number.
-    Number(u32),
-    /// A name.
-    Name(String),
-    /// Nothing: stdio.
-    Nothing,
+impl Grammar {
+    /// What follows this transport's name; none if there is no such transport.
+    pub fn form(&self, transport: &str) -> Option<Form> {
+        self.transports.iter().find(|(spec, _)| spec.name == transport).map(|(_, form)| *form)
+    }
+
+    /// Whether there is such a layer.
+    pub fn has_layer(&self, name: &str) -> bool {
+        self.layers.iter().any(|spec| spec.name == name)
+    }
+
+    /// Every word that a stack may hold: layers, transports and the schemes of URLs.
+    pub fn words(&self) -> impl Iterator<Item = &'static str> {
+        let layers = self.layers.iter().map(|spec| spec.name);
+        let transports = self.transports.iter().map(|(spec, _)| spec.name);
+        let schemes = url::SCHEMES.into_iter().filter(|scheme| !self.has_layer(scheme));
+        layers.chain(transports).chain(schemes)
+    }
 }
 
-/// A host as a person names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Host {
-    /// None was typed: this machine.
-    Loopback,
-    /// A name to look up.
-    Name(String),
-    /// An IPv4 address.
-    V4(std::net::Ipv4Addr),
-    /// An IPv6 address.
-    V6 {
-        /// The address.
-        address: std::net::Ipv6Addr,
-        /// Its zone: `fe80::1%eth0`.
-        zone: Option<String>,
-    },
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    pub(super) fn grammar() -> Grammar {
+        const fn spec(name: &'static str) -> Spec {
+            Spec { name, summary: "", options: &[], examples: &[], is_built_in: true }
+        }
+        static LAYERS: [Spec; 5] =
+            [spec("ws"), spec("tls"), spec("lines"), spec("len32"), spec("telnet")];
+        static TRANSPORTS: [(Spec, Form); 14] = [
+            (spec("tcp"), Form::HostPort),
+            (spec("udp"), Form::HostPort),
+            (spec("quic"), Form::HostPort),
+            (spec("raw"), Form::Host),
+            (spec("icmp"), Form::Host),
+            (spec("unix"), Form::SocketPath),
+            (spec("unixgram"), Form::SocketPath),
+            (spec("unixseq"), Form::SocketPath),
+            (spec("file"), Form::Path),
+            (spec("exec"), Form::Command),
+            (spec("pty"), Form::Command),
+            (spec("fd"), Form::Number),
+            (spec("memory"), Form::Name),
+            (spec("stdio"), Form::Nothing),
+        ];
+        Grammar {
+            layers: LAYERS.iter().collect(),
+            transports: TRANSPORTS.iter().map(|(spec, form)| (spec, *form)).collect(),
+        }
+    }
+
+    pub(super) fn parsed(text: &str) -> Endpoint {
+        Endpoint::parse(text, &grammar()).unwrap_or_else(|error| {
+            panic!("{text}: {error:?} {:?} {:?}", error.span(), error.reasons())
+        })
+    }
+
+    pub(super) fn refused(text: &str) -> Error {
+        Endpoint::parse(text, &grammar()).expect_err(text)
+    }
+
+    /// The part under the caret and its label.
+    pub(super) fn caret(error: &Error) -> (&str, &str) {
+        let span = error.span().expect("every error has a span");
+        (&span.text[span.at.clone()], &span.label)
+    }
+
+    /// The endpoints that the error proposes, each of which has to be one.
+    pub(super) fn proposals(error: &Error) -> Vec<&str> {
+        use crate::error::Try;
+        let endpoints = error.tries().iter().filter_map(|attempt| match attempt {
+            Try::Endpoint { endpoint, .. } => Some(endpoint.as_str()),
+            _ => None,
+        });
+        endpoints.inspect(|endpoint| drop(parsed(endpoint))).collect()
+    }
+
+    #[test]
+    fn equality_is_of_meaning_not_of_text() {
+        assert_eq!(parsed("9000"), parsed("tcp://:9000"));
+        assert_eq!(parsed("wss://h/chat"), parsed("ws+tls+tcp://h:443,ws.path=/chat"));
+        assert_ne!(parsed("tcp://:9000"), parsed("udp://:9000"));
+        assert_eq!(parsed("9000").typed().text(), "9000");
+    }
+
+    #[test]
+    fn host_and_port_can_be_replaced() {
+        let endpoint = parsed("tls://:0,cert=c.pem").with_port(8443);
+        assert_eq!(endpoint.port(), Some(8443));
+        assert_eq!(endpoint.to_string(), "tls://:8443,cert=c.pem");
+        let any = Host::V4(std::net::Ipv4Addr::UNSPECIFIED);
+        assert_eq!(endpoint.with_host(any).to_string(), "tls://0.0.0.0:8443,cert=c.pem");
+        assert_eq!(parsed("fd:3").with_port(1).to_string(), "fd:3");
+    }
+
+    #[test]
+    fn an_option_flag_is_the_same_as_an_option_in_the_text() {
+        let mut endpoint = parsed("tls://h:443");
+        endpoint.set("tls.name=x").expect("a setting");
+        endpoint.set("no-resume").expect("a switch");
+        assert_eq!(endpoint, parsed("tls://h:443,tls.name=x,no-resume"));
+        endpoint.set("greeting=a, b").expect("a comma is part of it");
+        assert_eq!(endpoint.settings()[2].value.as_deref(), Some("a, b"));
+        assert!(endpoint.to_string().ends_with(",greeting=a%2C b"));
+        let error = endpoint.set("=x").expect_err("no key");
+        assert!(error.span().is_some() && !error.reasons().is_empty());
+    }
 }

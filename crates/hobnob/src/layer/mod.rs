@@ -2,18 +2,39 @@
 //!
 //! To add one: a file here with a `Row`, a `mod` line and a line in [`TABLE`]. Nothing else.
 
+pub mod lines;
+pub mod tap;
+
 use crate::conn::{Boxed, Conn};
 use crate::error::Result;
 use crate::spec::{Options, Shape, Spec};
 
 /// Every layer, in the order of the reference page.
-pub static TABLE: &[&Row] = &[];
+pub static TABLE: &[&Row] = &[
+    &lines::ROW,
+    &tap::ROW,
+    &later("tls", "encryption and who is who", Some(Shape::Bytes), None),
+    &later("ws", "WebSocket messages", Some(Shape::Bytes), Some(Shape::Packets)),
+    &later("len16", "messages with a length of 16 bits", Some(Shape::Bytes), Some(Shape::Packets)),
+    &later("len32", "messages with a length of 32 bits", Some(Shape::Bytes), Some(Shape::Packets)),
+];
+
+/// A row that is not built in.
+const fn later(
+    name: &'static str,
+    summary: &'static str,
+    below: Option<Shape>,
+    above: Option<Shape>,
+) -> Row {
+    let spec = Spec { name, summary, options: &[], examples: &[], is_built_in: false };
+    Row { spec, below, above, make: None }
+}
 
 /// One layer of the table.
 #[derive(Debug)]
 pub struct Row {
     /// How it describes itself.
-    pub spec: &'static Spec,
+    pub spec: Spec,
     /// The shape that it needs below; none: either.
     pub below: Option<Shape>,
     /// The shape that it makes; none: the one below.

@@ -2,6 +2,16 @@
 //!
 //! To add one: a file here with a `Row`, a `mod` line and a line in [`TABLE`]. Nothing else.
 
+pub mod discard;
+pub mod echo;
+pub mod hello;
+pub mod ok;
+pub mod reply;
+pub mod source;
+pub mod temp;
+pub mod time;
+pub mod upper;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +23,21 @@ use crate::session::Session;
 use crate::spec::{Options, Shape, Spec};
 
 /// Every service, in the order of the catalogue.
-pub static TABLE: &[&Row] = &[];
+pub static TABLE: &[&Row] = &[
+    &echo::ROW,
+    &hello::ROW,
+    &CHAT,
+    &temp::ROW,
+    &ok::ROW,
+    &upper::ROW,
+    &time::ROW,
+    &HTTP,
+    &FILES,
+    &MAIL,
+    &discard::ROW,
+    &source::ROW,
+    &reply::ROW,
+];
 
 /// One service of the table.
 #[derive(Debug)]
@@ -66,7 +90,7 @@ pub trait Responder: Send + Sync {
         Framing::Text
     }
 
-    /// What to say first, on conns that have an opening; packets without sessions have none.
+    /// What to say first. Asked only where the [scene has an opening](Scene::has_opening).
     fn greet(&self, _scene: &Scene<'_>, _out: &mut Reply) {}
 
     /// Answers one message.
@@ -91,6 +115,9 @@ pub struct Scene<'a> {
     pub local: &'a Address,
     /// The shape of the conn.
     pub shape: Shape,
+    /// Whether somebody arrives and leaves here. False on plain datagrams, where a peer is no more than an
+    /// address; seqpacket sockets and framed streams are packets too, and have an opening and an end.
+    pub has_opening: bool,
     /// For who must know the time.
     pub clock: Clock,
 }
@@ -157,7 +184,12 @@ impl Reply {
         self.hold
     }
 
-    /// Ready for the next message; keeps the room.
+    /// Ready for the next message of a batch: what was said stays, and whether this one is answered is open.
+    pub fn turn(&mut self) {
+        self.is_said = false;
+    }
+
+    /// Ready for another peer; keeps the room.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.is_said = false;
@@ -165,3 +197,50 @@ impl Reply {
         self.hold = None;
     }
 }
+
+static CHAT: Row = later(
+    &Spec { name: "chat", summary: "everyone hears everyone", ..NOT_BUILT_IN },
+    &[Shape::Bytes, Shape::Packets],
+    9000,
+    &[],
+);
+
+static HTTP: Row = later(
+    &Spec { name: "http", summary: "one page: Hello, world! (--body, --status)", ..NOT_BUILT_IN },
+    &[Shape::Bytes],
+    8000,
+    &[],
+);
+
+static FILES: Row = later(
+    &Spec { name: "files", summary: "a folder (--dir)", ..NOT_BUILT_IN },
+    &[Shape::Bytes],
+    8000,
+    &[],
+);
+
+static MAIL: Row = later(
+    &Spec { name: "mail", summary: "keeps every letter; SMTP in, POP3 and web", ..NOT_BUILT_IN },
+    &[Shape::Bytes],
+    1025,
+    &[
+        Door { name: "smtp", port: 1025, shape: Shape::Bytes },
+        Door { name: "pop3", port: 1110, shape: Shape::Bytes },
+    ],
+);
+
+const NOT_BUILT_IN: Spec =
+    Spec { name: "", summary: "", options: &[], examples: &[], is_built_in: false };
+
+/// A service that is listed so that the error says "not built in", not "unknown".
+const fn later(
+    spec: &'static Spec,
+    shapes: &'static [Shape],
+    port: u16,
+    doors: &'static [Door],
+) -> Row {
+    Row { spec, shapes, is_loud: false, port, doors, make: None }
+}
+
+#[cfg(test)]
+mod tests;

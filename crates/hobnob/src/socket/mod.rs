@@ -1,35 +1,156 @@
-//! The one door to the kernel: sockets as the field knows them, public and safe.
+//! The one door to the kernel: sockets as the field knows them, public and safe. Linux only.
+//!
+//! | Python | here |
+//! |---|---|
+//! | `socket()`, `socketpair()` | [`Socket::new`], [`Socket::pair`] |
+//! | `bind`, `listen`, `accept` | [`Socket::bind`], [`Socket::listen`], [`Socket::accept`]; for paths [`path::claim`] |
+//! | `connect`, `connect_ex` | [`Socket::connect`], [`Socket::connect_ex`] |
+//! | `recv`, `recv_into`, `recvfrom` | [`Socket::recv`], [`Socket::recv_from`]; [`Socket::recv_record`] knows borders |
+//! | `send`, `sendall`, `sendto` | [`Socket::send`], [`Socket::send_all`], [`Socket::send_to`] |
+//! | `shutdown`, `close` | [`Socket::shutdown`], [`Socket::close`] |
+//! | `getsockname`, `getpeername` | [`Socket::local_address`], [`Socket::peer_address`] |
+//! | `setsockopt`, `getsockopt` | [`Socket::set_option`], [`Socket::option`] |
+//! | `settimeout`, `gettimeout`, `setblocking` | [`Socket::set_timeout`], [`Socket::timeout`], [`Socket::set_blocking`] |
+//! | `fileno` | [`Socket::descriptor`] |
+//! | `makefile` | `Read` and `Write` of `&Socket`, so that `BufReader::new(&socket)` works |
+//! | `gethostname`, `getaddrinfo` | [`host_name`], [`look_up`] |
 
-use std::fmt;
-use std::time::Duration;
+mod aio;
+mod explain;
+mod flags;
+mod handle;
+pub mod holder;
+pub mod host;
+mod names;
+pub mod observe;
+pub mod option;
+pub mod path;
+mod timed;
+
+pub use aio::AsyncSocket;
+pub use flags::Flags;
+pub use handle::Socket;
+pub use host::interface_addresses;
+pub use names::{host_name, look_up, look_up_async};
+pub use observe::{Call, Observer};
+pub use option::SocketOption;
+
+pub use crate::sys::info::{PeerProcess, TcpInfo};
+pub use crate::sys::mmsg::{Batch, Outgoing, Received, Sent};
+pub use crate::sys::packet_info::Arrival;
+pub use crate::sys::record::Record;
+
+use crate::error::{Error, Result};
+use crate::sys;
 
 /// An address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Family {
-    /// `AF_INET`.
+    /// `AF_INET` (ip(7)).
     V4,
-    /// `AF_INET6`.
+    /// `AF_INET6` (ipv6(7)).
     V6,
-    /// `AF_UNIX`.
+    /// `AF_UNIX` (unix(7)).
     Unix,
 }
 
-/// Sees each call that is made of the kernel, with its real arguments and result.
-pub trait Observer: Send + Sync {
-    /// A call was made.
-    fn saw(&self, call: &Call<'_>);
+impl Family {
+    /// The kernel's number.
+    pub fn number(self) -> i32 {
+        match self {
+            Family::V4 => libc::AF_INET,
+            Family::V6 => libc::AF_INET6,
+            Family::Unix => libc::AF_UNIX,
+        }
+    }
+
+    /// The kernel's name: `AF_INET`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::V4 => "AF_INET",
+            Family::V6 => "AF_INET6",
+            Family::Unix => "AF_UNIX",
+        }
+    }
 }
 
-/// One call, as it was made.
-pub struct Call<'a> {
-    /// The descriptor; none before there is one.
-    pub descriptor: Option<i32>,
-    /// The call's name: `connect`.
-    pub name: &'static str,
-    /// Its arguments, in Python's notation: `('127.0.0.1', 9000)`.
-    pub arguments: &'a dyn fmt::Display,
-    /// What came back, or the errno.
-    pub result: Result<&'a dyn fmt::Display, i32>,
-    /// How long it took, waiting included.
-    pub took: Duration,
+/// A socket type (socket(2)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Type {
+    /// `SOCK_STREAM`: bytes in order, without borders.
+    Stream,
+    /// `SOCK_DGRAM`: datagrams.
+    Datagram,
+    /// `SOCK_SEQPACKET`: records in order, over a connection.
+    Seqpacket,
+    /// `SOCK_RAW`: packets with their protocol's header.
+    Raw,
+}
+
+impl Type {
+    /// The kernel's number.
+    pub fn number(self) -> i32 {
+        match self {
+            Type::Stream => libc::SOCK_STREAM,
+            Type::Datagram => libc::SOCK_DGRAM,
+            Type::Seqpacket => libc::SOCK_SEQPACKET,
+            Type::Raw => libc::SOCK_RAW,
+        }
+    }
+
+    /// The kernel's name: `SOCK_STREAM`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Type::Stream => "SOCK_STREAM",
+            Type::Datagram => "SOCK_DGRAM",
+            Type::Seqpacket => "SOCK_SEQPACKET",
+            Type::Raw => "SOCK_RAW",
+        }
+    }
+
+    fn of_number(number: i32) -> Option<Self> {
+        [Type::Stream, Type::Datagram, Type::Seqpacket, Type::Raw]
+            .into_iter()
+            .find(|kind| kind.number() == number)
+    }
+}
+
+/// Which directions [`Socket::shutdown`] ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum How {
+    /// `SHUT_RD`.
+    Read,
+    /// `SHUT_WR`: the half-close.
+    Write,
+    /// `SHUT_RDWR`.
+    Both,
+}
+
+impl How {
+    fn number(self) -> i32 {
+        match self {
+            How::Read => libc::SHUT_RD,
+            How::Write => libc::SHUT_WR,
+            How::Both => libc::SHUT_RDWR,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            How::Read => "SHUT_RD",
+            How::Write => "SHUT_WR",
+            How::Both => "SHUT_RDWR",
+        }
+    }
+}
+
+/// Raises this process's soft limit of open files to the hard one (getrlimit(2)); answers the limit that now holds.
+pub fn raise_open_files() -> Result<u64> {
+    sys::info::raise_open_files()
+        .map_err(|error| Error::from_io("setrlimit(RLIMIT_NOFILE)", &error))
+}
+
+/// What the kernel knows about a TCP connection, for who has only its descriptor (tcp(7), `TCP_INFO`).
+pub fn tcp_info(socket: std::os::fd::BorrowedFd<'_>) -> Result<TcpInfo> {
+    sys::info::tcp_info(socket).map_err(|error| Error::from_io("getsockopt(TCP_INFO)", &error))
 }

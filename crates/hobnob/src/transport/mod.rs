@@ -2,20 +2,64 @@
 //!
 //! To add one: a file here with a `Row`, a `mod` line and a line in [`TABLE`]. Nothing else.
 
+pub mod memory;
+pub mod stdio;
+pub mod tcp;
+pub mod udp;
+pub mod unix;
+
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::address::Address;
 use crate::bus::Bus;
+use crate::conn::listener::Listener;
 use crate::conn::{Boxed, Conn, Facts};
 use crate::endpoint::{Form, Target};
-use crate::error::{Error, Result};
 use crate::socket::{Family, Observer};
 use crate::spec::{Options, Shape, Spec};
 
 /// Every transport, in the order of the reference page.
-pub static TABLE: &[&Row] = &[];
+pub static TABLE: &[&Row] = &[
+    &tcp::ROW,
+    &udp::ROW,
+    &unix::STREAM,
+    &unix::DATAGRAM,
+    &unix::SEQPACKET,
+    &stdio::ROW,
+    &memory::ROW,
+    &later(
+        &Spec { summary: "streams over UDP, encrypted", ..coming("quic") },
+        Form::HostPort,
+        Shape::Bytes,
+    ),
+    &later(
+        &Spec { summary: "IP packets of one protocol", ..coming("raw") },
+        Form::Host,
+        Shape::Packets,
+    ),
+    &later(&Spec { summary: "echo requests", ..coming("icmp") }, Form::Host, Shape::Packets),
+    &later(
+        &Spec { summary: "a program, one process a session", ..coming("exec") },
+        Form::Command,
+        Shape::Bytes,
+    ),
+    &later(
+        &Spec { summary: "a program on a terminal", ..coming("pty") },
+        Form::Command,
+        Shape::Bytes,
+    ),
+    &later(&Spec { summary: "a descriptor handed in", ..coming("fd") }, Form::Number, Shape::Bytes),
+    &later(&Spec { summary: "a file", ..coming("file") }, Form::Path, Shape::Bytes),
+];
+
+/// A row that is not built in.
+const fn later(spec: &'static Spec, form: Form, shape: Shape) -> Row {
+    Row { spec, form, shape, transport: None, twins: |_| Vec::new() }
+}
+
+const fn coming(name: &'static str) -> Spec {
+    Spec { name, summary: "", options: &[], examples: &[], is_built_in: false }
+}
 
 /// One transport of the table.
 #[derive(Debug)]
@@ -28,6 +72,19 @@ pub struct Row {
     pub shape: Shape,
     /// The transport; none where it is not built in.
     pub transport: Option<&'static dyn Transport>,
+    /// How nc, socat and Python would say the same.
+    pub twins: fn(&Place) -> Vec<Twin>,
+}
+
+/// The same thing in another tool's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Twin {
+    /// The tool: `nc`, `socat`, `python`.
+    pub tool: &'static str,
+    /// How it listens there, if it can.
+    pub listens: Option<String>,
+    /// How it dials there, if it can.
+    pub dials: Option<String>,
 }
 
 /// What is to be bound or connected: a target and the options, checked against the spec.
@@ -69,75 +126,4 @@ pub trait Transport: Send + Sync + std::fmt::Debug {
         scene: &'a Scene,
         asker: Option<&'a Facts>,
     ) -> Boxed<'a, Conn>;
-}
-
-/// What came in.
-pub enum Accepted {
-    /// A conn, ready.
-    Conn(Conn),
-    /// A conn whose handshake is still to be done, on its own task and under its own deadline.
-    Opening(Boxed<'static, Conn>),
-    /// A listener within: a datagram socket's peers, a QUIC connection's streams. It and all its sessions live on
-    /// one shard, and it must go on being polled whatever the limits say: what comes is dropped and counted instead.
-    Many(Box<dyn Listener>),
-    /// Accepting failed; the engine sorts by consequence, and alone waits.
-    Failed(Error),
-    /// There will be no more.
-    NoMore,
-}
-
-/// A bound endpoint that yields conns.
-pub trait Listener: Send {
-    /// Where it is bound; with port 0, the port that the kernel gave.
-    fn address(&self) -> Address;
-
-    /// Yields what comes in. The conn belongs to the runtime that is entered during the call.
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted>;
-
-    /// Its packets without sessions, where it can answer them in batches.
-    fn datagrams(&mut self) -> Option<&mut dyn Datagrams> {
-        None
-    }
-}
-
-/// Batched answering on a datagram socket.
-pub trait Datagrams: Send {
-    /// Receives a batch, asks `answer` for each, and sends what it wants sent. Resolves to how many were received. An
-    /// answer that the socket does not take at once is dropped, and the second number counts it.
-    fn poll_answer(
-        &mut self,
-        cx: &mut Context<'_>,
-        answer: &mut dyn FnMut(&Datagram<'_>, &mut Vec<u8>) -> Answer,
-    ) -> Poll<Result<Answered>>;
-
-    /// Sends one packet that was held back; `WouldBlock` is the caller's to drop and count.
-    fn try_send(&mut self, to: &Address, bytes: &[u8]) -> Result<()>;
-}
-
-/// One packet of a batch.
-pub struct Datagram<'a> {
-    /// Who sent it.
-    pub peer: &'a Address,
-    /// Where it came to.
-    pub local: &'a Address,
-    /// Its bytes.
-    pub bytes: &'a [u8],
-}
-
-/// What is to be done about a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// Send what was written, also when that is nothing: an empty packet.
-    Send,
-    /// Send nothing.
-    Silence,
-}
-
-/// What a batch came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Answered {
-    /// Packets received.
-    pub received: usize,
-    /// Answers that could not be sent at once, and were dropped.
-    pub dropped: usize,
 }

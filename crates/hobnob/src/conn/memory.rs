@@ -1,0 +1,237 @@
+//! A pair of conns inside the process, bounded as a kernel's are: for tests, and for services that meet in
+//! one program.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::address::Address;
+use crate::conn::{Channel, Conn, Facts, too_long_to_receive};
+use crate::error::{Error, Kind, Result};
+use crate::spec::Shape;
+
+/// Bytes that one direction holds before its sender waits; a Unix socket's default is about the same.
+pub const CAPACITY: usize = 212_992;
+
+/// Two conns that are each other's peers.
+pub fn pair(shape: Shape) -> (Conn, Conn) {
+    pair_holding(shape, CAPACITY)
+}
+
+/// Two conns of which each direction holds this many bytes. With 0 nothing can be sent: a clogged pair.
+pub fn pair_holding(shape: Shape, capacity: usize) -> (Conn, Conn) {
+    let (there, back) = (Pipe::new(capacity), Pipe::new(capacity));
+    let (a, b) = (Address::name("memory:a"), Address::name("memory:b"));
+    (conn(shape, a.clone(), b.clone(), back.clone(), there.clone()), conn(shape, b, a, there, back))
+}
+
+/// A pair whose ends carry the given addresses: the dialling end first.
+pub fn pair_named(shape: Shape, dialler: Address, listener: Address) -> (Conn, Conn) {
+    let (there, back) = (Pipe::new(CAPACITY), Pipe::new(CAPACITY));
+    (
+        conn(shape, dialler.clone(), listener.clone(), back.clone(), there.clone()),
+        conn(shape, listener, dialler, there, back),
+    )
+}
+
+fn conn(shape: Shape, local: Address, peer: Address, from: Arc<Pipe>, to: Arc<Pipe>) -> Conn {
+    let facts = Facts { transport: "memory", local, peer, credentials: None };
+    Conn::new(facts, shape, Box::new(Memory { shape, from, to }))
+}
+
+/// One direction.
+struct Pipe {
+    capacity: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Bytes: one queue in `bytes`. Packets: their lengths in `borders`, their bytes behind each other.
+    bytes: VecDeque<u8>,
+    borders: VecDeque<usize>,
+    is_ended: bool,
+    is_reset: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+impl Pipe {
+    fn new(capacity: usize) -> Arc<Self> {
+        Arc::new(Pipe { capacity, state: Mutex::default() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Marks and wakes both sides: whoever waits must see it.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        change(&mut state);
+        let wakers = [state.reader.take(), state.writer.take()];
+        drop(state);
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+/// One end.
+struct Memory {
+    shape: Shape,
+    from: Arc<Pipe>,
+    to: Arc<Pipe>,
+}
+
+fn reset() -> Error {
+    Error::new(Kind::ConnectionReset, "the peer dropped the connection without goodbye")
+}
+
+fn broken() -> Error {
+    Error::new(Kind::ConnectionBroken, "the peer is gone")
+}
+
+impl Memory {
+    /// Moves what is there into `buf`; none: nothing is there yet.
+    fn take(&self, state: &mut State, buf: &mut [u8]) -> Option<Result<Option<usize>>> {
+        if state.is_reset {
+            return Some(Err(reset()));
+        }
+        let length = match self.shape {
+            Shape::Bytes if state.bytes.is_empty() => None,
+            Shape::Bytes => Some(state.bytes.len().min(buf.len())),
+            Shape::Packets => state.borders.pop_front(),
+        };
+        let Some(length) = length else {
+            return state.is_ended.then_some(Ok(None));
+        };
+        if length > buf.len() {
+            state.bytes.drain(..length);
+            return Some(Err(too_long_to_receive(length, buf.len())));
+        }
+        for (place, byte) in buf.iter_mut().zip(state.bytes.drain(..length)) {
+            *place = byte;
+        }
+        Some(Ok(Some(length)))
+    }
+}
+
+impl Channel for Memory {
+    fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
+        let mut state = self.from.state();
+        match self.take(&mut state, buf) {
+            None => {
+                state.reader = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Some(taken) => {
+                let writer = state.writer.take();
+                drop(state);
+                writer.into_iter().for_each(Waker::wake);
+                Poll::Ready(taken)
+            }
+        }
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
+        let mut state = self.to.state();
+        if state.is_reset || state.is_ended {
+            return Poll::Ready(Err(broken()));
+        }
+        let room = self.to.capacity.saturating_sub(state.bytes.len());
+        let takes = match self.shape {
+            Shape::Bytes => room.min(buf.len()),
+            Shape::Packets if buf.len() > self.to.capacity && self.to.capacity > 0 => {
+                let most = self.to.capacity;
+                let text = format!("{} bytes do not fit into one packet of {most}", buf.len());
+                return Poll::Ready(Err(Error::new(Kind::MessageTooLong, text)));
+            }
+            // Empty packets take no room, so their number is bounded by the capacity too.
+            Shape::Packets if state.borders.len() < self.to.capacity && room >= buf.len() => {
+                buf.len()
+            }
+            Shape::Packets => 0,
+        };
+        let is_full = match self.shape {
+            Shape::Bytes => takes == 0 && !buf.is_empty(),
+            Shape::Packets => takes < buf.len() || state.borders.len() >= self.to.capacity,
+        };
+        if is_full {
+            state.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        state.bytes.extend(&buf[..takes]);
+        if self.shape == Shape::Packets {
+            state.borders.push_back(takes);
+        }
+        let reader = state.reader.take();
+        drop(state);
+        reader.into_iter().for_each(Waker::wake);
+        Poll::Ready(Ok(takes))
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_end(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        self.to.change(|state| state.is_ended = true);
+        Poll::Ready(Ok(()))
+    }
+
+    fn abort(&mut self) {
+        self.to.change(|state| state.is_reset = true);
+        self.from.change(|state| state.is_reset = true);
+    }
+}
+
+impl Drop for Memory {
+    /// As a kernel does: an orderly end, but a reset where the peer's bytes were left unread.
+    fn drop(&mut self) {
+        let mut from = self.from.state();
+        let is_unread = !from.bytes.is_empty() || !from.borders.is_empty();
+        from.is_ended = true;
+        let writer = from.writer.take();
+        drop(from);
+        writer.into_iter().for_each(Waker::wake);
+        self.to.change(|state| {
+            state.is_ended = true;
+            state.is_reset |= is_unread;
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn packets_keep_their_borders_also_when_empty() {
+        let (mut a, mut b) = pair(Shape::Packets);
+        for packet in [&b"one"[..], b"", b"three"] {
+            a.send(packet).await.expect("room is there");
+        }
+        a.end().await.expect("an end");
+        let mut buf = [0; 16];
+        assert_eq!(b.recv(&mut buf).await, Ok(Some(3)));
+        assert_eq!(b.recv(&mut buf).await, Ok(Some(0)));
+        assert_eq!(b.recv(&mut buf).await, Ok(Some(5)));
+        assert_eq!(b.recv(&mut buf).await, Ok(None));
+        assert_eq!(b.recv(&mut buf).await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn unread_bytes_turn_a_close_into_a_reset() {
+        let (mut a, b) = pair(Shape::Bytes);
+        a.send(b"unread").await.expect("room is there");
+        drop(b);
+        let error = a.recv(&mut [0; 8]).await.expect_err("a reset");
+        assert_eq!(error.kind(), Kind::ConnectionReset);
+    }
+
+    #[tokio::test]
+    async fn a_clogged_pair_takes_nothing() {
+        let (mut a, _b) = pair_holding(Shape::Bytes, 0);
+        let sent = std::future::poll_fn(|cx| Poll::Ready(a.channel().poll_send(cx, b"x")));
+        assert!(sent.await.is_pending());
+    }
+}

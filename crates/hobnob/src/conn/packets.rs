@@ -1,0 +1,78 @@
+//! A kernel socket that keeps borders, connected to its one peer: seqpacket, and datagram sockets that dialled.
+
+use std::task::{Context, Poll, ready};
+
+use crate::conn::{Channel, too_long_to_receive};
+use crate::error::{Error, Kind, Result};
+use crate::socket::{AsyncSocket, How, Socket};
+
+/// What the medium does about ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// It has them: seqpacket. An empty record and the end are told apart.
+    Has,
+    /// It has none: datagrams. An empty one is a message like any other.
+    HasNone,
+}
+
+/// A connected packet socket. Empty once it was aborted.
+pub struct Packets {
+    socket: Option<AsyncSocket>,
+    ends: Ends,
+    is_over: bool,
+}
+
+impl Packets {
+    /// Around a connected socket; inside a runtime.
+    pub fn new(socket: Socket, ends: Ends) -> Result<Self> {
+        Ok(Packets { socket: Some(AsyncSocket::new(socket)?), ends, is_over: false })
+    }
+
+    fn socket(&self) -> Result<&AsyncSocket> {
+        self.socket
+            .as_ref()
+            .ok_or_else(|| Error::new(Kind::ConnectionBroken, "the conn was aborted"))
+    }
+}
+
+impl Channel for Packets {
+    fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
+        if self.is_over {
+            return Poll::Ready(Ok(None));
+        }
+        let socket = self.socket()?;
+        let record = match self.ends {
+            Ends::Has => ready!(socket.poll_recv_record(cx, buf))?,
+            Ends::HasNone => Some(ready!(socket.poll_recv_datagram(cx, buf))?),
+        };
+        self.is_over = record.is_none();
+        Poll::Ready(match record {
+            Some(record) if record.is_truncated() => {
+                Err(too_long_to_receive(record.length, buf.len()))
+            }
+            record => Ok(record.map(|record| record.kept)),
+        })
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
+        self.socket()?.poll_send(cx, buf)
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_end(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.ends == Ends::HasNone {
+            return Poll::Ready(Ok(()));
+        }
+        match self.socket()?.shutdown(How::Write) {
+            Err(error) if error.errno() != Some(libc::ENOTCONN) => Poll::Ready(Err(error)),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn abort(&mut self) {
+        self.socket = None;
+    }
+}

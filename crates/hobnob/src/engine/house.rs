@@ -1,0 +1,287 @@
+//! What all the parts of one running server share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+
+use tokio::sync::{Notify, watch};
+
+use crate::bus::Bus;
+use crate::chunk::Direction;
+use crate::conn::{Boxed, Conn, Facts, Vitals};
+use crate::engine::dial::Dialer;
+use crate::engine::limits::{Gate, Limits, Permit};
+use crate::engine::plan;
+use crate::engine::respond::{Cutting, Ending};
+use crate::engine::shards::Shard;
+use crate::engine::stack::Stack;
+use crate::error::{Error, Kind, Result};
+use crate::event::{By, Closed, End, Fact, How, Opened, Reason};
+use crate::layer::Role;
+use crate::service::Made;
+use crate::session::{Cut, Opening, Powers, Session};
+use crate::transport;
+
+/// How far a server is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// It accepts.
+    Open,
+    /// It accepts no more; sessions come to their ends.
+    Draining,
+    /// Sessions are cut.
+    Cutting,
+    /// Nothing is left.
+    Over,
+}
+
+/// A running server's shared state.
+pub(super) struct House {
+    pub service: Made,
+    pub limits: Limits,
+    pub cutting: Cutting,
+    pub gate: Gate,
+    pub bus: Bus,
+    pub shards: Vec<Arc<Shard>>,
+    pub phase: watch::Sender<Phase>,
+    pub powers: Arc<dyn Powers>,
+    pub seed: u64,
+    pub totals: Totals,
+    /// Sessions that may still come; negative: any number.
+    pub quota: AtomicI64,
+    next_id: AtomicU64,
+    live: AtomicI64,
+    /// A session is over: there may be descriptors again.
+    pub freed: Notify,
+}
+
+/// Sums over all sessions and packets.
+#[derive(Default)]
+pub(super) struct Totals {
+    pub sessions: AtomicU64,
+    pub bytes_in: AtomicU64,
+    pub bytes_out: AtomicU64,
+    pub refused: AtomicU64,
+    pub dropped: AtomicU64,
+}
+
+/// One bound endpoint, as its sessions see it.
+pub(super) struct Door {
+    pub stack: Stack,
+    pub gate: Gate,
+}
+
+/// What a house is built from.
+pub(super) struct Plan {
+    pub service: Made,
+    pub limits: Limits,
+    pub cutting: Cutting,
+    pub gate: Gate,
+    pub bus: Bus,
+    pub shards: Vec<Arc<Shard>>,
+    pub scene: transport::Scene,
+    pub seed: u64,
+    pub quota: Option<u64>,
+}
+
+impl House {
+    pub(super) fn new(plan: Plan) -> Self {
+        House {
+            service: plan.service,
+            limits: plan.limits,
+            cutting: plan.cutting,
+            gate: plan.gate,
+            bus: plan.bus,
+            shards: plan.shards,
+            phase: watch::Sender::new(Phase::Open),
+            powers: Arc::new(EnginePowers { dialer: Dialer::with_scene(plan.scene) }),
+            seed: plan.seed,
+            totals: Totals::default(),
+            quota: AtomicI64::new(
+                plan.quota.map_or(-1, |quota| i64::try_from(quota).unwrap_or(i64::MAX)),
+            ),
+            next_id: AtomicU64::new(1),
+            live: AtomicI64::new(0),
+            freed: Notify::new(),
+        }
+    }
+
+    /// Sessions that are open now.
+    pub(super) fn live(&self) -> u64 {
+        u64::try_from(self.live.load(Relaxed)).unwrap_or(0)
+    }
+
+    /// Takes one of the sessions that may still come; false: there are none.
+    pub(super) fn take_quota(&self) -> bool {
+        let left = self.quota.load(Relaxed);
+        if left < 0 {
+            return true;
+        }
+        self.quota.fetch_update(Relaxed, Relaxed, |left| (left > 0).then(|| left - 1)).is_ok()
+    }
+
+    pub(super) fn is_used_up(&self) -> bool {
+        self.quota.load(Relaxed) == 0
+    }
+
+    /// Moves on; never back.
+    pub(super) fn advance(&self, phase: Phase) {
+        self.phase.send_if_modified(|now| {
+            let is_later = phase > *now;
+            *now = phase.max(*now);
+            is_later
+        });
+    }
+
+    pub(super) fn each_session(&self, mut visit: impl FnMut(&Arc<Session>)) {
+        self.shards.iter().for_each(|shard| shard.each(&mut visit));
+    }
+
+    /// Counts and tells that a peer was turned away.
+    pub(super) fn refuse(&self, shard: usize, peer: &crate::address::Address, limit: &'static str) {
+        self.totals.refused.fetch_add(1, Relaxed);
+        self.bus.emit(shard, 0, Fact::Refused { peer: peer.clone(), limit });
+    }
+
+    /// Opens a session on a shard. The presence closes it when dropped.
+    pub(super) fn open(
+        self: &Arc<Self>,
+        shard: &Arc<Shard>,
+        facts: Facts,
+        permit: Permit,
+        parent: u64,
+    ) -> Presence {
+        let id = self.next_id.fetch_add(1, Relaxed);
+        let opened = self.bus.is_watched().then(|| Opened {
+            parent,
+            transport: facts.transport,
+            local: facts.local.clone(),
+            peer: facts.peer.clone(),
+        });
+        let session = Arc::new(Session::open(Opening {
+            id,
+            parent,
+            door: "",
+            facts,
+            shard: shard.index,
+            bus: self.bus.clone(),
+            seed: mix(self.seed, id),
+            powers: self.powers.clone(),
+        }));
+        if self.limits.idle.is_some() {
+            session.watch_silence();
+        }
+        self.totals.sessions.fetch_add(1, Relaxed);
+        self.live.fetch_add(1, Relaxed);
+        shard.enter(&session);
+        if let Some(opened) = opened {
+            session.emit(Fact::Opened(Box::new(opened)));
+        }
+        let presence = Presence {
+            house: self.clone(),
+            shard: shard.clone(),
+            session,
+            _permit: permit,
+            end: None,
+        };
+        // A drain that began meanwhile has already asked the others.
+        if *self.phase.borrow() >= Phase::Draining {
+            presence.session.ask_to_end();
+        }
+        presence
+    }
+}
+
+/// A session's place in the house. However the session ends, by its service, a cut, a panic or a dropped
+/// runtime, dropping this tells so, counts, and gives the permit back.
+pub(super) struct Presence {
+    pub house: Arc<House>,
+    pub session: Arc<Session>,
+    pub end: Option<Box<(Result<Ending>, Option<Vitals>)>>,
+    shard: Arc<Shard>,
+    _permit: Permit,
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        let (house, session) = (&self.house, &self.session);
+        let (bytes_in, bytes_out) = (session.bytes(Direction::In), session.bytes(Direction::Out));
+        house.totals.bytes_in.fetch_add(bytes_in, Relaxed);
+        house.totals.bytes_out.fetch_add(bytes_out, Relaxed);
+        if house.bus.is_watched() {
+            let closed = closed(session, self.end.take());
+            session.emit(Fact::Closed(Box::new(closed)));
+        }
+        self.shard.leave(session.id);
+        house.live.fetch_sub(1, Relaxed);
+        house.freed.notify_waiters();
+    }
+}
+
+fn closed(session: &Session, end: Option<Box<(Result<Ending>, Option<Vitals>)>>) -> Closed {
+    let (result, vitals) = match end {
+        Some(end) => *end,
+        // Nobody said how: the task panicked, or its runtime is gone.
+        None if std::thread::panicking() => {
+            (Err(Error::new(Kind::Bug, "the session panicked: this is a bug in hobnob")), None)
+        }
+        None => (Ok(Ending { reason: Some(Reason::Stopped), detail: None }), None),
+    };
+    let (reason, detail) = match (session.cut_by(), result) {
+        (Some(Cut::Idle), _) => (Reason::Timeout("idle"), None),
+        (Some(Cut::Stall), _) => (Reason::Timeout("stall"), None),
+        (Some(Cut::Stopped), _) => (Reason::Stopped, None),
+        (None, Ok(ending)) => (ending.reason.unwrap_or(Reason::Eof), ending.detail),
+        (None, Err(error)) => {
+            let reason = match (error.kind(), error.limit_name()) {
+                (Kind::ConnectionReset | Kind::ConnectionBroken, _) => Reason::Reset,
+                (Kind::TimedOut, limit) => Reason::Timeout(limit.unwrap_or("kernel")),
+                (_, Some(limit)) => Reason::Limit(limit),
+                _ => Reason::Error,
+            };
+            (reason, Some(error.message().to_owned()))
+        }
+    };
+    let end_of =
+        |direction| session.end_of(direction).unwrap_or(End { by: By::Us, how: How::None });
+    Closed {
+        inward: end_of(Direction::In),
+        outward: end_of(Direction::Out),
+        reason,
+        detail,
+        bytes_in: session.bytes(Direction::In),
+        bytes_out: session.bytes(Direction::Out),
+        lasted: session.clock().now().saturating_sub(session.opened),
+        round_trip: vitals.map(|vitals| vitals.round_trip),
+        resent: vitals.map(|vitals| vitals.resent),
+    }
+}
+
+/// A number of its own for each session, from the run's seed (the finalizer of `SplitMix64`).
+fn mix(seed: u64, id: u64) -> u64 {
+    let mut z = seed.wrapping_add(id.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+struct EnginePowers {
+    dialer: Dialer,
+}
+
+impl Powers for EnginePowers {
+    fn dial<'a>(&'a self, to: &'a str, asker: &'a Facts) -> Boxed<'a, Conn> {
+        Box::pin(
+            async move { Ok(self.dialer.dial_for(&plan::parse(to)?, Some(asker)).await?.conn) },
+        )
+    }
+
+    fn dress<'a>(&'a self, layer: &'a str, conn: &'a mut Conn) -> Boxed<'a, ()> {
+        Box::pin(async move {
+            let stack = Stack::new(vec![plan::layer(layer)?], Role::Server);
+            let dressed = stack.dress(conn.take(), self.dialer.scene.timeout).await?;
+            *conn = dressed
+                .ok_or_else(|| Error::new(Kind::ConnectionBroken, "the layer kept the conn"))?;
+            Ok(())
+        })
+    }
+}

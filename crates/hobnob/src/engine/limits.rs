@@ -1,0 +1,413 @@
+//! Limits on everything that a peer controls. Each has a name, and whatever it refuses is counted by that name.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::address::{Address, canonical};
+use crate::error::{Error, Kind, Result};
+
+/// The limits of a server, with their defaults.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// `max-conns`: most peers at once; at the limit accepting pauses. Default: open files less 64.
+    pub max_conns: Option<usize>,
+    /// `per-source`: most peers at once from one address (one /64 of IPv6); loopback is exempt.
+    pub per_source: usize,
+    /// `accept-rate`: new peers a second from elsewhere than loopback.
+    pub accept_rate: u32,
+    /// How many may come at once before `accept-rate` counts.
+    pub accept_burst: u32,
+    /// `allow`: the only sources that may come; empty: all.
+    pub allow: Vec<Network>,
+    /// `idle`: silence after which a session is closed; none: never.
+    pub idle: Option<Duration>,
+    /// `stall`: how long a peer may take nothing of what we send.
+    pub stall: Duration,
+    /// `handshake`: how long the layers of a session may take in all.
+    pub handshake: Duration,
+    /// How long the end of a session waits for the peer's own end before it closes.
+    pub linger: Duration,
+    /// `grace`: how long a drain waits for sessions before it cuts them.
+    pub grace: Duration,
+    /// `line`: bytes of one text line.
+    pub line: usize,
+    /// `max-peers`: peers that one datagram socket remembers.
+    pub max_peers: usize,
+    /// Silence after which such a peer is forgotten.
+    pub peer_idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_conns: None,
+            per_source: 64,
+            accept_rate: 1_000,
+            accept_burst: 2_000,
+            allow: Vec::new(),
+            idle: None,
+            stall: Duration::from_secs(30),
+            handshake: Duration::from_secs(10),
+            linger: Duration::from_secs(2),
+            grace: Duration::from_secs(5),
+            line: 64 * 1_024,
+            max_peers: 65_536,
+            peer_idle: Duration::from_mins(1),
+        }
+    }
+}
+
+/// A range of addresses: `10.0.0.0/8`, `::1`, `192.168.1.20`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    base: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    /// Reads an address with or without a prefix length.
+    pub fn parse(text: &str) -> Result<Self> {
+        let bad = || {
+            let message = format!("allow does not take {text:?}: it takes an address or a network");
+            Error::new(Kind::BadOption, message).why("as in 10.0.0.0/8, 192.168.1.20, fd00::/8")
+        };
+        let (base, bits) =
+            text.split_once('/').map_or((text, None), |(base, bits)| (base, Some(bits)));
+        let base: IpAddr = base.parse().map_err(|_| bad())?;
+        let most = if base.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| bad()))?;
+        if bits > most { Err(bad()) } else { Ok(Network { base, bits }) }
+    }
+
+    /// Whether it holds this address.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        let (base, ip, most) = match (self.base, canonical(ip)) {
+            (IpAddr::V4(base), IpAddr::V4(ip)) => {
+                (u128::from(base.to_bits()), u128::from(ip.to_bits()), 32)
+            }
+            (IpAddr::V6(base), IpAddr::V6(ip)) => (base.to_bits(), ip.to_bits(), 128),
+            _ => return false,
+        };
+        self.bits == 0 || (base ^ ip) >> (most - u32::from(self.bits)) == 0
+    }
+}
+
+/// Who may come in, and how many.
+#[derive(Clone)]
+pub(super) struct Gate {
+    slots: Arc<Semaphore>,
+    sources: Arc<Mutex<HashMap<IpAddr, u32>>>,
+    per_source: u32,
+    allow: Arc<[Network]>,
+}
+
+/// A place in the house; dropping it gives it back.
+pub(super) struct Permit {
+    _slot: OwnedSemaphorePermit,
+    _source: Option<SourceSlot>,
+}
+
+struct SourceSlot {
+    sources: Arc<Mutex<HashMap<IpAddr, u32>>>,
+    source: IpAddr,
+}
+
+impl Gate {
+    pub(super) fn new(limits: &Limits, max_conns: usize) -> Self {
+        Gate {
+            slots: Arc::new(Semaphore::new(max_conns.min(Semaphore::MAX_PERMITS))),
+            sources: Arc::default(),
+            per_source: u32::try_from(limits.per_source).unwrap_or(u32::MAX),
+            allow: limits.allow.clone().into(),
+        }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.slots.available_permits() == 0
+    }
+
+    /// Resolves when a place is free; takes none.
+    pub(super) async fn freed(&self) {
+        drop(self.slots.acquire().await);
+    }
+
+    /// Whether this peer may come at all, and one more from its address; the error is the limit's name.
+    pub(super) fn admit(&self, peer: &Address) -> Result<Guest, &'static str> {
+        let Some(ip) = peer.ip().map(|address| canonical(address.ip())) else {
+            return Ok(Guest { source: None });
+        };
+        if !self.allow.is_empty() && !self.allow.iter().any(|network| network.contains(ip)) {
+            return Err("allow");
+        }
+        if ip.is_loopback() {
+            return Ok(Guest { source: None });
+        }
+        let source = source_of(ip);
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = sources.entry(source).or_insert(0);
+        if *count >= self.per_source {
+            return Err("per-source");
+        }
+        *count += 1;
+        Ok(Guest { source: Some(SourceSlot { sources: self.sources.clone(), source }) })
+    }
+
+    /// The same places, for a door with a list of its own.
+    pub(super) fn with_allow(&self, allow: &[Network]) -> Self {
+        let allow = self.allow.iter().chain(allow).copied().collect();
+        Gate { allow, ..self.clone() }
+    }
+
+    /// A place for an admitted peer; waits for one.
+    pub(super) async fn seat(&self, guest: Guest) -> Permit {
+        let slot = self.slots.clone().acquire_owned().await;
+        Permit { _slot: slot.expect("nobody closes the semaphore"), _source: guest.source }
+    }
+
+    /// A place for an admitted peer, if one is free now.
+    pub(super) fn try_seat(&self, guest: Guest) -> Option<Permit> {
+        let slot = self.slots.clone().try_acquire_owned().ok()?;
+        Some(Permit { _slot: slot, _source: guest.source })
+    }
+}
+
+/// A peer that may come in.
+pub(super) struct Guest {
+    source: Option<SourceSlot>,
+}
+
+impl Drop for SourceSlot {
+    fn drop(&mut self) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = sources.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                sources.remove(&self.source);
+            }
+        }
+    }
+}
+
+/// One customer's address: an IPv6 host has a /64 to itself.
+fn source_of(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+    }
+}
+
+/// A token bucket. Time is an argument.
+pub(super) struct Bucket {
+    per_second: f64,
+    burst: f64,
+    tokens: f64,
+    filled: Duration,
+}
+
+impl Bucket {
+    pub(super) fn new(per_second: u32, burst: u32) -> Self {
+        let burst = f64::from(burst.max(1));
+        Bucket {
+            per_second: f64::from(per_second.max(1)),
+            burst,
+            tokens: burst,
+            filled: Duration::ZERO,
+        }
+    }
+
+    /// Takes a token; the error is how long until there is one.
+    pub(super) fn take(&mut self, now: Duration) -> Result<(), Duration> {
+        let since = now.saturating_sub(self.filled).as_secs_f64();
+        self.tokens = (self.tokens + since * self.per_second).min(self.burst);
+        self.filled = now;
+        if self.tokens >= 1.0 {
+            self.tokens -= 1.0;
+            return Ok(());
+        }
+        Err(Duration::from_secs_f64((1.0 - self.tokens) / self.per_second))
+    }
+}
+
+/// Ports whose owners answer anything: an answer to one could start an endless exchange between two machines.
+const CHATTY_PORTS: [u16; 8] = [0, 7, 13, 17, 19, 37, 53, 123];
+
+/// Keeps datagram answers from being a weapon: no loops, no amplification, no floods.
+#[derive(Default)]
+pub(super) struct Reflection {
+    /// Where we ourselves are bound.
+    own: Vec<Address>,
+    window: Duration,
+    sources: HashMap<IpAddr, Window>,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Window {
+    bytes_in: u64,
+    bytes_out: u64,
+    answers: u32,
+}
+
+impl Reflection {
+    const SOURCES: usize = 65_536;
+    const ANSWERS_PER_SECOND: u32 = 1_000;
+    const AMPLIFICATION: u64 = 3;
+    /// Counted with each packet: the IP and UDP headers are on the wire too, and `A` may get `Hello, A!`.
+    const HEADERS: usize = 28;
+
+    /// For sockets that are bound here; a wildcard stands for each address of the machine.
+    pub(super) fn of(own: Vec<Address>) -> Self {
+        Reflection { own, ..Reflection::default() }
+    }
+
+    /// Whether a packet may be answered at all; the error is the rule's name.
+    pub(super) fn admit(
+        &mut self,
+        peer: &Address,
+        bytes: usize,
+        now: Duration,
+    ) -> Result<(), &'static str> {
+        if self.own.contains(peer) {
+            return Err("own-address");
+        }
+        let Some(address) = peer.ip() else {
+            return if peer.is_reachable() { Ok(()) } else { Err("unnamed-peer") };
+        };
+        if address.port() == 0 {
+            return Err("chatty-port");
+        }
+        let ip = canonical(address.ip());
+        if ip.is_loopback() {
+            return Ok(());
+        }
+        if CHATTY_PORTS.contains(&address.port()) {
+            return Err("chatty-port");
+        }
+        if is_to_many(ip) {
+            return Err("not-one-host");
+        }
+        self.turn(now);
+        if self.sources.len() >= Self::SOURCES && !self.sources.contains_key(&ip) {
+            return Err("max-peers");
+        }
+        self.sources.entry(ip).or_default().bytes_in += (bytes + Self::HEADERS) as u64;
+        Ok(())
+    }
+
+    /// Whether an answer of so many bytes may go to it; the error is the rule's name.
+    pub(super) fn answer(&mut self, peer: &Address, bytes: usize) -> Result<(), &'static str> {
+        let Some(ip) =
+            peer.ip().map(|address| canonical(address.ip())).filter(|ip| !ip.is_loopback())
+        else {
+            return Ok(());
+        };
+        let bytes = (bytes + Self::HEADERS) as u64;
+        let window = self.sources.entry(ip).or_default();
+        if window.answers >= Self::ANSWERS_PER_SECOND {
+            return Err("answer-rate");
+        }
+        if window.bytes_out + bytes > Self::AMPLIFICATION * window.bytes_in {
+            return Err("amplification");
+        }
+        window.answers += 1;
+        window.bytes_out += bytes;
+        Ok(())
+    }
+
+    /// A new second forgets: what was counted bounds each second by itself.
+    fn turn(&mut self, now: Duration) {
+        if now.saturating_sub(self.window) >= Duration::from_secs(1) {
+            self.window = now;
+            self.sources.clear();
+        }
+    }
+}
+
+fn is_to_many(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => v4.is_broadcast() || v4.is_multicast() || v4.is_unspecified(),
+        IpAddr::V6(v6) => v6.is_multicast() || v6.is_unspecified(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Address {
+        Address::Ip(text.parse().expect("an address"))
+    }
+
+    #[test]
+    fn networks_hold_what_they_say() {
+        let ten = Network::parse("10.0.0.0/8").expect("a network");
+        assert!(ten.contains("10.255.0.1".parse().expect("an address")));
+        assert!(ten.contains("::ffff:10.0.0.1".parse().expect("an address")));
+        assert!(!ten.contains("11.0.0.1".parse().expect("an address")));
+        assert!(
+            Network::parse("0.0.0.0/0")
+                .expect("all")
+                .contains("1.2.3.4".parse().expect("an address"))
+        );
+        for wrong in ["10.0.0.0/33", "10.0.0/8", "", "::/129", "10.0.0.0/-1"] {
+            assert_eq!(Network::parse(wrong).expect_err(wrong).kind(), Kind::BadOption);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_source_has_its_share_and_gives_it_back() {
+        let limits = Limits { per_source: 2, ..Limits::default() };
+        let gate = Gate::new(&limits, 10);
+        let peer = address("[2001:db8::1]:1");
+        let neighbour = address("[2001:db8::ffff:1]:1");
+        let first = gate.admit(&peer).map(|guest| gate.try_seat(guest)).expect("the first");
+        let _second = gate.admit(&neighbour).map(|guest| gate.try_seat(guest)).expect("the second");
+        assert_eq!(gate.admit(&peer).err(), Some("per-source"));
+        assert!(gate.admit(&address("127.0.0.1:5")).is_ok(), "loopback is exempt");
+        drop(first);
+        assert!(gate.admit(&peer).is_ok());
+    }
+
+    #[test]
+    fn the_bucket_says_how_long_to_wait() {
+        let mut bucket = Bucket::new(10, 2);
+        let now = Duration::from_secs(1);
+        assert_eq!((bucket.take(now), bucket.take(now)), (Ok(()), Ok(())));
+        let wait = bucket.take(now).expect_err("empty");
+        assert!(wait > Duration::from_millis(99) && wait <= Duration::from_millis(100));
+        assert_eq!(bucket.take(now + Duration::from_millis(101)), Ok(()));
+    }
+
+    // safety.md 18
+    #[test]
+    fn loops_and_amplification_are_refused() {
+        let (own, now) = (address("192.0.2.1:9000"), Duration::from_secs(9));
+        let mut guard = Reflection::of(vec![own.clone()]);
+        assert_eq!(guard.admit(&own, 10, now), Err("own-address"));
+        for port in [7, 13, 17, 19, 37, 53] {
+            let peer = address(&format!("192.0.2.9:{port}"));
+            assert_eq!(guard.admit(&peer, 10, now), Err("chatty-port"));
+        }
+        assert_eq!(guard.admit(&address("127.0.0.1:0"), 10, now), Err("chatty-port"));
+        assert_eq!(guard.admit(&address("127.0.0.1:7"), 10, now), Ok(()));
+        assert_eq!(guard.admit(&address("255.255.255.255:99"), 10, now), Err("not-one-host"));
+        assert_eq!(guard.admit(&address("224.0.0.1:99"), 10, now), Err("not-one-host"));
+        assert_eq!(guard.admit(&Address::Unnamed, 10, now), Err("unnamed-peer"));
+        let peer = address("192.0.2.9:5000");
+        assert_eq!(guard.admit(&peer, 10, now), Ok(()));
+        let most = 3 * (10 + Reflection::HEADERS) - Reflection::HEADERS;
+        assert_eq!(guard.answer(&peer, most + 1), Err("amplification"));
+        assert_eq!(guard.answer(&peer, most), Ok(()));
+        assert_eq!(guard.answer(&peer, 1), Err("amplification"));
+        for _ in 1..1_000 {
+            assert_eq!(guard.admit(&peer, 1_000, now), Ok(()));
+            assert_eq!(guard.answer(&peer, 1), Ok(()));
+        }
+        assert_eq!(guard.answer(&peer, 1), Err("answer-rate"));
+        assert_eq!(guard.admit(&peer, 10, now + Duration::from_secs(1)), Ok(()));
+        assert_eq!(guard.answer(&peer, 1), Ok(()));
+    }
+}

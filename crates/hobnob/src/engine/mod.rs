@@ -1,0 +1,202 @@
+//! The engine: the only place where the tables meet.
+//!
+//! ```no_run
+//! let running = hobnob::serve("hello", ":9000")?;
+//! println!("{:?}", running.bound());
+//! running.wait();
+//! # Ok::<(), hobnob::Error>(())
+//! ```
+
+mod batch;
+mod dial;
+mod house;
+mod life;
+mod limits;
+mod plan;
+mod respond;
+mod running;
+mod serve;
+mod shards;
+mod stack;
+mod sweep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::bus::{Bus, Subscription, Wish};
+use crate::clock::{self, Clock};
+use crate::codec::text::{LINE_CAP, Rule};
+use crate::endpoint::Endpoint;
+use crate::error::Result;
+use crate::service::{self, Made};
+use crate::socket::{Family, Observer};
+use crate::spec::{Options, Shape};
+use crate::{layer, transport};
+
+pub use dial::{Dialed, Dialer, Pump, Waiting};
+pub use limits::{Limits, Network};
+pub use plan::{DOOR_OPTIONS, Resolved, grammar, parse, resolve};
+pub use respond::Cutting;
+pub use running::{Running, Summary};
+
+/// Every service of this build, and those to come.
+pub fn services() -> &'static [&'static service::Row] {
+    service::TABLE
+}
+
+/// Every layer of this build, and those to come.
+pub fn layers() -> &'static [&'static layer::Row] {
+    layer::TABLE
+}
+
+/// Every transport of this build, and those to come.
+pub fn transports() -> &'static [&'static transport::Row] {
+    transport::TABLE
+}
+
+/// Serves a service on an endpoint until it is stopped: the one-line form of [`Server`].
+pub fn serve(service: &str, endpoint: &str) -> Result<Running> {
+    let mut server = Server::new(service)?;
+    server.on(&parse(endpoint)?)?;
+    server.start()
+}
+
+/// A plan for serving, validated step by step; nothing is open until [`start`](Server::start).
+pub struct Server {
+    service: Source,
+    endpoints: Vec<Resolved>,
+    bus: Bus,
+    /// The limits.
+    pub limits: Limits,
+    /// How text services cut bytes into messages.
+    pub cutting: Cutting,
+    /// When it stops by itself.
+    pub stop: Stop,
+    /// One address family only (`-4`, `-6`).
+    pub family: Option<Family>,
+    /// Who is to see each call to the kernel.
+    pub observer: Option<Arc<dyn Observer>>,
+    /// The seed of all chance; none: one is drawn.
+    pub seed: Option<u64>,
+    shards: usize,
+}
+
+enum Source {
+    Table(&'static service::Row, Options),
+    Own(Made, &'static [Shape]),
+}
+
+/// When a server stops by itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stop {
+    /// After so many sessions; on packets without sessions, after so many packets.
+    pub sessions: Option<u64>,
+    /// After so long.
+    pub after: Option<Duration>,
+}
+
+/// A bound endpoint.
+#[derive(Debug, Clone)]
+pub struct Bound {
+    /// The transport's name.
+    pub transport: &'static str,
+    /// Where it is bound; with port 0, the port that the kernel gave.
+    pub address: Address,
+    /// The endpoint as it was planned.
+    pub endpoint: String,
+}
+
+impl Server {
+    /// A server of a service of the table.
+    pub fn new(service: &str) -> Result<Self> {
+        let row = plan::find_service(service)?;
+        Ok(Server::from(Source::Table(row, Options::of(row.spec.options))))
+    }
+
+    /// A server of a service of one's own, for these shapes.
+    pub fn of(service: Made, shapes: &'static [Shape]) -> Self {
+        Server::from(Source::Own(service, shapes))
+    }
+
+    fn from(service: Source) -> Self {
+        let shards = std::thread::available_parallelism().map_or(1, usize::from);
+        Server {
+            service,
+            endpoints: Vec::new(),
+            bus: Bus::new(Clock::start(), shards),
+            limits: Limits::default(),
+            cutting: Cutting { rule: Rule::Auto, line: LINE_CAP },
+            stop: Stop::default(),
+            family: None,
+            observer: None,
+            seed: None,
+            shards,
+        }
+    }
+
+    /// The service's row, where it is one of the table.
+    pub fn row(&self) -> Option<&'static service::Row> {
+        match &self.service {
+            Source::Table(row, _) => Some(row),
+            Source::Own(..) => None,
+        }
+    }
+
+    /// Sets one of the service's own options.
+    pub fn set(&mut self, option: &str, value: Option<&str>) -> Result<()> {
+        match &mut self.service {
+            Source::Table(row, options) => plan::set_option(row, options, option, value),
+            Source::Own(..) => Options::default().set(&[], option, value),
+        }
+    }
+
+    /// Adds an endpoint, if the service fits it.
+    pub fn on(&mut self, endpoint: &Endpoint) -> Result<()> {
+        let resolved = plan::resolve(endpoint)?;
+        match &self.service {
+            Source::Table(row, _) => plan::check_fit(row, &resolved)?,
+            Source::Own(_, shapes) => plan::check_shape("this service", shapes, &resolved)?,
+        }
+        self.endpoints.push(resolved);
+        Ok(())
+    }
+
+    /// Sees everything from here on. Before [`start`](Server::start), that is everything.
+    pub fn subscribe(&self, wish: Wish) -> Subscription {
+        self.bus.subscribe(wish)
+    }
+
+    /// The clock that stamps the events.
+    pub fn clock(&self) -> Clock {
+        self.bus.clock()
+    }
+
+    /// Binds all endpoints or none, and serves.
+    pub fn start(self) -> Result<Running> {
+        let service = match self.service {
+            Source::Own(made, _) => made,
+            Source::Table(row, options) => plan::make(row, &options)?,
+        };
+        let scene = transport::Scene {
+            family: self.family,
+            timeout: self.limits.handshake,
+            observer: self.observer,
+            bus: self.bus.clone(),
+            max_peers: self.limits.max_peers,
+            peer_idle: self.limits.peer_idle,
+        };
+        let endpoints = self.endpoints.into_iter().map(Resolved::ready).collect::<Result<_>>()?;
+        running::start(running::Start {
+            service,
+            endpoints,
+            scene,
+            bus: self.bus,
+            limits: self.limits,
+            cutting: self.cutting,
+            stop: self.stop,
+            seed: self.seed.unwrap_or_else(clock::draw_seed),
+            shards: self.shards,
+        })
+    }
+}

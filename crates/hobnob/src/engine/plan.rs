@@ -1,0 +1,290 @@
+//! Text to a plan: what fits, with options that are known and valid. Opens nothing. Every mistake of a person
+//! ends here, with something to try.
+
+use crate::endpoint::{Endpoint, Grammar, Host, Setting, Target};
+use crate::engine::limits::Network;
+use crate::error::{Error, Kind, Result};
+use crate::layer::{self, Layer, Role};
+use crate::service;
+use crate::spec::{self, OptionSpec, Options, Shape, Spec, ValueKind};
+use crate::transport::{self, Place, Transport};
+
+/// Options of a listening endpoint that are the engine's own.
+pub static DOOR_OPTIONS: &[OptionSpec] = &[OptionSpec {
+    name: "allow",
+    kind: ValueKind::Text,
+    default: "",
+    help: "who may come: an address or a network, as in 10.0.0.0/8; may be given several times",
+}];
+
+/// An endpoint whose words have been found in the tables, with every option where it belongs.
+pub struct Resolved {
+    /// The layers with their options, application first.
+    pub layers: Vec<(&'static layer::Row, Options)>,
+    /// The transport.
+    pub transport: &'static transport::Row,
+    /// The transport's target and options.
+    pub place: Place,
+    /// The shape on top of the layers.
+    pub shape: Shape,
+    /// Who may come in, where the endpoint says so.
+    pub allow: Vec<Network>,
+    /// The endpoint as it prints.
+    pub endpoint: String,
+}
+
+/// A resolved endpoint with everything built in, ready to be opened.
+pub(super) struct Ready {
+    pub transport: &'static dyn Transport,
+    pub layers: Vec<Box<dyn Layer>>,
+    pub place: Place,
+    pub shape: Shape,
+    pub allow: Vec<Network>,
+    pub endpoint: String,
+    pub name: &'static str,
+}
+
+/// The words of the tables.
+pub fn grammar() -> Grammar {
+    Grammar {
+        layers: layer::TABLE.iter().map(|row| &row.spec).collect(),
+        transports: transport::TABLE.iter().map(|row| (row.spec, row.form)).collect(),
+    }
+}
+
+/// Reads an endpoint with the words of the tables.
+pub fn parse(text: &str) -> Result<Endpoint> {
+    Endpoint::parse(text, &grammar())
+}
+
+/// Finds an endpoint's words in the tables, and deals its options out.
+pub fn resolve(endpoint: &Endpoint) -> Result<Resolved> {
+    let transport = transport::TABLE
+        .iter()
+        .find(|row| row.spec.name == endpoint.transport().name())
+        .ok_or_else(|| {
+            Error::new(Kind::Bug, "the grammar knows a transport that the table does not")
+        })?;
+    let mut layers = Vec::new();
+    for word in endpoint.layers() {
+        let row = layer::TABLE.iter().find(|row| row.spec.name == word.name());
+        let row = row.ok_or_else(|| {
+            Error::new(Kind::Bug, "the grammar knows a layer that the table does not")
+        })?;
+        layers.push((*row, Options::of(row.spec.options)));
+    }
+    let mut resolved = Resolved {
+        layers,
+        transport,
+        place: Place {
+            target: endpoint.target().clone(),
+            options: Options::of(transport.spec.options),
+        },
+        shape: transport.shape,
+        allow: Vec::new(),
+        endpoint: endpoint.to_string(),
+    };
+    for setting in endpoint.settings() {
+        resolved.deal(setting)?;
+    }
+    resolved.shape = resolved.fit()?;
+    Ok(resolved)
+}
+
+impl Resolved {
+    /// Gives one setting to the part that knows its key.
+    fn deal(&mut self, setting: &Setting) -> Result<()> {
+        let key = setting.key.as_str();
+        let knows = |options: &'static [OptionSpec]| {
+            let denied = key.strip_prefix("no-");
+            options.iter().any(|option| option.name == key || Some(option.name) == denied)
+        };
+        if setting.layer.is_none() && knows(DOOR_OPTIONS) {
+            let network = Network::parse(setting.value.as_deref().unwrap_or_default());
+            self.allow.push(network.map_err(|error| marked(setting, error))?);
+            return Ok(());
+        }
+        let mut knowing: Vec<(&'static Spec, &mut Options)> = Vec::new();
+        let transport = (self.transport.spec, &mut self.place.options);
+        let layers = self.layers.iter_mut().map(|(row, options)| (&row.spec, options));
+        for (spec, options) in layers.chain([transport]) {
+            let is_meant = setting.layer.as_deref().is_none_or(|layer| layer == spec.name);
+            if is_meant && (knows(spec.options) || setting.layer.is_some()) {
+                knowing.push((spec, options));
+            }
+        }
+        match knowing.as_mut_slice() {
+            [(spec, options)] => options
+                .set(spec.options, key, setting.value.as_deref())
+                .map_err(|error| marked(setting, error)),
+            [] => Err(self.unknown(setting)),
+            [(one, _), (two, _), ..] => {
+                let message = format!("{} and {} both have an option {key:?}", one.name, two.name);
+                let error = Error::new(Kind::UnknownOption, message);
+                let spelling = format!("{}.{key} or {}.{key}", one.name, two.name);
+                Err(setting.typed.mark(error, format!("say {spelling}")))
+            }
+        }
+    }
+
+    fn unknown(&self, setting: &Setting) -> Error {
+        let specs = || self.layers.iter().map(|(row, _)| &row.spec).chain([self.transport.spec]);
+        if let Some(layer) = &setting.layer {
+            let error =
+                Error::new(Kind::UnknownOption, format!("there is no {layer} in this endpoint"));
+            let parts = specs().map(|spec| spec.name).collect::<Vec<_>>().join(", ");
+            return setting.typed.mark(error, format!("its parts are: {parts}"));
+        }
+        let error = Error::new(
+            Kind::UnknownOption,
+            format!("nothing here has an option {:?}", setting.key),
+        );
+        let known =
+            || specs().flat_map(|spec| spec.options).chain(DOOR_OPTIONS).map(|option| option.name);
+        let label = match spec::nearest(&setting.key, known()) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "not an option of any part".to_owned(),
+        };
+        let error = setting.typed.mark(error, label);
+        error.why(format!("known are: {}", known().collect::<Vec<_>>().join(", ")))
+    }
+
+    /// Whether each layer stands on the shape that it needs; the shape on top.
+    fn fit(&self) -> Result<Shape> {
+        let (mut shape, mut below) = (self.transport.shape, self.transport.spec.name);
+        for (row, _) in self.layers.iter().rev() {
+            if let Some(needed) = row.below.filter(|needed| *needed != shape) {
+                let name = row.spec.name;
+                let text = format!("{name} needs {needed} below it, and {below} gives {shape}");
+                let error = Error::new(Kind::DoesNotFit, text);
+                return Err(error.try_command("hobnob help addresses", "which layer goes on what"));
+            }
+            shape = row.above.unwrap_or(shape);
+            below = row.spec.name;
+        }
+        Ok(shape)
+    }
+
+    /// Everything that is needed to open it, or which part is not built in.
+    pub(super) fn ready(self) -> Result<Ready> {
+        let mut layers = Vec::new();
+        for (row, options) in &self.layers {
+            let make = row.make.ok_or_else(|| not_built_in("layer", &row.spec))?;
+            layers.push(make(options)?);
+        }
+        let transport = self
+            .transport
+            .transport
+            .ok_or_else(|| not_built_in("transport", self.transport.spec))?;
+        Ok(Ready {
+            transport,
+            layers,
+            place: self.place,
+            shape: self.shape,
+            allow: self.allow,
+            endpoint: self.endpoint,
+            name: self.transport.spec.name,
+        })
+    }
+}
+
+fn marked(setting: &Setting, error: Error) -> Error {
+    let label = error.message().to_owned();
+    setting.typed.mark(error, label)
+}
+
+fn not_built_in(what: &str, spec: &Spec) -> Error {
+    let text = format!("the {what} {} is not part of this build of hobnob", spec.name);
+    Error::new(Kind::NotBuiltIn, text).try_command("hobnob help addresses", "what is")
+}
+
+/// Finds a service.
+pub(super) fn find_service(name: &str) -> Result<&'static service::Row> {
+    let known = || service::TABLE.iter().map(|row| row.spec.name);
+    let Some(row) = service::TABLE.iter().find(|row| row.spec.name == name) else {
+        let mut error = Error::new(Kind::UnknownService, format!("there is no service {name:?}"));
+        if let Some(near) = spec::nearest(name, known()) {
+            error = error.try_command(format!("hobnob serve {near}"), "did you mean this?");
+        }
+        return Err(error.try_command("hobnob serve", "lists them all"));
+    };
+    if row.make.is_none() {
+        let text = format!("the service {name} is not part of this build of hobnob");
+        return Err(Error::new(Kind::NotBuiltIn, text).try_command("hobnob serve", "lists what is"));
+    }
+    Ok(row)
+}
+
+/// Whether a service can be served there; what it would need otherwise.
+pub(super) fn check_fit(row: &service::Row, at: &Resolved) -> Result<()> {
+    let name = row.spec.name;
+    check_shape(name, row.shapes, at)?;
+    if row.is_loud && at.shape == Shape::Packets && !is_loopback(&at.place.target) {
+        let text = format!(
+            "{name} serves packets on this machine only: from elsewhere they would be a weapon"
+        );
+        let why = "whoever forges a sender's address would turn it against that sender";
+        return Err(Error::new(Kind::DoesNotFit, text)
+            .why(why)
+            .try_endpoint("udp://:9000", "loopback"));
+    }
+    Ok(())
+}
+
+/// Whether one of these shapes is what the endpoint gives.
+pub(super) fn check_shape(name: &str, shapes: &[Shape], at: &Resolved) -> Result<()> {
+    if shapes.contains(&at.shape) {
+        return Ok(());
+    }
+    let text =
+        format!("{name} does not serve {}, and {} gives {}", at.shape, at.endpoint, at.shape);
+    let error = Error::new(Kind::DoesNotFit, text);
+    Err(match at.shape {
+        Shape::Packets => error.try_endpoint(":9000", "bytes, over tcp"),
+        Shape::Bytes => error.try_endpoint("lines+tcp://:9000", "a packet a line, over tcp"),
+    })
+}
+
+/// Makes a service of the table.
+pub(super) fn make(row: &service::Row, options: &Options) -> Result<service::Made> {
+    let name = row.spec.name;
+    let make =
+        row.make.ok_or_else(|| Error::new(Kind::NotBuiltIn, format!("{name} is not built in")))?;
+    make(options)
+}
+
+fn is_loopback(target: &Target) -> bool {
+    match target {
+        Target::Net { host: Host::V4(address), .. } => address.is_loopback(),
+        Target::Net { host: Host::V6 { address, .. }, .. } => address.is_loopback(),
+        Target::Net { host: Host::Name(name), .. } => name == "localhost",
+        _ => true,
+    }
+}
+
+/// A layer by its name alone, for a conn in mid-session.
+pub(super) fn layer(name: &str) -> Result<Box<dyn Layer>> {
+    let row = layer::TABLE.iter().find(|row| row.spec.name == name);
+    let row =
+        row.ok_or_else(|| Error::new(Kind::DoesNotFit, format!("there is no layer {name:?}")))?;
+    let make = row.make.ok_or_else(|| not_built_in("layer", &row.spec))?;
+    make(&Options::of(row.spec.options))
+}
+
+/// An option of a service from the command line: its name and value, unread.
+pub(super) fn set_option(
+    row: &'static service::Row,
+    options: &mut Options,
+    name: &str,
+    value: Option<&str>,
+) -> Result<()> {
+    options.set(row.spec.options, name, value).map_err(|error| {
+        let command = format!("hobnob help {}", row.spec.name);
+        error.try_command(command, "its options")
+    })
+}
+
+/// The roles in which an endpoint's layers can be.
+pub(super) fn role(is_listening: bool) -> Role {
+    if is_listening { Role::Server } else { Role::Client }
+}

@@ -1,0 +1,346 @@
+//! Runs a responder over a conn: receive, cut into messages, answer, send, to the end.
+//!
+//! A message is answered straight from the thread's buffer, in the poll that received it. Only what could not be
+//! sent at once, or is held back, is kept; an idle session owns no buffer and no timer.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::Sleep;
+
+use crate::codec::text::{Cutter, Message, Rule};
+use crate::conn::{Channel, Conn, scratch};
+use crate::error::Result;
+use crate::event::Reason;
+use crate::service::{Ask, Framing, Reply, Responder, Scene};
+use crate::session::Session;
+use crate::spec::Shape;
+
+/// How long the rest of a character that came in part is waited for.
+const SHORT_WAIT: Duration = Duration::from_millis(20);
+
+/// Answers that may gather before they are sent: a peer that asks much in one go is answered in several.
+const GATHER: usize = 256 * 1_024;
+
+/// How bytes are cut into messages.
+#[derive(Debug, Clone, Copy)]
+pub struct Cutting {
+    /// The rule.
+    pub rule: Rule,
+    /// Bytes of the longest line.
+    pub line: usize,
+}
+
+/// How a session came to its end, when nothing failed.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    pub reason: Option<Reason>,
+    pub detail: Option<String>,
+}
+
+thread_local! {
+    static SPARE: Cell<Option<Reply>> = const { Cell::new(None) };
+}
+
+/// Holds a session until it is over.
+pub(super) async fn run(
+    responder: &dyn Responder,
+    session: &Session,
+    conn: &mut Conn,
+    cutting: Cutting,
+) -> Result<Ending> {
+    let shape = conn.shape();
+    let cutter = match (responder.framing(), shape) {
+        (Framing::Text, Shape::Bytes) => Some(Cutter::new(cutting.rule, cutting.line)),
+        _ => None,
+    };
+    let mut talk = Talk {
+        responder,
+        session,
+        shape,
+        cutter,
+        unsent: Vec::new(),
+        sent: 0,
+        rest: Vec::new(),
+        ending: None,
+        timer: None,
+        is_held: false,
+        is_over: false,
+        has_packet: false,
+    };
+    talk.greet();
+    poll_fn(|cx| talk.poll(cx, conn.channel())).await
+}
+
+struct Talk<'a> {
+    responder: &'a dyn Responder,
+    session: &'a Session,
+    shape: Shape,
+    /// None: each chunk or packet is a message.
+    cutter: Option<Cutter>,
+    /// Answers that are not sent yet, from `sent` on.
+    unsent: Vec<u8>,
+    sent: usize,
+    /// What was received and not cut yet.
+    rest: Vec<u8>,
+    ending: Option<Box<Ending>>,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// The timer holds an answer back; otherwise it waits for the rest of a character.
+    is_held: bool,
+    /// The peer has ended its direction.
+    is_over: bool,
+    /// `unsent` is a packet to be sent, also when it is empty.
+    has_packet: bool,
+}
+
+impl<'a> Talk<'a> {
+    fn poll(&mut self, cx: &mut Context<'_>, channel: &mut dyn Channel) -> Poll<Result<Ending>> {
+        loop {
+            if self.is_held {
+                if let Some(timer) = &mut self.timer {
+                    ready!(timer.as_mut().poll(cx));
+                }
+                (self.is_held, self.timer) = (false, None);
+            }
+            ready!(self.poll_unsent(cx, channel))?;
+            if self.ending.is_some() {
+                ready!(channel.poll_flush(cx))?;
+                return Poll::Ready(Ok(self
+                    .ending
+                    .take()
+                    .map_or_else(Ending::default, |ending| *ending)));
+            }
+            if !self.rest.is_empty() {
+                let rest = std::mem::take(&mut self.rest);
+                self.feed(cx, channel, &rest)?;
+                continue;
+            }
+            if self.is_over {
+                if self.cutter.as_ref().is_some_and(|cutter| cutter.held() > 0) {
+                    self.finish();
+                    continue;
+                }
+                ready!(channel.poll_flush(cx))?;
+                return Poll::Ready(Ok(Ending::default()));
+            }
+            if self.session.is_draining() {
+                ready!(channel.poll_flush(cx))?;
+                return Poll::Ready(Ok(Ending { reason: Some(Reason::Stopped), detail: None }));
+            }
+            match scratch::with(|buffer| self.poll_receive(cx, channel, buffer)) {
+                Poll::Ready(received) => received?,
+                Poll::Pending => {
+                    // What was answered leaves before we wait: one write for sixteen pipelined lines.
+                    let _ = channel.poll_flush(cx)?;
+                    ready!(self.poll_short_wait(cx));
+                }
+            }
+        }
+    }
+
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        channel: &mut dyn Channel,
+        buffer: &mut [u8],
+    ) -> Poll<Result<()>> {
+        match ready!(channel.poll_recv(cx, buffer))? {
+            Some(length) => {
+                self.feed(cx, channel, &buffer[..length])?;
+                if !self.is_held && !self.cutter.as_ref().is_some_and(Cutter::is_waiting) {
+                    self.timer = None;
+                }
+            }
+            None => self.is_over = true,
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Pending until the wait for the rest of a character is over; then the part goes as it is.
+    fn poll_short_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.cutter.as_ref().is_some_and(Cutter::is_waiting) {
+            return Poll::Pending;
+        }
+        let ahead = || Box::pin(tokio::time::sleep(SHORT_WAIT));
+        ready!(self.timer.get_or_insert_with(ahead).as_mut().poll(cx));
+        self.timer = None;
+        self.finish();
+        Poll::Ready(())
+    }
+
+    fn poll_unsent(&mut self, cx: &mut Context<'_>, channel: &mut dyn Channel) -> Poll<Result<()>> {
+        if self.has_packet {
+            ready!(channel.poll_send(cx, &self.unsent))?;
+            self.has_packet = false;
+            self.unsent = Vec::new();
+        }
+        while self.sent < self.unsent.len() {
+            self.sent += ready!(channel.poll_send(cx, &self.unsent[self.sent..]))?;
+        }
+        if !self.unsent.is_empty() {
+            (self.unsent, self.sent) = (Vec::new(), 0);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn scene(&self) -> Scene<'a> {
+        let facts = &self.session.facts;
+        Scene {
+            peer: &facts.peer,
+            local: &facts.local,
+            shape: self.shape,
+            has_opening: true,
+            clock: self.session.clock(),
+        }
+    }
+
+    fn greet(&mut self) {
+        with_reply(|reply| {
+            self.responder.greet(&self.scene(), reply);
+            if self.shape == Shape::Packets && reply.bytes().ends_with(b"\n") {
+                reply.buffer().pop(); // a packet has its own border
+            }
+            let is_said = reply.is_said();
+            self.keep(reply, is_said);
+        });
+    }
+
+    /// Answers what came, and sends what goes at once; what does not is kept.
+    fn feed(
+        &mut self,
+        cx: &mut Context<'_>,
+        channel: &mut dyn Channel,
+        bytes: &[u8],
+    ) -> Result<()> {
+        with_reply(|reply| {
+            let is_said = self.answer(bytes, reply);
+            if reply.held().is_some() || !is_said {
+                self.keep(reply, is_said);
+                return Ok(());
+            }
+            let mut sent = 0;
+            if self.shape == Shape::Packets {
+                match channel.poll_send(cx, reply.bytes())? {
+                    Poll::Ready(_) => self.note_goodbye(reply),
+                    Poll::Pending => self.keep(reply, true),
+                }
+                return Ok(());
+            }
+            while sent < reply.bytes().len() {
+                match channel.poll_send(cx, &reply.bytes()[sent..])? {
+                    Poll::Ready(length) => sent += length,
+                    Poll::Pending => break,
+                }
+            }
+            reply.buffer().drain(..sent);
+            let is_left = !reply.bytes().is_empty();
+            self.keep(reply, is_left);
+            Ok(())
+        })
+    }
+
+    /// Fills `reply` with the answers to what came; what is not answered yet goes to `rest`. True: there is one.
+    fn answer(&mut self, bytes: &[u8], reply: &mut Reply) -> bool {
+        let Some(mut cutter) = self.cutter.take() else {
+            let message = match (self.responder.framing(), self.shape) {
+                (Framing::Text, Shape::Packets) => split_ending(bytes),
+                _ => Message { body: bytes, ending: b"" },
+            };
+            let _ = one(self.responder, self.scene(), message, reply);
+            return reply.is_said();
+        };
+        let (responder, scene) = (self.responder, self.scene());
+        let mut is_said = false;
+        let cut = cutter.feed(bytes, |message| {
+            let flow = one(responder, scene, message, reply);
+            is_said |= reply.is_said();
+            flow
+        });
+        match cut {
+            Ok(used) => self.rest.extend_from_slice(&bytes[used..]),
+            Err(too_long) => {
+                reply.push(format!("a line holds at most {} bytes\n", too_long.cap).as_bytes());
+                is_said = true;
+                let detail = Some(format!("a line of more than {} bytes", too_long.cap));
+                self.ending =
+                    Some(Box::new(Ending { reason: Some(Reason::Limit("line")), detail }));
+            }
+        }
+        self.cutter = Some(cutter);
+        is_said
+    }
+
+    /// What the cutter still holds is a message too.
+    fn finish(&mut self) {
+        let Some(mut cutter) = self.cutter.take() else { return };
+        with_reply(|reply| {
+            let (responder, scene) = (self.responder, self.scene());
+            let _ = cutter.finish(|message| one(responder, scene, message, reply));
+            let is_said = reply.is_said();
+            self.keep(reply, is_said);
+        });
+        self.cutter = Some(cutter);
+    }
+
+    /// Keeps an answer for later, with its goodbye and the time that it is to be held.
+    fn keep(&mut self, reply: &mut Reply, is_said: bool) {
+        if is_said {
+            self.unsent.extend_from_slice(reply.bytes());
+            self.has_packet = self.shape == Shape::Packets;
+        }
+        if let Some(hold) = reply.held() {
+            self.timer = Some(Box::pin(tokio::time::sleep(hold)));
+            self.is_held = true;
+        }
+        self.note_goodbye(reply);
+    }
+
+    fn note_goodbye(&mut self, reply: &Reply) {
+        if let Some(why) = reply.goodbye() {
+            self.rest = Vec::new();
+            self.ending = Some(Box::new(Ending { reason: None, detail: Some(why.to_owned()) }));
+        }
+    }
+}
+
+/// One message, one answer, which ends as the message ended.
+fn one(
+    responder: &dyn Responder,
+    scene: Scene<'_>,
+    message: Message<'_>,
+    reply: &mut Reply,
+) -> ControlFlow<()> {
+    reply.turn();
+    responder.answer(&Ask { message: message.body, scene }, reply);
+    if reply.is_said() {
+        reply.push(message.ending);
+    }
+    let must_stop =
+        reply.goodbye().is_some() || reply.held().is_some() || reply.bytes().len() >= GATHER;
+    if must_stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+/// The message of a packet, and the newline that ended it, if one did.
+pub(super) fn split_ending(packet: &[u8]) -> Message<'_> {
+    let ending: &'static [u8] = match packet {
+        [.., b'\r', b'\n'] => b"\r\n",
+        [.., b'\n'] => b"\n",
+        _ => b"",
+    };
+    Message { body: &packet[..packet.len() - ending.len()], ending }
+}
+
+/// Lends this thread's reply, empty.
+pub(super) fn with_reply<T>(use_it: impl FnOnce(&mut Reply) -> T) -> T {
+    let mut reply = SPARE.take().unwrap_or_default();
+    reply.clear();
+    let result = use_it(&mut reply);
+    if reply.buffer().capacity() <= 2 * GATHER {
+        SPARE.set(Some(reply));
+    }
+    result
+}

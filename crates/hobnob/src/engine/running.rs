@@ -1,0 +1,291 @@
+//! A running server: started all or not at all, drained, cut, and summed up.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::address::Address;
+use crate::bus::{Bus, Subscription, Wish};
+use crate::conn::listener::Listener;
+use crate::engine::house::{Door, House, Phase, Plan};
+use crate::engine::limits::{Gate, Limits};
+use crate::engine::plan::{self, Ready};
+use crate::engine::respond::Cutting;
+use crate::engine::serve::{self, Entrance};
+use crate::engine::shards::{self, Threads};
+use crate::engine::stack::Stack;
+use crate::engine::{Bound, Stop, batch, sweep};
+use crate::error::{Error, Kind, Result};
+use crate::event::Fact;
+use crate::service::Made;
+use crate::session::Cut;
+use crate::socket;
+use crate::spec::Shape;
+use crate::transport::Scene;
+
+/// Descriptors that are kept back for what is not a session.
+const SPARE_FILES: u64 = 64;
+
+pub(super) struct Start {
+    pub service: Made,
+    pub endpoints: Vec<Ready>,
+    pub scene: Scene,
+    pub bus: Bus,
+    pub limits: Limits,
+    pub cutting: Cutting,
+    pub stop: Stop,
+    pub seed: u64,
+    pub shards: usize,
+}
+
+/// A server that runs. Dropping it cuts what is open and stops.
+pub struct Running {
+    house: Arc<House>,
+    bound: Vec<Bound>,
+    threads: Mutex<Option<Threads>>,
+}
+
+/// What a server did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Sessions; on packets without sessions, packets that were admitted.
+    pub sessions: u64,
+    /// Bytes from peers.
+    pub bytes_in: u64,
+    /// Bytes to peers.
+    pub bytes_out: u64,
+    /// Peers and packets that a limit or rule turned away.
+    pub refused: u64,
+    /// Answers that were dropped.
+    pub dropped: u64,
+    /// How long it ran.
+    pub lasted: Duration,
+}
+
+/// Binds everything on the first shard, then serves.
+pub(super) fn start(start: Start) -> Result<Running> {
+    let files = socket::raise_open_files().unwrap_or(1_024);
+    let most = usize::try_from(files.saturating_sub(SPARE_FILES)).unwrap_or(usize::MAX).max(1);
+    let max_conns = start.limits.max_conns.unwrap_or(most);
+    let (shards, threads) = shards::start(start.shards)?;
+    let gate = Gate::new(&start.limits, max_conns);
+    let (scene, endpoints, stop) = (start.scene.clone(), start.endpoints, start.stop);
+    let house = Arc::new(House::new(Plan {
+        service: start.service,
+        limits: start.limits,
+        cutting: start.cutting,
+        gate,
+        bus: start.bus,
+        shards,
+        scene: start.scene,
+        seed: start.seed,
+        quota: stop.sessions,
+    }));
+    // Its own thread, and not this one: the caller may be inside a runtime, where blocking on another is forbidden.
+    let (bound_here, bound_there) = std::sync::mpsc::channel();
+    let first = house.clone();
+    house.shards[0].handle.spawn(async move {
+        let opened = open(&first, endpoints, &scene).await;
+        let (bounds, open) = match opened {
+            Ok((bounds, open)) => (Ok(bounds), Some(open)),
+            Err(error) => (Err(error), None),
+        };
+        let is_heard = bound_here.send(bounds).is_ok();
+        if let Some(open) = open.filter(|_| is_heard) {
+            supervise(first, open, stop).await;
+        }
+    });
+    let bound = bound_there
+        .recv()
+        .unwrap_or_else(|_| Err(Error::new(Kind::Bug, "the first shard died")))?;
+    for shard in &house.shards {
+        shard.handle.spawn(sweep::sweep(house.clone(), shard.clone()));
+    }
+    Ok(Running { house, bound, threads: Mutex::new(Some(threads)) })
+}
+
+struct Open {
+    entrances: Vec<Entrance>,
+    answering: Vec<(Box<dyn Listener>, Arc<Door>)>,
+}
+
+async fn open(house: &House, endpoints: Vec<Ready>, scene: &Scene) -> Result<(Vec<Bound>, Open)> {
+    let mut bounds = Vec::new();
+    let mut open = Open { entrances: Vec::new(), answering: Vec::new() };
+    for ready in endpoints {
+        let listeners = ready.transport.bind(&ready.place, scene).await?;
+        let stack = Stack::new(ready.layers, plan::role(true));
+        let door = Arc::new(Door { stack, gate: house.gate.with_allow(&ready.allow) });
+        for mut listener in listeners {
+            let address = listener.address();
+            house.bus.emit(
+                0,
+                0,
+                Fact::Listening { transport: ready.name, address: address.clone() },
+            );
+            bounds.push(Bound { transport: ready.name, address, endpoint: ready.endpoint.clone() });
+            let is_batched = ready.shape == Shape::Packets
+                && door.stack.is_bare()
+                && listener.datagrams().is_some();
+            if is_batched && matches!(house.service, Made::Responder(_)) {
+                open.answering.push((listener, door.clone()));
+            } else {
+                open.entrances.push(Entrance { listener, door: door.clone() });
+            }
+        }
+    }
+    Ok((bounds, open))
+}
+
+/// Runs the loops, then sees the sessions out.
+async fn supervise(house: Arc<House>, open: Open, stop: Stop) {
+    let own = own_addresses(open.answering.iter().map(|(listener, _)| listener.address()));
+    let mut loops = JoinSet::new();
+    for (listener, door) in open.answering {
+        loops.spawn(batch::answer(house.clone(), listener, door, own.clone()));
+    }
+    if !open.entrances.is_empty() {
+        loops.spawn(serve::accept(house.clone(), open.entrances));
+    }
+    let timer = async {
+        match stop.after {
+            Some(after) => tokio::time::sleep(after).await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut phase = house.phase.subscribe();
+    tokio::select! {
+        () = async { while loops.join_next().await.is_some() {} until_empty(&house).await } => {}
+        () = timer => house.advance(Phase::Draining),
+        _ = phase.wait_for(|phase| *phase >= Phase::Draining) => {}
+    }
+    see_out(&house, &mut loops).await;
+}
+
+/// Drains: the listeners close first, then sessions come to their ends, then what is left is cut.
+async fn see_out(house: &Arc<House>, loops: &mut JoinSet<()>) {
+    house.advance(Phase::Draining);
+    while loops.join_next().await.is_some() {}
+    let open = house.live();
+    if open > 0 {
+        house.bus.emit(0, 0, Fact::Draining { open });
+        house.each_session(|session| session.ask_to_end());
+        let mut phase = house.phase.subscribe();
+        tokio::select! {
+            () = until_empty(house) => {}
+            () = tokio::time::sleep(house.limits.grace) => {}
+            _ = phase.wait_for(|phase| *phase >= Phase::Cutting) => {}
+        }
+        let left = house.live();
+        if left > 0 {
+            house.bus.emit(0, 0, Fact::Dropped { limit: "grace", count: left });
+        }
+        house.advance(Phase::Cutting);
+        house.each_session(|session| session.cut(Cut::Stopped));
+        // A session that does not yield cannot be waited for for ever; its shard is dropped with it.
+        drop(tokio::time::timeout(Duration::from_secs(1), until_empty(house)).await);
+    }
+    house.advance(Phase::Over);
+}
+
+async fn until_empty(house: &House) {
+    loop {
+        let freed = house.freed.notified();
+        tokio::pin!(freed);
+        freed.as_mut().enable();
+        if house.live() == 0 {
+            return;
+        }
+        freed.await;
+    }
+}
+
+/// Where we are bound; a wildcard stands for each address of this machine.
+fn own_addresses(bound: impl Iterator<Item = Address>) -> Vec<Address> {
+    let mut own = Vec::new();
+    for address in bound {
+        if let Some(ip) = address.ip().filter(|address| address.ip().is_unspecified()) {
+            let here = socket::interface_addresses().into_iter();
+            own.extend(here.map(|here| Address::Ip(std::net::SocketAddr::new(here, ip.port()))));
+        }
+        own.push(address);
+    }
+    own
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn bound(&self) -> &[Bound] {
+        &self.bound
+    }
+
+    /// Sessions that are open now.
+    pub fn open(&self) -> u64 {
+        self.house.live()
+    }
+
+    /// Sees what happens from now on.
+    pub fn subscribe(&self, wish: Wish) -> Subscription {
+        self.house.bus.subscribe(wish)
+    }
+
+    /// Accepts no more, lets sessions come to their ends, cuts what is left after `grace`. Returns at once.
+    pub fn drain(&self) {
+        self.house.advance(Phase::Draining);
+    }
+
+    /// Cuts what is open. Returns at once.
+    pub fn cut(&self) {
+        self.house.advance(Phase::Cutting);
+    }
+
+    /// Resolves when the server is over: drained, cut, or by its own [`Stop`].
+    pub async fn finished(&self) -> Summary {
+        let mut phase = self.house.phase.subscribe();
+        // An error would mean that the house is gone, and it is ours.
+        drop(phase.wait_for(|phase| *phase == Phase::Over).await);
+        self.stop_threads();
+        self.summary()
+    }
+
+    /// Blocks until the server is over.
+    pub fn wait(&self) -> Summary {
+        let (done, over) = std::sync::mpsc::channel();
+        let house = self.house.clone();
+        self.house.shards[0].handle.spawn(async move {
+            drop(house.phase.subscribe().wait_for(|phase| *phase == Phase::Over).await);
+            let _ = done.send(());
+        });
+        // An error means that the shard is gone, and so is the server.
+        let _ = over.recv();
+        self.stop_threads();
+        self.summary()
+    }
+
+    /// What it did so far. Bytes of open sessions count when they close.
+    pub fn summary(&self) -> Summary {
+        let totals = &self.house.totals;
+        Summary {
+            sessions: totals.sessions.load(Relaxed),
+            bytes_in: totals.bytes_in.load(Relaxed),
+            bytes_out: totals.bytes_out.load(Relaxed),
+            refused: totals.refused.load(Relaxed),
+            dropped: totals.dropped.load(Relaxed),
+            lasted: self.house.bus.clock().now(),
+        }
+    }
+
+    fn stop_threads(&self) {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        threads.into_iter().for_each(Threads::join);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.house.advance(Phase::Over);
+        self.stop_threads();
+    }
+}

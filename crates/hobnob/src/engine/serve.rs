@@ -1,0 +1,211 @@
+//! The one accept loop. Nothing ends it but the drain; errors are sorted by their consequence.
+
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::conn::Conn;
+use crate::conn::listener::{Accepted, Listener};
+use crate::engine::house::{Door, House, Phase};
+use crate::engine::life;
+use crate::engine::limits::Bucket;
+use crate::engine::shards::{Shard, least_busy};
+use crate::engine::stack;
+use crate::error::{Error, Kind};
+use crate::event::Fact;
+
+/// How long to wait for what is exhausted, at most: a freed descriptor ends the wait at once.
+const EXHAUSTED_WAIT: Duration = Duration::from_millis(50);
+
+/// A bound listener and the door that it is.
+pub(super) struct Entrance {
+    pub listener: Box<dyn Listener>,
+    pub door: Arc<Door>,
+}
+
+/// Accepts on all entrances until the drain, or until no more sessions may come.
+pub(super) async fn accept(house: Arc<House>, mut entrances: Vec<Entrance>) {
+    let mut bucket = Bucket::new(house.limits.accept_rate, house.limits.accept_burst);
+    let mut told = Told::default();
+    let mut turn = 0;
+    while !entrances.is_empty() && !house.is_used_up() {
+        if house.gate.is_full() {
+            house.bus.emit(0, 0, Fact::Paused { limit: "max-conns" });
+            if until_drain(&house, house.gate.freed()).await.is_none() {
+                return;
+            }
+            house.bus.emit(0, 0, Fact::Resumed { limit: "max-conns" });
+        }
+        let shard = least_busy(&house.shards).clone();
+        turn += 1;
+        let next = poll_fn(|cx| poll_entrances(&mut entrances, turn, &shard, cx));
+        let Some((at, accepted)) = until_drain(&house, next).await else { return };
+        let door = entrances[at].door.clone();
+        match accepted {
+            Accepted::Conn(conn) => {
+                throttle(&house, &mut bucket, &mut told, &conn.facts().peer).await;
+                welcome(&house, &shard, door, conn).await;
+            }
+            Accepted::Opening(opening) => {
+                let (house, deadline) = (house.clone(), house.limits.handshake);
+                shard.clone().handle.spawn(async move {
+                    match tokio::time::timeout(deadline, opening).await {
+                        Ok(Ok(conn)) => welcome(&house, &shard, door, conn).await,
+                        Ok(Err(error)) => house.bus.emit(shard.index, 0, Fact::Failed(error)),
+                        Err(_) => {
+                            house.bus.emit(shard.index, 0, Fact::Failed(stack::late(deadline)));
+                        }
+                    }
+                });
+            }
+            Accepted::Many(listener) => {
+                shard.handle.spawn(accept_many(house.clone(), shard.clone(), listener, door));
+            }
+            Accepted::Failed(error) => recover(&house, &mut told, error).await,
+            Accepted::NoMore => drop(entrances.remove(at)),
+        }
+    }
+}
+
+/// Accepts from a listener within: it is polled whatever the limits say, and who does not fit is turned away.
+async fn accept_many(
+    house: Arc<House>,
+    shard: Arc<Shard>,
+    mut listener: Box<dyn Listener>,
+    door: Arc<Door>,
+) {
+    let mut told = Told::default();
+    let mut over = house.phase.subscribe();
+    let mut next = async || {
+        tokio::select! {
+            biased;
+            _ = over.wait_for(|phase| *phase >= Phase::Over) => Accepted::NoMore,
+            accepted = poll_fn(|cx| listener.poll_accept(cx)) => accepted,
+        }
+    };
+    loop {
+        match next().await {
+            Accepted::Conn(conn) => {
+                let peer = conn.facts().peer.clone();
+                let seat = door
+                    .gate
+                    .admit(&peer)
+                    .and_then(|guest| house.gate.try_seat(guest).ok_or("max-conns"));
+                let seat = seat.and_then(|seat| match *house.phase.borrow() {
+                    Phase::Open => Ok(seat),
+                    _ => Err("draining"),
+                });
+                match seat {
+                    Ok(_) if !house.take_quota() => house.refuse(shard.index, &peer, "max"),
+                    Ok(seat) => {
+                        let presence = house.open(&shard, conn.facts().clone(), seat, 0);
+                        shard.handle.spawn(life::live(presence, conn, door.clone()));
+                    }
+                    Err(limit) => house.refuse(shard.index, &peer, limit),
+                }
+            }
+            Accepted::Failed(error) => recover(&house, &mut told, error).await,
+            Accepted::NoMore => return,
+            // A listener within a listener within: no medium has that.
+            Accepted::Opening(_) | Accepted::Many(_) => {}
+        }
+    }
+}
+
+/// Makes a session of a conn, if its peer may come.
+async fn welcome(house: &Arc<House>, shard: &Arc<Shard>, door: Arc<Door>, mut conn: Conn) {
+    let guest = match door.gate.admit(&conn.facts().peer) {
+        Ok(guest) => guest,
+        Err(limit) => {
+            house.refuse(shard.index, &conn.facts().peer, limit);
+            return conn.abort();
+        }
+    };
+    if !house.take_quota() {
+        house.refuse(shard.index, &conn.facts().peer, "max");
+        return conn.abort();
+    }
+    let seat = house.gate.seat(guest).await;
+    let presence = house.open(shard, conn.facts().clone(), seat, 0);
+    shard.handle.spawn(life::live(presence, conn, door));
+}
+
+/// Asks each entrance in turn; a socket made during the call belongs to the shard.
+fn poll_entrances(
+    entrances: &mut [Entrance],
+    turn: usize,
+    shard: &Shard,
+    cx: &mut Context<'_>,
+) -> Poll<(usize, Accepted)> {
+    let _entered = shard.handle.enter();
+    for offset in 0..entrances.len() {
+        let at = (turn + offset) % entrances.len();
+        if let Poll::Ready(accepted) = entrances[at].listener.poll_accept(cx) {
+            return Poll::Ready((at, accepted));
+        }
+    }
+    Poll::Pending
+}
+
+/// Runs until the drain begins: then none.
+async fn until_drain<T>(house: &House, work: impl Future<Output = T>) -> Option<T> {
+    let mut phase = house.phase.subscribe();
+    tokio::select! {
+        biased;
+        _ = phase.wait_for(|phase| *phase >= Phase::Draining) => None,
+        done = work => Some(done),
+    }
+}
+
+/// Waits for a token where too many come at once from elsewhere.
+async fn throttle(house: &House, bucket: &mut Bucket, told: &mut Told, peer: &Address) {
+    if peer.is_local_only() {
+        return;
+    }
+    while let Err(wait) = bucket.take(house.bus.clock().now()) {
+        told.once_a_second(house, Fact::Paused { limit: "accept-rate" });
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Sorts an accept error by its consequence: the next client must not pay for one that is gone, and a lack
+/// of descriptors must not spin.
+async fn recover(house: &House, told: &mut Told, error: Error) {
+    if is_exhaustion(&error) {
+        told.once_a_second(house, Fact::Paused { limit: "open-files" });
+        let freed = house.freed.notified();
+        let _ = until_drain(house, tokio::time::timeout(EXHAUSTED_WAIT, freed)).await;
+        return;
+    }
+    let is_the_peers_fault = matches!(
+        error.errno(),
+        Some(
+            libc::ECONNABORTED | libc::EPROTO | libc::EINTR | libc::ECONNRESET | libc::ECONNREFUSED
+        )
+    );
+    if !is_the_peers_fault {
+        told.once_a_second(house, Fact::Failed(error));
+        tokio::task::yield_now().await;
+    }
+}
+
+fn is_exhaustion(error: &Error) -> bool {
+    error.kind() == Kind::TooManyFiles
+        || matches!(error.errno(), Some(libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// When something was last told that may happen thousands of times a second.
+#[derive(Default)]
+struct Told(Option<Duration>);
+
+impl Told {
+    fn once_a_second(&mut self, house: &House, fact: Fact) {
+        let now = house.bus.clock().now();
+        if self.0.is_none_or(|last| now.saturating_sub(last) >= Duration::from_secs(1)) {
+            self.0 = Some(now);
+            house.bus.emit(0, 0, fact);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Applies an endpoint's layers in order, wire first, on the session's own task and under its deadline.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::conn::Conn;
+use crate::error::{Error, Kind, Result};
+use crate::layer::{Layer, Role};
+
+/// The layers of one endpoint, application first; shared by its sessions.
+#[derive(Clone)]
+pub(super) struct Stack {
+    layers: Arc<[Box<dyn Layer>]>,
+    role: Role,
+}
+
+impl Stack {
+    pub(super) fn new(layers: Vec<Box<dyn Layer>>, role: Role) -> Self {
+        Stack { layers: layers.into(), role }
+    }
+
+    pub(super) fn is_bare(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// Wraps a conn in all the layers. `None`: a layer answered by itself and kept the conn.
+    pub(super) async fn dress(&self, conn: Conn, deadline: Duration) -> Result<Option<Conn>> {
+        match tokio::time::timeout(deadline, self.wrap(conn)).await {
+            Ok(dressed) => dressed,
+            Err(_) => Err(late(deadline)),
+        }
+    }
+
+    async fn wrap(&self, mut conn: Conn) -> Result<Option<Conn>> {
+        for layer in self.layers.iter().rev() {
+            match layer.wrap(self.role, conn).await? {
+                Some(wrapped) => conn = wrapped,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(conn))
+    }
+}
+
+/// The error of a handshake that ran out of its time.
+pub(super) fn late(deadline: Duration) -> Error {
+    Error::limit("handshake", format!("the handshake was not done within {deadline:?}"))
+        .with_kind(Kind::TimedOut)
+}

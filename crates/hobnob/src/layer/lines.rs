@@ -1,0 +1,218 @@
+//! `lines`: bytes below, a packet per line above. LF ends a line, and so does CRLF.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, ready};
+
+use crate::conn::{Boxed, Channel, Conn, Vitals, scratch, too_long_to_receive};
+use crate::error::{Error, Kind, Result};
+use crate::layer::{Layer, Role, Row};
+use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
+
+/// The row.
+pub static ROW: Row = Row {
+    spec: Spec {
+        name: "lines",
+        summary: "a message per line, over any bytes",
+        options: &[
+            OptionSpec {
+                name: "max",
+                kind: ValueKind::Bytes,
+                default: "64k",
+                help: "bytes of the longest line; a longer one is an error",
+            },
+            OptionSpec {
+                name: "crlf",
+                kind: ValueKind::Flag,
+                default: "",
+                help: "end the lines that are sent with CRLF instead of LF",
+            },
+        ],
+        examples: &["hobnob serve echo lines+tcp://:9000", "hobnob talk lines+tcp://:9000"],
+        is_built_in: true,
+    },
+    below: Some(Shape::Bytes),
+    above: Some(Shape::Packets),
+    make: Some(make),
+};
+
+fn make(options: &Options) -> Result<Box<dyn Layer>> {
+    let max = options.count("max").and_then(|max| usize::try_from(max).ok()).unwrap_or(64 * 1_024);
+    let ending = if options.flag("crlf") { &b"\r\n"[..] } else { b"\n" };
+    Ok(Box::new(Lines { max: max.max(1), ending }))
+}
+
+#[derive(Clone, Copy)]
+struct Lines {
+    max: usize,
+    ending: &'static [u8],
+}
+
+impl Layer for Lines {
+    fn wrap(&self, _: Role, conn: Conn) -> Boxed<'_, Option<Conn>> {
+        let rules = *self;
+        let wrapped = conn.map(Shape::Packets, |inner| Box::new(Framed::new(rules, inner)));
+        Box::pin(async move { Ok(Some(wrapped)) })
+    }
+}
+
+struct Framed {
+    inner: Box<dyn Channel>,
+    rules: Lines,
+    /// What came and was not handed on: whole lines, then a part of one.
+    pending: VecDeque<u8>,
+    /// Bytes of `pending` in which no newline was found.
+    searched: usize,
+    is_ended: bool,
+    /// What a send could not pass on at once.
+    unsent: VecDeque<u8>,
+}
+
+impl Framed {
+    fn new(rules: Lines, inner: Box<dyn Channel>) -> Self {
+        let (pending, unsent) = (VecDeque::new(), VecDeque::new());
+        Framed { inner, rules, pending, searched: 0, is_ended: false, unsent }
+    }
+
+    /// The next line that is there, without its ending; at the end also what has none.
+    fn next_line(&mut self, buf: &mut [u8]) -> Option<Result<usize>> {
+        let found = self.pending.iter().skip(self.searched).position(|byte| *byte == b'\n');
+        let (length, ending) = match found {
+            Some(at) => (self.searched + at, 1),
+            None if self.is_ended && !self.pending.is_empty() => (self.pending.len(), 0),
+            None => {
+                self.searched = self.pending.len();
+                return (self.searched > self.rules.max).then(|| Err(self.too_long()));
+            }
+        };
+        let has_return = ending == 1 && length > 0 && self.pending[length - 1] == b'\r';
+        let line = length - usize::from(has_return);
+        self.searched = 0;
+        if line > self.rules.max {
+            return Some(Err(self.too_long()));
+        }
+        let taken = if line > buf.len() {
+            Err(too_long_to_receive(line, buf.len()))
+        } else {
+            for (place, byte) in buf.iter_mut().zip(self.pending.range(..line)) {
+                *place = *byte;
+            }
+            Ok(line)
+        };
+        self.pending.drain(..length + ending);
+        if self.pending.is_empty() {
+            self.pending = VecDeque::new(); // an idle session holds no buffer
+        }
+        Some(taken)
+    }
+
+    fn too_long(&self) -> Error {
+        Error::new(Kind::BadFrame, format!("a line of more than {} bytes came", self.rules.max))
+    }
+
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        while !self.unsent.is_empty() {
+            let sent = ready!(self.inner.poll_send(cx, self.unsent.as_slices().0))?;
+            self.unsent.drain(..sent);
+        }
+        self.unsent = VecDeque::new();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Channel for Framed {
+    fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
+        loop {
+            if let Some(line) = self.next_line(buf) {
+                return Poll::Ready(line.map(Some));
+            }
+            if self.is_ended {
+                return Poll::Ready(Ok(None));
+            }
+            let (inner, pending) = (&mut self.inner, &mut self.pending);
+            let received = scratch::with(|room| match inner.poll_recv(cx, room) {
+                Poll::Ready(Ok(Some(length))) => {
+                    pending.extend(&room[..length]);
+                    Poll::Ready(Ok(Some(length)))
+                }
+                other => other,
+            });
+            self.is_ended = ready!(received)?.is_none();
+        }
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
+        if buf.contains(&b'\n') {
+            let text = "a message with a newline in it is not one line";
+            return Poll::Ready(Err(Error::new(Kind::BadFrame, text)));
+        }
+        ready!(self.poll_drain(cx))?;
+        self.unsent.extend(buf);
+        self.unsent.extend(self.rules.ending);
+        // Taken as a whole from here on: what does not pass now is kept, and the next call waits for it.
+        if let Poll::Ready(Err(error)) = self.poll_drain(cx) {
+            return Poll::Ready(Err(error));
+        }
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        ready!(self.poll_drain(cx))?;
+        self.inner.poll_flush(cx)
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        ready!(self.poll_drain(cx))?;
+        self.inner.poll_end(cx)
+    }
+
+    fn abort(&mut self) {
+        self.inner.abort();
+    }
+
+    fn vitals(&self) -> Option<Vitals> {
+        self.inner.vitals()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conn::memory;
+
+    async fn framed(max: usize) -> (Conn, Conn) {
+        let (there, here) = memory::pair(Shape::Bytes);
+        let layer = Lines { max, ending: b"\n" };
+        let framed = layer.wrap(Role::Server, here).await.expect("no handshake").expect("a conn");
+        (there, framed)
+    }
+
+    #[tokio::test]
+    async fn lines_come_whole_however_they_were_sent() {
+        let (mut there, mut here) = framed(16).await;
+        for part in [&b"on"[..], b"e\r", b"\n\ntwo\nla", b"st"] {
+            there.send(part).await.expect("room");
+        }
+        there.end().await.expect("an end");
+        let mut buf = [0; 32];
+        for line in [&b"one"[..], b"", b"two", b"last"] {
+            let length = here.recv(&mut buf).await.expect("a line").expect("not the end");
+            assert_eq!(&buf[..length], line);
+        }
+        assert_eq!(here.recv(&mut buf).await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn a_line_past_the_limit_is_an_error_and_memory_stays_bounded() {
+        let (mut there, mut here) = framed(16).await;
+        there.send(&[b'x'; 4_000]).await.expect("room");
+        let error = here.recv(&mut [0; 32]).await.expect_err("too long");
+        assert_eq!(error.kind(), Kind::BadFrame);
+    }
+
+    #[tokio::test]
+    async fn a_message_with_a_newline_is_refused() {
+        let (_there, mut here) = framed(16).await;
+        let error = here.send(b"a\nb").await.expect_err("two lines");
+        assert_eq!(error.kind(), Kind::BadFrame);
+    }
+}

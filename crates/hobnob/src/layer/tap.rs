@@ -1,0 +1,172 @@
+//! `tap`: looks and never changes. Counts what passes, notes how it ended, and hands chunks to subscribers.
+//!
+//! The engine lays it over every session. When nobody looks it costs two additions a chunk.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use crate::chunk::Direction;
+use crate::conn::{Channel, Conn, Kernel, Vitals};
+use crate::error::{Error, Kind, Result};
+use crate::event::{By, Data, Fact, How};
+use crate::layer::Row;
+use crate::session::Session;
+use crate::spec::{Shape, Spec};
+
+/// Listed so that it has a page; it takes a session, so no endpoint can name it.
+pub static ROW: Row = Row {
+    spec: Spec {
+        name: "tap",
+        summary: "looks and counts, on every session, without being asked",
+        options: &[],
+        examples: &[],
+        is_built_in: true,
+    },
+    below: None,
+    above: None,
+    make: None,
+};
+
+/// Lays a tap over a session's conn.
+pub fn lay(session: &Arc<Session>, conn: Conn) -> Conn {
+    let (session, shape) = (session.clone(), conn.shape());
+    conn.map(shape, |inner| Box::new(Tap { inner, session, shape }))
+}
+
+struct Tap {
+    inner: Box<dyn Channel>,
+    session: Arc<Session>,
+    shape: Shape,
+}
+
+impl Tap {
+    fn saw(&self, direction: Direction, bytes: &[u8]) {
+        let sequence = self.session.count(direction, bytes.len());
+        if self.session.bus().wants_data() {
+            self.tell(direction, sequence, bytes);
+        }
+    }
+
+    #[cold]
+    fn tell(&self, direction: Direction, sequence: u64, bytes: &[u8]) {
+        let kept = bytes.len().min(self.session.bus().snap());
+        self.session.emit(Fact::Data(Box::new(Data {
+            direction,
+            sequence,
+            bytes: bytes[..kept].into(),
+            length: bytes.len(),
+            is_packet: self.shape == Shape::Packets,
+            peer: None,
+        })));
+    }
+
+    fn failed(&self, direction: Direction, error: Error) -> Error {
+        let (by, how) = match error.kind() {
+            Kind::ConnectionReset | Kind::ConnectionBroken => (By::Peer, How::Rst),
+            Kind::TimedOut | Kind::Unreachable | Kind::ConnectionRefused => (By::Kernel, How::Rst),
+            _ => (By::Us, How::None),
+        };
+        self.session.note_end(direction, by, how);
+        error
+    }
+}
+
+impl Channel for Tap {
+    fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
+        let received = ready!(self.inner.poll_recv(cx, buf));
+        match &received {
+            Ok(Some(length)) => self.saw(Direction::In, &buf[..*length]),
+            Ok(None) => self.session.note_end(Direction::In, By::Peer, How::Fin),
+            Err(_) => {}
+        }
+        Poll::Ready(received.map_err(|error| self.failed(Direction::In, error)))
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
+        let sent = self.inner.poll_send(cx, buf);
+        self.session.note_stall(sent.is_pending());
+        let sent = ready!(sent);
+        if let Ok(length) = sent {
+            self.saw(Direction::Out, &buf[..length]);
+        }
+        Poll::Ready(sent.map_err(|error| self.failed(Direction::Out, error)))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let flushed = self.inner.poll_flush(cx);
+        self.session.note_stall(flushed.is_pending());
+        flushed
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let ended = self.inner.poll_end(cx);
+        self.session.note_stall(ended.is_pending());
+        let ended = ready!(ended);
+        if ended.is_ok() {
+            self.session.note_end(Direction::Out, By::Us, How::Fin);
+        }
+        Poll::Ready(ended.map_err(|error| self.failed(Direction::Out, error)))
+    }
+
+    fn abort(&mut self) {
+        self.session.note_end(Direction::Out, By::Us, How::Rst);
+        self.session.note_end(Direction::In, By::Us, How::Rst);
+        self.inner.abort();
+    }
+
+    /// A splice never shows its bytes, so there is no kernel to be had while somebody looks at them.
+    fn kernel(&mut self) -> Option<&mut dyn Kernel> {
+        if self.session.bus().wants_data() || self.inner.kernel().is_none() {
+            None
+        } else {
+            Some(self)
+        }
+    }
+
+    fn vitals(&self) -> Option<Vitals> {
+        self.inner.vitals()
+    }
+}
+
+/// What moves below without passing through here is counted by what the calls say they moved.
+impl Kernel for Tap {
+    fn descriptor(&mut self) -> Option<BorrowedFd<'_>> {
+        self.inner.kernel()?.descriptor()
+    }
+
+    fn poll_read_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let Some(kernel) = self.inner.kernel() else { return Poll::Ready(Err(gone())) };
+        let moved = ready!(kernel.poll_read_with(cx, operation));
+        match moved {
+            Ok(0) => self.session.note_end(Direction::In, By::Peer, How::Fin),
+            Ok(length) => drop(self.session.count(Direction::In, length)),
+            Err(_) => {}
+        }
+        Poll::Ready(moved)
+    }
+
+    fn poll_write_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let Some(kernel) = self.inner.kernel() else { return Poll::Ready(Err(gone())) };
+        let moved = kernel.poll_write_with(cx, operation);
+        self.session.note_stall(moved.is_pending());
+        let moved = ready!(moved);
+        if let Ok(length) = moved {
+            self.session.count(Direction::Out, length);
+        }
+        Poll::Ready(moved)
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::from(io::ErrorKind::NotConnected)
+}

@@ -1,0 +1,45 @@
+//! Swallows what it gets and says nothing.
+
+use super::{Ask, Framing, Made, Reply, Responder, Row};
+use crate::spec::{Shape, Spec};
+
+/// The row of the table.
+pub static ROW: Row = Row {
+    spec: &Spec {
+        name: "discard",
+        summary: "swallows",
+        options: &[],
+        examples: &["hobnob serve discard"],
+        is_built_in: true,
+    },
+    shapes: &[Shape::Bytes, Shape::Packets],
+    is_loud: false,
+    port: 9000,
+    doors: &[],
+    make: Some(|_| Ok(Made::Responder(Box::new(Discard)))),
+};
+
+struct Discard;
+
+impl Responder for Discard {
+    fn framing(&self) -> Framing {
+        Framing::Raw
+    }
+
+    fn answer(&self, _ask: &Ask<'_>, _out: &mut Reply) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{answer, greeting, make};
+    use super::*;
+
+    #[test]
+    fn nothing_is_said_at_all() {
+        let discard = make(&ROW, &[]);
+        assert!(!greeting(&*discard).is_said());
+        for shape in [Shape::Bytes, Shape::Packets] {
+            assert!(!answer(&*discard, shape, b"x").is_said());
+        }
+    }
+}

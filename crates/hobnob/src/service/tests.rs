@@ -1,0 +1,84 @@
+//! The table as a whole, and what the services' own tests share.
+
+use super::*;
+use crate::spec::OptionSpec;
+
+/// A responder from its row, with these options given.
+pub(super) fn make(row: &'static Row, given: &[(&str, &str)]) -> Box<dyn Responder> {
+    let mut options = Options::of(row.spec.options);
+    for (name, value) in given {
+        options.set(row.spec.options, name, Some(value)).expect("a known option");
+    }
+    match row.make.expect("it is built in")(&options) {
+        Ok(Made::Responder(responder)) => responder,
+        Ok(Made::Service(_)) => panic!("{} is a service", row.spec.name),
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+/// What it says to whoever arrives.
+pub(super) fn greeting(responder: &dyn Responder) -> Reply {
+    let mut out = Reply::default();
+    let peer = Address::name("peer");
+    responder.greet(&scene(&peer, Shape::Bytes), &mut out);
+    out
+}
+
+/// What it says to one message, over a stream or in a plain datagram.
+pub(super) fn answer(responder: &dyn Responder, shape: Shape, message: &[u8]) -> Reply {
+    let mut out = Reply::default();
+    let peer = Address::name("peer");
+    responder.answer(&Ask { message, scene: scene(&peer, shape) }, &mut out);
+    out
+}
+
+fn scene(peer: &Address, shape: Shape) -> Scene<'_> {
+    let has_opening = shape == Shape::Bytes;
+    Scene { peer, local: peer, shape, has_opening, clock: Clock::start() }
+}
+
+fn is_kebab(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+#[test]
+fn names_are_unique_and_kebab_case() {
+    let mut names: Vec<_> = TABLE.iter().map(|row| row.spec.name).collect();
+    assert!(names.iter().all(|name| is_kebab(name)));
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), TABLE.len());
+}
+
+#[test]
+fn every_row_says_what_it_serves() {
+    for row in TABLE {
+        let name = row.spec.name;
+        assert!(!row.spec.summary.is_empty() && row.spec.summary.len() <= 48, "{name}");
+        assert!(!row.shapes.is_empty() && row.port != 0, "{name}");
+        assert_eq!(row.spec.is_built_in, row.make.is_some(), "{name}");
+        assert_eq!(row.spec.is_built_in, !row.spec.examples.is_empty(), "{name}");
+        let start = format!("hobnob serve {name}");
+        assert!(row.spec.examples.iter().all(|example| example.starts_with(&start)), "{name}");
+    }
+}
+
+#[test]
+fn every_option_is_documented_and_its_default_can_be_read() {
+    for row in TABLE {
+        for option @ OptionSpec { name, kind, default, help } in row.spec.options {
+            assert!(is_kebab(name) && !help.is_empty(), "{option:?}");
+            assert!(default.is_empty() || kind.parse(name, default).is_ok(), "{option:?}");
+        }
+    }
+}
+
+#[test]
+fn every_built_in_service_can_be_made_of_its_defaults() {
+    for row in TABLE {
+        if let Some(make) = row.make {
+            assert!(make(&Options::of(row.spec.options)).is_ok(), "{}", row.spec.name);
+        }
+    }
+}

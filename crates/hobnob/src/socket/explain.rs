@@ -1,0 +1,327 @@
+//! What an errno means here, said so that a person can act on it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Family, Socket, Type, holder};
+use crate::address::Address;
+use crate::error::{Error, Kind};
+use crate::spec::show_duration;
+use crate::sys::info;
+
+/// A call that says no more than its errno.
+pub(super) fn data(call: &str, error: &io::Error) -> Error {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => too_many_files(call, error),
+        // Only an operation of ours that ran out of time comes without an errno.
+        None if error.kind() == io::ErrorKind::TimedOut => Error::new(
+            Kind::TimedOut,
+            "it took too long",
+        )
+        .with_outcome(call, None, "nothing in time"),
+        _ => Error::from_io(call, error),
+    }
+}
+
+/// The same for a call that the socket's timeout may have ended.
+pub(super) fn timed(call: &str, timeout: Option<Duration>, error: &io::Error) -> Error {
+    let failed = data(call, error);
+    match timeout {
+        Some(limit) if failed.kind() == Kind::TimedOut && error.raw_os_error().is_none() => {
+            failed.with_message(format!("{call} had no answer within {}", show_duration(limit)))
+        }
+        _ => failed,
+    }
+}
+
+/// `socket(2)`.
+pub(super) fn socket(family: Family, kind: Type, protocol: i32, error: &io::Error) -> Error {
+    let call = match protocol {
+        0 => format!("socket({}, {})", family.name(), kind.name()),
+        _ => format!("socket({}, {}, {protocol})", family.name(), kind.name()),
+    };
+    match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) if kind == Type::Raw => {
+            Error::new(Kind::RawSocketDenied, "raw sockets need a right you do not have")
+                .with_call(call, error)
+                .try_command("sudo setcap cap_net_raw+ep $(which hobnob)", "once")
+        }
+        Some(libc::EAFNOSUPPORT) => data(&call, error)
+            .with_message(format!("this machine's kernel has no {}", family.name())),
+        _ => data(&call, error),
+    }
+}
+
+/// `bind(2)`, and a `listen(2)` that finds the port taken.
+pub(super) fn bind(socket: &Socket, to: &Address, error: &io::Error) -> Error {
+    let call = format!("bind({to})");
+    let failed = match (error.raw_os_error(), to) {
+        (Some(libc::EADDRINUSE), Address::Ip(ip)) => port_in_use(*ip, socket.kind()),
+        (Some(libc::EADDRINUSE), Address::Path(path)) => path_in_use(path),
+        (Some(libc::EADDRINUSE), _) => {
+            Error::new(Kind::SocketFileExists, format!("the abstract name {to} is in use"))
+        }
+        (Some(libc::EACCES), Address::Ip(ip)) if ip.port() < 1_024 => privileged(*ip),
+        (Some(libc::EADDRNOTAVAIL), Address::Ip(ip)) => not_here(*ip),
+        (Some(libc::ENOENT), Address::Path(path)) => {
+            Error::new(Kind::NotFound, format!("there is no folder {}", folder(path)))
+        }
+        (Some(libc::EACCES | libc::EPERM | libc::EROFS), Address::Path(path)) => Error::new(
+            Kind::PermissionDenied,
+            format!("you may not make a socket in {}", folder(path)),
+        ),
+        (Some(libc::EINVAL), _) => data(&call, error)
+            .with_message(format!("the socket cannot be bound to {to}"))
+            .why("it is bound already, or is of another family"),
+        _ => data(&call, error),
+    };
+    failed.with_call(call, error)
+}
+
+/// `connect(2)`.
+pub(super) fn connect(
+    socket: &Socket,
+    to: &Address,
+    timeout: Option<Duration>,
+    error: &io::Error,
+) -> Error {
+    let call = format!("connect({to})");
+    let silent = error.raw_os_error().is_none() && error.kind() == io::ErrorKind::TimedOut;
+    if silent || error.raw_os_error() == Some(libc::ETIMEDOUT) {
+        let failed = no_answer(to, timeout.filter(|_| silent));
+        return if silent {
+            failed.with_outcome(call, None, silence(to))
+        } else {
+            failed.with_call(call, error)
+        };
+    }
+    let failed = match (error.raw_os_error(), to) {
+        (Some(libc::ECONNREFUSED), _) => refused(socket.kind(), to),
+        (Some(libc::EAGAIN), Address::Path(_) | Address::Abstract(_)) => Error::new(
+            Kind::WouldBlock,
+            format!("the queue of {to} is full, and the socket does not wait"),
+        ),
+        (Some(libc::EINPROGRESS), _) => {
+            Error::new(Kind::WouldBlock, format!("the connect to {to} goes on"))
+        }
+        (Some(libc::EADDRNOTAVAIL), Address::Ip(_)) => {
+            Error::new(Kind::AddressNotHere, format!("no local address or port to reach {to} from"))
+                .why("every port of net.ipv4.ip_local_port_range may be taken by other connections")
+        }
+        _ => path_or_route(&call, to, error),
+    };
+    failed.with_call(call, error)
+}
+
+/// `send(2)` and `sendto(2)`.
+pub(super) fn send(
+    call: &str,
+    length: usize,
+    to: Option<&Address>,
+    timeout: Option<Duration>,
+    error: &io::Error,
+) -> Error {
+    let call = format!("{call}({length} bytes)");
+    let failed = match (error.raw_os_error(), to) {
+        (Some(libc::EMSGSIZE), _) => too_long(length),
+        (Some(libc::ECONNREFUSED), Some(to)) => refused(Some(Type::Datagram), to),
+        (Some(libc::ECONNREFUSED), None) => {
+            Error::new(Kind::ConnectionRefused, "the other machine says nothing listens there")
+                .why("ICMP port unreachable")
+        }
+        (Some(_), Some(to)) => path_or_route(&call, to, error),
+        _ => return timed(&call, timeout, error),
+    };
+    failed.with_call(call, error)
+}
+
+/// What connect and sendto fail with alike.
+fn path_or_route(call: &str, to: &Address, error: &io::Error) -> Error {
+    match (error.raw_os_error(), to) {
+        (Some(libc::ENETUNREACH | libc::EHOSTUNREACH), _) => {
+            Error::new(Kind::Unreachable, format!("there is no way to {to}"))
+                .why("no route of this machine leads there, or a router on the way said so")
+        }
+        (Some(libc::ENOENT), Address::Path(_)) => {
+            Error::new(Kind::NotFound, format!("there is no socket at {to}"))
+        }
+        (Some(libc::EPROTOTYPE), _) => {
+            Error::new(Kind::DoesNotFit, format!("{to} is a socket of another type"))
+                .why("stream, datagram and seqpacket sockets do not talk to each other")
+                .try_endpoint(format!("unix:{to}"), "stream")
+                .try_endpoint(format!("unixgram:{to}"), "datagram")
+                .try_endpoint(format!("unixseq:{to}"), "seqpacket")
+        }
+        (Some(libc::EACCES), Address::Path(_)) => {
+            Error::new(Kind::PermissionDenied, format!("you may not connect to {to}"))
+                .why("it takes the right to write to the socket's file and to enter its folders")
+        }
+        (Some(libc::EACCES), Address::Ip(_)) => {
+            Error::new(Kind::PermissionDenied, format!("{to} is a broadcast address, or forbidden"))
+                .try_endpoint(format!("udp://{to},broadcast"), "to send to all of that network")
+        }
+        (Some(libc::EPERM), Address::Ip(_)) => {
+            Error::new(Kind::PermissionDenied, format!("this machine's firewall forbids {to}"))
+        }
+        _ => data(call, error),
+    }
+}
+
+fn port_in_use(ip: SocketAddr, kind: Option<Type>) -> Error {
+    let port = ip.port();
+    let message = format!("port {port} is already in use on {}", ip.ip());
+    let mut error = Error::new(Kind::PortInUse, message);
+    if let Some(holder) = holder::of_port(ip, kind == Some(Type::Datagram)) {
+        error = error.why(format!("{holder} has been listening there"));
+    }
+    if let Some(next) = port.checked_add(1) {
+        error = error.try_endpoint(endpoint(ip, next, kind), "");
+    }
+    error.try_endpoint(endpoint(ip, 0, kind), "any free port")
+}
+
+fn path_in_use(path: &Path) -> Error {
+    let shown = Address::path(path);
+    let message = match holder::of_path(path) {
+        Some(holder) => format!("{shown} is in use by {holder}"),
+        None => format!("{shown} is there already"),
+    };
+    Error::new(Kind::SocketFileExists, message)
+        .try_command(format!("hobnob talk {shown}"), "to talk to it")
+        .try_endpoint(other_path(path), "another path")
+}
+
+/// A live socket's path, without a bind that failed: `path::claim` saw it.
+pub(super) fn live_path(path: &Path) -> Error {
+    let error = io::Error::from_raw_os_error(libc::EADDRINUSE);
+    path_in_use(path).with_call(format!("bind({})", Address::path(path)), &error)
+}
+
+/// Something at a socket's path that is not ours to replace.
+pub(super) fn kept_path(path: &Path, what: &str) -> Error {
+    let shown = Address::path(path);
+    Error::new(Kind::SocketFileExists, format!("{shown} is {what}, and I will not replace it"))
+        .try_endpoint(other_path(path), "another path")
+}
+
+fn privileged(ip: SocketAddr) -> Error {
+    let port = ip.port();
+    let message = format!("ports below 1024 are reserved, and you asked for {port}");
+    Error::new(Kind::PrivilegedPort, message)
+        .try_endpoint(endpoint(ip, port + 8_000, None), "")
+        .try_command("sudo setcap cap_net_bind_service+ep $(which hobnob)", "")
+}
+
+fn not_here(ip: SocketAddr) -> Error {
+    let message = format!("{} is not an address of this machine", ip.ip());
+    let mut error = Error::new(Kind::AddressNotHere, message);
+    let ours = addresses();
+    if !ours.is_empty() {
+        error = error.why(format!("this machine has {}", ours.join(", ")));
+    }
+    error.try_flag("--lan", "")
+}
+
+fn refused(kind: Option<Type>, to: &Address) -> Error {
+    let error = |message: String| Error::new(Kind::ConnectionRefused, message);
+    match to {
+        Address::Ip(ip) if kind == Some(Type::Datagram) => error(format!(
+            "the other machine says nothing listens on udp port {} (ICMP port unreachable)",
+            ip.port()
+        )),
+        Address::Path(path) if is_no_socket(path) => error(format!("{to} is not a socket")),
+        Address::Path(_) => error(format!("nothing is listening on {to}"))
+            .why("the socket's file is there, but the program that made it does not listen")
+            .try_flag("--retry", "to wait for it"),
+        _ => error(format!("nothing is listening on {to}"))
+            .why("the machine answered, so the address is right; the port is closed")
+            .try_flag("--retry", "to wait for it"),
+    }
+}
+
+fn no_answer(to: &Address, timeout: Option<Duration>) -> Error {
+    let within = timeout.map_or(String::new(), |limit| format!(" within {}", show_duration(limit)));
+    let error = Error::new(Kind::ConnectTimeout, format!("{to} did not answer{within}"));
+    let Some(ip) = to.ip() else { return error };
+    error
+        .why("a firewall that drops, a wrong address, or a machine that is off; a closed port would have refused at once")
+        .try_command(format!("hobnob ping {}", ip.ip()), "")
+        .try_flag("--timeout 60s", "")
+}
+
+fn silence(to: &Address) -> &'static str {
+    if to.ip().is_some() { "no reply to SYN" } else { "no reply" }
+}
+
+fn too_long(length: usize) -> Error {
+    Error::new(
+        Kind::MessageTooLong,
+        format!("{} bytes do not fit into one datagram", grouped(length)),
+    )
+    .why(
+        "the most is 65,507 over IPv4 (65,527 over IPv6); above 1,472 it is cut into fragments on most networks",
+    )
+}
+
+fn too_many_files(call: &str, error: &io::Error) -> Error {
+    let message = match (error.raw_os_error(), info::open_files_limit()) {
+        (Some(libc::EMFILE), Ok(limit)) => format!("the limit of {limit} open files is reached"),
+        _ => "the whole machine's limit of open files is reached".to_owned(),
+    };
+    Error::new(Kind::TooManyFiles, message)
+        .with_call(call, error)
+        .try_command("ulimit -n $(ulimit -Hn)", "")
+}
+
+/// `:9001`, `192.168.1.20:9001`, `udp://:9001`: the loopback address needs no typing.
+fn endpoint(ip: SocketAddr, port: u16, kind: Option<Type>) -> String {
+    let scheme = if kind == Some(Type::Datagram) { "udp://" } else { "" };
+    if ip.ip().is_loopback() {
+        return format!("{scheme}:{port}");
+    }
+    format!("{scheme}{}", SocketAddr::new(ip.ip(), port))
+}
+
+/// `/tmp/x-2.sock` for `/tmp/x.sock`.
+fn other_path(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let end = path.extension().map_or(String::new(), |end| format!(".{}", end.to_string_lossy()));
+    path.with_file_name(format!("{stem}-2{end}")).display().to_string()
+}
+
+fn folder(path: &Path) -> String {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    Address::path(parent.unwrap_or(Path::new("."))).to_string()
+}
+
+fn is_no_socket(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    path.metadata().is_ok_and(|is| !is.file_type().is_socket())
+}
+
+/// The IP addresses of this machine's interfaces, once each.
+fn addresses() -> Vec<String> {
+    let mut shown: Vec<String> = Vec::new();
+    for entry in nix::ifaddrs::getifaddrs().into_iter().flatten() {
+        let Some(address) = entry.address else { continue };
+        let v4 = address.as_sockaddr_in().map(|v4| v4.ip().to_string());
+        let ip = v4.or_else(|| address.as_sockaddr_in6().map(|v6| v6.ip().to_string()));
+        shown.extend(ip.filter(|ip| !shown.contains(ip)));
+    }
+    shown
+}
+
+/// `70,000`.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut shown = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}

@@ -1,0 +1,128 @@
+//! Names: this machine's, and those that the resolver knows.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::Family;
+use super::observe::{self, Observer, PythonAddress, PythonText, Watch};
+use crate::address::Address;
+use crate::error::{Error, Kind, Result};
+use crate::sys::resolve::{self, LookUpError};
+
+/// What this machine calls itself (gethostname(2)).
+pub fn host_name() -> Result<String> {
+    let name = resolve::host_name().map_err(|error| Error::from_io("gethostname", &error))?;
+    Ok(name.to_string_lossy().into_owned())
+}
+
+/// The addresses of a host, in the order in which they are worth trying (getaddrinfo(3), RFC 6724). Blocks, and cannot
+/// be given up; [`look_up_async`] does it on a thread of its own.
+pub fn look_up(host: &str, port: u16, family: Option<Family>) -> Result<Vec<SocketAddr>> {
+    look_up_observed(host, port, family, None)
+}
+
+/// The same without holding the runtime's thread up, seen by the observer. Dropping the future leaves the look-up to
+/// end by itself.
+pub async fn look_up_async(
+    host: &str,
+    port: u16,
+    family: Option<Family>,
+    observer: Option<Arc<dyn Observer>>,
+) -> Result<Vec<SocketAddr>> {
+    let host = host.to_owned();
+    let looking =
+        tokio::task::spawn_blocking(move || look_up_observed(&host, port, family, observer));
+    looking.await.unwrap_or_else(|_| {
+        Err(Error::new(Kind::HostNotFound, "the look-up was given up: the program is ending"))
+    })
+}
+
+fn look_up_observed(
+    host: &str,
+    port: u16,
+    family: Option<Family>,
+    observer: Option<Arc<dyn Observer>>,
+) -> Result<Vec<SocketAddr>> {
+    let watch = observer.map(Watch::new);
+    let began = observe::begin(watch.as_ref());
+    let found = resolve::look_up(host, port, family.map(Family::number));
+    let shown = found.as_ref().map(|list| Shown(list)).map_err(|error| error.number);
+    let result = shown.as_ref().map(|list| list as &dyn fmt::Display).map_err(|number| *number);
+    let arguments = format_args!("{}, {port}", PythonText(host));
+    observe::end(watch.as_ref(), began, None, "getaddrinfo", arguments, result);
+    found.map_err(|error| not_found(host, port, family, error))
+}
+
+/// A list of addresses as Python prints one.
+struct Shown<'a>(&'a [SocketAddr]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (index, address) in self.0.iter().enumerate() {
+            let before = if index == 0 { "" } else { ", " };
+            write!(f, "{before}{}", PythonAddress(&Address::Ip(*address)))?;
+        }
+        f.write_str("]")
+    }
+}
+
+fn not_found(host: &str, port: u16, family: Option<Family>, error: LookUpError) -> Error {
+    let name = resolve::eai_name(error.number);
+    let of = match family {
+        Some(Family::V4) => "IPv4 address",
+        Some(Family::V6) => "IPv6 address",
+        _ => "address",
+    };
+    let why = match name {
+        "EAI_NONAME" => "the name server answered, so the network is up: is it spelled right?",
+        "EAI_NODATA" | "EAI_ADDRFAMILY" => "the name is known, but has no address of that kind",
+        "EAI_AGAIN" => "no name server answered: is this machine online?",
+        "EAI_FAIL" => "the name server answered that it cannot say",
+        _ => "",
+    };
+    let errno = error.errno.map(std::io::Error::from_raw_os_error);
+    let why = match errno {
+        Some(errno) => errno.to_string(),
+        None if why.is_empty() => resolve::eai_text(error.number),
+        None => why.to_owned(),
+    };
+    Error::new(Kind::HostNotFound, format!("no {of} found for {host:?}"))
+        .with_outcome(format!("getaddrinfo({host:?}, {port})"), Some(error.number), name)
+        .why(why)
+        .try_command(format!("hobnob ping {host}"), "shows each step of the look-up")
+        .try_command("hobnob doctor", "if no name works at all")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_name_server_is_not_a_misspelt_name() {
+        let error =
+            |number| not_found("exmaple.com", 80, None, LookUpError { number, errno: None });
+        let (unknown, silent) = (error(libc::EAI_NONAME), error(libc::EAI_AGAIN));
+        assert_eq!(unknown.kind(), Kind::HostNotFound);
+        assert_eq!(unknown.message(), "no address found for \"exmaple.com\"");
+        let call = unknown.call().expect("a call failed");
+        assert_eq!(call.text, "getaddrinfo(\"exmaple.com\", 80)");
+        assert_eq!((call.outcome.as_str(), call.errno), ("EAI_NONAME", Some(-2)));
+        assert_eq!(silent.call().expect("a call failed").outcome, "EAI_AGAIN");
+        assert_ne!(unknown.reasons(), silent.reasons());
+    }
+
+    #[test]
+    fn this_machine_has_a_name_and_localhost_an_address() {
+        assert!(!host_name().expect("every machine has one").is_empty());
+        let found = look_up("localhost", 9, Some(Family::V4)).expect("in /etc/hosts");
+        assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 9));
+    }
+
+    #[tokio::test]
+    async fn the_async_look_up_answers_the_same() {
+        let found = look_up_async("127.0.0.1", 80, None, None).await.expect("a number");
+        assert_eq!(found, look_up("127.0.0.1", 80, None).expect("a number"));
+    }
+}

@@ -1,0 +1,187 @@
+//! Watching the calls: what each was given, what it answered, and how long it took, in Python's notation.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::clock::Clock;
+
+/// Bytes are shown up to this many.
+pub const SHOWN: usize = 64;
+
+/// Sees each call that is made of the kernel, with its real arguments and result.
+pub trait Observer: Send + Sync {
+    /// A call was made.
+    fn saw(&self, call: &Call<'_>);
+}
+
+/// One call, as it was made.
+pub struct Call<'a> {
+    /// The descriptor; none before there is one.
+    pub descriptor: Option<i32>,
+    /// The call's name: `connect`.
+    pub name: &'static str,
+    /// Its arguments, in Python's notation and without the outer parentheses: `('127.0.0.1', 9000)`.
+    pub arguments: &'a dyn fmt::Display,
+    /// What came back, in Python's notation; or the errno, or the resolver's (negative) number. A timeout of ours,
+    /// which has no errno, is `ETIMEDOUT`.
+    pub result: Result<&'a dyn fmt::Display, i32>,
+    /// How long it took, waiting included.
+    pub took: Duration,
+}
+
+/// An observer and the clock that it is told times by.
+#[derive(Clone)]
+pub(super) struct Watch {
+    observer: Arc<dyn Observer>,
+    clock: Clock,
+    shows_waiting: bool,
+}
+
+/// When a watched call began; none where nobody watches.
+#[derive(Clone, Copy)]
+pub(super) struct Began(Option<Duration>);
+
+impl Watch {
+    pub(super) fn new(observer: Arc<dyn Observer>) -> Self {
+        Watch { observer, clock: Clock::start(), shows_waiting: true }
+    }
+
+    /// The same, not telling of tries that would block.
+    pub(super) fn without_waiting(self) -> Self {
+        Watch { shows_waiting: false, ..self }
+    }
+
+    pub(super) fn observer(&self) -> Arc<dyn Observer> {
+        self.observer.clone()
+    }
+}
+
+/// The funnel's first half: before the call.
+pub(super) fn begin(watch: Option<&Watch>) -> Began {
+    Began(watch.map(|watch| watch.clock.now()))
+}
+
+/// The funnel's second half: every call of the ground floor ends here. The arguments are formatted only if somebody
+/// watches and asks.
+pub(super) fn end(
+    watch: Option<&Watch>,
+    began: Began,
+    descriptor: Option<i32>,
+    name: &'static str,
+    arguments: fmt::Arguments<'_>,
+    result: Result<&dyn fmt::Display, i32>,
+) {
+    if let (Some(watch), Began(Some(began))) = (watch, began) {
+        if matches!(result, Err(libc::EAGAIN)) && !watch.shows_waiting {
+            return;
+        }
+        let took = watch.clock.now().saturating_sub(began);
+        watch.observer.saw(&Call { descriptor, name, arguments: &arguments, result, took });
+    }
+}
+
+/// The errno of an error, as an observer is told.
+pub(super) fn errno(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(libc::ETIMEDOUT)
+}
+
+/// `None`: the call has no answer.
+pub(super) const NOTHING: &str = "None";
+
+/// Bytes as Python prints them, cut after [`SHOWN`]: `b'abc\n'`.
+pub struct PythonBytes<'a>(pub &'a [u8]);
+
+impl fmt::Display for PythonBytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = &self.0[..self.0.len().min(SHOWN)];
+        let quote = if shown.contains(&b'\'') && !shown.contains(&b'"') { '"' } else { '\'' };
+        write!(f, "b{quote}")?;
+        for byte in shown {
+            match byte {
+                b'\\' => f.write_str("\\\\")?,
+                b'\'' if quote == '\'' => f.write_str("\\'")?,
+                b'\n' => f.write_str("\\n")?,
+                b'\r' => f.write_str("\\r")?,
+                b'\t' => f.write_str("\\t")?,
+                0x20..=0x7e => write!(f, "{}", char::from(*byte))?,
+                _ => write!(f, "\\x{byte:02x}")?,
+            }
+        }
+        write!(f, "{quote}")?;
+        if shown.len() < self.0.len() {
+            write!(f, "...")?;
+        }
+        Ok(())
+    }
+}
+
+/// Text as Python prints it: `'a'`.
+pub struct PythonText<'a>(pub &'a str);
+
+impl fmt::Display for PythonText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quote = if self.0.contains('\'') && !self.0.contains('"') { '"' } else { '\'' };
+        write!(f, "{quote}")?;
+        for char in self.0.chars() {
+            match char {
+                '\\' => f.write_str("\\\\")?,
+                '\n' => f.write_str("\\n")?,
+                '\r' => f.write_str("\\r")?,
+                '\t' => f.write_str("\\t")?,
+                '\'' if quote == '\'' => f.write_str("\\'")?,
+                c if c.is_ascii_control() => write!(f, "\\x{:02x}", u32::from(c))?,
+                c if c.is_control() => write!(f, "{}", c.escape_unicode())?,
+                c => write!(f, "{c}")?,
+            }
+        }
+        write!(f, "{quote}")
+    }
+}
+
+/// An address as Python's functions take it: `('127.0.0.1', 9000)`, `('::1', 9000, 0, 0)`, `'/tmp/x'`, `b'\x00name'`.
+pub struct PythonAddress<'a>(pub &'a Address);
+
+impl fmt::Display for PythonAddress<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Address::Ip(std::net::SocketAddr::V4(v4)) => {
+                write!(f, "('{}', {})", v4.ip(), v4.port())
+            }
+            Address::Ip(std::net::SocketAddr::V6(v6)) => {
+                write!(f, "('{}', {}, {}, {})", v6.ip(), v6.port(), v6.flowinfo(), v6.scope_id())
+            }
+            Address::Path(path) => match path.to_str() {
+                Some(text) => PythonText(text).fmt(f),
+                None => PythonBytes(path.as_os_str().as_encoded_bytes()).fmt(f),
+            },
+            Address::Abstract(name) => {
+                let mut with_nul = vec![0];
+                with_nul.extend_from_slice(name);
+                PythonBytes(&with_nul).fmt(f)
+            }
+            Address::Unnamed => f.write_str("''"),
+            Address::Name(name) => PythonText(name).fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_addresses_are_pythons() {
+        let bytes = |bytes: &[u8]| PythonBytes(bytes).to_string();
+        assert_eq!(bytes(b"a\r\n\x00\xff\\"), r"b'a\r\n\x00\xff\\'");
+        assert_eq!(bytes(b"it's"), r#"b"it's""#);
+        assert_eq!(bytes(b"'\""), r#"b'\'"'"#);
+        assert_eq!(bytes(&[b'x'; 65]), format!("b'{}'...", "x".repeat(64)));
+        let address = |address: Address| PythonAddress(&address).to_string();
+        assert_eq!(address(Address::Ip("[::1]:9".parse().expect("one"))), "('::1', 9, 0, 0)");
+        assert_eq!(address(Address::path("/tmp/x")), "'/tmp/x'");
+        assert_eq!(address(Address::Abstract(Arc::from(&b"n"[..]))), r"b'\x00n'");
+    }
+}

@@ -1,0 +1,132 @@
+//! To which of our addresses a datagram came, and from which one the answer leaves (ip(7) `IP_PKTINFO`, RFC 3542, 6).
+//!
+//! A socket bound to the wildcard address otherwise answers from whatever address the route picks, and a peer
+//! that asked another one drops the answer.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::BorrowedFd;
+
+use super::call;
+
+/// Room for the control message of one datagram; the larger of the two takes 40 bytes.
+pub(crate) type Control = [u64; 5];
+
+/// To which of our addresses a datagram came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// The address it was sent to: one of ours, a group, or a broadcast address.
+    pub to: IpAddr,
+    /// The address of ours that an answer leaves from; none where the kernel has to pick (an IPv6 group).
+    pub answer_from: Option<IpAddr>,
+    /// The index of the interface it came in by.
+    pub interface: u32,
+}
+
+/// Asks the kernel to tell it with every datagram from now on.
+pub(crate) fn ask_for_arrival(fd: BorrowedFd<'_>) -> io::Result<()> {
+    match call::int_option(fd, libc::SOL_SOCKET, libc::SO_DOMAIN)? {
+        libc::AF_INET => call::set_int_option(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
+        libc::AF_INET6 => call::set_int_option(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1),
+        _ => Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP)),
+    }
+}
+
+/// Reads it from a received header, whose control buffer must still be alive.
+///
+/// # Safety
+/// `header.msg_control` is null or points at `msg_controllen` bytes that the kernel has written.
+pub(super) unsafe fn read(header: &libc::msghdr) -> Option<Arrival> {
+    // SAFETY: the caller vouches for the control buffer; the macros stay within its length.
+    unsafe {
+        let mut at = libc::CMSG_FIRSTHDR(header);
+        while !at.is_null() {
+            match ((*at).cmsg_level, (*at).cmsg_type) {
+                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                    let info = libc::CMSG_DATA(at).cast::<libc::in_pktinfo>().read_unaligned();
+                    let ours = Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes());
+                    return Some(Arrival {
+                        to: Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into(),
+                        answer_from: Some(ours.into()),
+                        interface: info.ipi_ifindex.cast_unsigned(),
+                    });
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                    let info = libc::CMSG_DATA(at).cast::<libc::in6_pktinfo>().read_unaligned();
+                    let to = Ipv6Addr::from(info.ipi6_addr.s6_addr);
+                    return Some(Arrival {
+                        to: to.into(),
+                        answer_from: (!to.is_multicast()).then_some(to.into()),
+                        interface: info.ipi6_ifindex,
+                    });
+                }
+                _ => at = libc::CMSG_NXTHDR(header, at),
+            }
+        }
+    }
+    None
+}
+
+/// Points a header at a control message that makes the datagram leave from `source`.
+///
+/// # Safety
+/// `control` outlives every use of `header`.
+pub(super) unsafe fn write(header: &mut libc::msghdr, control: &mut Control, source: IpAddr) {
+    *control = Control::default();
+    header.msg_control = control.as_mut_ptr().cast();
+    header.msg_controllen = size_of::<Control>();
+    // SAFETY: the control buffer has room for the larger of the two messages (the test counts), and is aligned for
+    // a cmsghdr; so CMSG_FIRSTHDR is not null and CMSG_DATA within it.
+    unsafe {
+        let at = libc::CMSG_FIRSTHDR(header);
+        match source {
+            IpAddr::V4(ip) => {
+                let info = libc::in_pktinfo {
+                    ipi_ifindex: 0,
+                    ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) },
+                    ipi_addr: libc::in_addr { s_addr: 0 },
+                };
+                put(header, at, libc::IPPROTO_IP, libc::IP_PKTINFO, info);
+            }
+            IpAddr::V6(ip) => {
+                let ipi6_addr = libc::in6_addr { s6_addr: ip.octets() };
+                let info = libc::in6_pktinfo { ipi6_addr, ipi6_ifindex: 0 };
+                put(header, at, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `at` is the header's first control message, with room for a `T`.
+unsafe fn put<T>(
+    header: &mut libc::msghdr,
+    at: *mut libc::cmsghdr,
+    level: i32,
+    kind: i32,
+    info: T,
+) {
+    let size = super::size_for_kernel::<T>();
+    // SAFETY: the caller vouches for `at`.
+    unsafe {
+        (*at).cmsg_level = level;
+        (*at).cmsg_type = kind;
+        (*at).cmsg_len = libc::CMSG_LEN(size) as usize;
+        libc::CMSG_DATA(at).cast::<T>().write_unaligned(info);
+        header.msg_controllen = libc::CMSG_SPACE(size) as usize;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_messages_fit_into_the_room() {
+        // SAFETY: CMSG_SPACE only computes.
+        let space = |size: usize| unsafe { libc::CMSG_SPACE(u32::try_from(size).expect("small")) };
+        let room = u32::try_from(size_of::<Control>()).expect("small");
+        assert!(space(size_of::<libc::in_pktinfo>()) <= room);
+        assert!(space(size_of::<libc::in6_pktinfo>()) <= room);
+    }
+}

@@ -1,0 +1,112 @@
+//! `memory`: conns inside this process, by name. Nothing of the kernel is in the way.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use tokio::sync::mpsc;
+
+use crate::address::Address;
+use crate::conn::listener::{Accepted, Listener};
+use crate::conn::{Boxed, Conn, Facts, memory};
+use crate::endpoint::{Form, Target};
+use crate::error::{Error, Kind, Result};
+use crate::spec::{Shape, Spec};
+use crate::transport::{Place, Row, Scene, Transport};
+
+/// The row.
+pub static ROW: Row = Row {
+    spec: &Spec {
+        name: "memory",
+        summary: "bytes inside one process, by name",
+        options: &[],
+        examples: &[],
+        is_built_in: true,
+    },
+    form: Form::Name,
+    shape: Shape::Bytes,
+    transport: Some(&Memory),
+    twins: |_| Vec::new(),
+};
+
+/// Peers that wait to be accepted, as a kernel's backlog.
+const BACKLOG: usize = 128;
+
+/// Who listens under which name. The names of TCP are the kernel's to keep; these have no other keeper.
+static NAMES: Mutex<Option<HashMap<String, mpsc::Sender<Conn>>>> = Mutex::new(None);
+
+fn names() -> MutexGuard<'static, Option<HashMap<String, mpsc::Sender<Conn>>>> {
+    NAMES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Debug)]
+struct Memory;
+
+impl Transport for Memory {
+    fn bind<'a>(&'a self, at: &'a Place, _: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
+        Box::pin(async move {
+            let name = name(at)?.to_owned();
+            let (send, incoming) = mpsc::channel(BACKLOG);
+            let mut names = names();
+            let taken = names.get_or_insert_default();
+            if taken.contains_key(&name) {
+                let text = format!("memory:{name} is listened on already");
+                return Err(
+                    Error::new(Kind::PortInUse, text).try_endpoint(format!("memory:{name}-2"), "")
+                );
+            }
+            taken.insert(name.clone(), send);
+            Ok(vec![Box::new(Door { name, incoming }) as _])
+        })
+    }
+
+    fn connect<'a>(&'a self, to: &'a Place, _: &'a Scene, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
+        Box::pin(async move {
+            let name = name(to)?;
+            let refused = || {
+                Error::new(
+                    Kind::ConnectionRefused,
+                    format!("nothing is listening on memory:{name}"),
+                )
+            };
+            let door =
+                names().as_ref().and_then(|names| names.get(name).cloned()).ok_or_else(refused)?;
+            let dialler = Address::name(&format!("memory:{name}#"));
+            let (here, there) =
+                memory::pair_named(Shape::Bytes, dialler, Address::name(&format!("memory:{name}")));
+            door.send(there).await.map_err(|_| refused())?;
+            Ok(here)
+        })
+    }
+}
+
+fn name(place: &Place) -> Result<&str> {
+    match &place.target {
+        Target::Name(name) => Ok(name),
+        _ => Err(Error::new(Kind::Bug, "memory was planned without a name")),
+    }
+}
+
+struct Door {
+    name: String,
+    incoming: mpsc::Receiver<Conn>,
+}
+
+impl Listener for Door {
+    fn address(&self) -> Address {
+        Address::name(&format!("memory:{}", self.name))
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {
+        let conn = ready!(self.incoming.poll_recv(cx));
+        Poll::Ready(conn.map_or(Accepted::NoMore, Accepted::Conn))
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        if let Some(names) = names().as_mut() {
+            names.remove(&self.name);
+        }
+    }
+}

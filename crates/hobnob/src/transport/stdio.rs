@@ -1,0 +1,230 @@
+//! `-`: standard input and output, one session, then no more.
+//!
+//! A terminal or a file cannot be polled like a socket, so each direction has a thread and a bounded queue. The
+//! threads hold nothing up: a read that never returns ends with the process.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::address::Address;
+use crate::conn::listener::{Accepted, Listener};
+use crate::conn::{Boxed, Channel, Conn, Facts};
+use crate::endpoint::Form;
+use crate::error::{Error, Kind, Result};
+use crate::spec::{Shape, Spec};
+use crate::transport::{Place, Row, Scene, Transport};
+
+/// The row.
+pub static ROW: Row = Row {
+    spec: &Spec {
+        name: "stdio",
+        summary: "standard input and output, written -",
+        options: &[],
+        examples: &["hobnob serve hello -"],
+        is_built_in: true,
+    },
+    form: Form::Nothing,
+    shape: Shape::Bytes,
+    transport: Some(&Stdio),
+    twins: |_| Vec::new(),
+};
+
+/// Bytes that wait in either direction.
+const QUEUE: usize = 65_536;
+
+#[derive(Debug)]
+struct Stdio;
+
+impl Transport for Stdio {
+    fn bind<'a>(&'a self, _: &'a Place, _: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
+        Box::pin(async move { Ok(vec![Box::new(Door(Some(open()))) as _]) })
+    }
+
+    fn connect<'a>(&'a self, _: &'a Place, _: &'a Scene, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
+        Box::pin(async move { Ok(open()) })
+    }
+}
+
+fn open() -> Conn {
+    let facts = Facts {
+        transport: "stdio",
+        local: Address::name("-"),
+        peer: Address::name("stdio"),
+        credentials: None,
+    };
+    let (input, output) = (Arc::new(Queue::default()), Arc::new(Queue::default()));
+    let (reads, writes) = (input.clone(), output.clone());
+    // Without threads there is no stdio; the queues then say that it has ended.
+    let reader =
+        std::thread::Builder::new().name("hobnob-stdin".to_owned()).spawn(move || read_all(&reads));
+    let writer = std::thread::Builder::new()
+        .name("hobnob-stdout".to_owned())
+        .spawn(move || write_all(&writes));
+    if reader.is_err() || writer.is_err() {
+        input.change(|state| state.is_ended = true);
+    }
+    Conn::new(facts, Shape::Bytes, Box::new(Ends { input, output }))
+}
+
+/// Yields its one conn, then says that there are no more.
+struct Door(Option<Conn>);
+
+impl Listener for Door {
+    fn address(&self) -> Address {
+        Address::name("-")
+    }
+
+    fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<Accepted> {
+        Poll::Ready(self.0.take().map_or(Accepted::NoMore, Accepted::Conn))
+    }
+}
+
+/// A bounded queue between a thread that blocks and a task that polls.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    bytes: VecDeque<u8>,
+    /// Bytes that the thread has taken and not written yet.
+    taken: usize,
+    is_ended: bool,
+    failed: Option<(io::ErrorKind, Option<i32>)>,
+    task: Option<Waker>,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state, and wakes whoever waits on either side.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let result = change(&mut state);
+        let task = state.task.take();
+        drop(state);
+        self.changed.notify_all();
+        task.into_iter().for_each(Waker::wake);
+        result
+    }
+
+    fn wait_while(&self, is_waiting: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let waiting = self.changed.wait_while(self.lock(), |state| is_waiting(state));
+        waiting.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fail(&self, error: &io::Error) {
+        self.change(|state| state.failed = Some((error.kind(), error.raw_os_error())));
+    }
+}
+
+fn read_all(queue: &Queue) {
+    let mut buffer = [0; 16_384];
+    loop {
+        match io::stdin().lock().read(&mut buffer) {
+            Ok(0) => return queue.change(|state| state.is_ended = true),
+            Ok(length) => queue.change(|state| state.bytes.extend(&buffer[..length])),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return queue.fail(&error),
+        }
+        drop(queue.wait_while(|state| state.bytes.len() >= QUEUE));
+    }
+}
+
+fn write_all(queue: &Queue) {
+    loop {
+        let mut state = queue.wait_while(|state| state.bytes.is_empty() && !state.is_ended);
+        if state.bytes.is_empty() {
+            return;
+        }
+        let bytes: Vec<u8> = state.bytes.drain(..).collect();
+        state.taken = bytes.len();
+        drop(state);
+        let mut stdout = io::stdout().lock();
+        if let Err(error) = stdout.write_all(&bytes).and_then(|()| stdout.flush()) {
+            return queue.fail(&error);
+        }
+        queue.change(|state| state.taken = 0);
+    }
+}
+
+struct Ends {
+    input: Arc<Queue>,
+    output: Arc<Queue>,
+}
+
+fn failure(state: &State) -> Result<()> {
+    let Some((kind, errno)) = state.failed else { return Ok(()) };
+    let error = errno.map_or_else(|| io::Error::from(kind), io::Error::from_raw_os_error);
+    Err(Error::from_io("write(1)", &error).with_kind(match kind {
+        io::ErrorKind::BrokenPipe => Kind::ConnectionBroken,
+        _ => Kind::OutputFailed,
+    }))
+}
+
+impl Channel for Ends {
+    fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
+        let mut state = self.input.lock();
+        if state.bytes.is_empty() {
+            failure(&state)?;
+            if state.is_ended {
+                return Poll::Ready(Ok(None));
+            }
+            state.task = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let length = state.bytes.len().min(buf.len());
+        for (place, byte) in buf.iter_mut().zip(state.bytes.drain(..length)) {
+            *place = byte;
+        }
+        drop(state);
+        self.input.changed.notify_all();
+        Poll::Ready(Ok(Some(length)))
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
+        let mut state = self.output.lock();
+        failure(&state)?;
+        let room = QUEUE.saturating_sub(state.bytes.len() + state.taken).min(buf.len());
+        if room == 0 && !buf.is_empty() {
+            state.task = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        state.bytes.extend(&buf[..room]);
+        drop(state);
+        self.output.changed.notify_all();
+        Poll::Ready(Ok(room))
+    }
+
+    /// Ready when all was written.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let mut state = self.output.lock();
+        failure(&state)?;
+        if state.bytes.is_empty() && state.taken == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        state.task = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let flushed = self.poll_flush(cx);
+        if flushed.is_ready() {
+            self.output.change(|state| state.is_ended = true);
+        }
+        flushed
+    }
+
+    fn abort(&mut self) {
+        self.output.change(|state| {
+            state.bytes.clear();
+            state.is_ended = true;
+        });
+    }
+}

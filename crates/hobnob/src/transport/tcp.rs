@@ -1,0 +1,257 @@
+//! `tcp`: bytes over IPv4 and IPv6 (RFC 9293; tcp(7)).
+
+use std::net::SocketAddr;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::address::Address;
+use crate::conn::listener::{Accepted, Listener};
+use crate::conn::wire::Wire;
+use crate::conn::{Boxed, Conn, Facts};
+use crate::endpoint::{Form, Host, Target};
+use crate::error::{Error, Kind, Result};
+use crate::event::Fact;
+use crate::socket::option::{self, BACKLOG, SocketOption};
+use crate::socket::{AsyncSocket, Socket, Type, host};
+use crate::spec::{OptionSpec, Options, Shape, Spec};
+use crate::transport::{Place, Row, Scene, Transport, Twin};
+
+/// The row.
+pub static ROW: Row = Row {
+    spec: &Spec {
+        name: "tcp",
+        summary: "bytes to a host and port",
+        options: OPTIONS,
+        examples: &["hobnob serve echo :9000", "hobnob talk example.com:80"],
+        is_built_in: true,
+    },
+    form: Form::HostPort,
+    shape: Shape::Bytes,
+    transport: Some(&Tcp),
+    twins,
+};
+
+const OPTIONS: &[OptionSpec] = &[
+    BACKLOG,
+    option::spec(SocketOption::NoDelay, "yes"),
+    option::spec(SocketOption::KeepAlive, ""),
+    option::spec(SocketOption::UserTimeout, "30s"),
+    option::spec(SocketOption::ReuseAddress, "yes"),
+    option::spec(SocketOption::ReusePort, ""),
+    option::spec(SocketOption::Ttl, ""),
+    option::spec(SocketOption::ReceiveBuffer, ""),
+    option::spec(SocketOption::SendBuffer, ""),
+    option::spec(SocketOption::Device, ""),
+    option::spec(SocketOption::Linger, ""),
+    option::spec(SocketOption::V6Only, ""),
+    option::spec(SocketOption::FreeBind, ""),
+];
+
+/// The next address is tried after this long without an answer from the last (RFC 8305 section 5).
+const STAGGER: Duration = Duration::from_millis(250);
+
+#[derive(Debug)]
+struct Tcp;
+
+impl Transport for Tcp {
+    fn bind<'a>(&'a self, at: &'a Place, scene: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
+        Box::pin(async move {
+            let (host, port) = target(&at.target)?;
+            let addresses =
+                host::addresses(host, port, scene.family, scene.observer.clone()).await?;
+            let (sockets, missing) =
+                host::bind_all(&addresses, |address| listen(address, &at.options, scene))?;
+            for address in missing {
+                let note = format!("{} is left out: this machine does not have it", address.ip());
+                scene.bus.emit(0, 0, Fact::Note(note));
+            }
+            sockets.into_iter().map(|socket| Ok(Box::new(Door::new(socket)?) as _)).collect()
+        })
+    }
+
+    fn connect<'a>(
+        &'a self,
+        to: &'a Place,
+        scene: &'a Scene,
+        _: Option<&'a Facts>,
+    ) -> Boxed<'a, Conn> {
+        Box::pin(async move {
+            let (host, port) = target(&to.target)?;
+            let addresses =
+                host::addresses(host, port, scene.family, scene.observer.clone()).await?;
+            let stream = race(interleave(addresses), &to.options, scene).await?;
+            let local =
+                stream.local_addr().map_err(|error| Error::from_io("getsockname()", &error))?;
+            let peer =
+                stream.peer_addr().map_err(|error| Error::from_io("getpeername()", &error))?;
+            Ok(conn(stream, local.into(), peer.into()))
+        })
+    }
+}
+
+fn target(target: &Target) -> Result<(&Host, u16)> {
+    match target {
+        Target::Net { host, port: Some(port) } => Ok((host, *port)),
+        _ => Err(Error::new(Kind::Bug, "tcp was planned without a port")),
+    }
+}
+
+fn conn(stream: TcpStream, local: Address, peer: Address) -> Conn {
+    let facts = Facts { transport: "tcp", local, peer, credentials: None };
+    Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream)))
+}
+
+fn open(address: &SocketAddr, options: &Options, scene: &Scene) -> Result<Socket> {
+    let socket = Socket::open(host::family_of(address), Type::Stream, 0, scene.observer.clone())?;
+    option::apply(&socket, options)?;
+    Ok(socket)
+}
+
+fn listen(address: SocketAddr, options: &Options, scene: &Scene) -> Result<Socket> {
+    let socket = open(&address, options, scene)?;
+    socket.bind(&Address::Ip(address))?;
+    let backlog = options.count(BACKLOG.name).unwrap_or(1_024);
+    socket.listen(u32::try_from(backlog).unwrap_or(u32::MAX))?;
+    socket.set_blocking(false)?;
+    Ok(socket)
+}
+
+/// A bound address.
+struct Door {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Door {
+    fn new(socket: Socket) -> Result<Self> {
+        let listener = TcpListener::from_std(std::os::fd::OwnedFd::from(socket).into());
+        let listener = listener.map_err(|error| Error::from_io("epoll_ctl()", &error))?;
+        let address =
+            listener.local_addr().map_err(|error| Error::from_io("getsockname()", &error))?;
+        Ok(Door { listener, address })
+    }
+}
+
+impl Listener for Door {
+    fn address(&self) -> Address {
+        self.address.into()
+    }
+
+    /// Options need not be set again: an accepted socket has its listener's.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {
+        match ready!(self.listener.poll_accept(cx)) {
+            Err(error) => Poll::Ready(Accepted::Failed(Error::from_io("accept()", &error))),
+            Ok((stream, peer)) => {
+                // Only a wildcard has to ask where the peer came to.
+                let is_wildcard = self.address.ip().is_unspecified();
+                let asked = is_wildcard.then(|| stream.local_addr().ok()).flatten();
+                let local = asked.unwrap_or(self.address);
+                Poll::Ready(Accepted::Conn(conn(stream, local.into(), peer.into())))
+            }
+        }
+    }
+}
+
+/// One address of each family in turn, as the resolver ordered them (RFC 8305 section 4).
+fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (same, other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|a| a.is_ipv6() == first_is_v6);
+    let (mut same, mut other) = (same.into_iter(), other.into_iter());
+    let mut mixed = Vec::new();
+    loop {
+        let pair = [same.next(), other.next()];
+        if pair == [None, None] {
+            return mixed;
+        }
+        mixed.extend(pair.into_iter().flatten());
+    }
+}
+
+/// Connects to whichever address answers first. A failure starts the next at once, silence after a while.
+async fn race(addresses: Vec<SocketAddr>, options: &Options, scene: &Scene) -> Result<TcpStream> {
+    let mut waiting = addresses.into_iter();
+    let mut running = JoinSet::new();
+    let mut first_error: Option<Error> = None;
+    loop {
+        let started = waiting.next().map(|address| {
+            let socket = open(&address, options, scene);
+            running.spawn(async move { connect(socket?, address).await });
+        });
+        if started.is_none() && running.is_empty() {
+            let none = || Error::new(Kind::HostNotFound, "there is no address to connect to");
+            return Err(first_error.unwrap_or_else(none));
+        }
+        let next = running.join_next();
+        let ended = match started {
+            Some(()) if waiting.len() > 0 => {
+                tokio::time::timeout(STAGGER, next).await.ok().flatten()
+            }
+            _ => next.await,
+        };
+        match ended {
+            Some(Ok(Ok(stream))) => return Ok(stream),
+            Some(Ok(Err(error))) => drop(first_error.get_or_insert(error)),
+            // A task that was ended is one that lost; a panic in it is our bug, and shows as an error.
+            Some(Err(_)) | None => {}
+        }
+    }
+}
+
+async fn connect(socket: Socket, address: SocketAddr) -> Result<TcpStream> {
+    let socket = AsyncSocket::new(socket)?;
+    socket.connect(&Address::Ip(address)).await?;
+    let stream = std::net::TcpStream::from(std::os::fd::OwnedFd::from(socket.into_socket()));
+    TcpStream::from_std(stream).map_err(|error| Error::from_io("epoll_ctl()", &error))
+}
+
+fn twins(place: &Place) -> Vec<Twin> {
+    let Target::Net { host, port } = &place.target else { return Vec::new() };
+    let port = port.unwrap_or(0);
+    let name = match host {
+        Host::Loopback => "127.0.0.1".to_owned(),
+        host => host.to_string().trim_matches(['[', ']']).to_owned(),
+    };
+    let (family, v6) = match host {
+        Host::V6 { .. } => ("AF_INET6", "6"),
+        _ => ("AF_INET", ""),
+    };
+    let python = |rest: String| {
+        Some(format!("s = socket.socket(socket.{family}, socket.SOCK_STREAM); {rest}"))
+    };
+    vec![
+        Twin {
+            tool: "nc",
+            listens: Some(format!("nc -l {name} {port}")),
+            dials: Some(format!("nc {name} {port}")),
+        },
+        Twin {
+            tool: "socat",
+            listens: Some(format!("socat - TCP{v6}-LISTEN:{port},bind={name},reuseaddr")),
+            dials: Some(format!("socat - TCP{v6}:{name}:{port}")),
+        },
+        Twin {
+            tool: "python",
+            listens: python(format!("s.bind(({name:?}, {port})); s.listen()")),
+            dials: python(format!("s.connect(({name:?}, {port}))")),
+        },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_take_turns() {
+        let all: Vec<SocketAddr> = ["[::1]:1", "[::2]:1", "[::3]:1", "127.0.0.1:1"]
+            .iter()
+            .map(|a| a.parse().expect("an address"))
+            .collect();
+        let mixed: Vec<_> = interleave(all).iter().map(ToString::to_string).collect();
+        assert_eq!(mixed, ["[::1]:1", "127.0.0.1:1", "[::2]:1", "[::3]:1"]);
+    }
+}

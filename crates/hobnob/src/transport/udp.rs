@@ -1,0 +1,152 @@
+//! `udp`: datagrams over IPv4 and IPv6 (RFC 768; udp(7)).
+
+use std::net::SocketAddr;
+
+use crate::address::Address;
+use crate::conn::demux::{DatagramListener, Rules};
+use crate::conn::listener::Listener;
+use crate::conn::packets::{Ends, Packets};
+use crate::conn::{Boxed, Conn, Facts};
+use crate::endpoint::{Form, Host, Target};
+use crate::error::{Error, Kind, Result};
+use crate::event::Fact;
+use crate::socket::option::{self, SocketOption};
+use crate::socket::{Socket, Type, host};
+use crate::spec::{OptionSpec, Options, Shape, Spec};
+use crate::transport::{Place, Row, Scene, Transport, Twin};
+
+/// The row.
+pub static ROW: Row = Row {
+    spec: &Spec {
+        name: "udp",
+        summary: "datagrams to a host and port",
+        options: OPTIONS,
+        examples: &["hobnob serve temp udp://:9998", "hobnob talk udp://:9998 20C"],
+        is_built_in: true,
+    },
+    form: Form::HostPort,
+    shape: Shape::Packets,
+    transport: Some(&Udp),
+    twins,
+};
+
+const OPTIONS: &[OptionSpec] = &[
+    option::spec(SocketOption::ReuseAddress, ""),
+    option::spec(SocketOption::ReusePort, ""),
+    option::spec(SocketOption::Ttl, ""),
+    option::spec(SocketOption::ReceiveBuffer, ""),
+    option::spec(SocketOption::SendBuffer, ""),
+    option::spec(SocketOption::Broadcast, ""),
+    option::spec(SocketOption::Device, ""),
+    option::spec(SocketOption::V6Only, ""),
+    option::spec(SocketOption::FreeBind, ""),
+];
+
+#[derive(Debug)]
+struct Udp;
+
+impl Transport for Udp {
+    fn bind<'a>(&'a self, at: &'a Place, scene: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
+        Box::pin(async move {
+            let (host, port) = target(&at.target)?;
+            let addresses =
+                host::addresses(host, port, scene.family, scene.observer.clone()).await?;
+            let (sockets, missing) = host::bind_all(&addresses, |address| {
+                let socket = open(&address, &at.options, scene)?;
+                socket.bind(&Address::Ip(address))?;
+                Ok(socket)
+            })?;
+            for address in missing {
+                let note = format!("{} is left out: this machine does not have it", address.ip());
+                scene.bus.emit(0, 0, Fact::Note(note));
+            }
+            let rules = || Rules {
+                transport: "udp",
+                max_peers: scene.max_peers,
+                peer_idle: scene.peer_idle,
+                bus: scene.bus.clone(),
+            };
+            let listener =
+                |socket| Ok(Box::new(DatagramListener::new(socket, rules(), None)?) as _);
+            sockets.into_iter().map(listener).collect()
+        })
+    }
+
+    /// Takes the first address: nobody answers a connect on UDP, so there is nothing to race.
+    fn connect<'a>(
+        &'a self,
+        to: &'a Place,
+        scene: &'a Scene,
+        _: Option<&'a Facts>,
+    ) -> Boxed<'a, Conn> {
+        Box::pin(async move {
+            let (host, port) = target(&to.target)?;
+            let addresses =
+                host::addresses(host, port, scene.family, scene.observer.clone()).await?;
+            let mut failed = None;
+            for address in addresses {
+                match connect(address, &to.options, scene) {
+                    Ok(conn) => return Ok(conn),
+                    Err(error) => drop(failed.get_or_insert(error)),
+                }
+            }
+            Err(failed.unwrap_or_else(|| {
+                Error::new(Kind::HostNotFound, "there is no address to send to")
+            }))
+        })
+    }
+}
+
+fn target(target: &Target) -> Result<(&Host, u16)> {
+    match target {
+        Target::Net { host, port: Some(port) } => Ok((host, *port)),
+        _ => Err(Error::new(Kind::Bug, "udp was planned without a port")),
+    }
+}
+
+fn open(address: &SocketAddr, options: &Options, scene: &Scene) -> Result<Socket> {
+    let socket = Socket::open(host::family_of(address), Type::Datagram, 0, scene.observer.clone())?;
+    option::apply(&socket, options)?;
+    Ok(socket)
+}
+
+fn connect(address: SocketAddr, options: &Options, scene: &Scene) -> Result<Conn> {
+    let socket = open(&address, options, scene)?;
+    socket.connect(&Address::Ip(address))?;
+    let (local, peer) = (socket.local_address()?, socket.peer_address()?);
+    let facts = Facts { transport: "udp", local, peer, credentials: None };
+    Ok(Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::HasNone)?)))
+}
+
+fn twins(place: &Place) -> Vec<Twin> {
+    let Target::Net { host, port } = &place.target else { return Vec::new() };
+    let port = port.unwrap_or(0);
+    let name = match host {
+        Host::Loopback => "127.0.0.1".to_owned(),
+        host => host.to_string().trim_matches(['[', ']']).to_owned(),
+    };
+    let (family, v6) = match host {
+        Host::V6 { .. } => ("AF_INET6", "6"),
+        _ => ("AF_INET", ""),
+    };
+    let python = |rest: String| {
+        Some(format!("s = socket.socket(socket.{family}, socket.SOCK_DGRAM); {rest}"))
+    };
+    vec![
+        Twin {
+            tool: "nc",
+            listens: Some(format!("nc -ul {name} {port}")),
+            dials: Some(format!("nc -u {name} {port}")),
+        },
+        Twin {
+            tool: "socat",
+            listens: Some(format!("socat - UDP{v6}-RECVFROM:{port},bind={name}")),
+            dials: Some(format!("socat - UDP{v6}:{name}:{port}")),
+        },
+        Twin {
+            tool: "python",
+            listens: python(format!("s.bind(({name:?}, {port})); s.recvfrom(65535)")),
+            dials: python(format!("s.sendto(b'...', ({name:?}, {port}))")),
+        },
+    ]
+}

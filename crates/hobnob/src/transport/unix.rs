@@ -1,0 +1,284 @@
+//! `unix`, `unixgram`, `unixseq`: sockets of this machine, by path or abstract name (unix(7)).
+
+use std::os::fd::OwnedFd;
+use std::task::{Context, Poll, ready};
+
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::address::Address;
+use crate::conn::demux::{DatagramListener, Rules};
+use crate::conn::listener::{Accepted, Listener};
+use crate::conn::packets::{Ends, Packets};
+use crate::conn::wire::Wire;
+use crate::conn::{Boxed, Conn, Credentials, Facts};
+use crate::endpoint::{Form, Target};
+use crate::error::{Error, Kind, Result};
+use crate::event::Fact;
+use crate::socket::option::{self, BACKLOG, SocketOption};
+use crate::socket::path::{self, Claim};
+use crate::socket::{AsyncSocket, Family, Socket, Type};
+use crate::spec::{OptionSpec, Shape, Spec};
+use crate::transport::{Place, Row, Scene, Transport, Twin};
+
+/// Streams.
+pub static STREAM: Row = row(
+    &Spec {
+        name: "unix",
+        summary: "bytes to a path of this machine",
+        options: OPTIONS,
+        examples: &["hobnob serve echo /tmp/x.sock", "hobnob talk unix:@name"],
+        is_built_in: true,
+    },
+    Shape::Bytes,
+    &Unix { name: "unix", kind: Type::Stream },
+);
+
+/// Datagrams.
+pub static DATAGRAM: Row = row(
+    &Spec {
+        name: "unixgram",
+        summary: "datagrams to a path of this machine",
+        options: DATAGRAM_OPTIONS,
+        examples: &["hobnob serve echo unixgram:/tmp/x.sock"],
+        is_built_in: true,
+    },
+    Shape::Packets,
+    &Unix { name: "unixgram", kind: Type::Datagram },
+);
+
+/// Records.
+pub static SEQPACKET: Row = row(
+    &Spec {
+        name: "unixseq",
+        summary: "records to a path of this machine",
+        options: OPTIONS,
+        examples: &["hobnob serve echo unixseq:/tmp/x.sock"],
+        is_built_in: true,
+    },
+    Shape::Packets,
+    &Unix { name: "unixseq", kind: Type::Seqpacket },
+);
+
+const fn row(spec: &'static Spec, shape: Shape, transport: &'static Unix) -> Row {
+    Row { spec, form: Form::SocketPath, shape, transport: Some(transport), twins }
+}
+
+const OPTIONS: &[OptionSpec] = &[
+    BACKLOG,
+    option::spec(SocketOption::ReceiveBuffer, ""),
+    option::spec(SocketOption::SendBuffer, ""),
+];
+
+const DATAGRAM_OPTIONS: &[OptionSpec] =
+    &[option::spec(SocketOption::ReceiveBuffer, ""), option::spec(SocketOption::SendBuffer, "")];
+
+#[derive(Debug)]
+struct Unix {
+    name: &'static str,
+    kind: Type,
+}
+
+impl Transport for Unix {
+    fn bind<'a>(&'a self, at: &'a Place, scene: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
+        Box::pin(async move {
+            let socket = self.open(at, scene)?;
+            let claim = bind(&socket, &at.target, scene)?;
+            if self.kind == Type::Datagram {
+                let (max_peers, peer_idle, bus) =
+                    (scene.max_peers, scene.peer_idle, scene.bus.clone());
+                let rules = Rules { transport: self.name, max_peers, peer_idle, bus };
+                let claim = claim.map(|claim| Box::new(claim) as _);
+                return Ok(vec![Box::new(DatagramListener::new(socket, rules, claim)?) as _]);
+            }
+            let backlog = at.options.count(BACKLOG.name).unwrap_or(1_024);
+            socket.listen(u32::try_from(backlog).unwrap_or(u32::MAX))?;
+            let address = socket.local_address()?;
+            let listener: Box<dyn Listener> = match self.kind {
+                Type::Stream => {
+                    Box::new(StreamDoor { listener: join(socket)?, address, _claim: claim })
+                }
+                _ => Box::new(RecordDoor {
+                    listener: AsyncSocket::new(socket)?,
+                    address,
+                    _claim: claim,
+                }),
+            };
+            Ok(vec![listener])
+        })
+    }
+
+    fn connect<'a>(
+        &'a self,
+        to: &'a Place,
+        scene: &'a Scene,
+        _: Option<&'a Facts>,
+    ) -> Boxed<'a, Conn> {
+        Box::pin(async move {
+            let socket = self.open(to, scene)?;
+            if self.kind == Type::Datagram {
+                socket.bind(&Address::Unnamed)?; // the kernel picks an abstract name, so that answers find us
+            }
+            if self.kind == Type::Seqpacket {
+                socket.mark_records()?;
+            }
+            let socket = AsyncSocket::new(socket)?;
+            socket.connect(&address(&to.target)?).await?;
+            let socket = socket.into_socket();
+            let (local, peer) = (socket.local_address()?, socket.peer_address()?);
+            let facts =
+                Facts { transport: self.name, local, peer, credentials: credentials(&socket) };
+            match self.kind {
+                Type::Stream => {
+                    Ok(Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream(socket)?))))
+                }
+                Type::Datagram => Ok(Conn::new(
+                    facts,
+                    Shape::Packets,
+                    Box::new(Packets::new(socket, Ends::HasNone)?),
+                )),
+                _ => {
+                    Ok(Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::Has)?)))
+                }
+            }
+        })
+    }
+}
+
+impl Unix {
+    fn open(&self, place: &Place, scene: &Scene) -> Result<Socket> {
+        let socket = Socket::open(Family::Unix, self.kind, 0, scene.observer.clone())?;
+        option::apply(&socket, &place.options)?;
+        Ok(socket)
+    }
+}
+
+fn address(target: &Target) -> Result<Address> {
+    match target {
+        Target::Path(path) => Ok(Address::path(path.clone())),
+        Target::Abstract(name) => Ok(Address::Abstract(name.as_slice().into())),
+        _ => Err(Error::new(Kind::Bug, "a Unix socket was planned without a path")),
+    }
+}
+
+/// Binds; a path is private from the first instant, and ours to remove.
+fn bind(socket: &Socket, target: &Target, scene: &Scene) -> Result<Option<Claim>> {
+    let Target::Path(path) = target else {
+        socket.bind(&address(target)?)?;
+        return Ok(None);
+    };
+    let mut claim = path::claim(path)?;
+    if claim.was_replaced() {
+        let note = format!(
+            "replaced {}: a socket of ours that nobody listened on",
+            Address::path(path.clone())
+        );
+        scene.bus.emit(0, 0, Fact::Note(note));
+    }
+    claim.bind(socket, path::PRIVATE)?;
+    Ok(Some(claim))
+}
+
+fn join(socket: Socket) -> Result<UnixListener> {
+    socket.set_blocking(false)?;
+    UnixListener::from_std(OwnedFd::from(socket).into())
+        .map_err(|error| Error::from_io("epoll_ctl()", &error))
+}
+
+fn stream(socket: Socket) -> Result<UnixStream> {
+    socket.set_blocking(false)?;
+    UnixStream::from_std(OwnedFd::from(socket).into())
+        .map_err(|error| Error::from_io("epoll_ctl()", &error))
+}
+
+fn credentials(socket: &Socket) -> Option<Credentials> {
+    let process = socket.peer_process().ok()?;
+    Some(Credentials { pid: process.pid, uid: process.uid, gid: process.gid })
+}
+
+struct StreamDoor {
+    listener: UnixListener,
+    address: Address,
+    _claim: Option<Claim>,
+}
+
+impl Listener for StreamDoor {
+    fn address(&self) -> Address {
+        self.address.clone()
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {
+        let (stream, peer) = match ready!(self.listener.poll_accept(cx)) {
+            Ok(accepted) => accepted,
+            Err(error) => return Poll::Ready(Accepted::Failed(Error::from_io("accept()", &error))),
+        };
+        let credentials = stream.peer_cred().ok().map(|process| Credentials {
+            pid: process.pid().unwrap_or_default(),
+            uid: process.uid(),
+            gid: process.gid(),
+        });
+        let peer = match peer.as_pathname() {
+            Some(path) => Address::path(path),
+            None => Address::Unnamed,
+        };
+        let facts = Facts { transport: "unix", local: self.address.clone(), peer, credentials };
+        Poll::Ready(Accepted::Conn(Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream)))))
+    }
+}
+
+struct RecordDoor {
+    listener: AsyncSocket,
+    address: Address,
+    _claim: Option<Claim>,
+}
+
+impl RecordDoor {
+    fn conn(&self, socket: Socket, peer: Address) -> Result<Conn> {
+        socket.mark_records()?;
+        let credentials = credentials(&socket);
+        let facts = Facts { transport: "unixseq", local: self.address.clone(), peer, credentials };
+        Ok(Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::Has)?)))
+    }
+}
+
+impl Listener for RecordDoor {
+    fn address(&self) -> Address {
+        self.address.clone()
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {
+        let accepted = ready!(self.listener.poll_accept(cx))
+            .and_then(|(socket, peer)| self.conn(socket, peer));
+        Poll::Ready(accepted.map_or_else(Accepted::Failed, Accepted::Conn))
+    }
+}
+
+fn twins(place: &Place) -> Vec<Twin> {
+    let (name, socat, python) = match &place.target {
+        Target::Path(path) => {
+            let path = path.display().to_string();
+            (Some(path.clone()), path.clone(), format!("{path:?}"))
+        }
+        Target::Abstract(name) => {
+            let name = name.escape_ascii().to_string();
+            (None, name.clone(), format!("'\\0{name}'"))
+        }
+        _ => return Vec::new(),
+    };
+    let is_abstract = name.is_none();
+    let kind = if is_abstract { "ABSTRACT" } else { "UNIX" };
+    let python =
+        |rest: &str| Some(format!("s = socket.socket(socket.AF_UNIX); s.{rest}({python})"));
+    vec![
+        Twin {
+            tool: "nc",
+            listens: name.as_ref().map(|name| format!("nc -lU {name}")),
+            dials: name.as_ref().map(|name| format!("nc -U {name}")),
+        },
+        Twin {
+            tool: "socat",
+            listens: Some(format!("socat - {kind}-LISTEN:{socat}")),
+            dials: Some(format!("socat - {kind}-CONNECT:{socat}")),
+        },
+        Twin { tool: "python", listens: python("bind"), dials: python("connect") },
+    ]
+}

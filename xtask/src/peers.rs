@@ -1,0 +1,149 @@
+//! The programs that the tests talk to: there, or installed, or named.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+struct Peer {
+    program: &'static str,
+    packages: &'static [&'static str],
+    /// What its `-h` must say, where several programs share the name.
+    says: Option<&'static str>,
+}
+
+const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer {
+    Peer { program, packages, says: None }
+}
+
+const PEERS: [Peer; 7] = [
+    Peer { program: "nc", packages: &["netcat-openbsd"], says: Some("OpenBSD") },
+    peer("ncat", &["ncat"]),
+    peer("socat", &["socat"]),
+    peer("telnet", &["telnet"]),
+    peer("python3", &["python3"]),
+    peer("tmux", &["tmux"]),
+    peer("cc", &["gcc", "libc6-dev"]),
+];
+
+/// The programs' names, as a skip's reason would have them.
+pub(crate) const NAMES: &[&str] = &["nc", "ncat", "socat", "telnet", "python3", "tmux", "cc"];
+
+/// Nothing may be left out for a missing peer where this holds.
+pub(crate) fn in_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
+}
+
+/// Install what is missing if we may, and say what is missing still.
+pub(crate) fn ensure() -> Result<String, String> {
+    let before = missing();
+    if before.is_empty() {
+        return Ok(format!("all {} there", PEERS.len()));
+    }
+    if can_install() {
+        println!("installing {}", packages(&before).join(" "));
+        if let Err(why) = install(&packages(&before)) {
+            println!("{why}");
+        }
+    }
+    let after = missing();
+    if after.is_empty() {
+        return Ok(format!("installed {}", packages(&before).join(" ")));
+    }
+    let remark = format!(
+        "missing {}; on Debian or Ubuntu: sudo apt-get install {}",
+        after.iter().map(|p| p.program).collect::<Vec<_>>().join(" "),
+        packages(&after).join(" ")
+    );
+    println!("{remark}");
+    if in_ci() { Err(remark) } else { Ok(remark) }
+}
+
+fn missing() -> Vec<&'static Peer> {
+    PEERS.iter().filter(|peer| !is_there(peer)).collect()
+}
+
+fn is_there(peer: &Peer) -> bool {
+    is_on_path(peer.program) && peer.says.is_none_or(|words| help_says(peer.program, words))
+}
+
+fn is_on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| is_executable(&folder.join(program)))
+}
+
+fn is_executable(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+}
+
+fn help_says(program: &str, words: &str) -> bool {
+    let said = Command::new(program).arg("-h").stdin(Stdio::null()).output();
+    said.is_ok_and(|output| {
+        let text = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&text).contains(words)
+    })
+}
+
+fn packages(peers: &[&Peer]) -> Vec<&'static str> {
+    peers.iter().flat_map(|peer| peer.packages).copied().collect()
+}
+
+fn can_install() -> bool {
+    // /proc/self belongs to the effective user
+    let is_root = fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0);
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    is_root && is_debian(&release) && is_on_path("apt-get")
+}
+
+fn is_debian(release: &str) -> bool {
+    release.lines().filter_map(|line| line.split_once('=')).any(|(key, value)| {
+        matches!(key, "ID" | "ID_LIKE")
+            && value.trim_matches('"').split(' ').any(|id| matches!(id, "debian" | "ubuntu"))
+    })
+}
+
+fn install(packages: &[&str]) -> Result<(), String> {
+    apt(&["update"])?;
+    let install = ["install", "--yes", "--no-install-recommends"];
+    apt(&[&install, packages].concat())
+}
+
+fn apt(args: &[&str]) -> Result<(), String> {
+    let status = Command::new("apt-get")
+        .args(["-qq", "-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=2"])
+        .args(args)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null()) // dpkg talks even under -qq; errors go to stderr
+        .status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("apt-get {} ended with {status}", args.join(" "))),
+        Err(e) => Err(format!("apt-get: {e}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_peers_agree() {
+        let programs: Vec<&str> = PEERS.iter().map(|peer| peer.program).collect();
+        assert_eq!(programs, NAMES);
+    }
+
+    #[test]
+    fn debian_and_its_children_are_known() {
+        assert!(is_debian("PRETTY_NAME=\"Debian GNU/Linux 12\"\nID=debian\n"));
+        assert!(is_debian("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n"));
+        assert!(!is_debian("ID=fedora\nNAME=\"not debian\"\n"));
+        assert!(!is_debian(""));
+    }
+
+    #[test]
+    fn a_shell_is_on_the_path_and_nonsense_is_not() {
+        assert!(is_on_path("sh"));
+        assert!(!is_on_path("no-such-program-anywhere"));
+    }
+}
