@@ -10,10 +10,13 @@ use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
 
+use super::observe::PythonAddress;
 use super::{Batch, Flags, How, Outgoing, Record, Sent, Socket, explain};
 use crate::address::Address;
 use crate::error::{Error, Result};
+use crate::sys::name::Name;
 use crate::sys::watch::watch;
+use crate::sys::{call, info};
 
 /// A non-blocking socket that belongs to the runtime that was current when it was made.
 ///
@@ -27,12 +30,45 @@ pub struct AsyncSocket {
 
 impl AsyncSocket {
     /// Makes the socket non-blocking and hands it to the current runtime. Panics outside of one.
+    ///
+    /// For datagram sockets, listeners after listen, and connections. A stream that is yet to be connected goes through
+    /// [`connect`](Self::connect): epoll calls it hung up (`EPOLLHUP`), and tokio never forgets that.
     pub fn new(mut socket: Socket) -> Result<Self> {
-        socket.set_blocking(false)?;
         socket.hide_waiting();
+        // An accepted socket comes so already, and is spared two calls.
+        if socket.timeout() != Some(Duration::ZERO) {
+            socket.set_blocking(false)?;
+        }
         let watched = watch(socket.owner());
         let watched = watched.map_err(|error| Error::from_io("epoll_ctl", &error))?;
         Ok(AsyncSocket { watched, socket })
+    }
+
+    /// Connects a socket, and hands it to the current runtime. Bounded by nothing but the kernel's own patience (about 2
+    /// minutes): the caller's timer ends it. Where a Unix listener's queue is full, it tries until there is room.
+    pub async fn connect(socket: Socket, to: &Address) -> Result<Self> {
+        let name = Socket::reachable(to)?;
+        socket.set_blocking(false)?;
+        let began = socket.begin();
+        let started = start_connect(&socket, &name).await;
+        let connecting = Self::new(socket)?;
+        let result = match started {
+            Ok(true) => Ok(()),
+            Ok(false) => connecting.finish_connect().await,
+            Err(error) => Err(error),
+        };
+        let (shown, seen) = (PythonAddress(to), super::calls::none(&result));
+        connecting.socket.end(began, "connect", format_args!("{shown}"), seen);
+        match result {
+            Ok(()) => Ok(connecting),
+            Err(error) => Err(explain::connect(&connecting.socket, to, None, &error)),
+        }
+    }
+
+    async fn finish_connect(&self) -> io::Result<()> {
+        let guard = self.watched.writable().await?;
+        drop(guard);
+        info::take_error(self.socket.as_fd())?.map_or(Ok(()), Err)
     }
 
     /// The socket itself: options, addresses.
@@ -49,45 +85,6 @@ impl AsyncSocket {
     /// Accepts; the new socket is non-blocking, and still to be handed to the runtime that it will live on.
     pub async fn accept(&self) -> Result<(Socket, Address)> {
         poll_fn(|cx| self.poll_accept(cx)).await
-    }
-
-    /// Connects. Bounded by nothing but the kernel's own patience (about 2 minutes): the caller's timer ends it.
-    pub async fn connect(&self, to: &Address) -> Result<()> {
-        let name = Socket::reachable(to)?;
-        let began = self.socket().begin();
-        let result = self.connect_to_end(&name).await;
-        let address = super::observe::PythonAddress(to);
-        let seen = super::handle::none(&result);
-        self.socket().end(began, "connect", format_args!("{address}"), seen);
-        result.map_err(|error| explain::connect(self.socket(), to, None, &error))
-    }
-
-    async fn connect_to_end(&self, name: &crate::sys::name::Name) -> io::Result<()> {
-        let mut pause = Duration::from_millis(1);
-        loop {
-            let Err(error) = crate::sys::call::connect(self.socket().as_fd(), name) else {
-                return Ok(());
-            };
-            match error.raw_os_error() {
-                Some(libc::EINPROGRESS | libc::EINTR) => break,
-                // A Unix listener whose queue is full: no descriptor tells when there is room, so ask again.
-                Some(libc::EAGAIN) if name.is_unix() => tokio::time::sleep(pause).await,
-                _ => return Err(error),
-            }
-            pause = (pause * 2).min(Duration::from_millis(50));
-        }
-        // Before the connect the socket was writable in its own way (POLLHUP): wait for what comes after it.
-        loop {
-            let mut guard = self.watched.writable().await?;
-            if let Some(error) = crate::sys::info::take_error(self.socket().as_fd())? {
-                return Err(error);
-            }
-            match crate::sys::call::peer_name(self.socket().as_fd()) {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::NotConnected => guard.clear_ready(),
-                Err(error) => return Err(error),
-            }
-        }
     }
 
     /// Receives as [`Socket::recv`].
@@ -267,6 +264,21 @@ impl AsyncSocket {
         operation: impl FnMut(&Socket) -> io::Result<T>,
     ) -> Poll<Result<T>> {
         self.poll_read_with(cx, operation).map_err(|error| explain::data(call, &error))
+    }
+}
+
+/// Begins to connect: true when that was all of it.
+async fn start_connect(socket: &Socket, name: &Name) -> io::Result<bool> {
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let Err(error) = call::connect(socket.as_fd(), name) else { return Ok(true) };
+        match error.raw_os_error() {
+            Some(libc::EINPROGRESS | libc::EINTR) => return Ok(false),
+            // No descriptor tells when a Unix listener's queue has room: ask again.
+            Some(libc::EAGAIN) if name.is_unix() => tokio::time::sleep(pause).await,
+            _ => return Err(error),
+        }
+        pause = (pause * 2).min(Duration::from_millis(50));
     }
 }
 

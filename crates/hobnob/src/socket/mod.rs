@@ -16,6 +16,7 @@
 //! | `gethostname`, `getaddrinfo` | [`host_name`], [`look_up`] |
 
 mod aio;
+mod calls;
 mod explain;
 mod flags;
 mod handle;

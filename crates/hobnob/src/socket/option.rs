@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::handle::none;
+use super::calls::none;
 use super::{Family, Socket, explain};
 use crate::error::{Error, Kind, Result};
 use crate::spec::{OptionSpec, Options, Value, ValueKind};
