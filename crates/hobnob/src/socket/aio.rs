@@ -11,11 +11,11 @@ use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 
 use super::observe::PythonAddress;
-use super::{Batch, Flags, How, Outgoing, Record, Sent, Socket, explain};
+use super::{Batch, Flags, How, Outgoing, Record, Sent, Socket, Type, explain};
 use crate::address::Address;
 use crate::error::{Error, Result};
 use crate::sys::name::Name;
-use crate::sys::watch::watch;
+use crate::sys::watch::{tell_errors_to_readers, watch};
 use crate::sys::{call, info};
 
 /// A non-blocking socket that belongs to the runtime that was current when it was made.
@@ -31,8 +31,9 @@ pub struct AsyncSocket {
 impl AsyncSocket {
     /// Makes the socket non-blocking and hands it to the current runtime. Panics outside of one.
     ///
-    /// For datagram sockets, listeners after listen, and connections. A stream that is yet to be connected goes through
-    /// [`connect`](Self::connect): epoll calls it hung up (`EPOLLHUP`), and tokio never forgets that.
+    /// For unconnected datagram sockets, listeners after listen, and connections. What is yet to be connected goes through
+    /// [`connect`](Self::connect): epoll calls an unconnected stream hung up (`EPOLLHUP`), which tokio never forgets, and a refused
+    /// datagram would not wake who receives.
     pub fn new(mut socket: Socket) -> Result<Self> {
         socket.hide_waiting();
         // An accepted socket comes so already, and is spared two calls.
@@ -49,6 +50,10 @@ impl AsyncSocket {
     pub async fn connect(socket: Socket, to: &Address) -> Result<Self> {
         let name = Socket::reachable(to)?;
         socket.set_blocking(false)?;
+        if socket.kind() == Some(Type::Datagram) {
+            tell_errors_to_readers(socket.as_fd())
+                .map_err(|error| explain::data("setsockopt(SO_SELECT_ERR_QUEUE)", &error))?;
+        }
         let began = socket.begin();
         let started = start_connect(&socket, &name).await;
         let connecting = Self::new(socket)?;
@@ -71,7 +76,7 @@ impl AsyncSocket {
         info::take_error(self.socket.as_fd())?.map_or(Ok(()), Err)
     }
 
-    /// The socket itself: options, addresses.
+    /// The socket itself: options, addresses. Its timeout is to be left alone: it must not block.
     pub fn socket(&self) -> &Socket {
         &self.socket
     }
@@ -176,7 +181,7 @@ impl AsyncSocket {
 
     /// Receives a batch: how many datagrams, at least one.
     pub fn poll_recv_batch(&self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<Result<usize>> {
-        self.poll_in(cx, "recvmmsg", |socket| batch.recv(socket.as_fd()))
+        self.poll_in(cx, "recvmmsg", |socket| socket.recv_batch_raw(batch))
     }
 
     /// Sends as [`Socket::send`].
@@ -210,7 +215,7 @@ impl AsyncSocket {
         batch: &mut Outgoing,
         refused: &mut dyn FnMut(Address, io::Error),
     ) -> Sent {
-        batch.send(self.socket().as_fd(), refused)
+        self.socket.send_batch(batch, refused)
     }
 
     /// Ready when there is something to receive, as far as is known: a try may still find nothing.
@@ -233,8 +238,14 @@ impl AsyncSocket {
     ) -> Poll<io::Result<T>> {
         loop {
             let mut guard = ready!(self.watched.poll_read_ready(cx))?;
-            match operation(self.socket()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
+            match operation(&self.socket) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let is_final = guard.ready().is_read_closed();
+                    guard.clear_ready();
+                    if is_final {
+                        return wait_a_turn(cx);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return Poll::Ready(result),
             }
@@ -249,8 +260,14 @@ impl AsyncSocket {
     ) -> Poll<io::Result<T>> {
         loop {
             let mut guard = ready!(self.watched.poll_write_ready(cx))?;
-            match operation(self.socket()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
+            match operation(&self.socket) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let is_final = guard.ready().is_write_closed();
+                    guard.clear_ready();
+                    if is_final {
+                        return wait_a_turn(cx);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return Poll::Ready(result),
             }
@@ -265,6 +282,13 @@ impl AsyncSocket {
     ) -> Poll<Result<T>> {
         self.poll_read_with(cx, operation).map_err(|error| explain::data(call, &error))
     }
+}
+
+/// What tokio takes for closed it calls ready for ever, also a datagram socket after one ICMP refusal. Where such a
+/// socket would block, trying again at once would never end: let the others of this thread run first.
+fn wait_a_turn<T>(cx: &Context<'_>) -> Poll<T> {
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 /// Begins to connect: true when that was all of it.
@@ -297,5 +321,152 @@ impl AsRawFd for AsyncSocket {
 impl fmt::Debug for AsyncSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("AsyncSocket").field(self.socket()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::super::Family;
+    use super::*;
+    use crate::error::Kind;
+
+    fn datagram() -> (AsyncSocket, Address) {
+        let socket = Socket::new(Family::V4, Type::Datagram, 0).expect("a socket");
+        socket.bind(&Address::Ip("127.0.0.1:0".parse().expect("one"))).expect("a free port");
+        let address = socket.local_address().expect("bound");
+        (AsyncSocket::new(socket).expect("a runtime"), address)
+    }
+
+    fn listener(family: Family, kind: Type, at: &Address) -> (AsyncSocket, Address) {
+        let socket = Socket::new(family, kind, 0).expect("a socket");
+        socket.bind(at).expect("free");
+        socket.listen(0).expect("bound");
+        let address = socket.local_address().expect("bound");
+        (AsyncSocket::new(socket).expect("a runtime"), address)
+    }
+
+    #[tokio::test]
+    async fn a_conversation_over_tcp() {
+        let any = Address::Ip("127.0.0.1:0".parse().expect("one"));
+        let (listener, address) = listener(Family::V4, Type::Stream, &any);
+        let socket = Socket::new(Family::V4, Type::Stream, 0).expect("a socket");
+        let connecting = AsyncSocket::connect(socket, &address);
+        let (client, accepted) = tokio::join!(connecting, listener.accept());
+        let (client, (server, peer)) = (client.expect("connected"), accepted.expect("accepted"));
+        assert_eq!(Ok(peer), client.socket().local_address());
+        let server = AsyncSocket::new(server).expect("a runtime");
+        let mut buf = [0; 8];
+        // It waits without spinning: a connect that was watched too early would never be pending again.
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(client.poll_recv(&mut cx, &mut buf).is_pending());
+        server.send_all(b"hello").await.expect("sent");
+        assert_eq!(client.recv(&mut buf).await.expect("came"), 5);
+        server.shutdown(How::Write).expect("connected");
+        assert_eq!(client.recv(&mut buf).await.expect("the end"), 0);
+    }
+
+    #[tokio::test]
+    async fn a_refused_connect_is_told() {
+        let gone = Socket::new(Family::V4, Type::Stream, 0).expect("a socket");
+        gone.bind(&Address::Ip("127.0.0.1:0".parse().expect("one"))).expect("a free port");
+        let to = gone.local_address().expect("bound");
+        let socket = Socket::new(Family::V4, Type::Stream, 0).expect("a socket");
+        let error = AsyncSocket::connect(socket, &to).await.expect_err("nobody listens");
+        assert_eq!(error.kind(), Kind::ConnectionRefused);
+        let socket = Socket::new(Family::Unix, Type::Stream, 0).expect("a socket");
+        let error = AsyncSocket::connect(socket, &Address::path("/nowhere")).await;
+        assert_eq!(error.expect_err("nothing is there").kind(), Kind::NotFound);
+    }
+
+    #[tokio::test]
+    async fn a_full_unix_listener_is_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = Address::path(folder.path().join("x.sock"));
+        let (listener, at) = listener(Family::Unix, Type::Stream, &at);
+        let connect = || {
+            let socket = Socket::new(Family::Unix, Type::Stream, 0).expect("a socket");
+            AsyncSocket::connect(socket, &at)
+        };
+        let _first = connect().await.expect("one fits");
+        let accept_all = async {
+            for _ in 0..3 {
+                listener.accept().await.expect("one waits");
+            }
+        };
+        let (second, third, ()) = tokio::join!(connect(), connect(), accept_all);
+        assert!(second.is_ok() && third.is_ok());
+    }
+
+    #[tokio::test]
+    async fn records_keep_their_borders_and_their_end() {
+        let at = Address::Unnamed;
+        let (listener, at) = listener(Family::Unix, Type::Seqpacket, &at);
+        let socket = Socket::new(Family::Unix, Type::Seqpacket, 0).expect("a socket");
+        let client = AsyncSocket::connect(socket, &at).await.expect("connected");
+        let (server, _) = listener.accept().await.expect("one waits");
+        let server = AsyncSocket::new(server).expect("a runtime");
+        server.socket().mark_records().expect("a Unix socket");
+        for bytes in [&b""[..], b"four"] {
+            client.send(bytes).await.expect("sent");
+        }
+        drop(client);
+        let mut buf = [0; 2];
+        let lengths = async |server: &AsyncSocket, buf: &mut [u8]| {
+            server.recv_record(buf).await.expect("no error").map(|record| record.length)
+        };
+        assert_eq!(lengths(&server, &mut buf).await, Some(0));
+        assert_eq!(lengths(&server, &mut buf).await, Some(4));
+        assert_eq!(lengths(&server, &mut buf).await, None);
+    }
+
+    #[tokio::test]
+    async fn datagrams_one_by_one_and_in_batches() {
+        let ((one, from), (other, to)) = (datagram(), datagram());
+        one.send_to(b"", &to).await.expect("sent");
+        let mut buf = [0; 8];
+        let came = other.recv_from(&mut buf).await.expect("came");
+        assert_eq!(came, (0, from.clone()));
+        let mut out = Outgoing::new();
+        for bytes in [b"1", b"2", b"3"] {
+            out.push(&to, None, bytes).expect("an address");
+        }
+        let sent = one.try_send_batch(&mut out, &mut |_, error| panic!("{error}"));
+        assert_eq!((sent.sent, out.len()), (3, 0));
+        let mut batch = Batch::new(16, 64);
+        let mut received = 0;
+        while received < 3 {
+            received += poll_fn(|cx| other.poll_recv_batch(cx, &mut batch)).await.expect("came");
+        }
+        assert!(batch.iter().all(|one| one.peer == from));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(other.poll_recv(&mut cx, &mut buf).is_pending());
+    }
+
+    #[tokio::test]
+    async fn a_refusal_ends_one_receive_and_not_the_socket() {
+        let ((asks, from), (gone, to)) = (datagram(), datagram());
+        drop(gone);
+        let asks = AsyncSocket::connect(asks.into_socket(), &to).await.expect("no packet");
+        let mut buf = [0; 8];
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(asks.poll_recv(&mut cx, &mut buf).is_pending());
+        asks.send(b"?").await.expect("sent");
+        let error = asks.recv(&mut buf).await.expect_err("ICMP port unreachable");
+        assert_eq!(error.kind(), Kind::ConnectionRefused);
+        let back = Socket::new(Family::V4, Type::Datagram, 0).expect("a socket");
+        back.bind(&to).expect("free again");
+        back.send_to(b"here", Flags::NONE, &from).expect("sent");
+        assert_eq!(asks.recv(&mut buf).await.expect("came"), 4);
+    }
+
+    #[tokio::test]
+    async fn a_socket_comes_back_from_the_runtime() {
+        let (socket, address) = datagram();
+        let socket = socket.into_socket();
+        assert_eq!(socket.timeout(), Some(Duration::ZERO));
+        let owner = OwnedFd::from(socket);
+        assert_eq!(Socket::from(owner).local_address(), Ok(address));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::calls::none;
+use super::calls::{none, some};
 use super::observe::{self, Began, Observer, Watch};
 use super::timed::Timeout;
 use super::{Family, PeerProcess, TcpInfo, Type, explain};
@@ -149,20 +149,38 @@ impl Socket {
 
     /// Takes the pending error (`SO_ERROR`): how a connect ended, an ICMP refusal. Reading it clears it.
     pub fn take_error(&self) -> Result<Option<Error>> {
-        let taken = info::take_error(self.as_fd());
-        let taken = taken.map_err(|error| explain::data("getsockopt(SO_ERROR)", &error))?;
-        Ok(taken.map(|error| explain::data("getsockopt(SO_ERROR)", &error)))
+        let pending = |taken: &Option<io::Error>| taken.as_ref().map_or(0, observe::errno);
+        let taken = self.ask("SOL_SOCKET, SO_ERROR", info::take_error, pending)?;
+        Ok(taken.map(|error| explain::data("getsockopt(SOL_SOCKET, SO_ERROR)", &error)))
     }
 
     /// Who made the other end of a Unix socket (unix(7) `SO_PEERCRED`).
     pub fn peer_process(&self) -> Result<PeerProcess> {
-        info::peer_process(self.as_fd())
-            .map_err(|error| explain::data("getsockopt(SO_PEERCRED)", &error))
+        self.ask("SOL_SOCKET, SO_PEERCRED", info::peer_process, |peer| {
+            format!("pid {}, uid {}, gid {}", peer.pid, peer.uid, peer.gid)
+        })
     }
 
     /// The kernel's figures on a TCP connection (tcp(7) `TCP_INFO`).
     pub fn tcp_info(&self) -> Result<TcpInfo> {
-        info::tcp_info(self.as_fd()).map_err(|error| explain::data("getsockopt(TCP_INFO)", &error))
+        self.ask("IPPROTO_TCP, TCP_INFO", info::tcp_info, |info| {
+            format!("round trip {:?}, resent {}", info.round_trip, info.resent)
+        })
+    }
+
+    fn ask<T, S: fmt::Display>(
+        &self,
+        option: &str,
+        read: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+        show: impl FnOnce(&T) -> S,
+    ) -> Result<T> {
+        let began = self.begin();
+        let result = read(self.as_fd());
+        if self.is_watched() {
+            let shown = result.as_ref().map(show);
+            self.end(began, "getsockopt", format_args!("{option}"), some(&shown));
+        }
+        result.map_err(|error| explain::data(&format!("getsockopt({option})"), &error))
     }
 
     /// The mode, such as `0o600`, that a Unix socket's file has from the first instant; before bind. The umask is taken

@@ -24,6 +24,8 @@ pub mod holder;
 mod names;
 pub mod observe;
 pub mod option;
+#[cfg(test)]
+mod parity;
 pub mod path;
 mod timed;
 

@@ -79,6 +79,11 @@ impl Batch {
         Ok(self.received)
     }
 
+    /// How many datagrams it has room for.
+    pub fn slots(&self) -> usize {
+        self.names.len()
+    }
+
     /// How many datagrams the last call has received.
     pub fn len(&self) -> usize {
         self.received
