@@ -17,6 +17,7 @@
 
 mod aio;
 mod calls;
+mod connect;
 mod explain;
 mod flags;
 mod handle;
