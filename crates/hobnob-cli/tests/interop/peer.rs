@@ -66,7 +66,7 @@ impl Running {
         });
         match output.recv_timeout(PATIENCE) {
             Ok(output) => output.expect("it can be waited for"),
-            Err(_) => panic!("process {id} did not end"),
+            Err(late) => panic!("process {id} did not end: {late}"),
         }
     }
 }
