@@ -16,15 +16,16 @@ fn fails(name: &str, words: &[&str], stdin: &[u8]) -> Done {
     assert_eq!(done.code, i32::from(kind.expect("a known slug").exit_code()), "{name}");
     assert!(done.err.contains("\n  try    "), "{name} has something to try: {}", done.err);
     for line in done.err.lines() {
-        let is_command = line.contains("hobnob ");
-        assert!(line.chars().count() <= 80 || is_command, "{name}: {line}");
+        let is_typed = line.contains("hobnob ") || line.starts_with("     ");
+        assert!(line.chars().count() <= 80 || is_typed, "{name}: {line}");
     }
     let mut with_json = words.to_vec();
-    with_json.push("--json");
+    with_json.insert(1, "--json");
     let told = run_with(&with_json, stdin);
     let event =
         told.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
-    let event = event.last().expect("an event");
+    let mut event = event;
+    let event = event.next_back().expect("an event");
     assert_eq!((event["type"].as_str(), event["slug"].as_str()), (Some("error"), Some(&*slug)));
     done
 }
@@ -139,7 +140,7 @@ fn peers_that_go_wrong() {
     let done = fails("idle-timeout", &words, b"x");
     snapshot("idle-timeout", &done);
 
-    let done = fails("message-too-long", &["talk", "udp://127.0.0.1:9"], &[b'x'; 70_000]);
+    let done = fails("message-too-long", &["talk", "udp://127.0.0.1:9"], &vec![b'x'; 70_000]);
     assert!(done.err.contains("error[message-too-long]"), "{}", done.err);
 }
 
@@ -184,7 +185,7 @@ fn rights_that_are_missing() {
 fn too_many_files() {
     let mut command = Command::new("sh");
     let binary = env!("CARGO_BIN_EXE_hobnob");
-    command.args(["-c", "ulimit -n 3; exec \"$0\" talk 127.0.0.1:9", binary]);
+    command.args(["-c", "ulimit -n 4; exec \"$0\" talk 127.0.0.1:9", binary]);
     let done = finish(command, b"");
     assert_eq!(done.code, 3, "{}", done.err);
     assert!(done.err.contains("error[too-many-files]"), "{}", done.err);

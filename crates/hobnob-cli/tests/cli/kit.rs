@@ -6,38 +6,38 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 /// How long anything may take.
-pub const BOUND: Duration = Duration::from_secs(20);
+pub(crate) const BOUND: Duration = Duration::from_secs(20);
 
 /// What a finished run left.
 #[derive(Debug)]
-pub struct Done {
+pub(crate) struct Done {
     /// The exit code; a signal is 128 and its number.
-    pub code: i32,
+    pub(crate) code: i32,
     /// Its stdout.
-    pub out: String,
+    pub(crate) out: String,
     /// Its stderr.
-    pub err: String,
+    pub(crate) err: String,
 }
 
 /// The binary with an environment of which nothing leaks in.
-pub fn hobnob(words: &[&str]) -> Command {
+pub(crate) fn hobnob(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hobnob"));
     command.args(words).env_clear().env("PATH", "/usr/bin:/bin").env("TZ", "UTC");
     command
 }
 
 /// Runs it to its end, with nothing on stdin.
-pub fn run(words: &[&str]) -> Done {
+pub(crate) fn run(words: &[&str]) -> Done {
     run_with(words, b"")
 }
 
 /// Runs it to its end with these bytes on stdin.
-pub fn run_with(words: &[&str], stdin: &[u8]) -> Done {
+pub(crate) fn run_with(words: &[&str], stdin: &[u8]) -> Done {
     finish(hobnob(words), stdin)
 }
 
 /// Runs a command to its end.
-pub fn finish(mut command: Command, stdin: &[u8]) -> Done {
+pub(crate) fn finish(mut command: Command, stdin: &[u8]) -> Done {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary is there");
     let mut input = child.stdin.take().expect("it is piped");
@@ -65,27 +65,27 @@ fn collect(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
 }
 
 /// The exit code as a shell says it.
-pub fn code(status: ExitStatus) -> i32 {
+pub(crate) fn code(status: ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt as _;
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }
 
 /// A child that is killed, by its own handle, when a test gives up on it.
-pub struct Bounded(Option<Child>);
+pub(crate) struct Bounded(Option<Child>);
 
 impl Bounded {
     /// Takes a child over.
-    pub fn of(child: Child) -> Self {
+    pub(crate) fn of(child: Child) -> Self {
         Bounded(Some(child))
     }
 
     /// Its process id.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.0.as_ref().expect("it was not waited for").id()
     }
 
     /// Waits for its end, within bounds.
-    pub fn wait(mut self) -> ExitStatus {
+    pub(crate) fn wait(mut self) -> ExitStatus {
         let mut child = self.0.take().expect("it was not waited for");
         let (to, over) = channel();
         let id = child.id();
@@ -113,17 +113,17 @@ impl Drop for Bounded {
 }
 
 /// Sends a signal to a process that a test started.
-pub fn signal(id: u32, name: &str) {
+pub(crate) fn signal(id: u32, name: &str) {
     let done = Command::new("kill").arg(format!("-{name}")).arg(id.to_string()).status();
     assert!(done.expect("kill is there").success());
 }
 
 /// Lines of a stream as they come.
-pub struct Lines(Receiver<String>);
+pub(crate) struct Lines(Receiver<String>);
 
 impl Lines {
     /// Reads a stream to its end.
-    pub fn of(from: impl Read + Send + 'static) -> Self {
+    pub(crate) fn of(from: impl Read + Send + 'static) -> Self {
         let (to, lines) = channel();
         std::thread::spawn(move || {
             let mut from = BufReader::new(from);
@@ -139,12 +139,12 @@ impl Lines {
     }
 
     /// The next line.
-    pub fn next(&self) -> String {
+    pub(crate) fn next(&self) -> String {
         self.0.recv_timeout(BOUND).expect("a line comes in time")
     }
 
     /// The next line that has this in it.
-    pub fn until(&self, part: &str) -> String {
+    pub(crate) fn until(&self, part: &str) -> String {
         loop {
             let line = self.next();
             if line.contains(part) {
@@ -154,7 +154,7 @@ impl Lines {
     }
 
     /// All that still comes until the stream ends.
-    pub fn rest(&self) -> Vec<String> {
+    pub(crate) fn rest(&self) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
             match self.0.recv_timeout(BOUND) {
@@ -167,19 +167,19 @@ impl Lines {
 }
 
 /// A server that runs, with what it says.
-pub struct Served {
+pub(crate) struct Served {
     /// The process.
-    pub child: Bounded,
+    pub(crate) child: Bounded,
     /// Lines of its stderr.
-    pub err: Lines,
+    pub(crate) err: Lines,
     /// Lines of its stdout.
-    pub out: Lines,
+    pub(crate) out: Lines,
     /// The address that it said first: `127.0.0.1:41123`, a path.
-    pub address: String,
+    pub(crate) address: String,
 }
 
 /// Starts `hobnob serve WORDS` and waits until it listens. Its banner tells where.
-pub fn serve(words: &[&str]) -> Served {
+pub(crate) fn serve(words: &[&str]) -> Served {
     let mut all = vec!["serve"];
     all.extend(words);
     let mut command = hobnob(&all);
@@ -201,13 +201,13 @@ pub fn serve(words: &[&str]) -> Served {
 
 impl Served {
     /// The port of its first address.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         let port = self.address.rsplit(':').next().expect("a port");
         port.parse().expect("a port")
     }
 
     /// Asks it to stop, and waits: the exit code, and what stderr still said.
-    pub fn stop(self, name: &str) -> (i32, Vec<String>) {
+    pub(crate) fn stop(self, name: &str) -> (i32, Vec<String>) {
         signal(self.child.id(), name);
         let code = code(self.child.wait());
         (code, self.err.rest())
@@ -215,7 +215,7 @@ impl Served {
 }
 
 /// Replaces what differs from run to run: ports above 1023 that follow a colon, times, process ids.
-pub fn steady(text: &str) -> String {
+pub(crate) fn steady(text: &str) -> String {
     let mut out = String::new();
     for line in text.lines() {
         let mut rest = line;
@@ -225,7 +225,7 @@ pub fn steady(text: &str) -> String {
             let end = tail.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(tail.len());
             let (number, after) = tail.split_at(end);
             let is_port = (before.ends_with(':') || before.ends_with("port "))
-                && number.parse::<u32>().is_ok_and(|port| port > 10_000);
+                && number.parse::<u32>().is_ok_and(|port| (10_000..=65_535).contains(&port));
             let is_time = after.starts_with(" ms") || after.starts_with(" s");
             let is_pid = before.ends_with("pid ");
             out.push_str(match (is_port, is_time, is_pid) {
@@ -243,7 +243,7 @@ pub fn steady(text: &str) -> String {
 }
 
 /// Says that a test was left out, and why, where the test run can count it.
-pub fn skip(name: &str, reason: &str) {
+pub(crate) fn skip(name: &str, reason: &str) {
     let line = format!("hobnob-skip: {name}: {reason}\n");
     eprint!("{line}");
     #[allow(clippy::disallowed_methods, reason = "the test run names the file")]
@@ -253,6 +253,6 @@ pub fn skip(name: &str, reason: &str) {
 }
 
 /// A folder for one test.
-pub fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
 }

@@ -28,11 +28,11 @@ fn the_transcript() {
         tails.iter().fold(String::new(), |all, tail| all + tail + "\n")
     );
     assert!(said.contains("  #1  127.0.0.1:"), "{said}");
-    assert!(said.contains("17 B in, 27 B out   said exit"), "{said}");
+    assert!(said.contains("16 B in, 27 B out   said exit"), "{said}");
     assert!(
         said.lines()
             .last()
-            .is_some_and(|line| line.starts_with("hello: 1 session, 17 B in, 27 B out, "))
+            .is_some_and(|line| line.starts_with("hello: 1 session, 16 B in, 27 B out, "))
     );
     assert_eq!(crate::kit::code(served.child.wait()), 0);
 }

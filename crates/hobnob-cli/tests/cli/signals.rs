@@ -55,7 +55,7 @@ fn talk_leaves_at_once_while_stdout_is_full() {
     let child = Bounded::of(command.spawn().expect("the binary is there"));
     let (mut peer, _) = listener.accept().expect("it comes");
     peer.set_write_timeout(Some(std::time::Duration::from_millis(300))).expect("a timeout");
-    let piece = [0; 65_536];
+    let piece = vec![0; 65_536];
     while std::io::Write::write(&mut peer, &piece).is_ok() {}
     signal(child.id(), "TERM");
     assert_eq!(code(child.wait()), 143);

@@ -8,8 +8,6 @@ use crate::kit::{Bounded, Lines, code, finish, folder, hobnob, run, run_with, se
 
 #[test]
 fn a_pipe_carries_exactly_the_bytes() {
-    let served = serve(&["echo", "127.0.0.1:0", "-q"].map(|word| word));
-    drop(served);
     let served = serve(&["echo", "127.0.0.1:0"]);
     let bytes: Vec<u8> = (0..=255_u8).collect();
     let mut command = hobnob(&["talk", &served.address]);
@@ -112,7 +110,7 @@ fn a_slow_reader_of_ours_slows_the_peer() {
     let child = Bounded::of(command.spawn().expect("the binary is there"));
     let (mut peer, _) = listener.accept().expect("it comes");
     peer.set_write_timeout(Some(std::time::Duration::from_millis(500))).expect("a timeout");
-    let piece = [0; 65_536];
+    let piece = vec![0; 65_536];
     let mut taken = 0;
     // Nobody reads its stdout: after a few buffers it takes no more.
     while let Ok(some) = peer.write(&piece) {

@@ -83,7 +83,7 @@ fn a_conversation() {
     screen.line("hex 6578 69 74 0a");
     let text = screen.until(|text| text.contains("left 0"));
     assert!(text.contains("--  peer closed after"), "{text}");
-    assert!(text.contains("sent 12 B in 2   received 24 B in 2"), "{text}");
+    assert!(text.contains("sent 12 B in 2   received 23 B in 2"), "{text}");
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl Script {
             && heard == self.heard
         {
             std::task::ready!(gate.as_mut().poll(cx));
-            self.unanswered += u32::from(!self.is_first);
+            self.unanswered += u32::from(!self.is_first && !self.messages.is_empty());
         }
         self.gate = None;
         let Some(message) = self.messages.pop_front() else { return Poll::Ready(Input::End) };

@@ -17,7 +17,7 @@ use crate::command::talk::{Line, Signals, Wishes, broken_output, greeting, silen
 use crate::command::{INTERRUPTED, Scene, TERMINATED};
 use crate::report::json::Json;
 use crate::report::look::View;
-use crate::report::show::{Stream, hex_into, safe, size, span};
+use crate::report::show::{Stream, count, hex_into, safe, size, span};
 use crate::report::sink::Sink;
 
 /// How long the next message waits for an answer to the one before, where `--wait` says nothing.
@@ -265,8 +265,8 @@ impl Pipe<'_> {
                 let mut text = String::new();
                 stream.push(&mut text, bytes);
                 if self.shape == Shape::Packets {
-                    stream.finish(&mut text);
-                    if stream.is_open_line() || bytes.is_empty() {
+                    stream.end_line(&mut text);
+                    if bytes.is_empty() {
                         text.push('\n');
                     }
                 }
@@ -322,10 +322,7 @@ impl Pipe<'_> {
         self.tell_json(&event);
         if let Show::Safe(stream) = &mut self.show {
             let mut text = String::new();
-            stream.finish(&mut text);
-            if stream.is_open_line() {
-                text.push('\n');
-            }
+            stream.end_line(&mut text);
             let mut out = self.sink.take();
             out.extend_from_slice(text.as_bytes());
             self.sink.give(out);
@@ -348,7 +345,10 @@ impl Pipe<'_> {
             && script.unanswered > 0
             && !self.wishes.is_quiet
         {
-            tell(&format!("{} sent without an answer to the one before", script.unanswered));
+            tell(&format!(
+                "{} sent without an answer to the one before",
+                count(script.unanswered.into(), "message")
+            ));
         }
         match written {
             Err(error) if result.is_ok() => broken_output(&error),
