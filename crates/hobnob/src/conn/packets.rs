@@ -4,7 +4,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::conn::{Channel, too_long_to_receive};
 use crate::error::{Error, Kind, Result};
-use crate::socket::{AsyncSocket, How, Socket};
+use crate::socket::{AsyncSocket, How};
 
 /// What the medium does about ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +23,9 @@ pub struct Packets {
 }
 
 impl Packets {
-    /// Around a connected socket; inside a runtime.
-    pub fn new(socket: Socket, ends: Ends) -> Result<Self> {
-        Ok(Packets { socket: Some(AsyncSocket::new(socket)?), ends, is_over: false })
+    /// Around a connected socket.
+    pub fn new(socket: AsyncSocket, ends: Ends) -> Self {
+        Packets { socket: Some(socket), ends, is_over: false }
     }
 
     fn socket(&self) -> Result<&AsyncSocket> {
