@@ -30,6 +30,15 @@ fn messages_wait_for_answers() {
 }
 
 #[test]
+fn a_greeting_is_no_answer() {
+    let folder = folder();
+    let path = format!("unixseq:{}", folder.path().join("x.sock").display());
+    let _served = serve(&["hello", &path]);
+    let done = run(&["talk", &path, "Michael"]);
+    assert_eq!((done.code, done.out.as_str()), (0, "Welcome!Hello, Michael!"), "{}", done.err);
+}
+
+#[test]
 fn one_question_one_answer() {
     let served = serve(&["temp", "udp://127.0.0.1:0"]);
     let done = run(&["talk", &format!("udp://{}", served.address), "20C"]);

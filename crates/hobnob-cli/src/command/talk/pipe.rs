@@ -98,6 +98,8 @@ fn source(scene: &Scene, wishes: &Wishes, line: &Line) -> Source {
     // An answer must not be mistaken for the greeting, so the greeting is given time to come.
     let greet = match (shape, messages.len()) {
         (Shape::Bytes, 2..) => GREET.max(3 * line.took),
+        // Packets with a connection, which only local sockets have, may begin with a greeting too.
+        (Shape::Packets, _) if line.conn.facts().peer.ip().is_none() => GREET,
         _ => Duration::ZERO,
     };
     let patience = wishes.patience(shape).unwrap_or(ANSWER);
@@ -186,9 +188,10 @@ impl Pipe<'_> {
     fn has_every_answer(&self) -> bool {
         let Source::Script(script) = &self.source else { return false };
         self.shape == Shape::Packets
-            && script.is_spent()
             && self.talk.unsent() == 0
-            && self.talk.heard.1 >= self.wishes.messages.len() as u64
+            && script
+                .answers(self.talk.heard.1)
+                .is_some_and(|answers| answers >= self.wishes.messages.len() as u64)
     }
 
     fn input(&mut self, input: Input) -> Result<()> {
