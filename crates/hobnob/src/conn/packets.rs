@@ -42,9 +42,10 @@ impl Channel for Packets {
         }
         let socket = self.socket()?;
         let record = match self.ends {
-            Ends::Has => ready!(socket.poll_recv_record(cx, buf))?,
-            Ends::HasNone => Some(ready!(socket.poll_recv_datagram(cx, buf))?),
+            Ends::Has => ready!(socket.poll_recv_record(cx, buf)),
+            Ends::HasNone => ready!(socket.poll_recv_datagram(cx, buf)).map(Some),
         };
+        let record = record.map_err(|error| refused(socket, error))?;
         self.is_over = record.is_none();
         Poll::Ready(match record {
             Some(record) if record.is_truncated() => {
@@ -55,7 +56,8 @@ impl Channel for Packets {
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
-        self.socket()?.poll_send(cx, buf)
+        let socket = self.socket()?;
+        Poll::Ready(ready!(socket.poll_send(cx, buf)).map_err(|error| refused(socket, error)))
     }
 
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
@@ -74,5 +76,21 @@ impl Channel for Packets {
 
     fn abort(&mut self) {
         self.socket = None;
+    }
+}
+
+/// A refusal of a datagram comes later than the datagram, from the other machine, and can name the port.
+fn refused(socket: &AsyncSocket, error: Error) -> Error {
+    let peer = socket.socket().peer_address().ok().and_then(|peer| peer.ip());
+    match peer {
+        Some(peer) if error.kind() == Kind::ConnectionRefused => {
+            let text = format!("nothing listens on udp port {} of {}", peer.port(), peer.ip());
+            let why = "the machine answered with ICMP port unreachable, so the address is right; the port is closed";
+            error
+                .with_message(text)
+                .why(why)
+                .try_command(format!("hobnob serve echo udp://{peer}"), "to have something there")
+        }
+        _ => error,
     }
 }
