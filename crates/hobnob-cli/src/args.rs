@@ -253,7 +253,10 @@ fn retell(error: &clap::Error, program: &Command, words: &[String]) -> Error {
             unknown_flag(&argument, name, scope).try_command(help, "lists them all")
         }
         ErrorKind::InvalidValue => {
-            Error::new(Kind::Usage, format!("{argument} needs a value")).try_command(help, "")
+            let (flag, value) = argument.split_once(' ').unwrap_or((&argument, "VALUE"));
+            let value = value.trim_matches(['<', '>']);
+            let text = format!("{flag} needs a value, as in {flag} {value}");
+            Error::new(Kind::Usage, text).try_command(help, "")
         }
         ErrorKind::TooManyValues => {
             Error::new(Kind::Usage, format!("{argument} takes no value")).try_command(help, "")

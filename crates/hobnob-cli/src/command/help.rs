@@ -204,9 +204,7 @@ fn service(name: &str, look: Look) -> Option<String> {
         let _ = writeln!(out, "  over              {over}");
     }
     if row.is_loud {
-        out.push_str(
-            "  packets           from this machine only: its answers are larger than questions\n",
-        );
+        out.push_str("  packets           from this machine only: it says more than it is asked\n");
     }
     options(&mut out, row.spec.options, "--", look);
     Some(out)

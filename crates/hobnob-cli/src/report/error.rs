@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use hobnob::error::{Error, Span, Try};
 
+use crate::command::VERBS;
 use crate::report::look::{Look, Paint};
 use crate::report::show::{fold, safe, width};
 
@@ -26,11 +27,21 @@ impl Typed {
     pub(crate) fn suggest(&self, suggestion: &Try, error: &Error) -> (String, String) {
         match suggestion {
             Try::Command { command, note } => (command.clone(), note.clone()),
-            Try::Flag { flag, note } => {
-                (format!("{} {flag}", self.command(&self.words)), note.clone())
-            }
+            Try::Flag { flag, note } => (self.with_flag(flag), note.clone()),
             Try::Endpoint { endpoint, note } => (self.with_endpoint(endpoint, error), note.clone()),
         }
+    }
+
+    /// The command with this flag, in place of the same one with another value.
+    fn with_flag(&self, flag: &str) -> String {
+        let (name, value) = flag.split_once(' ').unwrap_or((flag, ""));
+        let mut words = self.words.clone();
+        if let Some(at) = words.iter().position(|word| word == name) {
+            let values = usize::from(!value.is_empty() && at + 1 < words.len());
+            words.drain(at..=at + values);
+        }
+        words.retain(|word| !word.starts_with(&format!("{name}=")));
+        format!("{} {flag}", self.command(&words))
     }
 
     fn with_endpoint(&self, endpoint: &str, error: &Error) -> String {
@@ -46,7 +57,7 @@ impl Typed {
     /// The endpoint that the error is about: the one under the caret, or the one whose port or path the call names.
     fn failing(&self, error: &Error) -> Option<&String> {
         let spanned = error.span().map(|span| span.text.as_str());
-        let called = error.call().map_or("", |call| call.text.as_str());
+        let called = error.call().map_or("", |call| call.text.trim_end_matches(')'));
         let tail = |text: &str| {
             let text = text.split(',').next().unwrap_or_default();
             text.rsplit(['/', ':']).next().unwrap_or_default().to_owned()
@@ -57,7 +68,8 @@ impl Typed {
             .or_else(|| {
                 self.endpoints.iter().find(|endpoint| {
                     let tail = tail(endpoint);
-                    !tail.is_empty() && called.contains(&tail)
+                    !tail.is_empty()
+                        && [':', '/'].iter().any(|mark| called.ends_with(&format!("{mark}{tail}")))
                 })
             })
             .or_else(|| self.endpoints.first())
@@ -84,10 +96,18 @@ fn quoted(word: &str) -> String {
 /// What to try, as commands with notes; there is always something.
 pub(crate) fn tries(error: &Error, typed: &Typed) -> Vec<(String, String)> {
     let mut tries: Vec<_> = error.tries().iter().map(|one| typed.suggest(one, error)).collect();
+    tries.retain(|(command, _)| is_possible(command));
     if tries.is_empty() {
         tries.push((format!("hobnob help {}", error.kind().slug()), String::new()));
     }
     tries
+}
+
+/// Whether a suggestion can be followed: the library also knows of verbs that this build does not have.
+fn is_possible(command: &str) -> bool {
+    let Some(words) = command.strip_prefix("hobnob ") else { return true };
+    let word = words.split(' ').next().unwrap_or_default();
+    word.starts_with('-') || VERBS.iter().any(|verb| verb.name == word)
 }
 
 /// The whole error as it goes to stderr, with its last newline.

@@ -62,8 +62,6 @@ impl Json {
                 line.end();
             }
             Fact::Closed(closed) => self.closed(out, at, event.session, closed),
-            // `listening` is told once, by the verb, with the endpoint that was asked for.
-            Fact::Listening { .. } => {}
             Fact::Refused { peer, limit } => {
                 let mut line = self.line(out, "note", at);
                 line.text("what", "refused");
@@ -85,6 +83,7 @@ impl Json {
                 self.error_line(out, at, event.session, error, &Typed::default());
             }
             Fact::Note(text) => self.note(out, at, text),
+            // `listening` is told by the verb, with the endpoint that was asked for.
             _ => {}
         }
     }
@@ -288,12 +287,11 @@ impl Line<'_> {
     }
 
     fn payload(&mut self, bytes: &[u8]) {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => self.text("text", text),
-            Err(_) => {
-                let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
-                self.raw("b64", &format!("\"{encoded}\""));
-            }
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            self.text("text", text);
+        } else {
+            let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
+            self.raw("b64", &format!("\"{encoded}\""));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr as _;
 
 /// What happens to newlines and tabs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,9 +98,12 @@ impl Stream {
         self.show(out, &text);
     }
 
-    /// Whether something was printed that a newline should follow.
-    pub(crate) fn is_open_line(&self) -> bool {
-        self.ends_line == Some(false)
+    /// Adds what is left, and a newline where the last line has none.
+    pub(crate) fn end_line(&mut self, out: &mut String) {
+        self.finish(out);
+        if self.ends_line.replace(true) == Some(false) {
+            out.push('\n');
+        }
     }
 
     fn show(&mut self, out: &mut String, mut text: &[u8]) {
@@ -131,18 +134,6 @@ fn unfinished(bytes: &[u8]) -> usize {
 /// Cells that a text takes on a terminal.
 pub(crate) fn width(text: &str) -> usize {
     text.width()
-}
-
-/// The text cut to at most `cells`, with what was cut.
-pub(crate) fn split_at_width(text: &str, cells: usize) -> (&str, &str) {
-    let mut used = 0;
-    for (at, c) in text.char_indices() {
-        used += c.width().unwrap_or(0);
-        if used > cells {
-            return text.split_at(at);
-        }
-    }
-    (text, "")
 }
 
 /// The text, then spaces up to `cells`, at least one where anything follows.
@@ -258,11 +249,12 @@ mod tests {
     #[test]
     fn a_stream_knows_whether_its_line_is_open() {
         let (mut stream, mut out) = (Stream::default(), String::new());
-        assert!(!stream.is_open_line());
+        stream.end_line(&mut out);
         stream.push(&mut out, b"68.0 F");
-        assert!(stream.is_open_line());
-        stream.push(&mut out, b"\n");
-        assert!(!stream.is_open_line());
+        stream.end_line(&mut out);
+        stream.push(&mut out, b"32.0 F\n");
+        stream.end_line(&mut out);
+        assert_eq!(out, "68.0 F\n32.0 F\n");
     }
 
     #[test]

@@ -69,6 +69,10 @@ fn hint(bound: &Bound, used: usize) -> String {
 
 /// The endpoint as a person on this machine, or in its network, would dial it.
 fn nearby(bound: &Bound) -> Option<String> {
+    // A name of this process or of no kernel, as stdin and stdout, cannot be dialled from elsewhere.
+    if matches!(bound.address, Address::Name(_)) {
+        return None;
+    }
     let endpoint = engine::parse(&bound.endpoint).ok()?;
     let Address::Ip(at) = &bound.address else { return Some(endpoint.to_string()) };
     let endpoint = endpoint.with_port(at.port());

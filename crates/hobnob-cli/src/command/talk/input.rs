@@ -88,6 +88,8 @@ pub(crate) struct Script {
     /// Messages that were sent without an answer to the one before.
     pub(crate) unanswered: u32,
     is_first: bool,
+    /// Received before the first message went out: a greeting is no answer.
+    heard_before: u64,
 }
 
 impl Script {
@@ -106,6 +108,7 @@ impl Script {
             heard: 0,
             unanswered: 0,
             is_first: true,
+            heard_before: 0,
         };
         if !greet.is_zero() {
             script.close_gate(greet, 0);
@@ -127,17 +130,19 @@ impl Script {
             && heard == self.heard
         {
             std::task::ready!(gate.as_mut().poll(cx));
-            self.unanswered += u32::from(!self.is_first);
+            self.unanswered += u32::from(!self.is_first && !self.messages.is_empty());
         }
         self.gate = None;
         let Some(message) = self.messages.pop_front() else { return Poll::Ready(Input::End) };
-        self.is_first = false;
+        if std::mem::take(&mut self.is_first) {
+            self.heard_before = heard;
+        }
         self.close_gate(self.patience, heard);
         Poll::Ready(Input::Send(message))
     }
 
-    /// Whether the last message has been handed out.
-    pub(crate) fn is_spent(&self) -> bool {
-        self.messages.is_empty()
+    /// How many answers there are once the last message has been handed out.
+    pub(crate) fn answers(&self, heard: u64) -> Option<u64> {
+        self.messages.is_empty().then(|| heard.saturating_sub(self.heard_before))
     }
 }

@@ -17,7 +17,7 @@ use crate::command::talk::{Line, Signals, Wishes, broken_output, greeting, silen
 use crate::command::{INTERRUPTED, Scene, TERMINATED};
 use crate::report::json::Json;
 use crate::report::look::View;
-use crate::report::show::{Stream, hex_into, safe, size, span};
+use crate::report::show::{Stream, count, hex_into, safe, size, span};
 use crate::report::sink::Sink;
 
 /// How long the next message waits for an answer to the one before, where `--wait` says nothing.
@@ -98,6 +98,8 @@ fn source(scene: &Scene, wishes: &Wishes, line: &Line) -> Source {
     // An answer must not be mistaken for the greeting, so the greeting is given time to come.
     let greet = match (shape, messages.len()) {
         (Shape::Bytes, 2..) => GREET.max(3 * line.took),
+        // Packets with a connection, which only local sockets have, may begin with a greeting too.
+        (Shape::Packets, _) if line.conn.facts().peer.ip().is_none() => GREET,
         _ => Duration::ZERO,
     };
     let patience = wishes.patience(shape).unwrap_or(ANSWER);
@@ -186,9 +188,10 @@ impl Pipe<'_> {
     fn has_every_answer(&self) -> bool {
         let Source::Script(script) = &self.source else { return false };
         self.shape == Shape::Packets
-            && script.is_spent()
             && self.talk.unsent() == 0
-            && self.talk.heard.1 >= self.wishes.messages.len() as u64
+            && script
+                .answers(self.talk.heard.1)
+                .is_some_and(|answers| answers >= self.wishes.messages.len() as u64)
     }
 
     fn input(&mut self, input: Input) -> Result<()> {
@@ -265,8 +268,8 @@ impl Pipe<'_> {
                 let mut text = String::new();
                 stream.push(&mut text, bytes);
                 if self.shape == Shape::Packets {
-                    stream.finish(&mut text);
-                    if stream.is_open_line() || bytes.is_empty() {
+                    stream.end_line(&mut text);
+                    if bytes.is_empty() {
                         text.push('\n');
                     }
                 }
@@ -322,10 +325,7 @@ impl Pipe<'_> {
         self.tell_json(&event);
         if let Show::Safe(stream) = &mut self.show {
             let mut text = String::new();
-            stream.finish(&mut text);
-            if stream.is_open_line() {
-                text.push('\n');
-            }
+            stream.end_line(&mut text);
             let mut out = self.sink.take();
             out.extend_from_slice(text.as_bytes());
             self.sink.give(out);
@@ -348,7 +348,10 @@ impl Pipe<'_> {
             && script.unanswered > 0
             && !self.wishes.is_quiet
         {
-            tell(&format!("{} sent without an answer to the one before", script.unanswered));
+            tell(&format!(
+                "{} sent without an answer to the one before",
+                count(script.unanswered.into(), "message")
+            ));
         }
         match written {
             Err(error) if result.is_ok() => broken_output(&error),

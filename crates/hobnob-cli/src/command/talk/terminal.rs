@@ -356,7 +356,7 @@ mod tests {
         );
         assert_eq!(
             show(b"a\r\nb\x1b[2J\r\n", false),
-            "«  a\n   b\\x1b[2J                                              9 B    +0.3 ms\n"
+            "«  a\n   b\\x1b[2J                                             10 B    +0.3 ms\n"
         );
         assert!(show(b"", false).starts_with("«  "));
         assert!(!show("\u{9b}2J\u{202e}".as_bytes(), true).contains(['\u{9b}', '\u{202e}']));
