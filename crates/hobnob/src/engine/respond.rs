@@ -99,6 +99,13 @@ struct Talk<'a> {
 
 impl<'a> Talk<'a> {
     fn poll(&mut self, cx: &mut Context<'_>, channel: &mut dyn Channel) -> Poll<Result<Ending>> {
+        let polled = self.advance(cx, channel);
+        let cut = self.cutter.as_ref().map_or(0, Cutter::held);
+        self.session.note_held(self.unsent.capacity() + self.rest.capacity() + cut);
+        polled
+    }
+
+    fn advance(&mut self, cx: &mut Context<'_>, channel: &mut dyn Channel) -> Poll<Result<Ending>> {
         loop {
             if self.is_held {
                 if let Some(timer) = &mut self.timer {

@@ -202,8 +202,7 @@ async fn race(addresses: Vec<SocketAddr>, options: &Options, scene: &Scene) -> R
 }
 
 async fn connect(socket: Socket, address: SocketAddr) -> Result<TcpStream> {
-    let socket = AsyncSocket::new(socket)?;
-    socket.connect(&Address::Ip(address)).await?;
+    let socket = AsyncSocket::connect(socket, &Address::Ip(address)).await?;
     let stream = std::net::TcpStream::from(std::os::fd::OwnedFd::from(socket.into_socket()));
     TcpStream::from_std(stream).map_err(|error| Error::from_io("epoll_ctl()", &error))
 }
