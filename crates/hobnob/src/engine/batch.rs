@@ -37,14 +37,17 @@ pub(super) async fn answer(house: Arc<House>, mut listener: Box<dyn Listener>, d
         sequence: [0; 2],
     };
     let mut phase = house.phase.subscribe();
-    let answering = poll_fn(|cx| match listener.datagrams() {
-        Some(datagrams) => batch.poll(cx, datagrams),
-        None => Poll::Ready(()),
-    });
-    tokio::select! {
-        biased;
-        _ = phase.wait_for(|phase| *phase >= Phase::Draining) => {}
-        () = answering => {}
+    // Another door may have had the last that may come: then what is held back here still goes out.
+    for end in [Phase::Closed, Phase::Draining] {
+        let answering = poll_fn(|cx| match listener.datagrams() {
+            Some(datagrams) => batch.poll(cx, datagrams),
+            None => Poll::Ready(()),
+        });
+        tokio::select! {
+            biased;
+            _ = phase.wait_for(|phase| *phase >= end) => {}
+            () = answering => return,
+        }
     }
 }
 

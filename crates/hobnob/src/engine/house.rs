@@ -27,6 +27,8 @@ use crate::transport;
 pub(super) enum Phase {
     /// It accepts.
     Open,
+    /// As many came as may come; who is there stays.
+    Closed,
     /// It accepts no more; sessions come to their ends.
     Draining,
     /// Sessions are cut.
@@ -126,7 +128,12 @@ impl House {
         if left < 0 {
             return true;
         }
-        self.quota.fetch_update(Relaxed, Relaxed, |left| (left > 0).then(|| left - 1)).is_ok()
+        let taken = self.quota.fetch_update(Relaxed, Relaxed, |left| (left > 0).then(|| left - 1));
+        if taken == Ok(1) {
+            // The other doors wait for peers, and must hear of it.
+            self.advance(Phase::Closed);
+        }
+        taken.is_ok()
     }
 
     pub(super) fn is_used_up(&self) -> bool {
