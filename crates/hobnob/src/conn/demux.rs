@@ -134,7 +134,7 @@ impl Datagrams for DatagramListener {
         let mut answered = Answered { received, dropped: 0 };
         for packet in incoming.iter() {
             if packet.is_truncated() {
-                bus.emit(0, 0, Fact::Dropped { limit: "packet-size", count: 1 });
+                bus.drop_by("packet-size", 1);
                 continue;
             }
             let datagram = Datagram { peer: &packet.peer, local: &local, bytes: packet.bytes };
@@ -200,7 +200,7 @@ impl Hub {
     }
 
     fn dropped(&self, limit: &'static str, count: usize) {
-        self.rules.bus.emit(0, 0, Fact::Dropped { limit, count: count as u64 });
+        self.rules.bus.drop_by(limit, count);
     }
 
     /// Forgets peers: their sessions see an end.

@@ -167,10 +167,7 @@ impl Batch<'_> {
     }
 
     fn dropped(&self, limit: &'static str, count: usize) {
-        if count > 0 {
-            self.house.totals.dropped.fetch_add(count as u64, Relaxed);
-            self.house.bus.emit(0, 0, Fact::Dropped { limit, count: count as u64 });
-        }
+        self.house.bus.drop_by(limit, count);
     }
 
     fn tell(&mut self, direction: Direction, peer: &Address, bytes: &[u8]) {

@@ -54,7 +54,8 @@ async fn case_01_no_descriptors_left_pauses_without_spinning_and_goes_on() {
     ask(&mut clients[0], b"still there", b"still there").await;
 
     // The first has had its echo already.
-    let mut first_has = served(&mut clients[1..]).await.into_iter().map(|at| at + 1).collect::<Vec<_>>();
+    let mut first_has =
+        served(&mut clients[1..]).await.into_iter().map(|at| at + 1).collect::<Vec<_>>();
     first_has.push(0);
     let mut waiting = Vec::new();
     let mut inside = Vec::new();
@@ -66,7 +67,9 @@ async fn case_01_no_descriptors_left_pauses_without_spinning_and_goes_on() {
     drop(inside);
     soon("an echo", waiting[0].read_u8()).await.expect("it is served now");
     let resumed = clock.now();
-    println!("case 1: accepted again {resumed:?} after descriptors were free; worked {worked:?} in {elapsed:?}");
+    println!(
+        "case 1: accepted again {resumed:?} after descriptors were free; worked {worked:?} in {elapsed:?}"
+    );
     assert!(resumed < Duration::from_secs(2), "deaf for {resumed:?}");
     waiting.remove(0);
 
@@ -182,7 +185,11 @@ async fn case_04_one_that_leaves_frees_one_place_also_by_reset() {
     assert_eq!(stage.running.open(), 3);
     for how in [Reason::Reset, Reason::Eof, Reason::Reset] {
         let leaving = inside.remove(0);
-        if how == Reason::Reset { reset(leaving) } else { drop(leaving) }
+        if how == Reason::Reset {
+            reset(leaving)
+        } else {
+            drop(leaving)
+        }
         assert_eq!(stage.closed().await.reason, how);
         let mut next = waiting.remove(0);
         ask(&mut next, b"", b"me").await;

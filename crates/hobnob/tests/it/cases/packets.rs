@@ -47,11 +47,9 @@ fn dialled(stage: &Stage) -> String {
 fn packet_stages(folder: &TempDir) -> Vec<Stage> {
     let path = |name| folder.path().join(name).display().to_string();
     let mut stages = Vec::new();
-    for (transport, at) in [
-        ("udp", "//127.0.0.1:0".to_owned()),
-        ("unixgram", path("gram")),
-        ("unixseq", path("seq")),
-    ] {
+    for (transport, at) in
+        [("udp", "//127.0.0.1:0".to_owned()), ("unixgram", path("gram")), ("unixseq", path("seq"))]
+    {
         stages.push(Stage::serve("echo", &format!("{transport}:{at}")));
         let at = if transport == "udp" { at } else { format!("{at}-own") };
         stages.push(Stage::of(echo_sessions(), &format!("{transport}:{at}"), |_| {}));
@@ -202,7 +200,10 @@ async fn case_18_our_own_addresses_are_never_answered() {
 #[tokio::test]
 async fn case_18_ports_that_answer_anything_are_not_answered() {
     let Some(here) = elsewhere() else {
-        return skip("cases::packets::case_18_ports_that_answer_anything_are_not_answered", "no address but loopback");
+        return skip(
+            "cases::packets::case_18_ports_that_answer_anything_are_not_answered",
+            "no address but loopback",
+        );
     };
     for service in [None, Some(echo_sessions())] {
         let mut stage = match service {
@@ -213,7 +214,10 @@ async fn case_18_ports_that_answer_anything_are_not_answered() {
         let bind = |port| std::net::UdpSocket::bind((here, port)).ok();
         let Some(chatty) = [7, 13, 17, 19, 37].into_iter().find_map(bind) else {
             let reason = "no right to a port below 1024";
-            return skip("cases::packets::case_18_ports_that_answer_anything_are_not_answered", reason);
+            return skip(
+                "cases::packets::case_18_ports_that_answer_anything_are_not_answered",
+                reason,
+            );
         };
         chatty.send_to(b"quote", to).expect("sent");
         let peer = stage.refused("chatty-port").await;

@@ -188,7 +188,10 @@ async fn flood(client: &mut TcpStream) -> usize {
 #[tokio::test]
 async fn case_11_a_line_without_end_is_cut_at_its_limit() {
     for (plan, says) in [
-        ("hello tcp://127.0.0.1:0 framing=lines", &b"Welcome!a line holds at most 65536 bytes\n"[..]),
+        (
+            "hello tcp://127.0.0.1:0 framing=lines",
+            &b"Welcome!a line holds at most 65536 bytes\n"[..],
+        ),
         ("echo lines+tcp://127.0.0.1:0", b""),
     ] {
         let mut child = Child::serve(plan).await;

@@ -124,7 +124,8 @@ impl Child {
         let stat = std::fs::read_to_string(self.proc("stat")).expect("procfs");
         // utime and stime are the 14th and 15th field; the 2nd, in parentheses, may hold spaces (proc(5)).
         let fields = stat.rsplit_once(") ").expect("a name").1.split(' ').collect::<Vec<_>>();
-        let ticks: u64 = fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("ticks")).sum();
+        let ticks: u64 =
+            fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("ticks")).sum();
         Duration::from_millis(ticks * 10)
     }
 

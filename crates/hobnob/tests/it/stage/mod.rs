@@ -50,8 +50,7 @@ impl Stage {
     }
 
     pub(crate) fn start(server: Server) -> Result<Self> {
-        let subscription =
-            server.subscribe(Wish { data: false, snap: 0, capacity: 1 << 16 });
+        let subscription = server.subscribe(Wish { data: false, snap: 0, capacity: 1 << 16 });
         Ok(Stage { running: server.start()?, subscription, events: Vec::new(), seen: 0 })
     }
 

@@ -46,8 +46,7 @@ pub(crate) fn script(server: &mut Server, script: Script) {
         transport: Some(transport),
         twins: |_| Vec::new(),
     }));
-    let place =
-        Place { target: Target::Name("scripted".to_owned()), options: Options::default() };
+    let place = Place { target: Target::Name("scripted".to_owned()), options: Options::default() };
     let (layers, allow, endpoint) = (Vec::new(), Vec::new(), "scripted:".to_owned());
     let shape = Shape::Bytes;
     server
