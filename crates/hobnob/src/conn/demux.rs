@@ -147,7 +147,9 @@ impl Datagrams for DatagramListener {
         }
         if !outgoing.is_empty() {
             let sent = socket.try_send_batch(outgoing, &mut |_, error| {
-                bus.emit(0, 0, Fact::Failed(Error::from_io("sendto()", &error)));
+                if !is_the_peers_own(&error) {
+                    bus.emit(0, 0, Fact::Failed(Error::from_io("sendto()", &error)));
+                }
             });
             answered.dropped += sent.failed + sent.left;
         }
@@ -157,6 +159,13 @@ impl Datagrams for DatagramListener {
     fn try_send(&mut self, to: &Address, bytes: &[u8]) -> Result<()> {
         self.batching()?.socket.try_send_to(bytes, to).map(drop)
     }
+}
+
+/// A Unix peer whose queue is full, that is gone, or whose path is: its answer counts as dropped, which is all that
+/// there is to tell. It could ask a thousand times a second.
+fn is_the_peers_own(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, NotFound, WouldBlock};
+    matches!(error.kind(), WouldBlock | ConnectionRefused | NotFound)
 }
 
 /// A datagram socket whose peers have sessions.

@@ -150,6 +150,22 @@ async fn case_17_a_peer_that_is_gone_does_not_disturb_the_socket() {
 }
 
 #[tokio::test]
+async fn case_17_a_unix_peer_that_is_gone_does_not_either() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("echo");
+    let mut stage = Stage::serve("echo", &format!("unixgram:{}", path.display()));
+    for round in 0..50 {
+        let gone = named(folder.path(), &format!("gone-{round}"), &path);
+        soon("room", gone.send(b"A")).await.expect("sent");
+        if round % 2 == 0 {
+            std::fs::remove_file(folder.path().join(format!("gone-{round}"))).expect("it is there");
+        }
+    }
+    echoes(&named(folder.path(), "here", &path), b"B").await;
+    assert_eq!(stage.count(|fact| matches!(fact, Fact::Failed(_))), 0);
+}
+
+#[tokio::test]
 async fn case_17_a_dialled_conn_is_told_and_goes_on() {
     let closed = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
     let at = closed.local_addr().expect("bound");
@@ -268,7 +284,7 @@ async fn case_22_a_peer_whose_queue_is_full_does_not_block_the_others() {
     for (name, delay) in [("batched", None), ("delayed", Some("1ms")), ("sessions", None)] {
         let path = folder.path().join(name);
         let at = format!("unixgram:{}", path.display());
-        let stage = match (name, delay) {
+        let mut stage = match (name, delay) {
             ("sessions", _) => Stage::of(echo_sessions(), &at, |_| {}),
             (_, delay) => Stage::with("hello", &at, |server| {
                 server.set("reply", Some("{}")).expect("hello has it");
@@ -296,5 +312,6 @@ async fn case_22_a_peer_whose_queue_is_full_does_not_block_the_others() {
                 assert_eq!(&room[..length], packet.as_bytes());
             }
         }
+        assert_eq!(stage.count(|fact| matches!(fact, Fact::Failed(_))), 0, "{name}");
     }
 }
