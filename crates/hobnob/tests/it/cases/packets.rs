@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram as StdUnixDatagram;
 use std::path::Path;
-use std::time::Duration;
 
 use hobnob::conn::{Conn, memory};
 use hobnob::engine::{Dialer, Server, parse};
