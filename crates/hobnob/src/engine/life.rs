@@ -130,7 +130,15 @@ fn poll_uncut<F: Future>(
 /// Ends our direction, then waits for the peer's end: a close with its bytes unread would be a reset, and
 /// could overtake the answer that is still on its way.
 async fn conclude(session: &Session, conn: &mut Conn, linger: Duration) -> Result<()> {
-    conn.end().await?;
+    // A layer may have to send before it can end, to a peer that takes nothing: a cut must reach it there too.
+    let ended = match session.cut_by() {
+        None => uncut(session, conn.end()).await,
+        Some(_) => tokio::time::timeout(linger, conn.end()).await.ok(),
+    };
+    match ended {
+        Some(ended) => ended?,
+        None => return Ok(conn.abort()),
+    }
     if session.end_of(Direction::In).is_some() {
         return Ok(());
     }

@@ -117,6 +117,31 @@ async fn case_39_a_peer_that_never_reads_is_cut_by_the_deadline() {
     }
 }
 
+/// The service has come to its end, and its layer cannot: the cut is for that too.
+#[tokio::test]
+async fn case_39_a_layer_that_cannot_end_is_cut_by_the_deadline() {
+    let service = own::does(|_, conn| {
+        Box::pin(async move {
+            let line = vec![b'x'; 60_000];
+            while std::future::poll_fn(|cx| {
+                std::task::Poll::Ready(conn.channel().poll_send(cx, &line))
+            })
+            .await
+            .is_ready()
+            {}
+            Ok(())
+        })
+    });
+    let mut stage = Stage::of(service, "lines+tcp://127.0.0.1:0", impatient);
+    let _client = stage.connect().await;
+    stage.opened().await;
+    let clock = Clock::start();
+    stage.running.drain();
+    assert_eq!(stage.closed().await.reason, Reason::Stopped);
+    stage.finish().await;
+    assert!(clock.now() < SHORT, "it took {:?}", clock.now());
+}
+
 #[tokio::test]
 async fn case_39_a_service_that_ignores_the_drain_is_cut_by_the_deadline() {
     for at in ["tcp://127.0.0.1:0", "udp://127.0.0.1:0"] {

@@ -9,7 +9,8 @@ use hobnob::address::Address;
 use hobnob::conn::listener::{Accepted, Listener};
 use hobnob::conn::{Boxed, Conn, Facts, memory};
 use hobnob::endpoint::{Form, Target};
-use hobnob::engine::{Resolved, Server};
+use hobnob::engine::{Resolved, Server, parse, resolve};
+use hobnob::layer::{self, Layer, Role};
 use hobnob::service::{Made, Service};
 use hobnob::session::Session;
 use hobnob::spec::{Options, Shape, Spec};
@@ -27,7 +28,7 @@ impl std::fmt::Debug for Scripted {
     }
 }
 
-static SPEC: Spec = Spec {
+const SPEC: Spec = Spec {
     name: "scripted",
     summary: "what a test wants to come",
     options: &[],
@@ -76,6 +77,32 @@ impl Listener for Door {
         // Silent for good once the script is over: no waker is to be kept.
         self.0.pop_front().map_or(Poll::Pending, |next| Poll::Ready(next()))
     }
+}
+
+/// A layer whose handshake never ends.
+struct Endless;
+
+impl Layer for Endless {
+    fn wrap(&self, _: Role, conn: Conn) -> Boxed<'_, Option<Conn>> {
+        Box::pin(async move {
+            let _held = conn;
+            std::future::pending().await
+        })
+    }
+}
+
+static ENDLESS: layer::Row = layer::Row {
+    spec: Spec { name: "endless", ..SPEC },
+    below: None,
+    above: None,
+    make: Some(|_| Ok(Box::new(Endless))),
+};
+
+/// Lets a server accept TCP under a handshake that never ends.
+pub(crate) fn handshaking(server: &mut Server) {
+    let mut resolved = resolve(&parse("tcp://127.0.0.1:0").expect("an endpoint")).expect("known");
+    resolved.layers.push((&ENDLESS, Options::default()));
+    server.on_resolved(resolved).expect("bytes fit");
 }
 
 /// A conn that comes in, and its other end.
