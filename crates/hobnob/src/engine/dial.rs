@@ -142,6 +142,8 @@ impl Waiting {
     /// Accepts one peer and closes the door behind it. On a shared datagram socket its packets come through the
     /// pump, which is to be run beside the conversation.
     pub async fn accept(mut self) -> Result<(Conn, Pump)> {
+        // A listener within has one socket for all its peers.
+        let mut is_within = vec![false; self.listeners.len()];
         loop {
             let (at, accepted) = poll_fn(|cx| {
                 for (at, listener) in self.listeners.iter_mut().enumerate() {
@@ -156,7 +158,7 @@ impl Waiting {
                 Accepted::Conn(conn) => conn,
                 Accepted::Opening(opening) => opening.await?,
                 Accepted::Many(listener) => {
-                    self.listeners[at] = listener;
+                    (self.listeners[at], is_within[at]) = (listener, true);
                     continue;
                 }
                 Accepted::Failed(error) if error.kind() == Kind::TooManyFiles => return Err(error),
@@ -169,19 +171,13 @@ impl Waiting {
                 continue;
             }
             let Some(conn) = self.stack.dress(conn, self.handshake).await? else { continue };
-            let is_shared = conn.facts().local != conn.facts().peer && self.shares_socket(at);
-            let listener = is_shared.then(|| self.listeners.swap_remove(at));
+            let listener = is_within[at].then(|| self.listeners.swap_remove(at));
             return Ok((conn, Pump(listener)));
         }
     }
 
     fn may_come(&self, peer: &Address) -> bool {
         self.gate.admit(peer).is_ok()
-    }
-
-    /// A listener that answers datagrams has one socket for all its peers.
-    fn shares_socket(&mut self, at: usize) -> bool {
-        self.listeners[at].datagrams().is_some()
     }
 }
 

@@ -135,10 +135,11 @@ async fn conclude(session: &Session, conn: &mut Conn, linger: Duration) -> Resul
         None => uncut(session, conn.end()).await,
         Some(_) => tokio::time::timeout(linger, conn.end()).await.ok(),
     };
-    match ended {
-        Some(ended) => ended?,
-        None => return Ok(conn.abort()),
-    }
+    let Some(ended) = ended else {
+        conn.abort();
+        return Ok(());
+    };
+    ended?;
     if session.end_of(Direction::In).is_some() {
         return Ok(());
     }

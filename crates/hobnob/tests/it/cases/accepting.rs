@@ -49,7 +49,7 @@ async fn case_01_no_descriptors_left_pauses_without_spinning_and_goes_on() {
     let pauses = child.events("open-files");
     assert!(!pauses.is_empty() && pauses.len() <= 4, "{pauses:?}");
     for pair in pauses.windows(2) {
-        assert!(pair[1] - pair[0] >= Duration::from_millis(999), "{pauses:?}");
+        assert!(pair[1].saturating_sub(pair[0]) >= Duration::from_millis(999), "{pauses:?}");
     }
     ask(&mut clients[0], b"still there", b"still there").await;
 
@@ -186,9 +186,9 @@ async fn case_04_one_that_leaves_frees_one_place_also_by_reset() {
     for how in [Reason::Reset, Reason::Eof, Reason::Reset] {
         let leaving = inside.remove(0);
         if how == Reason::Reset {
-            reset(leaving)
+            reset(leaving);
         } else {
-            drop(leaving)
+            drop(leaving);
         }
         assert_eq!(stage.closed().await.reason, how);
         let mut next = waiting.remove(0);

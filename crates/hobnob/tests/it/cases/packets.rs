@@ -71,6 +71,35 @@ async fn case_15_an_empty_packet_is_a_message() {
     }
 }
 
+/// As `talk --listen` does.
+#[tokio::test]
+async fn case_15_who_waits_for_one_datagram_peer_hears_all_of_it() {
+    let folder = TempDir::new().expect("a folder");
+    let gram = format!("unixgram:{}", folder.path().join("gram").display());
+    for at in ["udp://127.0.0.1:0", "udp://:0", &gram] {
+        let waiting = Dialer::default().listen(&parse(at).expect("an endpoint")).await;
+        let waiting = waiting.expect("it is free");
+        let bound = waiting.bound().remove(0);
+        let to = match bound.address.ip() {
+            Some(ip) => format!("udp://{ip}"),
+            None => at.to_owned(),
+        };
+        let mut peer = dial(&to).await;
+        peer.send(b"one").await.expect("sent");
+        let (mut conn, pump) = soon("a peer", waiting.accept()).await.expect("it came");
+        let pumping = tokio::spawn(pump.run());
+        let mut room = [0; 8];
+        assert_eq!(soon("one", conn.recv(&mut room)).await, Ok(Some(3)), "{at}");
+        for packet in [&b""[..], b"three"] {
+            peer.send(packet).await.expect("sent");
+            assert_eq!(soon("more", conn.recv(&mut room)).await, Ok(Some(packet.len())), "{at}");
+            conn.send(packet).await.expect("sent");
+            assert_eq!(soon("an answer", peer.recv(&mut room)).await, Ok(Some(packet.len())));
+        }
+        pumping.abort();
+    }
+}
+
 #[tokio::test]
 async fn case_16_the_largest_packet_comes_back_whole() {
     let folder = TempDir::new().expect("a folder");
@@ -287,9 +316,7 @@ async fn case_22_a_peer_whose_queue_is_full_does_not_block_the_others() {
             ("sessions", _) => Stage::of(echo_sessions(), &at, |_| {}),
             (_, delay) => Stage::with("hello", &at, |server| {
                 server.set("reply", Some("{}")).expect("hello has it");
-                delay.into_iter().for_each(|delay| {
-                    server.set("delay", Some(delay)).expect("hello has it");
-                });
+                server.set("delay", Some(delay.unwrap_or("0s"))).expect("hello has it");
             }),
         };
         // Not connected: to one that is connected to us the kernel applies no limit of the queue but our own send

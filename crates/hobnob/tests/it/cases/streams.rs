@@ -267,7 +267,7 @@ async fn case_12_a_cancelled_send_or_receive_of_a_layer_loses_and_repeats_nothin
     for capacity in [1, 2, 3, 5, 64] {
         let (here, there) = memory::pair_holding(Shape::Bytes, capacity);
         let (mut here, mut there) = (lined(here).await, lined(there).await);
-        let lines: Vec<Vec<u8>> = (0..200).map(|n| vec![b'a' + (n % 26) as u8; n]).collect();
+        let lines: Vec<Vec<u8>> = (0..200_u8).map(|n| vec![b'a' + n % 26; n.into()]).collect();
         let (mut next, mut heard, mut room) = (0, Vec::new(), vec![0; 1_024]);
         while heard.len() < lines.len() {
             // Both futures are dropped after one poll, wherever they stand.

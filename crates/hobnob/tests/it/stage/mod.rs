@@ -162,7 +162,7 @@ fn last(events: &[Event]) -> &[Event] {
 pub(crate) async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, work).await {
         Ok(done) => done,
-        Err(_) => panic!("{what} did not come"),
+        Err(late) => panic!("{what} did not come: {late}"),
     }
 }
 
