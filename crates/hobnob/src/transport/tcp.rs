@@ -30,6 +30,8 @@ pub static ROW: Row = Row {
     },
     form: Form::HostPort,
     shape: Shape::Bytes,
+    socket: Some(Type::Stream),
+    has_opening: true,
     transport: Some(&Tcp),
     twins,
 };

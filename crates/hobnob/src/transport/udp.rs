@@ -26,6 +26,8 @@ pub static ROW: Row = Row {
     },
     form: Form::HostPort,
     shape: Shape::Packets,
+    socket: Some(Type::Datagram),
+    has_opening: false,
     transport: Some(&Udp),
     twins,
 };
