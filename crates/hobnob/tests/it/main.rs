@@ -1,0 +1,5 @@
+//! The library from outside, as one binary.
+
+mod conformance;
+mod parity;
+mod places;
