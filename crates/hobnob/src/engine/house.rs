@@ -26,6 +26,8 @@ use crate::transport;
 pub(super) enum Phase {
     /// It accepts.
     Open,
+    /// As many came as may come; sessions go on to their own ends.
+    UsedUp,
     /// It accepts no more; sessions come to their ends.
     Draining,
     /// Sessions are cut.
@@ -123,6 +125,13 @@ impl House {
         self.quota.load(Relaxed) == 0
     }
 
+    /// After the last that may come has come: the doors that wait for more are told.
+    pub(super) fn note_used_up(&self) {
+        if self.is_used_up() {
+            self.advance(Phase::UsedUp);
+        }
+    }
+
     /// Moves on; never back.
     pub(super) fn advance(&self, phase: Phase) {
         self.phase.send_if_modified(|now| {
@@ -172,6 +181,7 @@ impl House {
         }
         self.totals.sessions.fetch_add(1, Relaxed);
         self.live.fetch_add(1, Relaxed);
+        self.note_used_up();
         shard.enter(&session);
         if let Some(opened) = opened {
             session.emit(Fact::Opened(Box::new(opened)));
