@@ -206,9 +206,29 @@ impl House {
 pub(super) struct Presence {
     pub house: Arc<House>,
     pub session: Arc<Session>,
-    pub end: Option<Box<(Result<Ending>, Option<Vitals>)>>,
+    end: Option<Box<Ended>>,
     shard: Arc<Shard>,
     _permit: Permit,
+}
+
+/// How a session ended, where it lived to say so.
+struct Ended {
+    result: Result<Ending>,
+    /// What cut it before it was done.
+    cut: Option<Cut>,
+    vitals: Option<Vitals>,
+}
+
+impl Presence {
+    /// Notes how it ended; it is told when this drops.
+    pub(super) fn ended(
+        &mut self,
+        result: Result<Ending>,
+        cut: Option<Cut>,
+        vitals: Option<Vitals>,
+    ) {
+        self.end = Some(Box::new(Ended { result, cut, vitals }));
+    }
 }
 
 impl Drop for Presence {
@@ -227,16 +247,21 @@ impl Drop for Presence {
     }
 }
 
-fn closed(session: &Session, end: Option<Box<(Result<Ending>, Option<Vitals>)>>) -> Closed {
-    let (result, vitals) = match end {
+fn closed(session: &Session, end: Option<Box<Ended>>) -> Closed {
+    let Ended { result, cut, vitals } = match end {
         Some(end) => *end,
         // Nobody said how: the task panicked, or its runtime is gone.
-        None if std::thread::panicking() => {
-            (Err(Error::new(Kind::Bug, "the session panicked: this is a bug in hobnob")), None)
-        }
-        None => (Ok(Ending { reason: Some(Reason::Stopped), detail: None }), None),
+        None => Ended {
+            result: if std::thread::panicking() {
+                Err(Error::new(Kind::Bug, "the session panicked: this is a bug in hobnob"))
+            } else {
+                Ok(Ending { reason: Some(Reason::Stopped), detail: None })
+            },
+            cut: session.cut_by(),
+            vitals: None,
+        },
     };
-    let (reason, detail) = match (session.cut_by(), result) {
+    let (reason, detail) = match (cut, result) {
         (Some(Cut::Idle), _) => (Reason::Timeout("idle"), None),
         (Some(Cut::Stall), _) => (Reason::Timeout("stall"), None),
         (Some(Cut::Stopped), _) => (Reason::Stopped, None),

@@ -30,28 +30,38 @@ pub(super) async fn live(mut presence: Presence, conn: Conn, door: Arc<Door>) {
     };
     let mut conn = match dressed {
         Ok(Some(conn)) => tap::lay(&session, conn),
-        Ok(None) => return presence.end = Some(Box::new((Ok(Ending::default()), None))),
-        Err(error) => return presence.end = Some(Box::new((Err(error), None))),
+        Ok(None) => return presence.ended(Ok(Ending::default()), session.cut_by(), None),
+        Err(error) => return presence.ended(Err(error), session.cut_by(), None),
     };
     let held = uncut(&session, serve(&house, &session, &mut conn)).await;
     let vitals = if house.bus.is_watched() { conn.vitals() } else { None };
-    let result = match held {
-        Some(Ok(ending)) => {
-            conclude(&session, &mut conn, house.limits.linger).await.map(|()| ending)
-        }
+    // A cut that comes when all was said changes nothing about how the session ended.
+    let (result, cut) = match held {
+        Some(Ok(ending)) => match uncut(&session, conn.end()).await {
+            Some(Ok(())) => {
+                linger(&session, &mut conn, house.limits.linger).await;
+                (Ok(ending), None)
+            }
+            Some(Err(error)) => (Err(error), None),
+            None => {
+                conn.abort();
+                (Ok(ending), session.cut_by())
+            }
+        },
         Some(Err(error)) => {
             conn.abort();
-            Err(error)
-        }
-        None if session.cut_by() == Some(Cut::Idle) => {
-            conclude(&session, &mut conn, house.limits.linger).await.map(|()| Ending::default())
+            (Err(error), None)
         }
         None => {
-            conn.abort();
-            Ok(Ending::default())
+            let is_idle = session.cut_by() == Some(Cut::Idle);
+            // In order, but a peer that takes nothing cannot hold it up.
+            if !is_idle || tokio::time::timeout(house.limits.linger, conn.end()).await.is_err() {
+                conn.abort();
+            }
+            (Ok(Ending::default()), session.cut_by())
         }
     };
-    presence.end = Some(Box::new((result, vitals)));
+    presence.ended(result, cut, vitals);
 }
 
 async fn serve(house: &House, session: &Arc<Session>, conn: &mut Conn) -> Result<Ending> {
@@ -73,12 +83,11 @@ async fn uncut<T>(session: &Session, work: impl Future<Output = T>) -> Option<T>
     .await
 }
 
-/// Ends our direction, then waits for the peer's end: a close with its bytes unread would be a reset, and
-/// could overtake the answer that is still on its way.
-async fn conclude(session: &Session, conn: &mut Conn, linger: Duration) -> Result<()> {
-    conn.end().await?;
+/// After our end, waits for the peer's: a close with its bytes unread would be a reset, and could overtake the
+/// answer that is still on its way.
+async fn linger(session: &Session, conn: &mut Conn, linger: Duration) {
     if session.end_of(Direction::In).is_some() {
-        return Ok(());
+        return;
     }
     let discard = poll_fn(|cx| {
         // A few rounds, then the others: the peer may be pouring.
@@ -95,5 +104,4 @@ async fn conclude(session: &Session, conn: &mut Conn, linger: Duration) -> Resul
     // Neither a peer that stays nor one that resets now changes how the session ended.
     let discard = async { drop(tokio::time::timeout(linger, discard).await) };
     let _ = uncut(session, discard).await;
-    Ok(())
 }
