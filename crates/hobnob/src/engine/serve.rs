@@ -33,7 +33,7 @@ pub(super) async fn accept(house: Arc<House>, mut entrances: Vec<Entrance>) {
     let mut told = Told::default();
     let mut turn = 0;
     let mut within = JoinSet::new();
-    while !house.is_used_up() && !(entrances.is_empty() && within.is_empty()) {
+    while !house.is_used_up() && (!entrances.is_empty() || !within.is_empty()) {
         if !entrances.is_empty() && house.gate.is_full() {
             house.bus.emit(0, 0, Fact::Paused { limit: "max-conns" });
             if until(&house, Phase::UsedUp, house.gate.freed()).await.is_none() {

@@ -178,9 +178,14 @@ pub(super) fn endpoint_of(transport: &str, bound: &Address) -> String {
 
 /// The options that make its buffers small, where it has any.
 fn small(row: &Row) -> String {
-    let is_known = |name: &&&str| row.spec.options.iter().any(|option| option.name == **name);
-    let known = ["rcvbuf", "sndbuf"];
-    known.iter().filter(is_known).map(|name| format!(",{name}={SMALL}")).collect()
+    let known = |name: &str| row.spec.options.iter().any(|option| option.name == name);
+    let mut options = String::new();
+    for name in ["rcvbuf", "sndbuf"] {
+        if known(name) {
+            options += &format!(",{name}={SMALL}");
+        }
+    }
+    options
 }
 
 fn scene() -> Scene {
