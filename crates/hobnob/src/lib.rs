@@ -16,6 +16,7 @@ pub mod session;
 pub mod socket;
 pub mod spec;
 mod sys;
+pub mod testing;
 pub mod transport;
 
 pub use engine::serve;

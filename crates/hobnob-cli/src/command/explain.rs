@@ -151,24 +151,9 @@ impl Tree<'_> {
         out
     }
 
-    /// Family and type of the socket, as the Python twin says them.
+    /// Family and type of the socket.
     fn kind(&self) -> Option<(String, String)> {
-        let text: String = self
-            .twins
-            .iter()
-            .flat_map(|twin| [&twin.dials, &twin.listens])
-            .filter_map(Clone::clone)
-            .collect::<Vec<_>>()
-            .join(" ");
-        let word = |prefix: &str| {
-            let start = text.find(prefix)?;
-            let end = text[start..]
-                .find(|c: char| !(c.is_ascii_uppercase() || "_0123456789".contains(c)));
-            Some(text[start..start + end.unwrap_or(text.len() - start)].to_owned())
-        };
-        // Python's own default is a stream.
-        let kind =
-            word("SOCK_").or_else(|| text.contains("AF_").then(|| "SOCK_STREAM".to_owned()))?;
+        let kind = self.resolved.transport.socket?.name().to_owned();
         let family = match (&self.resolved.place.target, &self.addresses) {
             (Target::Net { .. }, Found::Addresses(all)) => {
                 let has = |is_v4: bool| all.iter().any(|ip| ip.is_ipv4() == is_v4);
@@ -177,7 +162,7 @@ impl Tree<'_> {
                 names.collect::<Vec<_>>().join(" and ")
             }
             (Target::Net { .. }, _) => "AF_INET and AF_INET6".to_owned(),
-            _ => word("AF_")?,
+            _ => self.resolved.place.family()?.name().to_owned(),
         };
         Some((family, kind))
     }

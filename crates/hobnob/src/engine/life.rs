@@ -31,7 +31,8 @@ pub(super) fn live(
         if !door.stack.is_bare()
             && let Some(end) = Box::pin(dress(&presence, &mut conn, &door)).await
         {
-            presence.note(end, None);
+            let cut = presence.session.cut_by();
+            presence.ended(end, cut, None);
             return;
         }
         tap::lay(&presence.session, &mut conn);
@@ -69,23 +70,33 @@ async fn dress(presence: &Presence, conn: &mut Conn, door: &Door) -> Option<Resu
 async fn part(mut presence: Presence, mut conn: Conn, held: Option<Result<Ending>>) {
     let (house, session) = (presence.house.clone(), presence.session.clone());
     let vitals = if house.bus.is_watched() { conn.vitals() } else { None };
-    let result = match held {
-        Some(Ok(ending)) => {
-            conclude(&session, &mut conn, house.limits.linger).await.map(|()| ending)
-        }
+    // A cut that comes when all was said changes nothing about how the session ended.
+    let (result, cut) = match held {
+        Some(Ok(ending)) => match uncut(&session, conn.end()).await {
+            Some(Ok(())) => {
+                linger(&session, &mut conn, house.limits.linger).await;
+                (Ok(ending), None)
+            }
+            Some(Err(error)) => (Err(error), None),
+            None => {
+                conn.abort();
+                (Ok(ending), session.cut_by())
+            }
+        },
         Some(Err(error)) => {
             conn.abort();
-            Err(error)
-        }
-        None if session.cut_by() == Some(Cut::Idle) => {
-            conclude(&session, &mut conn, house.limits.linger).await.map(|()| Ending::default())
+            (Err(error), None)
         }
         None => {
-            conn.abort();
-            Ok(Ending::default())
+            let is_idle = session.cut_by() == Some(Cut::Idle);
+            // In order, but a peer that takes nothing cannot hold it up.
+            if !is_idle || tokio::time::timeout(house.limits.linger, conn.end()).await.is_err() {
+                conn.abort();
+            }
+            (Ok(Ending::default()), session.cut_by())
         }
     };
-    presence.note(result, vitals);
+    presence.ended(result, cut, vitals);
 }
 
 #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
@@ -127,21 +138,11 @@ fn poll_uncut<F: Future>(
     }
 }
 
-/// Ends our direction, then waits for the peer's end: a close with its bytes unread would be a reset, and
-/// could overtake the answer that is still on its way.
-async fn conclude(session: &Session, conn: &mut Conn, linger: Duration) -> Result<()> {
-    // A layer may have to send before it can end, to a peer that takes nothing: a cut must reach it there too.
-    let ended = match session.cut_by() {
-        None => uncut(session, conn.end()).await,
-        Some(_) => tokio::time::timeout(linger, conn.end()).await.ok(),
-    };
-    let Some(ended) = ended else {
-        conn.abort();
-        return Ok(());
-    };
-    ended?;
+/// After our end, waits for the peer's: a close with its bytes unread would be a reset, and could overtake the
+/// answer that is still on its way.
+async fn linger(session: &Session, conn: &mut Conn, linger: Duration) {
     if session.end_of(Direction::In).is_some() {
-        return Ok(());
+        return;
     }
     let discard = poll_fn(|cx| {
         // A few rounds, then the others: the peer may be pouring.
@@ -158,5 +159,4 @@ async fn conclude(session: &Session, conn: &mut Conn, linger: Duration) -> Resul
     // Neither a peer that stays nor one that resets now changes how the session ended.
     let discard = async { drop(tokio::time::timeout(linger, discard).await) };
     let _ = uncut(session, discard).await;
-    Ok(())
 }

@@ -5,17 +5,23 @@
 pub mod memory;
 pub mod stdio;
 pub mod tcp;
+mod twin;
 pub mod udp;
 pub mod unix;
 
+pub use twin::{Twin, over_ip};
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bus::Bus;
 use crate::conn::listener::Listener;
 use crate::conn::{Boxed, Conn, Facts};
-use crate::endpoint::{Form, Target};
-use crate::socket::{Family, Observer};
+use crate::endpoint::{Form, Host, Target};
+use crate::error::{Error, Kind, Result};
+use crate::event::Fact;
+use crate::socket::{Family, Observer, Type};
 use crate::spec::{Options, Shape, Spec};
 
 /// Every transport, in the order of the reference page.
@@ -54,7 +60,15 @@ pub static TABLE: &[&Row] = &[
 
 /// A row that is not built in.
 const fn later(spec: &'static Spec, form: Form, shape: Shape) -> Row {
-    Row { spec, form, shape, transport: None, twins: |_| Vec::new() }
+    Row {
+        spec,
+        form,
+        shape,
+        socket: None,
+        has_opening: true,
+        transport: None,
+        twins: |_| Vec::new(),
+    }
 }
 
 const fn coming(name: &'static str) -> Spec {
@@ -70,21 +84,14 @@ pub struct Row {
     pub form: Form,
     /// Whether it keeps borders.
     pub shape: Shape,
+    /// The type of its sockets; none where it has no socket of its own.
+    pub socket: Option<Type>,
+    /// Whether a peer arrives and leaves, and may be greeted; on plain datagrams it is no more than an address.
+    pub has_opening: bool,
     /// The transport; none where it is not built in.
     pub transport: Option<&'static dyn Transport>,
     /// How nc, socat and Python would say the same.
     pub twins: fn(&Place) -> Vec<Twin>,
-}
-
-/// The same thing in another tool's words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Twin {
-    /// The tool: `nc`, `socat`, `python`.
-    pub tool: &'static str,
-    /// How it listens there, if it can.
-    pub listens: Option<String>,
-    /// How it dials there, if it can.
-    pub dials: Option<String>,
 }
 
 /// What is to be bound or connected: a target and the options, checked against the spec.
@@ -94,6 +101,26 @@ pub struct Place {
     pub target: Target,
     /// The transport's own options.
     pub options: Options,
+}
+
+impl Place {
+    /// Host and port. A plan gives a transport of the form `host:port` nothing else.
+    pub fn host_and_port(&self) -> Result<(&Host, u16)> {
+        match &self.target {
+            Target::Net { host, port: Some(port) } => Ok((host, *port)),
+            _ => Err(Error::new(Kind::Bug, "planned without a host and port")),
+        }
+    }
+
+    /// The address family, where the target alone says it.
+    pub fn family(&self) -> Option<Family> {
+        match &self.target {
+            Target::Net { host: Host::V4(_), .. } => Some(Family::V4),
+            Target::Net { host: Host::V6 { .. }, .. } => Some(Family::V6),
+            Target::Path(_) | Target::Abstract(_) => Some(Family::Unix),
+            _ => None,
+        }
+    }
 }
 
 /// What the engine hands to a transport beside the place.
@@ -111,6 +138,16 @@ pub struct Scene {
     pub max_peers: usize,
     /// Silence after which such a peer is forgotten.
     pub peer_idle: Duration,
+}
+
+impl Scene {
+    /// Tells that addresses are left out because this machine does not have them: no IPv6 here.
+    pub fn leave_out(&self, missing: &[SocketAddr]) {
+        for address in missing {
+            let note = format!("{} is left out: this machine does not have it", address.ip());
+            self.bus.emit(0, 0, Fact::Note(note));
+        }
+    }
 }
 
 /// Knows how to bind and connect one kind of medium.

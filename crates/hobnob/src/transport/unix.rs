@@ -60,7 +60,15 @@ pub static SEQPACKET: Row = row(
 );
 
 const fn row(spec: &'static Spec, shape: Shape, transport: &'static Unix) -> Row {
-    Row { spec, form: Form::SocketPath, shape, transport: Some(transport), twins }
+    Row {
+        spec,
+        form: Form::SocketPath,
+        shape,
+        socket: Some(transport.kind),
+        has_opening: !matches!(transport.kind, Type::Datagram),
+        transport: Some(transport),
+        twins,
+    }
 }
 
 const OPTIONS: &[OptionSpec] = &[

@@ -346,7 +346,7 @@ async fn answer_rate_bounds_what_one_source_gets() {
 #[tokio::test]
 async fn memory_cuts_who_holds_most() {
     let mut stage = Stage::with("echo", "tcp://127.0.0.1:0", |server| {
-        server.limits.memory = 16 << 10;
+        server.limits.memory = 1;
     });
     let mut small = stage.connect().await;
     ask(&mut small, b"small", b"small").await;

@@ -98,12 +98,17 @@ fn source(scene: &Scene, wishes: &Wishes, line: &Line) -> Source {
     // An answer must not be mistaken for the greeting, so the greeting is given time to come.
     let greet = match (shape, messages.len()) {
         (Shape::Bytes, 2..) => GREET.max(3 * line.took),
-        // Packets with a connection, which only local sockets have, may begin with a greeting too.
-        (Shape::Packets, _) if line.conn.facts().peer.ip().is_none() => GREET,
+        // Records have an opening too, and may begin with a greeting.
+        (Shape::Packets, _) if has_opening(line.conn.facts().transport) => GREET,
         _ => Duration::ZERO,
     };
     let patience = wishes.patience(shape).unwrap_or(ANSWER);
     Source::Script(Script::new(messages, scene.clock, greet, patience))
+}
+
+fn has_opening(transport: &str) -> bool {
+    let row = hobnob::engine::transports().iter().find(|row| row.spec.name == transport);
+    row.is_some_and(|row| row.has_opening)
 }
 
 fn show(scene: &Scene, wishes: &Wishes) -> Show {

@@ -44,6 +44,8 @@ pub(crate) fn script(server: &mut Server, script: Script) {
         spec: &SPEC,
         form: Form::Name,
         shape: Shape::Bytes,
+        socket: None,
+        has_opening: true,
         transport: Some(transport),
         twins: |_| Vec::new(),
     }));
