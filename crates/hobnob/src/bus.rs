@@ -26,7 +26,7 @@ struct Shared {
 }
 
 struct Rings {
-    by_shard: Vec<Mutex<VecDeque<Event>>>,
+    by_shard: Vec<Mutex<Ring>>,
     capacity: usize,
     wants_data: bool,
     /// Bytes kept of each chunk.
@@ -34,6 +34,16 @@ struct Rings {
     dropped: AtomicU64,
     is_closed: AtomicBool,
 }
+
+/// One shard's events, and the bytes that they carry.
+#[derive(Default)]
+struct Ring {
+    events: VecDeque<Event>,
+    bytes: usize,
+}
+
+/// Bytes of chunks that a ring holds; a slow subscriber must not cost memory without end.
+const RING_BYTES: usize = 16 * 1_024 * 1_024;
 
 /// What a subscriber wants.
 #[derive(Debug, Clone, Copy)]
@@ -137,11 +147,16 @@ impl Rings {
     fn push(&self, shard: usize, event: Event) {
         let ring = &self.by_shard[shard % self.by_shard.len()];
         let mut ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = match &event.fact {
+            Fact::Data(data) => data.bytes.len(),
+            _ => 0,
+        };
         // The bytes are the flood; that a session opened or closed must not drown in it.
-        let capacity =
-            if matches!(event.fact, Fact::Data(_)) { self.capacity } else { 2 * self.capacity };
-        if ring.len() < capacity {
-            ring.push_back(event);
+        let is_data = matches!(event.fact, Fact::Data(_));
+        let capacity = if is_data { self.capacity } else { 2 * self.capacity };
+        if ring.events.len() < capacity && ring.bytes + bytes <= RING_BYTES {
+            ring.events.push_back(event);
+            ring.bytes += bytes;
         } else {
             self.dropped.fetch_add(1, Relaxed);
         }
@@ -153,7 +168,9 @@ impl Subscription {
     pub fn pull(&self, into: &mut Vec<Event>) -> u64 {
         let start = into.len();
         for ring in &self.rings.by_shard {
-            into.extend(ring.lock().unwrap_or_else(PoisonError::into_inner).drain(..));
+            let mut ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
+            into.extend(ring.events.drain(..));
+            ring.bytes = 0;
         }
         into[start..].sort_by_key(|event| event.at);
         self.rings.dropped.swap(0, Relaxed)

@@ -32,6 +32,8 @@ pub struct Session {
     /// When something last passed, and since when a send waits; in nanoseconds of the clock, 0: not.
     active: AtomicU64,
     stalled: AtomicU64,
+    /// Bytes that its service holds in buffers.
+    held: AtomicU64,
     task: OnceLock<Waker>,
     bus: Bus,
     shard: usize,
@@ -85,6 +87,8 @@ pub enum Cut {
     Idle,
     /// The peer took nothing of what we sent for longer than `stall`.
     Stall,
+    /// All sessions together held more than the budget of buffers, and this one held most.
+    Memory,
     /// The drain ran out of patience, or somebody killed it.
     Stopped,
 }
@@ -104,6 +108,7 @@ impl Session {
             cut: AtomicU8::new(0),
             active: AtomicU64::new(0),
             stalled: AtomicU64::new(0),
+            held: AtomicU64::new(0),
             task: OnceLock::new(),
             bus: opening.bus,
             shard: opening.shard,
@@ -147,6 +152,18 @@ impl Session {
             let since = if is_stalled { nanos(self.clock().now()).max(1) } else { 0 };
             self.stalled.store(since, Relaxed);
         }
+    }
+
+    /// Notes how many bytes of buffers a driver or service holds for this session while it waits.
+    pub fn note_held(&self, bytes: usize) {
+        if self.held.load(Relaxed) != bytes as u64 {
+            self.held.store(bytes as u64, Relaxed);
+        }
+    }
+
+    /// Bytes of buffers that are held for it.
+    pub fn held(&self) -> u64 {
+        self.held.load(Relaxed)
     }
 
     /// The engine's: from now on note when something passes, because somebody minds silence.
@@ -211,6 +228,7 @@ impl Session {
             Cut::Idle => 1,
             Cut::Stall => 2,
             Cut::Stopped => 3,
+            Cut::Memory => 4,
         };
         if self.cut.load(Relaxed) == 0 {
             self.cut.store(code, Relaxed);
@@ -224,6 +242,7 @@ impl Session {
             1 => Some(Cut::Idle),
             2 => Some(Cut::Stall),
             3 => Some(Cut::Stopped),
+            4 => Some(Cut::Memory),
             _ => None,
         }
     }

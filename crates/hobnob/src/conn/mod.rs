@@ -141,6 +141,12 @@ impl Conn {
         Conn { facts: self.facts, shape, channel: wrap(self.channel) }
     }
 
+    /// Wraps the channel in its place, as [`map`](Self::map) does with an owned conn.
+    pub fn wrap(&mut self, shape: Shape, wrap: impl FnOnce(Box<dyn Channel>) -> Box<dyn Channel>) {
+        let inner = std::mem::replace(&mut self.channel, Box::new(Closed));
+        (self.shape, self.channel) = (shape, wrap(inner));
+    }
+
     /// Takes the conn out of a borrowed place and leaves a closed one: for who must own it, to wrap it in
     /// mid-session or to hand it to a protocol stack.
     pub fn take(&mut self) -> Conn {

@@ -4,7 +4,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::conn::{Channel, too_long_to_receive};
 use crate::error::{Error, Kind, Result};
-use crate::socket::{AsyncSocket, How, Socket};
+use crate::socket::{AsyncSocket, How};
 
 /// What the medium does about ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +23,9 @@ pub struct Packets {
 }
 
 impl Packets {
-    /// Around a connected socket; inside a runtime.
-    pub fn new(socket: Socket, ends: Ends) -> Result<Self> {
-        Ok(Packets { socket: Some(AsyncSocket::new(socket)?), ends, is_over: false })
+    /// Around a connected socket.
+    pub fn new(socket: AsyncSocket, ends: Ends) -> Self {
+        Packets { socket: Some(socket), ends, is_over: false }
     }
 
     fn socket(&self) -> Result<&AsyncSocket> {
@@ -42,9 +42,10 @@ impl Channel for Packets {
         }
         let socket = self.socket()?;
         let record = match self.ends {
-            Ends::Has => ready!(socket.poll_recv_record(cx, buf))?,
-            Ends::HasNone => Some(ready!(socket.poll_recv_datagram(cx, buf))?),
+            Ends::Has => ready!(socket.poll_recv_record(cx, buf)),
+            Ends::HasNone => ready!(socket.poll_recv_datagram(cx, buf)).map(Some),
         };
+        let record = record.map_err(|error| refused(socket, error))?;
         self.is_over = record.is_none();
         Poll::Ready(match record {
             Some(record) if record.is_truncated() => {
@@ -55,7 +56,8 @@ impl Channel for Packets {
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
-        self.socket()?.poll_send(cx, buf)
+        let socket = self.socket()?;
+        Poll::Ready(ready!(socket.poll_send(cx, buf)).map_err(|error| refused(socket, error)))
     }
 
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
@@ -74,5 +76,21 @@ impl Channel for Packets {
 
     fn abort(&mut self) {
         self.socket = None;
+    }
+}
+
+/// A refusal of a datagram comes later than the datagram, from the other machine, and can name the port.
+fn refused(socket: &AsyncSocket, error: Error) -> Error {
+    let peer = socket.socket().peer_address().ok().and_then(|peer| peer.ip());
+    match peer {
+        Some(peer) if error.kind() == Kind::ConnectionRefused => {
+            let text = format!("nothing listens on udp port {} of {}", peer.port(), peer.ip());
+            let why = "the machine answered with ICMP port unreachable, so the address is right; the port is closed";
+            error
+                .with_message(text)
+                .why(why)
+                .try_command(format!("hobnob serve echo udp://{peer}"), "to have something there")
+        }
+        _ => error,
     }
 }

@@ -25,18 +25,13 @@ use crate::spec::Shape;
 const HELD_ANSWERS: usize = 1_024;
 
 /// Answers until the drain, or until no more may come.
-pub(super) async fn answer(
-    house: Arc<House>,
-    mut listener: Box<dyn Listener>,
-    door: Arc<Door>,
-    own: Vec<Address>,
-) {
+pub(super) async fn answer(house: Arc<House>, mut listener: Box<dyn Listener>, door: Arc<Door>) {
     let crate::service::Made::Responder(responder) = &house.service else { return };
     let mut batch = Batch {
         house: &house,
         door: &door,
         responder: &**responder,
-        guard: Reflection::of(own),
+        guard: house.reflection(),
         held: VecDeque::new(),
         timer: None,
         sequence: [0; 2],

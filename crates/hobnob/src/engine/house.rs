@@ -1,15 +1,16 @@
 //! What all the parts of one running server share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Notify, watch};
 
+use crate::address::Address;
 use crate::bus::Bus;
 use crate::chunk::Direction;
 use crate::conn::{Boxed, Conn, Facts, Vitals};
 use crate::engine::dial::Dialer;
-use crate::engine::limits::{Gate, Limits, Permit};
+use crate::engine::limits::{Gate, Limits, Permit, Reflection};
 use crate::engine::plan;
 use crate::engine::respond::{Cutting, Ending};
 use crate::engine::shards::Shard;
@@ -50,6 +51,8 @@ pub(super) struct House {
     pub totals: Totals,
     /// Sessions that may still come; negative: any number.
     pub quota: AtomicI64,
+    /// Where datagram sockets of ours are bound: packets from there are never answered.
+    pub own: OnceLock<Vec<Address>>,
     next_id: AtomicU64,
     live: AtomicI64,
     /// A session is over: there may be descriptors again.
@@ -101,6 +104,7 @@ impl House {
             quota: AtomicI64::new(
                 plan.quota.map_or(-1, |quota| i64::try_from(quota).unwrap_or(i64::MAX)),
             ),
+            own: OnceLock::new(),
             next_id: AtomicU64::new(1),
             live: AtomicI64::new(0),
             freed: Notify::new(),
@@ -110,6 +114,12 @@ impl House {
     /// Sessions that are open now.
     pub(super) fn live(&self) -> u64 {
         u64::try_from(self.live.load(Relaxed)).unwrap_or(0)
+    }
+
+    /// The share of the budget of buffers that is used, in percent, as last swept.
+    pub(super) fn memory_percent(&self) -> u64 {
+        let held: u64 = self.shards.iter().map(|shard| shard.held.load(Relaxed)).sum();
+        held.saturating_mul(100) / self.limits.memory.max(1)
     }
 
     /// Takes one of the sessions that may still come; false: there are none.
@@ -146,9 +156,14 @@ impl House {
     }
 
     /// Counts and tells that a peer was turned away.
-    pub(super) fn refuse(&self, shard: usize, peer: &crate::address::Address, limit: &'static str) {
+    pub(super) fn refuse(&self, shard: usize, peer: &Address, limit: &'static str) {
         self.totals.refused.fetch_add(1, Relaxed);
         self.bus.emit(shard, 0, Fact::Refused { peer: peer.clone(), limit });
+    }
+
+    /// Keeps datagram answers from being a weapon.
+    pub(super) fn reflection(&self) -> Reflection {
+        Reflection::of(self.own.get().cloned().unwrap_or_default())
     }
 
     /// Opens a session on a shard. The presence closes it when dropped.
@@ -220,8 +235,8 @@ struct Ended {
 }
 
 impl Presence {
-    /// Notes how it ended; it is told when this drops.
-    pub(super) fn ended(
+    /// Notes how the session ended, to be told when this drops.
+    pub(super) fn note(
         &mut self,
         result: Result<Ending>,
         cut: Option<Cut>,
@@ -264,6 +279,7 @@ fn closed(session: &Session, end: Option<Box<Ended>>) -> Closed {
     let (reason, detail) = match (cut, result) {
         (Some(Cut::Idle), _) => (Reason::Timeout("idle"), None),
         (Some(Cut::Stall), _) => (Reason::Timeout("stall"), None),
+        (Some(Cut::Memory), _) => (Reason::Limit("memory"), None),
         (Some(Cut::Stopped), _) => (Reason::Stopped, None),
         (None, Ok(ending)) => (ending.reason.unwrap_or(Reason::Eof), ending.detail),
         (None, Err(error)) => {

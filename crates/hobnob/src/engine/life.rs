@@ -1,9 +1,9 @@
 //! A session's life, on its shard: layers, tap, service, end.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::chunk::Direction;
@@ -16,24 +16,58 @@ use crate::service::Made;
 use crate::session::{Cut, Session};
 
 /// Lives until the session is over. The presence tells how it ended when it drops.
-pub(super) async fn live(mut presence: Presence, conn: Conn, door: Arc<Door>) {
-    let (house, session) = (presence.house.clone(), presence.session.clone());
+///
+/// Thousands of these lie idle in the middle, so the beginning and the end are boxed: what only they need is not held
+/// by everyone for the whole of its life.
+#[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+pub(super) fn live(
+    mut presence: Presence,
+    mut conn: Conn,
+    door: Arc<Door>,
+) -> impl Future<Output = ()> + Send {
+    async move {
+        note_task(&presence.session).await;
+        if !door.stack.is_bare()
+            && let Some(end) = Box::pin(dress(&presence, &mut conn, &door)).await
+        {
+            let cut = presence.session.cut_by();
+            presence.note(end, cut, None);
+            return;
+        }
+        tap::lay(&presence.session, &mut conn);
+        let held = {
+            let mut serving = pin!(serve(&presence.house, &presence.session, &mut conn));
+            poll_fn(|cx| poll_uncut(&presence.session, serving.as_mut(), cx)).await
+        };
+        Box::pin(part(presence, conn, held)).await;
+    }
+}
+
+/// A notice to the session wakes the task that it lives in.
+async fn note_task(session: &Session) {
     poll_fn(|cx| {
         session.lives_in(cx.waker());
         Poll::Ready(())
     })
     .await;
-    let dressed = if door.stack.is_bare() {
-        Ok(Some(conn))
-    } else {
-        uncut(&session, door.stack.dress(conn, house.limits.handshake)).await.unwrap_or(Ok(None))
-    };
-    let mut conn = match dressed {
-        Ok(Some(conn)) => tap::lay(&session, conn),
-        Ok(None) => return presence.ended(Ok(Ending::default()), session.cut_by(), None),
-        Err(error) => return presence.ended(Err(error), session.cut_by(), None),
-    };
-    let held = uncut(&session, serve(&house, &session, &mut conn)).await;
+}
+
+/// Puts the layers on. Something: the session is over before it began.
+async fn dress(presence: &Presence, conn: &mut Conn, door: &Door) -> Option<Result<Ending>> {
+    let dressing = door.stack.dress(conn.take(), presence.house.limits.handshake);
+    match uncut(&presence.session, dressing).await {
+        Some(Ok(Some(dressed))) => {
+            *conn = dressed;
+            None
+        }
+        Some(Err(error)) => Some(Err(error)),
+        Some(Ok(None)) | None => Some(Ok(Ending::default())),
+    }
+}
+
+/// Ends the conn as the session ended: in order, or torn down.
+async fn part(mut presence: Presence, mut conn: Conn, held: Option<Result<Ending>>) {
+    let (house, session) = (presence.house.clone(), presence.session.clone());
     let vitals = if house.bus.is_watched() { conn.vitals() } else { None };
     // A cut that comes when all was said changes nothing about how the session ended.
     let (result, cut) = match held {
@@ -61,26 +95,40 @@ pub(super) async fn live(mut presence: Presence, conn: Conn, door: Arc<Door>) {
             (Ok(Ending::default()), session.cut_by())
         }
     };
-    presence.ended(result, cut, vitals);
+    presence.note(result, cut, vitals);
 }
 
-async fn serve(house: &House, session: &Arc<Session>, conn: &mut Conn) -> Result<Ending> {
-    match &house.service {
-        Made::Responder(responder) => {
-            respond::run(&**responder, session, conn, house.cutting).await
+#[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+fn serve<'a>(
+    house: &'a House,
+    session: &'a Arc<Session>,
+    conn: &'a mut Conn,
+) -> impl Future<Output = Result<Ending>> + Send + 'a {
+    async move {
+        match &house.service {
+            Made::Responder(responder) => {
+                respond::run(&**responder, session, conn, house.cutting).await
+            }
+            Made::Service(service) => service.run(session, conn).await.map(|()| Ending::default()),
         }
-        Made::Service(service) => service.run(session, conn).await.map(|()| Ending::default()),
     }
 }
 
 /// Runs until the engine cuts the session: then none. The notice wakes this task.
 async fn uncut<T>(session: &Session, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
-    poll_fn(|cx| match session.cut_by() {
+    poll_fn(|cx| poll_uncut(session, work.as_mut(), cx)).await
+}
+
+fn poll_uncut<F: Future>(
+    session: &Session,
+    work: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<F::Output>> {
+    match session.cut_by() {
         Some(_) => Poll::Ready(None),
-        None => work.as_mut().poll(cx).map(Some),
-    })
-    .await
+        None => work.poll(cx).map(Some),
+    }
 }
 
 /// After our end, waits for the peer's: a close with its bytes unread would be a reset, and could overtake the

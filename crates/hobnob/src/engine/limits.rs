@@ -35,6 +35,9 @@ pub struct Limits {
     pub grace: Duration,
     /// `line`: bytes of one text line.
     pub line: usize,
+    /// `memory`: bytes of buffers that all sessions hold together. From 95 % on accepting pauses, from 98 % on the
+    /// session that holds most is cut.
+    pub memory: u64,
     /// `max-peers`: peers that one datagram socket remembers.
     pub max_peers: usize,
     /// Silence after which such a peer is forgotten.
@@ -55,6 +58,7 @@ impl Default for Limits {
             linger: Duration::from_secs(2),
             grace: Duration::from_secs(5),
             line: 64 * 1_024,
+            memory: 256 * 1_024 * 1_024,
             max_peers: 65_536,
             peer_idle: Duration::from_mins(1),
         }

@@ -46,13 +46,13 @@ thread_local! {
     static SPARE: Cell<Option<Reply>> = const { Cell::new(None) };
 }
 
-/// Holds a session until it is over.
-pub(super) async fn run(
-    responder: &dyn Responder,
-    session: &Session,
-    conn: &mut Conn,
+/// Holds a session until it is over. A plain future of what it must remember: thousands lie idle.
+pub(super) fn run<'a>(
+    responder: &'a dyn Responder,
+    session: &'a Session,
+    conn: &'a mut Conn,
     cutting: Cutting,
-) -> Result<Ending> {
+) -> impl Future<Output = Result<Ending>> + Send + 'a {
     let shape = conn.shape();
     let cutter = match (responder.framing(), shape) {
         (Framing::Text, Shape::Bytes) => Some(Cutter::new(cutting.rule, cutting.line)),
@@ -73,7 +73,7 @@ pub(super) async fn run(
         has_packet: false,
     };
     talk.greet();
-    poll_fn(|cx| talk.poll(cx, conn.channel())).await
+    poll_fn(move |cx| talk.poll(cx, conn.channel()))
 }
 
 struct Talk<'a> {
@@ -99,6 +99,13 @@ struct Talk<'a> {
 
 impl<'a> Talk<'a> {
     fn poll(&mut self, cx: &mut Context<'_>, channel: &mut dyn Channel) -> Poll<Result<Ending>> {
+        let polled = self.advance(cx, channel);
+        let cut = self.cutter.as_ref().map_or(0, Cutter::held);
+        self.session.note_held(self.unsent.capacity() + self.rest.capacity() + cut);
+        polled
+    }
+
+    fn advance(&mut self, cx: &mut Context<'_>, channel: &mut dyn Channel) -> Poll<Result<Ending>> {
         loop {
             if self.is_held {
                 if let Some(timer) = &mut self.timer {

@@ -141,10 +141,12 @@ async fn open(house: &House, endpoints: Vec<Ready>, scene: &Scene) -> Result<(Ve
 
 /// Runs the loops, then sees the sessions out.
 async fn supervise(house: Arc<House>, open: Open, stop: Stop) {
-    let own = own_addresses(open.answering.iter().map(|(listener, _)| listener.address()));
+    let answering = open.answering.iter().map(|(listener, _)| listener.address());
+    let entered = open.entrances.iter().map(|entrance| entrance.listener.address());
+    house.own.get_or_init(|| own_addresses(answering.chain(entered)));
     let mut loops = JoinSet::new();
     for (listener, door) in open.answering {
-        loops.spawn(batch::answer(house.clone(), listener, door, own.clone()));
+        loops.spawn(batch::answer(house.clone(), listener, door));
     }
     if !open.entrances.is_empty() {
         loops.spawn(serve::accept(house.clone(), open.entrances));

@@ -41,6 +41,13 @@ pub(super) async fn accept(house: Arc<House>, mut entrances: Vec<Entrance>) {
             }
             house.bus.emit(0, 0, Fact::Resumed { limit: "max-conns" });
         }
+        if house.memory_percent() >= 95 {
+            told.once_a_second(&house, Fact::Paused { limit: "memory" });
+            if until(&house, Phase::UsedUp, tokio::time::sleep(EXHAUSTED_WAIT)).await.is_none() {
+                break;
+            }
+            continue;
+        }
         let shard = least_busy(&house.shards).clone();
         turn += 1;
         let next = async {
@@ -94,6 +101,7 @@ async fn accept_many(
     door: Arc<Door>,
 ) {
     let mut told = Told::default();
+    let mut guard = house.reflection();
     let mut over = house.phase.subscribe();
     let mut next = async || {
         tokio::select! {
@@ -106,12 +114,11 @@ async fn accept_many(
         match next().await {
             Accepted::Conn(conn) => {
                 let peer = conn.facts().peer.clone();
-                let seat = door
-                    .gate
-                    .admit(&peer)
-                    .and_then(|guest| house.gate.try_seat(guest).ok_or("max-conns"));
-                let seat = seat.and_then(|seat| match *house.phase.borrow() {
-                    Phase::Open | Phase::UsedUp => Ok(seat),
+                let now = house.bus.clock().now();
+                // A datagram's sender may be forged; a medium whose peers were proven to be there is not harmed by it.
+                let seat = guard.admit(&peer, 0, now).and_then(|()| door.gate.admit(&peer));
+                let seat = seat.and_then(|guest| match *house.phase.borrow() {
+                    Phase::Open | Phase::UsedUp => house.gate.try_seat(guest).ok_or("max-conns"),
                     _ => Err("draining"),
                 });
                 match seat {

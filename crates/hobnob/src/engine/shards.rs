@@ -1,7 +1,7 @@
 //! One current-thread runtime per core. A session lives on one shard from open to close.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -16,6 +16,8 @@ pub(super) struct Shard {
     pub index: usize,
     pub handle: Handle,
     live: AtomicUsize,
+    /// Bytes of buffers that its sessions held when it was last swept.
+    pub held: AtomicU64,
     sessions: Mutex<HashMap<u64, Arc<Session>>>,
 }
 
@@ -62,6 +64,7 @@ pub(super) fn start(count: usize) -> Result<(Vec<Arc<Shard>>, Threads)> {
             index,
             handle: runtime.handle().clone(),
             live: AtomicUsize::new(0),
+            held: AtomicU64::new(0),
             sessions: Mutex::default(),
         }));
         let mut stopped = stopped.clone();

@@ -2,6 +2,7 @@
 //! of one a session: an idle session costs nothing, and a limit is kept to within an eighth.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::engine::house::{House, Phase};
@@ -12,7 +13,7 @@ use crate::session::{Cut, Session};
 pub(super) async fn sweep(house: Arc<House>, shard: Arc<Shard>) {
     let (idle, stall) = (house.limits.idle, house.limits.stall);
     let shortest = idle.unwrap_or(stall).min(stall);
-    let pause = (shortest / 8).clamp(Duration::from_millis(5), Duration::from_secs(1));
+    let pause = (shortest / 8).clamp(Duration::from_millis(5), Duration::from_millis(250));
     let mut phase = house.phase.subscribe();
     loop {
         let over = phase.wait_for(|phase| *phase >= Phase::Over);
@@ -20,11 +21,22 @@ pub(super) async fn sweep(house: Arc<House>, shard: Arc<Shard>) {
             return;
         }
         let now = house.bus.clock().now();
+        let (mut held, mut largest): (u64, Option<Arc<Session>>) = (0, None);
         shard.each(|session| {
             if let Some(cut) = ran_out(session, now, idle, stall) {
                 session.cut(cut);
             }
+            held += session.held();
+            if session.held() > largest.as_ref().map_or(0, |largest| largest.held()) {
+                largest = Some(session.clone());
+            }
         });
+        shard.held.store(held, Relaxed);
+        if house.memory_percent() >= 98
+            && let Some(largest) = largest
+        {
+            largest.cut(Cut::Memory);
+        }
     }
 }
 

@@ -30,9 +30,9 @@ pub static ROW: Row = Row {
 };
 
 /// Lays a tap over a session's conn.
-pub fn lay(session: &Arc<Session>, conn: Conn) -> Conn {
+pub fn lay(session: &Arc<Session>, conn: &mut Conn) {
     let (session, shape) = (session.clone(), conn.shape());
-    conn.map(shape, |inner| Box::new(Tap { inner, session, shape, is_send_waiting: false }))
+    conn.wrap(shape, |inner| Box::new(Tap { inner, session, shape, is_send_waiting: false }));
 }
 
 struct Tap {

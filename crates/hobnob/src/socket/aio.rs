@@ -11,10 +11,13 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::{Batch, Flags, How, Outgoing, Record, Sent, Socket, explain};
+use super::observe::PythonAddress;
+use super::{Batch, Flags, How, Outgoing, Record, Sent, Socket, Type, explain};
 use crate::address::Address;
 use crate::error::{Error, Result};
-use crate::sys::watch::watch;
+use crate::sys::name::Name;
+use crate::sys::watch::{tell_errors_to_readers, watch};
+use crate::sys::{call, info};
 
 /// A non-blocking socket that belongs to the runtime that was current when it was made.
 ///
@@ -28,15 +31,53 @@ pub struct AsyncSocket {
 
 impl AsyncSocket {
     /// Makes the socket non-blocking and hands it to the current runtime. Panics outside of one.
+    ///
+    /// For unconnected datagram sockets, listeners after listen, and connections. What is yet to be connected goes through
+    /// [`connect`](Self::connect): epoll calls an unconnected stream hung up (`EPOLLHUP`), which tokio never forgets, and a refused
+    /// datagram would not wake who receives.
     pub fn new(mut socket: Socket) -> Result<Self> {
-        socket.set_blocking(false)?;
         socket.hide_waiting();
+        // An accepted socket comes so already, and is spared two calls.
+        if socket.timeout() != Some(Duration::ZERO) {
+            socket.set_blocking(false)?;
+        }
         let watched = watch(socket.owner());
         let watched = watched.map_err(|error| Error::from_io("epoll_ctl", &error))?;
         Ok(AsyncSocket { watched, socket })
     }
 
-    /// The socket itself: options, addresses.
+    /// Connects a socket, and hands it to the current runtime. Bounded by nothing but the kernel's own patience (about 2
+    /// minutes): the caller's timer ends it. Where a Unix listener's queue is full, it tries until there is room.
+    pub async fn connect(socket: Socket, to: &Address) -> Result<Self> {
+        let name = Socket::reachable(to)?;
+        socket.set_blocking(false)?;
+        if socket.kind() == Some(Type::Datagram) {
+            tell_errors_to_readers(socket.as_fd())
+                .map_err(|error| explain::data("setsockopt(SO_SELECT_ERR_QUEUE)", &error))?;
+        }
+        let began = socket.begin();
+        let started = start_connect(&socket, &name).await;
+        let connecting = Self::new(socket)?;
+        let result = match started {
+            Ok(true) => Ok(()),
+            Ok(false) => connecting.finish_connect().await,
+            Err(error) => Err(error),
+        };
+        let (shown, seen) = (PythonAddress(to), super::calls::none(&result));
+        connecting.socket.end(began, "connect", format_args!("{shown}"), seen);
+        match result {
+            Ok(()) => Ok(connecting),
+            Err(error) => Err(explain::connect(&connecting.socket, to, None, &error)),
+        }
+    }
+
+    async fn finish_connect(&self) -> io::Result<()> {
+        let guard = self.watched.writable().await?;
+        drop(guard);
+        info::take_error(self.socket.as_fd())?.map_or(Ok(()), Err)
+    }
+
+    /// The socket itself: options, addresses. Its timeout is to be left alone: it must not block.
     pub fn socket(&self) -> &Socket {
         &self.socket
     }
@@ -50,45 +91,6 @@ impl AsyncSocket {
     /// Accepts; the new socket is non-blocking, and still to be handed to the runtime that it will live on.
     pub async fn accept(&self) -> Result<(Socket, Address)> {
         poll_fn(|cx| self.poll_accept(cx)).await
-    }
-
-    /// Connects. Bounded by nothing but the kernel's own patience (about 2 minutes): the caller's timer ends it.
-    pub async fn connect(&self, to: &Address) -> Result<()> {
-        let name = Socket::reachable(to)?;
-        let began = self.socket().begin();
-        let result = self.connect_to_end(&name).await;
-        let address = super::observe::PythonAddress(to);
-        let seen = super::handle::none(&result);
-        self.socket().end(began, "connect", format_args!("{address}"), seen);
-        result.map_err(|error| explain::connect(self.socket(), to, None, &error))
-    }
-
-    async fn connect_to_end(&self, name: &crate::sys::name::Name) -> io::Result<()> {
-        let mut pause = Duration::from_millis(1);
-        loop {
-            let Err(error) = crate::sys::call::connect(self.socket().as_fd(), name) else {
-                return Ok(());
-            };
-            match error.raw_os_error() {
-                Some(libc::EINPROGRESS | libc::EINTR) => break,
-                // A Unix listener whose queue is full: no descriptor tells when there is room, so ask again.
-                Some(libc::EAGAIN) if name.is_unix() => tokio::time::sleep(pause).await,
-                _ => return Err(error),
-            }
-            pause = (pause * 2).min(Duration::from_millis(50));
-        }
-        // Before the connect the socket was writable in its own way (POLLHUP): wait for what comes after it.
-        loop {
-            let mut guard = self.watched.writable().await?;
-            if let Some(error) = crate::sys::info::take_error(self.socket().as_fd())? {
-                return Err(error);
-            }
-            match crate::sys::call::peer_name(self.socket().as_fd()) {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::NotConnected => guard.clear_ready(),
-                Err(error) => return Err(error),
-            }
-        }
     }
 
     /// Receives as [`Socket::recv`].
@@ -183,7 +185,7 @@ impl AsyncSocket {
         loop {
             let mut guard = ready!(self.watched.poll_read_ready(cx))
                 .map_err(|error| explain::data("epoll_wait", &error))?;
-            match batch.recv(self.socket().as_fd()) {
+            match self.socket().recv_batch_raw(batch) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 received => {
@@ -241,7 +243,7 @@ impl AsyncSocket {
         batch: &mut Outgoing,
         refused: &mut dyn FnMut(Address, io::Error),
     ) -> Sent {
-        batch.send(self.socket().as_fd(), refused)
+        self.socket.send_batch(batch, refused)
     }
 
     /// Ready when there is something to receive, as far as is known: a try may still find nothing.
@@ -264,8 +266,14 @@ impl AsyncSocket {
     ) -> Poll<io::Result<T>> {
         loop {
             let mut guard = ready!(self.watched.poll_read_ready(cx))?;
-            match operation(self.socket()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
+            match operation(&self.socket) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let is_final = guard.ready().is_read_closed();
+                    guard.clear_ready();
+                    if is_final {
+                        return wait_a_turn(cx);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return Poll::Ready(result),
             }
@@ -280,8 +288,14 @@ impl AsyncSocket {
     ) -> Poll<io::Result<T>> {
         loop {
             let mut guard = ready!(self.watched.poll_write_ready(cx))?;
-            match operation(self.socket()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
+            match operation(&self.socket) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let is_final = guard.ready().is_write_closed();
+                    guard.clear_ready();
+                    if is_final {
+                        return wait_a_turn(cx);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return Poll::Ready(result),
             }
@@ -295,6 +309,28 @@ impl AsyncSocket {
         operation: impl FnMut(&Socket) -> io::Result<T>,
     ) -> Poll<Result<T>> {
         self.poll_read_with(cx, operation).map_err(|error| explain::data(call, &error))
+    }
+}
+
+/// What tokio takes for closed it calls ready for ever, also a datagram socket after one ICMP refusal. Where such a
+/// socket would block, trying again at once would never end: let the others of this thread run first.
+fn wait_a_turn<T>(cx: &Context<'_>) -> Poll<T> {
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
+/// Begins to connect: true when that was all of it.
+async fn start_connect(socket: &Socket, name: &Name) -> io::Result<bool> {
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let Err(error) = call::connect(socket.as_fd(), name) else { return Ok(true) };
+        match error.raw_os_error() {
+            Some(libc::EINPROGRESS | libc::EINTR) => return Ok(false),
+            // No descriptor tells when a Unix listener's queue has room: ask again.
+            Some(libc::EAGAIN) if name.is_unix() => tokio::time::sleep(pause).await,
+            _ => return Err(error),
+        }
+        pause = (pause * 2).min(Duration::from_millis(50));
     }
 }
 
@@ -313,5 +349,152 @@ impl AsRawFd for AsyncSocket {
 impl fmt::Debug for AsyncSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("AsyncSocket").field(self.socket()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::super::Family;
+    use super::*;
+    use crate::error::Kind;
+
+    fn datagram() -> (AsyncSocket, Address) {
+        let socket = Socket::new(Family::V4, Type::Datagram, 0).expect("a socket");
+        socket.bind(&Address::Ip("127.0.0.1:0".parse().expect("one"))).expect("a free port");
+        let address = socket.local_address().expect("bound");
+        (AsyncSocket::new(socket).expect("a runtime"), address)
+    }
+
+    fn listener(family: Family, kind: Type, at: &Address) -> (AsyncSocket, Address) {
+        let socket = Socket::new(family, kind, 0).expect("a socket");
+        socket.bind(at).expect("free");
+        socket.listen(0).expect("bound");
+        let address = socket.local_address().expect("bound");
+        (AsyncSocket::new(socket).expect("a runtime"), address)
+    }
+
+    #[tokio::test]
+    async fn a_conversation_over_tcp() {
+        let any = Address::Ip("127.0.0.1:0".parse().expect("one"));
+        let (listener, address) = listener(Family::V4, Type::Stream, &any);
+        let socket = Socket::new(Family::V4, Type::Stream, 0).expect("a socket");
+        let connecting = AsyncSocket::connect(socket, &address);
+        let (client, accepted) = tokio::join!(connecting, listener.accept());
+        let (client, (server, peer)) = (client.expect("connected"), accepted.expect("accepted"));
+        assert_eq!(Ok(peer), client.socket().local_address());
+        let server = AsyncSocket::new(server).expect("a runtime");
+        let mut buf = [0; 8];
+        // It waits without spinning: a connect that was watched too early would never be pending again.
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(client.poll_recv(&mut cx, &mut buf).is_pending());
+        server.send_all(b"hello").await.expect("sent");
+        assert_eq!(client.recv(&mut buf).await.expect("came"), 5);
+        server.shutdown(How::Write).expect("connected");
+        assert_eq!(client.recv(&mut buf).await.expect("the end"), 0);
+    }
+
+    #[tokio::test]
+    async fn a_refused_connect_is_told() {
+        let gone = Socket::new(Family::V4, Type::Stream, 0).expect("a socket");
+        gone.bind(&Address::Ip("127.0.0.1:0".parse().expect("one"))).expect("a free port");
+        let to = gone.local_address().expect("bound");
+        let socket = Socket::new(Family::V4, Type::Stream, 0).expect("a socket");
+        let error = AsyncSocket::connect(socket, &to).await.expect_err("nobody listens");
+        assert_eq!(error.kind(), Kind::ConnectionRefused);
+        let socket = Socket::new(Family::Unix, Type::Stream, 0).expect("a socket");
+        let error = AsyncSocket::connect(socket, &Address::path("/nowhere")).await;
+        assert_eq!(error.expect_err("nothing is there").kind(), Kind::NotFound);
+    }
+
+    #[tokio::test]
+    async fn a_full_unix_listener_is_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = Address::path(folder.path().join("x.sock"));
+        let (listener, at) = listener(Family::Unix, Type::Stream, &at);
+        let connect = || {
+            let socket = Socket::new(Family::Unix, Type::Stream, 0).expect("a socket");
+            AsyncSocket::connect(socket, &at)
+        };
+        let _first = connect().await.expect("one fits");
+        let accept_all = async {
+            for _ in 0..3 {
+                listener.accept().await.expect("one waits");
+            }
+        };
+        let (second, third, ()) = tokio::join!(connect(), connect(), accept_all);
+        assert!(second.is_ok() && third.is_ok());
+    }
+
+    #[tokio::test]
+    async fn records_keep_their_borders_and_their_end() {
+        let at = Address::Unnamed;
+        let (listener, at) = listener(Family::Unix, Type::Seqpacket, &at);
+        let socket = Socket::new(Family::Unix, Type::Seqpacket, 0).expect("a socket");
+        let client = AsyncSocket::connect(socket, &at).await.expect("connected");
+        let (server, _) = listener.accept().await.expect("one waits");
+        let server = AsyncSocket::new(server).expect("a runtime");
+        server.socket().mark_records().expect("a Unix socket");
+        for bytes in [&b""[..], b"four"] {
+            client.send(bytes).await.expect("sent");
+        }
+        drop(client);
+        let mut buf = [0; 2];
+        let lengths = async |server: &AsyncSocket, buf: &mut [u8]| {
+            server.recv_record(buf).await.expect("no error").map(|record| record.length)
+        };
+        assert_eq!(lengths(&server, &mut buf).await, Some(0));
+        assert_eq!(lengths(&server, &mut buf).await, Some(4));
+        assert_eq!(lengths(&server, &mut buf).await, None);
+    }
+
+    #[tokio::test]
+    async fn datagrams_one_by_one_and_in_batches() {
+        let ((one, from), (other, to)) = (datagram(), datagram());
+        one.send_to(b"", &to).await.expect("sent");
+        let mut buf = [0; 8];
+        let came = other.recv_from(&mut buf).await.expect("came");
+        assert_eq!(came, (0, from.clone()));
+        let mut out = Outgoing::new();
+        for bytes in [b"1", b"2", b"3"] {
+            out.push(&to, None, bytes).expect("an address");
+        }
+        let sent = one.try_send_batch(&mut out, &mut |_, error| panic!("{error}"));
+        assert_eq!((sent.sent, out.len()), (3, 0));
+        let mut batch = Batch::new(16, 64);
+        let mut received = 0;
+        while received < 3 {
+            received += poll_fn(|cx| other.poll_recv_batch(cx, &mut batch)).await.expect("came");
+        }
+        assert!(batch.iter().all(|one| one.peer == from));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(other.poll_recv(&mut cx, &mut buf).is_pending());
+    }
+
+    #[tokio::test]
+    async fn a_refusal_ends_one_receive_and_not_the_socket() {
+        let ((asks, from), (gone, to)) = (datagram(), datagram());
+        drop(gone);
+        let asks = AsyncSocket::connect(asks.into_socket(), &to).await.expect("no packet");
+        let mut buf = [0; 8];
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(asks.poll_recv(&mut cx, &mut buf).is_pending());
+        asks.send(b"?").await.expect("sent");
+        let error = asks.recv(&mut buf).await.expect_err("ICMP port unreachable");
+        assert_eq!(error.kind(), Kind::ConnectionRefused);
+        let back = Socket::new(Family::V4, Type::Datagram, 0).expect("a socket");
+        back.bind(&to).expect("free again");
+        back.send_to(b"here", Flags::NONE, &from).expect("sent");
+        assert_eq!(asks.recv(&mut buf).await.expect("came"), 4);
+    }
+
+    #[tokio::test]
+    async fn a_socket_comes_back_from_the_runtime() {
+        let (socket, address) = datagram();
+        let socket = socket.into_socket();
+        assert_eq!(socket.timeout(), Some(Duration::ZERO));
+        let owner = OwnedFd::from(socket);
+        assert_eq!(Socket::from(owner).local_address(), Ok(address));
     }
 }

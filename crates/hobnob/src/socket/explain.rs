@@ -171,10 +171,16 @@ fn path_or_route(call: &str, to: &Address, error: &io::Error) -> Error {
 
 fn port_in_use(ip: SocketAddr, kind: Option<Type>) -> Error {
     let port = ip.port();
+    if port == 0 {
+        return Error::new(Kind::PortInUse, format!("no port is free on {}", ip.ip()))
+            .why("all of net.ipv4.ip_local_port_range are taken");
+    }
+    let is_udp = kind == Some(Type::Datagram);
     let message = format!("port {port} is already in use on {}", ip.ip());
     let mut error = Error::new(Kind::PortInUse, message);
-    if let Some(holder) = holder::of_port(ip, kind == Some(Type::Datagram)) {
-        error = error.why(format!("{holder} has been listening there"));
+    if let Some(holder) = holder::of_port(ip, is_udp) {
+        let does = if is_udp { "has bound it" } else { "has been listening there" };
+        error = error.why(format!("{holder} {does}"));
     }
     if let Some(next) = port.checked_add(1) {
         error = error.try_endpoint(endpoint(ip, next, kind), "");
@@ -324,4 +330,144 @@ fn grouped(number: usize) -> String {
         shown.push(digit);
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Try;
+
+    fn open(family: Family, kind: Type) -> Socket {
+        Socket::new(family, kind, 0).expect("a socket")
+    }
+
+    fn at(text: &str) -> Address {
+        Address::Ip(text.parse().expect("an address"))
+    }
+
+    fn tries(error: &Error) -> Vec<String> {
+        let shown = error.tries().iter().map(|one| match one {
+            Try::Endpoint { endpoint, note } => format!("endpoint {endpoint} {note}"),
+            Try::Flag { flag, note } => format!("flag {flag} {note}"),
+            Try::Command { command, note } => format!("{command} {note}"),
+        });
+        shown.map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_taken_port_names_its_holder_and_two_ways_out() {
+        for kind in [Type::Stream, Type::Datagram] {
+            let (holder, late) = (open(Family::V4, kind), open(Family::V4, kind));
+            holder.bind(&at("127.0.0.1:0")).expect("a free port");
+            if kind == Type::Stream {
+                holder.listen(1).expect("bound");
+            }
+            let taken = holder.local_address().expect("bound");
+            let port = taken.ip().expect("an IP address").port();
+            let error = late.bind(&taken).expect_err("taken");
+            assert_eq!(error.kind(), Kind::PortInUse);
+            assert_eq!(error.message(), format!("port {port} is already in use on 127.0.0.1"));
+            let call = error.call().expect("a call failed");
+            assert_eq!(call.text, format!("bind(127.0.0.1:{port})"));
+            assert_eq!((call.outcome.as_str(), call.errno), ("EADDRINUSE", Some(98)));
+            let does =
+                if kind == Type::Stream { "has been listening there" } else { "has bound it" };
+            let us = format!("(pid {}) {does}", std::process::id());
+            assert!(error.reasons()[0].ends_with(&us), "{:?}", error.reasons());
+            let scheme = if kind == Type::Stream { "" } else { "udp://" };
+            let any = format!("endpoint {scheme}:0 any free port");
+            assert_eq!(tries(&error).last(), Some(&any));
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_only_taken_at_listen_is_said_the_same_way() {
+        use super::super::SocketOption;
+        let (one, other) = (open(Family::V4, Type::Stream), open(Family::V4, Type::Stream));
+        one.set_switch(SocketOption::ReuseAddress, true).expect("set");
+        other.set_switch(SocketOption::ReuseAddress, true).expect("set");
+        one.bind(&at("127.0.0.1:0")).expect("a free port");
+        other.bind(&one.local_address().expect("bound")).expect("shared until one listens");
+        one.listen(1).expect("the first");
+        assert_eq!(other.listen(1).expect_err("taken").kind(), Kind::PortInUse);
+    }
+
+    #[test]
+    fn a_reserved_port_offers_one_that_is_not() {
+        // Root may, and so may a container: the errno is made, the words are what counts.
+        let error = io::Error::from_raw_os_error(libc::EACCES);
+        let error = bind(&open(Family::V4, Type::Stream), &at("127.0.0.1:80"), &error);
+        assert_eq!(error.kind(), Kind::PrivilegedPort);
+        assert_eq!(error.message(), "ports below 1024 are reserved, and you asked for 80");
+        let offered = tries(&error);
+        assert_eq!(offered[0], "endpoint :8080");
+        assert_eq!(offered[1], "sudo setcap cap_net_bind_service+ep $(which hobnob)");
+    }
+
+    #[test]
+    fn an_address_of_somebody_else_is_answered_with_ours() {
+        let socket = open(Family::V4, Type::Stream);
+        let error = socket.bind(&at("203.0.113.9:9000")).expect_err("not ours");
+        assert_eq!(error.kind(), Kind::AddressNotHere);
+        assert_eq!(error.message(), "203.0.113.9 is not an address of this machine");
+        assert!(error.reasons()[0].starts_with("this machine has "));
+        assert!(error.reasons()[0].contains("127.0.0.1"));
+        assert_eq!(tries(&error), ["flag --lan"]);
+    }
+
+    #[test]
+    fn a_refusal_says_who_refused() {
+        let gone = open(Family::V4, Type::Stream);
+        gone.bind(&at("127.0.0.1:0")).expect("a free port");
+        let to = gone.local_address().expect("bound");
+        let error = open(Family::V4, Type::Stream).connect(&to).expect_err("nobody listens");
+        assert_eq!(error.kind(), Kind::ConnectionRefused);
+        assert_eq!(error.message(), format!("nothing is listening on {to}"));
+        let (asks, gone) = (open(Family::V4, Type::Datagram), open(Family::V4, Type::Datagram));
+        gone.bind(&at("127.0.0.1:0")).expect("a free port");
+        let to = gone.local_address().expect("bound");
+        drop(gone);
+        asks.connect(&to).expect("no packet");
+        asks.send_all(b"?").expect("sent");
+        let error = asks.send_to(b"?", super::super::Flags::NONE, &to).expect_err("ICMP came back");
+        assert_eq!(error.kind(), Kind::ConnectionRefused);
+        assert!(error.message().ends_with("(ICMP port unreachable)"), "{}", error.message());
+        asks.send_all(b"?").expect("the socket goes on");
+    }
+
+    #[test]
+    fn unix_paths_fail_in_their_own_words() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| Address::path(folder.path().join(name));
+        let connect = |to: &Address| {
+            open(Family::Unix, Type::Stream).connect(to).expect_err("nobody listens")
+        };
+        std::fs::write(folder.path().join("file"), b"").expect("written");
+        let error = connect(&path("file"));
+        assert!(error.message().ends_with("is not a socket"), "{}", error.message());
+        assert_eq!(connect(&path("none")).kind(), Kind::NotFound);
+        let stale = open(Family::Unix, Type::Stream);
+        stale.bind(&path("early")).expect("free");
+        assert_eq!(connect(&path("early")).kind(), Kind::ConnectionRefused);
+        let datagram = open(Family::Unix, Type::Datagram);
+        datagram.bind(&path("datagram")).expect("free");
+        assert_eq!(connect(&path("datagram")).kind(), Kind::DoesNotFit);
+        let error = stale.bind(&path("x")).expect_err("bound already");
+        assert_eq!(error.errno(), Some(libc::EINVAL));
+        let late = open(Family::Unix, Type::Stream);
+        assert_eq!(late.bind(&path("no/x")).expect_err("no folder").kind(), Kind::NotFound);
+        assert_eq!(late.bind(&path("file")).expect_err("taken").kind(), Kind::SocketFileExists);
+        let long = Address::path("x".repeat(121));
+        let error = late.bind(&long).expect_err("too long");
+        assert_eq!(error.kind(), Kind::PathTooLong);
+        assert_eq!(error.message(), "a unix socket path holds 107 bytes, this one has 121");
+        assert_eq!(tries(&error), ["endpoint unix:@name or a shorter path"]);
+    }
+
+    #[test]
+    fn another_path_keeps_its_ending_and_numbers_their_groups() {
+        assert_eq!(other_path(Path::new("/tmp/x.sock")), "/tmp/x-2.sock");
+        assert_eq!(other_path(Path::new("x")), "x-2");
+        assert_eq!((grouped(7), grouped(70_000)), ("7".to_owned(), "70,000".to_owned()));
+    }
 }

@@ -1,23 +1,20 @@
 //! The socket itself.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::poll::PollFlags;
 
-use super::observe::{self, Began, NOTHING, Observer, PythonAddress, PythonBytes, Watch};
-use super::timed::{self, Deadline, Timeout, call_in_time};
-use super::{Family, Flags, How, PeerProcess, Record, TcpInfo, Type, explain};
-use crate::address::Address;
-use crate::error::{Error, Kind, Result};
+use super::calls::{none, some};
+use super::observe::{self, Began, Observer, Watch};
+use super::timed::Timeout;
+use super::{Family, PeerProcess, TcpInfo, Type, explain};
+use crate::error::{Error, Result};
 use crate::sys::call;
 use crate::sys::info;
-use crate::sys::name::Name;
-use crate::sys::record;
 
 /// A socket: its descriptor (close-on-exec), its timeout, and whoever watches it.
 ///
@@ -75,6 +72,22 @@ impl Socket {
         self.watch = self.watch.take().map(Watch::without_waiting);
     }
 
+    /// What this listener has accepted.
+    pub(super) fn accepted(&self, fd: OwnedFd, is_blocking: bool) -> Socket {
+        let watch = self.watch.as_ref().map(|watch| Watch::new(watch.observer()));
+        let timeout = Timeout::new((!is_blocking).then_some(Duration::ZERO));
+        Socket { fd: Arc::new(fd), timeout, watch }
+    }
+
+    /// Closes, and tells how that went (close(2)). Dropping closes too, and tells nobody.
+    pub fn close(self) -> Result<()> {
+        let (began, number) = (self.begin(), Some(self.descriptor()));
+        let watch = self.watch.clone();
+        let result = nix::unistd::close(OwnedFd::from(self)).map_err(io::Error::from);
+        observe::end(watch.as_ref(), began, number, "close", format_args!(""), none(&result));
+        result.map_err(|error| explain::data("close", &error))
+    }
+
     /// The descriptor's owner, for a runtime to watch.
     pub(super) fn owner(&self) -> Arc<OwnedFd> {
         self.fd.clone()
@@ -82,284 +95,6 @@ impl Socket {
 
     fn blocking(fd: OwnedFd) -> Self {
         Socket { fd: Arc::new(fd), timeout: Timeout::new(None), watch: None }
-    }
-}
-
-/// Naming and connecting.
-impl Socket {
-    /// Binds (bind(2)). A path is created with mode 0666 less the umask, as the kernel does: [`set_mode`](Self::set_mode)
-    /// before, or [`path::claim`](super::path::claim), makes it private. [`Address::Unnamed`] asks for an abstract name.
-    pub fn bind(&self, to: &Address) -> Result<()> {
-        let name = Name::of(to)?;
-        let began = self.begin();
-        let result = call::bind(self.as_fd(), &name);
-        self.end(began, "bind", format_args!("{}", PythonAddress(to)), none(&result));
-        result.map_err(|error| explain::bind(self, to, &error))
-    }
-
-    /// Listens (listen(2)). `backlog` connections wait at most; the kernel caps it at `net.core.somaxconn`.
-    pub fn listen(&self, backlog: u32) -> Result<()> {
-        let began = self.begin();
-        let result = call::listen(self.as_fd(), i32::try_from(backlog).unwrap_or(i32::MAX));
-        self.end(began, "listen", format_args!("{backlog}"), none(&result));
-        result.map_err(|error| {
-            let local = self.local_address().unwrap_or(Address::Unnamed);
-            match error.raw_os_error() {
-                // Two sockets with SO_REUSEADDR may bind one port; the second listen is what fails then.
-                Some(libc::EADDRINUSE) => explain::bind(self, &local, &error),
-                _ => explain::data(&format!("listen({backlog})"), &error),
-            }
-        })
-    }
-
-    /// Accepts (accept4(2)). The new socket is blocking whatever the listener is, has the listener's observer, and
-    /// is close-on-exec.
-    pub fn accept(&self) -> Result<(Socket, Address)> {
-        self.accept_as(true).map_err(|error| explain::timed("accept", self.timeout(), &error))
-    }
-
-    pub(super) fn accept_as(&self, is_blocking: bool) -> io::Result<(Socket, Address)> {
-        let began = self.begin();
-        let result = self.in_time(PollFlags::POLLIN, || call::accept(self.as_fd(), is_blocking));
-        let result = result.map(|(fd, name)| {
-            let watch = self.watch.as_ref().map(|watch| Watch::new(watch.observer()));
-            let timeout = Timeout::new((!is_blocking).then_some(Duration::ZERO));
-            (Socket { fd: Arc::new(fd), timeout, watch }, name.address())
-        });
-        let shown = result
-            .as_ref()
-            .map(|(socket, peer)| format!("({}, {})", socket.descriptor(), PythonAddress(peer)));
-        self.end(began, "accept", format_args!(""), some(&shown));
-        result
-    }
-
-    /// Connects (connect(2)). With a timeout it is bounded by it; a non-blocking socket answers
-    /// [`Kind::WouldBlock`] (`EINPROGRESS`) and goes on connecting.
-    pub fn connect(&self, to: &Address) -> Result<()> {
-        let name = Self::reachable(to)?;
-        self.connect_named(to, &name)
-            .map_err(|error| explain::connect(self, to, self.timeout(), &error))
-    }
-
-    /// Connects, and answers the errno as a value: 0 when connected; `EAGAIN` when the timeout is over, as Python's.
-    pub fn connect_ex(&self, to: &Address) -> Result<i32> {
-        let name = Self::reachable(to)?;
-        Ok(match self.connect_named(to, &name) {
-            Ok(()) => 0,
-            Err(error) => error.raw_os_error().unwrap_or(libc::EAGAIN),
-        })
-    }
-
-    fn connect_named(&self, to: &Address, name: &Name) -> io::Result<()> {
-        let began = self.begin();
-        let result = self.connect_in_time(name);
-        self.end(began, "connect", format_args!("{}", PythonAddress(to)), none(&result));
-        result
-    }
-
-    fn connect_in_time(&self, name: &Name) -> io::Result<()> {
-        let timeout = self.timeout();
-        let deadline = Deadline::of(timeout);
-        let error = match call::connect(self.as_fd(), name) {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
-        };
-        let goes_on = match error.raw_os_error() {
-            Some(libc::EINTR) => timeout.is_none() || deadline.is_some(),
-            Some(libc::EINPROGRESS) => deadline.is_some(),
-            _ => false,
-        };
-        if !goes_on {
-            return Err(error);
-        }
-        timed::wait(self.as_fd(), PollFlags::POLLOUT | PollFlags::POLLERR, deadline)?;
-        info::take_error(self.as_fd())?.map_or(Ok(()), Err)
-    }
-
-    /// Our end (getsockname(2)).
-    pub fn local_address(&self) -> Result<Address> {
-        let began = self.begin();
-        let result = call::local_name(self.as_fd()).map(|name| name.address());
-        self.end(began, "getsockname", format_args!(""), some(&address(&result)));
-        result.map_err(|error| explain::data("getsockname", &error))
-    }
-
-    /// The other end (getpeername(2)).
-    pub fn peer_address(&self) -> Result<Address> {
-        let began = self.begin();
-        let result = call::peer_name(self.as_fd()).map(|name| name.address());
-        self.end(began, "getpeername", format_args!(""), some(&address(&result)));
-        result.map_err(|error| explain::data("getpeername", &error))
-    }
-
-    /// Nothing can be sent to a socket without a name, and the bare family would mean something else to the kernel.
-    pub(super) fn reachable(to: &Address) -> Result<Name> {
-        if to.is_reachable() {
-            return Name::of(to);
-        }
-        Err(Error::new(Kind::Unreachable, "the other socket has no name to send to"))
-    }
-}
-
-/// Bytes and datagrams.
-impl Socket {
-    /// Receives into `buf` (recv(2)): how many bytes. 0 is the end of a stream, but an empty datagram or record is 0
-    /// too. With [`Flags::TRUE_LENGTH`] the answer may be larger than `buf`.
-    pub fn recv(&self, buf: &mut [u8], flags: Flags) -> Result<usize> {
-        self.recv_raw(buf, flags).map_err(|error| explain::timed("recv", self.timeout(), &error))
-    }
-
-    pub(super) fn recv_raw(&self, buf: &mut [u8], flags: Flags) -> io::Result<usize> {
-        let began = self.begin();
-        let result =
-            self.in_time(PollFlags::POLLIN, || call::recv(self.as_fd(), buf, flags.number()));
-        self.saw_received(began, "recv", buf, flags, &result, |count| *count);
-        result
-    }
-
-    /// Receives with the sender's address (recvfrom(2)); [`Address::Unnamed`] where it has none.
-    pub fn recv_from(&self, buf: &mut [u8], flags: Flags) -> Result<(usize, Address)> {
-        self.recv_from_raw(buf, flags)
-            .map_err(|error| explain::timed("recvfrom", self.timeout(), &error))
-    }
-
-    pub(super) fn recv_from_raw(
-        &self,
-        buf: &mut [u8],
-        flags: Flags,
-    ) -> io::Result<(usize, Address)> {
-        let began = self.begin();
-        let result = self.in_time(PollFlags::POLLIN, || {
-            let (count, name) = call::recv_from(self.as_fd(), buf, flags.number())?;
-            Ok((count, name.address()))
-        });
-        self.saw_received(began, "recvfrom", buf, flags, &result, |(count, _)| *count);
-        result
-    }
-
-    /// Receives one record of a seqpacket socket after [`mark_records`](Self::mark_records): none at the end, which an
-    /// empty record is not (recvmsg(2)).
-    pub fn recv_record(&self, buf: &mut [u8], flags: Flags) -> Result<Option<Record>> {
-        self.recv_record_raw(buf, flags)
-            .map_err(|error| explain::timed("recvmsg", self.timeout(), &error))
-    }
-
-    pub(super) fn recv_record_raw(
-        &self,
-        buf: &mut [u8],
-        flags: Flags,
-    ) -> io::Result<Option<Record>> {
-        let began = self.begin();
-        let result =
-            self.in_time(PollFlags::POLLIN, || record::receive(self.as_fd(), buf, flags.number()));
-        self.saw_received(began, "recvmsg", buf, flags, &result, |r| r.map_or(0, |r| r.kept));
-        result
-    }
-
-    /// Receives one datagram, which may be empty, with its true length.
-    pub fn recv_datagram(&self, buf: &mut [u8], flags: Flags) -> Result<Record> {
-        self.recv_datagram_raw(buf, flags)
-            .map_err(|error| explain::timed("recv", self.timeout(), &error))
-    }
-
-    pub(super) fn recv_datagram_raw(&self, buf: &mut [u8], flags: Flags) -> io::Result<Record> {
-        let began = self.begin();
-        let result = self.in_time(PollFlags::POLLIN, || {
-            record::receive_datagram(self.as_fd(), buf, flags.number())
-        });
-        self.saw_received(began, "recv", buf, flags, &result, |record| record.kept);
-        result
-    }
-
-    /// Makes the kernel mark records, so that [`recv_record`](Self::recv_record) can tell an empty one from the end (unix(7)
-    /// `SO_PASSCRED`). Call it after connect; a nameless socket gets an abstract name when it first sends.
-    pub fn mark_records(&self) -> Result<()> {
-        let began = self.begin();
-        let result = record::mark_records(self.as_fd());
-        let arguments = format_args!("SOL_SOCKET, SO_PASSCRED, 1");
-        self.end(began, "setsockopt", arguments, none(&result));
-        result.map_err(|error| explain::data("setsockopt(SO_PASSCRED)", &error))
-    }
-
-    /// Sends (send(2)): how many bytes were taken, which on a stream may be a part. An empty datagram is sent.
-    pub fn send(&self, bytes: &[u8], flags: Flags) -> Result<usize> {
-        self.send_raw(bytes, flags)
-            .map_err(|error| explain::send("send", bytes.len(), None, self.timeout(), &error))
-    }
-
-    pub(super) fn send_raw(&self, bytes: &[u8], flags: Flags) -> io::Result<usize> {
-        self.send_until(bytes, flags, Deadline::of(self.timeout()))
-    }
-
-    /// Sends all of it. A timeout bounds the whole; after an error nobody knows how much went.
-    pub fn send_all(&self, bytes: &[u8]) -> Result<()> {
-        let deadline = Deadline::of(self.timeout());
-        let mut sent = 0;
-        loop {
-            sent += self.send_until(&bytes[sent..], Flags::NONE, deadline).map_err(|error| {
-                explain::send("sendall", bytes.len(), None, self.timeout(), &error)
-            })?;
-            // After the call, not before it: an empty datagram is sent too.
-            if sent >= bytes.len() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Sends one datagram there (sendto(2)).
-    pub fn send_to(&self, bytes: &[u8], flags: Flags, to: &Address) -> Result<usize> {
-        let name = Self::reachable(to)?;
-        self.send_to_raw(bytes, flags, to, &name)
-            .map_err(|error| explain::send("sendto", bytes.len(), Some(to), self.timeout(), &error))
-    }
-
-    pub(super) fn send_to_raw(
-        &self,
-        bytes: &[u8],
-        flags: Flags,
-        to: &Address,
-        name: &Name,
-    ) -> io::Result<usize> {
-        let began = self.begin();
-        let result = self.in_time(PollFlags::POLLOUT, || {
-            call::send_to(self.as_fd(), bytes, flags.number(), name)
-        });
-        let (shown, to) = (PythonBytes(bytes), PythonAddress(to));
-        self.end(began, "sendto", format_args!("{shown}{flags}, {to}"), some(&result.as_ref()));
-        result
-    }
-
-    fn send_until(
-        &self,
-        bytes: &[u8],
-        flags: Flags,
-        deadline: Option<Deadline>,
-    ) -> io::Result<usize> {
-        let began = self.begin();
-        let result = call_in_time(self.as_fd(), PollFlags::POLLOUT, deadline, || {
-            call::send(self.as_fd(), bytes, flags.number())
-        });
-        let arguments = format_args!("{}{flags}", PythonBytes(bytes));
-        self.end(began, "send", arguments, some(&result.as_ref()));
-        result
-    }
-
-    /// Ends directions (shutdown(2)). Queued bytes still go; on a datagram socket nothing is told to the peer.
-    pub fn shutdown(&self, how: How) -> Result<()> {
-        let began = self.begin();
-        let result = call::shutdown(self.as_fd(), how.number());
-        self.end(began, "shutdown", format_args!("{}", how.name()), none(&result));
-        result.map_err(|error| explain::data(&format!("shutdown({})", how.name()), &error))
-    }
-
-    /// Closes, and tells how that went (close(2)). Dropping closes too, and tells nobody.
-    pub fn close(self) -> Result<()> {
-        let began = self.begin();
-        let number = Some(self.descriptor());
-        let watch = self.watch.clone();
-        let result = nix::unistd::close(OwnedFd::from(self)).map_err(io::Error::from);
-        observe::end(watch.as_ref(), began, number, "close", format_args!(""), none(&result));
-        result.map_err(|error| explain::data("close", &error))
     }
 }
 
@@ -414,20 +149,38 @@ impl Socket {
 
     /// Takes the pending error (`SO_ERROR`): how a connect ended, an ICMP refusal. Reading it clears it.
     pub fn take_error(&self) -> Result<Option<Error>> {
-        let taken = info::take_error(self.as_fd());
-        let taken = taken.map_err(|error| explain::data("getsockopt(SO_ERROR)", &error))?;
-        Ok(taken.map(|error| explain::data("getsockopt(SO_ERROR)", &error)))
+        let pending = |taken: &Option<io::Error>| taken.as_ref().map_or(0, observe::errno);
+        let taken = self.ask("SOL_SOCKET, SO_ERROR", info::take_error, pending)?;
+        Ok(taken.map(|error| explain::data("getsockopt(SOL_SOCKET, SO_ERROR)", &error)))
     }
 
     /// Who made the other end of a Unix socket (unix(7) `SO_PEERCRED`).
     pub fn peer_process(&self) -> Result<PeerProcess> {
-        info::peer_process(self.as_fd())
-            .map_err(|error| explain::data("getsockopt(SO_PEERCRED)", &error))
+        self.ask("SOL_SOCKET, SO_PEERCRED", info::peer_process, |peer| {
+            format!("pid {}, uid {}, gid {}", peer.pid, peer.uid, peer.gid)
+        })
     }
 
     /// The kernel's figures on a TCP connection (tcp(7) `TCP_INFO`).
     pub fn tcp_info(&self) -> Result<TcpInfo> {
-        info::tcp_info(self.as_fd()).map_err(|error| explain::data("getsockopt(TCP_INFO)", &error))
+        self.ask("IPPROTO_TCP, TCP_INFO", info::tcp_info, |info| {
+            format!("round trip {:?}, resent {}", info.round_trip, info.resent)
+        })
+    }
+
+    fn ask<T, S: fmt::Display>(
+        &self,
+        option: &str,
+        read: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+        show: impl FnOnce(&T) -> S,
+    ) -> Result<T> {
+        let began = self.begin();
+        let result = read(self.as_fd());
+        if self.is_watched() {
+            let shown = result.as_ref().map(show);
+            self.end(began, "getsockopt", format_args!("{option}"), some(&shown));
+        }
+        result.map_err(|error| explain::data(&format!("getsockopt({option})"), &error))
     }
 
     /// The mode, such as `0o600`, that a Unix socket's file has from the first instant; before bind. The umask is taken
@@ -442,8 +195,8 @@ impl Socket {
 
 /// The funnel.
 impl Socket {
-    fn in_time<T>(&self, ready: PollFlags, call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-        call_in_time(self.as_fd(), ready, Deadline::of(self.timeout()), call)
+    pub(super) fn is_watched(&self) -> bool {
+        self.watch.is_some()
     }
 
     pub(super) fn begin(&self) -> Began {
@@ -459,62 +212,6 @@ impl Socket {
     ) {
         let number = Some(self.descriptor());
         observe::end(self.watch.as_ref(), began, number, name, arguments, result);
-    }
-
-    fn saw_received<T>(
-        &self,
-        began: Began,
-        name: &'static str,
-        buf: &[u8],
-        flags: Flags,
-        result: &io::Result<T>,
-        count: impl FnOnce(&T) -> usize,
-    ) {
-        if self.watch.is_none() {
-            return;
-        }
-        let shown = result.as_ref().map(|answer| PythonBytes(&buf[..count(answer).min(buf.len())]));
-        self.end(began, name, format_args!("{}{flags}", buf.len()), some(&shown));
-    }
-}
-
-/// A result without a value, as an observer sees it.
-pub(super) fn none(result: &io::Result<()>) -> Result<&dyn fmt::Display, i32> {
-    match result {
-        Ok(()) => Ok(&NOTHING),
-        Err(error) => Err(observe::errno(error)),
-    }
-}
-
-/// A result with a value, as an observer sees it.
-fn some<'a, T: fmt::Display>(
-    result: &'a Result<T, &io::Error>,
-) -> Result<&'a dyn fmt::Display, i32> {
-    match result {
-        Ok(value) => Ok(value),
-        Err(error) => Err(observe::errno(error)),
-    }
-}
-
-fn address(result: &io::Result<Address>) -> Result<PythonAddress<'_>, &io::Error> {
-    result.as_ref().map(PythonAddress)
-}
-
-/// As a reader (Python's `makefile`): errors of the kernel as they are.
-impl Read for &Socket {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.recv_raw(buf, Flags::NONE)
-    }
-}
-
-/// As a writer (Python's `makefile`); not buffered.
-impl Write for &Socket {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.send_raw(bytes, Flags::NONE)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -16,6 +16,8 @@
 //! | `gethostname`, `getaddrinfo` | [`host_name`], [`look_up`] |
 
 mod aio;
+mod calls;
+mod connect;
 mod explain;
 mod flags;
 mod handle;
@@ -24,6 +26,8 @@ pub mod host;
 mod names;
 pub mod observe;
 pub mod option;
+#[cfg(test)]
+mod parity;
 pub mod path;
 mod timed;
 

@@ -6,7 +6,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::handle::none;
+use super::calls::{none, some};
+use super::observe::PythonBytes;
 use super::{Family, Socket, explain};
 use crate::error::{Error, Kind, Result};
 use crate::spec::{OptionSpec, Options, Value, ValueKind};
@@ -62,6 +63,30 @@ pub enum Form {
     Name,
 }
 
+/// How the kernel calls an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Number {
+    /// The names of its level and number: `SOL_SOCKET, SO_REUSEADDR`.
+    pub name: &'static str,
+    /// The level: `SOL_SOCKET`.
+    pub level: i32,
+    /// The number within the level.
+    pub number: i32,
+}
+
+macro_rules! number {
+    ($level:ident $number:ident) => {
+        Number {
+            name: concat!(stringify!($level), ", ", stringify!($number)),
+            level: libc::$level,
+            number: libc::$number,
+        }
+    };
+}
+
+const KEEP_IDLE: Number = number!(IPPROTO_TCP TCP_KEEPIDLE);
+const KEEP_INTERVAL: Number = number!(IPPROTO_TCP TCP_KEEPINTVL);
+
 /// One option of the table.
 #[derive(Debug)]
 pub struct Row {
@@ -69,12 +94,10 @@ pub struct Row {
     pub option: SocketOption,
     /// How an endpoint names it, what value it takes with its unit, its default, and one line of help with the man page.
     pub spec: OptionSpec,
-    /// The kernel's level and number, by their names: `SOL_SOCKET, SO_REUSEADDR`.
-    pub names: &'static str,
-    /// The level and number on IPv4 and Unix sockets.
-    pub number: (i32, i32),
-    /// The level and number on IPv6 sockets.
-    pub number_v6: (i32, i32),
+    /// The kernel's number on IPv4 and Unix sockets.
+    pub number: Number,
+    /// The kernel's number on IPv6 sockets.
+    pub number_v6: Number,
     /// How the value is handed over.
     pub form: Form,
 }
@@ -85,8 +108,7 @@ macro_rules! rows {
         pub static TABLE: &[Row] = &[$(Row {
             option: SocketOption::$option,
             spec: spec(SocketOption::$option, ""),
-            names: concat!(stringify!($level), ", ", stringify!($number)),
-            number: (libc::$level, libc::$number),
+            number: number!($level $number),
             number_v6: rows!(@v6 $level $number $($level6 $number6)?),
             form: Form::$form,
         }),*];
@@ -100,8 +122,8 @@ macro_rules! rows {
             }
         }
     };
-    (@v6 $level:ident $number:ident) => { (libc::$level, libc::$number) };
-    (@v6 $level:ident $number:ident $level6:ident $number6:ident) => { (libc::$level6, libc::$number6) };
+    (@v6 $level:ident $number:ident) => { number!($level $number) };
+    (@v6 $level:ident $number:ident $level6:ident $number6:ident) => { number!($level6 $number6) };
 }
 
 rows! {
@@ -168,17 +190,9 @@ impl Socket {
     /// Sets an option (setsockopt(2)). The value is of its row's [`ValueKind`]; another one is [`Kind::BadOption`].
     pub fn set_option(&self, option: SocketOption, value: &Value) -> Result<()> {
         let row = option.row();
-        let began = self.begin();
         let bytes = encode(row, value)?;
-        let result = self.set_raw(row, &bytes);
-        self.end(
-            began,
-            "setsockopt",
-            format_args!("{}, {}", row.names, Python(value)),
-            none(&result),
-        );
-        result.map_err(|error| {
-            let call = format!("setsockopt({}, {value})", row.names);
+        self.set_raw(row, &bytes).map_err(|error| {
+            let call = format!("setsockopt({}, {value})", self.number_of(row).name);
             let failed = explain::data(&call, &error);
             match error.raw_os_error() {
                 Some(
@@ -201,57 +215,77 @@ impl Socket {
     /// off: keepalive, linger, device.
     pub fn option(&self, option: SocketOption) -> Result<Option<Value>> {
         let row = option.row();
-        self.read(row).map_err(|error| explain::data(&format!("getsockopt({})", row.names), &error))
+        self.read(row).map_err(|error| {
+            explain::data(&format!("getsockopt({})", self.number_of(row).name), &error)
+        })
     }
 
     fn set_raw(&self, row: &Row, bytes: &[u8]) -> io::Result<()> {
-        let (level, number) = self.number_of(row);
+        let number = self.number_of(row);
         if row.form != Form::KeepAlive {
-            return call::set_option(self.as_fd(), level, number, bytes);
+            return self.set_seen(number, row.form, bytes);
         }
         let seconds = i32::from_ne_bytes(bytes.try_into().expect("encode made an int"));
         if seconds > 0 && self.family() != Some(Family::Unix) {
-            for number in [libc::TCP_KEEPIDLE, libc::TCP_KEEPINTVL] {
-                call::set_int_option(self.as_fd(), libc::IPPROTO_TCP, number, seconds)?;
-            }
+            self.set_seen(KEEP_IDLE, Form::Number, bytes)?;
+            self.set_seen(KEEP_INTERVAL, Form::Number, bytes)?;
         }
-        call::set_int_option(self.as_fd(), level, number, i32::from(seconds > 0))
+        self.set_seen(number, Form::Switch, &i32::from(seconds > 0).to_ne_bytes())
+    }
+
+    fn set_seen(&self, at: Number, form: Form, bytes: &[u8]) -> io::Result<()> {
+        let began = self.begin();
+        let result = call::set_option(self.as_fd(), at.level, at.number, bytes);
+        let arguments = format_args!("{}, {}", at.name, Python(form, bytes));
+        self.end(began, "setsockopt", arguments, none(&result));
+        result
+    }
+
+    fn read_seen<'a>(&self, at: Number, form: Form, room: &'a mut [u8]) -> io::Result<&'a [u8]> {
+        let began = self.begin();
+        let result = call::option(self.as_fd(), at.level, at.number, room);
+        let bytes = result.map(|length| &room[..length]);
+        let shown = bytes.as_ref().map(|bytes| Python(form, bytes));
+        self.end(began, "getsockopt", format_args!("{}", at.name), some(&shown));
+        bytes
     }
 
     fn read(&self, row: &Row) -> io::Result<Option<Value>> {
-        let (level, number) = self.number_of(row);
         let mut room = [0; libc::IFNAMSIZ];
-        let length = call::option(self.as_fd(), level, number, &mut room)?;
-        let int = i32::from_ne_bytes([room[0], room[1], room[2], room[3]]);
+        let bytes = self.read_seen(self.number_of(row), row.form, &mut room)?;
+        let (int, second) = (int_at(bytes, 0), int_at(bytes, 4));
         let count = u64::try_from(int).unwrap_or(0);
+        let seconds = |int| Value::Duration(Duration::from_secs(u64::try_from(int).unwrap_or(0)));
         Ok(match row.form {
             Form::Switch => Some(Value::Flag(int != 0)),
             Form::Number | Form::Doubled => Some(Value::Count(count)),
             Form::Millis => Some(Value::Duration(Duration::from_millis(count))),
-            Form::Linger => {
-                let seconds = u64::from(u32::from_ne_bytes([room[4], room[5], room[6], room[7]]));
-                (int != 0).then_some(Value::Duration(Duration::from_secs(seconds)))
-            }
+            Form::Linger => (int != 0).then(|| seconds(second)),
             Form::KeepAlive if int == 0 => None,
             Form::KeepAlive => {
-                let seconds =
-                    call::int_option(self.as_fd(), libc::IPPROTO_TCP, libc::TCP_KEEPIDLE)?;
-                Some(Value::Duration(Duration::from_secs(u64::try_from(seconds).unwrap_or(0))))
+                let mut room = [0; 4];
+                Some(seconds(int_at(self.read_seen(KEEP_IDLE, Form::Number, &mut room)?, 0)))
             }
             Form::Name => {
-                let name = room[..length].split(|byte| *byte == 0).next().unwrap_or_default();
+                let name = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
                 (!name.is_empty()).then(|| Value::Text(name.to_vec()))
             }
         })
     }
 
-    fn number_of(&self, row: &Row) -> (i32, i32) {
+    fn number_of(&self, row: &Row) -> Number {
         if row.number != row.number_v6 && self.family() == Some(Family::V6) {
             row.number_v6
         } else {
             row.number
         }
     }
+}
+
+/// The int that is there in the kernel's bytes; 0 where they are too short.
+fn int_at(bytes: &[u8], at: usize) -> i32 {
+    let int = bytes.get(at..at + 4).and_then(|int| int.try_into().ok());
+    i32::from_ne_bytes(int.unwrap_or_default())
 }
 
 /// The bytes for the kernel; an error where the value is of another kind or too large.
@@ -273,15 +307,135 @@ fn encode(row: &Row, value: &Value) -> Result<Vec<u8>> {
     })
 }
 
-/// A value as an argument in Python's notation.
-struct Python<'a>(&'a Value);
+/// A value in Python's notation.
+struct Python<'a>(Form, &'a [u8]);
 
 impl fmt::Display for Python<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Value::Flag(is_on) => write!(f, "{}", u8::from(*is_on)),
-            Value::Text(bytes) => super::observe::PythonBytes(bytes).fmt(f),
-            value => value.fmt(f),
+        let Python(form, bytes) = self;
+        match form {
+            Form::Name => PythonBytes(bytes).fmt(f),
+            Form::Linger => {
+                write!(f, "struct.pack('ii', {}, {})", int_at(bytes, 0), int_at(bytes, 4))
+            }
+            _ => int_at(bytes, 0).fmt(f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Flags, Type};
+    use super::*;
+
+    const TCP_OPTIONS: &[OptionSpec] = &[
+        spec(SocketOption::NoDelay, ""),
+        spec(SocketOption::KeepAlive, ""),
+        spec(SocketOption::ReceiveBuffer, ""),
+        spec(SocketOption::SendBuffer, ""),
+        spec(SocketOption::UserTimeout, ""),
+        spec(SocketOption::Ttl, ""),
+        spec(SocketOption::ReuseAddress, ""),
+        spec(SocketOption::ReusePort, ""),
+        spec(SocketOption::Linger, ""),
+        spec(SocketOption::Device, ""),
+        spec(SocketOption::V6Only, ""),
+        spec(SocketOption::FreeBind, ""),
+    ];
+    use crate::address::Address;
+
+    fn tcp(family: Family) -> Socket {
+        Socket::new(family, Type::Stream, 0).expect("a socket")
+    }
+
+    /// A value other than the kernel's default, as a person types it, and what the kernel then answers.
+    fn sample(option: SocketOption) -> (&'static str, Option<Value>) {
+        let seconds = |seconds| Some(Value::Duration(Duration::from_secs(seconds)));
+        match option {
+            SocketOption::KeepAlive | SocketOption::UserTimeout => ("30s", seconds(30)),
+            SocketOption::Linger => ("3s", seconds(3)),
+            SocketOption::Ttl => ("7", Some(Value::Count(7))),
+            SocketOption::ReceiveBuffer | SocketOption::SendBuffer => {
+                ("48k", Some(Value::Count(98_304)))
+            }
+            SocketOption::Device => ("lo", Some(Value::Text(b"lo".to_vec()))),
+            _ => ("", Some(Value::Flag(true))),
+        }
+    }
+
+    #[test]
+    fn every_option_is_set_and_read_back() {
+        for row in TABLE {
+            let (text, expected) = sample(row.option);
+            let value = row.spec.kind.parse(row.spec.name, text).expect("a sample");
+            for family in [Family::V4, Family::V6] {
+                if row.option == SocketOption::V6Only && family == Family::V4 {
+                    continue;
+                }
+                let socket = tcp(family);
+                let before = socket.option(row.option).expect("readable");
+                assert_ne!(before, expected, "{} is that by default", row.spec.name);
+                socket.set_option(row.option, &value).expect(row.spec.name);
+                assert_eq!(socket.option(row.option), Ok(expected.clone()), "{}", row.spec.name);
+            }
+        }
+    }
+
+    #[test]
+    fn an_endpoints_options_reach_the_socket_and_what_it_accepts() {
+        let mut options = Options::of(TCP_OPTIONS);
+        for (name, value) in [
+            ("nodelay", None),
+            ("rcvbuf", Some("64k")),
+            ("keepalive", Some("1500ms")),
+            ("linger", Some("0s")),
+            ("v6only", None),
+        ] {
+            options.set(TCP_OPTIONS, name, value).expect("an option of TCP");
+        }
+        let listener = tcp(Family::V4);
+        apply(&listener, &options).expect("all of them work");
+        listener.bind(&Address::Ip("127.0.0.1:0".parse().expect("one"))).expect("a free port");
+        listener.listen(1).expect("bound");
+        let client = tcp(Family::V4);
+        client.connect(&listener.local_address().expect("bound")).expect("connected");
+        let (accepted, _) = listener.accept().expect("one waits");
+        let seconds = |seconds| Ok(Some(Value::Duration(Duration::from_secs(seconds))));
+        assert_eq!(accepted.option(SocketOption::NoDelay), Ok(Some(Value::Flag(true))));
+        assert_eq!(accepted.option(SocketOption::ReceiveBuffer), Ok(Some(Value::Count(131_072))));
+        assert_eq!(accepted.option(SocketOption::KeepAlive), seconds(2));
+        assert_eq!(accepted.option(SocketOption::Linger), seconds(0));
+        // Linger zero: the close is a reset.
+        drop(accepted);
+        let error = client.recv(&mut [0], Flags::NONE).expect_err("reset");
+        assert_eq!(error.kind(), Kind::ConnectionReset);
+    }
+
+    #[test]
+    fn a_switch_can_be_denied_and_an_option_taken_away() {
+        let socket = tcp(Family::V4);
+        let mut options = Options::of(TCP_OPTIONS);
+        options.set(TCP_OPTIONS, "no-nodelay", None).expect("a switch");
+        options.set(TCP_OPTIONS, "keepalive", Some("0s")).expect("a time");
+        socket.set_switch(SocketOption::NoDelay, true).expect("set");
+        let minute = Value::Duration(Duration::from_mins(1));
+        socket.set_option(SocketOption::KeepAlive, &minute).expect("set");
+        apply(&socket, &options).expect("both work");
+        assert_eq!(socket.option(SocketOption::NoDelay), Ok(Some(Value::Flag(false))));
+        assert_eq!(socket.option(SocketOption::KeepAlive), Ok(None));
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_take_is_a_bad_option() {
+        let socket = tcp(Family::V4);
+        let kind =
+            |option, value: Value| socket.set_option(option, &value).expect_err("refused").kind();
+        let day = Value::Duration(Duration::from_hours(24));
+        assert_eq!(kind(SocketOption::KeepAlive, day), Kind::BadOption);
+        assert_eq!(kind(SocketOption::Ttl, Value::Count(256)), Kind::BadOption);
+        assert_eq!(kind(SocketOption::Ttl, Value::Count(1 << 40)), Kind::BadOption);
+        assert_eq!(kind(SocketOption::Ttl, Value::Flag(true)), Kind::BadOption);
+        assert_eq!(kind(SocketOption::Device, Value::Text(b"no-such".to_vec())), Kind::BadOption);
+        assert_eq!(kind(SocketOption::V6Only, Value::Flag(true)), Kind::BadOption);
     }
 }

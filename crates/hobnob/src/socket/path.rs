@@ -110,3 +110,164 @@ fn is_alive(name: &Name) -> io::Result<bool> {
 fn identity(path: &Path) -> Option<(u64, u64)> {
     path.symlink_metadata().ok().map(|found| (found.dev(), found.ino()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::{UnixDatagram, UnixListener};
+
+    use super::super::{Family, Type};
+    use super::*;
+    use crate::error::Kind;
+
+    fn stream() -> Socket {
+        Socket::new(Family::Unix, Type::Stream, 0).expect("a socket")
+    }
+
+    fn mode(path: &Path) -> u32 {
+        path.symlink_metadata().expect("bound").mode() & 0o777
+    }
+
+    /// That the claim is refused, and what is there stays.
+    fn is_kept(path: &Path) -> Error {
+        let before = identity(path).expect("something is there");
+        let error = claim(path).expect_err("not ours to replace");
+        assert_eq!(error.kind(), Kind::SocketFileExists);
+        assert_eq!(identity(path), Some(before));
+        error
+    }
+
+    #[test]
+    fn a_stale_socket_of_ours_is_replaced_and_said_so() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.sock");
+        let first = claim(&path).expect("nothing is there");
+        assert!(!first.was_replaced());
+        drop(UnixListener::bind(&path).expect("bound"));
+        let mut second = claim(&path).expect("nobody listens");
+        assert!(second.was_replaced());
+        let socket = stream();
+        second.bind(&socket, PRIVATE).expect("free");
+        assert_eq!(mode(&path), 0o600);
+        drop(first);
+        assert!(path.exists(), "a claim that bound nothing removes nothing");
+    }
+
+    #[test]
+    fn a_live_socket_of_any_type_is_kept_and_not_disturbed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        let listener = UnixListener::bind(at("stream")).expect("bound");
+        let error = is_kept(&at("stream"));
+        let expected = format!("(pid {})", std::process::id());
+        assert!(error.message().ends_with(&expected), "{}", error.message());
+        assert_eq!(error.errno(), Some(libc::EADDRINUSE));
+        listener.set_nonblocking(true).expect("set");
+        let probed = listener.accept().expect_err("the probe is no connection");
+        assert_eq!(probed.kind(), io::ErrorKind::WouldBlock);
+        let _datagram = UnixDatagram::bind(at("datagram")).expect("bound");
+        is_kept(&at("datagram"));
+        let record = Socket::new(Family::Unix, Type::Seqpacket, 0).expect("a socket");
+        record.bind(&Address::path(at("record"))).expect("bound");
+        is_kept(&at("record"));
+        // Bound, and not listening yet: a stream probe would be refused, and take it for dead.
+        let early = stream();
+        early.bind(&Address::path(at("early"))).expect("bound");
+        is_kept(&at("early"));
+    }
+
+    #[test]
+    fn a_datagram_socket_that_talks_to_another_is_alive() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+        let talks = UnixDatagram::bind(&one).expect("bound");
+        let _peer = UnixDatagram::bind(&other).expect("bound");
+        talks.connect(&other).expect("connected");
+        is_kept(&one);
+    }
+
+    #[test]
+    fn files_folders_and_links_are_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("file"), b"mine").expect("written");
+        fs::create_dir(at("folder")).expect("made");
+        drop(UnixListener::bind(at("stale")).expect("bound"));
+        symlink(at("stale"), at("link")).expect("linked");
+        symlink(at("nowhere"), at("dangling")).expect("linked");
+        assert!(is_kept(&at("file")).message().contains("is a file, and I will not replace it"));
+        assert!(is_kept(&at("folder")).message().contains("is a folder"));
+        assert!(is_kept(&at("link")).message().contains("is a symbolic link"));
+        is_kept(&at("dangling"));
+        assert!(at("stale").symlink_metadata().is_ok());
+    }
+
+    #[test]
+    fn another_users_stale_socket_is_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.sock");
+        drop(UnixListener::bind(&path).expect("bound"));
+        if std::os::unix::fs::chown(&path, Some(65_534), None).is_err() {
+            println!("left out: only root can give a file to another user");
+            return;
+        }
+        assert!(is_kept(&path).message().contains("another user's socket"));
+    }
+
+    #[test]
+    fn dropping_removes_our_file_and_nobody_elses() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.sock");
+        let bound = || {
+            let (mut claim, socket) = (claim(&path).expect("free"), stream());
+            claim.bind(&socket, PRIVATE).expect("free");
+            (claim, socket)
+        };
+        let (claimed, _socket) = bound();
+        drop(claimed);
+        assert!(!path.exists());
+        let (claimed, _socket) = bound();
+        fs::remove_file(&path).expect("it was there");
+        let _theirs = UnixListener::bind(&path).expect("bound");
+        drop(claimed);
+        assert!(path.exists());
+        fs::remove_file(&path).expect("it was there");
+        let (claimed, _socket) = bound();
+        claimed.keep();
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn the_file_is_private_from_the_first_instant_and_other_threads_files_are_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let plain = folder.path().join("plain");
+        fs::write(&plain, b"").expect("written");
+        let usual = mode(&plain);
+        std::thread::scope(|scope| {
+            let binder = scope.spawn(|| {
+                for index in 0..200 {
+                    let path = folder.path().join(format!("{index}.sock"));
+                    let (mut claim, socket) = (claim(&path).expect("free"), stream());
+                    claim.bind(&socket, PRIVATE).expect("free");
+                    claim.keep();
+                }
+            });
+            let mut seen = 0;
+            for index in 0.. {
+                let was_finished = binder.is_finished();
+                let path = folder.path().join(format!("{seen}.sock"));
+                if path.symlink_metadata().is_ok() {
+                    assert_eq!(mode(&path), 0o600);
+                    seen += 1;
+                } else if was_finished {
+                    break;
+                }
+                let file = folder.path().join(format!("{}.txt", index % 100));
+                let _ = fs::remove_file(&file);
+                fs::write(&file, b"").expect("written");
+                assert_eq!(mode(&file), usual, "the umask is not touched");
+            }
+            assert_eq!(seen, 200);
+        });
+    }
+}

@@ -79,7 +79,7 @@ impl Batch {
         Ok(self.received)
     }
 
-    /// How many datagrams one call receives at most.
+    /// How many datagrams it has room for.
     pub fn slots(&self) -> usize {
         self.names.len()
     }

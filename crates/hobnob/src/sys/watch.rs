@@ -1,14 +1,27 @@
 //! A descriptor that a runtime watches.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::call;
+
+const INTERESTS: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
+
 /// Hands the descriptor to the current runtime, for both directions. Panics outside of one.
+///
+/// Priority is among the interests for [`tell_errors_to_readers`]; it counts as readable.
 pub(crate) fn watch(fd: Arc<OwnedFd>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
     // SAFETY: the owner is shared and never written through, so it stays open, and the same, for as long as the
     // runtime's share of it lives.
-    Ok(unsafe { AsyncFd::register(fd) }?)
+    Ok(unsafe { AsyncFd::register_with_interest(fd, INTERESTS) }?)
+}
+
+/// Makes a pending error, such as an ICMP refusal of a connected datagram socket, wake those who wait to receive.
+/// Without it epoll says `EPOLLERR` alone, which tokio tells to writers only, and a reader would wait for ever.
+pub(crate) fn tell_errors_to_readers(fd: BorrowedFd<'_>) -> io::Result<()> {
+    call::set_int_option(fd, libc::SOL_SOCKET, libc::SO_SELECT_ERR_QUEUE, 1)
 }

@@ -25,6 +25,8 @@ pub static ROW: Row = Row {
     },
     form: Form::Name,
     shape: Shape::Bytes,
+    socket: None,
+    has_opening: true,
     transport: Some(&Memory),
     twins: |_| Vec::new(),
 };

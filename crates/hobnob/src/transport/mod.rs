@@ -14,8 +14,8 @@ use std::time::Duration;
 use crate::bus::Bus;
 use crate::conn::listener::Listener;
 use crate::conn::{Boxed, Conn, Facts};
-use crate::endpoint::{Form, Target};
-use crate::socket::{Family, Observer};
+use crate::endpoint::{Form, Host, Target};
+use crate::socket::{Family, Observer, Type};
 use crate::spec::{Options, Shape, Spec};
 
 /// Every transport, in the order of the reference page.
@@ -54,7 +54,15 @@ pub static TABLE: &[&Row] = &[
 
 /// A row that is not built in.
 const fn later(spec: &'static Spec, form: Form, shape: Shape) -> Row {
-    Row { spec, form, shape, transport: None, twins: |_| Vec::new() }
+    Row {
+        spec,
+        form,
+        shape,
+        socket: None,
+        has_opening: true,
+        transport: None,
+        twins: |_| Vec::new(),
+    }
 }
 
 const fn coming(name: &'static str) -> Spec {
@@ -70,6 +78,10 @@ pub struct Row {
     pub form: Form,
     /// Whether it keeps borders.
     pub shape: Shape,
+    /// The type of its sockets; none where it has no socket of its own.
+    pub socket: Option<Type>,
+    /// Whether a peer arrives and leaves, and may be greeted; on plain datagrams it is no more than an address.
+    pub has_opening: bool,
     /// The transport; none where it is not built in.
     pub transport: Option<&'static dyn Transport>,
     /// How nc, socat and Python would say the same.
@@ -94,6 +106,18 @@ pub struct Place {
     pub target: Target,
     /// The transport's own options.
     pub options: Options,
+}
+
+impl Place {
+    /// The address family, where the target alone says it.
+    pub fn family(&self) -> Option<Family> {
+        match &self.target {
+            Target::Net { host: Host::V4(_), .. } => Some(Family::V4),
+            Target::Net { host: Host::V6 { .. }, .. } => Some(Family::V6),
+            Target::Path(_) | Target::Abstract(_) => Some(Family::Unix),
+            _ => None,
+        }
+    }
 }
 
 /// What the engine hands to a transport beside the place.

@@ -27,6 +27,8 @@ pub static ROW: Row = Row {
     },
     form: Form::Nothing,
     shape: Shape::Bytes,
+    socket: None,
+    has_opening: true,
     transport: Some(&Stdio),
     twins: |_| Vec::new(),
 };

@@ -30,6 +30,8 @@ pub static ROW: Row = Row {
     },
     form: Form::HostPort,
     shape: Shape::Bytes,
+    socket: Some(Type::Stream),
+    has_opening: true,
     transport: Some(&Tcp),
     twins,
 };
@@ -146,10 +148,9 @@ impl Listener for Door {
             Err(error) => Poll::Ready(Accepted::Failed(Error::from_io("accept()", &error))),
             Ok((stream, peer)) => {
                 // Only a wildcard has to ask where the peer came to.
-                let local = match self.address.ip().is_unspecified() {
-                    true => stream.local_addr().unwrap_or(self.address),
-                    false => self.address,
-                };
+                let is_wildcard = self.address.ip().is_unspecified();
+                let asked = is_wildcard.then(|| stream.local_addr().ok()).flatten();
+                let local = asked.unwrap_or(self.address);
                 Poll::Ready(Accepted::Conn(conn(stream, local.into(), peer.into())))
             }
         }
@@ -203,8 +204,7 @@ async fn race(addresses: Vec<SocketAddr>, options: &Options, scene: &Scene) -> R
 }
 
 async fn connect(socket: Socket, address: SocketAddr) -> Result<TcpStream> {
-    let socket = AsyncSocket::new(socket)?;
-    socket.connect(&Address::Ip(address)).await?;
+    let socket = AsyncSocket::connect(socket, &Address::Ip(address)).await?;
     let stream = std::net::TcpStream::from(std::os::fd::OwnedFd::from(socket.into_socket()));
     TcpStream::from_std(stream).map_err(|error| Error::from_io("epoll_ctl()", &error))
 }

@@ -11,7 +11,7 @@ use crate::endpoint::{Form, Host, Target};
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
 use crate::socket::option::{self, SocketOption};
-use crate::socket::{Socket, Type, host};
+use crate::socket::{AsyncSocket, Socket, Type, host};
 use crate::spec::{OptionSpec, Options, Shape, Spec};
 use crate::transport::{Place, Row, Scene, Transport, Twin};
 
@@ -26,6 +26,8 @@ pub static ROW: Row = Row {
     },
     form: Form::HostPort,
     shape: Shape::Packets,
+    socket: Some(Type::Datagram),
+    has_opening: false,
     transport: Some(&Udp),
     twins,
 };
@@ -85,7 +87,7 @@ impl Transport for Udp {
                 host::addresses(host, port, scene.family, scene.observer.clone()).await?;
             let mut failed = None;
             for address in addresses {
-                match connect(address, &to.options, scene) {
+                match connect(address, &to.options, scene).await {
                     Ok(conn) => return Ok(conn),
                     Err(error) => drop(failed.get_or_insert(error)),
                 }
@@ -110,12 +112,12 @@ fn open(address: &SocketAddr, options: &Options, scene: &Scene) -> Result<Socket
     Ok(socket)
 }
 
-fn connect(address: SocketAddr, options: &Options, scene: &Scene) -> Result<Conn> {
+async fn connect(address: SocketAddr, options: &Options, scene: &Scene) -> Result<Conn> {
     let socket = open(&address, options, scene)?;
-    socket.connect(&Address::Ip(address))?;
-    let (local, peer) = (socket.local_address()?, socket.peer_address()?);
+    let socket = AsyncSocket::connect(socket, &Address::Ip(address)).await?;
+    let (local, peer) = (socket.socket().local_address()?, socket.socket().peer_address()?);
     let facts = Facts { transport: "udp", local, peer, credentials: None };
-    Ok(Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::HasNone)?)))
+    Ok(Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::HasNone))))
 }
 
 fn twins(place: &Place) -> Vec<Twin> {

@@ -60,7 +60,15 @@ pub static SEQPACKET: Row = row(
 );
 
 const fn row(spec: &'static Spec, shape: Shape, transport: &'static Unix) -> Row {
-    Row { spec, form: Form::SocketPath, shape, transport: Some(transport), twins }
+    Row {
+        spec,
+        form: Form::SocketPath,
+        shape,
+        socket: Some(transport.kind),
+        has_opening: !matches!(transport.kind, Type::Datagram),
+        transport: Some(transport),
+        twins,
+    }
 }
 
 const OPTIONS: &[OptionSpec] = &[
@@ -121,25 +129,21 @@ impl Transport for Unix {
             if self.kind == Type::Seqpacket {
                 socket.mark_records()?;
             }
-            let socket = AsyncSocket::new(socket)?;
-            socket.connect(&address(&to.target)?).await?;
-            let socket = socket.into_socket();
-            let (local, peer) = (socket.local_address()?, socket.peer_address()?);
-            let facts =
-                Facts { transport: self.name, local, peer, credentials: credentials(&socket) };
-            match self.kind {
-                Type::Stream => {
-                    Ok(Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream(socket)?))))
-                }
-                Type::Datagram => Ok(Conn::new(
+            let socket = AsyncSocket::connect(socket, &address(&to.target)?).await?;
+            let (local, peer) = (socket.socket().local_address()?, socket.socket().peer_address()?);
+            let credentials = credentials(socket.socket());
+            let facts = Facts { transport: self.name, local, peer, credentials };
+            Ok(match self.kind {
+                Type::Stream => Conn::new(
                     facts,
-                    Shape::Packets,
-                    Box::new(Packets::new(socket, Ends::HasNone)?),
-                )),
-                _ => {
-                    Ok(Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::Has)?)))
+                    Shape::Bytes,
+                    Box::new(Wire::new(stream(socket.into_socket())?)),
+                ),
+                Type::Datagram => {
+                    Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::HasNone)))
                 }
-            }
+                _ => Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::Has))),
+            })
         })
     }
 }
@@ -236,7 +240,11 @@ impl RecordDoor {
         socket.mark_records()?;
         let credentials = credentials(&socket);
         let facts = Facts { transport: "unixseq", local: self.address.clone(), peer, credentials };
-        Ok(Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::Has)?)))
+        Ok(Conn::new(
+            facts,
+            Shape::Packets,
+            Box::new(Packets::new(AsyncSocket::new(socket)?, Ends::Has)),
+        ))
     }
 }
 

@@ -1,0 +1,276 @@
+//! `hobnob explain`: what an endpoint means, layer by layer.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, ToSocketAddrs as _};
+
+use hobnob::endpoint::{Host, Target, well_known_port};
+use hobnob::engine::{self, Resolved};
+use hobnob::error::Result;
+use hobnob::spec::{OptionSpec, Options};
+use hobnob::transport::Twin;
+use serde_json::{Value, json};
+
+use crate::command::{Scene, say};
+use crate::report::look::{Look, Paint};
+use crate::report::show::{pad, safe};
+
+/// Columns before a value.
+const LABEL: usize = 12;
+
+/// Runs the verb.
+pub(crate) fn run(scene: &Scene) -> Result<u8> {
+    let endpoint = scene.endpoint("explain which address?")?;
+    let resolved = engine::resolve(&endpoint)?;
+    let tree = Tree {
+        addresses: addresses(&resolved.place.target, scene),
+        twins: twins(&resolved),
+        is_listening: scene.is_on("listen"),
+        resolved: &resolved,
+    };
+    if scene.is_on("json") {
+        return say(&format!("{}\n", tree.json()));
+    }
+    say(&tree.words(scene.out))
+}
+
+struct Tree<'a> {
+    resolved: &'a Resolved,
+    addresses: Found,
+    twins: Vec<Twin>,
+    is_listening: bool,
+}
+
+/// What a host name stands for.
+enum Found {
+    /// There is no host.
+    Nothing,
+    /// These addresses.
+    Addresses(Vec<IpAddr>),
+    /// The resolver's words.
+    Failed(String),
+}
+
+/// One option with its value and where that came from.
+struct Setting {
+    name: &'static str,
+    value: String,
+    origin: &'static str,
+}
+
+fn settings(specs: &'static [OptionSpec], options: &Options) -> Vec<Setting> {
+    specs
+        .iter()
+        .map(|spec| {
+            let value = options.value(spec.name).map(ToString::to_string);
+            let is_given = options.is_given(spec.name);
+            let origin = if is_given { "you" } else { "default" };
+            let value = value.unwrap_or_else(|| "-".to_owned());
+            Setting { name: spec.name, value: safe(&value), origin }
+        })
+        .collect()
+}
+
+fn addresses(target: &Target, scene: &Scene) -> Found {
+    let Target::Net { host, port } = target else { return Found::Nothing };
+    let wanted = scene.family().ok().flatten();
+    let fits = |ip: &IpAddr| match wanted {
+        Some(hobnob::socket::Family::V4) => ip.is_ipv4(),
+        Some(hobnob::socket::Family::V6) => ip.is_ipv6(),
+        _ => true,
+    };
+    let all = match host {
+        Host::Loopback => vec![
+            IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+            IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+        ],
+        Host::V4(address) => vec![IpAddr::V4(*address)],
+        Host::V6 { address, .. } => vec![IpAddr::V6(*address)],
+        Host::Name(name) => match (name.as_str(), port.unwrap_or(0)).to_socket_addrs() {
+            Ok(found) => {
+                let mut all: Vec<IpAddr> = found.map(|address| address.ip()).collect();
+                all.dedup();
+                all
+            }
+            Err(error) => return Found::Failed(safe(&error.to_string())),
+        },
+    };
+    Found::Addresses(all.into_iter().filter(fits).collect())
+}
+
+fn twins(resolved: &Resolved) -> Vec<Twin> {
+    // With layers in between, another tool would say something else.
+    if resolved.layers.is_empty() {
+        (resolved.transport.twins)(&resolved.place)
+    } else {
+        Vec::new()
+    }
+}
+
+impl Tree<'_> {
+    fn words(&self, look: Look) -> String {
+        let resolved = self.resolved;
+        let mut out = format!("{}\n", look.paint(Paint::Bold, &safe(&resolved.endpoint)));
+        let line = |out: &mut String, label: &str, text: &str| {
+            let _ = writeln!(out, "  {}{text}", pad(label, LABEL));
+        };
+        for (row, options) in &resolved.layers {
+            let missing = if row.make.is_some() { "" } else { "   (not built in)" };
+            line(&mut out, "layer", &format!("{}: {}{missing}", row.spec.name, row.spec.summary));
+            list(&mut out, &settings(row.spec.options, options));
+        }
+        let row = resolved.transport;
+        let missing = if row.transport.is_some() { "" } else { "   (not built in)" };
+        line(&mut out, "transport", &format!("{}: {}{missing}", row.spec.name, row.spec.summary));
+        list(&mut out, &settings(row.spec.options, &resolved.place.options));
+        line(&mut out, "shape", &format!("{}, {}", resolved.shape, meaning(resolved.shape)));
+        if let Some((family, kind)) = self.kind() {
+            line(&mut out, "socket", &format!("{family}, {kind}"));
+        }
+        line(&mut out, "target", &target(&resolved.place.target));
+        match &self.addresses {
+            Found::Nothing => {}
+            Found::Failed(text) => line(&mut out, "addresses", &format!("none: {text}")),
+            Found::Addresses(all) => {
+                for (at, ip) in all.iter().enumerate() {
+                    let label = if at == 0 { "addresses" } else { "" };
+                    line(&mut out, label, &number(*ip));
+                }
+            }
+        }
+        let mut label = "same with";
+        for twin in &self.twins {
+            let command = if self.is_listening { &twin.listens } else { &twin.dials };
+            for text in command.iter().flat_map(|text| text.lines()) {
+                line(&mut out, label, &format!("{}{}", pad(twin.tool, 8), safe(text)));
+                label = "";
+            }
+        }
+        let parts = resolved.layers.iter().map(|(row, _)| row.spec.name).chain([row.spec.name]);
+        let pages: Vec<_> = parts.map(|part| format!("hobnob help {part}")).collect();
+        line(&mut out, "options", &pages.join("   "));
+        out
+    }
+
+    /// Family and type of the socket.
+    fn kind(&self) -> Option<(String, String)> {
+        let kind = self.resolved.transport.socket?.name().to_owned();
+        let family = match (&self.resolved.place.target, &self.addresses) {
+            (Target::Net { .. }, Found::Addresses(all)) => {
+                let has = |is_v4: bool| all.iter().any(|ip| ip.is_ipv4() == is_v4);
+                let names = [(true, "AF_INET"), (false, "AF_INET6")];
+                let names = names.iter().filter(|(is_v4, _)| has(*is_v4)).map(|(_, name)| *name);
+                names.collect::<Vec<_>>().join(" and ")
+            }
+            (Target::Net { .. }, _) => "AF_INET and AF_INET6".to_owned(),
+            _ => self.resolved.place.family()?.name().to_owned(),
+        };
+        Some((family, kind))
+    }
+
+    fn json(&self) -> Value {
+        let resolved = self.resolved;
+        let options = |specs, options| -> Vec<Value> {
+            settings(specs, options)
+                .iter()
+                .map(|one| json!({ "name": one.name, "value": one.value, "from": one.origin }))
+                .collect()
+        };
+        let layers: Vec<Value> = resolved
+            .layers
+            .iter()
+            .map(|(row, given)| {
+                json!({
+                    "name": row.spec.name,
+                    "built_in": row.make.is_some(),
+                    "options": options(row.spec.options, given),
+                })
+            })
+            .collect();
+        let row = resolved.transport;
+        let addresses: Vec<Value> = match &self.addresses {
+            Found::Addresses(all) => all
+                .iter()
+                .map(|ip| match ip {
+                    IpAddr::V4(v4) => json!({ "address": ip, "number": v4.to_bits() }),
+                    IpAddr::V6(_) => json!({ "address": ip }),
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        let twins: Vec<Value> = self
+            .twins
+            .iter()
+            .map(|twin| json!({ "tool": twin.tool, "listens": twin.listens, "dials": twin.dials }))
+            .collect();
+        let (family, kind) = self.kind().unzip();
+        json!({
+            "v": 1,
+            "type": "explain",
+            "endpoint": resolved.endpoint,
+            "layers": layers,
+            "transport": {
+                "name": row.spec.name,
+                "built_in": row.transport.is_some(),
+                "options": options(row.spec.options, &resolved.place.options),
+            },
+            "shape": resolved.shape.to_string(),
+            "family": family,
+            "socket": kind,
+            "target": target(&resolved.place.target),
+            "addresses": addresses,
+            "twins": twins,
+        })
+    }
+}
+
+fn list(out: &mut String, settings: &[Setting]) {
+    for setting in settings {
+        let value = pad(&format!("{} ", setting.value), 12);
+        let _ = writeln!(out, "    {}{value}{}", pad(setting.name, 14), setting.origin);
+    }
+}
+
+fn meaning(shape: hobnob::spec::Shape) -> &'static str {
+    match shape {
+        hobnob::spec::Shape::Bytes => "a stream without borders",
+        hobnob::spec::Shape::Packets => "borders are kept",
+    }
+}
+
+/// An IPv4 address is a number of 32 bits.
+fn number(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(v4) => format!("{v4}   the number {}, 0x{:08x}", v4.to_bits(), v4.to_bits()),
+        IpAddr::V6(v6) => v6.to_string(),
+    }
+}
+
+fn target(target: &Target) -> String {
+    match target {
+        Target::Net { host, port } => {
+            let host = match host {
+                Host::Loopback => "this machine alone".to_owned(),
+                Host::Name(name) => format!("the host {}", safe(name)),
+                Host::V4(address) => address.to_string(),
+                Host::V6 { address, zone } => {
+                    let zone = zone.as_ref().map(|zone| format!("%{}", safe(zone)));
+                    format!("{address}{}", zone.unwrap_or_default())
+                }
+            };
+            match port {
+                Some(0) => format!("{host}, any free port"),
+                Some(port) => {
+                    let name = well_known_port(*port).map(|name| format!(", known as {name}"));
+                    format!("{host}, port {port}{}", name.unwrap_or_default())
+                }
+                None => format!("{host}, no port"),
+            }
+        }
+        Target::Path(path) => format!("the path {}", safe(&path.to_string_lossy())),
+        Target::Abstract(name) => format!("the abstract name @{}", name.escape_ascii()),
+        Target::Command(command) => format!("the program {}", safe(&format!("{command:?}"))),
+        Target::Number(number) => format!("the descriptor {number}"),
+        Target::Name(name) => format!("the name {}", safe(name)),
+        Target::Nothing => "nothing else".to_owned(),
+    }
+}

@@ -1,0 +1,338 @@
+//! `hobnob help`, `-h`, `--help`, and the screen of `hobnob` alone.
+
+use std::fmt::Write as _;
+
+use hobnob::endpoint::Form;
+use hobnob::engine;
+use hobnob::error::{Error, Kind, Result};
+use hobnob::spec::{OptionSpec, Shape, Spec, ValueKind, nearest};
+
+use crate::args::{self, Flag};
+use crate::command::{Scene, VERBS, say};
+use crate::report::look::{Look, Paint};
+use crate::report::show::{fold, pad, width};
+
+/// Pages as Markdown: a topic and its text. A verb's page has its one screen above a rule.
+const PAGES: &[(&str, &str)] = &[
+    ("serve", include_str!("../help/serve.md")),
+    ("talk", include_str!("../help/talk.md")),
+    ("explain", include_str!("../help/explain.md")),
+    ("help", include_str!("../help/help.md")),
+    ("addresses", include_str!("../help/addresses.md")),
+    ("eof", include_str!("../help/eof.md")),
+    ("json", include_str!("../help/json.md")),
+    ("exit-codes", include_str!("../help/exit-codes.md")),
+];
+/// Every error, a heading each.
+const ERRORS: &str = include_str!("../help/errors.md");
+/// The screen of `hobnob` alone.
+const FIRST_SCREEN: &str = include_str!("../help/hobnob.md");
+/// Columns that a page has.
+const COLUMNS: usize = 80;
+/// Columns of a name before its explanation.
+const NAMES: usize = 26;
+
+/// Runs the verb.
+pub(crate) fn run(scene: &Scene) -> Result<u8> {
+    let words = scene.words();
+    let Some(topic) = words.first() else {
+        return say(&page("help", true, scene.out).unwrap_or_default());
+    };
+    let text = verb(topic, scene.out)
+        .or_else(|| page(topic, true, scene.out))
+        .or_else(|| service(topic, scene.out))
+        .or_else(|| part(topic, scene.out))
+        .or_else(|| error_page(topic, scene.out));
+    text.map_or_else(|| Err(unknown(topic)), |text| say(&text))
+}
+
+/// `-h` and `--help` of a verb, or of hobnob itself.
+pub(crate) fn of_verb(scene: &Scene, name: &str, is_full: bool) -> Result<u8> {
+    if name.is_empty() {
+        return first_screen(scene);
+    }
+    // `serve echo -h` is about echo.
+    if let ("serve", Some(word)) = (name, scene.words().first())
+        && let Some(text) = service(word, scene.out)
+    {
+        return say(&text);
+    }
+    let text = if is_full { verb(name, scene.out) } else { page(name, false, scene.out) };
+    say(&text.unwrap_or_default())
+}
+
+/// The screen of `hobnob` alone.
+pub(crate) fn first_screen(scene: &Scene) -> Result<u8> {
+    let text = FIRST_SCREEN.replace("VERSION", env!("CARGO_PKG_VERSION"));
+    say(&rendered(&text, scene.out))
+}
+
+/// The services, and over what.
+pub(crate) fn catalogue(look: Look) -> String {
+    let rows: Vec<_> = engine::services().iter().filter(|row| row.make.is_some()).collect();
+    let names = rows.iter().map(|row| row.spec.name.len()).max().unwrap_or(0) + 2;
+    let column = rows.iter().map(|row| width(row.spec.summary)).max().unwrap_or(0).min(48) + 2;
+    let head = pad("services", 2 + names + column);
+    let mut out = format!("{}over\n", look.paint(Paint::Bold, &head));
+    let all = over(&[Shape::Bytes, Shape::Packets]);
+    for row in &rows {
+        let name = look.paint(Paint::Cyan, &pad(row.spec.name, names));
+        let over = over(row.shapes);
+        let over = if over == all { "all" } else { &over };
+        let _ = writeln!(out, "  {name}{}{over}", pad(row.spec.summary, column));
+    }
+    let _ = writeln!(out, "\nall means {all}");
+    let example = rows.get(1).or(rows.first()).map_or("", |row| row.spec.name);
+    let _ = writeln!(out, "each line is also a page: hobnob help {example}");
+    out
+}
+
+/// The transports of this build with one of these shapes.
+fn over(shapes: &[Shape]) -> String {
+    engine::transports()
+        .iter()
+        .filter(|row| row.transport.is_some() && shapes.contains(&row.shape))
+        // A name inside this process is of no use on a command line.
+        .filter(|row| row.form != Form::Name)
+        .map(|row| row.spec.name)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn verb(name: &str, look: Look) -> Option<String> {
+    let verb = VERBS.iter().find(|verb| verb.name == name)?;
+    let mut out = page(name, true, look)?;
+    let _ = writeln!(out, "\n{}", look.paint(Paint::Bold, "Every flag"));
+    for flag in verb.flags.iter().copied().flatten() {
+        entry(&mut out, &spelled(flag), flag.help);
+    }
+    if verb.takes_service_options {
+        let _ = writeln!(out, "\n{}", look.paint(Paint::Bold, "Flags of the services"));
+        for option in args::service_options(verb) {
+            let having: Vec<_> = engine::services()
+                .iter()
+                .filter(|row| row.spec.options.iter().any(|other| other.name == option.name))
+                .map(|row| row.spec.name)
+                .collect();
+            entry(&mut out, &flag_of(option), &having.join(", "));
+        }
+        out.push_str("\nWhat each does: hobnob help SERVICE\n");
+    }
+    Some(out)
+}
+
+/// `-O, --option KEY=VALUE`.
+fn spelled(flag: &Flag) -> String {
+    let mut text = match (flag.short, flag.long.len()) {
+        (Some(short), 1) => format!("-{short}"),
+        (Some(short), _) => format!("-{short}, --{}", flag.long),
+        (None, _) => format!("--{}", flag.long),
+    };
+    if !flag.value.is_empty() {
+        let _ = write!(text, " {}", flag.value);
+    }
+    text
+}
+
+fn flag_of(option: &OptionSpec) -> String {
+    match option.kind {
+        ValueKind::Flag => format!("--{}", option.name),
+        kind => format!("--{} {}", option.name, kind.placeholder()),
+    }
+}
+
+fn entry(out: &mut String, name: &str, text: &str) {
+    let mut lines = fold(text, COLUMNS - 2 - NAMES).into_iter();
+    if width(name) + 1 >= NAMES {
+        let _ = writeln!(out, "  {name}");
+    } else {
+        let _ = writeln!(out, "  {}{}", pad(name, NAMES), lines.next().unwrap_or_default());
+    }
+    for line in lines {
+        let _ = writeln!(out, "  {:NAMES$}{line}", "");
+    }
+}
+
+fn page(topic: &str, is_full: bool, look: Look) -> Option<String> {
+    let (_, text) = PAGES.iter().find(|(name, _)| *name == topic)?;
+    let (short, rest) = text.split_once("\n---\n").unwrap_or((text, ""));
+    let mut text = format!("{}\n", short.trim_end());
+    if is_full && !rest.is_empty() {
+        text.push('\n');
+        text.push_str(rest.trim_start());
+    }
+    if topic == "exit-codes" {
+        text.push('\n');
+        text.push_str(&codes());
+    }
+    Some(rendered(&text, look))
+}
+
+/// Markdown as it reads on a terminal: headings stand out, fences and backticks go.
+fn rendered(text: &str, look: Look) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        if line.starts_with("```") {
+            continue;
+        }
+        let heading = line.trim_start_matches('#');
+        if heading.len() < line.len() && heading.starts_with(' ') {
+            out.push_str(&look.paint(Paint::Bold, heading.trim()));
+        } else {
+            out.push_str(&line.replace('`', ""));
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// A service's page, from its own words.
+fn service(name: &str, look: Look) -> Option<String> {
+    let row = engine::services().iter().find(|row| row.spec.name == name)?;
+    let mut out = heading(row.spec, "hobnob serve", look);
+    let doors: Vec<_> =
+        row.doors.iter().map(|door| format!("{}=:{}", door.name, door.port)).collect();
+    if doors.is_empty() {
+        let _ = writeln!(out, "  default address   :{}", row.port);
+    } else {
+        let _ = writeln!(out, "  doors             {}", doors.join(" "));
+    }
+    let shapes: Vec<_> = row.shapes.iter().map(Shape::to_string).collect();
+    let _ = writeln!(out, "  serves            {}", shapes.join(" and "));
+    let over = over(row.shapes);
+    if !over.is_empty() {
+        let _ = writeln!(out, "  over              {over}");
+    }
+    if row.is_loud {
+        out.push_str("  packets           from this machine only: it says more than it is asked\n");
+    }
+    options(&mut out, row.spec.options, "--", look);
+    Some(out)
+}
+
+/// The page of a layer or transport, from its own words.
+fn part(name: &str, look: Look) -> Option<String> {
+    let transport = engine::transports().iter().find(|row| row.spec.name == name);
+    if let Some(row) = transport {
+        let mut out = heading(row.spec, "", look);
+        let _ = writeln!(out, "  a transport of {}", row.shape);
+        options(&mut out, row.spec.options, ",", look);
+        return Some(out);
+    }
+    let row = engine::layers().iter().find(|row| row.spec.name == name)?;
+    let mut out = heading(&row.spec, "", look);
+    let shape = |shape: Option<Shape>| shape.map_or("any shape".to_owned(), |s| s.to_string());
+    let _ = writeln!(out, "  a layer on {}, giving {}", shape(row.below), shape(row.above));
+    options(&mut out, row.spec.options, ",", look);
+    Some(out)
+}
+
+fn heading(spec: &Spec, before: &str, look: Look) -> String {
+    let title = format!("{before} {}", spec.name);
+    let mut out = format!("{}: {}\n", look.paint(Paint::Bold, title.trim()), spec.summary);
+    if !spec.is_built_in {
+        out.push_str("  not part of this build of hobnob\n");
+    }
+    out.push('\n');
+    for example in spec.examples {
+        let _ = writeln!(out, "  {example}");
+    }
+    if !spec.examples.is_empty() {
+        out.push('\n');
+    }
+    out
+}
+
+fn options(out: &mut String, specs: &[OptionSpec], prefix: &str, look: Look) {
+    if specs.is_empty() {
+        return;
+    }
+    let title = if prefix == "--" { "Flags" } else { "Options" };
+    let _ = writeln!(out, "\n{}", look.paint(Paint::Bold, title));
+    for spec in specs {
+        let name = match (prefix, spec.kind) {
+            ("--", _) => flag_of(spec),
+            (_, ValueKind::Flag) => format!(",{}", spec.name),
+            (_, kind) => format!(",{}={}", spec.name, kind.placeholder()),
+        };
+        let default =
+            if spec.default.is_empty() { String::new() } else { format!(" ({})", spec.default) };
+        entry(out, &name, &format!("{}{default}", spec.help));
+    }
+}
+
+/// The page of an error: what it means and what to do.
+fn error_page(slug: &str, look: Look) -> Option<String> {
+    let kind = Kind::ALL.iter().find(|kind| kind.slug() == slug)?;
+    let text = error_text(slug)?;
+    let head = look.paint(Paint::Bold, &format!("error[{slug}]"));
+    let tail = format!("exit code {}; all of them: hobnob help exit-codes", kind.exit_code());
+    Some(format!("{head}\n\n{}\n\n{tail}\n", rendered(text, look).trim()))
+}
+
+fn error_text(slug: &str) -> Option<&'static str> {
+    let start = ERRORS.find(&format!("\n## {slug}\n"))? + slug.len() + 5;
+    let rest = &ERRORS[start..];
+    Some(rest.split("\n## ").next().unwrap_or(rest))
+}
+
+/// The exit codes with their slugs, from the table of errors.
+fn codes() -> String {
+    let mut by_code: std::collections::BTreeMap<u8, Vec<&str>> = std::collections::BTreeMap::new();
+    for kind in Kind::ALL {
+        by_code.entry(kind.exit_code()).or_default().push(kind.slug());
+    }
+    let mut out = String::new();
+    for (code, slugs) in by_code {
+        for (at, line) in fold(&slugs.join(" "), COLUMNS - 8).iter().enumerate() {
+            let label = if at == 0 { code.to_string() } else { String::new() };
+            let _ = writeln!(out, "  {label:<5} {line}");
+        }
+    }
+    out
+}
+
+fn unknown(topic: &str) -> Error {
+    let error = Error::new(Kind::Usage, format!("there is no page {topic:?}"));
+    let known = PAGES
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(engine::services().iter().map(|row| row.spec.name))
+        .chain(engine::transports().iter().map(|row| row.spec.name))
+        .chain(engine::layers().iter().map(|row| row.spec.name))
+        .chain(Kind::ALL.iter().map(|kind| kind.slug()));
+    let error = match nearest(topic, known) {
+        Some(near) => error.try_command(format!("hobnob help {near}"), "did you mean this?"),
+        None => error,
+    };
+    error.try_command("hobnob help", "lists them")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_a_page() {
+        for kind in Kind::ALL {
+            assert!(error_text(kind.slug()).is_some_and(|text| text.trim().len() > 40), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn no_page_is_wider_than_eighty_columns() {
+        let pages = PAGES.iter().map(|(name, _)| *name);
+        let services = engine::services().iter().map(|row| row.spec.name);
+        let slugs = Kind::ALL.iter().map(|kind| kind.slug());
+        let look = Look::default();
+        for topic in pages.chain(services).chain(slugs) {
+            let text = verb(topic, look)
+                .or_else(|| page(topic, true, look))
+                .or_else(|| service(topic, look))
+                .or_else(|| error_page(topic, look));
+            for line in text.expect(topic).lines().chain(catalogue(look).lines()) {
+                assert!(width(line) <= COLUMNS, "{topic}: {line}");
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The verbs, one file each, and what they share.
+
+mod explain;
+mod help;
+mod serve;
+mod talk;
+
+use std::io::Write as _;
+
+use clap::ArgMatches;
+use hobnob::clock::Clock;
+use hobnob::endpoint::Endpoint;
+use hobnob::engine;
+use hobnob::error::{Error, Kind, Result};
+use hobnob::socket::Family;
+
+use crate::args::{self, COMMON, EXPLAINING, OPENING, SERVING, SHOWING, TALKING, Verb};
+use crate::env::Environment;
+use crate::report::error::{Typed, tell};
+use crate::report::json::Json;
+use crate::report::look::{ColorWish, Look, View};
+
+/// A program that the reader of our stdout has left ends like one that SIGPIPE killed.
+pub(crate) const BROKEN_PIPE: u8 = 141;
+/// Ctrl-C.
+pub(crate) const INTERRUPTED: u8 = 130;
+/// SIGTERM.
+pub(crate) const TERMINATED: u8 = 143;
+
+/// Every verb, in the order of the help pages.
+pub(crate) const VERBS: &[Verb] = &[
+    Verb {
+        name: "serve",
+        words: "SERVICE [ADDR...]",
+        flags: &[SERVING, SHOWING, OPENING, COMMON],
+        takes_service_options: true,
+    },
+    Verb {
+        name: "talk",
+        words: "ADDR [MESSAGE...]",
+        flags: &[TALKING, SHOWING, OPENING, COMMON],
+        takes_service_options: false,
+    },
+    Verb {
+        name: "explain",
+        words: "ADDR",
+        flags: &[EXPLAINING, OPENING, COMMON],
+        takes_service_options: false,
+    },
+    Verb { name: "help", words: "[TOPIC]", flags: &[COMMON], takes_service_options: false },
+];
+
+/// What every verb is given.
+pub(crate) struct Scene {
+    /// The flags and words of the verb.
+    pub(crate) matches: ArgMatches,
+    /// The command as it was typed.
+    pub(crate) typed: Typed,
+    /// The environment.
+    pub(crate) environment: Environment,
+    /// What `t` counts from.
+    pub(crate) clock: Clock,
+    /// How stdout looks.
+    pub(crate) out: Look,
+    /// How stderr looks.
+    pub(crate) err: Look,
+    /// How bytes are shown.
+    pub(crate) view: View,
+}
+
+impl Scene {
+    /// Whether a switch was given; false also where the verb has none of that name.
+    pub(crate) fn is_on(&self, name: &str) -> bool {
+        matches!(self.matches.try_get_one::<bool>(name), Ok(Some(true)))
+    }
+
+    /// A flag's text.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.matches.try_get_one::<String>(name).ok().flatten().map(String::as_str)
+    }
+
+    /// The words that are not flags.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let words = self.matches.try_get_many::<String>(args::WORDS).ok().flatten();
+        words.map(|words| words.cloned().collect()).unwrap_or_default()
+    }
+
+    /// `-4`, `-6`.
+    pub(crate) fn family(&self) -> Result<Option<Family>> {
+        match (self.is_on("ipv4"), self.is_on("ipv6")) {
+            (true, true) => Err(Error::new(Kind::Usage, "-4 and -6 exclude each other")),
+            (true, false) => Ok(Some(Family::V4)),
+            (false, true) => Ok(Some(Family::V6)),
+            (false, false) => Ok(None),
+        }
+    }
+
+    /// The words from `first` to before `last` as endpoints, each with the `-O` options that follow it; and the
+    /// options that stand before any of them.
+    pub(crate) fn endpoints(
+        &self,
+        first: usize,
+        last: usize,
+    ) -> Result<(Vec<Endpoint>, Vec<String>)> {
+        let indices = |id| self.matches.indices_of(id).into_iter().flatten();
+        let words = indices(args::WORDS).zip(self.words());
+        let mut found: Vec<(usize, Endpoint)> = Vec::new();
+        for (at, word) in words.take(last).skip(first) {
+            found.push((at, engine::parse(&word)?));
+        }
+        let mut loose = Vec::new();
+        let options = self.matches.try_get_many::<String>("option").ok().flatten();
+        let options: Vec<String> = options.map(|many| many.cloned().collect()).unwrap_or_default();
+        for (at, option) in indices("option").zip(options) {
+            match found.iter_mut().rev().find(|(word, _)| *word < at) {
+                Some((_, endpoint)) => endpoint.set(&option)?,
+                None => loose.push(option),
+            }
+        }
+        Ok((found.into_iter().map(|(_, endpoint)| endpoint).collect(), loose))
+    }
+
+    /// The one endpoint of a verb that takes one; `missing` says what is missing.
+    pub(crate) fn endpoint(&self, missing: &str) -> Result<Endpoint> {
+        let (mut endpoints, loose) = self.endpoints(0, 1)?;
+        let Some(mut endpoint) = endpoints.pop() else {
+            let help = "every spelling";
+            return Err(Error::new(Kind::Usage, missing).try_command("hobnob help addresses", help));
+        };
+        loose.iter().try_for_each(|option| endpoint.set(option))?;
+        Ok(endpoint)
+    }
+}
+
+/// Runs the command line; answers the exit code.
+pub(crate) fn run(words: Vec<String>) -> u8 {
+    let clock = Clock::start();
+    let is_json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
+    let mut typed = Typed { words, endpoints: Vec::new() };
+    match start(&mut typed, clock) {
+        Ok(code) => code,
+        Err(error) => fail(&error, &typed, clock, is_json),
+    }
+}
+
+fn start(typed: &mut Typed, clock: Clock) -> Result<u8> {
+    let mut matches = args::parse(&typed.words)?;
+    let environment = Environment::read()?;
+    let verb = matches.remove_subcommand();
+    let name = verb.as_ref().map_or("", |(name, _)| name.as_str()).to_owned();
+    let matches = verb.map_or(matches, |(_, matches)| matches);
+    let scene = scene(&name, matches, typed, environment, clock)?;
+    let is_on = |name| scene.is_on(name);
+    if let Some(topic) = (is_on("h") || is_on("help")).then_some(name.as_str()) {
+        return help::of_verb(&scene, topic, is_on("help"));
+    }
+    if is_on("version") {
+        return say(&format!("hobnob {}\n", env!("CARGO_PKG_VERSION")));
+    }
+    match name.as_str() {
+        "serve" => serve::run(&scene),
+        "talk" => talk::run(&scene),
+        "explain" => explain::run(&scene),
+        "help" => help::run(&scene),
+        _ => help::first_screen(&scene),
+    }
+}
+
+fn scene(
+    verb: &str,
+    matches: ArgMatches,
+    typed: &mut Typed,
+    environment: Environment,
+    clock: Clock,
+) -> Result<Scene> {
+    let wish = match args::choice(&matches, "color", &["auto", "always", "never"])? {
+        Some("always") => ColorWish::Always,
+        Some("never") => ColorWish::Never,
+        _ => ColorWish::Auto,
+    };
+    args::choice(&matches, "lang", &["en"])?;
+    let has = |name| matches!(matches.try_get_one::<bool>(name), Ok(Some(true)));
+    let (ascii, hex, raw) = (has("ascii"), has("hex"), has("raw"));
+    let view = match (hex, raw) {
+        (true, true) => return Err(Error::new(Kind::Usage, "-x and --raw exclude each other")),
+        (true, false) => View::Hex,
+        (false, true) => View::Raw,
+        (false, false) => View::Text,
+    };
+    let out = Look::of(&std::io::stdout(), wish, ascii, &environment);
+    let err = Look::of(&std::io::stderr(), wish, ascii, &environment);
+    let mut scene = Scene { matches, typed: typed.clone(), environment, clock, out, err, view };
+    // The words that are endpoints, for what to try.
+    scene.typed.endpoints = match verb {
+        "serve" => scene.words().split_off(scene.words().len().min(1)),
+        _ => scene.words().into_iter().take(1).collect(),
+    };
+    typed.endpoints.clone_from(&scene.typed.endpoints);
+    Ok(scene)
+}
+
+/// Tells an error, in words on stderr and, with `--json`, as an event on stdout.
+fn fail(error: &Error, typed: &Typed, clock: Clock, is_json: bool) -> u8 {
+    let environment = Environment::looks();
+    let wish = ColorWish::Auto;
+    let look = Look::of(&std::io::stderr(), wish, false, &environment);
+    let told = tell(error, typed, look);
+    // Nobody may be there to read it; the exit code still says it.
+    let _ = std::io::stderr().lock().write_all(told.as_bytes());
+    if is_json {
+        let mut line = Vec::new();
+        Json::new(clock, "", "").error(&mut line, error, typed);
+        let _ = std::io::stdout().lock().write_all(&line);
+    }
+    error.kind().exit_code()
+}
+
+/// An endpoint as a person would type it: without the words that go without saying.
+pub(crate) fn brief(endpoint: &str) -> String {
+    let means_the_same =
+        |text: &&str| engine::parse(text).is_ok_and(|short| short.to_string() == endpoint);
+    let bare = endpoint.split_once("://").or_else(|| endpoint.split_once(':'));
+    bare.map(|(_, rest)| rest).filter(means_the_same).unwrap_or(endpoint).to_owned()
+}
+
+/// Writes to stdout, all of it or an error; a reader that has left is an exit code.
+pub(crate) fn say(text: &str) -> Result<u8> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(0),
+        Err(error) => output_failed(&error),
+    }
+}
+
+/// What a failed write to stdout means: the reader has left (141), or an error.
+pub(crate) fn output_failed(error: &std::io::Error) -> Result<u8> {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        return Ok(BROKEN_PIPE);
+    }
+    Err(Error::from_io("write(stdout)", error).with_kind(Kind::OutputFailed))
+}

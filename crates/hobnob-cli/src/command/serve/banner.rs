@@ -1,0 +1,100 @@
+//! What a server says when it listens: where, and how to reach it.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+
+use hobnob::address::Address;
+use hobnob::engine::{self, Bound, Running};
+use hobnob::socket;
+
+use crate::command::serve::watch::Teller;
+use crate::command::{Scene, brief};
+use crate::report::show::{pad, safe, width};
+
+/// Columns of an address before its hint.
+const ADDRESS: usize = 18;
+/// Columns that a page has.
+const COLUMNS: usize = 80;
+
+impl Teller {
+    /// Says it, in words or as events.
+    pub(super) fn banner(&mut self, scene: &Scene, running: &Running) {
+        if self.listening(running) {
+            return;
+        }
+        let name = safe(&self.name);
+        let mut text = format!("{name} is listening\n");
+        let bounds = running.bound();
+        let column = bounds.iter().map(|bound| width(&shown(bound))).max().unwrap_or(0);
+        let column = column.clamp(ADDRESS, 24);
+        let names = bounds.iter().map(|bound| bound.transport.len()).max().unwrap_or(0).max(4);
+        let mut hinted = String::new();
+        let mut is_open = false;
+        for bound in bounds {
+            is_open |= !bound.address.is_local_only();
+            let _ =
+                write!(text, "  {}  {}", pad(bound.transport, names), pad(&shown(bound), column));
+            // Both loopbacks are one endpoint, with one hint.
+            if bound.endpoint != hinted {
+                text.push_str(&hint(bound, 4 + names + column));
+                hinted.clone_from(&bound.endpoint);
+            }
+            text.truncate(text.trim_end().len());
+            text.push('\n');
+        }
+        if is_open {
+            let why = if scene.is_on("lan") { " because of --lan" } else { "" };
+            let _ = writeln!(text, "open to your network{why}");
+        }
+        text.push_str("Ctrl-C stops it.\n");
+        self.say(&text);
+    }
+}
+
+fn shown(bound: &Bound) -> String {
+    safe(&bound.address.to_string())
+}
+
+/// `  hobnob talk :9000     or   nc 127.0.0.1 9000`.
+fn hint(bound: &Bound, used: usize) -> String {
+    let Some(near) = nearby(bound) else { return String::new() };
+    let own = format!("hobnob talk {}", safe(&brief(&near)));
+    let other = twin(&near);
+    let both = other.map(|other| format!("  {}   or   {other}", pad(&own, 17)));
+    match both.filter(|both| used + width(both) <= COLUMNS) {
+        Some(both) => both,
+        None => format!("  {own}"),
+    }
+}
+
+/// The endpoint as a person on this machine, or in its network, would dial it.
+fn nearby(bound: &Bound) -> Option<String> {
+    // A name of this process or of no kernel, as stdin and stdout, cannot be dialled from elsewhere.
+    if matches!(bound.address, Address::Name(_)) {
+        return None;
+    }
+    let endpoint = engine::parse(&bound.endpoint).ok()?;
+    let Address::Ip(at) = &bound.address else { return Some(endpoint.to_string()) };
+    let endpoint = endpoint.with_port(at.port());
+    if !at.ip().is_unspecified() {
+        return Some(endpoint.to_string());
+    }
+    let mut here = socket::interface_addresses().into_iter();
+    let reachable = |ip: &IpAddr| !ip.is_loopback() && ip.is_ipv4() == at.is_ipv4();
+    let host = here.find(reachable)?;
+    let scheme = endpoint.to_string();
+    let start = scheme.find(&at.ip().to_string())?;
+    let near = SocketAddr::new(host, at.port()).to_string();
+    let prefix = scheme[..start].trim_end_matches('[');
+    Some(format!("{prefix}{near}"))
+}
+
+/// The same with netcat.
+fn twin(endpoint: &str) -> Option<String> {
+    let resolved = engine::resolve(&engine::parse(endpoint).ok()?).ok()?;
+    if !resolved.layers.is_empty() {
+        return None;
+    }
+    let twins = (resolved.transport.twins)(&resolved.place);
+    twins.into_iter().find(|twin| twin.tool == "nc")?.dials
+}

@@ -1,0 +1,99 @@
+//! The line editor, on a thread of its own.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use hobnob::error::{Error, Kind, Result};
+use rustyline::error::ReadlineError;
+use rustyline::{Cmd, Config, DefaultEditor, ExternalPrinter, KeyEvent};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+/// What Ctrl-] puts at the start of a line: its own control character.
+const ESCAPE: char = '\x1d';
+/// Lines of history.
+const HISTORY: usize = 1_000;
+
+/// What a person did.
+#[derive(Debug)]
+pub(crate) enum Typed {
+    /// A line, to be sent.
+    Line(String),
+    /// A line after Ctrl-].
+    Order(String),
+    /// Ctrl-D on an empty line.
+    End,
+    /// Ctrl-C.
+    Interrupt,
+    /// The terminal cannot be read any more.
+    Lost,
+}
+
+/// Prints above the line that is being typed.
+pub(crate) type Printer = Box<dyn FnMut(&[u8]) -> io::Result<()> + Send>;
+
+/// Starts it.
+pub(crate) fn start(prompt: String, state: Option<PathBuf>) -> Result<(Receiver<Typed>, Printer)> {
+    let failed = |error: &ReadlineError| {
+        Error::new(Kind::System, format!("the terminal does not take a line editor: {error}"))
+            .try_command("cat | hobnob talk ...", "without one")
+    };
+    // A pasted text is several lines and not one, so that each is sent by itself.
+    let config = Config::builder()
+        .bracketed_paste(false)
+        .auto_add_history(true)
+        .max_history_size(HISTORY)
+        .map(rustyline::config::Builder::build)
+        .map_err(|error| failed(&error))?;
+    let mut editor = DefaultEditor::with_config(config).map_err(|error| failed(&error))?;
+    editor.bind_sequence(KeyEvent::ctrl(']'), Cmd::Insert(1, ESCAPE.to_string()));
+    let mut external = editor.create_external_printer().map_err(|error| failed(&error))?;
+    let history = state.map(|state| state.join("hobnob/history"));
+    if let Some(path) = history.as_deref().filter(|path| is_private(path).is_ok()) {
+        let _ = editor.load_history(path);
+    }
+    let (to, from) = channel(16);
+    let read = move || {
+        read_lines(&mut editor, &prompt, &to);
+        if let Some(path) = &history {
+            let _ = editor.append_history(path);
+        }
+    };
+    std::thread::Builder::new()
+        .name("editor".to_owned())
+        .spawn(read)
+        .map_err(|error| Error::from_io("clone", &error))?;
+    let print: Printer = Box::new(move |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        external.print(text).map_err(io::Error::other)
+    });
+    Ok((from, print))
+}
+
+/// The history file, made so that only its owner can read it.
+fn is_private(path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
+}
+
+fn read_lines(editor: &mut DefaultEditor, prompt: &str, to: &Sender<Typed>) {
+    loop {
+        let typed = match editor.readline(prompt) {
+            Ok(line) => match line.strip_prefix(ESCAPE) {
+                Some(order) => Typed::Order(order.to_owned()),
+                None => Typed::Line(line),
+            },
+            Err(ReadlineError::Eof) => Typed::End,
+            Err(ReadlineError::Interrupted) => Typed::Interrupt,
+            Err(ReadlineError::Signal(_)) => continue,
+            Err(_) => Typed::Lost,
+        };
+        let is_last = matches!(typed, Typed::Lost | Typed::Interrupt);
+        if to.blocking_send(typed).is_err() || is_last {
+            return;
+        }
+    }
+}

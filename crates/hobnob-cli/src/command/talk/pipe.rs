@@ -1,0 +1,406 @@
+//! `talk` in a pipe, or with messages on the command line: stdout carries what is received, and nothing else.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hobnob::address::Address;
+use hobnob::chunk::Direction;
+use hobnob::error::{Error, Kind, Result};
+use hobnob::event::{By, Closed, Data, End, Event, Fact, How, Opened, Reason};
+use hobnob::spec::Shape;
+use tokio::sync::mpsc::Receiver;
+
+use crate::command::talk::converse::{Converse, Happening};
+use crate::command::talk::input::{Cut, Input, Script, stdin};
+use crate::command::talk::{Line, Signals, Wishes, broken_output, greeting, silence};
+use crate::command::{INTERRUPTED, Scene, TERMINATED};
+use crate::report::json::Json;
+use crate::report::look::View;
+use crate::report::show::{Stream, count, hex_into, safe, size, span};
+use crate::report::sink::Sink;
+
+/// How long the next message waits for an answer to the one before, where `--wait` says nothing.
+const ANSWER: Duration = Duration::from_secs(10);
+/// The least time that a peer has to greet before the first of several messages.
+const GREET: Duration = Duration::from_millis(200);
+/// After the peer has ended: how long more input is waited for. What stdin still has is there at once.
+const LEFTOVER: Duration = Duration::from_millis(200);
+/// How long the last bytes may take into stdout once all is over.
+const LAST_WORDS: Duration = Duration::from_hours(1);
+
+/// Where the input comes from.
+enum Source {
+    Stdin(Receiver<Input>),
+    Script(Script),
+}
+
+/// How received bytes go to stdout.
+enum Show {
+    /// As they are.
+    Exact,
+    /// On a terminal: escaped.
+    Safe(Stream),
+    /// A hex dump of each receive.
+    Hex,
+    /// Events.
+    Json(Box<Json>),
+}
+
+struct Pipe<'a> {
+    scene: &'a Scene,
+    wishes: &'a Wishes,
+    talk: Converse,
+    source: Source,
+    show: Show,
+    sink: Sink,
+    shape: Shape,
+    began: Duration,
+    input_is_over: bool,
+}
+
+/// Talks until both sides have said all.
+pub(crate) async fn run(
+    scene: &Scene,
+    wishes: &Wishes,
+    line: Line,
+    mut signals: Signals,
+) -> Result<u8> {
+    let shape = line.conn.shape();
+    note(wishes, &greeting(&line, scene.is_on("listen")));
+    let mut pipe = Pipe {
+        source: source(scene, wishes, &line),
+        show: show(scene, wishes),
+        talk: Converse::new(line.conn, scene.clock),
+        sink: Sink::stdout(),
+        began: scene.clock.now(),
+        input_is_over: false,
+        scene,
+        wishes,
+        shape,
+    };
+    pipe.opened();
+    let result = pipe.run(&mut signals).await;
+    pipe.close(result, &mut signals).await
+}
+
+fn source(scene: &Scene, wishes: &Wishes, line: &Line) -> Source {
+    let shape = line.conn.shape();
+    if wishes.messages.is_empty() {
+        return Source::Stdin(stdin(match shape {
+            Shape::Bytes => Cut::Chunks,
+            Shape::Packets => Cut::Lines,
+        }));
+    }
+    let eol = wishes.eol(shape).bytes();
+    let messages: Vec<_> =
+        wishes.messages.iter().map(|message| [message.as_bytes(), eol].concat()).collect();
+    // An answer must not be mistaken for the greeting, so the greeting is given time to come.
+    let greet = match (shape, messages.len()) {
+        (Shape::Bytes, 2..) => GREET.max(3 * line.took),
+        // Records have an opening too, and may begin with a greeting.
+        (Shape::Packets, _) if has_opening(line.conn.facts().transport) => GREET,
+        _ => Duration::ZERO,
+    };
+    let patience = wishes.patience(shape).unwrap_or(ANSWER);
+    Source::Script(Script::new(messages, scene.clock, greet, patience))
+}
+
+fn has_opening(transport: &str) -> bool {
+    let row = hobnob::engine::transports().iter().find(|row| row.spec.name == transport);
+    row.is_some_and(|row| row.has_opening)
+}
+
+fn show(scene: &Scene, wishes: &Wishes) -> Show {
+    if wishes.is_json {
+        return Show::Json(Box::new(Json::new(scene.clock, "talk", "")));
+    }
+    match scene.view {
+        View::Hex => Show::Hex,
+        View::Text if std::io::stdout().is_terminal() => Show::Safe(Stream::default()),
+        View::Text | View::Raw => Show::Exact,
+    }
+}
+
+/// A note on stderr, with `-v` only: the rest of the terminal is somebody else's.
+fn note(wishes: &Wishes, text: &str) {
+    if wishes.is_verbose && !wishes.is_quiet {
+        tell(text);
+    }
+}
+
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+impl Source {
+    fn poll(&mut self, cx: &mut Context<'_>, heard: u64) -> Poll<Input> {
+        match self {
+            Source::Stdin(from) => from.poll_recv(cx).map(|input| input.unwrap_or(Input::End)),
+            Source::Script(script) => script.poll_next(cx, heard),
+        }
+    }
+}
+
+impl Pipe<'_> {
+    async fn run(&mut self, signals: &mut Signals) -> Result<u8> {
+        self.rewind_timer();
+        loop {
+            let (source, is_over) = (&mut self.source, self.input_is_over);
+            let ask = |cx: &mut Context<'_>, can_send: bool, heard: u64| {
+                if is_over || !can_send { Poll::Pending } else { source.poll(cx, heard) }
+            };
+            match self.talk.next(signals, &mut self.sink, ask).await {
+                Happening::Received(length) => {
+                    self.received(length);
+                    self.rewind_timer();
+                    if self.has_every_answer() {
+                        return Ok(0);
+                    }
+                }
+                Happening::Input(input) => {
+                    self.input(input)?;
+                    self.rewind_timer();
+                }
+                Happening::Sent | Happening::Ended => self.rewind_timer(),
+                Happening::PeerEnded => {
+                    note(self.wishes, "the peer has ended its side");
+                    self.rewind_timer();
+                }
+                Happening::Written(Ok(())) => {}
+                Happening::Written(Err(error)) => return broken_output(&error),
+                Happening::Silence => {
+                    if let Some(code) = self.silence()? {
+                        return Ok(code);
+                    }
+                }
+                Happening::Interrupted => return Ok(INTERRUPTED),
+                Happening::Terminated => return Ok(TERMINATED),
+                Happening::Failed(error) => return self.failed(error),
+            }
+            if self.is_done() {
+                return Ok(0);
+            }
+        }
+    }
+
+    /// Everything is said: the peer has ended, and what we had is sent.
+    fn is_done(&self) -> bool {
+        self.talk.peer_ended && self.input_is_over && self.talk.unsent() == 0
+    }
+
+    /// On packets a script is over when each message has its answer.
+    fn has_every_answer(&self) -> bool {
+        let Source::Script(script) = &self.source else { return false };
+        self.shape == Shape::Packets
+            && self.talk.unsent() == 0
+            && script
+                .answers(self.talk.heard.1)
+                .is_some_and(|answers| answers >= self.wishes.messages.len() as u64)
+    }
+
+    fn input(&mut self, input: Input) -> Result<()> {
+        match input {
+            Input::Send(mut bytes) => {
+                if let (Source::Stdin(_), Shape::Packets, Some(eol)) =
+                    (&self.source, self.shape, self.wishes.eol)
+                {
+                    bytes.extend_from_slice(eol.bytes());
+                }
+                self.sending(&bytes);
+                self.talk.send(bytes);
+            }
+            Input::End => {
+                self.input_is_over = true;
+                if self.wishes.half_close && !self.talk.peer_ended {
+                    self.talk.end();
+                }
+            }
+            Input::Broken(error) => return Err(Error::from_io("read(stdin)", &error)),
+        }
+        Ok(())
+    }
+
+    /// The timer that counts now: what stdin still has, `--wait`, or `--idle`.
+    fn rewind_timer(&mut self) {
+        let time = if self.talk.peer_ended {
+            Some(LEFTOVER)
+        } else if self.input_is_over && self.talk.unsent() == 0 {
+            let wait = self.wishes.patience(self.shape);
+            wait.into_iter().chain(self.wishes.idle).min()
+        } else {
+            self.wishes.idle
+        };
+        // While something is being sent to a peer that has ended, the peer decides how long that takes.
+        let is_busy = self.talk.peer_ended && self.talk.unsent() > 0;
+        self.talk.set_timer(time.filter(|_| !is_busy));
+    }
+
+    /// The timer ran out: the exit code, if that is the end.
+    fn silence(&mut self) -> Result<Option<u8>> {
+        if self.talk.peer_ended {
+            return Ok(Some(0));
+        }
+        let ((sent, _), (received, times)) = (self.talk.sent, self.talk.heard);
+        let wait = self.wishes.patience(self.shape);
+        match (wait, self.wishes.idle) {
+            (Some(wait), _) if self.input_is_over && times == 0 => {
+                Err(silence("wait", wait, sent, received))
+            }
+            (Some(_), _) if self.input_is_over => Ok(Some(0)),
+            (_, Some(idle)) => Err(silence("idle", idle, sent, received)),
+            _ => Ok(None),
+        }
+    }
+
+    /// A conn that fails after the peer has ended in order was just not there for the rest any more.
+    fn failed(&mut self, error: Error) -> Result<u8> {
+        if self.talk.peer_ended && error.kind() != Kind::MessageTooLong {
+            if !self.wishes.is_quiet {
+                tell("the peer had ended, and did not take the rest of the input");
+            }
+            return Ok(0);
+        }
+        Err(error)
+    }
+
+    fn received(&mut self, length: usize) {
+        let mut out = self.sink.take();
+        let bytes = self.talk.received(length);
+        match &mut self.show {
+            Show::Exact => out.extend_from_slice(bytes),
+            Show::Safe(stream) => {
+                let mut text = String::new();
+                stream.push(&mut text, bytes);
+                if self.shape == Shape::Packets {
+                    stream.end_line(&mut text);
+                    if bytes.is_empty() {
+                        text.push('\n');
+                    }
+                }
+                out.extend_from_slice(text.as_bytes());
+            }
+            Show::Hex => {
+                let mut text = String::new();
+                hex_into(&mut text, bytes, "");
+                out.extend_from_slice(text.as_bytes());
+            }
+            Show::Json(json) => {
+                let event = data(self.scene, Direction::In, self.talk.heard.1, bytes, self.shape);
+                json.event(&mut out, &event);
+            }
+        }
+        self.sink.give(out);
+    }
+
+    /// Tells a program what is sent.
+    fn sending(&mut self, bytes: &[u8]) {
+        let event = data(self.scene, Direction::Out, self.talk.sent.1 + 1, bytes, self.shape);
+        self.tell_json(&event);
+    }
+
+    fn tell_json(&mut self, event: &Event) {
+        if let Show::Json(json) = &mut self.show {
+            let mut out = self.sink.take();
+            json.event(&mut out, event);
+            self.sink.give(out);
+        }
+    }
+
+    fn opened(&mut self) {
+        let facts = self.talk.conn.facts();
+        let (transport, local, peer) = (facts.transport, facts.local.clone(), facts.peer.clone());
+        let opened = Opened { parent: 0, transport, local, peer };
+        let event = self.event(Fact::Opened(Box::new(opened)));
+        self.tell_json(&event);
+    }
+
+    fn event(&self, fact: Fact) -> Event {
+        Event { at: self.scene.clock.now(), session: 1, fact }
+    }
+
+    /// The last bytes into stdout, then the totals.
+    async fn close(&mut self, result: Result<u8>, signals: &mut Signals) -> Result<u8> {
+        if matches!(result, Ok(INTERRUPTED | TERMINATED)) {
+            return result;
+        }
+        let lasted = self.scene.clock.now().saturating_sub(self.began);
+        let ((sent, messages), (received, times)) = (self.talk.sent, self.talk.heard);
+        let event = self.event(Fact::Closed(Box::new(self.closed(&result, lasted))));
+        self.tell_json(&event);
+        if let Show::Safe(stream) = &mut self.show {
+            let mut text = String::new();
+            stream.end_line(&mut text);
+            let mut out = self.sink.take();
+            out.extend_from_slice(text.as_bytes());
+            self.sink.give(out);
+        }
+        let written = tokio::select! {
+            written = self.sink.finish(LAST_WORDS) => written,
+            _ = signals.interrupt.recv() => return Ok(INTERRUPTED),
+            _ = signals.terminate.recv() => return Ok(TERMINATED),
+        };
+        note(
+            self.wishes,
+            &format!(
+                "closed after {}   sent {} in {messages}   received {} in {times}",
+                span(lasted),
+                size(sent),
+                size(received)
+            ),
+        );
+        if let Source::Script(script) = &self.source
+            && script.unanswered > 0
+            && !self.wishes.is_quiet
+        {
+            tell(&format!(
+                "{} sent without an answer to the one before",
+                count(script.unanswered.into(), "message")
+            ));
+        }
+        match written {
+            Err(error) if result.is_ok() => broken_output(&error),
+            _ => result,
+        }
+    }
+
+    fn closed(&self, result: &Result<u8>, lasted: Duration) -> Closed {
+        let fin = |is_over, by| {
+            if is_over { End { by, how: How::Fin } } else { End { by: By::Us, how: How::None } }
+        };
+        let reason = match result {
+            Ok(_) => Reason::Eof,
+            Err(error) => match error.kind() {
+                Kind::ConnectionReset => Reason::Reset,
+                Kind::IdleTimeout => Reason::Timeout("idle"),
+                Kind::TimedOut => Reason::Timeout("wait"),
+                _ => Reason::Error,
+            },
+        };
+        let reset = End { by: By::Peer, how: How::Rst };
+        let is_reset = reason == Reason::Reset;
+        Closed {
+            inward: if is_reset { reset } else { fin(self.talk.peer_ended, By::Peer) },
+            outward: if is_reset { reset } else { fin(self.talk.has_ended, By::Us) },
+            reason,
+            detail: result.as_ref().err().map(|error| safe(error.message())),
+            bytes_in: self.talk.heard.0,
+            bytes_out: self.talk.sent.0,
+            lasted,
+            round_trip: None,
+            resent: None,
+        }
+    }
+}
+
+fn data(scene: &Scene, direction: Direction, sequence: u64, bytes: &[u8], shape: Shape) -> Event {
+    let data = Data {
+        direction,
+        sequence,
+        bytes: bytes.into(),
+        length: bytes.len(),
+        is_packet: shape == Shape::Packets,
+        peer: None::<Address>,
+    };
+    Event { at: scene.clock.now(), session: 1, fact: Fact::Data(Box::new(data)) }
+}

@@ -1,0 +1,364 @@
+//! `talk` in a terminal: what comes appears above the line that is being typed, one line a receive.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hobnob::error::{Error, Result};
+use hobnob::spec::Shape;
+
+use crate::bug;
+use crate::command::talk::converse::{Converse, Happening};
+use crate::command::talk::editor::{self, Typed};
+use crate::command::talk::orders::{LIST, Order};
+use crate::command::talk::{Eol, Line, Signals, Wishes, greeting, silence};
+use crate::command::{INTERRUPTED, Scene, TERMINATED};
+use crate::report::error::tell;
+use crate::report::look::{Look, Paint, View};
+use crate::report::show::{hex_into, one_line, safe, size, span, width};
+use crate::report::sink::Sink;
+
+/// The column where a size ends.
+const SIZE_ENDS: usize = 60;
+/// How long the last lines may take to appear.
+const LAST_LINES: Duration = Duration::from_millis(500);
+/// Up a line and down again: the editor prints it without a trace. When a second one is through, all before it is drawn.
+const BARRIER: &[u8] = b"\x1b[1A\n";
+
+struct Terminal<'a> {
+    scene: &'a Scene,
+    wishes: &'a Wishes,
+    look: Look,
+    view: View,
+    eol: Eol,
+    talk: Converse,
+    sink: Sink,
+    queue: VecDeque<Vec<u8>>,
+    save: Option<(File, String)>,
+    shape: Shape,
+    began: Duration,
+    /// When something passed last.
+    last: Duration,
+    /// Enter, Ctrl-D or `half-close` have ended our side.
+    is_over: bool,
+}
+
+/// Talks until the peer closes or the person leaves.
+pub(crate) async fn run(
+    scene: &Scene,
+    wishes: &Wishes,
+    line: Line,
+    mut signals: Signals,
+) -> Result<u8> {
+    bug::remember_terminal();
+    let look = scene.out;
+    let shape = line.conn.shape();
+    let crlf = line.wants_crlf.filter(|_| wishes.eol.is_none());
+    let mut head = format!("{}\n", greeting(&line, scene.is_on("listen")));
+    if let Some(port) = crlf {
+        let _ =
+            writeln!(head, "Enter sends \\r\\n, as port {port} wants it (--eol lf to change that)");
+    }
+    let end = if shape == Shape::Bytes { "Ctrl-D ends our side, " } else { "" };
+    let _ = write!(head, "{end}Ctrl-C leaves, Ctrl-] opens commands\n\n");
+    if !wishes.is_quiet {
+        let _ = std::io::stdout().lock().write_all(head.as_bytes());
+    }
+    let prompt = format!("{}  ", look.sent());
+    let (mut typed, printer) = editor::start(prompt, scene.environment.state.clone())?;
+    let now = scene.clock.now();
+    let mut terminal = Terminal {
+        look,
+        view: scene.view,
+        eol: if crlf.is_some() { Eol::Crlf } else { wishes.eol(shape) },
+        talk: Converse::new(line.conn, scene.clock),
+        sink: Sink::new("printer", printer),
+        queue: VecDeque::new(),
+        save: None,
+        began: now,
+        last: now,
+        is_over: false,
+        scene,
+        wishes,
+        shape,
+    };
+    let ask = |cx: &mut Context<'_>, _: bool, _: u64| {
+        typed.poll_recv(cx).map(|typed| typed.unwrap_or(Typed::Lost))
+    };
+    let result = terminal.run(&mut signals, ask).await;
+    terminal.leave().await;
+    result
+}
+
+impl Terminal<'_> {
+    async fn run(
+        &mut self,
+        signals: &mut Signals,
+        mut ask: impl FnMut(&mut Context<'_>, bool, u64) -> Poll<Typed>,
+    ) -> Result<u8> {
+        loop {
+            self.rewind_timer();
+            let happened = self.talk.next(signals, &mut self.sink, &mut ask).await;
+            match happened {
+                Happening::Received(length) => self.received(length),
+                Happening::Input(typed) => {
+                    if let Some(code) = self.typed(typed) {
+                        return Ok(code);
+                    }
+                }
+                Happening::Sent | Happening::Ended | Happening::Written(Ok(())) => {}
+                Happening::PeerEnded => {
+                    self.totals("peer closed");
+                    return Ok(0);
+                }
+                Happening::Silence => {
+                    if let Some(code) = self.silence()? {
+                        return Ok(code);
+                    }
+                }
+                Happening::Interrupted | Happening::Written(Err(_)) => return Ok(INTERRUPTED),
+                Happening::Terminated => return Ok(TERMINATED),
+                Happening::Failed(error) => {
+                    self.totals("broken");
+                    return Err(error);
+                }
+            }
+            if self.talk.can_send()
+                && let Some(bytes) = self.queue.pop_front()
+            {
+                self.talk.send(bytes);
+            } else if self.is_over && self.queue.is_empty() {
+                self.talk.end();
+            }
+        }
+    }
+
+    fn rewind_timer(&mut self) {
+        let wait = self.wishes.patience(self.shape).filter(|_| self.is_over);
+        self.talk.set_timer(wait.into_iter().chain(self.wishes.idle).min());
+    }
+
+    fn silence(&mut self) -> Result<Option<u8>> {
+        let ((sent, _), (received, times)) = (self.talk.sent, self.talk.heard);
+        let wait = self.wishes.patience(self.shape).filter(|_| self.is_over);
+        match (wait, self.wishes.idle) {
+            (Some(wait), _) if times == 0 => Err(silence("wait", wait, sent, received)),
+            (Some(_), _) => {
+                self.totals("silence");
+                Ok(Some(0))
+            }
+            (None, Some(idle)) => Err(silence("idle", idle, sent, received)),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// What a person did; the exit code, if that is the end.
+    fn typed(&mut self, typed: Typed) -> Option<u8> {
+        match typed {
+            Typed::Line(_) if self.is_over => self.say("our side has ended; Ctrl-C leaves"),
+            Typed::Line(line) => {
+                self.last = self.scene.clock.now();
+                self.queue.push_back([line.as_bytes(), self.eol.bytes()].concat());
+            }
+            Typed::Order(line) => match Order::parse(&line) {
+                Ok(Order::Quit) => {
+                    self.totals("left");
+                    return Some(0);
+                }
+                Ok(order) => self.obey(order),
+                Err(error) => self.complain(&error),
+            },
+            Typed::End if self.is_over => {
+                self.totals("left");
+                return Some(0);
+            }
+            Typed::End => self.half_close(),
+            Typed::Interrupt | Typed::Lost => return Some(INTERRUPTED),
+        }
+        None
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::View(view) => self.view = view,
+            Order::Eol(eol) => self.eol = eol,
+            Order::Send(_) if self.is_over => self.say("our side has ended; Ctrl-C leaves"),
+            Order::Send(bytes) => {
+                self.say(&format!("sending {}", size(bytes.len() as u64)));
+                self.queue.push_back(bytes);
+            }
+            Order::HalfClose => self.half_close(),
+            Order::Info => self.info(),
+            Order::Save(file, path) => {
+                self.say(&format!("what comes is kept in {}", safe(&path)));
+                self.save = Some((file, path));
+            }
+            Order::Help => self.say(LIST),
+            Order::Quit => {}
+        }
+    }
+
+    fn half_close(&mut self) {
+        if self.is_over {
+            return;
+        }
+        self.is_over = true;
+        match self.shape {
+            Shape::Bytes => self.say("our side has ended; still listening"),
+            Shape::Packets => self.say("packets have no end; waiting for what still comes"),
+        }
+    }
+
+    fn info(&mut self) {
+        let facts = self.talk.conn.facts();
+        let (local, peer) = (safe(&facts.local.to_string()), safe(&facts.peer.to_string()));
+        let mut text =
+            format!("{}, {}   local {local}   peer {peer}\n", facts.transport, self.shape);
+        if let Some(who) = facts.credentials {
+            let _ = writeln!(text, "process {}   user {}   group {}", who.pid, who.uid, who.gid);
+        }
+        let ((sent, messages), (received, times)) = (self.talk.sent, self.talk.heard);
+        let _ = write!(
+            text,
+            "sent {} in {messages}   received {} in {times}",
+            size(sent),
+            size(received)
+        );
+        if let Some(vitals) = self.talk.conn.vitals() {
+            let round_trip = span(vitals.round_trip);
+            let _ = write!(text, "   round trip {round_trip}   resent {}", vitals.resent);
+        }
+        self.say(&text);
+    }
+
+    fn received(&mut self, length: usize) {
+        let now = self.scene.clock.now();
+        let since = now.saturating_sub(std::mem::replace(&mut self.last, now));
+        let bytes = self.talk.received(length);
+        let mut failed = None;
+        if let Some((file, path)) = &mut self.save
+            && let Err(error) = file.write_all(bytes)
+        {
+            failed = Some(Error::from_io(&format!("write({path})"), &error));
+        }
+        let text = chunk(bytes, self.look, self.view, self.wishes.is_verbose, since);
+        let mut out = self.sink.take();
+        out.extend_from_slice(text.as_bytes());
+        self.sink.give(out);
+        if let Some(error) = failed {
+            self.save = None;
+            self.complain(&error);
+        }
+    }
+
+    /// A line of our own.
+    fn say(&mut self, text: &str) {
+        let mut out = self.sink.take();
+        for line in text.lines() {
+            let line = self.look.paint(Paint::Dim, &format!("--  {line}"));
+            out.extend_from_slice(line.as_bytes());
+            out.push(b'\n');
+        }
+        self.sink.give(out);
+    }
+
+    fn complain(&mut self, error: &Error) {
+        let mut out = self.sink.take();
+        out.extend_from_slice(tell(error, &self.scene.typed, self.look).as_bytes());
+        self.sink.give(out);
+    }
+
+    fn totals(&mut self, how: &str) {
+        if self.wishes.is_quiet {
+            return;
+        }
+        let lasted = span(self.scene.clock.now().saturating_sub(self.began));
+        let ((sent, messages), (received, times)) = (self.talk.sent, self.talk.heard);
+        self.say(&format!(
+            "{how} after {lasted}   sent {} in {messages}   received {} in {times}",
+            size(sent),
+            size(received)
+        ));
+    }
+
+    /// Waits until everything is drawn, then gives the terminal back as it was.
+    async fn leave(&mut self) {
+        for _ in 0..2 {
+            let mut barrier = self.sink.take();
+            barrier.extend_from_slice(BARRIER);
+            self.sink.give(barrier);
+        }
+        let _ = self.sink.finish(LAST_LINES).await;
+        bug::restore_terminal();
+        // The editor's empty prompt is still there.
+        let _ = std::io::stdout().lock().write_all(b"\r\x1b[K");
+        let _ = std::io::stdout().lock().flush();
+    }
+}
+
+/// One receive, as lines with the size and the time since the last event at the end of the last.
+fn chunk(bytes: &[u8], look: Look, view: View, is_verbose: bool, since: Duration) -> String {
+    let mut out = String::new();
+    let gutter = look.paint(Paint::Green, look.received());
+    let tail = |used: usize| {
+        let length = size(bytes.len() as u64);
+        let gap = SIZE_ENDS.saturating_sub(used + length.len()).max(2);
+        look.paint(Paint::Dim, &format!("{:gap$}{length}    +{}", "", span(since)))
+    };
+    if view == View::Hex {
+        let _ = writeln!(out, "{gutter}{}", tail(1));
+        hex_into(&mut out, bytes, "   ");
+        return out;
+    }
+    let text = if is_verbose { bytes } else { bytes.strip_suffix(b"\n").unwrap_or(bytes) };
+    let mut lines = text.split(|byte| *byte == b'\n').peekable();
+    let mut is_first = true;
+    while let Some(line) = lines.next() {
+        let is_last = lines.peek().is_none();
+        let line = match line.strip_suffix(b"\r") {
+            Some(line) if !is_verbose => line,
+            _ => line,
+        };
+        let mut shown = if view == View::Raw {
+            String::from_utf8_lossy(line).into_owned()
+        } else {
+            one_line(line)
+        };
+        if is_verbose && !is_last {
+            shown.push_str("\\n");
+        }
+        out.push_str(if is_first { &gutter } else { " " });
+        let _ = write!(out, "  {shown}");
+        if is_last {
+            out.push_str(&tail(3 + width(&shown)));
+        }
+        out.push('\n');
+        is_first = false;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_receive_is_one_block_with_its_size_at_the_end() {
+        let show = |bytes: &[u8], is_verbose| {
+            chunk(bytes, Look::default(), View::Text, is_verbose, Duration::from_micros(300))
+        };
+        assert_eq!(
+            show(b"Welcome!\n", false),
+            "«  Welcome!                                              9 B    +0.3 ms\n"
+        );
+        assert_eq!(
+            show(b"a\r\nb\x1b[2J\r\n", false),
+            "«  a\n   b\\x1b[2J                                             10 B    +0.3 ms\n"
+        );
+        assert!(show(b"", false).starts_with("«  "));
+        assert!(!show("\u{9b}2J\u{202e}".as_bytes(), true).contains(['\u{9b}', '\u{202e}']));
+    }
+}

@@ -1,0 +1,68 @@
+//! The environment, read here and nowhere else. A flag goes before a variable, a variable before a default.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hobnob::error::{Error, Kind, Result};
+use hobnob::spec::parse_duration;
+
+/// What the environment says.
+#[derive(Debug, Default)]
+pub(crate) struct Environment {
+    /// `HOBNOB_ASCII`: no glyph outside ASCII.
+    pub(crate) ascii: bool,
+    /// `HOBNOB_TIMEOUT`: how long a dial may take.
+    pub(crate) timeout: Option<Duration>,
+    /// `FORCE_COLOR` or `CLICOLOR_FORCE`, `NO_COLOR` or `TERM=dumb`; none: as the terminal.
+    pub(crate) color: Option<bool>,
+    /// Where state such as line history belongs.
+    pub(crate) state: Option<PathBuf>,
+}
+
+impl Environment {
+    /// Reads it once. A value that cannot be understood is said, not ignored.
+    pub(crate) fn read() -> Result<Self> {
+        let timeout = match variable("HOBNOB_TIMEOUT") {
+            None => None,
+            Some(text) => Some(parse_duration(&text).ok_or_else(|| {
+                bad("HOBNOB_TIMEOUT", &text, "a time has a unit, as in 10s")
+                    .try_command("unset HOBNOB_TIMEOUT", "")
+            })?),
+        };
+        if let Some(text) = variable("HOBNOB_LANG").filter(|text| text != "en") {
+            return Err(bad("HOBNOB_LANG", &text, "en is the only language so far")
+                .try_command("unset HOBNOB_LANG", ""));
+        }
+        Ok(Environment { timeout, ..Environment::looks() })
+    }
+
+    /// Only what decides how things look: it cannot fail, so an error can be told with it.
+    pub(crate) fn looks() -> Self {
+        let is_forced = variable("FORCE_COLOR").or_else(|| variable("CLICOLOR_FORCE"));
+        let is_denied = variable("NO_COLOR").is_some()
+            || variable("TERM").is_some_and(|terminal| terminal == "dumb");
+        let color = match is_forced {
+            Some(value) if value != "0" => Some(true),
+            _ if is_denied => Some(false),
+            _ => None,
+        };
+        let home = || variable("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+        Environment {
+            ascii: variable("HOBNOB_ASCII").is_some_and(|value| value != "0"),
+            timeout: None,
+            color,
+            state: variable("XDG_STATE_HOME").map(PathBuf::from).or_else(home),
+        }
+    }
+}
+
+/// A variable's value; an empty one counts as unset.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn variable(name: &str) -> Option<String> {
+    let value = std::env::var_os(name)?.to_string_lossy().into_owned();
+    Some(value).filter(|value| !value.is_empty())
+}
+
+fn bad(name: &str, value: &str, expected: &str) -> Error {
+    Error::new(Kind::BadOption, format!("{name} cannot be {value:?}: {expected}"))
+}

@@ -1,0 +1,235 @@
+//! Errors for people: a sentence, the call, why, where, and commands to try.
+
+use std::fmt::Write as _;
+
+use hobnob::error::{Error, Span, Try};
+
+use crate::command::VERBS;
+use crate::report::look::{Look, Paint};
+use crate::report::show::{fold, safe, width};
+
+/// Columns that a page has.
+const COLUMNS: usize = 80;
+/// Columns before the text of `call`, `why` and `try`.
+const INDENT: usize = 9;
+
+/// The command as it was typed, so that what to try is a command that can be pasted.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Typed {
+    /// The words after the program's name.
+    pub(crate) words: Vec<String>,
+    /// Those of them that are endpoints.
+    pub(crate) endpoints: Vec<String>,
+}
+
+impl Typed {
+    /// A whole command for a suggestion, and a word on when it is the right one.
+    pub(crate) fn suggest(&self, suggestion: &Try, error: &Error) -> (String, String) {
+        match suggestion {
+            Try::Command { command, note } => (command.clone(), note.clone()),
+            Try::Flag { flag, note } => (self.with_flag(flag), note.clone()),
+            Try::Endpoint { endpoint, note } => (self.with_endpoint(endpoint, error), note.clone()),
+        }
+    }
+
+    /// The command with this flag, in place of the same one with another value.
+    fn with_flag(&self, flag: &str) -> String {
+        let (name, value) = flag.split_once(' ').unwrap_or((flag, ""));
+        let mut words = self.words.clone();
+        if let Some(at) = words.iter().position(|word| word == name) {
+            let values = usize::from(!value.is_empty() && at + 1 < words.len());
+            words.drain(at..=at + values);
+        }
+        words.retain(|word| !word.starts_with(&format!("{name}=")));
+        format!("{} {flag}", self.command(&words))
+    }
+
+    fn with_endpoint(&self, endpoint: &str, error: &Error) -> String {
+        let mut words = self.words.clone();
+        let at = self.failing(error).and_then(|bad| words.iter().rposition(|word| *word == *bad));
+        match at {
+            Some(at) => endpoint.clone_into(&mut words[at]),
+            None => words.push(endpoint.to_owned()),
+        }
+        self.command(&words)
+    }
+
+    /// The endpoint that the error is about: the one under the caret, or the one whose port or path the call names.
+    fn failing(&self, error: &Error) -> Option<&String> {
+        let spanned = error.span().map(|span| span.text.as_str());
+        let called = error.call().map_or("", |call| call.text.trim_end_matches(')'));
+        let tail = |text: &str| {
+            let text = text.split(',').next().unwrap_or_default();
+            text.rsplit(['/', ':']).next().unwrap_or_default().to_owned()
+        };
+        self.endpoints
+            .iter()
+            .find(|endpoint| Some(endpoint.as_str()) == spanned)
+            .or_else(|| {
+                self.endpoints.iter().find(|endpoint| {
+                    let tail = tail(endpoint);
+                    !tail.is_empty()
+                        && [':', '/'].iter().any(|mark| called.ends_with(&format!("{mark}{tail}")))
+                })
+            })
+            .or_else(|| self.endpoints.first())
+    }
+
+    #[allow(clippy::unused_self, reason = "it is one way of saying the command")]
+    fn command(&self, words: &[String]) -> String {
+        std::iter::once("hobnob".to_owned())
+            .chain(words.iter().map(|word| quoted(word)))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
+
+/// A word as a shell needs it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@+%".contains(c) || !c.is_ascii();
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// What to try, as commands with notes; there is always something.
+pub(crate) fn tries(error: &Error, typed: &Typed) -> Vec<(String, String)> {
+    let mut tries: Vec<_> = error.tries().iter().map(|one| typed.suggest(one, error)).collect();
+    tries.retain(|(command, _)| is_possible(command));
+    if tries.is_empty() {
+        tries.push((format!("hobnob help {}", error.kind().slug()), String::new()));
+    }
+    tries
+}
+
+/// Whether a suggestion can be followed: the library also knows of verbs that this build does not have.
+fn is_possible(command: &str) -> bool {
+    let Some(words) = command.strip_prefix("hobnob ") else { return true };
+    let word = words.split(' ').next().unwrap_or_default();
+    word.starts_with('-') || VERBS.iter().any(|verb| verb.name == word)
+}
+
+/// The whole error as it goes to stderr, with its last newline.
+pub(crate) fn tell(error: &Error, typed: &Typed, look: Look) -> String {
+    let mut out = String::new();
+    headline(&mut out, error, look);
+    if let Some(span) = error.span() {
+        caret(&mut out, span, look);
+    }
+    if let Some(call) = error.call() {
+        let number = call.errno.map(|errno| format!(" ({errno})")).unwrap_or_default();
+        entry(
+            &mut out,
+            "call",
+            &format!("{} -> {}{number}", safe(&call.text), safe(&call.outcome)),
+        );
+    }
+    for why in error.reasons() {
+        entry(&mut out, "why", &safe(why));
+    }
+    let tries = tries(error, typed);
+    let column = tries.iter().map(|(command, _)| width(command)).max().unwrap_or(0);
+    for (at, (command, note)) in tries.iter().enumerate() {
+        let label = if at == 0 { "try" } else { "" };
+        let command = safe(command);
+        let painted = look.paint(Paint::Cyan, &command);
+        let _ = write!(out, "  {label:<6} {painted}");
+        if note.is_empty() {
+            out.push('\n');
+        } else if INDENT + column + 4 + width(note) <= COLUMNS {
+            let gap = column - width(&command) + 4;
+            let _ = writeln!(out, "{:gap$}{}", "", safe(note));
+        } else {
+            let _ = writeln!(out, "\n{:INDENT$}  {}", "", safe(note));
+        }
+    }
+    out
+}
+
+fn headline(out: &mut String, error: &Error, look: Look) {
+    let slug = error.kind().slug();
+    let head = format!("error[{slug}]: ");
+    let sentence = safe(error.message());
+    let mut lines = fold(&format!("{head}{sentence}"), COLUMNS).into_iter();
+    let first = lines.next().unwrap_or_default();
+    let rest = first.strip_prefix("error").unwrap_or(&first);
+    let _ = writeln!(out, "{}{rest}", look.paint(Paint::RedBold, "error"));
+    for line in lines {
+        let _ = writeln!(out, "  {line}");
+    }
+}
+
+fn entry(out: &mut String, label: &str, text: &str) {
+    for (at, line) in fold(text, COLUMNS - INDENT).iter().enumerate() {
+        let label = if at == 0 { label } else { "" };
+        let _ = writeln!(out, "  {label:<6} {line}");
+    }
+}
+
+/// The typed text with a caret under what is wrong.
+fn caret(out: &mut String, span: &Span, look: Look) {
+    let cut = |at: usize| span.text.get(..at).unwrap_or(&span.text);
+    let before = safe(cut(span.at.start));
+    let upto = safe(cut(span.at.end.max(span.at.start)));
+    let carets = "^".repeat((width(&upto) - width(&before)).max(1));
+    let room = width(&before);
+    let carets = look.paint(Paint::RedBold, &carets);
+    let _ = writeln!(out, "     {}", safe(&span.text));
+    let _ = writeln!(out, "     {:room$}{carets} {}", "", safe(&span.label));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hobnob::error::Kind;
+
+    fn typed(words: &[&str], endpoints: &[&str]) -> Typed {
+        let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        Typed { words: own(words), endpoints: own(endpoints) }
+    }
+
+    #[test]
+    fn the_shape_of_an_error() {
+        let io = std::io::Error::from_raw_os_error(98);
+        let error = Error::new(Kind::PortInUse, "port 9000 is already in use on 127.0.0.1")
+            .with_call("bind(127.0.0.1:9000)", &io)
+            .why("python3 server.py (pid 41233) has been listening there since 14:02")
+            .try_endpoint(":9001", "")
+            .try_endpoint(":0", "any free port");
+        let typed = typed(&["serve", "x", "udp://:7", ":9000"], &["udp://:7", ":9000"]);
+        assert_eq!(
+            tell(&error, &typed, Look::default()),
+            "error[port-in-use]: port 9000 is already in use on 127.0.0.1\n\
+             \x20 call   bind(127.0.0.1:9000) -> EADDRINUSE (98)\n\
+             \x20 why    python3 server.py (pid 41233) has been listening there since 14:02\n\
+             \x20 try    hobnob serve x udp://:7 :9001\n\
+             \x20        hobnob serve x udp://:7 :0       any free port\n"
+        );
+    }
+
+    #[test]
+    fn the_caret_stands_under_the_mistake() {
+        let text = "tcp://127.0.0.1:90000";
+        let error = Error::new(Kind::BadAddress, "I do not understand this address").at(
+            text,
+            16..21,
+            "a port is 0 to 65535",
+        );
+        assert_eq!(
+            tell(&error, &typed(&["talk", text], &[text]), Look::default()),
+            "error[bad-address]: I do not understand this address\n\
+             \x20    tcp://127.0.0.1:90000\n\
+             \x20                    ^^^^^ a port is 0 to 65535\n\
+             \x20 try    hobnob help bad-address\n"
+        );
+    }
+
+    #[test]
+    fn what_was_typed_cannot_drive_the_terminal() {
+        let error = Error::new(Kind::Usage, "no such thing: \x1b[2J").try_flag("--x", "");
+        let told = tell(&error, &typed(&["talk", "\x1b[2J a"], &[]), Look::default());
+        assert!(!told.contains('\x1b'), "{told}");
+        assert!(told.contains(r"hobnob talk '\x1b[2J a' --x"), "{told}");
+    }
+}

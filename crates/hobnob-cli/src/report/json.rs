@@ -1,0 +1,360 @@
+//! Events for programs: one JSON object a line, as `docs/events.schema.json` has it.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use base64::Engine as _;
+use hobnob::chunk::Direction;
+use hobnob::clock::{Clock, rfc3339};
+use hobnob::error::Error;
+use hobnob::event::{Closed, Data, Event, Fact};
+
+use crate::report::error::{Typed, tries};
+use crate::report::show::is_treacherous;
+
+/// Writes events as lines into buffers of the caller.
+pub(crate) struct Json {
+    clock: Clock,
+    /// `--name`, or what is served.
+    name: String,
+    /// The service; empty for a verb without one.
+    service: String,
+    is_first: bool,
+}
+
+/// One line that is being written.
+struct Line<'a>(&'a mut Vec<u8>);
+
+impl Json {
+    /// A writer whose `t` counts from `clock`.
+    pub(crate) fn new(clock: Clock, name: &str, service: &str) -> Self {
+        Json { clock, name: name.to_owned(), service: service.to_owned(), is_first: true }
+    }
+
+    fn line<'a>(&mut self, out: &'a mut Vec<u8>, word: &str, at: Duration) -> Line<'a> {
+        out.extend_from_slice(br#"{"v":1,"type":""#);
+        out.extend_from_slice(word.as_bytes());
+        let micros = at.as_micros();
+        let _ = write!(out, r#"","t":{}.{:06}"#, micros / 1_000_000, micros % 1_000_000);
+        let mut line = Line(out);
+        if std::mem::take(&mut self.is_first) {
+            line.text("at", &rfc3339(self.clock.wall()));
+        }
+        line
+    }
+
+    /// One event of the bus.
+    pub(crate) fn event(&mut self, out: &mut Vec<u8>, event: &Event) {
+        let at = event.at;
+        match &event.fact {
+            Fact::Data(data) => self.data(out, at, event.session, data),
+            Fact::Opened(opened) => {
+                let name = self.name.clone();
+                let mut line = self.line(out, "open", at);
+                line.number("id", event.session);
+                if opened.parent != 0 {
+                    line.number("parent", opened.parent);
+                }
+                line.text("name", &name);
+                line.text("transport", opened.transport);
+                line.text("local", &opened.local.to_string());
+                line.text("peer", &opened.peer.to_string());
+                line.end();
+            }
+            Fact::Closed(closed) => self.closed(out, at, event.session, closed),
+            Fact::Refused { peer, limit } => {
+                let mut line = self.line(out, "note", at);
+                line.text("what", "refused");
+                line.text("limit", limit);
+                line.number("count", 1);
+                line.text("peer", &peer.to_string());
+                line.end();
+            }
+            Fact::Dropped { limit, count } => self.limit(out, at, "dropped", limit, Some(*count)),
+            Fact::Paused { limit } => self.limit(out, at, "paused", limit, None),
+            Fact::Resumed { limit } => self.limit(out, at, "resumed", limit, None),
+            Fact::Draining { open } => {
+                let mut line = self.line(out, "note", at);
+                line.text("what", "draining");
+                line.number("open", *open);
+                line.end();
+            }
+            Fact::Failed(error) => {
+                self.error_line(out, at, event.session, error, &Typed::default());
+            }
+            Fact::Note(text) => self.note(out, at, text),
+            // `listening` is told by the verb, with the endpoint that was asked for.
+            _ => {}
+        }
+    }
+
+    fn data(&mut self, out: &mut Vec<u8>, at: Duration, session: u64, data: &Data) {
+        let mut line = self.line(out, "data", at);
+        if session != 0 {
+            line.number("id", session);
+        }
+        if let Some(peer) = &data.peer {
+            line.text("peer", &peer.to_string());
+        }
+        line.text("dir", if data.direction == Direction::In { "in" } else { "out" });
+        line.number("seq", data.sequence);
+        line.number("len", data.length as u64);
+        line.payload(&data.bytes);
+        if data.bytes.len() < data.length {
+            line.raw("cut", "true");
+        }
+        line.end();
+    }
+
+    fn closed(&mut self, out: &mut Vec<u8>, at: Duration, session: u64, closed: &Closed) {
+        let mut line = self.line(out, "close", at);
+        line.number("id", session);
+        let (inward, outward) = (closed.inward, closed.outward);
+        let _ = write!(
+            line.0,
+            r#","ends":[{{"dir":"in","by":"{}","how":"{}"}},{{"dir":"out","by":"{}","how":"{}"}}]"#,
+            inward.by.word(),
+            inward.how.word(),
+            outward.by.word(),
+            outward.how.word()
+        );
+        line.text("reason", closed.reason.word());
+        if let Some(limit) = closed.reason.limit() {
+            line.text("limit", limit);
+        }
+        if let Some(detail) = &closed.detail {
+            line.text("detail", detail);
+        }
+        line.number("in", closed.bytes_in);
+        line.number("out", closed.bytes_out);
+        line.seconds("lasted", closed.lasted);
+        if let Some(round_trip) = closed.round_trip {
+            line.number("rtt_us", u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX));
+        }
+        if let Some(resent) = closed.resent {
+            line.number("retrans", u64::from(resent));
+        }
+        line.end();
+    }
+
+    fn limit(
+        &mut self,
+        out: &mut Vec<u8>,
+        at: Duration,
+        what: &str,
+        limit: &str,
+        count: Option<u64>,
+    ) {
+        let mut line = self.line(out, "note", at);
+        line.text("what", what);
+        line.text("limit", limit);
+        if let Some(count) = count {
+            line.number("count", count);
+        }
+        line.end();
+    }
+
+    /// Events that this program could not take in time.
+    pub(crate) fn missed(&mut self, out: &mut Vec<u8>, count: u64) {
+        let at = self.clock.now();
+        self.limit(out, at, "dropped", "events", Some(count));
+    }
+
+    fn note(&mut self, out: &mut Vec<u8>, at: Duration, text: &str) {
+        let mut line = self.line(out, "note", at);
+        line.text("what", "note");
+        line.text("message", text);
+        line.end();
+    }
+
+    /// Something is bound.
+    pub(crate) fn listening(
+        &mut self,
+        out: &mut Vec<u8>,
+        transport: &str,
+        endpoint: &str,
+        addr: &str,
+    ) {
+        let (name, service) = (self.name.clone(), self.service.clone());
+        let at = self.clock.now();
+        let mut line = self.line(out, "listening", at);
+        line.text("name", &name);
+        if !service.is_empty() {
+            line.text("service", &service);
+        }
+        line.text("transport", transport);
+        line.text("endpoint", endpoint);
+        line.text("addr", addr);
+        line.end();
+    }
+
+    /// The command failed.
+    pub(crate) fn error(&mut self, out: &mut Vec<u8>, error: &Error, typed: &Typed) {
+        let at = self.clock.now();
+        self.error_line(out, at, 0, error, typed);
+    }
+
+    fn error_line(
+        &mut self,
+        out: &mut Vec<u8>,
+        at: Duration,
+        session: u64,
+        error: &Error,
+        typed: &Typed,
+    ) {
+        let mut line = self.line(out, "error", at);
+        if session != 0 {
+            line.number("id", session);
+        }
+        line.text("slug", error.kind().slug());
+        line.text("message", error.message());
+        if let Some(call) = error.call() {
+            line.text("call", &call.text);
+            line.text("outcome", &call.outcome);
+            if let Some(errno) = call.errno {
+                line.raw("errno", &errno.to_string());
+            }
+        }
+        if let Some(limit) = error.limit_name() {
+            line.text("limit", limit);
+        }
+        line.texts("why", error.reasons().iter().map(String::as_str));
+        line.number("exit", u64::from(error.kind().exit_code()));
+        let tries = tries(error, typed);
+        line.texts("try", tries.iter().map(|(command, _)| command.as_str()));
+        line.end();
+    }
+
+    /// How it all went.
+    pub(crate) fn summary(
+        &mut self,
+        out: &mut Vec<u8>,
+        verb: &str,
+        numbers: &[(&str, u64)],
+        lasted: Duration,
+    ) {
+        let name = self.name.clone();
+        let at = self.clock.now();
+        let mut line = self.line(out, "summary", at);
+        line.text("verb", verb);
+        line.text("name", &name);
+        for (key, number) in numbers {
+            line.number(key, *number);
+        }
+        line.seconds("lasted", lasted);
+        line.end();
+    }
+}
+
+impl Line<'_> {
+    fn key(&mut self, key: &str) {
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(key.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+
+    fn raw(&mut self, key: &str, value: &str) {
+        self.key(key);
+        self.0.extend_from_slice(value.as_bytes());
+    }
+
+    fn number(&mut self, key: &str, number: u64) {
+        self.key(key);
+        let _ = write!(self.0, "{number}");
+    }
+
+    fn seconds(&mut self, key: &str, time: Duration) {
+        self.key(key);
+        let micros = time.as_micros();
+        let _ = write!(self.0, "{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    }
+
+    fn text(&mut self, key: &str, text: &str) {
+        self.key(key);
+        string(self.0, text);
+    }
+
+    fn texts<'t>(&mut self, key: &str, texts: impl Iterator<Item = &'t str>) {
+        self.key(key);
+        self.0.push(b'[');
+        for (at, text) in texts.enumerate() {
+            if at > 0 {
+                self.0.push(b',');
+            }
+            string(self.0, text);
+        }
+        self.0.push(b']');
+    }
+
+    fn payload(&mut self, bytes: &[u8]) {
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            self.text("text", text);
+        } else {
+            let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
+            self.raw("b64", &format!("\"{encoded}\""));
+        }
+    }
+
+    fn end(self) {
+        self.0.extend_from_slice(b"}\n");
+    }
+}
+
+/// A JSON string. What could drive a terminal is escaped too: somebody will look at this with `cat`.
+pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
+    let is_suspect = |c: char| c == '\x7f' || is_treacherous(c);
+    if text.is_ascii() && !text.contains('\x7f') || !text.contains(is_suspect) {
+        serde_json::to_writer(&mut *out, text).expect("a string always has a JSON form");
+        return;
+    }
+    out.push(b'"');
+    let mut rest = text;
+    while let Some(at) = rest.find(is_suspect) {
+        let (before, tail) = rest.split_at(at);
+        escaped(out, before);
+        let mut chars = tail.chars();
+        let suspect = chars.next().map_or(0, u32::from);
+        let _ = write!(out, "\\u{suspect:04x}");
+        rest = chars.as_str();
+    }
+    escaped(out, rest);
+    out.push(b'"');
+}
+
+fn escaped(out: &mut Vec<u8>, text: &str) {
+    let quoted = serde_json::to_string(text).expect("a string always has a JSON form");
+    out.extend_from_slice(&quoted.as_bytes()[1..quoted.len() - 1]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_data_is_text_where_it_is_text() {
+        let mut json = Json::new(Clock::start(), "hello", "hello");
+        json.is_first = false;
+        let data = |bytes: &[u8]| Event {
+            at: Duration::from_micros(2_011_900),
+            session: 1,
+            fact: Fact::Data(Box::new(Data {
+                direction: Direction::In,
+                sequence: 1,
+                bytes: bytes.into(),
+                length: bytes.len(),
+                is_packet: false,
+                peer: None,
+            })),
+        };
+        let mut out = Vec::new();
+        json.event(&mut out, &data("Mi\"\x1b\u{9b}李".as_bytes()));
+        json.event(&mut out, &data(b"\xff\xfe\x00"));
+        assert_eq!(
+            String::from_utf8(out).expect("UTF-8"),
+            "{\"v\":1,\"type\":\"data\",\"t\":2.011900,\"id\":1,\"dir\":\"in\",\"seq\":1,\"len\":9,\
+             \"text\":\"Mi\\\"\\u001b\\u009b李\"}\n\
+             {\"v\":1,\"type\":\"data\",\"t\":2.011900,\"id\":1,\"dir\":\"in\",\"seq\":1,\"len\":3,\
+             \"b64\":\"//4A\"}\n"
+        );
+    }
+}

@@ -1,0 +1,95 @@
+//! How it looks: colour, glyphs, and the view of bytes.
+
+use std::io::IsTerminal;
+
+use crate::env::Environment;
+
+/// How bytes are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum View {
+    /// Text, with what could drive a terminal escaped.
+    #[default]
+    Text,
+    /// A hex dump.
+    Hex,
+    /// As they are. The person asked for it.
+    Raw,
+}
+
+/// `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum ColorWish {
+    /// As the environment and the terminal say.
+    #[default]
+    Auto,
+    /// Also into a pipe.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// One of the sixteen colours, so that every terminal's own palette decides.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Paint {
+    /// `error[...]`.
+    RedBold,
+    /// What can be pasted.
+    Cyan,
+    /// What is secondary: times, escapes, sizes.
+    Dim,
+    /// What came in.
+    Green,
+    /// Headings.
+    Bold,
+}
+
+/// Colour and glyphs of one stream.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Look {
+    /// ANSI colours.
+    pub(crate) color: bool,
+    /// `>` and `<` for the gutter.
+    pub(crate) ascii: bool,
+}
+
+impl Look {
+    /// The look of a stream: flag, then variable, then whether it is a terminal.
+    pub(crate) fn of(
+        stream: &impl IsTerminal,
+        wish: ColorWish,
+        ascii: bool,
+        environment: &Environment,
+    ) -> Self {
+        let color = match wish {
+            ColorWish::Always => true,
+            ColorWish::Never => false,
+            ColorWish::Auto => environment.color.unwrap_or_else(|| stream.is_terminal()),
+        };
+        Look { color, ascii: ascii || environment.ascii }
+    }
+
+    /// The gutter of what we sent. East-Asian neutral width, so columns hold everywhere.
+    pub(crate) fn sent(self) -> &'static str {
+        if self.ascii { ">" } else { "»" }
+    }
+
+    /// The gutter of what came.
+    pub(crate) fn received(self) -> &'static str {
+        if self.ascii { "<" } else { "«" }
+    }
+
+    /// The text in a colour, where there are colours.
+    pub(crate) fn paint(self, paint: Paint, text: &str) -> String {
+        if !self.color || text.is_empty() {
+            return text.to_owned();
+        }
+        let code = match paint {
+            Paint::RedBold => "1;31",
+            Paint::Cyan => "36",
+            Paint::Dim => "2",
+            Paint::Green => "32",
+            Paint::Bold => "1",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}

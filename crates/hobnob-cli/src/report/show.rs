@@ -1,0 +1,283 @@
+//! Foreign text, made safe to print: what a peer sends is shown, and never obeyed.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use unicode_width::UnicodeWidthStr as _;
+
+/// What happens to newlines and tabs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Breaks {
+    /// They stand: data on a terminal.
+    Kept,
+    /// They are escaped: one event is one line.
+    Escaped,
+}
+
+/// Adds `bytes` to `out` as safe text: control characters, bidirectional marks and line separators as escapes,
+/// what is not UTF-8 as `\xff`.
+pub(crate) fn escape_into(out: &mut String, bytes: &[u8], breaks: Breaks) {
+    for chunk in bytes.utf8_chunks() {
+        let valid = chunk.valid();
+        if is_plain(valid.as_bytes()) {
+            out.push_str(valid);
+        } else {
+            valid.chars().for_each(|c| push_safe(out, c, breaks));
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+}
+
+/// The same as a string of its own, on one line.
+pub(crate) fn one_line(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    escape_into(&mut out, bytes, Breaks::Escaped);
+    out
+}
+
+/// A name, an address, a sentence: safe, on one line.
+pub(crate) fn safe(text: &str) -> String {
+    one_line(text.as_bytes())
+}
+
+/// Printable ASCII throughout: the common case, worth a fast answer.
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| (0x20..0x7f).contains(byte))
+}
+
+fn push_safe(out: &mut String, c: char, breaks: Breaks) {
+    match c {
+        '\n' | '\t' if breaks == Breaks::Kept => out.push(c),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        '\0'..='\x1f' | '\x7f' => {
+            let _ = write!(out, "\\x{:02x}", u32::from(c));
+        }
+        _ if is_treacherous(c) => {
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+        }
+        _ => out.push(c),
+    }
+}
+
+/// Beyond ASCII: C1 controls, marks that turn the reading direction, and separators that some programs take for
+/// newlines.
+pub(crate) fn is_treacherous(c: char) -> bool {
+    matches!(c,
+        '\u{80}'..='\u{9f}'
+        | '\u{61c}' | '\u{200e}' | '\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        | '\u{2028}' | '\u{2029}')
+}
+
+/// Bytes that go on a terminal in pieces: a character that is split over two pieces is still one.
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    /// The beginning of a character, or a `\r` that may belong to a newline.
+    pending: Vec<u8>,
+    /// Whether the last thing printed was a newline.
+    ends_line: Option<bool>,
+}
+
+impl Stream {
+    /// Adds a piece to `out`. `\r\n` is a newline here.
+    pub(crate) fn push(&mut self, out: &mut String, bytes: &[u8]) {
+        self.pending.extend_from_slice(bytes);
+        let keep = unfinished(&self.pending);
+        let ready = self.pending.len() - keep;
+        let text: Vec<u8> = self.pending.drain(..ready).collect();
+        self.show(out, &text);
+    }
+
+    /// Adds what is left at the end.
+    pub(crate) fn finish(&mut self, out: &mut String) {
+        let text = std::mem::take(&mut self.pending);
+        self.show(out, &text);
+    }
+
+    /// Adds what is left, and a newline where the last line has none.
+    pub(crate) fn end_line(&mut self, out: &mut String) {
+        self.finish(out);
+        if self.ends_line.replace(true) == Some(false) {
+            out.push('\n');
+        }
+    }
+
+    fn show(&mut self, out: &mut String, mut text: &[u8]) {
+        let Some(last) = text.last() else { return };
+        self.ends_line = Some(*last == b'\n');
+        while let Some(at) = text.windows(2).position(|pair| pair == b"\r\n") {
+            escape_into(out, &text[..at], Breaks::Kept);
+            text = &text[at + 1..];
+        }
+        escape_into(out, text, Breaks::Kept);
+    }
+}
+
+/// How many bytes at the end may be the beginning of a character or of `\r\n`.
+fn unfinished(bytes: &[u8]) -> usize {
+    if bytes.last() == Some(&b'\r') {
+        return 1;
+    }
+    (1..=3.min(bytes.len()))
+        .find(|back| {
+            let rest = &bytes[bytes.len() - back..];
+            std::str::from_utf8(rest).is_err_and(|error| error.error_len().is_none())
+                && rest[0] >= 0xc2
+        })
+        .unwrap_or(0)
+}
+
+/// Cells that a text takes on a terminal.
+pub(crate) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// The text, then spaces up to `cells`, at least one where anything follows.
+pub(crate) fn pad(text: &str, cells: usize) -> String {
+    let room = cells.saturating_sub(width(text));
+    format!("{text}{:room$}", "")
+}
+
+/// A number of bytes: `8 B`, `1,256 B`, `24.5 MiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB")];
+    match units.iter().find(|(shift, _)| bytes >> shift > 9) {
+        #[allow(clippy::cast_precision_loss, reason = "one digit behind the point is shown")]
+        Some((shift, unit)) => format!("{:.1} {unit}", bytes as f64 / (1_u64 << shift) as f64),
+        None => format!("{} B", grouped(bytes)),
+    }
+}
+
+/// `70,000`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 session`, `2 sessions`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// A span of time as a person reads it: `0.2 ms`, `231 ms`, `8.1 s`, `2 min 5 s`.
+pub(crate) fn span(time: Duration) -> String {
+    let millis = time.as_secs_f64() * 1_000.0;
+    match time.as_secs() {
+        0 if millis < 9.95 => format!("{millis:.1} ms"),
+        0 if millis < 999.5 => format!("{millis:.0} ms"),
+        0..60 => format!("{:.1} s", time.as_secs_f64()),
+        seconds @ 60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        seconds => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
+    }
+}
+
+/// A hex dump, sixteen bytes a line, each line after `indent`.
+pub(crate) fn hex_into(out: &mut String, bytes: &[u8], indent: &str) {
+    for (row, line) in bytes.chunks(16).enumerate() {
+        let _ = write!(out, "{indent}{:08x} ", row * 16);
+        for at in 0..16 {
+            let gap = if at == 8 { "  " } else { " " };
+            match line.get(at) {
+                Some(byte) => {
+                    let _ = write!(out, "{gap}{byte:02x}");
+                }
+                None => {
+                    let _ = write!(out, "{gap}  ");
+                }
+            }
+        }
+        out.push_str("  |");
+        out.extend(
+            line.iter().map(|&b| if (0x20..0x7f).contains(&b) { char::from(b) } else { '.' }),
+        );
+        out.push_str("|\n");
+    }
+}
+
+/// The text folded at spaces to lines of at most `cells`.
+pub(crate) fn fold(text: &str, cells: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is always one");
+        if !line.is_empty() && width(line) + 1 + width(word) > cells {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_could_drive_a_terminal_is_left() {
+        let hostile = "\x1b]52;c;AAAA\x07 \u{9b}31m \u{202e}abc\u{2028} \x7f\r".as_bytes();
+        assert_eq!(one_line(hostile), r"\x1b]52;c;AAAA\x07 \u{9b}31m \u{202e}abc\u{2028} \x7f\r");
+        assert_eq!(one_line(b"\x9b31m\xff"), r"\x9b31m\xff");
+        assert_eq!(one_line("你好 é".as_bytes()), "你好 é");
+    }
+
+    #[test]
+    fn a_character_split_over_two_pieces_is_still_one() {
+        let text = "a你\r\n😀\u{202e}";
+        for cut in 0..=text.len() {
+            let (mut stream, mut out) = (Stream::default(), String::new());
+            stream.push(&mut out, &text.as_bytes()[..cut]);
+            stream.push(&mut out, &text.as_bytes()[cut..]);
+            stream.finish(&mut out);
+            assert_eq!(out, "a你\n😀\\u{202e}", "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_stream_knows_whether_its_line_is_open() {
+        let (mut stream, mut out) = (Stream::default(), String::new());
+        stream.end_line(&mut out);
+        stream.push(&mut out, b"68.0 F");
+        stream.end_line(&mut out);
+        stream.push(&mut out, b"32.0 F\n");
+        stream.end_line(&mut out);
+        assert_eq!(out, "68.0 F\n32.0 F\n");
+    }
+
+    #[test]
+    fn numbers_and_times_read_well() {
+        assert_eq!((size(8), size(70_000)), ("8 B".to_owned(), "70,000 B".to_owned()));
+        assert_eq!(size(25_690_112), "24.5 MiB");
+        let times = [200, 231_000, 8_100_000, 125_000_000, 3_780_000_000];
+        let shown: Vec<_> = times.map(|us| span(Duration::from_micros(us))).to_vec();
+        assert_eq!(shown, ["0.2 ms", "231 ms", "8.1 s", "2 min 5 s", "1 h 3 min"]);
+    }
+
+    #[test]
+    fn a_hex_dump_has_sixteen_bytes_a_line() {
+        let mut out = String::new();
+        hex_into(&mut out, b"Welcome!\x1b\n", "  ");
+        assert_eq!(
+            out,
+            "  00000000  57 65 6c 63 6f 6d 65 21  1b 0a                    |Welcome!..|\n"
+        );
+    }
+
+    #[test]
+    fn folding_keeps_words() {
+        assert_eq!(fold("one two three", 7), ["one two", "three"]);
+    }
+}

@@ -1,0 +1,119 @@
+//! A stream to write to that never holds up the program.
+//!
+//! Writing happens on a thread of its own, with two buffers that go back and forth: whoever fills them sees by
+//! their absence that the reader is slow, and can stop making more. A signal is served while a write blocks.
+
+use std::io::{self, Write};
+use std::sync::mpsc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// Buffers of one sink.
+const BUFFERS: usize = 2;
+
+/// A stream with a thread.
+pub(crate) struct Sink {
+    to: mpsc::Sender<Vec<u8>>,
+    back: UnboundedReceiver<(Vec<u8>, io::Result<()>)>,
+    free: Vec<Vec<u8>>,
+    /// Buffers that are with the thread.
+    away: usize,
+    is_broken: bool,
+}
+
+impl Sink {
+    /// The program's stdout.
+    pub(crate) fn stdout() -> Self {
+        Sink::new("stdout", |bytes| {
+            let mut out = io::stdout().lock();
+            out.write_all(bytes)?;
+            out.flush()
+        })
+    }
+
+    /// The program's stderr.
+    pub(crate) fn stderr() -> Self {
+        Sink::new("stderr", |bytes| io::stderr().lock().write_all(bytes))
+    }
+
+    /// Whatever `write` does.
+    pub(crate) fn new(
+        name: &str,
+        mut write: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static,
+    ) -> Self {
+        let (to, work) = mpsc::channel::<Vec<u8>>();
+        let (done, back) = unbounded_channel();
+        let writer = move || {
+            for mut buffer in work {
+                let result = write(&buffer);
+                buffer.clear();
+                if done.send((buffer, result)).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(writer);
+        Sink { to, back, free: Vec::new(), away: 0, is_broken: thread.is_err() }
+    }
+
+    /// Whether one more buffer may be given without the reader being called slow.
+    pub(crate) fn has_room(&self) -> bool {
+        self.away < BUFFERS
+    }
+
+    /// An empty buffer to fill and to give.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.free.pop().unwrap_or_default()
+    }
+
+    /// Writes a buffer that was taken.
+    pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
+        if buffer.is_empty() || self.is_broken {
+            buffer.clear();
+            self.free.push(buffer);
+        } else if self.to.send(buffer).is_ok() {
+            self.away += 1;
+        } else {
+            self.is_broken = true;
+        }
+    }
+
+    /// Ready when a buffer has come back: with what became of its bytes.
+    pub(crate) fn poll_back(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.back.poll_recv(cx) {
+            Poll::Ready(Some((buffer, result))) => Poll::Ready(self.returned(buffer, result)),
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Takes back what has been written, without waiting.
+    pub(crate) fn reap(&mut self) -> io::Result<()> {
+        while let Ok((buffer, result)) = self.back.try_recv() {
+            self.returned(buffer, result)?;
+        }
+        Ok(())
+    }
+
+    fn returned(&mut self, buffer: Vec<u8>, result: io::Result<()>) -> io::Result<()> {
+        self.away -= 1;
+        self.free.push(buffer);
+        if result.is_err() {
+            self.is_broken = true;
+        }
+        result
+    }
+
+    /// Waits until everything is written, for at most so long.
+    pub(crate) async fn finish(&mut self, within: Duration) -> io::Result<()> {
+        let all = async {
+            while self.away > 0 {
+                let Some((buffer, result)) = self.back.recv().await else { break };
+                self.returned(buffer, result)?;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(within, all).await.unwrap_or(Ok(()))
+    }
+}

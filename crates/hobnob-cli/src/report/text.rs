@@ -1,0 +1,211 @@
+//! The transcript of a server, for people: one event, one line.
+
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
+
+use hobnob::chunk::Direction;
+use hobnob::clock::Clock;
+use hobnob::event::{Closed, Data, Event, Fact, Reason};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::report::look::{Look, Paint, View};
+use crate::report::show::{count, hex_into, one_line, safe, size, span, width};
+
+/// The column where a size ends.
+const SIZE_ENDS: usize = 71;
+
+/// Writes events as lines.
+pub(crate) struct Transcript {
+    look: Look,
+    view: View,
+    is_verbose: bool,
+    began: SystemTime,
+    zone: TimeZone,
+    /// The last second written, and how: formatting a time zone for each line would be most of the work.
+    second: (u64, String),
+}
+
+impl Transcript {
+    /// A transcript of events whose times count from now.
+    pub(crate) fn new(clock: Clock, look: Look, view: View, is_verbose: bool) -> Self {
+        let began = clock.wall().checked_sub(clock.now()).unwrap_or_else(|| clock.wall());
+        Transcript {
+            look,
+            view,
+            is_verbose,
+            began,
+            zone: TimeZone::system(),
+            second: (u64::MAX, String::new()),
+        }
+    }
+
+    /// One event of the bus.
+    pub(crate) fn event(&mut self, out: &mut String, event: &Event) {
+        let session = event.session;
+        match &event.fact {
+            Fact::Data(data) => self.data(out, event.at, session, data),
+            Fact::Opened(opened) => {
+                self.head(out, event.at, session);
+                let _ = writeln!(out, "{}  in", safe(&opened.peer.to_string()));
+            }
+            Fact::Closed(closed) => self.closed(out, event.at, session, closed),
+            Fact::Note(text) => self.line(out, event.at, session, &safe(text)),
+            Fact::Failed(error) => {
+                let text = format!("error[{}]: {}", error.kind().slug(), safe(error.message()));
+                self.line(out, event.at, session, &text);
+            }
+            Fact::Paused { limit } => {
+                let text = format!("paused by {limit}: new peers wait");
+                self.line(out, event.at, session, &text);
+            }
+            Fact::Resumed { limit } if self.is_verbose => {
+                self.line(out, event.at, session, &format!("goes on after {limit}"));
+            }
+            Fact::Refused { peer, limit } if self.is_verbose => {
+                let text = format!("{}  refused by {limit}", safe(&peer.to_string()));
+                self.line(out, event.at, session, &text);
+            }
+            Fact::Dropped { limit, count: number } if self.is_verbose => {
+                let text = format!("dropped by {limit}: {number}");
+                self.line(out, event.at, session, &text);
+            }
+            _ => {}
+        }
+    }
+
+    /// Events that were too many to be shown.
+    pub(crate) fn missed(&mut self, out: &mut String, at: Duration, number: u64) {
+        let text = format!("{} not shown: too many at once", count(number, "event"));
+        self.line(out, at, 0, &text);
+    }
+
+    fn line(&mut self, out: &mut String, at: Duration, session: u64, text: &str) {
+        self.head(out, at, session);
+        out.push_str(text);
+        out.push('\n');
+    }
+
+    /// `14:02:11  #1  `.
+    fn head(&mut self, out: &mut String, at: Duration, session: u64) {
+        self.refresh(at);
+        out.push_str(&self.look.paint(Paint::Dim, &self.second.1));
+        out.push_str("  ");
+        if session != 0 {
+            let _ = write!(out, "#{session}  ");
+        }
+    }
+
+    fn refresh(&mut self, at: Duration) {
+        let time = self.began + at;
+        let second = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        if self.second.0 != second {
+            let shown = Timestamp::try_from(time).map_or_else(
+                |_| "--:--:--".to_owned(),
+                |at| at.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string(),
+            );
+            self.second = (second, shown);
+        }
+    }
+
+    fn data(&mut self, out: &mut String, at: Duration, session: u64, data: &Data) {
+        let start = out.len();
+        self.head(out, at, session);
+        let mut cells = 10 + if session == 0 { 0 } else { 3 + session.to_string().len() };
+        if let Some(peer) = data.peer.as_ref().filter(|_| session == 0) {
+            let peer = safe(&peer.to_string());
+            cells += width(&peer) + 2;
+            let _ = write!(out, "{peer}  ");
+        }
+        let is_in = data.direction == Direction::In;
+        let gutter = if is_in { self.look.received() } else { self.look.sent() };
+        let gutter = if is_in { self.look.paint(Paint::Green, gutter) } else { gutter.to_owned() };
+        let _ = write!(out, "{gutter}  ");
+        cells += 3;
+        let length = size(data.length as u64);
+        let shown = self.shown(data);
+        let gap = SIZE_ENDS.saturating_sub(cells + width(&shown) + length.len()).max(2);
+        let _ = writeln!(out, "{shown}{:gap$}{length}", "");
+        if self.view == View::Hex {
+            hex_into(out, &data.bytes, "          ");
+        }
+        debug_assert!(out.len() > start);
+    }
+
+    /// What passed, on one line, without the newline that ends it.
+    fn shown(&self, data: &Data) -> String {
+        let is_cut = data.bytes.len() < data.length;
+        let bytes = &*data.bytes;
+        let trimmed = bytes.strip_suffix(b"\n").map(|b| b.strip_suffix(b"\r").unwrap_or(b));
+        let bytes = trimmed.filter(|_| !self.is_verbose && !is_cut).unwrap_or(bytes);
+        let mut shown = match self.view {
+            View::Hex => String::new(),
+            View::Raw => String::from_utf8_lossy(bytes).into_owned(),
+            View::Text => one_line(bytes),
+        };
+        if is_cut && self.view != View::Hex {
+            shown.push_str(" ...");
+        }
+        shown
+    }
+
+    fn closed(&mut self, out: &mut String, at: Duration, session: u64, closed: &Closed) {
+        self.head(out, at, session);
+        let (bytes_in, bytes_out) = (size(closed.bytes_in), size(closed.bytes_out));
+        let lasted = span(closed.lasted);
+        let _ = write!(out, "out after {lasted}   {bytes_in} in, {bytes_out} out");
+        let why = match (&closed.detail, closed.reason) {
+            (Some(detail), _) => safe(detail),
+            (None, Reason::Reset) => "reset by the peer".to_owned(),
+            (None, Reason::Timeout(limit)) => format!("ran out of time: {limit}"),
+            (None, Reason::Limit(limit)) => format!("cut by the limit {limit}"),
+            (None, Reason::Stopped) => "stopped".to_owned(),
+            (None, Reason::Error) => "failed".to_owned(),
+            (None, Reason::Eof) => String::new(),
+        };
+        if !why.is_empty() {
+            let _ = write!(out, "   {why}");
+        }
+        out.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hobnob::address::Address;
+
+    fn transcript() -> Transcript {
+        let mut transcript = Transcript::new(Clock::start(), Look::default(), View::Text, false);
+        transcript.began = SystemTime::UNIX_EPOCH;
+        transcript.zone = TimeZone::UTC;
+        transcript
+    }
+
+    fn data(session: u64, bytes: &[u8], peer: Option<&str>) -> Event {
+        let fact = Fact::Data(Box::new(Data {
+            direction: Direction::In,
+            sequence: 1,
+            bytes: bytes.into(),
+            length: bytes.len(),
+            is_packet: false,
+            peer: peer.map(Address::name),
+        }));
+        Event { at: Duration::from_secs(51), session, fact }
+    }
+
+    #[test]
+    fn sizes_stand_in_one_column() {
+        let mut out = String::new();
+        let mut transcript = transcript();
+        transcript.event(&mut out, &data(1, b"Michael\n", None));
+        transcript.event(&mut out, &data(12, "李雷\x1b[2J".as_bytes(), None));
+        transcript.event(&mut out, &data(0, b"20C", Some("127.0.0.1:40001")));
+        assert_eq!(
+            out,
+            "00:00:51  #1  «  Michael                                            8 B\n\
+             00:00:51  #12  «  李雷\\x1b[2J                                      10 B\n\
+             00:00:51  127.0.0.1:40001  «  20C                                   3 B\n"
+        );
+    }
+}

@@ -1,0 +1,213 @@
+//! Real failures: what is said, the exit code, and the same as an event.
+
+use std::io::Read as _;
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::net::UnixListener;
+use std::process::Command;
+
+use crate::kit::{Done, finish, folder, hobnob, run, run_with, skip, steady};
+
+/// The error of a command: as a snapshot, with its code and slug checked against the event of `--json`.
+fn fails(name: &str, words: &[&str], stdin: &[u8]) -> Done {
+    let done = run_with(words, stdin);
+    assert!(done.err.starts_with("error["), "{name}: {}{}", done.out, done.err);
+    let slug = done.err["error[".len()..].split(']').next().expect("a slug").to_owned();
+    let kind = hobnob::error::Kind::ALL.iter().find(|kind| kind.slug() == slug);
+    assert_eq!(done.code, i32::from(kind.expect("a known slug").exit_code()), "{name}");
+    assert!(done.err.contains("\n  try    "), "{name} has something to try: {}", done.err);
+    for line in done.err.lines() {
+        let is_typed = line.contains("hobnob ") || line.starts_with("     ");
+        assert!(line.chars().count() <= 80 || is_typed, "{name}: {line}");
+    }
+    let mut with_json = words.to_vec();
+    with_json.insert(1, "--json");
+    let told = run_with(&with_json, stdin);
+    let event =
+        told.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let mut event = event;
+    let event = event.next_back().expect("an event");
+    assert_eq!((event["type"].as_str(), event["slug"].as_str()), (Some("error"), Some(&*slug)));
+    done
+}
+
+fn snapshot(name: &str, done: &Done) {
+    insta::assert_snapshot!(
+        format!("error-{name}"),
+        format!("{}exit {}", steady(&done.err), done.code)
+    );
+}
+
+#[test]
+fn mistakes_on_the_command_line() {
+    for (name, words) in [
+        ("bad-address", vec!["talk", "tcp://127.0.0.1:90000"]),
+        ("missing-port", vec!["talk", "example.com"]),
+        ("unknown-service", vec!["serve", "ehco"]),
+        ("unknown-option-flag", vec!["serve", "hello", "--greting", "x"]),
+        ("unknown-option-elsewhere", vec!["serve", "echo", "--greeting", "x"]),
+        ("unknown-option-endpoint", vec!["talk", "tcp://:9000,nodeley"]),
+        ("bad-option-time", vec!["talk", ":9000", "--wait", "5"]),
+        ("bad-option-choice", vec!["serve", "echo", "--framing", "words"]),
+        ("bad-option-allow", vec!["serve", "echo", "--allow", "10.0.0.0/40"]),
+        ("usage-verb", vec!["srve"]),
+        ("usage-value", vec!["talk", ":9000", "--wait"]),
+        ("usage-nobody", vec!["talk"]),
+        ("usage-page", vec!["help", "addreses"]),
+    ] {
+        snapshot(name, &fails(name, &words, b""));
+    }
+}
+
+#[test]
+fn a_part_that_is_not_built_in_is_said() {
+    let missing = hobnob::engine::transports().iter().find(|row| row.transport.is_none());
+    let Some(row) = missing else { return };
+    let address = format!("{}://127.0.0.1:9", row.spec.name);
+    let done = fails("not-built-in", &["talk", &address], b"");
+    assert!(done.err.contains("error[not-built-in]"), "{}", done.err);
+}
+
+#[test]
+fn places_that_cannot_be_listened_on() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("it is bound").port();
+    let done = fails("port-in-use", &["serve", "echo", &format!(":{port}"), "--for", "1ms"], b"");
+    assert!(done.err.starts_with(&format!("error[port-in-use]: port {port} is already in use")));
+    assert!(done.err.contains("-> EADDRINUSE (98)"), "{}", done.err);
+    assert!(done.err.contains("try    hobnob serve echo :"), "{}", done.err);
+
+    let words = ["serve", "echo", "203.0.113.9:9000", "--for", "1ms"];
+    let done = fails("address-not-here", &words, b"");
+    assert!(done.err.contains("-> EADDRNOTAVAIL (99)"), "{}", done.err);
+
+    let folder = folder();
+    let path = folder.path().join("x.sock");
+    let _listener = UnixListener::bind(&path).expect("a socket");
+    let path = path.to_string_lossy();
+    let done = fails("socket-file-exists", &["serve", "echo", &path, "--for", "1ms"], b"");
+    assert!(done.err.contains("error[socket-file-exists]"), "{}", done.err);
+
+    let long = format!("/tmp/{}", "x".repeat(120));
+    let done = fails("path-too-long", &["talk", &long], b"");
+    assert!(done.err.contains("error[path-too-long]"), "{}", done.err);
+}
+
+#[test]
+fn peers_that_cannot_be_reached() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = free.local_addr().expect("it is bound").port();
+    drop(free);
+    let done = fails("connection-refused", &["talk", &format!("127.0.0.1:{port}")], b"");
+    snapshot("connection-refused", &done);
+
+    let free = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let port = free.local_addr().expect("it is bound").port();
+    drop(free);
+    let done = fails("refused-udp", &["talk", &format!("udp://127.0.0.1:{port}"), "x"], b"");
+    assert!(done.err.contains("error[connection-refused]"), "{}", done.err);
+
+    let done = fails("not-found", &["talk", "/nowhere/x.sock"], b"");
+    snapshot("not-found", &done);
+
+    let done = fails("host-not-found", &["talk", "no-such-host.invalid:80"], b"");
+    assert_eq!(done.code, 4, "{}", done.err);
+}
+
+#[test]
+fn peers_that_go_wrong() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    // Closing with unread bytes resets.
+    let peer = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (mut peer, _) = listener.accept().expect("a peer");
+            let mut some = [0; 1];
+            peer.read_exact(&mut some).expect("a byte");
+        }
+    });
+    let done = fails("connection-reset", &["talk", &address], &[b'x'; 1_000]);
+    assert!(done.err.contains("error[connection-reset]"), "{}", done.err);
+    peer.join().expect("the peer does not panic");
+
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let address = format!("udp://{}", silent.local_addr().expect("it is bound"));
+    let done = fails("timed-out", &["talk", &address, "x", "--wait", "50ms"], b"");
+    snapshot("timed-out", &done);
+
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("it is bound").to_string();
+    let words = ["talk", &address, "--idle", "50ms", "--no-half-close"];
+    let done = fails("idle-timeout", &words, b"x");
+    snapshot("idle-timeout", &done);
+
+    let done = fails("message-too-long", &["talk", "udp://127.0.0.1:9"], &vec![b'x'; 70_000]);
+    assert!(done.err.contains("error[message-too-long]"), "{}", done.err);
+}
+
+/// Runs as somebody without rights; none where we have none to give up.
+fn as_nobody(words: &[&str]) -> Option<Done> {
+    let whoami = Command::new("id").arg("-u").output().ok()?;
+    if whoami.stdout != b"0\n" {
+        return None;
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]);
+    // The build folder may be closed to others.
+    let folder = folder();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).ok()?;
+    let copy = folder.path().join("hobnob");
+    std::fs::copy(env!("CARGO_BIN_EXE_hobnob"), &copy).ok()?;
+    command.arg(&copy).args(words);
+    Some(finish(command, b""))
+}
+
+#[test]
+fn rights_that_are_missing() {
+    let folder = folder();
+    let path = folder.path().join("x.sock");
+    let _listener = UnixListener::bind(&path).expect("a socket");
+    let Some(done) = as_nobody(&["talk", &path.to_string_lossy()]) else {
+        return skip("rights_that_are_missing", "needs root and setpriv");
+    };
+    assert_eq!(done.code, 8, "{}", done.err);
+    assert!(done.err.contains("error[permission-denied]"), "{}", done.err);
+    let done = as_nobody(&["serve", "echo", ":80", "--for", "1ms"]).expect("as before");
+    let start = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    if start.is_ok_and(|start| start.trim().parse().unwrap_or(0) <= 80) {
+        return skip("rights_that_are_missing", "this machine reserves no ports");
+    }
+    assert_eq!(done.code, 3, "{}", done.err);
+    assert!(done.err.contains("error[privileged-port]"), "{}", done.err);
+}
+
+#[test]
+fn too_many_files() {
+    let mut command = Command::new("sh");
+    let binary = env!("CARGO_BIN_EXE_hobnob");
+    command.args(["-c", "ulimit -n 4; exec \"$0\" talk 127.0.0.1:9", binary]);
+    let done = finish(command, b"");
+    assert_eq!(done.code, 3, "{}", done.err);
+    assert!(done.err.contains("error[too-many-files]"), "{}", done.err);
+}
+
+#[test]
+fn what_is_typed_cannot_drive_the_terminal() {
+    for words in [["talk", "\x1b[2J:9"], ["serve", "\u{9b}31m"], ["help", "\u{202e}x"]] {
+        let done = run(&words);
+        assert_ne!(done.code, 0);
+        assert!(!done.err.contains(['\x1b', '\u{9b}', '\u{202e}']), "{:?}", done.err);
+    }
+}
+
+#[test]
+fn the_environment_is_checked() {
+    let with = |name: &str, value: &str| {
+        let mut command = hobnob(&["talk", "127.0.0.1:1"]);
+        command.env(name, value);
+        finish(command, b"")
+    };
+    assert!(with("HOBNOB_TIMEOUT", "5").err.contains("HOBNOB_TIMEOUT cannot be \"5\""));
+    assert_eq!(with("HOBNOB_TIMEOUT", "5s").code, 5);
+    assert!(with("HOBNOB_LANG", "zh").err.contains("en is the only language"));
+}

@@ -1,0 +1,195 @@
+//! Real events against the schema that is checked in.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpStream, UdpSocket};
+
+use serde_json::Value;
+
+use crate::kit::{run, run_with, serve, signal};
+
+const SCHEMA: &str = include_str!("../../../../docs/events.schema.json");
+
+/// What is wrong with a value, by the part of JSON Schema that ours uses.
+fn check(schema: &Value, value: &Value) -> Result<(), String> {
+    let fails = |what: String| Err(format!("{what}: {value}"));
+    let Some(schema) = schema.as_object() else { return fails("not a schema".to_owned()) };
+    for (word, rule) in schema {
+        let is_right = match word.as_str() {
+            "type" => is_a(rule.as_str().unwrap_or_default(), value),
+            "const" => rule == value,
+            "enum" => rule.as_array().is_some_and(|all| all.contains(value)),
+            "minimum" => value.as_f64().is_none_or(|number| Some(number) >= rule.as_f64()),
+            "minItems" => {
+                value.as_array().is_none_or(|all| Some(all.len() as u64) >= rule.as_u64())
+            }
+            "pattern" => {
+                value.as_str().is_none_or(|text| fits(rule.as_str().unwrap_or_default(), text))
+            }
+            "required" => rule.as_array().is_some_and(|names| {
+                names.iter().all(|name| value.get(name.as_str().unwrap_or_default()).is_some())
+            }),
+            "oneOf" => {
+                let all = rule.as_array().expect("a list");
+                all.iter().filter(|one| check(one, value).is_ok()).count() == 1
+            }
+            "properties" => {
+                for (name, rule) in rule.as_object().expect("an object") {
+                    if let Some(part) = value.get(name) {
+                        check(rule, part)?;
+                    }
+                }
+                true
+            }
+            "additionalProperties" => {
+                let known = schema["properties"].as_object().expect("an object");
+                value.as_object().is_none_or(|all| all.keys().all(|name| known.contains_key(name)))
+            }
+            "items" => {
+                for item in value.as_array().into_iter().flatten() {
+                    check(rule, item)?;
+                }
+                true
+            }
+            "$schema" | "$id" | "title" | "description" => true,
+            _ => return fails(format!("this checker does not know {word}")),
+        };
+        if !is_right {
+            return fails(format!("{word} {rule}"));
+        }
+    }
+    Ok(())
+}
+
+fn is_a(kind: &str, value: &Value) -> bool {
+    match kind {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        _ => false,
+    }
+}
+
+/// The three patterns that the schema has, by hand.
+fn fits(pattern: &str, text: &str) -> bool {
+    match pattern {
+        "^[a-z0-9-]+$" => {
+            !text.is_empty()
+                && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        }
+        "^[A-Za-z0-9+/]*={0,2}$" => {
+            let bare = text.trim_end_matches('=');
+            text.len() - bare.len() <= 2
+                && bare.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b))
+        }
+        time if time.starts_with("^[0-9]{4}-") => {
+            let shape: String =
+                text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+            shape == "0000-00-00T00:00:00.000Z"
+        }
+        other => panic!("this checker does not know the pattern {other}"),
+    }
+}
+
+fn valid(line: &str) -> Value {
+    let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+    let value: Value = serde_json::from_str(line).expect(line);
+    if let Err(wrong) = check(&schema, &value) {
+        let of_its_type = schema["oneOf"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .find(|one| one["properties"]["type"]["const"] == value["type"]);
+        let detail = of_its_type.map(|one| check(one, &value));
+        panic!("{wrong}\n{detail:?}");
+    }
+    value
+}
+
+#[test]
+fn the_checker_finds_what_is_wrong() {
+    let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+    for wrong in [
+        r#"{"v":2,"type":"note","t":0,"what":"note"}"#,
+        r#"{"v":1,"type":"note","t":0}"#,
+        r#"{"v":1,"type":"note","t":0,"what":"note","extra":1}"#,
+        r#"{"v":1,"type":"data","t":0,"dir":"in","seq":1,"len":1}"#,
+        r#"{"v":1,"type":"data","t":0,"dir":"in","seq":1,"len":1,"text":"a","b64":"YQ=="}"#,
+        r#"{"v":1,"type":"data","t":-1,"dir":"in","seq":1,"len":1,"text":"a"}"#,
+        r#"{"v":1,"type":"gossip","t":0}"#,
+    ] {
+        let value = serde_json::from_str(wrong).expect("JSON");
+        assert!(check(&schema, &value).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_server_speaks_by_the_schema() {
+    let served = serve(&["echo", "127.0.0.1:0", "udp://127.0.0.1:0", "--json"]);
+    let second = valid(&served.out.next());
+    let mut peer = TcpStream::connect(&served.address).expect("it listens");
+    peer.write_all("你好 \u{9b}\u{202e}".as_bytes()).expect("it is open");
+    let mut room = [0; 64];
+    let _ = peer.read(&mut room).expect("an answer");
+    peer.write_all(b"\xff\x00").expect("it is open");
+    let _ = peer.read(&mut room).expect("an answer");
+    drop(peer);
+    served.out.until(r#""close""#);
+    let packets = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    packets.send_to(b"", second["addr"].as_str().expect("an address")).expect("it listens");
+    let line = served.out.until(r#""data""#);
+    let empty = valid(&line);
+    assert_eq!((empty["len"].as_u64(), empty["text"].as_str()), (Some(0), Some("")), "{line}");
+    assert!(empty["peer"].is_string() && empty["id"].is_null());
+    signal(served.child.id(), "TERM");
+    let rest = served.out.rest();
+    assert_eq!(crate::kit::code(served.child.wait()), 0);
+    assert_eq!(valid(rest.last().expect("a summary"))["type"], "summary");
+    for line in &rest {
+        valid(line);
+    }
+}
+
+#[test]
+fn each_event_of_a_session() {
+    let served = serve(&["hello", "127.0.0.1:0", "--json", "--once", "--name", "greeter"]);
+    let done = run(&["talk", &served.address, "Michael", "exit"]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    let events: Vec<Value> = served.out.rest().iter().map(|line| valid(line)).collect();
+    let words: Vec<_> = events
+        .iter()
+        .map(|event| (event["type"].as_str().unwrap_or(""), event["text"].as_str().unwrap_or("")))
+        .filter(|(word, _)| *word != "note")
+        .collect();
+    let expected = [
+        ("open", ""),
+        ("data", "Welcome!"),
+        ("data", "Michael\n"),
+        ("data", "Hello, Michael!\n"),
+        ("data", "exit\n"),
+        ("close", ""),
+        ("summary", ""),
+    ];
+    assert_eq!(words, expected);
+    assert_eq!(events[0]["name"], "greeter");
+    let close = &events[events.len() - 2];
+    assert_eq!((close["in"].as_u64(), close["out"].as_u64()), (Some(13), Some(24)), "{close}");
+    assert_eq!(close["detail"], "said exit");
+}
+
+#[test]
+fn talk_speaks_by_the_schema() {
+    let served = serve(&["echo", "127.0.0.1:0"]);
+    let done = run_with(&["talk", &served.address, "--json"], b"a\xff");
+    assert_eq!(done.code, 0, "{}", done.err);
+    let words: Vec<_> = done.out.lines().map(|line| valid(line)["type"].clone()).collect();
+    assert_eq!(words, ["open", "data", "data", "close"]);
+    let done = run(&["talk", "127.0.0.1:1", "--json"]);
+    let error = valid(done.out.trim());
+    assert_eq!(
+        (error["slug"].as_str(), error["exit"].as_i64()),
+        (Some("connection-refused"), Some(5))
+    );
+    assert!(done.err.starts_with("error[connection-refused]"));
+}

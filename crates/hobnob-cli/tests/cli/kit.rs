@@ -1,0 +1,258 @@
+//! Runs the real binary, bounded in time, and reads what it says.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// How long anything may take.
+pub(crate) const BOUND: Duration = Duration::from_secs(20);
+
+/// What a finished run left.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// The exit code; a signal is 128 and its number.
+    pub(crate) code: i32,
+    /// Its stdout.
+    pub(crate) out: String,
+    /// Its stderr.
+    pub(crate) err: String,
+}
+
+/// The binary with an environment of which nothing leaks in.
+pub(crate) fn hobnob(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hobnob"));
+    command.args(words).env_clear().env("PATH", "/usr/bin:/bin").env("TZ", "UTC");
+    command
+}
+
+/// Runs it to its end, with nothing on stdin.
+pub(crate) fn run(words: &[&str]) -> Done {
+    run_with(words, b"")
+}
+
+/// Runs it to its end with these bytes on stdin.
+pub(crate) fn run_with(words: &[&str], stdin: &[u8]) -> Done {
+    finish(hobnob(words), stdin)
+}
+
+/// Runs a command to its end.
+pub(crate) fn finish(mut command: Command, stdin: &[u8]) -> Done {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary is there");
+    let mut input = child.stdin.take().expect("it is piped");
+    let stdin = stdin.to_vec();
+    // It may end without reading everything.
+    std::thread::spawn(move || input.write_all(&stdin));
+    let out = collect(child.stdout.take().expect("it is piped"));
+    let err = collect(child.stderr.take().expect("it is piped"));
+    let status = Bounded::of(child).wait();
+    let text = |from: Receiver<Vec<u8>>| {
+        let bytes = from.recv_timeout(BOUND).expect("the stream ends with the program");
+        String::from_utf8(bytes).expect("UTF-8")
+    };
+    Done { code: code(status), out: text(out), err: text(err) }
+}
+
+fn collect(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (to, collected) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = from.read_to_end(&mut bytes);
+        to.send(bytes)
+    });
+    collected
+}
+
+/// The exit code as a shell says it.
+pub(crate) fn code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
+
+/// A child that is killed, by its own handle, when a test gives up on it.
+pub(crate) struct Bounded(Option<Child>);
+
+impl Bounded {
+    /// Takes a child over.
+    pub(crate) fn of(child: Child) -> Self {
+        Bounded(Some(child))
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.as_ref().expect("it was not waited for").id()
+    }
+
+    /// Waits for its end, within bounds.
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        let mut child = self.0.take().expect("it was not waited for");
+        let (to, over) = channel();
+        let id = child.id();
+        let waiter = std::thread::spawn(move || {
+            let status = child.wait();
+            let _ = to.send(());
+            status
+        });
+        if over.recv_timeout(BOUND) == Err(RecvTimeoutError::Timeout) {
+            signal(id, "KILL");
+            let _ = waiter.join();
+            panic!("it did not end within {BOUND:?}");
+        }
+        waiter.join().expect("the waiter does not panic").expect("it is our child")
+    }
+}
+
+impl Drop for Bounded {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Sends a signal to a process that a test started.
+pub(crate) fn signal(id: u32, name: &str) {
+    let done = Command::new("kill").arg(format!("-{name}")).arg(id.to_string()).status();
+    assert!(done.expect("kill is there").success());
+}
+
+/// Lines of a stream as they come.
+pub(crate) struct Lines(Receiver<String>);
+
+impl Lines {
+    /// Reads a stream to its end.
+    pub(crate) fn of(from: impl Read + Send + 'static) -> Self {
+        let (to, lines) = channel();
+        std::thread::spawn(move || {
+            let mut from = BufReader::new(from);
+            let mut line = Vec::new();
+            while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+                if to.send(String::from_utf8_lossy(&line).trim_end().to_owned()).is_err() {
+                    return;
+                }
+                line.clear();
+            }
+        });
+        Lines(lines)
+    }
+
+    /// The next line.
+    pub(crate) fn next(&self) -> String {
+        self.0.recv_timeout(BOUND).expect("a line comes in time")
+    }
+
+    /// The next line that has this in it.
+    pub(crate) fn until(&self, part: &str) -> String {
+        loop {
+            let line = self.next();
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    /// All that still comes until the stream ends.
+    pub(crate) fn rest(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            match self.0.recv_timeout(BOUND) {
+                Ok(line) => lines.push(line),
+                Err(RecvTimeoutError::Disconnected) => return lines,
+                Err(RecvTimeoutError::Timeout) => panic!("the stream does not end: {lines:?}"),
+            }
+        }
+    }
+}
+
+/// A server that runs, with what it says.
+pub(crate) struct Served {
+    /// The process.
+    pub(crate) child: Bounded,
+    /// Lines of its stderr.
+    pub(crate) err: Lines,
+    /// Lines of its stdout.
+    pub(crate) out: Lines,
+    /// The address that it said first: `127.0.0.1:41123`, a path.
+    pub(crate) address: String,
+}
+
+/// Starts `hobnob serve WORDS` and waits until it listens. Its banner tells where.
+pub(crate) fn serve(words: &[&str]) -> Served {
+    let mut all = vec!["serve"];
+    all.extend(words);
+    let mut command = hobnob(&all);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary is there");
+    let err = Lines::of(child.stderr.take().expect("it is piped"));
+    let out = Lines::of(child.stdout.take().expect("it is piped"));
+    let child = Bounded::of(child);
+    let address = if words.contains(&"--json") {
+        let line: serde_json::Value = serde_json::from_str(&out.until("listening")).expect("JSON");
+        line["addr"].as_str().expect("an address").to_owned()
+    } else {
+        err.until("is listening");
+        let line = err.next();
+        line.split_whitespace().nth(1).expect("an address").to_owned()
+    };
+    Served { child, err, out, address }
+}
+
+impl Served {
+    /// The port of its first address.
+    pub(crate) fn port(&self) -> u16 {
+        let port = self.address.rsplit(':').next().expect("a port");
+        port.parse().expect("a port")
+    }
+
+    /// Asks it to stop, and waits: the exit code, and what stderr still said.
+    pub(crate) fn stop(self, name: &str) -> (i32, Vec<String>) {
+        signal(self.child.id(), name);
+        let code = code(self.child.wait());
+        (code, self.err.rest())
+    }
+}
+
+/// Replaces what differs from run to run: ports above 1023 that follow a colon, times, process ids.
+pub(crate) fn steady(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let mut rest = line;
+        while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+            let (before, tail) = rest.split_at(at);
+            out.push_str(before);
+            let end = tail.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(tail.len());
+            let (number, after) = tail.split_at(end);
+            let is_port = (before.ends_with(':') || before.ends_with("port "))
+                && number.parse::<u32>().is_ok_and(|port| (10_000..=65_535).contains(&port));
+            let is_time = after.starts_with(" ms") || after.starts_with(" s");
+            let is_pid = before.ends_with("pid ");
+            out.push_str(match (is_port, is_time, is_pid) {
+                (true, ..) => "PORT",
+                (_, true, _) => "N",
+                (_, _, true) => "PID",
+                _ => number,
+            });
+            rest = after;
+        }
+        out.push_str(rest);
+        out.push('\n');
+    }
+    out
+}
+
+/// Says that a test was left out, and why, where the test run can count it.
+pub(crate) fn skip(name: &str, reason: &str) {
+    let line = format!("hobnob-skip: {name}: {reason}\n");
+    eprint!("{line}");
+    #[allow(clippy::disallowed_methods, reason = "the test run names the file")]
+    let Some(path) = std::env::var_os("HOBNOB_SKIPS") else { return };
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+}
+
+/// A folder for one test.
+pub(crate) fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder")
+}

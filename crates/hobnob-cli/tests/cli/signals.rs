@@ -1,0 +1,74 @@
+//! Ctrl-C and SIGTERM: drained, cut, and in bounds whatever blocks (safety.md 14).
+
+use std::io::Read as _;
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
+
+use crate::kit::{Bounded, code, hobnob, serve, signal};
+
+#[test]
+fn the_first_signal_closes_and_the_second_drops() {
+    let served = serve(&["echo", "127.0.0.1:0"]);
+    let mut peer = TcpStream::connect(&served.address).expect("it listens");
+    served.err.until("  in");
+    let id = served.child.id();
+    signal(id, "INT");
+    assert_eq!(served.err.until("closing"), "closing 1 session (Ctrl-C again to drop it)");
+    assert!(TcpStream::connect(&served.address).is_err(), "nothing new is accepted");
+    signal(id, "INT");
+    assert_eq!(code(served.child.wait()), 0);
+    let _ = peer.read(&mut [0; 8]);
+}
+
+#[test]
+fn a_server_that_drained_exits_well() {
+    for name in ["TERM", "INT"] {
+        let served = serve(&["hello", "127.0.0.1:0"]);
+        let (code, rest) = served.stop(name);
+        assert_eq!(code, 0, "{name}");
+        assert!(rest.last().is_some_and(|line| line.starts_with("hello: 0 sessions")), "{rest:?}");
+    }
+}
+
+#[test]
+fn talk_leaves_at_once_while_stdin_blocks() {
+    for (name, expected) in [("INT", 130), ("TERM", 143)] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("it is bound").to_string();
+        let mut command = hobnob(&["talk", &address]);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the binary is there");
+        let _stdin_stays_open = child.stdin.take();
+        let child = Bounded::of(child);
+        let _peer = listener.accept().expect("it comes");
+        signal(child.id(), name);
+        assert_eq!(code(child.wait()), expected);
+    }
+}
+
+#[test]
+fn talk_leaves_at_once_while_stdout_is_full() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    let mut command = hobnob(&["talk", &address]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let child = Bounded::of(command.spawn().expect("the binary is there"));
+    let (mut peer, _) = listener.accept().expect("it comes");
+    peer.set_write_timeout(Some(std::time::Duration::from_millis(300))).expect("a timeout");
+    let piece = vec![0; 65_536];
+    while std::io::Write::write(&mut peer, &piece).is_ok() {}
+    signal(child.id(), "TERM");
+    assert_eq!(code(child.wait()), 143);
+}
+
+#[test]
+fn talk_leaves_while_it_waits_for_a_peer() {
+    let mut command = hobnob(&["talk", "--listen", "127.0.0.1:0"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary is there");
+    let err = crate::kit::Lines::of(child.stderr.take().expect("it is piped"));
+    let child = Bounded::of(child);
+    err.until("waiting for one peer");
+    signal(child.id(), "INT");
+    assert_eq!(code(child.wait()), 130);
+}

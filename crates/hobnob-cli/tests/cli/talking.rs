@@ -1,0 +1,144 @@
+//! `hobnob talk`: bytes in, bytes out, messages, and listening for one peer.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
+
+use crate::kit::{Bounded, Lines, code, finish, folder, hobnob, run, run_with, serve};
+
+#[test]
+fn a_pipe_carries_exactly_the_bytes() {
+    let served = serve(&["echo", "127.0.0.1:0"]);
+    let bytes: Vec<u8> = (0..=255_u8).collect();
+    let mut command = hobnob(&["talk", &served.address]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary is there");
+    child.stdin.take().expect("it is piped").write_all(&bytes).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.stdout, bytes);
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+}
+
+#[test]
+fn messages_wait_for_answers() {
+    let served = serve(&["hello", "127.0.0.1:0"]);
+    let done = run(&["talk", &served.address, "Michael", "Tracy", "exit"]);
+    assert_eq!(done.out, "Welcome!Hello, Michael!\nHello, Tracy!\n", "{}", done.err);
+    assert_eq!((done.code, done.err.as_str()), (0, ""));
+    let done = run(&["talk", "--eol", "none", &served.address, "李雷", "exit"]);
+    assert_eq!((done.code, done.out.as_str()), (0, "Welcome!Hello, 李雷!"));
+}
+
+#[test]
+fn a_greeting_is_no_answer() {
+    let folder = folder();
+    let path = format!("unixseq:{}", folder.path().join("x.sock").display());
+    let _served = serve(&["hello", &path]);
+    let done = run(&["talk", &path, "Michael"]);
+    assert_eq!((done.code, done.out.as_str()), (0, "Welcome!Hello, Michael!"), "{}", done.err);
+}
+
+#[test]
+fn one_question_one_answer() {
+    let served = serve(&["temp", "udp://127.0.0.1:0"]);
+    let done = run(&["talk", &format!("udp://{}", served.address), "20C"]);
+    assert_eq!((done.code, done.out.as_str(), done.err.as_str()), (0, "68.0 F", ""));
+}
+
+#[test]
+fn it_accepts_one_peer_and_talks_the_same_way() {
+    let mut command = hobnob(&["talk", "--listen", "127.0.0.1:0"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary is there");
+    let err = Lines::of(child.stderr.take().expect("it is piped"));
+    let line = err.until("waiting for one peer");
+    let address = line.rsplit(' ').next().expect("an address").to_owned();
+    let mut input = child.stdin.take().expect("it is piped");
+    let mut out = child.stdout.take().expect("it is piped");
+    let child = Bounded::of(child);
+    let mut peer = TcpStream::connect(&address).expect("it listens");
+    input.write_all(b"first word").expect("it reads");
+    let mut heard = [0; 10];
+    peer.read_exact(&mut heard).expect("it talks");
+    assert_eq!(&heard, b"first word");
+    assert!(TcpStream::connect(&address).is_err(), "it listens no more");
+    peer.write_all(b"answer").expect("it is open");
+    drop(input);
+    let mut rest = Vec::new();
+    peer.read_to_end(&mut rest).expect("its end comes");
+    drop(peer);
+    let mut said = String::new();
+    out.read_to_string(&mut said).expect("UTF-8");
+    assert_eq!((said.as_str(), code(child.wait())), ("answer", 0));
+}
+
+#[test]
+fn it_retries_until_somebody_listens() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = free.local_addr().expect("it is bound").to_string();
+    drop(free);
+    let mut command = hobnob(&["talk", &address, "--retry", "x"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the binary is there");
+    let late = TcpListener::bind(&address).expect("the port is still free");
+    let (mut peer, _) = late.accept().expect("it comes");
+    peer.write_all(b"at last").expect("it is open");
+    drop(peer);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.stdout, b"at last");
+}
+
+#[test]
+fn views_of_what_comes() {
+    let served = serve(&["echo", "127.0.0.1:0"]);
+    let done = run_with(&["talk", &served.address, "-x"], b"hi\x1b\n");
+    assert!(done.out.starts_with("00000000  68 69 1b 0a"), "{}", done.out);
+    let done = run_with(&["talk", &served.address, "-v"], b"hi");
+    assert!(done.err.contains("connected to 127.0.0.1:"), "{}", done.err);
+    assert!(done.err.contains("sent 2 B in 1   received 2 B in 1"), "{}", done.err);
+    let done = run_with(&["talk", &served.address, "-v", "-q"], b"hi");
+    assert_eq!((done.err.as_str(), done.out.as_str()), ("", "hi"));
+}
+
+#[test]
+fn options_of_the_endpoint_before() {
+    let served = serve(&["echo", "127.0.0.1:0", "-O", "backlog=5"]);
+    let done = run_with(&["talk", &served.address, "-O", "no-nodelay"], b"hi");
+    assert_eq!((done.code, done.out.as_str()), (0, "hi"), "{}", done.err);
+    let done = run(&["explain", ":1", "-O", "ttl=3", "--json"]);
+    assert!(done.out.contains(r#"{"from":"you","name":"ttl","value":"3"}"#), "{}", done.out);
+}
+
+#[test]
+fn a_slow_reader_of_ours_slows_the_peer() {
+    let folder = folder();
+    let path = folder.path().join("x.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
+    let mut command = hobnob(&["talk", &path.to_string_lossy()]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let child = Bounded::of(command.spawn().expect("the binary is there"));
+    let (mut peer, _) = listener.accept().expect("it comes");
+    peer.set_write_timeout(Some(std::time::Duration::from_millis(500))).expect("a timeout");
+    let piece = vec![0; 65_536];
+    let mut taken = 0;
+    // Nobody reads its stdout: after a few buffers it takes no more.
+    while let Ok(some) = peer.write(&piece) {
+        taken += some;
+        assert!(taken < 16 << 20, "it keeps everything");
+    }
+    drop(child);
+}
+
+#[test]
+fn stdin_that_is_closed_is_an_empty_input() {
+    let served = serve(&["hello", "127.0.0.1:0"]);
+    let mut command = std::process::Command::new("sh");
+    command.args([
+        "-c",
+        "exec \"$0\" talk \"$1\" <&-",
+        env!("CARGO_BIN_EXE_hobnob"),
+        &served.address,
+    ]);
+    let done = finish(command, b"");
+    assert_eq!((done.code, done.out.as_str()), (0, "Welcome!"), "{}", done.err);
+}

@@ -1,0 +1,502 @@
+//! The calls that carry bytes and datagrams.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+
+use nix::poll::PollFlags;
+
+use super::observe::{self, Began, NOTHING, PythonAddress, PythonBytes};
+use super::timed::{Deadline, call_in_time};
+use super::{Batch, Flags, How, Outgoing, Record, Sent, Socket, explain};
+use crate::address::Address;
+use crate::error::Result;
+use crate::sys::call;
+use crate::sys::name::Name;
+use crate::sys::record;
+
+/// Bytes and datagrams.
+impl Socket {
+    /// Receives into `buf` (recv(2)): how many bytes. 0 is the end of a stream, but an empty datagram or record is 0
+    /// too. With [`Flags::TRUE_LENGTH`] the answer may be larger than `buf`.
+    pub fn recv(&self, buf: &mut [u8], flags: Flags) -> Result<usize> {
+        self.recv_raw(buf, flags).map_err(|error| explain::timed("recv", self.timeout(), &error))
+    }
+
+    pub(super) fn recv_raw(&self, buf: &mut [u8], flags: Flags) -> io::Result<usize> {
+        let began = self.begin();
+        let result =
+            self.in_time(PollFlags::POLLIN, || call::recv(self.as_fd(), buf, flags.number()));
+        self.saw_received(began, "recv", buf, flags, &result, |count| *count);
+        result
+    }
+
+    /// Receives with the sender's address (recvfrom(2)); [`Address::Unnamed`] where it has none.
+    pub fn recv_from(&self, buf: &mut [u8], flags: Flags) -> Result<(usize, Address)> {
+        self.recv_from_raw(buf, flags)
+            .map_err(|error| explain::timed("recvfrom", self.timeout(), &error))
+    }
+
+    pub(super) fn recv_from_raw(
+        &self,
+        buf: &mut [u8],
+        flags: Flags,
+    ) -> io::Result<(usize, Address)> {
+        let began = self.begin();
+        let result = self.in_time(PollFlags::POLLIN, || {
+            let (count, name) = call::recv_from(self.as_fd(), buf, flags.number())?;
+            Ok((count, name.address()))
+        });
+        self.saw_received(began, "recvfrom", buf, flags, &result, |(count, _)| *count);
+        result
+    }
+
+    /// Receives one record of a seqpacket socket after [`mark_records`](Self::mark_records): none at the end, which an
+    /// empty record is not (recvmsg(2)).
+    pub fn recv_record(&self, buf: &mut [u8], flags: Flags) -> Result<Option<Record>> {
+        self.recv_record_raw(buf, flags)
+            .map_err(|error| explain::timed("recvmsg", self.timeout(), &error))
+    }
+
+    pub(super) fn recv_record_raw(
+        &self,
+        buf: &mut [u8],
+        flags: Flags,
+    ) -> io::Result<Option<Record>> {
+        let began = self.begin();
+        let result =
+            self.in_time(PollFlags::POLLIN, || record::receive(self.as_fd(), buf, flags.number()));
+        self.saw_received(began, "recvmsg", buf, flags, &result, |r| r.map_or(0, |r| r.kept));
+        result
+    }
+
+    /// Receives one datagram, which may be empty, with its true length.
+    pub fn recv_datagram(&self, buf: &mut [u8], flags: Flags) -> Result<Record> {
+        self.recv_datagram_raw(buf, flags)
+            .map_err(|error| explain::timed("recv", self.timeout(), &error))
+    }
+
+    pub(super) fn recv_datagram_raw(&self, buf: &mut [u8], flags: Flags) -> io::Result<Record> {
+        let began = self.begin();
+        let result = self.in_time(PollFlags::POLLIN, || {
+            record::receive_datagram(self.as_fd(), buf, flags.number())
+        });
+        self.saw_received(began, "recv", buf, flags, &result, |record| record.kept);
+        result
+    }
+
+    /// Makes the kernel mark records, so that [`recv_record`](Self::recv_record) can tell an empty one from the end (unix(7)
+    /// `SO_PASSCRED`). Call it after connect; a nameless socket gets an abstract name when it first sends.
+    pub fn mark_records(&self) -> Result<()> {
+        let began = self.begin();
+        let result = record::mark_records(self.as_fd());
+        let arguments = format_args!("SOL_SOCKET, SO_PASSCRED, 1");
+        self.end(began, "setsockopt", arguments, none(&result));
+        result.map_err(|error| explain::data("setsockopt(SO_PASSCRED)", &error))
+    }
+
+    /// Sends (send(2)): how many bytes were taken, which on a stream may be a part. An empty datagram is sent.
+    pub fn send(&self, bytes: &[u8], flags: Flags) -> Result<usize> {
+        self.send_raw(bytes, flags)
+            .map_err(|error| explain::send("send", bytes.len(), None, self.timeout(), &error))
+    }
+
+    pub(super) fn send_raw(&self, bytes: &[u8], flags: Flags) -> io::Result<usize> {
+        self.send_until(bytes, flags, Deadline::of(self.timeout()))
+    }
+
+    /// Sends all of it. A timeout bounds the whole; after an error nobody knows how much went.
+    pub fn send_all(&self, bytes: &[u8]) -> Result<()> {
+        let deadline = Deadline::of(self.timeout());
+        let mut sent = 0;
+        loop {
+            sent += self.send_until(&bytes[sent..], Flags::NONE, deadline).map_err(|error| {
+                explain::send("sendall", bytes.len(), None, self.timeout(), &error)
+            })?;
+            // After the call, not before it: an empty datagram is sent too.
+            if sent >= bytes.len() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends one datagram there (sendto(2)).
+    pub fn send_to(&self, bytes: &[u8], flags: Flags, to: &Address) -> Result<usize> {
+        let name = Self::reachable(to)?;
+        self.send_to_raw(bytes, flags, to, &name)
+            .map_err(|error| explain::send("sendto", bytes.len(), Some(to), self.timeout(), &error))
+    }
+
+    pub(super) fn send_to_raw(
+        &self,
+        bytes: &[u8],
+        flags: Flags,
+        to: &Address,
+        name: &Name,
+    ) -> io::Result<usize> {
+        let began = self.begin();
+        let result = self.in_time(PollFlags::POLLOUT, || {
+            call::send_to(self.as_fd(), bytes, flags.number(), name)
+        });
+        let (shown, to) = (PythonBytes(bytes), PythonAddress(to));
+        self.end(began, "sendto", format_args!("{shown}{flags}, {to}"), some(&result.as_ref()));
+        result
+    }
+
+    fn send_until(
+        &self,
+        bytes: &[u8],
+        flags: Flags,
+        deadline: Option<Deadline>,
+    ) -> io::Result<usize> {
+        let began = self.begin();
+        let result = call_in_time(self.as_fd(), PollFlags::POLLOUT, deadline, || {
+            call::send(self.as_fd(), bytes, flags.number())
+        });
+        let arguments = format_args!("{}{flags}", PythonBytes(bytes));
+        self.end(began, "send", arguments, some(&result.as_ref()));
+        result
+    }
+
+    /// Receives a batch of datagrams without waiting: how many, at least one (recvmmsg(2)).
+    pub fn recv_batch(&self, batch: &mut Batch) -> Result<usize> {
+        self.recv_batch_raw(batch).map_err(|error| explain::data("recvmmsg", &error))
+    }
+
+    pub(super) fn recv_batch_raw(&self, batch: &mut Batch) -> io::Result<usize> {
+        let began = self.begin();
+        let result = batch.recv(self.as_fd());
+        let slots = batch.slots();
+        self.end(began, "recvmmsg", format_args!("{slots}"), some(&result.as_ref()));
+        result
+    }
+
+    /// Sends a batch of datagrams without waiting, and empties it, as [`Outgoing::send`] (sendmmsg(2)).
+    pub fn send_batch(
+        &self,
+        batch: &mut Outgoing,
+        refused: &mut dyn FnMut(Address, io::Error),
+    ) -> Sent {
+        let (began, count) = (self.begin(), batch.len());
+        let sent = batch.send(self.as_fd(), refused);
+        self.end(began, "sendmmsg", format_args!("{count}"), Ok(&sent.sent));
+        sent
+    }
+
+    /// Ends directions (shutdown(2)). Queued bytes still go; on a datagram socket nothing is told to the peer.
+    pub fn shutdown(&self, how: How) -> Result<()> {
+        let began = self.begin();
+        let result = call::shutdown(self.as_fd(), how.number());
+        self.end(began, "shutdown", format_args!("{}", how.name()), none(&result));
+        result.map_err(|error| explain::data(&format!("shutdown({})", how.name()), &error))
+    }
+}
+
+/// As a reader (Python's `makefile`): errors of the kernel as they are.
+impl Read for &Socket {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.recv_raw(buf, Flags::NONE)
+    }
+}
+
+/// As a writer (Python's `makefile`); not buffered.
+impl Write for &Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.send_raw(bytes, Flags::NONE)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The funnel, for calls that wait.
+impl Socket {
+    pub(super) fn in_time<T>(
+        &self,
+        ready: PollFlags,
+        call: impl FnMut() -> io::Result<T>,
+    ) -> io::Result<T> {
+        call_in_time(self.as_fd(), ready, Deadline::of(self.timeout()), call)
+    }
+
+    fn saw_received<T>(
+        &self,
+        began: Began,
+        name: &'static str,
+        buf: &[u8],
+        flags: Flags,
+        result: &io::Result<T>,
+        count: impl FnOnce(&T) -> usize,
+    ) {
+        if !self.is_watched() {
+            return;
+        }
+        let shown = result.as_ref().map(|answer| PythonBytes(&buf[..count(answer).min(buf.len())]));
+        self.end(began, name, format_args!("{}{flags}", buf.len()), some(&shown));
+    }
+}
+
+/// A result without a value, as an observer sees it.
+pub(super) fn none(result: &io::Result<()>) -> Result<&dyn fmt::Display, i32> {
+    match result {
+        Ok(()) => Ok(&NOTHING),
+        Err(error) => Err(observe::errno(error)),
+    }
+}
+
+/// A result with a value, as an observer sees it.
+pub(super) fn some<'a, T: fmt::Display>(
+    result: &'a Result<T, &io::Error>,
+) -> Result<&'a dyn fmt::Display, i32> {
+    match result {
+        Ok(value) => Ok(value),
+        Err(error) => Err(observe::errno(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufRead;
+    use std::process::Command;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use super::super::{Call, Family, Observer, SocketOption, Type};
+    use super::*;
+    use crate::error::Kind;
+    use crate::spec::Value;
+
+    const SHORT: Duration = Duration::from_millis(20);
+
+    fn loopback() -> Address {
+        Address::Ip("127.0.0.1:0".parse().expect("an address"))
+    }
+
+    fn bound(kind: Type) -> (Socket, Address) {
+        let socket = Socket::new(Family::V4, kind, 0).expect("a socket");
+        socket.bind(&loopback()).expect("a free port");
+        let address = socket.local_address().expect("bound");
+        (socket, address)
+    }
+
+    fn listening(backlog: u32) -> (Socket, Address) {
+        let (listener, address) = bound(Type::Stream);
+        listener.listen(backlog).expect("listening");
+        (listener, address)
+    }
+
+    fn connected() -> (Socket, Socket) {
+        let (listener, address) = listening(1);
+        let client = Socket::new(Family::V4, Type::Stream, 0).expect("a socket");
+        client.connect(&address).expect("connected");
+        (client, listener.accept().expect("accepted").0)
+    }
+
+    /// A listener whose queue is full: it drops the next SYN, so that a connect hears nothing.
+    fn clogged() -> (Socket, Vec<Socket>, Address) {
+        let (listener, address) = listening(0);
+        let mut inside = Vec::new();
+        loop {
+            let client = Socket::new(Family::V4, Type::Stream, 0).expect("a socket");
+            client.set_timeout(Some(Duration::from_millis(200))).expect("set");
+            match client.connect_ex(&address).expect("an address") {
+                0 => inside.push(client),
+                _ => return (listener, inside, address),
+            }
+        }
+    }
+
+    #[test]
+    fn a_conversation_by_the_table() {
+        let (client, server) = connected();
+        assert_eq!(client.peer_address(), server.local_address());
+        client.send_all(b"hello\nmore").expect("sent");
+        let mut buf = [0; 4];
+        assert_eq!(server.recv(&mut buf, Flags::PEEK).expect("came"), 4);
+        assert_eq!(server.recv(&mut buf, Flags::NONE).expect("came"), 4);
+        assert_eq!(&buf, b"hell");
+        client.shutdown(How::Write).expect("connected");
+        let mut lines = std::io::BufReader::new(&server).lines();
+        assert_eq!(lines.next().expect("a line").expect("text"), "o");
+        assert_eq!(lines.next().expect("a line").expect("text"), "more");
+        assert!(lines.next().is_none());
+        assert_eq!(server.send(b"late", Flags::NONE).expect("half-closed only"), 4);
+        server.close().expect("open until now");
+    }
+
+    #[test]
+    fn an_empty_datagram_is_a_datagram() {
+        let ((one, _), (other, to)) = (bound(Type::Datagram), bound(Type::Datagram));
+        one.connect(&to).expect("no packet");
+        one.send_all(b"").expect("sent");
+        assert_eq!(one.send(b"", Flags::NONE).expect("sent"), 0);
+        assert_eq!(one.send_to(b"x", Flags::NONE, &to).expect("sent"), 1);
+        let mut buf = [7; 4];
+        let lengths: Vec<_> =
+            (0..3).map(|_| other.recv_from(&mut buf, Flags::NONE).expect("came").0).collect();
+        assert_eq!(lengths, [0, 0, 1]);
+        other.set_timeout(Some(SHORT)).expect("set");
+        assert_eq!(other.recv(&mut buf, Flags::NONE).expect_err("empty").kind(), Kind::TimedOut);
+    }
+
+    #[test]
+    fn the_largest_datagram_passes_and_one_byte_more_does_not() {
+        let ((one, _), (other, to)) = (bound(Type::Datagram), bound(Type::Datagram));
+        one.set_option(SocketOption::SendBuffer, &Value::Count(1 << 20)).expect("set");
+        other.set_option(SocketOption::ReceiveBuffer, &Value::Count(1 << 20)).expect("set");
+        assert_eq!(one.send_to(&vec![1; 65_507], Flags::NONE, &to).expect("sent"), 65_507);
+        let mut buf = vec![0; 9_000];
+        let record = other.recv_datagram(&mut buf, Flags::NONE).expect("came");
+        assert_eq!((record.kept, record.length, record.is_truncated()), (9_000, 65_507, true));
+        let error = one.send_to(&vec![1; 65_508], Flags::NONE, &to).expect_err("too long");
+        assert_eq!(error.kind(), Kind::MessageTooLong);
+        assert_eq!(error.message(), "65,508 bytes do not fit into one datagram");
+        let call = error.call().expect("a call failed");
+        assert_eq!(
+            (call.text.as_str(), call.outcome.as_str()),
+            ("sendto(65508 bytes)", "EMSGSIZE")
+        );
+        assert_eq!(one.send_to(b"on", Flags::NONE, &to).expect("it goes on"), 2);
+        assert_eq!(other.recv(&mut buf, Flags::TRUE_LENGTH).expect("came"), 2);
+    }
+
+    #[test]
+    fn an_unnamed_peer_is_seen_and_not_answered() {
+        let (ours, theirs) = Socket::pair(Type::Datagram).expect("a pair");
+        theirs.send(b"x", Flags::NONE).expect("sent");
+        let (_, peer) = ours.recv_from(&mut [0; 4], Flags::NONE).expect("came");
+        assert_eq!(peer, Address::Unnamed);
+        let error = ours.send_to(b"y", Flags::NONE, &peer).expect_err("nowhere to send to");
+        assert_eq!((error.kind(), error.errno()), (Kind::Unreachable, None));
+    }
+
+    #[test]
+    fn what_is_accepted_blocks_and_has_its_own_timeout() {
+        let (listener, address) = listening(1);
+        let client = Socket::new(Family::V4, Type::Stream, 0).expect("a socket");
+        client.connect(&address).expect("connected");
+        listener.set_timeout(Some(Duration::from_secs(5))).expect("set");
+        let (accepted, peer) = listener.accept().expect("one waits");
+        assert_eq!(Ok(peer), client.local_address());
+        assert_eq!((accepted.timeout(), accepted.is_blocking()), (None, true));
+        let again = Socket::from(std::os::fd::OwnedFd::from(accepted));
+        assert_eq!(again.timeout(), None);
+    }
+
+    #[test]
+    fn a_timeout_bounds_the_whole_of_send_all() {
+        let (client, server) = connected();
+        client.set_timeout(Some(Duration::from_millis(300))).expect("set");
+        // Each piece that is read lets a single send go on; the whole must end all the same.
+        let reader = std::thread::spawn(move || {
+            // Nothing is ever sent this way: waiting for it slows the reading down.
+            let (pause, _open) = Socket::pair(Type::Stream).expect("a pair");
+            pause.set_timeout(Some(Duration::from_millis(5))).expect("set");
+            let mut buf = vec![0; 65_536];
+            let mut total = 0;
+            while let Ok(count @ 1..) = server.recv(&mut buf, Flags::NONE) {
+                total += count;
+                pause.recv(&mut [0], Flags::NONE).expect_err("nothing comes");
+            }
+            total
+        });
+        let error = client.send_all(&vec![0; 256 << 20]).expect_err("too much for the time");
+        assert_eq!(error.kind(), Kind::TimedOut);
+        assert_eq!(error.call().expect("a call").text, "sendall(268435456 bytes)");
+        drop(client);
+        assert!(reader.join().expect("no panic") > 65_536, "it took more than one send");
+    }
+
+    #[test]
+    fn a_connect_that_hears_nothing_times_out() {
+        let (_listener, _inside, address) = clogged();
+        let client = Socket::new(Family::V4, Type::Stream, 0).expect("a socket");
+        client.set_timeout(Some(SHORT)).expect("set");
+        let error = client.connect(&address).expect_err("no answer");
+        assert_eq!(error.kind(), Kind::ConnectTimeout);
+        assert_eq!(error.message(), format!("{address} did not answer within 20ms"));
+        let call = error.call().expect("a call");
+        assert_eq!((call.outcome.as_str(), call.errno), ("no reply to SYN", None));
+    }
+
+    #[derive(Default)]
+    struct Notes(Mutex<Vec<String>>);
+
+    impl Observer for Notes {
+        fn saw(&self, call: &Call<'_>) {
+            assert!(call.took < Duration::from_mins(1));
+            let result = match &call.result {
+                Ok(answer) => answer.to_string(),
+                Err(errno) => crate::error::errno_name(*errno),
+            };
+            let line = format!("{}({}) -> {result}", call.name, call.arguments);
+            self.0.lock().expect("no panic while held").push(line);
+        }
+    }
+
+    #[test]
+    fn an_observer_sees_every_call_with_what_it_was_given_and_answered() {
+        let notes = Arc::new(Notes::default());
+        let observer: Arc<dyn Observer> = notes.clone();
+        let socket = Socket::open(Family::V4, Type::Datagram, 0, Some(observer)).expect("a socket");
+        let number = socket.descriptor();
+        socket.set_switch(SocketOption::Broadcast, true).expect("set");
+        socket.set_option(SocketOption::Linger, &Value::Duration(SHORT)).expect("set");
+        socket.bind(&loopback()).expect("a free port");
+        let to = socket.local_address().expect("bound");
+        let port = to.ip().expect("an IP address").port();
+        socket.send_to(b"hi\n", Flags::NONE, &to).expect("sent");
+        socket.recv(&mut [0; 8], Flags::NONE).expect("came");
+        let error = socket.recv(&mut [0; 8], Flags::DONT_WAIT).expect_err("nothing is there");
+        assert_eq!(error.kind(), Kind::WouldBlock);
+        socket.close().expect("open");
+        let address = format!("('127.0.0.1', {port})");
+        let seen = notes.0.lock().expect("no panic while held").clone();
+        assert_eq!(
+            seen,
+            [
+                format!("socket(AF_INET, SOCK_DGRAM, 0) -> {number}"),
+                "setsockopt(SOL_SOCKET, SO_BROADCAST, 1) -> None".to_owned(),
+                "setsockopt(SOL_SOCKET, SO_LINGER, struct.pack('ii', 1, 1)) -> None".to_owned(),
+                "bind(('127.0.0.1', 0)) -> None".to_owned(),
+                format!("getsockname() -> {address}"),
+                format!("sendto(b'hi\\n', {address}) -> 3"),
+                "recv(8) -> b'hi\\n'".to_owned(),
+                "recv(8, MSG_DONTWAIT) -> EAGAIN".to_owned(),
+                "close() -> None".to_owned(),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_full_table_of_files_is_said_so() {
+        // The limit is the whole process's, so a process of its own meets it.
+        let test = std::env::current_exe().expect("this test");
+        let name = "socket::calls::tests::meets_the_limit_of_open_files";
+        let script = format!("ulimit -n 24; exec '{}' --ignored --exact {name}", test.display());
+        let output = Command::new("sh").args(["-c", &script]).output().expect("a shell");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    }
+
+    #[test]
+    #[ignore = "run by a_full_table_of_files_is_said_so, with a limit of 24"]
+    fn meets_the_limit_of_open_files() {
+        let (listener, address) = listening(1);
+        let client = Socket::new(Family::V4, Type::Stream, 0).expect("a socket");
+        client.connect(&address).expect("connected");
+        let mut open = Vec::new();
+        let error = loop {
+            match Socket::new(Family::V4, Type::Datagram, 0) {
+                Ok(socket) => open.push(socket),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), Kind::TooManyFiles);
+        assert_eq!(error.message(), "the limit of 24 open files is reached");
+        assert_eq!(listener.accept().expect_err("no room").kind(), Kind::TooManyFiles);
+        open.pop();
+        listener.accept().expect("it still waits, and now there is room");
+    }
+}
