@@ -9,7 +9,7 @@ use hobnob::testing::promise::{self, Sight};
 use crate::places;
 
 /// Runs a check on every medium; a failure is told with its name.
-fn on_every_medium<T>(check: impl AsyncFn(&Medium) -> T) -> Vec<(Medium, T)> {
+fn on_every_medium<T, C: AsyncFn(&Medium) -> T>(check: C) -> Vec<(Medium, T)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     let mut media: Vec<Medium> = [Shape::Bytes, Shape::Packets].map(Medium::memory).into();
