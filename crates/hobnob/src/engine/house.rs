@@ -236,7 +236,7 @@ struct Ended {
 
 impl Presence {
     /// Notes how the session ended, to be told when this drops.
-    pub(super) fn note(
+    pub(super) fn ended(
         &mut self,
         result: Result<Ending>,
         cut: Option<Cut>,

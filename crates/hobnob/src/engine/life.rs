@@ -31,7 +31,7 @@ pub(super) fn live(
             && let Some(end) = Box::pin(dress(&presence, &mut conn, &door)).await
         {
             let cut = presence.session.cut_by();
-            presence.note(end, cut, None);
+            presence.ended(end, cut, None);
             return;
         }
         tap::lay(&presence.session, &mut conn);
@@ -95,7 +95,7 @@ async fn part(mut presence: Presence, mut conn: Conn, held: Option<Result<Ending
             (Ok(Ending::default()), session.cut_by())
         }
     };
-    presence.note(result, cut, vitals);
+    presence.ended(result, cut, vitals);
 }
 
 #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
