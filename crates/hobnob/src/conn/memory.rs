@@ -102,11 +102,11 @@ impl Memory {
         };
         let Some(length) = length else {
             // As a kernel does: what came before the reset is heard before it.
-            return match state {
-                State { is_reset: true, .. } => Some(Err(reset())),
-                State { is_ended: true, .. } => Some(Ok(None)),
-                _ => None,
-            };
+            if std::mem::take(&mut state.is_reset) {
+                state.is_ended = true; // told once; from then on it is over
+                return Some(Err(reset()));
+            }
+            return state.is_ended.then_some(Ok(None));
         };
         if length > buf.len() {
             state.bytes.drain(..length);

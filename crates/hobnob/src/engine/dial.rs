@@ -142,8 +142,8 @@ impl Waiting {
     /// Accepts one peer and closes the door behind it. On a shared datagram socket its packets come through the
     /// pump, which is to be run beside the conversation.
     pub async fn accept(mut self) -> Result<(Conn, Pump)> {
-        // A listener within has one socket for all its peers.
-        let mut is_within = vec![false; self.listeners.len()];
+        // Listeners within: what they yield lives only as long as they are polled.
+        let mut shared = Vec::new();
         loop {
             let (at, accepted) = poll_fn(|cx| {
                 for (at, listener) in self.listeners.iter_mut().enumerate() {
@@ -158,7 +158,8 @@ impl Waiting {
                 Accepted::Conn(conn) => conn,
                 Accepted::Opening(opening) => opening.await?,
                 Accepted::Many(listener) => {
-                    (self.listeners[at], is_within[at]) = (listener, true);
+                    self.listeners[at] = listener;
+                    shared.push(at);
                     continue;
                 }
                 Accepted::Failed(error) if error.kind() == Kind::TooManyFiles => return Err(error),
@@ -171,7 +172,7 @@ impl Waiting {
                 continue;
             }
             let Some(conn) = self.stack.dress(conn, self.handshake).await? else { continue };
-            let listener = is_within[at].then(|| self.listeners.swap_remove(at));
+            let listener = shared.contains(&at).then(|| self.listeners.swap_remove(at));
             return Ok((conn, Pump(listener)));
         }
     }

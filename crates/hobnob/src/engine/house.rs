@@ -234,7 +234,7 @@ struct Ended {
 }
 
 impl Presence {
-    /// Notes how it ended; it is told when this drops.
+    /// Notes how the session ended, to be told when this drops.
     pub(super) fn ended(
         &mut self,
         result: Result<Ending>,

@@ -178,11 +178,11 @@ pub(super) fn endpoint_of(transport: &str, bound: &Address) -> String {
 
 /// The options that make its buffers small, where it has any.
 fn small(row: &Row) -> String {
-    let known = |name: &str| row.spec.options.iter().any(|option| option.name == name);
+    let has = |name: &str| row.spec.options.iter().any(|option| option.name == name);
     let mut options = String::new();
-    for name in ["rcvbuf", "sndbuf"] {
-        if known(name) {
-            options += &format!(",{name}={SMALL}");
+    for (name, setting) in [("rcvbuf", ",rcvbuf=4k"), ("sndbuf", ",sndbuf=4k")] {
+        if has(name) {
+            options += setting;
         }
     }
     options

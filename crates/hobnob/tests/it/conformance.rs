@@ -9,7 +9,7 @@ use hobnob::testing::promise::{self, Sight};
 use crate::places;
 
 /// Runs a check on every medium; a failure is told with its name.
-fn on_every_medium<T>(check: impl AsyncFn(&Medium) -> T) -> Vec<(Medium, T)> {
+fn on_every_medium<T>(check: &impl AsyncFn(&Medium) -> T) -> Vec<(Medium, T)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     let mut media: Vec<Medium> = [Shape::Bytes, Shape::Packets].map(Medium::memory).into();
@@ -41,22 +41,22 @@ async fn medium_and<T>(medium: &Medium, check: impl Future<Output = T>) -> T {
 
 #[test]
 fn both_directions_carry_and_packets_keep_their_borders() {
-    on_every_medium(promise::both_directions);
+    on_every_medium(&promise::both_directions);
 }
 
 #[test]
 fn a_packet_larger_than_the_buffer_is_an_error_and_the_conn_goes_on() {
-    on_every_medium(promise::larger_than_the_buffer);
+    on_every_medium(&promise::larger_than_the_buffer);
 }
 
 #[test]
 fn one_direction_ends_and_the_other_goes_on() {
-    on_every_medium(promise::half_close);
+    on_every_medium(&promise::half_close);
 }
 
 #[test]
 fn an_abort_is_seen_as_its_medium_has_it() {
-    for (medium, sight) in on_every_medium(promise::abort) {
+    for (medium, sight) in on_every_medium(&promise::abort) {
         let documented = match medium.name() {
             "tcp" | "memory" => Sight::Reset,
             // The kernel makes a Unix reset only of bytes that were left unread.
@@ -70,7 +70,7 @@ fn an_abort_is_seen_as_its_medium_has_it() {
 
 #[test]
 fn a_peer_that_goes_with_bytes_unread_is_a_reset_after_its_last_words() {
-    for (medium, were_heard) in on_every_medium(promise::last_words) {
+    for (medium, were_heard) in on_every_medium(&promise::last_words) {
         // The kernel's datagram code, which seqpacket uses, tells an error before it looks at its queue.
         assert_eq!(were_heard, medium.name() != "unixseq", "{}", medium.name());
     }
@@ -78,12 +78,12 @@ fn a_peer_that_goes_with_bytes_unread_is_a_reset_after_its_last_words() {
 
 #[test]
 fn every_poll_may_be_given_up() {
-    on_every_medium(promise::cancel_safe);
+    on_every_medium(&promise::cancel_safe);
 }
 
 #[test]
 fn a_clogged_medium_goes_on_when_it_is_drained() {
-    for (medium, can_clog) in on_every_medium(promise::clogged) {
+    for (medium, can_clog) in on_every_medium(&promise::clogged) {
         // A listener that deals one socket's datagrams out drops, and counts, what a session does not fetch.
         let is_dealt = ["udp", "unixgram"].contains(&medium.name());
         assert_eq!(can_clog, !is_dealt, "{}", medium.name());
@@ -92,12 +92,12 @@ fn a_clogged_medium_goes_on_when_it_is_drained() {
 
 #[test]
 fn who_polled_last_is_woken() {
-    on_every_medium(promise::the_last_waker_counts);
+    on_every_medium(&promise::the_last_waker_counts);
 }
 
 #[test]
 fn facts_tell_the_truth() {
-    for (medium, pair) in on_every_medium(promise::facts) {
+    for (medium, pair) in on_every_medium(&promise::facts) {
         let (name, vouched) = (medium.name(), pair.accepted.facts().credentials);
         let has_vitals = pair.dialled.vitals().is_some() && pair.accepted.vitals().is_some();
         assert_eq!(has_vitals, name == "tcp", "{name}");

@@ -1,16 +1,10 @@
 //! Endpoints that are free, for every transport of the table.
 
-use std::path::PathBuf;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use hobnob::endpoint::Form;
 use hobnob::transport::{self, Row};
 
-static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-    let folder = tempfile::Builder::new().prefix("hobnob-it-").tempdir().expect("a folder");
-    folder.keep()
-});
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Who makes endpoints: each is free, and nobody else's.
@@ -42,8 +36,10 @@ fn v6(name: &str) -> String {
     format!("{name}://[::1]:0")
 }
 
+/// A file of its own in the system's folder: whoever binds it removes it.
 fn path(name: &str) -> String {
-    format!("{name}:{}/{}.sock", FOLDER.display(), next())
+    let (folder, process) = (std::env::temp_dir(), std::process::id());
+    format!("{name}:{}/hobnob-it-{process}-{}.sock", folder.display(), next())
 }
 
 fn abstract_name(name: &str) -> String {

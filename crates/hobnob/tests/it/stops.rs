@@ -65,3 +65,29 @@ async fn a_drain_does_not_wait_for_a_place() {
     running.drain();
     within("the drain", running.finished()).await;
 }
+
+/// What `talk --listen` does, on a socket that all peers share.
+#[tokio::test]
+async fn one_datagram_peer_is_heard_for_as_long_as_its_pump_runs() {
+    let at = parse("udp://127.0.0.1:0").expect("an endpoint");
+    let waiting = Dialer::default().listen(&at).await.expect("a free port");
+    let to = format!("udp://{}", waiting.bound()[0].address);
+    let dialled = Dialer::default().dial(&parse(&to).expect("an endpoint")).await;
+    let mut there = dialled.expect("datagrams are always dialled").conn;
+    there.send(b"first").await.expect("it is there");
+    let (mut here, pump) = within("a peer", waiting.accept()).await.expect("a peer");
+    let talk = async {
+        let mut room = [0; 16];
+        assert_eq!(here.recv(&mut room).await, Ok(Some(5)));
+        for word in [&b"second"[..], b"", b"last"] {
+            there.send(word).await.expect("it is there");
+            assert_eq!(here.recv(&mut room).await, Ok(Some(word.len())));
+            here.send(b"answer").await.expect("it is there");
+            assert_eq!(there.recv(&mut room).await, Ok(Some(6)));
+        }
+    };
+    tokio::select! {
+        () = within("the talk", talk) => {}
+        () = pump.run() => panic!("the pump has ended"),
+    }
+}

@@ -17,8 +17,10 @@ const PACKETS: u32 = 100_000;
 /// A prime, so that whatever moves by a power of two is seen.
 const PERIOD: usize = 65_521;
 
-static PATTERN: LazyLock<Vec<u8>> =
-    LazyLock::new(|| (0..2 * PERIOD).map(|at| (at % PERIOD * 31 % 251) as u8).collect());
+static PATTERN: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let once = (0..=250).cycle().take(PERIOD).collect::<Vec<u8>>();
+    once.repeat(2)
+});
 
 /// Once for each transport: with an IPv4 address, or a path.
 fn is_first(cell: &Cell, seen: &Mutex<HashSet<&'static str>>) -> bool {

@@ -18,7 +18,7 @@ use super::expected::{self, Talk};
 use crate::places::{self, Fresh};
 
 /// Only what hangs takes this long.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Cells that are tried at once.
 const AT_ONCE: usize = 8;
 /// Bytes of a flood that are looked at.
@@ -244,15 +244,17 @@ impl Served {
 
     /// The first that `wanted` finds in all that has happened.
     pub(crate) async fn until<T>(&self, what: &str, wanted: impl Fn(&[Event]) -> Option<T>) -> T {
+        let look = || {
+            let mut seen = self.seen.borrow_mut();
+            let dropped = self.events.pull(&mut seen);
+            assert_eq!(dropped, 0, "the test reads too slowly");
+            wanted(&seen)
+        };
         let find = async {
             loop {
-                let mut seen = self.seen.borrow_mut();
-                let dropped = self.events.pull(&mut seen);
-                assert_eq!(dropped, 0, "the test reads too slowly");
-                if let Some(found) = wanted(&seen) {
+                if let Some(found) = look() {
                     return found;
                 }
-                drop(seen);
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
@@ -275,6 +277,14 @@ impl Served {
             })
         })
         .await
+    }
+
+    /// Whether somebody had left when the third came in.
+    pub(crate) fn third_came_after_the_first_left(&self) -> bool {
+        let seen = self.seen();
+        let closed = seen.iter().find(|event| matches!(event.fact, Fact::Closed(_)));
+        let third = seen.iter().filter(|event| matches!(event.fact, Fact::Opened(_))).nth(2);
+        closed.zip(third).is_some_and(|(closed, third)| third.at >= closed.at)
     }
 
     /// All that has been seen.
