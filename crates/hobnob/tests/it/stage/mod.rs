@@ -191,6 +191,15 @@ pub(crate) async fn rest(stream: &mut TcpStream) -> (Vec<u8>, bool) {
     (heard, ended.is_ok())
 }
 
+/// Whether a connection came to nothing. The refusal may overtake the connect's own return.
+pub(crate) async fn is_turned_away(connecting: std::io::Result<TcpStream>) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, ConnectionReset};
+    match connecting {
+        Ok(mut stream) => rest(&mut stream).await.0.is_empty(),
+        Err(error) => matches!(error.kind(), ConnectionRefused | ConnectionReset),
+    }
+}
+
 /// Closes with RST.
 pub(crate) fn reset(stream: TcpStream) {
     stream.set_zero_linger().expect("a TCP socket");
