@@ -103,6 +103,7 @@ async fn case_02_an_accept_that_failed_costs_the_next_client_nothing() {
         assert!(clock.now() < Duration::from_millis(900), "errno {errno}: {:?}", clock.now());
         let told = stage.count(|fact| matches!(fact, Fact::Failed(_) | Fact::Paused { .. }));
         assert_eq!(told, usize::from(errno == libc::EIO), "errno {errno}");
+        drop(theirs);
         stage.finish().await;
     }
 }
@@ -122,6 +123,7 @@ async fn case_02_a_lack_of_memory_waits_and_goes_on() {
         stage.paused("open-files").await;
         theirs.send(b"hi").await.expect("room");
         assert_eq!(soon("an echo", theirs.recv(&mut [0; 8])).await, Ok(Some(2)), "errno {errno}");
+        drop(theirs);
         stage.finish().await;
     }
 }
@@ -194,5 +196,6 @@ async fn case_04_one_that_leaves_frees_one_place_also_by_reset() {
         assert_eq!(stage.running.open(), 3);
         inside.push(next);
     }
+    drop(inside);
     assert_eq!(stage.finish().await.sessions, 6);
 }

@@ -42,7 +42,7 @@ async fn case_06_a_reset_in_the_middle_releases_at_once() {
         assert_eq!(closed.reason, Reason::Reset, "{service}: {closed:?}");
         assert_eq!((closed.inward.by, closed.inward.how), (By::Peer, How::Rst), "{service}");
         assert!(clock.now() < Duration::from_secs(1), "{service} took {:?}", clock.now());
-        assert_eq!(stage.running.open(), 0, "{service}");
+        stage.holds("it is released", |running| running.open() == 0).await;
     }
 }
 
