@@ -1,13 +1,19 @@
 //! The line editor, on a thread of its own.
 
+use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use hobnob::error::{Error, Kind, Result};
+use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
-use rustyline::{Cmd, Config, DefaultEditor, ExternalPrinter, KeyEvent};
+use rustyline::highlight::{CmdKind, Highlighter};
+use rustyline::hint::Hinter;
+use rustyline::history::DefaultHistory;
+use rustyline::validate::Validator;
+use rustyline::{Cmd, Config, Editor, ExternalPrinter, Helper, KeyEvent};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// What Ctrl-] puts at the start of a line: its own control character.
@@ -26,9 +32,38 @@ pub(crate) enum Typed {
     End,
     /// Ctrl-C.
     Interrupt,
+    /// Bytes that are not UTF-8: nothing of them is sent.
+    Garbled,
     /// The terminal cannot be read any more.
     Lost,
 }
+
+/// Shows the control character of Ctrl-] as `:`, so that a command does not look like a message.
+struct Marks;
+
+impl Helper for Marks {}
+impl Hinter for Marks {
+    type Hint = String;
+}
+impl Validator for Marks {}
+impl Completer for Marks {
+    type Candidate = String;
+}
+
+impl Highlighter for Marks {
+    fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
+        match line.strip_prefix(ESCAPE) {
+            Some(order) => Cow::Owned(format!(":{order}")),
+            None => Cow::Borrowed(line),
+        }
+    }
+
+    fn highlight_char(&self, line: &str, _: usize, _: CmdKind) -> bool {
+        line.starts_with(ESCAPE)
+    }
+}
+
+type Readline = Editor<Marks, DefaultHistory>;
 
 /// Prints above the line that is being typed.
 pub(crate) type Printer = Box<dyn FnMut(&[u8]) -> io::Result<()> + Send>;
@@ -46,7 +81,8 @@ pub(crate) fn start(prompt: String, state: Option<PathBuf>) -> Result<(Receiver<
         .max_history_size(HISTORY)
         .map(rustyline::config::Builder::build)
         .map_err(|error| failed(&error))?;
-    let mut editor = DefaultEditor::with_config(config).map_err(|error| failed(&error))?;
+    let mut editor = Readline::with_config(config).map_err(|error| failed(&error))?;
+    editor.set_helper(Some(Marks));
     editor.bind_sequence(KeyEvent::ctrl(']'), Cmd::Insert(1, ESCAPE.to_string()));
     let mut external = editor.create_external_printer().map_err(|error| failed(&error))?;
     let history = state.map(|state| state.join("hobnob/history"));
@@ -79,7 +115,7 @@ fn is_private(path: &Path) -> io::Result<()> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
 }
 
-fn read_lines(editor: &mut DefaultEditor, prompt: &str, to: &Sender<Typed>) {
+fn read_lines(editor: &mut Readline, prompt: &str, to: &Sender<Typed>) {
     loop {
         let typed = match editor.readline(prompt) {
             Ok(line) => match line.strip_prefix(ESCAPE) {
@@ -89,6 +125,9 @@ fn read_lines(editor: &mut DefaultEditor, prompt: &str, to: &Sender<Typed>) {
             Err(ReadlineError::Eof) => Typed::End,
             Err(ReadlineError::Interrupted) => Typed::Interrupt,
             Err(ReadlineError::Signal(_)) => continue,
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                Typed::Garbled
+            }
             Err(_) => Typed::Lost,
         };
         let is_last = matches!(typed, Typed::Lost | Typed::Interrupt);

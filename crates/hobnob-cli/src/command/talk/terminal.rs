@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
+use std::os::fd::AsFd as _;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hobnob::error::{Error, Result};
 use hobnob::spec::Shape;
+use nix::unistd::dup2_stdout;
 
 use crate::bug;
 use crate::command::talk::converse::{Converse, Happening};
@@ -176,7 +178,12 @@ impl Terminal<'_> {
                 return Some(0);
             }
             Typed::End => self.half_close(),
-            Typed::Interrupt | Typed::Lost => return Some(INTERRUPTED),
+            Typed::Garbled => self.say("what was typed is not UTF-8, so it was not sent"),
+            Typed::Interrupt => {
+                self.totals("left");
+                return Some(INTERRUPTED);
+            }
+            Typed::Lost => return Some(INTERRUPTED),
         }
         None
     }
@@ -292,10 +299,15 @@ impl Terminal<'_> {
             self.sink.give(barrier);
         }
         let _ = self.sink.finish(LAST_LINES).await;
+        // The editor may still be drawing its prompt: it draws into nothing from here on, and what it drew goes.
+        if let (Ok(mut terminal), Ok(nothing)) = (
+            std::io::stdout().as_fd().try_clone_to_owned().map(File::from),
+            File::options().write(true).open("/dev/null"),
+        ) && dup2_stdout(nothing).is_ok()
+        {
+            let _ = terminal.write_all(b"\r\x1b[K");
+        }
         bug::restore_terminal();
-        // The editor's empty prompt is still there.
-        let _ = std::io::stdout().lock().write_all(b"\r\x1b[K");
-        let _ = std::io::stdout().lock().flush();
     }
 }
 
