@@ -1,10 +1,14 @@
 //! `hobnob talk`: type to any socket; pipe in, pipe out.
 
+mod chunk;
 mod converse;
 mod editor;
+mod event;
 mod input;
 mod orders;
 mod pipe;
+mod show;
+mod source;
 mod terminal;
 
 use std::fmt::Write as _;

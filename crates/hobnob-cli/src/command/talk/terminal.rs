@@ -13,6 +13,7 @@ use hobnob::spec::Shape;
 use nix::unistd::dup2_stdout;
 
 use crate::bug;
+use crate::command::talk::chunk::chunk;
 use crate::command::talk::converse::{Converse, Happening};
 use crate::command::talk::editor::{self, Typed};
 use crate::command::talk::orders::{LIST, Order};
@@ -20,11 +21,9 @@ use crate::command::talk::{Eol, Line, Signals, Wishes, greeting, silence};
 use crate::command::{INTERRUPTED, Scene, TERMINATED};
 use crate::report::error::tell;
 use crate::report::look::{Look, Paint, View};
-use crate::report::show::{hex_into, one_line, safe, size, span, width};
+use crate::report::show::{safe, size, span};
 use crate::report::sink::Sink;
 
-/// The column where a size ends.
-const SIZE_ENDS: usize = 60;
 /// How long the last lines may take to appear.
 const LAST_LINES: Duration = Duration::from_millis(500);
 /// Up a line and down again: the editor prints it without a trace. When a second one is through, all before it is drawn.
@@ -308,69 +307,5 @@ impl Terminal<'_> {
             let _ = terminal.write_all(b"\r\x1b[K");
         }
         bug::restore_terminal();
-    }
-}
-
-/// One receive, as lines with the size and the time since the last event at the end of the last.
-fn chunk(bytes: &[u8], look: Look, view: View, is_verbose: bool, since: Duration) -> String {
-    let mut out = String::new();
-    let gutter = look.paint(Paint::Green, look.received());
-    let tail = |used: usize| {
-        let length = size(bytes.len() as u64);
-        let gap = SIZE_ENDS.saturating_sub(used + length.len()).max(2);
-        look.paint(Paint::Dim, &format!("{:gap$}{length}    +{}", "", span(since)))
-    };
-    if view == View::Hex {
-        let _ = writeln!(out, "{gutter}{}", tail(1));
-        hex_into(&mut out, bytes, "   ");
-        return out;
-    }
-    let text = if is_verbose { bytes } else { bytes.strip_suffix(b"\n").unwrap_or(bytes) };
-    let mut lines = text.split(|byte| *byte == b'\n').peekable();
-    let mut is_first = true;
-    while let Some(line) = lines.next() {
-        let is_last = lines.peek().is_none();
-        let line = match line.strip_suffix(b"\r") {
-            Some(line) if !is_verbose => line,
-            _ => line,
-        };
-        let mut shown = if view == View::Raw {
-            String::from_utf8_lossy(line).into_owned()
-        } else {
-            one_line(line)
-        };
-        if is_verbose && !is_last {
-            shown.push_str("\\n");
-        }
-        out.push_str(if is_first { &gutter } else { " " });
-        let _ = write!(out, "  {shown}");
-        if is_last {
-            out.push_str(&tail(3 + width(&shown)));
-        }
-        out.push('\n');
-        is_first = false;
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_receive_is_one_block_with_its_size_at_the_end() {
-        let show = |bytes: &[u8], is_verbose| {
-            chunk(bytes, Look::default(), View::Text, is_verbose, Duration::from_micros(300))
-        };
-        assert_eq!(
-            show(b"Welcome!\n", false),
-            "«  Welcome!                                              9 B    +0.3 ms\n"
-        );
-        assert_eq!(
-            show(b"a\r\nb\x1b[2J\r\n", false),
-            "«  a\n   b\\x1b[2J                                             10 B    +0.3 ms\n"
-        );
-        assert!(show(b"", false).starts_with("«  "));
-        assert!(!show("\u{9b}2J\u{202e}".as_bytes(), true).contains(['\u{9b}', '\u{202e}']));
     }
 }
