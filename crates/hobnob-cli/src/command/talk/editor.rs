@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use hobnob::error::{Error, Kind, Result};
+use nix::sys::signal::{SigSet, Signal};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::{CmdKind, Highlighter};
@@ -68,7 +69,9 @@ type Readline = Editor<Marks, DefaultHistory>;
 /// Prints above the line that is being typed.
 pub(crate) type Printer = Box<dyn FnMut(&[u8]) -> io::Result<()> + Send>;
 
-/// Starts it.
+/// Starts it. From here on its thread is the only one that Ctrl-Z stops: rustyline gives the terminal back, sends
+/// the signal to the whole job and then takes the terminal again. Were another thread to take the signal, the terminal
+/// would be taken again before we stop, and the shell would have one that echoes nothing.
 pub(crate) fn start(prompt: String, state: Option<PathBuf>) -> Result<(Receiver<Typed>, Printer)> {
     let failed = |error: &ReadlineError| {
         Error::new(Kind::System, format!("the terminal does not take a line editor: {error}"))
@@ -90,7 +93,11 @@ pub(crate) fn start(prompt: String, state: Option<PathBuf>) -> Result<(Receiver<
         let _ = editor.load_history(path);
     }
     let (to, from) = channel(16);
+    let stop = SigSet::from(Signal::SIGTSTP);
+    let blocked = |errno| Error::from_io("sigprocmask", &io::Error::from(errno));
+    stop.thread_block().map_err(blocked)?;
     let read = move || {
+        let _ = stop.thread_unblock();
         read_lines(&mut editor, &prompt, &to);
         if let Some(path) = &history {
             let _ = editor.append_history(path);
