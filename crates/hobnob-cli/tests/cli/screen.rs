@@ -56,13 +56,10 @@ impl Screen {
     pub(crate) fn run(&self, command: &str) -> String {
         static RUNS: AtomicU32 = AtomicU32::new(0);
         let number = RUNS.fetch_add(1, Relaxed);
-        let last = format!("over {number}");
-        self.line("clear");
-        self.line(&format!("{command}; echo ov''er {number}"));
-        let text = self.until(|text| text.lines().any(|line| line == last));
-        // What the clear may not yet have taken away is not of this run.
-        let start = text.rfind(&format!("$ {command}")).unwrap_or(0);
-        text[start..].to_owned()
+        // Typed it reads otherwise, so that only what is printed counts.
+        let last = format!("over {number}.");
+        self.line(&format!("clear; {command}; echo ov''er {number}."));
+        self.until(|text| text.contains(&last))
     }
 
     /// The screen once it is as wanted.

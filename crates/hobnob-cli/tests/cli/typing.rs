@@ -27,7 +27,8 @@ fn hear(peer: &mut TcpStream, expected: &[u8]) {
 fn every_line_of_a_paste_is_sent() {
     let Some(screen) = Screen::open("every_line_of_a_paste_is_sent") else { return };
     let mut peer = talked_to(&screen, "");
-    let lines: String = (1..=200).map(|number| format!("line {number} 你好\n")).collect();
+    let lines: Vec<_> = (1..=200).map(|number| format!("line {number} 你好\n")).collect();
+    let lines = lines.concat();
     let folder = folder();
     let path = folder.path().join("paste");
     std::fs::write(&path, &lines).expect("a file");
@@ -46,9 +47,11 @@ fn the_orders() {
     screen.until(|text| text.contains("--  text   hex   eol lf|crlf|none   send FILE"));
 
     screen.order("hex");
+    screen.until(|text| text.contains("--  shown as hex"));
     peer.write_all(b"ab\n").expect("it is open");
     screen.until(|text| text.contains("00000000  61 62 0a"));
     screen.order("text");
+    screen.until(|text| text.contains("--  shown as text"));
     peer.write_all(b"as text\n").expect("it is open");
     screen.until(|text| text.contains("«  as text"));
 
@@ -101,8 +104,7 @@ fn enter_sends_what_the_port_wants() {
         let Ok(listener) = TcpListener::bind((host.as_str(), port)) else {
             return skip(NAME, "ports below 1024 need root");
         };
-        screen.line("clear");
-        screen.line(&format!("{BINARY} talk {host}:{port}; echo left $?"));
+        screen.line(&format!("clear; {BINARY} talk {host}:{port}; echo left $?"));
         let (mut peer, _) = listener.accept().expect("it comes");
         let said = format!(r"Enter sends \r\n, as port {port} wants it");
         screen.until(|text| text.contains(&said) && text.contains('»'));

@@ -189,8 +189,18 @@ impl Terminal<'_> {
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::View(view) => self.view = view,
-            Order::Eol(eol) => self.eol = eol,
+            Order::View(view) => {
+                self.view = view;
+                self.say(if view == View::Hex { "shown as hex" } else { "shown as text" });
+            }
+            Order::Eol(eol) => {
+                self.eol = eol;
+                self.say(match eol {
+                    Eol::Lf => r"Enter sends \n",
+                    Eol::Crlf => r"Enter sends \r\n",
+                    Eol::None => "Enter sends the line alone",
+                });
+            }
             Order::Send(_) if self.is_over => self.say("our side has ended; Ctrl-C leaves"),
             Order::Send(bytes) => {
                 self.say(&format!("sending {}", size(bytes.len() as u64)));
