@@ -5,8 +5,8 @@ use crate::screen::{BINARY, Screen};
 
 /// Starts a conversation in a shell that says its process id; answers that.
 fn start(screen: &Screen, address: &str) -> u32 {
-    screen.line("clear");
-    screen.line(&format!("sh -c 'echo id $$ .; exec {BINARY} talk {address}'; echo left $?"));
+    screen
+        .line(&format!("clear; sh -c 'echo id $$ .; exec {BINARY} talk {address}'; echo left $?"));
     let text = screen.until(|text| text.contains("«  Welcome!"));
     let id = text.lines().find_map(|line| line.strip_prefix("id ")?.strip_suffix(" ."));
     id.and_then(|id| id.parse().ok()).expect("a process id")

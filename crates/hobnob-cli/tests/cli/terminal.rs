@@ -36,22 +36,42 @@ fn the_ways_out_give_the_terminal_back() {
     let Some(screen) = Screen::open("the_ways_out_give_the_terminal_back") else { return };
     let served = serve(&["echo", "127.0.0.1:0"]);
     screen.line("before=$(stty -g); clear");
-    let talk = format!(
-        "{BINARY} talk {}; echo left $?; [ \"$before\" = \"$(stty -g)\" ] && echo same",
-        served.address
-    );
     for (key, code) in [("C-c", "left 130"), ("C-d", "left 0")] {
-        screen.line("clear");
-        screen.line(&talk);
-        screen.until(|text| text.contains("Ctrl-] opens commands") && text.contains('»'));
-        screen.tmux(&["send-keys", key]);
-        let text = screen.until(|text| text.lines().any(|line| line.trim() == "same"));
+        // Typed these words read otherwise, so that only what this round prints counts.
+        screen.line(&format!(
+            "clear; echo fo''r {key}; {BINARY} talk {}; echo left $?; \
+             [ \"$before\" = \"$(stty -g)\" ] && echo sa''me {key}",
+            served.address
+        ));
+        let began = format!("for {key}");
+        screen.until(|text| {
+            text.contains(&began) && text.contains("Ctrl-] opens commands") && text.contains('»')
+        });
+        screen.keys(&[key]);
+        let text = screen.until(|text| text.contains(&format!("same {key}")));
         assert!(text.contains(code), "{key}: {text}");
     }
-    screen.line("clear");
-    screen.line(&format!("{BINARY} talk {} & sleep 0; fg; echo left $?; [ \"$before\" = \"$(stty -g)\" ] && echo same", served.address));
+    screen.line(&format!(
+        "clear; {BINARY} talk {} & sleep 0; fg; echo left $?; \
+         [ \"$before\" = \"$(stty -g)\" ] && echo sa''me at last",
+        served.address
+    ));
     drop(served);
-    screen.until(|text| text.lines().any(|line| line.trim() == "same"));
+    screen.until(|text| text.contains("same at last"));
+}
+
+#[test]
+fn a_peer_that_closes_at_once_leaves_the_terminal_as_it_was() {
+    const NAME: &str = "a_peer_that_closes_at_once_leaves_the_terminal_as_it_was";
+    let Some(screen) = Screen::open(NAME) else { return };
+    let served = serve(&["time", "127.0.0.1:0"]);
+    let talk = format!("{BINARY} talk {}", served.address);
+    screen.line(&format!(
+        "before=$(stty -g); for i in 1 2 3 4 5 6 7 8; do {talk}; \
+         [ \"$before\" = \"$(stty -g)\" ] || echo chang''ed; done; echo do''ne"
+    ));
+    let text = screen.until(|text| text.contains("done\n") || text.contains("changed"));
+    assert!(!text.contains("changed"), "{text}");
 }
 
 #[test]

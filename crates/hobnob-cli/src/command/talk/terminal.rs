@@ -15,7 +15,7 @@ use nix::unistd::dup2_stdout;
 use crate::bug;
 use crate::command::talk::chunk::chunk;
 use crate::command::talk::converse::{Converse, Happening};
-use crate::command::talk::editor::{self, Typed};
+use crate::command::talk::editor::{self, Hold, Typed};
 use crate::command::talk::orders::{LIST, Order};
 use crate::command::talk::{Eol, Line, Signals, Wishes, greeting, silence};
 use crate::command::{INTERRUPTED, Scene, TERMINATED};
@@ -69,7 +69,7 @@ pub(crate) async fn run(
         let _ = std::io::stdout().lock().write_all(head.as_bytes());
     }
     let prompt = format!("{}  ", look.sent());
-    let (mut typed, printer) = editor::start(prompt, scene.environment.state.clone())?;
+    let (mut typed, printer, hold) = editor::start(prompt, scene.environment.state.clone())?;
     let now = scene.clock.now();
     let mut terminal = Terminal {
         look,
@@ -90,7 +90,7 @@ pub(crate) async fn run(
         typed.poll_recv(cx).map(|typed| typed.unwrap_or(Typed::Lost))
     };
     let result = terminal.run(&mut signals, ask).await;
-    terminal.leave().await;
+    terminal.leave(&hold).await;
     result
 }
 
@@ -301,13 +301,14 @@ impl Terminal<'_> {
     }
 
     /// Waits until everything is drawn, then gives the terminal back as it was.
-    async fn leave(&mut self) {
+    async fn leave(&mut self, hold: &Hold) {
         for _ in 0..2 {
             let mut barrier = self.sink.take();
             barrier.extend_from_slice(BARRIER);
             self.sink.give(barrier);
         }
         let _ = self.sink.finish(LAST_LINES).await;
+        hold.settle(self.scene.clock, LAST_LINES).await;
         // The editor may still be drawing its prompt: it draws into nothing from here on, and what it drew goes.
         if let (Ok(mut terminal), Ok(nothing)) = (
             std::io::stdout().as_fd().try_clone_to_owned().map(File::from),
