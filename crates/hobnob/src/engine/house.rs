@@ -66,7 +66,6 @@ pub(super) struct Totals {
     pub bytes_in: AtomicU64,
     pub bytes_out: AtomicU64,
     pub refused: AtomicU64,
-    pub dropped: AtomicU64,
 }
 
 /// One bound endpoint, as its sessions see it.

@@ -11,6 +11,7 @@ use crate::conn::{Conn, scratch};
 use crate::engine::house::{Door, House, Presence};
 use crate::engine::respond::{self, Ending};
 use crate::error::Result;
+use crate::event::Reason;
 use crate::layer::tap;
 use crate::service::Made;
 use crate::session::{Cut, Session};
@@ -109,9 +110,15 @@ fn serve<'a>(
             Made::Responder(responder) => {
                 respond::run(&**responder, session, conn, house.cutting).await
             }
-            Made::Service(service) => service.run(session, conn).await.map(|()| Ending::default()),
+            Made::Service(service) => service.run(session, conn).await.map(|()| heeded(session)),
         }
     }
+}
+
+/// The end of a service that came to it by itself: because it was asked to, unless its peer had said all anyway.
+fn heeded(session: &Session) -> Ending {
+    let is_asked = session.is_draining() && session.end_of(Direction::In).is_none();
+    Ending { reason: is_asked.then_some(Reason::Stopped), detail: None }
 }
 
 /// Runs until the engine cuts the session: then none. The notice wakes this task.

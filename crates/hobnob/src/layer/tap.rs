@@ -71,6 +71,11 @@ impl Tap {
             _ => (By::Us, How::None),
         };
         self.session.note_end(direction, by, how);
+        if how == How::Rst {
+            // A reset takes both directions; which of the two calls heard of it is chance.
+            self.session.note_end(Direction::In, by, how);
+            self.session.note_end(Direction::Out, by, how);
+        }
         error
     }
 }

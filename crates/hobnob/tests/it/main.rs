@@ -1,9 +1,14 @@
-//! The library from outside, as one binary.
+//! The library's integration tests: one binary, a module per question.
 
 mod architecture;
+mod cases;
 mod conformance;
+mod drain;
 mod grid;
+mod limits;
 mod parity;
 mod places;
+mod scale;
+mod stage;
 mod stops;
 mod tables;
