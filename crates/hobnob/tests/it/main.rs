@@ -8,6 +8,7 @@ mod grid;
 mod limits;
 mod parity;
 mod places;
+mod powers;
 mod scale;
 mod stage;
 mod stops;
