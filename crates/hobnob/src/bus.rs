@@ -23,6 +23,8 @@ struct Shared {
     /// Somebody wants the bytes too.
     wants_data: AtomicBool,
     subscribers: RwLock<Vec<Arc<Rings>>>,
+    /// What was dropped by a limit, whether or not somebody looked.
+    drops: AtomicU64,
 }
 
 struct Rings {
@@ -71,6 +73,7 @@ impl Bus {
             is_watched: AtomicBool::new(false),
             wants_data: AtomicBool::new(false),
             subscribers: RwLock::new(Vec::new()),
+            drops: AtomicU64::new(0),
         }))
     }
 
@@ -105,6 +108,20 @@ impl Bus {
         if self.0.is_watched.load(Relaxed) {
             self.spread(shard, Event { at: self.0.clock.now(), session, fact });
         }
+    }
+
+    /// Tells and counts what a limit dropped.
+    pub fn drop_by(&self, limit: &'static str, count: usize) {
+        let count = count as u64;
+        if count > 0 {
+            self.0.drops.fetch_add(count, Relaxed);
+            self.emit(0, 0, Fact::Dropped { limit, count });
+        }
+    }
+
+    /// How much was dropped so far, by all limits.
+    pub fn drops(&self) -> u64 {
+        self.0.drops.load(Relaxed)
     }
 
     fn spread(&self, shard: usize, event: Event) {

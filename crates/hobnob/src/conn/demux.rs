@@ -134,7 +134,7 @@ impl Datagrams for DatagramListener {
         let mut answered = Answered { received, dropped: 0 };
         for packet in incoming.iter() {
             if packet.is_truncated() {
-                bus.emit(0, 0, Fact::Dropped { limit: "packet-size", count: 1 });
+                bus.drop_by("packet-size", 1);
                 continue;
             }
             let datagram = Datagram { peer: &packet.peer, local: &local, bytes: packet.bytes };
@@ -147,7 +147,9 @@ impl Datagrams for DatagramListener {
         }
         if !outgoing.is_empty() {
             let sent = socket.try_send_batch(outgoing, &mut |_, error| {
-                bus.emit(0, 0, Fact::Failed(Error::from_io("sendto()", &error)));
+                if !is_the_peers_own(&error) {
+                    bus.emit(0, 0, Fact::Failed(Error::from_io("sendto()", &error)));
+                }
             });
             answered.dropped += sent.failed + sent.left;
         }
@@ -157,6 +159,13 @@ impl Datagrams for DatagramListener {
     fn try_send(&mut self, to: &Address, bytes: &[u8]) -> Result<()> {
         self.batching()?.socket.try_send_to(bytes, to).map(drop)
     }
+}
+
+/// A Unix peer whose queue is full, that is gone, or whose path is: its answer counts as dropped, which is all that
+/// there is to tell. It could ask a thousand times a second.
+fn is_the_peers_own(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, NotFound, WouldBlock};
+    matches!(error.kind(), WouldBlock | ConnectionRefused | NotFound)
 }
 
 /// A datagram socket whose peers have sessions.
@@ -200,7 +209,7 @@ impl Hub {
     }
 
     fn dropped(&self, limit: &'static str, count: usize) {
-        self.rules.bus.emit(0, 0, Fact::Dropped { limit, count: count as u64 });
+        self.rules.bus.drop_by(limit, count);
     }
 
     /// Forgets peers: their sessions see an end.

@@ -3,7 +3,9 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::task::coop;
 
 use crate::address::Address;
 use crate::conn::{Channel, Conn, Facts, too_long_to_receive};
@@ -93,30 +95,36 @@ fn broken() -> Error {
 impl Memory {
     /// Moves what is there into `buf`; none: nothing is there yet.
     fn take(&self, state: &mut State, buf: &mut [u8]) -> Option<Result<Option<usize>>> {
-        if state.is_reset {
-            return Some(Err(reset()));
-        }
         let length = match self.shape {
             Shape::Bytes if state.bytes.is_empty() => None,
             Shape::Bytes => Some(state.bytes.len().min(buf.len())),
             Shape::Packets => state.borders.pop_front(),
         };
         let Some(length) = length else {
+            // As a kernel does: what came before the reset is heard before it.
+            if std::mem::take(&mut state.is_reset) {
+                state.is_ended = true; // told once; from then on it is over
+                return Some(Err(reset()));
+            }
             return state.is_ended.then_some(Ok(None));
         };
         if length > buf.len() {
             state.bytes.drain(..length);
             return Some(Err(too_long_to_receive(length, buf.len())));
         }
-        for (place, byte) in buf.iter_mut().zip(state.bytes.drain(..length)) {
-            *place = byte;
-        }
+        let (front, back) = state.bytes.as_slices();
+        let from_front = front.len().min(length);
+        buf[..from_front].copy_from_slice(&front[..from_front]);
+        buf[from_front..length].copy_from_slice(&back[..length - from_front]);
+        state.bytes.drain(..length);
         Some(Ok(Some(length)))
     }
 }
 
 impl Channel for Memory {
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
+        // As tokio's own sockets: a task that always finds something still lets the others of its thread run.
+        let budget = ready!(coop::poll_proceed(cx));
         let mut state = self.from.state();
         match self.take(&mut state, buf) {
             None => {
@@ -124,6 +132,7 @@ impl Channel for Memory {
                 Poll::Pending
             }
             Some(taken) => {
+                budget.made_progress();
                 let writer = state.writer.take();
                 drop(state);
                 writer.into_iter().for_each(Waker::wake);
@@ -180,7 +189,11 @@ impl Channel for Memory {
 
     fn abort(&mut self) {
         self.to.change(|state| state.is_reset = true);
-        self.from.change(|state| state.is_reset = true);
+        self.from.change(|state| {
+            state.is_reset = true;
+            state.bytes.clear(); // nothing is heard after an abort of one's own
+            state.borders.clear();
+        });
     }
 }
 
@@ -226,6 +239,37 @@ mod tests {
         drop(b);
         let error = a.recv(&mut [0; 8]).await.expect_err("a reset");
         assert_eq!(error.kind(), Kind::ConnectionReset);
+    }
+
+    #[tokio::test]
+    async fn last_words_are_heard_before_a_reset() {
+        let (mut a, mut b) = pair(Shape::Bytes);
+        a.send(b"unread").await.expect("room is there");
+        b.send(b"last words").await.expect("room is there");
+        drop(b);
+        let mut buf = [0; 16];
+        assert_eq!(a.recv(&mut buf).await, Ok(Some(10)));
+        assert_eq!(a.recv(&mut buf).await.expect_err("a reset").kind(), Kind::ConnectionReset);
+    }
+
+    #[tokio::test]
+    async fn an_abort_of_ones_own_is_the_end_of_hearing() {
+        let (mut a, mut b) = pair(Shape::Bytes);
+        b.send(b"unheard").await.expect("room is there");
+        a.abort();
+        assert!(a.recv(&mut [0; 16]).await.is_err());
+    }
+
+    /// A conn that is always ready must not keep the other tasks of its thread waiting.
+    #[tokio::test]
+    async fn a_busy_conn_lets_others_run() {
+        let (mut a, mut b) = pair(Shape::Bytes);
+        let other = tokio::spawn(async {});
+        for _ in 0..10_000 {
+            a.send(b"x").await.expect("room is there");
+            b.recv(&mut [0; 1]).await.expect("it was sent");
+        }
+        assert!(other.is_finished());
     }
 
     #[tokio::test]

@@ -37,14 +37,17 @@ pub(super) async fn answer(house: Arc<House>, mut listener: Box<dyn Listener>, d
         sequence: [0; 2],
     };
     let mut phase = house.phase.subscribe();
-    let answering = poll_fn(|cx| match listener.datagrams() {
-        Some(datagrams) => batch.poll(cx, datagrams),
-        None => Poll::Ready(()),
-    });
-    tokio::select! {
-        biased;
-        _ = phase.wait_for(|phase| *phase >= Phase::Draining) => {}
-        () = answering => {}
+    // Another door may have had the last that may come: then what is held back here still goes out.
+    for end in [Phase::UsedUp, Phase::Draining] {
+        let answering = poll_fn(|cx| match listener.datagrams() {
+            Some(datagrams) => batch.poll(cx, datagrams),
+            None => Poll::Ready(()),
+        });
+        tokio::select! {
+            biased;
+            _ = phase.wait_for(|phase| *phase >= end) => {}
+            () = answering => return,
+        }
     }
 }
 
@@ -102,6 +105,7 @@ impl Batch<'_> {
             return Answer::Silence;
         }
         totals.sessions.fetch_add(1, Relaxed);
+        self.house.note_used_up();
         self.tell(Direction::In, datagram.peer, datagram.bytes);
         with_reply(|reply| {
             let message = match self.responder.framing() {
@@ -164,10 +168,7 @@ impl Batch<'_> {
     }
 
     fn dropped(&self, limit: &'static str, count: usize) {
-        if count > 0 {
-            self.house.totals.dropped.fetch_add(count as u64, Relaxed);
-            self.house.bus.emit(0, 0, Fact::Dropped { limit, count: count as u64 });
-        }
+        self.house.bus.drop_by(limit, count);
     }
 
     fn tell(&mut self, direction: Direction, peer: &Address, bytes: &[u8]) {

@@ -142,6 +142,8 @@ impl Waiting {
     /// Accepts one peer and closes the door behind it. On a shared datagram socket its packets come through the
     /// pump, which is to be run beside the conversation.
     pub async fn accept(mut self) -> Result<(Conn, Pump)> {
+        // Listeners within: what they yield lives only as long as they are polled.
+        let mut shared = Vec::new();
         loop {
             let (at, accepted) = poll_fn(|cx| {
                 for (at, listener) in self.listeners.iter_mut().enumerate() {
@@ -157,6 +159,7 @@ impl Waiting {
                 Accepted::Opening(opening) => opening.await?,
                 Accepted::Many(listener) => {
                     self.listeners[at] = listener;
+                    shared.push(at);
                     continue;
                 }
                 Accepted::Failed(error) if error.kind() == Kind::TooManyFiles => return Err(error),
@@ -169,19 +172,13 @@ impl Waiting {
                 continue;
             }
             let Some(conn) = self.stack.dress(conn, self.handshake).await? else { continue };
-            let is_shared = conn.facts().local != conn.facts().peer && self.shares_socket(at);
-            let listener = is_shared.then(|| self.listeners.swap_remove(at));
+            let listener = shared.contains(&at).then(|| self.listeners.swap_remove(at));
             return Ok((conn, Pump(listener)));
         }
     }
 
     fn may_come(&self, peer: &Address) -> bool {
         self.gate.admit(peer).is_ok()
-    }
-
-    /// A listener that answers datagrams has one socket for all its peers.
-    fn shares_socket(&mut self, at: usize) -> bool {
-        self.listeners[at].datagrams().is_some()
     }
 }
 

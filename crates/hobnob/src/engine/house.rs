@@ -27,6 +27,8 @@ use crate::transport;
 pub(super) enum Phase {
     /// It accepts.
     Open,
+    /// As many came as may come; sessions go on to their own ends.
+    UsedUp,
     /// It accepts no more; sessions come to their ends.
     Draining,
     /// Sessions are cut.
@@ -64,13 +66,14 @@ pub(super) struct Totals {
     pub bytes_in: AtomicU64,
     pub bytes_out: AtomicU64,
     pub refused: AtomicU64,
-    pub dropped: AtomicU64,
 }
 
 /// One bound endpoint, as its sessions see it.
 pub(super) struct Door {
     pub stack: Stack,
     pub gate: Gate,
+    /// Whether its peers can end: where they cannot, nobody waits for their end.
+    pub has_ends: bool,
 }
 
 /// What a house is built from.
@@ -133,6 +136,13 @@ impl House {
         self.quota.load(Relaxed) == 0
     }
 
+    /// After the last that may come has come: the doors that wait for more are told.
+    pub(super) fn note_used_up(&self) {
+        if self.is_used_up() {
+            self.advance(Phase::UsedUp);
+        }
+    }
+
     /// Moves on; never back.
     pub(super) fn advance(&self, phase: Phase) {
         self.phase.send_if_modified(|now| {
@@ -187,6 +197,7 @@ impl House {
         }
         self.totals.sessions.fetch_add(1, Relaxed);
         self.live.fetch_add(1, Relaxed);
+        self.note_used_up();
         shard.enter(&session);
         if let Some(opened) = opened {
             session.emit(Fact::Opened(Box::new(opened)));
@@ -211,15 +222,28 @@ impl House {
 pub(super) struct Presence {
     pub house: Arc<House>,
     pub session: Arc<Session>,
-    end: Option<Box<(Result<Ending>, Option<Vitals>)>>,
+    end: Option<Box<Ended>>,
     shard: Arc<Shard>,
     _permit: Permit,
 }
 
+/// How a session ended, where it lived to say so.
+struct Ended {
+    result: Result<Ending>,
+    /// What cut it before it was done.
+    cut: Option<Cut>,
+    vitals: Option<Vitals>,
+}
+
 impl Presence {
     /// Notes how the session ended, to be told when this drops.
-    pub(super) fn note(&mut self, result: Result<Ending>, vitals: Option<Vitals>) {
-        self.end = Some(Box::new((result, vitals)));
+    pub(super) fn ended(
+        &mut self,
+        result: Result<Ending>,
+        cut: Option<Cut>,
+        vitals: Option<Vitals>,
+    ) {
+        self.end = Some(Box::new(Ended { result, cut, vitals }));
     }
 }
 
@@ -239,16 +263,21 @@ impl Drop for Presence {
     }
 }
 
-fn closed(session: &Session, end: Option<Box<(Result<Ending>, Option<Vitals>)>>) -> Closed {
-    let (result, vitals) = match end {
+fn closed(session: &Session, end: Option<Box<Ended>>) -> Closed {
+    let Ended { result, cut, vitals } = match end {
         Some(end) => *end,
         // Nobody said how: the task panicked, or its runtime is gone.
-        None if std::thread::panicking() => {
-            (Err(Error::new(Kind::Bug, "the session panicked: this is a bug in hobnob")), None)
-        }
-        None => (Ok(Ending { reason: Some(Reason::Stopped), detail: None }), None),
+        None => Ended {
+            result: if std::thread::panicking() {
+                Err(Error::new(Kind::Bug, "the session panicked: this is a bug in hobnob"))
+            } else {
+                Ok(Ending { reason: Some(Reason::Stopped), detail: None })
+            },
+            cut: session.cut_by(),
+            vitals: None,
+        },
     };
-    let (reason, detail) = match (session.cut_by(), result) {
+    let (reason, detail) = match (cut, result) {
         (Some(Cut::Idle), _) => (Reason::Timeout("idle"), None),
         (Some(Cut::Stall), _) => (Reason::Timeout("stall"), None),
         (Some(Cut::Memory), _) => (Reason::Limit("memory"), None),

@@ -11,6 +11,7 @@ use crate::conn::{Conn, scratch};
 use crate::engine::house::{Door, House, Presence};
 use crate::engine::respond::{self, Ending};
 use crate::error::Result;
+use crate::event::Reason;
 use crate::layer::tap;
 use crate::service::Made;
 use crate::session::{Cut, Session};
@@ -30,7 +31,8 @@ pub(super) fn live(
         if !door.stack.is_bare()
             && let Some(end) = Box::pin(dress(&presence, &mut conn, &door)).await
         {
-            presence.note(end, None);
+            let cut = presence.session.cut_by();
+            presence.ended(end, cut, None);
             return;
         }
         tap::lay(&presence.session, &mut conn);
@@ -38,7 +40,7 @@ pub(super) fn live(
             let mut serving = pin!(serve(&presence.house, &presence.session, &mut conn));
             poll_fn(|cx| poll_uncut(&presence.session, serving.as_mut(), cx)).await
         };
-        Box::pin(part(presence, conn, held)).await;
+        Box::pin(part(presence, conn, held, door.has_ends)).await;
     }
 }
 
@@ -65,26 +67,43 @@ async fn dress(presence: &Presence, conn: &mut Conn, door: &Door) -> Option<Resu
 }
 
 /// Ends the conn as the session ended: in order, or torn down.
-async fn part(mut presence: Presence, mut conn: Conn, held: Option<Result<Ending>>) {
+async fn part(
+    mut presence: Presence,
+    mut conn: Conn,
+    held: Option<Result<Ending>>,
+    has_ends: bool,
+) {
     let (house, session) = (presence.house.clone(), presence.session.clone());
     let vitals = if house.bus.is_watched() { conn.vitals() } else { None };
-    let result = match held {
-        Some(Ok(ending)) => {
-            conclude(&session, &mut conn, house.limits.linger).await.map(|()| ending)
-        }
+    // A cut that comes when all was said changes nothing about how the session ended.
+    let (result, cut) = match held {
+        Some(Ok(ending)) => match uncut(&session, conn.end()).await {
+            Some(Ok(())) => {
+                if has_ends {
+                    linger(&session, &mut conn, house.limits.linger).await;
+                }
+                (Ok(ending), None)
+            }
+            Some(Err(error)) => (Err(error), None),
+            None => {
+                conn.abort();
+                (Ok(ending), session.cut_by())
+            }
+        },
         Some(Err(error)) => {
             conn.abort();
-            Err(error)
-        }
-        None if session.cut_by() == Some(Cut::Idle) => {
-            conclude(&session, &mut conn, house.limits.linger).await.map(|()| Ending::default())
+            (Err(error), None)
         }
         None => {
-            conn.abort();
-            Ok(Ending::default())
+            let is_idle = session.cut_by() == Some(Cut::Idle);
+            // In order, but a peer that takes nothing cannot hold it up.
+            if !is_idle || tokio::time::timeout(house.limits.linger, conn.end()).await.is_err() {
+                conn.abort();
+            }
+            (Ok(Ending::default()), session.cut_by())
         }
     };
-    presence.note(result, vitals);
+    presence.ended(result, cut, vitals);
 }
 
 #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
@@ -98,9 +117,15 @@ fn serve<'a>(
             Made::Responder(responder) => {
                 respond::run(&**responder, session, conn, house.cutting).await
             }
-            Made::Service(service) => service.run(session, conn).await.map(|()| Ending::default()),
+            Made::Service(service) => service.run(session, conn).await.map(|()| heeded(session)),
         }
     }
+}
+
+/// The end of a service that came to it by itself: because it was asked to, unless its peer had said all anyway.
+fn heeded(session: &Session) -> Ending {
+    let is_asked = session.is_draining() && session.end_of(Direction::In).is_none();
+    Ending { reason: is_asked.then_some(Reason::Stopped), detail: None }
 }
 
 /// Runs until the engine cuts the session: then none. The notice wakes this task.
@@ -120,12 +145,11 @@ fn poll_uncut<F: Future>(
     }
 }
 
-/// Ends our direction, then waits for the peer's end: a close with its bytes unread would be a reset, and
-/// could overtake the answer that is still on its way.
-async fn conclude(session: &Session, conn: &mut Conn, linger: Duration) -> Result<()> {
-    conn.end().await?;
+/// After our end, waits for the peer's: a close with its bytes unread would be a reset, and could overtake the
+/// answer that is still on its way.
+async fn linger(session: &Session, conn: &mut Conn, linger: Duration) {
     if session.end_of(Direction::In).is_some() {
-        return Ok(());
+        return;
     }
     let discard = poll_fn(|cx| {
         // A few rounds, then the others: the peer may be pouring.
@@ -142,5 +166,4 @@ async fn conclude(session: &Session, conn: &mut Conn, linger: Duration) -> Resul
     // Neither a peer that stays nor one that resets now changes how the session ended.
     let discard = async { drop(tokio::time::timeout(linger, discard).await) };
     let _ = uncut(session, discard).await;
-    Ok(())
 }

@@ -153,7 +153,11 @@ impl Server {
 
     /// Adds an endpoint, if the service fits it.
     pub fn on(&mut self, endpoint: &Endpoint) -> Result<()> {
-        let resolved = plan::resolve(endpoint)?;
+        self.on_resolved(plan::resolve(endpoint)?)
+    }
+
+    /// The same for an endpoint whose parts need not be of the tables: a transport or layer of one's own.
+    pub fn on_resolved(&mut self, resolved: Resolved) -> Result<()> {
         match &self.service {
             Source::Table(row, _) => plan::check_fit(row, &resolved)?,
             Source::Own(_, shapes) => plan::check_shape("this service", shapes, &resolved)?,

@@ -58,7 +58,7 @@ pub struct Summary {
     pub bytes_out: u64,
     /// Peers and packets that a limit or rule turned away.
     pub refused: u64,
-    /// Answers that were dropped.
+    /// What a limit dropped: answers, packets, and sessions when `grace` was over.
     pub dropped: u64,
     /// How long it ran.
     pub lasted: Duration,
@@ -117,7 +117,8 @@ async fn open(house: &House, endpoints: Vec<Ready>, scene: &Scene) -> Result<(Ve
     for ready in endpoints {
         let listeners = ready.transport.bind(&ready.place, scene).await?;
         let stack = Stack::new(ready.layers, plan::role(true));
-        let door = Arc::new(Door { stack, gate: house.gate.with_allow(&ready.allow) });
+        let (gate, has_ends) = (house.gate.with_allow(&ready.allow), ready.has_opening);
+        let door = Arc::new(Door { stack, gate, has_ends });
         for mut listener in listeners {
             let address = listener.address();
             house.bus.emit(
@@ -181,9 +182,7 @@ async fn see_out(house: &Arc<House>, loops: &mut JoinSet<()>) {
             _ = phase.wait_for(|phase| *phase >= Phase::Cutting) => {}
         }
         let left = house.live();
-        if left > 0 {
-            house.bus.emit(0, 0, Fact::Dropped { limit: "grace", count: left });
-        }
+        house.bus.drop_by("grace", usize::try_from(left).unwrap_or(usize::MAX));
         house.advance(Phase::Cutting);
         house.each_session(|session| session.cut(Cut::Stopped));
         // A session that does not yield cannot be waited for for ever; its shard is dropped with it.
@@ -274,7 +273,7 @@ impl Running {
             bytes_in: totals.bytes_in.load(Relaxed),
             bytes_out: totals.bytes_out.load(Relaxed),
             refused: totals.refused.load(Relaxed),
-            dropped: totals.dropped.load(Relaxed),
+            dropped: self.house.bus.drops(),
             lasted: self.house.bus.clock().now(),
         }
     }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use crate::address::Address;
-use crate::conn::Conn;
 use crate::conn::listener::{Accepted, Listener};
+use crate::conn::{Boxed, Conn};
 use crate::engine::house::{Door, House, Phase};
 use crate::engine::life;
 use crate::engine::limits::Bucket;
@@ -26,21 +28,31 @@ pub(super) struct Entrance {
 }
 
 /// Accepts on all entrances until the drain, or until no more sessions may come.
-pub(super) async fn accept(house: Arc<House>, mut entrances: Vec<Entrance>) {
+pub(super) async fn accept(house: Arc<House>, entrances: Vec<Entrance>) {
+    let mut within = JoinSet::new();
+    accept_from(&house, entrances, &mut within).await;
+    // A datagram socket has handed itself over by now: peers come for as long as its listener within lives.
+    let all = async { while within.join_next().await.is_some() {} };
+    let _ = while_open(&house, all).await;
+    // Sessions that are still there need theirs.
+    within.detach_all();
+}
+
+async fn accept_from(house: &Arc<House>, mut entrances: Vec<Entrance>, within: &mut JoinSet<()>) {
     let mut bucket = Bucket::new(house.limits.accept_rate, house.limits.accept_burst);
     let mut told = Told::default();
     let mut turn = 0;
     while !entrances.is_empty() && !house.is_used_up() {
         if house.gate.is_full() {
             house.bus.emit(0, 0, Fact::Paused { limit: "max-conns" });
-            if until_drain(&house, house.gate.freed()).await.is_none() {
+            if while_open(house, house.gate.freed()).await.is_none() {
                 return;
             }
             house.bus.emit(0, 0, Fact::Resumed { limit: "max-conns" });
         }
         if house.memory_percent() >= 95 {
-            told.once_a_second(&house, Fact::Paused { limit: "memory" });
-            if until_drain(&house, tokio::time::sleep(EXHAUSTED_WAIT)).await.is_none() {
+            told.once_a_second(house, Fact::Paused { limit: "memory" });
+            if while_open(house, tokio::time::sleep(EXHAUSTED_WAIT)).await.is_none() {
                 return;
             }
             continue;
@@ -48,32 +60,36 @@ pub(super) async fn accept(house: Arc<House>, mut entrances: Vec<Entrance>) {
         let shard = least_busy(&house.shards).clone();
         turn += 1;
         let next = poll_fn(|cx| poll_entrances(&mut entrances, turn, &shard, cx));
-        let Some((at, accepted)) = until_drain(&house, next).await else { return };
+        let Some((at, accepted)) = while_open(house, next).await else { return };
         let door = entrances[at].door.clone();
         match accepted {
             Accepted::Conn(conn) => {
-                throttle(&house, &mut bucket, &mut told, &conn.facts().peer).await;
-                welcome(&house, &shard, door, conn).await;
+                let throttled = throttle(house, &mut bucket, &mut told, &conn.facts().peer);
+                // The drain does not wait for the rate.
+                let _ = until_drain(house, throttled).await;
+                welcome(house, &shard, door, conn).await;
             }
-            Accepted::Opening(opening) => {
-                let (house, deadline) = (house.clone(), house.limits.handshake);
-                shard.clone().handle.spawn(async move {
-                    match tokio::time::timeout(deadline, opening).await {
-                        Ok(Ok(conn)) => welcome(&house, &shard, door, conn).await,
-                        Ok(Err(error)) => house.bus.emit(shard.index, 0, Fact::Failed(error)),
-                        Err(_) => {
-                            house.bus.emit(shard.index, 0, Fact::Failed(stack::late(deadline)));
-                        }
-                    }
-                });
-            }
+            Accepted::Opening(opening) => open(house.clone(), shard, door, opening),
             Accepted::Many(listener) => {
-                shard.handle.spawn(accept_many(house.clone(), shard.clone(), listener, door));
+                let accepting = accept_many(house.clone(), shard.clone(), listener, door);
+                within.spawn_on(accepting, &shard.handle);
             }
-            Accepted::Failed(error) => recover(&house, &mut told, error).await,
+            Accepted::Failed(error) => recover(house, &mut told, error).await,
             Accepted::NoMore => drop(entrances.remove(at)),
         }
     }
+}
+
+/// Does a handshake on its shard, under its deadline.
+fn open(house: Arc<House>, shard: Arc<Shard>, door: Arc<Door>, opening: Boxed<'static, Conn>) {
+    let deadline = house.limits.handshake;
+    shard.clone().handle.spawn(async move {
+        match tokio::time::timeout(deadline, opening).await {
+            Ok(Ok(conn)) => welcome(&house, &shard, door, conn).await,
+            Ok(Err(error)) => house.bus.emit(shard.index, 0, Fact::Failed(error)),
+            Err(_) => house.bus.emit(shard.index, 0, Fact::Failed(stack::late(deadline))),
+        }
+    });
 }
 
 /// Accepts from a listener within: it is polled whatever the limits say, and who does not fit is turned away.
@@ -101,7 +117,7 @@ async fn accept_many(
                 // A datagram's sender may be forged; a medium whose peers were proven to be there is not harmed by it.
                 let seat = guard.admit(&peer, 0, now).and_then(|()| door.gate.admit(&peer));
                 let seat = seat.and_then(|guest| match *house.phase.borrow() {
-                    Phase::Open => house.gate.try_seat(guest).ok_or("max-conns"),
+                    Phase::Open | Phase::UsedUp => house.gate.try_seat(guest).ok_or("max-conns"),
                     _ => Err("draining"),
                 });
                 match seat {
@@ -156,12 +172,21 @@ fn poll_entrances(
     Poll::Pending
 }
 
+/// Runs for as long as peers may come: then none.
+async fn while_open<T>(house: &House, work: impl Future<Output = T>) -> Option<T> {
+    until(house, Phase::UsedUp, work).await
+}
+
 /// Runs until the drain begins: then none.
 async fn until_drain<T>(house: &House, work: impl Future<Output = T>) -> Option<T> {
+    until(house, Phase::Draining, work).await
+}
+
+async fn until<T>(house: &House, end: Phase, work: impl Future<Output = T>) -> Option<T> {
     let mut phase = house.phase.subscribe();
     tokio::select! {
         biased;
-        _ = phase.wait_for(|phase| *phase >= Phase::Draining) => None,
+        _ = phase.wait_for(|phase| *phase >= end) => None,
         done = work => Some(done),
     }
 }

@@ -32,13 +32,15 @@ pub static ROW: Row = Row {
 /// Lays a tap over a session's conn.
 pub fn lay(session: &Arc<Session>, conn: &mut Conn) {
     let (session, shape) = (session.clone(), conn.shape());
-    conn.wrap(shape, |inner| Box::new(Tap { inner, session, shape }));
+    conn.wrap(shape, |inner| Box::new(Tap { inner, session, shape, is_send_waiting: false }));
 }
 
 struct Tap {
     inner: Box<dyn Channel>,
     session: Arc<Session>,
     shape: Shape,
+    /// The last send found no room. A flush that has nothing to do does not change that.
+    is_send_waiting: bool,
 }
 
 impl Tap {
@@ -69,6 +71,11 @@ impl Tap {
             _ => (By::Us, How::None),
         };
         self.session.note_end(direction, by, how);
+        if how == How::Rst {
+            // A reset takes both directions; which of the two calls heard of it is chance.
+            self.session.note_end(Direction::In, by, how);
+            self.session.note_end(Direction::Out, by, how);
+        }
         error
     }
 }
@@ -86,7 +93,8 @@ impl Channel for Tap {
 
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
         let sent = self.inner.poll_send(cx, buf);
-        self.session.note_stall(sent.is_pending());
+        self.is_send_waiting = sent.is_pending();
+        self.session.note_stall(self.is_send_waiting);
         let sent = ready!(sent);
         if let Ok(length) = sent {
             self.saw(Direction::Out, &buf[..length]);
@@ -96,7 +104,7 @@ impl Channel for Tap {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let flushed = self.inner.poll_flush(cx);
-        self.session.note_stall(flushed.is_pending());
+        self.session.note_stall(self.is_send_waiting || flushed.is_pending());
         flushed
     }
 

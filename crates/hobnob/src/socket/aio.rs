@@ -224,9 +224,16 @@ impl AsyncSocket {
     /// may share the socket; a full one is noted, so that [`poll_write_ready`](Self::poll_write_ready) waits.
     pub fn try_send_to(&self, bytes: &[u8], to: &Address) -> Result<usize> {
         let name = Socket::reachable(to)?;
-        let sent = self
-            .watched
-            .try_io(Interest::WRITABLE, |_| self.socket.send_to_raw(bytes, Flags::NONE, to, &name));
+        let send = || self.socket.send_to_raw(bytes, Flags::NONE, to, &name);
+        let note = |full| self.watched.try_io(Interest::WRITABLE, |_| full);
+        let sent = match to {
+            Address::Ip(_) => self.watched.try_io(Interest::WRITABLE, |_| send()),
+            // On a Unix socket a peer's queue is full, not the socket: that was noted for one says nothing of the others.
+            _ => match send() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => note(Err(error)),
+                sent => sent,
+            },
+        };
         sent.map_err(|error| explain::send("sendto", bytes.len(), Some(to), None, &error))
     }
 

@@ -5,9 +5,13 @@
 pub mod memory;
 pub mod stdio;
 pub mod tcp;
+mod twin;
 pub mod udp;
 pub mod unix;
 
+pub use twin::{Twin, over_ip};
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +19,8 @@ use crate::bus::Bus;
 use crate::conn::listener::Listener;
 use crate::conn::{Boxed, Conn, Facts};
 use crate::endpoint::{Form, Host, Target};
+use crate::error::{Error, Kind, Result};
+use crate::event::Fact;
 use crate::socket::{Family, Observer, Type};
 use crate::spec::{Options, Shape, Spec};
 
@@ -88,17 +94,6 @@ pub struct Row {
     pub twins: fn(&Place) -> Vec<Twin>,
 }
 
-/// The same thing in another tool's words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Twin {
-    /// The tool: `nc`, `socat`, `python`.
-    pub tool: &'static str,
-    /// How it listens there, if it can.
-    pub listens: Option<String>,
-    /// How it dials there, if it can.
-    pub dials: Option<String>,
-}
-
 /// What is to be bound or connected: a target and the options, checked against the spec.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -109,6 +104,14 @@ pub struct Place {
 }
 
 impl Place {
+    /// Host and port. A plan gives a transport of the form `host:port` nothing else.
+    pub fn host_and_port(&self) -> Result<(&Host, u16)> {
+        match &self.target {
+            Target::Net { host, port: Some(port) } => Ok((host, *port)),
+            _ => Err(Error::new(Kind::Bug, "planned without a host and port")),
+        }
+    }
+
     /// The address family, where the target alone says it.
     pub fn family(&self) -> Option<Family> {
         match &self.target {
@@ -135,6 +138,16 @@ pub struct Scene {
     pub max_peers: usize,
     /// Silence after which such a peer is forgotten.
     pub peer_idle: Duration,
+}
+
+impl Scene {
+    /// Tells that addresses are left out because this machine does not have them: no IPv6 here.
+    pub fn leave_out(&self, missing: &[SocketAddr]) {
+        for address in missing {
+            let note = format!("{} is left out: this machine does not have it", address.ip());
+            self.bus.emit(0, 0, Fact::Note(note));
+        }
+    }
 }
 
 /// Knows how to bind and connect one kind of medium.

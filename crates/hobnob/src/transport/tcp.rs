@@ -11,13 +11,12 @@ use crate::address::Address;
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::wire::Wire;
 use crate::conn::{Boxed, Conn, Facts};
-use crate::endpoint::{Form, Host, Target};
+use crate::endpoint::Form;
 use crate::error::{Error, Kind, Result};
-use crate::event::Fact;
 use crate::socket::option::{self, BACKLOG, SocketOption};
 use crate::socket::{AsyncSocket, Socket, Type, host};
 use crate::spec::{OptionSpec, Options, Shape, Spec};
-use crate::transport::{Place, Row, Scene, Transport, Twin};
+use crate::transport::{Place, Row, Scene, Transport, over_ip};
 
 /// The row.
 pub static ROW: Row = Row {
@@ -33,7 +32,7 @@ pub static ROW: Row = Row {
     socket: Some(Type::Stream),
     has_opening: true,
     transport: Some(&Tcp),
-    twins,
+    twins: |place| over_ip(place, Type::Stream),
 };
 
 const OPTIONS: &[OptionSpec] = &[
@@ -61,15 +60,12 @@ struct Tcp;
 impl Transport for Tcp {
     fn bind<'a>(&'a self, at: &'a Place, scene: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
-            let (host, port) = target(&at.target)?;
+            let (host, port) = at.host_and_port()?;
             let addresses =
                 host::addresses(host, port, scene.family, scene.observer.clone()).await?;
             let (sockets, missing) =
                 host::bind_all(&addresses, |address| listen(address, &at.options, scene))?;
-            for address in missing {
-                let note = format!("{} is left out: this machine does not have it", address.ip());
-                scene.bus.emit(0, 0, Fact::Note(note));
-            }
+            scene.leave_out(&missing);
             sockets.into_iter().map(|socket| Ok(Box::new(Door::new(socket)?) as _)).collect()
         })
     }
@@ -81,7 +77,7 @@ impl Transport for Tcp {
         _: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
-            let (host, port) = target(&to.target)?;
+            let (host, port) = to.host_and_port()?;
             let addresses =
                 host::addresses(host, port, scene.family, scene.observer.clone()).await?;
             let stream = race(interleave(addresses), &to.options, scene).await?;
@@ -91,13 +87,6 @@ impl Transport for Tcp {
                 stream.peer_addr().map_err(|error| Error::from_io("getpeername()", &error))?;
             Ok(conn(stream, local.into(), peer.into()))
         })
-    }
-}
-
-fn target(target: &Target) -> Result<(&Host, u16)> {
-    match target {
-        Target::Net { host, port: Some(port) } => Ok((host, *port)),
-        _ => Err(Error::new(Kind::Bug, "tcp was planned without a port")),
     }
 }
 
@@ -207,39 +196,6 @@ async fn connect(socket: Socket, address: SocketAddr) -> Result<TcpStream> {
     let socket = AsyncSocket::connect(socket, &Address::Ip(address)).await?;
     let stream = std::net::TcpStream::from(std::os::fd::OwnedFd::from(socket.into_socket()));
     TcpStream::from_std(stream).map_err(|error| Error::from_io("epoll_ctl()", &error))
-}
-
-fn twins(place: &Place) -> Vec<Twin> {
-    let Target::Net { host, port } = &place.target else { return Vec::new() };
-    let port = port.unwrap_or(0);
-    let name = match host {
-        Host::Loopback => "127.0.0.1".to_owned(),
-        host => host.to_string().trim_matches(['[', ']']).to_owned(),
-    };
-    let (family, v6) = match host {
-        Host::V6 { .. } => ("AF_INET6", "6"),
-        _ => ("AF_INET", ""),
-    };
-    let python = |rest: String| {
-        Some(format!("s = socket.socket(socket.{family}, socket.SOCK_STREAM); {rest}"))
-    };
-    vec![
-        Twin {
-            tool: "nc",
-            listens: Some(format!("nc -l {name} {port}")),
-            dials: Some(format!("nc {name} {port}")),
-        },
-        Twin {
-            tool: "socat",
-            listens: Some(format!("socat - TCP{v6}-LISTEN:{port},bind={name},reuseaddr")),
-            dials: Some(format!("socat - TCP{v6}:{name}:{port}")),
-        },
-        Twin {
-            tool: "python",
-            listens: python(format!("s.bind(({name:?}, {port})); s.listen()")),
-            dials: python(format!("s.connect(({name:?}, {port}))")),
-        },
-    ]
 }
 
 #[cfg(test)]

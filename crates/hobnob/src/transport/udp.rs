@@ -7,13 +7,12 @@ use crate::conn::demux::{DatagramListener, Rules};
 use crate::conn::listener::Listener;
 use crate::conn::packets::{Ends, Packets};
 use crate::conn::{Boxed, Conn, Facts};
-use crate::endpoint::{Form, Host, Target};
+use crate::endpoint::Form;
 use crate::error::{Error, Kind, Result};
-use crate::event::Fact;
 use crate::socket::option::{self, SocketOption};
 use crate::socket::{AsyncSocket, Socket, Type, host};
 use crate::spec::{OptionSpec, Options, Shape, Spec};
-use crate::transport::{Place, Row, Scene, Transport, Twin};
+use crate::transport::{Place, Row, Scene, Transport, over_ip};
 
 /// The row.
 pub static ROW: Row = Row {
@@ -29,7 +28,7 @@ pub static ROW: Row = Row {
     socket: Some(Type::Datagram),
     has_opening: false,
     transport: Some(&Udp),
-    twins,
+    twins: |place| over_ip(place, Type::Datagram),
 };
 
 const OPTIONS: &[OptionSpec] = &[
@@ -50,7 +49,7 @@ struct Udp;
 impl Transport for Udp {
     fn bind<'a>(&'a self, at: &'a Place, scene: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
-            let (host, port) = target(&at.target)?;
+            let (host, port) = at.host_and_port()?;
             let addresses =
                 host::addresses(host, port, scene.family, scene.observer.clone()).await?;
             let (sockets, missing) = host::bind_all(&addresses, |address| {
@@ -58,10 +57,7 @@ impl Transport for Udp {
                 socket.bind(&Address::Ip(address))?;
                 Ok(socket)
             })?;
-            for address in missing {
-                let note = format!("{} is left out: this machine does not have it", address.ip());
-                scene.bus.emit(0, 0, Fact::Note(note));
-            }
+            scene.leave_out(&missing);
             let rules = || Rules {
                 transport: "udp",
                 max_peers: scene.max_peers,
@@ -82,7 +78,7 @@ impl Transport for Udp {
         _: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
-            let (host, port) = target(&to.target)?;
+            let (host, port) = to.host_and_port()?;
             let addresses =
                 host::addresses(host, port, scene.family, scene.observer.clone()).await?;
             let mut failed = None;
@@ -99,13 +95,6 @@ impl Transport for Udp {
     }
 }
 
-fn target(target: &Target) -> Result<(&Host, u16)> {
-    match target {
-        Target::Net { host, port: Some(port) } => Ok((host, *port)),
-        _ => Err(Error::new(Kind::Bug, "udp was planned without a port")),
-    }
-}
-
 fn open(address: &SocketAddr, options: &Options, scene: &Scene) -> Result<Socket> {
     let socket = Socket::open(host::family_of(address), Type::Datagram, 0, scene.observer.clone())?;
     option::apply(&socket, options)?;
@@ -118,37 +107,4 @@ async fn connect(address: SocketAddr, options: &Options, scene: &Scene) -> Resul
     let (local, peer) = (socket.socket().local_address()?, socket.socket().peer_address()?);
     let facts = Facts { transport: "udp", local, peer, credentials: None };
     Ok(Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::HasNone))))
-}
-
-fn twins(place: &Place) -> Vec<Twin> {
-    let Target::Net { host, port } = &place.target else { return Vec::new() };
-    let port = port.unwrap_or(0);
-    let name = match host {
-        Host::Loopback => "127.0.0.1".to_owned(),
-        host => host.to_string().trim_matches(['[', ']']).to_owned(),
-    };
-    let (family, v6) = match host {
-        Host::V6 { .. } => ("AF_INET6", "6"),
-        _ => ("AF_INET", ""),
-    };
-    let python = |rest: String| {
-        Some(format!("s = socket.socket(socket.{family}, socket.SOCK_DGRAM); {rest}"))
-    };
-    vec![
-        Twin {
-            tool: "nc",
-            listens: Some(format!("nc -ul {name} {port}")),
-            dials: Some(format!("nc -u {name} {port}")),
-        },
-        Twin {
-            tool: "socat",
-            listens: Some(format!("socat - UDP{v6}-RECVFROM:{port},bind={name}")),
-            dials: Some(format!("socat - UDP{v6}:{name}:{port}")),
-        },
-        Twin {
-            tool: "python",
-            listens: python(format!("s.bind(({name:?}, {port})); s.recvfrom(65535)")),
-            dials: python(format!("s.sendto(b'...', ({name:?}, {port}))")),
-        },
-    ]
 }

@@ -1,0 +1,277 @@
+//! The rules of the house, read from the source: what may import what, where `unsafe` may stand, how long a file is.
+
+mod reading;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hobnob::{layer, service, transport};
+
+/// What each part of the library may import, beside itself. A part that is not here has no floor yet.
+const FLOORS: &[(&str, &[&[&str]])] = &[
+    ("error", &[]),
+    ("spec", &[&["error"]]),
+    ("endpoint", &[&["error", "spec"]]),
+    ("chunk", &[]),
+    ("address", &[]),
+    ("clock", &[]),
+    ("event", &[&["error", "endpoint", "chunk", "address"]]),
+    ("bus", &[&["clock", "event", "chunk"]]),
+    ("codec", &[&["chunk", "error"]]),
+    ("fault", &[&["chunk", "spec", "error"]]),
+    ("sys", &[&["error", "address"]]),
+    ("socket", &[&["sys", "error", "address", "spec", "endpoint", "clock"]]),
+    ("conn", &[GROUND_FLOOR, &["socket"]]),
+    ("session", &[GROUND_FLOOR, &["conn"]]),
+    ("transport", &[GROUND_FLOOR, SEAM, &["socket"]]),
+    ("layer", &[GROUND_FLOOR, SEAM]),
+    ("service", &[GROUND_FLOOR, SEAM]),
+    ("engine", &[GROUND_FLOOR, SEAM, SHELVES, &["socket"]]),
+    ("testing", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
+    ("load", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
+    ("capture", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
+];
+const GROUND_FLOOR: &[&str] =
+    &["error", "spec", "endpoint", "chunk", "address", "clock", "event", "bus", "codec", "fault"];
+const SEAM: &[&str] = &["conn", "session"];
+const SHELVES: &[&str] = &["transport", "layer", "service"];
+
+/// Names of files that say nothing.
+const EMPTY_NAMES: &[&str] = &["utils", "util", "misc", "common", "helpers", "helper"];
+
+/// Words of the command line that are words of the tables too: `--raw`, and `--framing lines`.
+const WORDS_OF_THE_PROGRAM: &[&str] = &["raw", "lines"];
+
+/// A source file: where it stands under `src`, and its text.
+struct File {
+    path: String,
+    source: String,
+}
+
+fn crates() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crates' folder").to_owned()
+}
+
+/// The source files of a crate that are not tests alone.
+fn sources(name: &str) -> Vec<File> {
+    let root = crates().join(name).join("src");
+    let (mut folders, mut files) = (vec![root.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("the source is there") {
+            let path = entry.expect("a file").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = fs::read_to_string(&path).expect("text");
+                let path = path.strip_prefix(&root).expect("it is below");
+                files.push(File { path: path.to_string_lossy().into_owned(), source });
+            }
+        }
+    }
+    let of_tests: Vec<String> = files.iter().flat_map(test_modules).collect();
+    files.retain(|file| !of_tests.contains(&file.path));
+    files
+}
+
+/// The files that a file declares as `#[cfg(test)] mod name;`.
+fn test_modules(file: &File) -> Vec<String> {
+    let mut folder = module(&file.path).join("/");
+    if !folder.is_empty() {
+        folder.push('/');
+    }
+    let declared = file.source.split("#[cfg(test)]\nmod ").skip(1);
+    declared
+        .filter_map(|after| after.split_once(';').filter(|(name, _)| !name.contains(' ')))
+        .map(|(name, _)| format!("{folder}{name}.rs"))
+        .collect()
+}
+
+/// `layer/mod.rs` is `[layer]`, `layer/lines.rs` is `[layer, lines]`.
+fn module(path: &str) -> Vec<String> {
+    let path = path.trim_end_matches(".rs");
+    path.split('/')
+        .filter(|part| !["mod", "lib", "main"].contains(part))
+        .map(String::from)
+        .collect()
+}
+
+/// What is wrong with a library file.
+fn faults_of_library(file: &File, all: &[String]) -> Vec<String> {
+    let code = reading::read(&file.source);
+    let module = module(&file.path);
+    let mut faults = faults_of_any(file, &code.text);
+    let Some(part) = module.first() else { return faults };
+    let Some((_, allowed)) = FLOORS.iter().find(|(name, _)| name == part) else {
+        faults.push(format!("{part} has no floor"));
+        return faults;
+    };
+    for path in reading::paths(&code.text, &module) {
+        let Some(first) = path.first() else { continue };
+        let target = match first.as_str() {
+            "Error" | "Result" => "error", // the root shows them again
+            "serve" => "engine",
+            other => other,
+        };
+        if target != part && !allowed.iter().any(|group| group.contains(&target)) {
+            faults.push(format!("{part} imports {}", path.join("::")));
+        }
+        if let (true, Some(own), Some(other)) =
+            (SHELVES.contains(&target), module.get(1), path.get(1))
+        {
+            let is_a_file = all.contains(&format!("{target}/{other}.rs"))
+                || all.contains(&format!("{target}/{other}/mod.rs"));
+            if target == part && other != own && is_a_file {
+                faults.push(format!(
+                    "{} imports its sibling {}",
+                    module.join("::"),
+                    path.join("::")
+                ));
+            }
+        }
+    }
+    let says_unsafe =
+        code.text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe");
+    if part != "sys" && (says_unsafe || code.text.contains("(unsafe_code")) {
+        faults.push("unsafe outside sys".to_owned());
+    }
+    faults
+}
+
+/// What is wrong with a file wherever it stands.
+fn faults_of_any(file: &File, code: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    let lines = file.source.lines().count();
+    if lines > 600 {
+        faults.push(format!("{lines} lines"));
+    }
+    if code.contains("fn get_") {
+        faults.push("a function is called get_".to_owned());
+    }
+    let name = file.path.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
+    if EMPTY_NAMES.contains(&name) || name.ends_with(|c: char| c.is_ascii_digit()) {
+        faults.push(format!("{name} says nothing as a name"));
+    }
+    faults
+}
+
+/// What is wrong with a file of the program: it names nothing of the tables.
+fn faults_of_program(file: &File) -> Vec<String> {
+    let services = service::TABLE.iter().map(|row| row.spec.name);
+    let layers = layer::TABLE.iter().map(|row| row.spec.name);
+    let transports = transport::TABLE.iter().map(|row| row.spec.name);
+    let words: Vec<_> = services.chain(layers).chain(transports).collect();
+    let code = reading::read(&file.source);
+    let mut faults = faults_of_any(file, &code.text);
+    for literal in &code.literals {
+        if words.contains(&literal.as_str()) && !WORDS_OF_THE_PROGRAM.contains(&literal.as_str()) {
+            faults.push(format!("names {literal:?}, which is the tables' to name"));
+        }
+    }
+    faults
+}
+
+fn assert_faultless(files: &[File], faults: impl Fn(&File) -> Vec<String>) {
+    let all: Vec<String> = files
+        .iter()
+        .flat_map(|file| {
+            faults(file).into_iter().map(move |fault| format!("{}: {fault}", file.path))
+        })
+        .collect();
+    assert!(all.is_empty(), "{} faults:\n{}", all.len(), all.join("\n"));
+}
+
+#[test]
+fn the_library_keeps_its_floors() {
+    let files = sources("hobnob");
+    assert!(files.len() > 60, "only {} files were found", files.len());
+    let all: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
+    assert_faultless(&files, |file| faults_of_library(file, &all));
+}
+
+#[test]
+fn the_program_names_nothing_of_the_tables() {
+    assert_faultless(&sources("hobnob-cli"), faults_of_program);
+}
+
+#[test]
+fn unsafe_is_denied_everywhere_else() {
+    let workspace = fs::read_to_string(crates().join("../Cargo.toml")).expect("the workspace");
+    assert!(workspace.contains("unsafe_code = \"deny\""));
+    for name in ["hobnob", "hobnob-cli"] {
+        let manifest = fs::read_to_string(crates().join(name).join("Cargo.toml")).expect("a crate");
+        assert!(manifest.contains("[lints]\nworkspace = true"), "{name} has lints of its own");
+    }
+}
+
+/// What the checker finds in a made-up file.
+fn found(path: &str, source: &str) -> Vec<String> {
+    let all = ["layer/lines.rs", "layer/tap.rs", "service/echo.rs"].map(String::from);
+    faults_of_library(&File { path: path.to_owned(), source: source.to_owned() }, &all)
+}
+
+#[test]
+fn a_sibling_is_found_however_it_is_written() {
+    for source in [
+        "use crate::layer::tap;",
+        "use crate::layer::{Layer, tap::lay};",
+        "use super::tap::lay;",
+        "use crate::{error::Error, layer::{self, tap as other}};",
+        "fn f() { crate::layer::tap::lay(); }",
+    ] {
+        assert_eq!(found("layer/lines.rs", source).len(), 1, "{source}");
+    }
+    assert!(found("layer/lines.rs", "use crate::layer::{Layer, Role, Row};").is_empty());
+    assert!(found("engine/life.rs", "use crate::layer::tap;").is_empty());
+    assert!(found("layer/mod.rs", "pub mod tap; use crate::conn::{Boxed, Conn};").is_empty());
+}
+
+#[test]
+fn a_higher_floor_and_another_shelf_are_found() {
+    for (path, source) in [
+        ("conn/mod.rs", "use crate::engine::Limits;"),
+        ("service/echo.rs", "use crate::layer::Layer;"),
+        ("service/echo.rs", "use crate::{error::Error, engine};"),
+        ("service/echo.rs", "use super::super::transport::Place;"),
+        ("layer/lines.rs", "use crate::socket::Socket;"),
+        ("codec/text.rs", "fn f() -> crate::conn::Conn { x }"),
+        ("spec.rs", "use crate::endpoint::{\n    Host,\n};"),
+        ("engine/mod.rs", "use crate::testing::Medium;"),
+        ("engine/mod.rs", "use crate::sys;"),
+        ("bus.rs", "use crate::serve;"),
+        ("attic/mod.rs", ""),
+    ] {
+        assert_eq!(found(path, source).len(), 1, "{path}: {source}");
+    }
+}
+
+#[test]
+fn comments_literals_and_tests_are_no_imports() {
+    for source in [
+        "//! See [`crate::engine::Server`].\n/* crate::engine */",
+        "const HELP: &str = \"crate::engine\"; const RAW: &str = r#\"a \" crate::engine\"#;",
+        "const QUOTE: char = '\"'; fn f<'a>(x: &'a str) {}\nuse crate::error::Error; // crate::engine",
+        "#[cfg(test)]\nmod tests {\n    use crate::engine::serve;\n}\n",
+        "fn f() { let unsafe_word = \"unsafe\"; }",
+    ] {
+        assert!(found("service/echo.rs", source).is_empty(), "{source}");
+    }
+}
+
+#[test]
+fn unsafe_long_files_and_empty_names_are_found() {
+    assert_eq!(found("conn/mod.rs", "fn f() { unsafe { g() } }"), ["unsafe outside sys"]);
+    assert_eq!(found("conn/mod.rs", "#![allow(unsafe_code)]"), ["unsafe outside sys"]);
+    assert!(found("sys/call.rs", "fn f() { unsafe { g() } }").is_empty());
+    assert_eq!(found("conn/mod.rs", &"\n".repeat(601)), ["601 lines"]);
+    assert_eq!(found("conn/mod.rs", "fn get_it() {}"), ["a function is called get_"]);
+    assert_eq!(found("conn/utils.rs", "").len(), 1);
+    assert_eq!(found("conn/part2.rs", "").len(), 1);
+}
+
+#[test]
+fn a_service_that_the_program_names_is_found() {
+    let file = |source: &str| File { path: "command/mod.rs".to_owned(), source: source.to_owned() };
+    assert_eq!(faults_of_program(&file("if name == \"echo\" {}")).len(), 1);
+    assert_eq!(faults_of_program(&file("let _ = r\"udp\";")).len(), 1);
+    assert!(faults_of_program(&file("let _ = \"an echo\"; // \"echo\"")).is_empty());
+}

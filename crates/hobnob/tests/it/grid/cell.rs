@@ -1,0 +1,310 @@
+//! One transport, one service, and what a test needs to talk across them.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::time::Duration;
+
+use hobnob::address::Address;
+use hobnob::bus::{Subscription, Wish};
+use hobnob::conn::Conn;
+use hobnob::engine::{Dialer, Running, Server};
+use hobnob::event::{Closed, Event, Fact};
+use hobnob::service::{self, Made};
+use hobnob::spec::{Options, Shape};
+use hobnob::testing::Medium;
+use tokio::sync::Semaphore;
+
+use super::expected::{self, Talk};
+use crate::places::{self, Fresh};
+
+/// Only what hangs takes this long.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Cells that are tried at once.
+const AT_ONCE: usize = 8;
+/// Bytes of a flood that are looked at.
+const ENOUGH: usize = 64 * 1_024;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Cell {
+    pub(crate) service: &'static service::Row,
+    pub(crate) transport: &'static hobnob::transport::Row,
+    fresh: Fresh,
+    /// The layer on top, if there is one.
+    pub(crate) layer: Option<&'static str>,
+    pub(crate) shape: Shape,
+    /// Whether the medium has an end that a peer sees.
+    pub(crate) has_ends: bool,
+    /// Whether there is a session to each peer; else the engine answers packets in batches.
+    pub(crate) has_sessions: bool,
+    pub(crate) talk: Talk,
+}
+
+/// Every transport with every service that fits it, and services of packets over the bytes that a layer cuts.
+async fn cells() -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for (transport, fresh) in places::all() {
+        let medium = Medium::new(move || fresh(transport.spec.name)).expect("an endpoint");
+        let has_ends = medium.pair().await.expect("a pair").has_ends;
+        for service in service::TABLE {
+            let Some(make) = service.make else { continue };
+            let made = make(&Options::of(service.spec.options)).expect("its defaults are good");
+            let layers: &[_] = match transport.shape {
+                Shape::Bytes => &[(None, Shape::Bytes), (Some("lines"), Shape::Packets)],
+                Shape::Packets => &[(None, Shape::Packets)],
+            };
+            for (layer, shape) in layers.iter().copied() {
+                if service.shapes.contains(&shape) {
+                    let is_batched = !has_ends && matches!(made, Made::Responder(_));
+                    let (has_sessions, talk) =
+                        (!is_batched, expected::talk(service.spec.name, layer));
+                    let cell = Cell {
+                        service,
+                        transport,
+                        fresh,
+                        layer,
+                        shape,
+                        has_ends,
+                        has_sessions,
+                        talk,
+                    };
+                    cells.push(cell);
+                }
+            }
+        }
+    }
+    assert!(cells.len() >= 60, "the tables have shrunk to {} cells", cells.len());
+    cells
+}
+
+/// Runs a case on every cell that it is for, several at once.
+pub(crate) fn each(is_for: impl Fn(&Cell) -> bool, case: impl AsyncFn(Cell) + 'static) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let case = std::rc::Rc::new(case);
+    tokio::task::LocalSet::new().block_on(&runtime.expect("a runtime"), async move {
+        let slots = std::sync::Arc::new(Semaphore::new(AT_ONCE));
+        let mut running = Vec::new();
+        for cell in cells().await.into_iter().filter(|cell| is_for(cell)) {
+            let (slots, case) = (slots.clone(), case.clone());
+            let trial = tokio::task::spawn_local(async move {
+                let _slot = slots.acquire().await.expect("nobody closes it");
+                cell.within("the whole case", case(cell)).await;
+            });
+            running.push((cell, trial));
+        }
+        assert!(!running.is_empty(), "no cell is of that kind");
+        let mut failed = Vec::new();
+        for (cell, trial) in running {
+            if trial.await.is_err() {
+                failed.push(cell.name());
+            }
+        }
+        assert!(failed.is_empty(), "failed: {}", failed.join(", "));
+    });
+}
+
+impl Cell {
+    pub(crate) fn name(&self) -> String {
+        let place = (self.fresh)(self.transport.spec.name);
+        let layer = self.layer.map_or(String::new(), |layer| format!("{layer}+"));
+        format!("{} on {layer}{place}", self.service.spec.name)
+    }
+
+    /// The endpoint of a bound address, or of a fresh one.
+    fn endpoint(&self, bound: Option<&Address>, options: &str) -> String {
+        let name = self.transport.spec.name;
+        let place = match bound {
+            None => (self.fresh)(name),
+            Some(Address::Ip(address)) => format!("{name}://{address}"),
+            Some(Address::Name(whole)) => whole.to_string(),
+            Some(path) => format!("{name}:{path}"),
+        };
+        let layer = self.layer.map_or(String::new(), |layer| format!("{layer}+"));
+        format!("{layer}{place}{options}")
+    }
+
+    pub(crate) fn serve(&self, rules: impl FnOnce(&mut Server)) -> Served {
+        self.serve_with("", rules)
+    }
+
+    /// Serves with small buffers, where the transport has such options: so that little is needed to fill them.
+    pub(crate) fn serve_small(&self, rules: impl FnOnce(&mut Server)) -> Served {
+        let has = |name| self.transport.spec.options.iter().any(|option| option.name == name);
+        let options = if has("rcvbuf") { ",rcvbuf=4k,sndbuf=4k" } else { "" };
+        self.serve_with(options, rules)
+    }
+
+    fn serve_with(&self, options: &'static str, rules: impl FnOnce(&mut Server)) -> Served {
+        let mut server = Server::new(self.service.spec.name).expect("it is of the table");
+        let at = self.endpoint(None, options);
+        server.on(&hobnob::engine::parse(&at).expect("an endpoint")).expect("its shape fits");
+        rules(&mut server);
+        let events = server.subscribe(Wish { data: false, snap: 0, capacity: 100_000 });
+        let running = server.start().unwrap_or_else(|error| panic!("{}: {error:?}", self.name()));
+        Served { cell: *self, running, options, events, seen: RefCell::default() }
+    }
+
+    pub(crate) async fn within<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
+        let done = tokio::time::timeout(PATIENCE, work).await;
+        done.unwrap_or_else(|_| panic!("{}: waited for {what} in vain", self.name()))
+    }
+
+    /// Says one message: a line on bytes, a packet on packets.
+    pub(crate) async fn say(&self, conn: &mut Conn, message: &[u8]) {
+        let line = [message, b"\n"].concat();
+        let said = match self.shape {
+            Shape::Bytes => &line,
+            Shape::Packets => message,
+        };
+        let sent = self.within("a send", conn.send(said)).await;
+        // A service that has said goodbye may be gone already.
+        assert!(sent.is_ok() || self.may_be_over(), "{}: {sent:?}", self.name());
+    }
+
+    /// Hears the answer to so many messages, to the end where the peer is to end; of a flood, enough.
+    pub(crate) async fn hear(&self, conn: &mut Conn, messages: usize) -> Vec<Vec<u8>> {
+        let mut heard = Vec::new();
+        let (mut all, mut room) = (0, vec![0; 65_536]);
+        let has_end = self.has_ends && !matches!(self.talk, Talk::Pours | Talk::Unknown);
+        let due = self.talk.packets(messages);
+        while has_end
+            || (self.shape == Shape::Packets && heard.len() < due)
+            || (self.is_flood() && all < ENOUGH)
+        {
+            match self.within("an answer", conn.recv(&mut room)).await {
+                Ok(Some(length)) => heard.push(room[..length].to_vec()),
+                Ok(None) => break,
+                Err(error) => panic!("{}: {error:?}", self.name()),
+            }
+            all += heard.last().map_or(0, Vec::len);
+        }
+        heard
+    }
+
+    /// Hears whatever comes until the peer ends, in order.
+    pub(crate) async fn hear_out(&self, conn: &mut Conn) {
+        let mut room = vec![0; 65_536];
+        loop {
+            match self.within("the end", conn.recv(&mut room)).await {
+                Ok(Some(_)) => {}
+                Ok(None) => return,
+                Err(error) => {
+                    let is_free_to = matches!(self.talk, Talk::Unknown);
+                    assert!(is_free_to, "{}: {error:?}", self.name());
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether the service may have ended before its peer.
+    pub(crate) fn may_be_over(&self) -> bool {
+        matches!(self.talk, Talk::Tells { .. } | Talk::Once { .. } | Talk::Unknown)
+    }
+
+    fn is_flood(&self) -> bool {
+        matches!(self.talk, Talk::Pours) && self.shape == Shape::Bytes
+    }
+
+    /// Whether this is what the service says to these messages.
+    pub(crate) fn check(&self, messages: &[&[u8]], heard: &[Vec<u8>]) {
+        let checked = self.talk.check(self.shape, self.has_sessions, messages, heard);
+        checked.unwrap_or_else(|wrong| panic!("{}: {wrong}", self.name()));
+    }
+}
+
+/// A cell that is served.
+pub(crate) struct Served {
+    pub(crate) cell: Cell,
+    pub(crate) running: Running,
+    options: &'static str,
+    events: Subscription,
+    seen: RefCell<Vec<Event>>,
+}
+
+impl Served {
+    pub(crate) async fn dial(&self) -> Conn {
+        let to = self.cell.endpoint(Some(&self.running.bound()[0].address), self.options);
+        let to = hobnob::engine::parse(&to).expect("an endpoint");
+        let dialler = Dialer::default();
+        let dialled = self.cell.within("a dial", dialler.dial(&to)).await;
+        dialled.unwrap_or_else(|error| panic!("{}: {error:?}", self.cell.name())).conn
+    }
+
+    /// A whole conversation: some messages, our end, everything that is answered.
+    pub(crate) async fn converse(&self, messages: &[&[u8]]) {
+        let mut conn = self.dial().await;
+        for message in messages {
+            self.cell.say(&mut conn, message).await;
+        }
+        let ended = self.cell.within("our end", conn.end()).await;
+        assert!(ended.is_ok() || self.cell.may_be_over(), "{}: {ended:?}", self.cell.name());
+        let heard = self.cell.hear(&mut conn, messages.len()).await;
+        self.cell.check(messages, &heard);
+    }
+
+    /// The first that `wanted` finds in all that has happened.
+    pub(crate) async fn until<T>(&self, what: &str, wanted: impl Fn(&[Event]) -> Option<T>) -> T {
+        let look = || {
+            let mut seen = self.seen.borrow_mut();
+            let dropped = self.events.pull(&mut seen);
+            assert_eq!(dropped, 0, "the test reads too slowly");
+            wanted(&seen)
+        };
+        let find = async {
+            loop {
+                if let Some(found) = look() {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        self.cell.within(what, find).await
+    }
+
+    pub(crate) async fn opened(&self, count: usize) {
+        let is_opened = |event: &&Event| matches!(event.fact, Fact::Opened(_));
+        let enough =
+            |seen: &[Event]| (seen.iter().filter(is_opened).count() >= count).then_some(());
+        self.until("a session", enough).await;
+    }
+
+    /// How the session of this number ended.
+    pub(crate) async fn closed(&self, session: u64) -> Closed {
+        self.until("a close", |seen| {
+            seen.iter().find_map(|event| match &event.fact {
+                Fact::Closed(closed) if event.session == session => Some((**closed).clone()),
+                _ => None,
+            })
+        })
+        .await
+    }
+
+    /// Whether somebody had left when the third came in.
+    pub(crate) fn third_came_after_the_first_left(&self) -> bool {
+        let seen = self.seen();
+        let closed = seen.iter().find(|event| matches!(event.fact, Fact::Closed(_)));
+        let third = seen.iter().filter(|event| matches!(event.fact, Fact::Opened(_))).nth(2);
+        closed.zip(third).is_some_and(|(closed, third)| third.at >= closed.at)
+    }
+
+    /// All that has been seen.
+    pub(crate) fn seen(&self) -> std::cell::Ref<'_, Vec<Event>> {
+        self.events.pull(&mut self.seen.borrow_mut());
+        self.seen.borrow()
+    }
+
+    /// After whatever happened the server serves the next client, and then comes to its end.
+    pub(crate) async fn survives(&self) {
+        self.converse(&[b"next"]).await;
+        self.running.drain();
+        self.cell.within("the drain", self.running.finished()).await;
+    }
+
+    /// A server of the same service at the same place.
+    pub(crate) fn again(&self) -> Running {
+        let mut server = Server::new(self.cell.service.spec.name).expect("it is of the table");
+        let at = self.cell.endpoint(Some(&self.running.bound()[0].address), self.options);
+        server.on(&hobnob::engine::parse(&at).expect("an endpoint")).expect("its shape fits");
+        server.start().unwrap_or_else(|error| panic!("{at} is not free: {error:?}"))
+    }
+}

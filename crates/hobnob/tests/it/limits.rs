@@ -1,0 +1,428 @@
+//! The limits, each by the name that it has in events, and each refusal counted.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use hobnob::clock::Clock;
+use hobnob::conn::listener::Accepted;
+use hobnob::engine::{Network, Server, parse};
+use hobnob::error::Kind;
+use hobnob::event::{Fact, Reason};
+use hobnob::service::Made;
+use hobnob::spec::Shape;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::stage::{Stage, ask, connect, elsewhere, hear, own, receive, rest, skip, soon, udp};
+
+const MOMENT: Duration = Duration::from_millis(200);
+
+/// A server on all addresses, as it is reached from elsewhere than loopback.
+fn from_elsewhere(test: &str, stage: impl FnOnce() -> Stage) -> Option<(Stage, SocketAddr)> {
+    let Some(here) = elsewhere() else {
+        skip(&format!("limits::{test}"), "no address but loopback");
+        return None;
+    };
+    let stage = stage();
+    let to = SocketAddr::new(here, stage.address().port());
+    Some((stage, to))
+}
+
+fn echo_sessions() -> Made {
+    own::does(|_, conn| {
+        Box::pin(async move {
+            let mut room = vec![0; 1 << 16];
+            while let Some(length) = conn.recv(&mut room).await? {
+                conn.send(&room[..length]).await?;
+            }
+            Ok(())
+        })
+    })
+}
+
+#[tokio::test]
+async fn max_conns_refuses_a_datagram_peer_that_it_cannot_keep_waiting() {
+    let mut stage = Stage::of(echo_sessions(), "udp://127.0.0.1:0", |server| {
+        server.limits.max_conns = Some(1);
+    });
+    let (first, second) =
+        (udp("127.0.0.1:0", stage.address()).await, udp("127.0.0.1:0", stage.address()).await);
+    first.send(b"one").await.expect("sent");
+    assert_eq!(receive(&first).await, b"one");
+    second.send(b"two").await.expect("sent");
+    assert_eq!(stage.refused("max-conns").await.ip(), second.local_addr().ok());
+    first.send(b"three").await.expect("sent");
+    assert_eq!(receive(&first).await, b"three");
+    assert_eq!(stage.running.summary().refused, 1);
+}
+
+#[tokio::test]
+async fn per_source_bounds_one_address_and_not_loopback() {
+    let serve = || Stage::with("echo", "tcp://0.0.0.0:0", |server| server.limits.per_source = 2);
+    let test = "per_source_bounds_one_address_and_not_loopback";
+    let Some((mut stage, to)) = from_elsewhere(test, serve) else { return };
+    let mut first = connect(to).await;
+    ask(&mut first, b"one", b"one").await;
+    let mut second = connect(to).await;
+    ask(&mut second, b"two", b"two").await;
+    let mut third = connect(to).await;
+    assert!(rest(&mut third).await.0.is_empty());
+    assert_eq!(stage.refused("per-source").await.ip().map(|peer| peer.ip()), Some(to.ip()));
+    let loopback = SocketAddr::from(([127, 0, 0, 1], to.port()));
+    let mut local = Vec::new();
+    for _ in 0..5 {
+        local.push(connect(loopback).await);
+        ask(local.last_mut().expect("just pushed"), b"local", b"local").await;
+    }
+    drop(first);
+    stage.closed().await;
+    ask(&mut connect(to).await, b"again", b"again").await;
+    assert_eq!(stage.running.summary().refused, 1);
+}
+
+#[tokio::test]
+async fn accept_rate_slows_and_turns_nobody_away() {
+    let serve = || {
+        Stage::with("echo", "tcp://0.0.0.0:0", |server| {
+            (server.limits.accept_rate, server.limits.accept_burst) = (20, 5);
+        })
+    };
+    let Some((mut stage, to)) = from_elsewhere("accept_rate_slows_and_turns_nobody_away", serve)
+    else {
+        return;
+    };
+    let clock = Clock::start();
+    let mut clients = Vec::new();
+    for _ in 0..25 {
+        clients.push(connect(to).await);
+    }
+    for client in &mut clients {
+        ask(client, b"in", b"in").await;
+    }
+    // 20 of the 25 had to wait for a token each.
+    assert!(clock.now() >= Duration::from_millis(900), "all came within {:?}", clock.now());
+    stage.paused("accept-rate").await;
+    assert_eq!(stage.running.summary().refused, 0);
+    assert!(stage.count(|fact| matches!(fact, Fact::Paused { .. })) <= 3, "told too often");
+}
+
+/// From this address of ours. Whoever is turned away may hear of it here already.
+async fn connect_from(from: IpAddr, to: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = if from.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = socket.expect("a descriptor");
+    socket.bind(SocketAddr::new(from, 0)).expect("it is ours");
+    soon("a connection", socket.connect(to)).await
+}
+
+#[tokio::test]
+async fn allow_is_for_sources_of_either_family_and_may_be_several() {
+    let at = "tcp://127.0.0.1:0,allow=127.0.0.2,allow=127.0.1.0/24";
+    let mut stage = Stage::with("echo", at, |server| {
+        server.on(&parse("tcp://[::1]:0,allow=::1").expect("an endpoint")).expect("it fits");
+        server.on(&parse("tcp://[::1]:0,allow=127.0.0.1").expect("an endpoint")).expect("it fits");
+        server.limits.allow.push(Network::parse("127.0.2.2").expect("a network"));
+    });
+    let cases = [
+        (0, "127.0.0.2", true),
+        (0, "127.0.1.77", true),
+        (0, "127.0.2.2", true),
+        (0, "127.0.0.1", false),
+        (0, "127.0.2.3", false),
+        (1, "::1", true),
+        (2, "::1", false),
+    ];
+    for (door, from, may_come) in cases {
+        let client = connect_from(from.parse().expect("an address"), stage.address_of(door)).await;
+        if may_come {
+            ask(&mut client.expect("somebody listens"), b"in", b"in").await;
+            continue;
+        }
+        let peer = stage.refused("allow").await.ip().map(|peer| peer.ip().to_string());
+        assert_eq!(peer.as_deref(), Some(from));
+        match client {
+            Ok(mut client) => assert!(rest(&mut client).await.0.is_empty(), "{from} was served"),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        }
+    }
+    assert_eq!(stage.running.summary().refused, 3);
+}
+
+#[tokio::test]
+async fn allow_is_for_datagrams_too() {
+    for service in [None, Some(echo_sessions())] {
+        let at = "udp://127.0.0.1:0,allow=127.0.0.2";
+        let mut stage = match service {
+            None => Stage::serve("echo", at),
+            Some(own) => Stage::of(own, at, |_| {}),
+        };
+        let stranger = udp("127.0.0.1:0", stage.address()).await;
+        stranger.send(b"x").await.expect("sent");
+        assert_eq!(stage.refused("allow").await.ip(), stranger.local_addr().ok());
+        let friend = udp("127.0.0.2:0", stage.address()).await;
+        friend.send(b"x").await.expect("sent");
+        assert_eq!(receive(&friend).await, b"x");
+        assert_eq!(stage.running.summary().refused, 1);
+    }
+}
+
+#[tokio::test]
+async fn idle_ends_a_silent_session_in_order() {
+    let mut stage =
+        Stage::with("hello", "tcp://127.0.0.1:0", |server| server.limits.idle = Some(MOMENT));
+    let mut client = stage.connect().await;
+    hear(&mut client, b"Welcome!").await;
+    let (heard, is_orderly) = rest(&mut client).await;
+    assert!(heard.is_empty() && is_orderly);
+    drop(client);
+    stage.closed_by(Reason::Timeout("idle")).await;
+}
+
+#[tokio::test]
+async fn idle_spares_who_talks() {
+    let mut stage = Stage::with("echo", "tcp://127.0.0.1:0", |server| {
+        server.limits.idle = Some(Duration::from_secs(2));
+    });
+    let mut client = stage.connect().await;
+    let clock = Clock::start();
+    while clock.now() < Duration::from_secs(3) {
+        ask(&mut client, b"x", b"x").await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(stage.count(|fact| matches!(fact, Fact::Closed(_))), 0);
+}
+
+/// Fills the way to a client that does not read.
+async fn clog(client: &mut TcpStream) {
+    let line = [&[b'x'; 1_023][..], b"\n"].concat().repeat(64);
+    while let Ok(Ok(_)) = tokio::time::timeout(MOMENT, client.write(&line)).await {}
+}
+
+#[tokio::test]
+async fn idle_and_stall_end_a_session_whose_layer_still_has_to_send() {
+    for limit in ["idle", "stall"] {
+        let mut stage = Stage::with("echo", "lines+tcp://127.0.0.1:0", |server| {
+            server.limits.linger = MOMENT;
+            match limit {
+                "idle" => server.limits.idle = Some(Duration::from_secs(1)),
+                _ => server.limits.stall = Duration::from_secs(1),
+            }
+        });
+        let mut client = stage.connect().await;
+        clog(&mut client).await;
+        stage.closed_by(Reason::Timeout(limit)).await;
+        assert_eq!(stage.running.open(), 0);
+    }
+}
+
+#[tokio::test]
+async fn handshake_bounds_layers_and_what_a_listener_opens() {
+    let limit = |server: &mut Server| server.limits.handshake = MOMENT;
+    let mut server = Server::new("echo").expect("it is built in");
+    limit(&mut server);
+    own::handshaking(&mut server);
+    let mut stage = Stage::start(server).expect("it starts");
+    let mut client = stage.connect().await;
+    rest(&mut client).await;
+    stage.closed_by(Reason::Timeout("handshake")).await;
+
+    let mut server = Server::new("echo").expect("it is built in");
+    limit(&mut server);
+    let mut script = own::Script::new();
+    script.push_back(Box::new(|| Accepted::Opening(Box::pin(std::future::pending()))));
+    let (ours, mut theirs) = own::guest();
+    script.push_back(Box::new(move || Accepted::Opening(Box::pin(async move { Ok(ours) }))));
+    own::script(&mut server, script);
+    let mut stage = Stage::start(server).expect("it starts");
+    // The one behind does not wait for the one before.
+    theirs.send(b"x").await.expect("room");
+    assert_eq!(soon("an answer", theirs.recv(&mut [0; 8])).await, Ok(Some(1)));
+    let failed = stage
+        .until("failure", |event| match &event.fact {
+            Fact::Failed(error) => Some(error.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!((failed.kind(), failed.limit_name()), (Kind::TimedOut, Some("handshake")));
+}
+
+#[tokio::test]
+async fn max_peers_forgets_who_was_silent_longest() {
+    let mut stage = Stage::of(echo_sessions(), "udp://127.0.0.1:0", |server| {
+        server.limits.max_peers = 4;
+    });
+    let mut clients = Vec::new();
+    for _ in 0..6 {
+        let client = udp("127.0.0.1:0", stage.address()).await;
+        client.send(b"x").await.expect("sent");
+        receive(&client).await;
+        clients.push(client);
+    }
+    assert_eq!((stage.dropped("max-peers").await, stage.dropped("max-peers").await), (1, 1));
+    stage.holds("four are left", |running| running.open() == 4).await;
+    // Who was forgotten is a new peer.
+    clients[0].send(b"again").await.expect("sent");
+    assert_eq!(receive(&clients[0]).await, b"again");
+    assert_eq!(stage.running.summary().sessions, 7);
+    assert_eq!(stage.running.summary().dropped, 3);
+}
+
+#[tokio::test]
+async fn a_full_mailbox_drops_and_counts() {
+    let mut stage = Stage::of(own::deaf(), "udp://127.0.0.1:0", |_| {});
+    let client = udp("127.0.0.1:0", stage.address()).await;
+    let clock = Clock::start();
+    while stage.running.summary().dropped == 0 {
+        client.send(b"x").await.expect("sent");
+        assert!(clock.now() < crate::stage::PATIENCE, "nothing is ever dropped");
+    }
+    assert!(stage.dropped("mailbox").await > 0);
+    assert_eq!(stage.running.open(), 1);
+}
+
+#[tokio::test]
+async fn a_silent_datagram_peer_is_forgotten_in_time() {
+    let mut stage = Stage::of(echo_sessions(), "udp://127.0.0.1:0", |server| {
+        server.limits.peer_idle = MOMENT;
+    });
+    let client = udp("127.0.0.1:0", stage.address()).await;
+    client.send(b"x").await.expect("sent");
+    assert_eq!(receive(&client).await, b"x");
+    assert_eq!(stage.closed().await.reason, Reason::Eof);
+    client.send(b"y").await.expect("sent");
+    assert_eq!(receive(&client).await, b"y");
+}
+
+#[tokio::test]
+async fn held_answers_are_bounded() {
+    let mut stage = Stage::with("hello", "udp://127.0.0.1:0", |server| {
+        server.set("delay", Some("1h")).expect("hello has it");
+    });
+    let client = udp("127.0.0.1:0", stage.address()).await;
+    let clock = Clock::start();
+    while stage.running.summary().dropped == 0 {
+        client.send(b"x").await.expect("sent");
+        assert!(clock.now() < crate::stage::PATIENCE, "nothing is ever dropped");
+    }
+    assert!(stage.dropped("held-answers").await > 0);
+}
+
+#[tokio::test]
+async fn amplification_is_refused_off_loopback() {
+    let serve = || {
+        Stage::with("reply", "udp://0.0.0.0:0", |server| {
+            server.set("reply", Some(&"x".repeat(400))).expect("it has it");
+        })
+    };
+    let Some((mut stage, to)) = from_elsewhere("amplification_is_refused_off_loopback", serve)
+    else {
+        return;
+    };
+    let client = udp(&format!("{}:0", to.ip()), to).await;
+    client.send(b"x").await.expect("sent");
+    assert_eq!(stage.refused("amplification").await.ip(), client.local_addr().ok());
+    client.send(&[b'x'; 400]).await.expect("sent");
+    assert_eq!(receive(&client).await.len(), 400);
+    assert_eq!(stage.running.summary().refused, 1);
+}
+
+#[tokio::test]
+async fn answer_rate_bounds_what_one_source_gets() {
+    let serve = || Stage::serve("echo", "udp://0.0.0.0:0");
+    let Some((mut stage, to)) = from_elsewhere("answer_rate_bounds_what_one_source_gets", serve)
+    else {
+        return;
+    };
+    let client = udp(&format!("{}:0", to.ip()), to).await;
+    let clock = Clock::start();
+    while stage.running.summary().refused == 0 {
+        for _ in 0..100 {
+            client.send(b"x").await.expect("sent");
+        }
+        while client.try_recv(&mut [0; 8]).is_ok() {}
+        tokio::task::yield_now().await;
+        assert!(clock.now() < crate::stage::PATIENCE, "no limit at all");
+    }
+    stage.refused("answer-rate").await;
+}
+
+#[tokio::test]
+async fn memory_cuts_who_holds_most() {
+    let mut stage = Stage::with("echo", "tcp://127.0.0.1:0", |server| {
+        server.limits.memory = 16 << 10;
+    });
+    let mut small = stage.connect().await;
+    ask(&mut small, b"small", b"small").await;
+    let mut client = stage.connect().await;
+    clog(&mut client).await;
+    stage.closed_by(Reason::Limit("memory")).await;
+    ask(&mut small, b"spared", b"spared").await;
+}
+
+#[tokio::test]
+async fn max_ends_the_server_after_so_many_sessions() {
+    let stage = Stage::with("echo", "tcp://127.0.0.1:0", |server| {
+        server.on(&parse("udp://:0").expect("an endpoint")).expect("it fits");
+        server.stop.sessions = Some(2);
+    });
+    let mut first = stage.connect().await;
+    ask(&mut first, b"one", b"one").await;
+    let mut second = stage.connect().await;
+    ask(&mut second, b"two", b"two").await;
+    // Nobody else may come, and who is there stays.
+    let refused = soon("a refusal", TcpStream::connect(stage.address())).await;
+    if let Ok(mut late) = refused {
+        rest(&mut late).await;
+    }
+    ask(&mut first, b"still", b"still").await;
+    drop((first, second));
+    let summary = soon("its end", stage.running.finished()).await;
+    assert_eq!(summary.sessions, 2);
+}
+
+#[tokio::test]
+async fn max_counts_datagrams_at_all_their_doors() {
+    let mut stage = Stage::with("hello", "udp://:0", |server| {
+        server.stop.sessions = Some(3);
+        server.set("delay", Some("100ms")).expect("hello has it");
+    });
+    let last = stage.running.bound().len() - 1;
+    for door in [0, last, 0] {
+        let to = stage.address_of(door);
+        let from = if to.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
+        let client = udp(from, to).await;
+        client.send(b"x").await.expect("sent");
+        assert_eq!(receive(&client).await, b"Hello, x!");
+    }
+    let summary = soon("its end", stage.running.finished()).await;
+    assert_eq!(summary.sessions, 3);
+    assert_eq!(stage.count(|fact| matches!(fact, Fact::Failed(_))), 0);
+}
+
+#[tokio::test]
+async fn max_counts_datagram_sessions() {
+    let mut stage = Stage::of(echo_sessions(), "udp://:0", |server| {
+        server.stop.sessions = Some(1);
+        server.limits.peer_idle = MOMENT;
+    });
+    let (first, second) =
+        (udp("127.0.0.1:0", stage.address()).await, udp("127.0.0.1:0", stage.address()).await);
+    first.send(b"one").await.expect("sent");
+    assert_eq!(receive(&first).await, b"one");
+    second.send(b"two").await.expect("sent");
+    stage.refused("max").await;
+    let summary = soon("its end", stage.running.finished()).await;
+    assert_eq!((summary.sessions, summary.refused), (1, 1));
+}
+
+#[tokio::test]
+async fn a_server_stops_after_its_time() {
+    let mut server = Server::of(own::deaf(), &[Shape::Bytes]);
+    server.on(&parse("tcp://127.0.0.1:0").expect("an endpoint")).expect("it fits");
+    server.stop.after = Some(MOMENT);
+    server.limits.grace = MOMENT;
+    let mut stage = Stage::start(server).expect("it starts");
+    let mut client = stage.connect().await;
+    rest(&mut client).await;
+    soon("its end", stage.running.finished()).await;
+    stage.closed_by(Reason::Stopped).await;
+}

@@ -1,0 +1,15 @@
+//! The library's integration tests: one binary, a module per question.
+
+mod architecture;
+mod cases;
+mod conformance;
+mod drain;
+mod grid;
+mod limits;
+mod parity;
+mod places;
+mod powers;
+mod scale;
+mod stage;
+mod stops;
+mod tables;

@@ -1,0 +1,55 @@
+//! Endpoints that are free, for every transport of the table.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use hobnob::endpoint::Form;
+use hobnob::transport::{self, Row};
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// Who makes endpoints: each is free, and nobody else's.
+pub(crate) type Fresh = fn(&str) -> String;
+
+/// Transports that this process can serve and dial by itself, with every kind of place they have. Standard input and
+/// output belong to the program's tests: they need a process of their own.
+pub(crate) fn all() -> Vec<(&'static Row, Fresh)> {
+    let built_in = transport::TABLE.iter().filter(|row| row.transport.is_some());
+    let mut all = Vec::new();
+    for row in built_in {
+        let kinds: &[Fresh] = match row.form {
+            Form::HostPort => &[v4, v6],
+            Form::SocketPath => &[path, abstract_name],
+            Form::Name => &[plain],
+            Form::Nothing => &[],
+            form => panic!("{}: no test knows how to make a {form:?}", row.spec.name),
+        };
+        all.extend(kinds.iter().map(|fresh| (*row, *fresh)));
+    }
+    all
+}
+
+fn v4(name: &str) -> String {
+    format!("{name}://127.0.0.1:0")
+}
+
+fn v6(name: &str) -> String {
+    format!("{name}://[::1]:0")
+}
+
+/// A file of its own in the system's folder: whoever binds it removes it.
+fn path(name: &str) -> String {
+    let (folder, process) = (std::env::temp_dir(), std::process::id());
+    format!("{name}:{}/hobnob-it-{process}-{}.sock", folder.display(), next())
+}
+
+fn abstract_name(name: &str) -> String {
+    format!("{name}:@hobnob-it-{}-{}", std::process::id(), next())
+}
+
+fn plain(name: &str) -> String {
+    format!("{name}:it-{}", next())
+}
+
+fn next() -> u64 {
+    NEXT.fetch_add(1, Relaxed)
+}

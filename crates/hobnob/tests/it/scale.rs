@@ -1,0 +1,113 @@
+//! Many at once, and many one after another: none is lost, and nothing of them stays. The server is a process of its
+//! own, so that what is measured is the server's.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::task::JoinSet;
+
+use crate::stage::child::Child;
+use crate::stage::{ask, connect, hear, reset, rest, skip};
+
+const IDLE: usize = 5_000;
+const ACTIVE: usize = 200;
+/// Resident bytes that an idle session may cost.
+const BYTES_EACH: u64 = 2_048;
+
+/// Connects so many, a few at a time: the kernel's queue of who waits to be accepted is shorter than that.
+async fn crowd(to: SocketAddr, size: usize) -> Vec<tokio::net::TcpStream> {
+    let mut clients = Vec::with_capacity(size);
+    while clients.len() < size {
+        let mut some = JoinSet::new();
+        for _ in 0..100.min(size - clients.len()) {
+            some.spawn(connect(to));
+        }
+        clients.extend(some.join_all().await);
+    }
+    clients
+}
+
+#[tokio::test]
+async fn five_thousand_idle_then_two_hundred_active_and_none_lost() {
+    let files = hobnob::socket::raise_open_files().expect("up to the hard limit anybody may");
+    if files < 2 * IDLE as u64 {
+        let test = "scale::five_thousand_idle_then_two_hundred_active_and_none_lost";
+        return skip(test, &format!("at most {files} open files"));
+    }
+    let mut child = Child::serve("echo tcp://127.0.0.1:0").await;
+    // What the first sessions allocate once and for all is not theirs alone.
+    let mut first = crowd(child.address, 64).await;
+    for client in &mut first {
+        ask(client, b"warm", b"warm").await;
+    }
+    drop(first);
+    child.empties_but(0).await;
+    let (resident, descriptors) = (child.resident(), child.descriptors());
+
+    let mut clients = crowd(child.address, IDLE).await;
+    while child.counts().await.0 < IDLE as u64 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let each = child.resident().saturating_sub(resident) / IDLE as u64;
+    println!("scale: {each} resident bytes for each of {IDLE} idle sessions");
+    assert!(each <= BYTES_EACH, "{each} bytes for each idle session");
+
+    let mut talking = JoinSet::new();
+    for (number, mut client) in clients.drain(..ACTIVE).enumerate() {
+        talking.spawn(async move {
+            for round in 0..20 {
+                let message = format!("{number} says {round}");
+                ask(&mut client, message.as_bytes(), message.as_bytes()).await;
+            }
+            client
+        });
+    }
+    clients.extend(talking.join_all().await);
+    assert_eq!(child.counts().await.0, IDLE as u64, "some were lost");
+    for client in &mut clients {
+        ask(client, b"still there?", b"still there?").await;
+    }
+    drop(clients);
+    child.empties_but(0).await;
+    assert_eq!(child.descriptors(), descriptors);
+}
+
+#[tokio::test]
+async fn ten_thousand_rounds_leave_nothing_behind() {
+    const ROUNDS: usize = 10_000;
+    const AT_ONCE: usize = 8;
+    let mut child = Child::serve("hello tcp://127.0.0.1:0").await;
+    round(child.address, 0).await;
+    child.empties_but(0).await;
+    let (descriptors, threads) = (child.descriptors(), child.threads());
+    let (mut rounds, at) = (JoinSet::new(), child.address);
+    for worker in 0..AT_ONCE {
+        rounds.spawn(async move {
+            for number in 0..ROUNDS / AT_ONCE {
+                round(at, worker + number).await;
+            }
+        });
+    }
+    rounds.join_all().await;
+    child.empties_but(0).await;
+    let (open, sessions, refused) = child.counts().await;
+    assert_eq!((open, sessions, refused), (0, ROUNDS as u64 + 1, 0));
+    assert_eq!(child.descriptors(), descriptors);
+    assert_eq!(child.threads(), threads);
+}
+
+/// Connects, talks and leaves, in each of the ways in which one can.
+async fn round(at: SocketAddr, number: usize) {
+    let mut client = connect(at).await;
+    hear(&mut client, b"Welcome!").await;
+    ask(&mut client, b"Ada", b"Hello, Ada!").await;
+    match number % 3 {
+        0 => drop(client),
+        1 => reset(client),
+        _ => {
+            client.write_all(b"exit").await.expect("it is open");
+            rest(&mut client).await;
+        }
+    }
+}
