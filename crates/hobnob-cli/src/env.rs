@@ -17,6 +17,10 @@ pub(crate) struct Environment {
     pub(crate) color: Option<bool>,
     /// Where state such as line history belongs.
     pub(crate) state: Option<PathBuf>,
+    /// `PAGER`; an empty one means that none is wanted.
+    pub(crate) pager: Option<String>,
+    /// Whether `LESS` says how less should be.
+    pub(crate) has_less_options: bool,
 }
 
 impl Environment {
@@ -52,15 +56,21 @@ impl Environment {
             timeout: None,
             color,
             state: variable("XDG_STATE_HOME").map(PathBuf::from).or_else(home),
+            pager: raw("PAGER"),
+            has_less_options: raw("LESS").is_some(),
         }
     }
 }
 
 /// A variable's value; an empty one counts as unset.
-#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn variable(name: &str) -> Option<String> {
-    let value = std::env::var_os(name)?.to_string_lossy().into_owned();
-    Some(value).filter(|value| !value.is_empty())
+    raw(name).filter(|value| !value.is_empty())
+}
+
+/// A variable's value, also an empty one.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn raw(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 fn bad(name: &str, value: &str, expected: &str) -> Error {

@@ -1,7 +1,6 @@
-//! What passes through a conn: the unit of taps, faults and recordings.
+//! Which way bytes go: what taps, events and recordings say of a chunk.
 
 use std::fmt;
-use std::time::Duration;
 
 /// Which way bytes go, seen from hobnob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,17 +18,4 @@ impl fmt::Display for Direction {
             Direction::Out => "out",
         })
     }
-}
-
-/// Bytes as one receive or send had them. On packets it is one packet, and may be empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chunk {
-    /// The bytes.
-    pub bytes: Box<[u8]>,
-    /// Which way.
-    pub direction: Direction,
-    /// When, since the program's clock began.
-    pub at: Duration,
-    /// True where the medium keeps this border.
-    pub is_packet: bool,
 }

@@ -1,4 +1,25 @@
-//! hobnob: a workbench for sockets.
+//! hobnob: a workbench for sockets. An endpoint opens into a listener or a conn; layers dress the conn; a session
+//! holds it; a service answers it; a tap watches it.
+//!
+//! ```
+//! let running = hobnob::serve("hello", "memory:greeter")?; // or ":9000", "udp://:9999", "/tmp/x.sock"
+//! println!("{}", running.bound()[0].address);
+//! running.drain();
+//! running.wait();
+//! # Ok::<(), hobnob::Error>(())
+//! ```
+//!
+//! | floor | modules |
+//! |---|---|
+//! | pure | [`error`], [`spec`], [`address`], [`endpoint`], [`chunk`], [`event`], [`codec`] |
+//! | the one door to the kernel | [`socket`], over `sys` |
+//! | the seam | [`conn`], [`bus`], [`clock`], [`session`] |
+//! | the shelves: a contract and a table each | [`transport`], [`layer`], [`service`] |
+//! | where the tables meet | [`engine`] |
+//! | for who writes a transport | [`testing`] |
+//!
+//! Imports go downward only. For the calls of a socket tutorial begin at [`socket::Socket`]; to serve, at
+//! [`engine::Server`]; to dial, at [`engine::Dialer`].
 
 pub mod address;
 pub mod bus;

@@ -173,11 +173,8 @@ fn scene(
     environment: Environment,
     clock: Clock,
 ) -> Result<Scene> {
-    let wish = match args::choice(&matches, "color", &["auto", "always", "never"])? {
-        Some("always") => ColorWish::Always,
-        Some("never") => ColorWish::Never,
-        _ => ColorWish::Auto,
-    };
+    let wish = args::choice(&matches, "color", &["auto", "always", "never"])?;
+    let wish = wish.map_or(ColorWish::Auto, ColorWish::of);
     args::choice(&matches, "lang", &["en"])?;
     let has = |name| matches!(matches.try_get_one::<bool>(name), Ok(Some(true)));
     let (ascii, hex, raw) = (has("ascii"), has("hex"), has("raw"));
@@ -202,8 +199,7 @@ fn scene(
 /// Tells an error, in words on stderr and, with `--json`, as an event on stdout.
 fn fail(error: &Error, typed: &Typed, clock: Clock, is_json: bool) -> u8 {
     let environment = Environment::looks();
-    let wish = ColorWish::Auto;
-    let look = Look::of(&std::io::stderr(), wish, false, &environment);
+    let look = Look::of(&std::io::stderr(), color_wish(&typed.words), false, &environment);
     let told = tell(error, typed, look);
     // Nobody may be there to read it; the exit code still says it.
     let _ = std::io::stderr().lock().write_all(told.as_bytes());
@@ -213,6 +209,21 @@ fn fail(error: &Error, typed: &Typed, clock: Clock, is_json: bool) -> u8 {
         let _ = std::io::stdout().lock().write_all(&line);
     }
     error.kind().exit_code()
+}
+
+/// `--color` as it was typed: an error may be about the command line itself, so no parser has read it.
+fn color_wish(words: &[String]) -> ColorWish {
+    let mut words = words.iter().take_while(|word| *word != "--");
+    let mut wish = ColorWish::Auto;
+    while let Some(word) = words.next() {
+        let value = match word.strip_prefix("--color") {
+            Some("") => words.next().map(String::as_str),
+            Some(rest) => rest.strip_prefix('='),
+            None => None,
+        };
+        wish = value.map_or(wish, ColorWish::of);
+    }
+    wish
 }
 
 /// An endpoint as a person would type it: without the words that go without saying.

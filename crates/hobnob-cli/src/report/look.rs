@@ -28,6 +28,17 @@ pub(crate) enum ColorWish {
     Never,
 }
 
+impl ColorWish {
+    /// The wish behind the word; one that is none of them wishes nothing.
+    pub(crate) fn of(word: &str) -> Self {
+        match word {
+            "always" => ColorWish::Always,
+            "never" => ColorWish::Never,
+            _ => ColorWish::Auto,
+        }
+    }
+}
+
 /// One of the sixteen colours, so that every terminal's own palette decides.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Paint {

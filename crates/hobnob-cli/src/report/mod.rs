@@ -2,6 +2,7 @@
 
 pub(crate) mod error;
 pub(crate) mod json;
+mod line;
 pub(crate) mod look;
 pub(crate) mod show;
 pub(crate) mod sink;

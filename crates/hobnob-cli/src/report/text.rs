@@ -155,8 +155,9 @@ impl Transcript {
         let lasted = span(closed.lasted);
         let _ = write!(out, "out after {lasted}   {bytes_in} in, {bytes_out} out");
         let why = match (&closed.detail, closed.reason) {
+            // A reset has one cause far more often than any other.
+            (_, Reason::Reset) => "reset: the peer left, perhaps with our answer unread".to_owned(),
             (Some(detail), _) => safe(detail),
-            (None, Reason::Reset) => "reset by the peer".to_owned(),
             (None, Reason::Timeout(limit)) => format!("ran out of time: {limit}"),
             (None, Reason::Limit(limit)) => format!("cut by the limit {limit}"),
             (None, Reason::Stopped) => "stopped".to_owned(),

@@ -2,12 +2,17 @@
 
 mod ends;
 mod errors;
+mod failures;
+mod hardship;
 mod json;
 mod kit;
 mod pages;
 mod pipes;
+mod screen;
 mod serving;
 mod shelves;
 mod signals;
+mod suspend;
 mod talking;
 mod terminal;
+mod typing;

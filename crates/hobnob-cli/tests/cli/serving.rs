@@ -117,8 +117,19 @@ fn quiet_says_nothing() {
 #[test]
 fn limits_are_shown_when_asked_for() {
     let served = serve(&["echo", "127.0.0.1:0", "--allow", "10.0.0.0/8", "-v"]);
-    let _peer = TcpStream::connect(&served.address).expect("it listens");
+    // The refusal is a reset, which may overtake the end of the connect.
+    let _peer = TcpStream::connect(&served.address);
     assert!(served.err.until("refused").ends_with("refused by allow"));
+}
+
+#[test]
+fn the_hint_to_dial_leaves_out_what_only_a_listener_is_told() {
+    let mut command =
+        hobnob(&["serve", "echo", "127.0.0.1:0,allow=127.0.0.1,backlog=5", "--for", "50ms"]);
+    command.env("HOBNOB_ASCII", "1");
+    let done = finish(command, b"");
+    let hint = done.err.lines().find(|line| line.contains("hobnob talk")).expect("a hint");
+    assert!(!hint.contains("allow") && !hint.contains("backlog"), "{hint}");
 }
 
 #[test]

@@ -14,7 +14,13 @@ fn the_first_signal_closes_and_the_second_drops() {
     let id = served.child.id();
     signal(id, "INT");
     assert_eq!(served.err.until("closing"), "closing 1 session (Ctrl-C again to drop it)");
-    assert!(TcpStream::connect(&served.address).is_err(), "nothing new is accepted");
+    // The listener closes beside what is said about it; whoever comes before that is cut with the rest.
+    let mut early = Vec::new();
+    while let Ok(peer) = TcpStream::connect(&served.address) {
+        early.push(peer);
+        assert!(early.len() < 1_000, "it goes on listening");
+        std::thread::yield_now();
+    }
     signal(id, "INT");
     assert_eq!(code(served.child.wait()), 0);
     let _ = peer.read(&mut [0; 8]);

@@ -2,70 +2,13 @@
 
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::time::Duration;
 
-use crate::kit::{serve, skip};
+use crate::kit::serve;
+use crate::screen::{BINARY, Screen};
 
 /// What a hostile peer sends: clipboard, title, colours, C1 raw and in UTF-8, bidi, line separators, a bell.
 const HOSTILE: &[u8] = b"\x1b]52;c;QUJD\x07\x1b]0;title\x07\x1b[31m\x9b31m\xc2\x9b31m\xe2\x80\xae\
                          \xe2\x80\xa8\x08\x7f\rover\x1bP$q\x1b\\end\n";
-
-/// A terminal of its own, gone at the end of the test.
-struct Screen {
-    socket: String,
-}
-
-impl Screen {
-    /// None where there is no tmux.
-    fn open(name: &str) -> Option<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        if Command::new("tmux").arg("-V").output().is_err() {
-            skip(name, "tmux is not here");
-            return None;
-        }
-        let number = COUNT.fetch_add(1, Relaxed);
-        let screen = Screen { socket: format!("hobnob-test-{}-{number}", std::process::id()) };
-        let shell = "env -i PATH=/usr/bin:/bin TERM=screen LC_ALL=C.UTF-8 PS1='$ ' sh";
-        screen.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "40", shell]);
-        screen.until(|text| text.contains('$'));
-        Some(screen)
-    }
-
-    fn tmux(&self, words: &[&str]) -> String {
-        let mut command = Command::new("tmux");
-        command.env("LC_ALL", "C.UTF-8").args(["-u", "-L", &self.socket]).args(words);
-        let output = command.output().expect("tmux is there");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    /// Types a line.
-    fn line(&self, text: &str) {
-        self.tmux(&["send-keys", "-l", text]);
-        self.tmux(&["send-keys", "Enter"]);
-    }
-
-    /// The screen once it is as wanted.
-    fn until(&self, wanted: impl Fn(&str) -> bool) -> String {
-        for _ in 0..200 {
-            let text = self.tmux(&["capture-pane", "-p"]);
-            if wanted(&text) {
-                return text;
-            }
-            std::thread::park_timeout(Duration::from_millis(50));
-        }
-        panic!("it does not come:\n{}", self.tmux(&["capture-pane", "-p"]));
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
-    }
-}
-
-const BINARY: &str = env!("CARGO_BIN_EXE_hobnob");
 
 #[test]
 fn a_conversation() {
@@ -82,7 +25,9 @@ fn a_conversation() {
     screen.tmux(&["send-keys", "C-]"]);
     screen.line("hex 6578 69 74 0a");
     let text = screen.until(|text| text.contains("left 0"));
-    assert!(text.contains("--  peer closed after"), "{text}");
+    let after: Vec<_> =
+        text.lines().skip_while(|line| !line.contains("--  peer closed after")).collect();
+    assert_eq!(after.get(1), Some(&"left 0"), "no prompt is left: {text}");
     assert!(text.contains("sent 12 B in 2   received 23 B in 2"), "{text}");
 }
 
@@ -91,22 +36,42 @@ fn the_ways_out_give_the_terminal_back() {
     let Some(screen) = Screen::open("the_ways_out_give_the_terminal_back") else { return };
     let served = serve(&["echo", "127.0.0.1:0"]);
     screen.line("before=$(stty -g); clear");
-    let talk = format!(
-        "{BINARY} talk {}; echo left $?; [ \"$before\" = \"$(stty -g)\" ] && echo same",
-        served.address
-    );
     for (key, code) in [("C-c", "left 130"), ("C-d", "left 0")] {
-        screen.line("clear");
-        screen.line(&talk);
-        screen.until(|text| text.contains("Ctrl-] opens commands") && text.contains('»'));
-        screen.tmux(&["send-keys", key]);
-        let text = screen.until(|text| text.lines().any(|line| line.trim() == "same"));
+        // Typed these words read otherwise, so that only what this round prints counts.
+        screen.line(&format!(
+            "clear; echo fo''r {key}; {BINARY} talk {}; echo left $?; \
+             [ \"$before\" = \"$(stty -g)\" ] && echo sa''me {key}",
+            served.address
+        ));
+        let began = format!("for {key}");
+        screen.until(|text| {
+            text.contains(&began) && text.contains("Ctrl-] opens commands") && text.contains('»')
+        });
+        screen.keys(&[key]);
+        let text = screen.until(|text| text.contains(&format!("same {key}")));
         assert!(text.contains(code), "{key}: {text}");
     }
-    screen.line("clear");
-    screen.line(&format!("{BINARY} talk {} & sleep 0; fg; echo left $?; [ \"$before\" = \"$(stty -g)\" ] && echo same", served.address));
+    screen.line(&format!(
+        "clear; {BINARY} talk {} & sleep 0; fg; echo left $?; \
+         [ \"$before\" = \"$(stty -g)\" ] && echo sa''me at last",
+        served.address
+    ));
     drop(served);
-    screen.until(|text| text.lines().any(|line| line.trim() == "same"));
+    screen.until(|text| text.contains("same at last"));
+}
+
+#[test]
+fn a_peer_that_closes_at_once_leaves_the_terminal_as_it_was() {
+    const NAME: &str = "a_peer_that_closes_at_once_leaves_the_terminal_as_it_was";
+    let Some(screen) = Screen::open(NAME) else { return };
+    let served = serve(&["time", "127.0.0.1:0"]);
+    let talk = format!("{BINARY} talk {}", served.address);
+    screen.line(&format!(
+        "before=$(stty -g); for i in 1 2 3 4 5 6 7 8; do {talk}; \
+         [ \"$before\" = \"$(stty -g)\" ] || echo chang''ed; done; echo do''ne"
+    ));
+    let text = screen.until(|text| text.contains("done\n") || text.contains("changed"));
+    assert!(!text.contains("changed"), "{text}");
 }
 
 #[test]

@@ -24,7 +24,8 @@ pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 /// What carries bytes or packets; one trait for both shapes.
 ///
 /// All state is in `self`, so every method may be polled again or given up at any time: nothing is lost,
-/// repeated or shifted. After an error only [`abort`](Channel::abort) makes sense.
+/// repeated or shifted. After an error only [`abort`](Channel::abort) makes sense;
+/// [`Kind::MessageTooLong`] alone is about one packet, and the next is as good as ever.
 pub trait Channel: Send {
     /// Receives into `buf`. Bytes: at least one, as many as are there. Packets: one packet, `Some(0)` being an
     /// empty one. `None`: the peer has ended its direction, now and at every later call.

@@ -155,6 +155,12 @@ impl Endpoint {
         self
     }
 
+    /// The same endpoint without its settings: what a peer needs where they are the listener's alone.
+    pub fn without_settings(mut self) -> Self {
+        self.settings.clear();
+        self
+    }
+
     /// The whole text as it was typed.
     pub fn typed(&self) -> &Typed {
         &self.typed

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
@@ -36,22 +36,18 @@ pub(super) async fn answer(house: Arc<House>, mut listener: Box<dyn Listener>, d
         timer: None,
         sequence: [0; 2],
     };
-    let (mut phase, mut news) = (house.phase.subscribe(), house.phase.subscribe());
-    // Another door may take the last that may come: that wakes this one, which looks then.
-    let mut used_up = pin!(Some(news.wait_for(|phase| *phase >= Phase::UsedUp)));
-    let answering = poll_fn(|cx| {
-        if used_up.as_mut().as_pin_mut().is_some_and(|told| told.poll(cx).is_ready()) {
-            used_up.set(None);
-        }
-        match listener.datagrams() {
+    let mut phase = house.phase.subscribe();
+    // Another door may have had the last that may come: then what is held back here still goes out.
+    for end in [Phase::UsedUp, Phase::Draining] {
+        let answering = poll_fn(|cx| match listener.datagrams() {
             Some(datagrams) => batch.poll(cx, datagrams),
             None => Poll::Ready(()),
+        });
+        tokio::select! {
+            biased;
+            _ = phase.wait_for(|phase| *phase >= end) => {}
+            () = answering => return,
         }
-    });
-    tokio::select! {
-        biased;
-        _ = phase.wait_for(|phase| *phase >= Phase::Draining) => {}
-        () = answering => {}
     }
 }
 

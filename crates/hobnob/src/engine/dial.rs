@@ -201,7 +201,7 @@ impl Pump {
 fn late(endpoint: &str, timeout: Duration) -> Error {
     let text = format!("{endpoint} did not answer within {}", crate::spec::show_duration(timeout));
     Error::new(Kind::ConnectTimeout, text)
-        .with_outcome("connect()", None, "no answer")
+        .with_outcome(format!("connect({endpoint})"), None, "no answer")
         .why("a firewall that drops, a wrong address, or a machine that is off; a closed port would have refused at once")
         .try_flag("--timeout 60s", "")
 }

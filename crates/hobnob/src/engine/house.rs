@@ -72,6 +72,8 @@ pub(super) struct Totals {
 pub(super) struct Door {
     pub stack: Stack,
     pub gate: Gate,
+    /// Whether its peers can end: where they cannot, nobody waits for their end.
+    pub has_ends: bool,
 }
 
 /// What a house is built from.

@@ -40,7 +40,7 @@ pub(super) fn live(
             let mut serving = pin!(serve(&presence.house, &presence.session, &mut conn));
             poll_fn(|cx| poll_uncut(&presence.session, serving.as_mut(), cx)).await
         };
-        Box::pin(part(presence, conn, held)).await;
+        Box::pin(part(presence, conn, held, door.has_ends)).await;
     }
 }
 
@@ -67,14 +67,21 @@ async fn dress(presence: &Presence, conn: &mut Conn, door: &Door) -> Option<Resu
 }
 
 /// Ends the conn as the session ended: in order, or torn down.
-async fn part(mut presence: Presence, mut conn: Conn, held: Option<Result<Ending>>) {
+async fn part(
+    mut presence: Presence,
+    mut conn: Conn,
+    held: Option<Result<Ending>>,
+    has_ends: bool,
+) {
     let (house, session) = (presence.house.clone(), presence.session.clone());
     let vitals = if house.bus.is_watched() { conn.vitals() } else { None };
     // A cut that comes when all was said changes nothing about how the session ended.
     let (result, cut) = match held {
         Some(Ok(ending)) => match uncut(&session, conn.end()).await {
             Some(Ok(())) => {
-                linger(&session, &mut conn, house.limits.linger).await;
+                if has_ends {
+                    linger(&session, &mut conn, house.limits.linger).await;
+                }
                 (Ok(ending), None)
             }
             Some(Err(error)) => (Err(error), None),

@@ -117,7 +117,8 @@ async fn open(house: &House, endpoints: Vec<Ready>, scene: &Scene) -> Result<(Ve
     for ready in endpoints {
         let listeners = ready.transport.bind(&ready.place, scene).await?;
         let stack = Stack::new(ready.layers, plan::role(true));
-        let door = Arc::new(Door { stack, gate: house.gate.with_allow(&ready.allow) });
+        let (gate, has_ends) = (house.gate.with_allow(&ready.allow), ready.has_opening);
+        let door = Arc::new(Door { stack, gate, has_ends });
         for mut listener in listeners {
             let address = listener.address();
             house.bus.emit(

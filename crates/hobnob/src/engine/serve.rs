@@ -28,59 +28,56 @@ pub(super) struct Entrance {
 }
 
 /// Accepts on all entrances until the drain, or until no more sessions may come.
-pub(super) async fn accept(house: Arc<House>, mut entrances: Vec<Entrance>) {
+pub(super) async fn accept(house: Arc<House>, entrances: Vec<Entrance>) {
+    let mut within = JoinSet::new();
+    accept_from(&house, entrances, &mut within).await;
+    // A datagram socket has handed itself over by now: peers come for as long as its listener within lives.
+    let all = async { while within.join_next().await.is_some() {} };
+    let _ = while_open(&house, all).await;
+    // Sessions that are still there need theirs.
+    within.detach_all();
+}
+
+async fn accept_from(house: &Arc<House>, mut entrances: Vec<Entrance>, within: &mut JoinSet<()>) {
     let mut bucket = Bucket::new(house.limits.accept_rate, house.limits.accept_burst);
     let mut told = Told::default();
     let mut turn = 0;
-    let mut within = JoinSet::new();
-    while !house.is_used_up() && (!entrances.is_empty() || !within.is_empty()) {
-        if !entrances.is_empty() && house.gate.is_full() {
+    while !entrances.is_empty() && !house.is_used_up() {
+        if house.gate.is_full() {
             house.bus.emit(0, 0, Fact::Paused { limit: "max-conns" });
-            if until(&house, Phase::UsedUp, house.gate.freed()).await.is_none() {
-                break;
+            if while_open(house, house.gate.freed()).await.is_none() {
+                return;
             }
             house.bus.emit(0, 0, Fact::Resumed { limit: "max-conns" });
         }
         if house.memory_percent() >= 95 {
-            told.once_a_second(&house, Fact::Paused { limit: "memory" });
-            if until(&house, Phase::UsedUp, tokio::time::sleep(EXHAUSTED_WAIT)).await.is_none() {
-                break;
+            told.once_a_second(house, Fact::Paused { limit: "memory" });
+            if while_open(house, tokio::time::sleep(EXHAUSTED_WAIT)).await.is_none() {
+                return;
             }
             continue;
         }
         let shard = least_busy(&house.shards).clone();
         turn += 1;
-        let next = async {
-            tokio::select! {
-                biased;
-                next = poll_fn(|cx| poll_entrances(&mut entrances, turn, &shard, cx)) => Some(next),
-                Some(_) = within.join_next() => None,
-            }
-        };
-        let (at, accepted) = match until(&house, Phase::UsedUp, next).await {
-            Some(Some(next)) => next,
-            Some(None) => continue,
-            None => break,
-        };
+        let next = poll_fn(|cx| poll_entrances(&mut entrances, turn, &shard, cx));
+        let Some((at, accepted)) = while_open(house, next).await else { return };
         let door = entrances[at].door.clone();
         match accepted {
             Accepted::Conn(conn) => {
-                let throttled = throttle(&house, &mut bucket, &mut told, &conn.facts().peer);
+                let throttled = throttle(house, &mut bucket, &mut told, &conn.facts().peer);
                 // The drain does not wait for the rate.
-                let _ = until(&house, Phase::Draining, throttled).await;
-                welcome(&house, &shard, door, conn).await;
+                let _ = until_drain(house, throttled).await;
+                welcome(house, &shard, door, conn).await;
             }
             Accepted::Opening(opening) => open(house.clone(), shard, door, opening),
             Accepted::Many(listener) => {
-                let many = accept_many(house.clone(), shard.clone(), listener, door);
-                within.spawn_on(many, &shard.handle);
+                let accepting = accept_many(house.clone(), shard.clone(), listener, door);
+                within.spawn_on(accepting, &shard.handle);
             }
-            Accepted::Failed(error) => recover(&house, &mut told, error).await,
+            Accepted::Failed(error) => recover(house, &mut told, error).await,
             Accepted::NoMore => drop(entrances.remove(at)),
         }
     }
-    // Their sessions still need them; the end of the server ends them.
-    within.detach_all();
 }
 
 /// Does a handshake on its shard, under its deadline.
@@ -153,11 +150,7 @@ async fn welcome(house: &Arc<House>, shard: &Arc<Shard>, door: Arc<Door>, mut co
         house.refuse(shard.index, &conn.facts().peer, "max");
         return conn.abort();
     }
-    // The last place may have gone to a peer of another door meanwhile; a drain does not wait for it.
-    let Some(seat) = until(house, Phase::Draining, house.gate.seat(guest)).await else {
-        house.refuse(shard.index, &conn.facts().peer, "draining");
-        return conn.abort();
-    };
+    let Some(seat) = until_drain(house, house.gate.seat(guest)).await else { return conn.abort() };
     let presence = house.open(shard, conn.facts().clone(), seat, 0);
     shard.handle.spawn(life::live(presence, conn, door));
 }
@@ -179,7 +172,16 @@ fn poll_entrances(
     Poll::Pending
 }
 
-/// Runs until the server has come so far: then none.
+/// Runs for as long as peers may come: then none.
+async fn while_open<T>(house: &House, work: impl Future<Output = T>) -> Option<T> {
+    until(house, Phase::UsedUp, work).await
+}
+
+/// Runs until the drain begins: then none.
+async fn until_drain<T>(house: &House, work: impl Future<Output = T>) -> Option<T> {
+    until(house, Phase::Draining, work).await
+}
+
 async fn until<T>(house: &House, end: Phase, work: impl Future<Output = T>) -> Option<T> {
     let mut phase = house.phase.subscribe();
     tokio::select! {
@@ -206,8 +208,7 @@ async fn recover(house: &House, told: &mut Told, error: Error) {
     if is_exhaustion(&error) {
         told.once_a_second(house, Fact::Paused { limit: "open-files" });
         let freed = house.freed.notified();
-        let wait = tokio::time::timeout(EXHAUSTED_WAIT, freed);
-        let _ = until(house, Phase::UsedUp, wait).await;
+        let _ = until_drain(house, tokio::time::timeout(EXHAUSTED_WAIT, freed)).await;
         return;
     }
     let is_the_peers_fault = matches!(

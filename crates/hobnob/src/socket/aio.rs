@@ -224,16 +224,16 @@ impl AsyncSocket {
     /// may share the socket; a full one is noted, so that [`poll_write_ready`](Self::poll_write_ready) waits.
     pub fn try_send_to(&self, bytes: &[u8], to: &Address) -> Result<usize> {
         let name = Socket::reachable(to)?;
-        let mut is_tried = false;
-        let mut send = || {
-            is_tried = true;
-            self.socket.send_to_raw(bytes, Flags::NONE, to, &name)
+        let send = || self.socket.send_to_raw(bytes, Flags::NONE, to, &name);
+        let note = |full| self.watched.try_io(Interest::WRITABLE, |_| full);
+        let sent = match to {
+            Address::Ip(_) => self.watched.try_io(Interest::WRITABLE, |_| send()),
+            // On a Unix socket a peer's queue is full, not the socket: that was noted for one says nothing of the others.
+            _ => match send() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => note(Err(error)),
+                sent => sent,
+            },
         };
-        let mut sent = self.watched.try_io(Interest::WRITABLE, |_| send());
-        // On a Unix socket it was perhaps another peer's queue that was full, and nobody tells when this one has room.
-        if !is_tried {
-            sent = self.socket.send_to_raw(bytes, Flags::NONE, to, &name);
-        }
         sent.map_err(|error| explain::send("sendto", bytes.len(), Some(to), None, &error))
     }
 

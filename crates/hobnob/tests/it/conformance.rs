@@ -2,6 +2,9 @@
 
 use std::future::Future;
 
+use hobnob::address::Address;
+use hobnob::error::Kind;
+use hobnob::socket::{AsyncSocket, Family, Flags, Socket, Type};
 use hobnob::spec::Shape;
 use hobnob::testing::Medium;
 use hobnob::testing::promise::{self, Sight};
@@ -110,4 +113,28 @@ fn facts_tell_the_truth() {
             None => assert!(!["unix", "unixseq"].contains(&name), "{name} has credentials"),
         }
     }
+}
+
+// safety.md 22
+#[tokio::test]
+async fn case_22_a_full_unix_peer_does_not_make_the_socket_full_for_others() {
+    let place = |name: &str| {
+        Address::Abstract(format!("hobnob-it-22-{}-{name}", std::process::id()).as_bytes().into())
+    };
+    let open = |name: &str| {
+        let socket = Socket::open(Family::Unix, Type::Datagram, 0, None).expect("a socket");
+        socket.bind(&place(name)).expect("a free name");
+        socket
+    };
+    let (_deaf, other) = (open("deaf"), open("other"));
+    let server = AsyncSocket::new(open("server")).expect("a runtime");
+    server.writable().await.expect("nothing was sent");
+    let full = loop {
+        if let Err(error) = server.try_send_to(b"x", &place("deaf")) {
+            break error;
+        }
+    };
+    assert_eq!(full.kind(), Kind::WouldBlock);
+    assert_eq!(server.try_send_to(b"heard", &place("other")), Ok(5));
+    assert_eq!(other.recv(&mut [0; 8], Flags::NONE), Ok(5));
 }

@@ -107,7 +107,7 @@ async fn accept_rate_slows_and_turns_nobody_away() {
     assert!(stage.count(|fact| matches!(fact, Fact::Paused { .. })) <= 3, "told too often");
 }
 
-/// From this address of ours.
+/// From this address of ours. Whoever is turned away may hear of it here already.
 async fn connect_from(from: IpAddr, to: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = if from.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
     let socket = socket.expect("a descriptor");

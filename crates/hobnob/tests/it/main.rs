@@ -1,4 +1,4 @@
-//! The library from outside, as one binary.
+//! The library's integration tests: one binary, a module per question.
 
 mod architecture;
 mod cases;
@@ -8,6 +8,7 @@ mod grid;
 mod limits;
 mod parity;
 mod places;
+mod powers;
 mod scale;
 mod stage;
 mod stops;

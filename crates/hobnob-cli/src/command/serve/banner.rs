@@ -74,6 +74,9 @@ fn nearby(bound: &Bound) -> Option<String> {
         return None;
     }
     let endpoint = engine::parse(&bound.endpoint).ok()?;
+    // Layers have two sides; what a bare transport was told (allow, backlog) is the listener's.
+    let is_bare = endpoint.layers().is_empty();
+    let endpoint = if is_bare { endpoint.without_settings() } else { endpoint };
     let Address::Ip(at) = &bound.address else { return Some(endpoint.to_string()) };
     let endpoint = endpoint.with_port(at.port());
     if !at.ip().is_unspecified() {

@@ -1,13 +1,26 @@
 //! The line editor, on a thread of its own.
 
+use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
+use hobnob::clock::Clock;
 use hobnob::error::{Error, Kind, Result};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::termios::{LocalFlags, tcgetattr};
+use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
-use rustyline::{Cmd, Config, DefaultEditor, ExternalPrinter, KeyEvent};
+use rustyline::highlight::{CmdKind, Highlighter};
+use rustyline::hint::Hinter;
+use rustyline::history::DefaultHistory;
+use rustyline::validate::Validator;
+use rustyline::{Cmd, Config, Editor, ExternalPrinter, Helper, KeyEvent};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// What Ctrl-] puts at the start of a line: its own control character.
@@ -26,15 +39,69 @@ pub(crate) enum Typed {
     End,
     /// Ctrl-C.
     Interrupt,
+    /// Bytes that are not UTF-8: nothing of them is sent.
+    Garbled,
     /// The terminal cannot be read any more.
     Lost,
+}
+
+/// Shows the control character of Ctrl-] as `:`, so that a command does not look like a message.
+struct Marks;
+
+impl Helper for Marks {}
+impl Hinter for Marks {
+    type Hint = String;
+}
+impl Validator for Marks {}
+impl Completer for Marks {
+    type Candidate = String;
+}
+
+impl Highlighter for Marks {
+    fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
+        match line.strip_prefix(ESCAPE) {
+            Some(order) => Cow::Owned(format!(":{order}")),
+            None => Cow::Borrowed(line),
+        }
+    }
+
+    fn highlight_char(&self, line: &str, _: usize, _: CmdKind) -> bool {
+        line.starts_with(ESCAPE)
+    }
+}
+
+type Readline = Editor<Marks, DefaultHistory>;
+
+/// The editor's thread, as whoever wants the terminal back must know it.
+pub(crate) struct Hold {
+    thread: JoinHandle<()>,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Hold {
+    /// Waits until the editor will not take the terminal again: it has it now, or is gone. It may have been about to.
+    pub(crate) async fn settle(&self, clock: Clock, within: Duration) {
+        self.is_over.store(true, Ordering::SeqCst);
+        let is_taken = || {
+            tcgetattr(io::stdin()).is_ok_and(|mode| !mode.local_flags.contains(LocalFlags::ICANON))
+        };
+        let until = clock.now() + within;
+        while !is_taken() && !self.thread.is_finished() && clock.now() < until {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
 }
 
 /// Prints above the line that is being typed.
 pub(crate) type Printer = Box<dyn FnMut(&[u8]) -> io::Result<()> + Send>;
 
-/// Starts it.
-pub(crate) fn start(prompt: String, state: Option<PathBuf>) -> Result<(Receiver<Typed>, Printer)> {
+/// Starts it. From here on its thread is the only one that Ctrl-Z stops: rustyline gives the terminal back, sends
+/// the signal to the whole job and then takes the terminal again. Were another thread to take the signal, the terminal
+/// would be taken again before we stop, and the shell would have one that echoes nothing.
+pub(crate) fn start(
+    prompt: String,
+    state: Option<PathBuf>,
+) -> Result<(Receiver<Typed>, Printer, Hold)> {
     let failed = |error: &ReadlineError| {
         Error::new(Kind::System, format!("the terminal does not take a line editor: {error}"))
             .try_command("cat | hobnob talk ...", "without one")
@@ -46,7 +113,8 @@ pub(crate) fn start(prompt: String, state: Option<PathBuf>) -> Result<(Receiver<
         .max_history_size(HISTORY)
         .map(rustyline::config::Builder::build)
         .map_err(|error| failed(&error))?;
-    let mut editor = DefaultEditor::with_config(config).map_err(|error| failed(&error))?;
+    let mut editor = Readline::with_config(config).map_err(|error| failed(&error))?;
+    editor.set_helper(Some(Marks));
     editor.bind_sequence(KeyEvent::ctrl(']'), Cmd::Insert(1, ESCAPE.to_string()));
     let mut external = editor.create_external_printer().map_err(|error| failed(&error))?;
     let history = state.map(|state| state.join("hobnob/history"));
@@ -54,13 +122,19 @@ pub(crate) fn start(prompt: String, state: Option<PathBuf>) -> Result<(Receiver<
         let _ = editor.load_history(path);
     }
     let (to, from) = channel(16);
+    let stop = SigSet::from(Signal::SIGTSTP);
+    let blocked = |errno| Error::from_io("sigprocmask", &io::Error::from(errno));
+    stop.thread_block().map_err(blocked)?;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let ends = Arc::clone(&is_over);
     let read = move || {
-        read_lines(&mut editor, &prompt, &to);
+        let _ = stop.thread_unblock();
+        read_lines(&mut editor, &prompt, &to, &ends);
         if let Some(path) = &history {
             let _ = editor.append_history(path);
         }
     };
-    std::thread::Builder::new()
+    let thread = std::thread::Builder::new()
         .name("editor".to_owned())
         .spawn(read)
         .map_err(|error| Error::from_io("clone", &error))?;
@@ -68,7 +142,7 @@ pub(crate) fn start(prompt: String, state: Option<PathBuf>) -> Result<(Receiver<
         let text = String::from_utf8_lossy(bytes).into_owned();
         external.print(text).map_err(io::Error::other)
     });
-    Ok((from, print))
+    Ok((from, print, Hold { thread, is_over }))
 }
 
 /// The history file, made so that only its owner can read it.
@@ -79,8 +153,8 @@ fn is_private(path: &Path) -> io::Result<()> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
 }
 
-fn read_lines(editor: &mut DefaultEditor, prompt: &str, to: &Sender<Typed>) {
-    loop {
+fn read_lines(editor: &mut Readline, prompt: &str, to: &Sender<Typed>, is_over: &AtomicBool) {
+    while !is_over.load(Ordering::SeqCst) {
         let typed = match editor.readline(prompt) {
             Ok(line) => match line.strip_prefix(ESCAPE) {
                 Some(order) => Typed::Order(order.to_owned()),
@@ -89,6 +163,9 @@ fn read_lines(editor: &mut DefaultEditor, prompt: &str, to: &Sender<Typed>) {
             Err(ReadlineError::Eof) => Typed::End,
             Err(ReadlineError::Interrupted) => Typed::Interrupt,
             Err(ReadlineError::Signal(_)) => continue,
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                Typed::Garbled
+            }
             Err(_) => Typed::Lost,
         };
         let is_last = matches!(typed, Typed::Lost | Typed::Interrupt);

@@ -1,10 +1,14 @@
 //! `hobnob talk`: type to any socket; pipe in, pipe out.
 
+mod chunk;
 mod converse;
 mod editor;
+mod event;
 mod input;
 mod orders;
 mod pipe;
+mod show;
+mod source;
 mod terminal;
 
 use std::fmt::Write as _;
@@ -142,18 +146,30 @@ async fn converse(scene: &Scene, wishes: &Wishes, endpoint: &Endpoint) -> Result
     };
     let line = tokio::select! {
         line = connect(scene, wishes, endpoint) => line?,
-        _ = signals.interrupt.recv() => return Ok(INTERRUPTED),
+        _ = signals.interrupt.recv() => return Ok(interrupted(INTERRUPTED)),
         _ = signals.terminate.recv() => return Ok(TERMINATED),
     };
-    let is_typed = wishes.messages.is_empty()
-        && !wishes.is_json
-        && std::io::stdin().is_terminal()
-        && std::io::stdout().is_terminal();
-    if is_typed {
+    if is_typed(wishes) {
         terminal::run(scene, wishes, line, signals).await
     } else {
-        pipe::run(scene, wishes, line, signals).await
+        pipe::run(scene, wishes, line, signals).await.map(interrupted)
     }
+}
+
+/// A terminal that is not in the editor's hands has printed ^C, and no newline.
+fn interrupted(code: u8) -> u8 {
+    if code == INTERRUPTED && std::io::stderr().is_terminal() {
+        let _ = std::io::stderr().lock().write_all(b"\n");
+    }
+    code
+}
+
+/// Whether a person types, and sees what comes.
+fn is_typed(wishes: &Wishes) -> bool {
+    wishes.messages.is_empty()
+        && !wishes.is_json
+        && std::io::stdin().is_terminal()
+        && std::io::stdout().is_terminal()
 }
 
 async fn connect(scene: &Scene, wishes: &Wishes, endpoint: &Endpoint) -> Result<Line> {

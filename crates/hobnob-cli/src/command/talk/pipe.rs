@@ -1,51 +1,28 @@
 //! `talk` in a pipe, or with messages on the command line: stdout carries what is received, and nothing else.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hobnob::address::Address;
 use hobnob::chunk::Direction;
 use hobnob::error::{Error, Kind, Result};
-use hobnob::event::{By, Closed, Data, End, Event, Fact, How, Opened, Reason};
+use hobnob::event::{Event, Fact, Opened};
 use hobnob::spec::Shape;
-use tokio::sync::mpsc::Receiver;
 
 use crate::command::talk::converse::{Converse, Happening};
-use crate::command::talk::input::{Cut, Input, Script, stdin};
+use crate::command::talk::event::{closed, data};
+use crate::command::talk::input::Input;
+use crate::command::talk::show::Show;
+use crate::command::talk::source::Source;
 use crate::command::talk::{Line, Signals, Wishes, broken_output, greeting, silence};
 use crate::command::{INTERRUPTED, Scene, TERMINATED};
-use crate::report::json::Json;
-use crate::report::look::View;
-use crate::report::show::{Stream, count, hex_into, safe, size, span};
+use crate::report::show::{count, size, span};
 use crate::report::sink::Sink;
 
-/// How long the next message waits for an answer to the one before, where `--wait` says nothing.
-const ANSWER: Duration = Duration::from_secs(10);
-/// The least time that a peer has to greet before the first of several messages.
-const GREET: Duration = Duration::from_millis(200);
 /// After the peer has ended: how long more input is waited for. What stdin still has is there at once.
 const LEFTOVER: Duration = Duration::from_millis(200);
 /// How long the last bytes may take into stdout once all is over.
 const LAST_WORDS: Duration = Duration::from_hours(1);
-
-/// Where the input comes from.
-enum Source {
-    Stdin(Receiver<Input>),
-    Script(Script),
-}
-
-/// How received bytes go to stdout.
-enum Show {
-    /// As they are.
-    Exact,
-    /// On a terminal: escaped.
-    Safe(Stream),
-    /// A hex dump of each receive.
-    Hex,
-    /// Events.
-    Json(Box<Json>),
-}
 
 struct Pipe<'a> {
     scene: &'a Scene,
@@ -69,8 +46,8 @@ pub(crate) async fn run(
     let shape = line.conn.shape();
     note(wishes, &greeting(&line, scene.is_on("listen")));
     let mut pipe = Pipe {
-        source: source(scene, wishes, &line),
-        show: show(scene, wishes),
+        source: Source::of(scene, wishes, &line),
+        show: Show::of(scene, wishes),
         talk: Converse::new(line.conn, scene.clock),
         sink: Sink::stdout(),
         began: scene.clock.now(),
@@ -84,44 +61,6 @@ pub(crate) async fn run(
     pipe.close(result, &mut signals).await
 }
 
-fn source(scene: &Scene, wishes: &Wishes, line: &Line) -> Source {
-    let shape = line.conn.shape();
-    if wishes.messages.is_empty() {
-        return Source::Stdin(stdin(match shape {
-            Shape::Bytes => Cut::Chunks,
-            Shape::Packets => Cut::Lines,
-        }));
-    }
-    let eol = wishes.eol(shape).bytes();
-    let messages: Vec<_> =
-        wishes.messages.iter().map(|message| [message.as_bytes(), eol].concat()).collect();
-    // An answer must not be mistaken for the greeting, so the greeting is given time to come.
-    let greet = match (shape, messages.len()) {
-        (Shape::Bytes, 2..) => GREET.max(3 * line.took),
-        // Records have an opening too, and may begin with a greeting.
-        (Shape::Packets, _) if has_opening(line.conn.facts().transport) => GREET,
-        _ => Duration::ZERO,
-    };
-    let patience = wishes.patience(shape).unwrap_or(ANSWER);
-    Source::Script(Script::new(messages, scene.clock, greet, patience))
-}
-
-fn has_opening(transport: &str) -> bool {
-    let row = hobnob::engine::transports().iter().find(|row| row.spec.name == transport);
-    row.is_some_and(|row| row.has_opening)
-}
-
-fn show(scene: &Scene, wishes: &Wishes) -> Show {
-    if wishes.is_json {
-        return Show::Json(Box::new(Json::new(scene.clock, "talk", "")));
-    }
-    match scene.view {
-        View::Hex => Show::Hex,
-        View::Text if std::io::stdout().is_terminal() => Show::Safe(Stream::default()),
-        View::Text | View::Raw => Show::Exact,
-    }
-}
-
 /// A note on stderr, with `-v` only: the rest of the terminal is somebody else's.
 fn note(wishes: &Wishes, text: &str) {
     if wishes.is_verbose && !wishes.is_quiet {
@@ -131,15 +70,6 @@ fn note(wishes: &Wishes, text: &str) {
 
 fn tell(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
-}
-
-impl Source {
-    fn poll(&mut self, cx: &mut Context<'_>, heard: u64) -> Poll<Input> {
-        match self {
-            Source::Stdin(from) => from.poll_recv(cx).map(|input| input.unwrap_or(Input::End)),
-            Source::Script(script) => script.poll_next(cx, heard),
-        }
-    }
 }
 
 impl Pipe<'_> {
@@ -267,35 +197,20 @@ impl Pipe<'_> {
     fn received(&mut self, length: usize) {
         let mut out = self.sink.take();
         let bytes = self.talk.received(length);
-        match &mut self.show {
-            Show::Exact => out.extend_from_slice(bytes),
-            Show::Safe(stream) => {
-                let mut text = String::new();
-                stream.push(&mut text, bytes);
-                if self.shape == Shape::Packets {
-                    stream.end_line(&mut text);
-                    if bytes.is_empty() {
-                        text.push('\n');
-                    }
-                }
-                out.extend_from_slice(text.as_bytes());
-            }
-            Show::Hex => {
-                let mut text = String::new();
-                hex_into(&mut text, bytes, "");
-                out.extend_from_slice(text.as_bytes());
-            }
-            Show::Json(json) => {
-                let event = data(self.scene, Direction::In, self.talk.heard.1, bytes, self.shape);
-                json.event(&mut out, &event);
-            }
+        if let Show::Json(json) = &mut self.show {
+            let event =
+                data(self.scene.clock.now(), Direction::In, self.talk.heard.1, bytes, self.shape);
+            json.event(&mut out, &event);
+        } else {
+            self.show.bytes(&mut out, bytes, self.shape);
         }
         self.sink.give(out);
     }
 
     /// Tells a program what is sent.
     fn sending(&mut self, bytes: &[u8]) {
-        let event = data(self.scene, Direction::Out, self.talk.sent.1 + 1, bytes, self.shape);
+        let event =
+            data(self.scene.clock.now(), Direction::Out, self.talk.sent.1 + 1, bytes, self.shape);
         self.tell_json(&event);
     }
 
@@ -326,15 +241,11 @@ impl Pipe<'_> {
         }
         let lasted = self.scene.clock.now().saturating_sub(self.began);
         let ((sent, messages), (received, times)) = (self.talk.sent, self.talk.heard);
-        let event = self.event(Fact::Closed(Box::new(self.closed(&result, lasted))));
+        let event = self.event(Fact::Closed(Box::new(closed(&self.talk, &result, lasted))));
         self.tell_json(&event);
-        if let Show::Safe(stream) = &mut self.show {
-            let mut text = String::new();
-            stream.end_line(&mut text);
-            let mut out = self.sink.take();
-            out.extend_from_slice(text.as_bytes());
-            self.sink.give(out);
-        }
+        let mut out = self.sink.take();
+        self.show.end(&mut out);
+        self.sink.give(out);
         let written = tokio::select! {
             written = self.sink.finish(LAST_WORDS) => written,
             _ = signals.interrupt.recv() => return Ok(INTERRUPTED),
@@ -363,44 +274,4 @@ impl Pipe<'_> {
             _ => result,
         }
     }
-
-    fn closed(&self, result: &Result<u8>, lasted: Duration) -> Closed {
-        let fin = |is_over, by| {
-            if is_over { End { by, how: How::Fin } } else { End { by: By::Us, how: How::None } }
-        };
-        let reason = match result {
-            Ok(_) => Reason::Eof,
-            Err(error) => match error.kind() {
-                Kind::ConnectionReset => Reason::Reset,
-                Kind::IdleTimeout => Reason::Timeout("idle"),
-                Kind::TimedOut => Reason::Timeout("wait"),
-                _ => Reason::Error,
-            },
-        };
-        let reset = End { by: By::Peer, how: How::Rst };
-        let is_reset = reason == Reason::Reset;
-        Closed {
-            inward: if is_reset { reset } else { fin(self.talk.peer_ended, By::Peer) },
-            outward: if is_reset { reset } else { fin(self.talk.has_ended, By::Us) },
-            reason,
-            detail: result.as_ref().err().map(|error| safe(error.message())),
-            bytes_in: self.talk.heard.0,
-            bytes_out: self.talk.sent.0,
-            lasted,
-            round_trip: None,
-            resent: None,
-        }
-    }
-}
-
-fn data(scene: &Scene, direction: Direction, sequence: u64, bytes: &[u8], shape: Shape) -> Event {
-    let data = Data {
-        direction,
-        sequence,
-        bytes: bytes.into(),
-        length: bytes.len(),
-        is_packet: shape == Shape::Packets,
-        peer: None::<Address>,
-    };
-    Event { at: scene.clock.now(), session: 1, fact: Fact::Data(Box::new(data)) }
 }

@@ -4,25 +4,26 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
+use std::os::fd::AsFd as _;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hobnob::error::{Error, Result};
 use hobnob::spec::Shape;
+use nix::unistd::dup2_stdout;
 
 use crate::bug;
+use crate::command::talk::chunk::chunk;
 use crate::command::talk::converse::{Converse, Happening};
-use crate::command::talk::editor::{self, Typed};
+use crate::command::talk::editor::{self, Hold, Typed};
 use crate::command::talk::orders::{LIST, Order};
 use crate::command::talk::{Eol, Line, Signals, Wishes, greeting, silence};
 use crate::command::{INTERRUPTED, Scene, TERMINATED};
 use crate::report::error::tell;
 use crate::report::look::{Look, Paint, View};
-use crate::report::show::{hex_into, one_line, safe, size, span, width};
+use crate::report::show::{safe, size, span};
 use crate::report::sink::Sink;
 
-/// The column where a size ends.
-const SIZE_ENDS: usize = 60;
 /// How long the last lines may take to appear.
 const LAST_LINES: Duration = Duration::from_millis(500);
 /// Up a line and down again: the editor prints it without a trace. When a second one is through, all before it is drawn.
@@ -68,7 +69,7 @@ pub(crate) async fn run(
         let _ = std::io::stdout().lock().write_all(head.as_bytes());
     }
     let prompt = format!("{}  ", look.sent());
-    let (mut typed, printer) = editor::start(prompt, scene.environment.state.clone())?;
+    let (mut typed, printer, hold) = editor::start(prompt, scene.environment.state.clone())?;
     let now = scene.clock.now();
     let mut terminal = Terminal {
         look,
@@ -89,7 +90,7 @@ pub(crate) async fn run(
         typed.poll_recv(cx).map(|typed| typed.unwrap_or(Typed::Lost))
     };
     let result = terminal.run(&mut signals, ask).await;
-    terminal.leave().await;
+    terminal.leave(&hold).await;
     result
 }
 
@@ -176,15 +177,30 @@ impl Terminal<'_> {
                 return Some(0);
             }
             Typed::End => self.half_close(),
-            Typed::Interrupt | Typed::Lost => return Some(INTERRUPTED),
+            Typed::Garbled => self.say("what was typed is not UTF-8, so it was not sent"),
+            Typed::Interrupt => {
+                self.totals("left");
+                return Some(INTERRUPTED);
+            }
+            Typed::Lost => return Some(INTERRUPTED),
         }
         None
     }
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::View(view) => self.view = view,
-            Order::Eol(eol) => self.eol = eol,
+            Order::View(view) => {
+                self.view = view;
+                self.say(if view == View::Hex { "shown as hex" } else { "shown as text" });
+            }
+            Order::Eol(eol) => {
+                self.eol = eol;
+                self.say(match eol {
+                    Eol::Lf => r"Enter sends \n",
+                    Eol::Crlf => r"Enter sends \r\n",
+                    Eol::None => "Enter sends the line alone",
+                });
+            }
             Order::Send(_) if self.is_over => self.say("our side has ended; Ctrl-C leaves"),
             Order::Send(bytes) => {
                 self.say(&format!("sending {}", size(bytes.len() as u64)));
@@ -285,80 +301,22 @@ impl Terminal<'_> {
     }
 
     /// Waits until everything is drawn, then gives the terminal back as it was.
-    async fn leave(&mut self) {
+    async fn leave(&mut self, hold: &Hold) {
         for _ in 0..2 {
             let mut barrier = self.sink.take();
             barrier.extend_from_slice(BARRIER);
             self.sink.give(barrier);
         }
         let _ = self.sink.finish(LAST_LINES).await;
+        hold.settle(self.scene.clock, LAST_LINES).await;
+        // The editor may still be drawing its prompt: it draws into nothing from here on, and what it drew goes.
+        if let (Ok(mut terminal), Ok(nothing)) = (
+            std::io::stdout().as_fd().try_clone_to_owned().map(File::from),
+            File::options().write(true).open("/dev/null"),
+        ) && dup2_stdout(nothing).is_ok()
+        {
+            let _ = terminal.write_all(b"\r\x1b[K");
+        }
         bug::restore_terminal();
-        // The editor's empty prompt is still there.
-        let _ = std::io::stdout().lock().write_all(b"\r\x1b[K");
-        let _ = std::io::stdout().lock().flush();
-    }
-}
-
-/// One receive, as lines with the size and the time since the last event at the end of the last.
-fn chunk(bytes: &[u8], look: Look, view: View, is_verbose: bool, since: Duration) -> String {
-    let mut out = String::new();
-    let gutter = look.paint(Paint::Green, look.received());
-    let tail = |used: usize| {
-        let length = size(bytes.len() as u64);
-        let gap = SIZE_ENDS.saturating_sub(used + length.len()).max(2);
-        look.paint(Paint::Dim, &format!("{:gap$}{length}    +{}", "", span(since)))
-    };
-    if view == View::Hex {
-        let _ = writeln!(out, "{gutter}{}", tail(1));
-        hex_into(&mut out, bytes, "   ");
-        return out;
-    }
-    let text = if is_verbose { bytes } else { bytes.strip_suffix(b"\n").unwrap_or(bytes) };
-    let mut lines = text.split(|byte| *byte == b'\n').peekable();
-    let mut is_first = true;
-    while let Some(line) = lines.next() {
-        let is_last = lines.peek().is_none();
-        let line = match line.strip_suffix(b"\r") {
-            Some(line) if !is_verbose => line,
-            _ => line,
-        };
-        let mut shown = if view == View::Raw {
-            String::from_utf8_lossy(line).into_owned()
-        } else {
-            one_line(line)
-        };
-        if is_verbose && !is_last {
-            shown.push_str("\\n");
-        }
-        out.push_str(if is_first { &gutter } else { " " });
-        let _ = write!(out, "  {shown}");
-        if is_last {
-            out.push_str(&tail(3 + width(&shown)));
-        }
-        out.push('\n');
-        is_first = false;
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_receive_is_one_block_with_its_size_at_the_end() {
-        let show = |bytes: &[u8], is_verbose| {
-            chunk(bytes, Look::default(), View::Text, is_verbose, Duration::from_micros(300))
-        };
-        assert_eq!(
-            show(b"Welcome!\n", false),
-            "«  Welcome!                                              9 B    +0.3 ms\n"
-        );
-        assert_eq!(
-            show(b"a\r\nb\x1b[2J\r\n", false),
-            "«  a\n   b\\x1b[2J                                             10 B    +0.3 ms\n"
-        );
-        assert!(show(b"", false).starts_with("«  "));
-        assert!(!show("\u{9b}2J\u{202e}".as_bytes(), true).contains(['\u{9b}', '\u{202e}']));
     }
 }

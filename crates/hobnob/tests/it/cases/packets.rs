@@ -1,4 +1,4 @@
-//! Cases 15 to 18 and 22: packets that are empty, large, refused, forged, or not taken.
+//! Cases 15 to 19 and 22: packets that are empty, large, refused, forged, or not taken.
 
 use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram as StdUnixDatagram;
@@ -339,5 +339,24 @@ async fn case_22_a_peer_whose_queue_is_full_does_not_block_the_others() {
             }
         }
         assert_eq!(stage.count(|fact| matches!(fact, Fact::Failed(_))), 0, "{name}");
+    }
+}
+
+/// The room that a forged join would turn against its victim comes with chat. What holds today: no service that says
+/// more than it heard serves datagrams off this machine, where a sender can be forged.
+#[test]
+fn case_19_what_pours_refuses_datagrams_from_elsewhere() {
+    for (endpoint, may_serve) in [
+        ("udp://127.0.0.1:0", true),
+        ("udp://:0", true),
+        ("udp://0.0.0.0:0", false),
+        ("udp://[::]:0", false),
+        ("udp://192.0.2.1:0", false),
+        ("tcp://0.0.0.0:0", true),
+    ] {
+        let mut server = Server::new("source").expect("a service");
+        let planned = server.on(&parse(endpoint).expect("an endpoint"));
+        let kind = planned.err().map(|error| error.kind());
+        assert_eq!(kind, (!may_serve).then_some(Kind::DoesNotFit), "{endpoint}");
     }
 }

@@ -1,49 +1,51 @@
 //! `hobnob help`, `-h`, `--help`, and the screen of `hobnob` alone.
 
+mod pager;
+mod row;
+
 use std::fmt::Write as _;
 
-use hobnob::endpoint::Form;
 use hobnob::engine;
 use hobnob::error::{Error, Kind, Result};
-use hobnob::spec::{OptionSpec, Shape, Spec, ValueKind, nearest};
+use hobnob::spec::nearest;
 
 use crate::args::{self, Flag};
 use crate::command::{Scene, VERBS, say};
 use crate::report::look::{Look, Paint};
-use crate::report::show::{fold, pad, width};
+use crate::report::show::fold;
+pub(crate) use row::catalogue;
+use row::{entry, flag_of, part, service};
 
 /// Pages as Markdown: a topic and its text. A verb's page has its one screen above a rule.
 const PAGES: &[(&str, &str)] = &[
-    ("serve", include_str!("../help/serve.md")),
-    ("talk", include_str!("../help/talk.md")),
-    ("explain", include_str!("../help/explain.md")),
-    ("help", include_str!("../help/help.md")),
-    ("addresses", include_str!("../help/addresses.md")),
-    ("eof", include_str!("../help/eof.md")),
-    ("json", include_str!("../help/json.md")),
-    ("exit-codes", include_str!("../help/exit-codes.md")),
+    ("serve", include_str!("../../help/serve.md")),
+    ("talk", include_str!("../../help/talk.md")),
+    ("explain", include_str!("../../help/explain.md")),
+    ("help", include_str!("../../help/help.md")),
+    ("addresses", include_str!("../../help/addresses.md")),
+    ("eof", include_str!("../../help/eof.md")),
+    ("json", include_str!("../../help/json.md")),
+    ("exit-codes", include_str!("../../help/exit-codes.md")),
 ];
 /// Every error, a heading each.
-const ERRORS: &str = include_str!("../help/errors.md");
+const ERRORS: &str = include_str!("../../help/errors.md");
 /// The screen of `hobnob` alone.
-const FIRST_SCREEN: &str = include_str!("../help/hobnob.md");
+const FIRST_SCREEN: &str = include_str!("../../help/hobnob.md");
 /// Columns that a page has.
 const COLUMNS: usize = 80;
-/// Columns of a name before its explanation.
-const NAMES: usize = 26;
 
 /// Runs the verb.
 pub(crate) fn run(scene: &Scene) -> Result<u8> {
     let words = scene.words();
     let Some(topic) = words.first() else {
-        return say(&page("help", true, scene.out).unwrap_or_default());
+        return pager::show(scene, &page("help", true, scene.out).unwrap_or_default());
     };
     let text = verb(topic, scene.out)
         .or_else(|| page(topic, true, scene.out))
         .or_else(|| service(topic, scene.out))
         .or_else(|| part(topic, scene.out))
         .or_else(|| error_page(topic, scene.out));
-    text.map_or_else(|| Err(unknown(topic)), |text| say(&text))
+    text.map_or_else(|| Err(unknown(topic)), |text| pager::show(scene, &text))
 }
 
 /// `-h` and `--help` of a verb, or of hobnob itself.
@@ -65,38 +67,6 @@ pub(crate) fn of_verb(scene: &Scene, name: &str, is_full: bool) -> Result<u8> {
 pub(crate) fn first_screen(scene: &Scene) -> Result<u8> {
     let text = FIRST_SCREEN.replace("VERSION", env!("CARGO_PKG_VERSION"));
     say(&rendered(&text, scene.out))
-}
-
-/// The services, and over what.
-pub(crate) fn catalogue(look: Look) -> String {
-    let rows: Vec<_> = engine::services().iter().filter(|row| row.make.is_some()).collect();
-    let names = rows.iter().map(|row| row.spec.name.len()).max().unwrap_or(0) + 2;
-    let column = rows.iter().map(|row| width(row.spec.summary)).max().unwrap_or(0).min(48) + 2;
-    let head = pad("services", 2 + names + column);
-    let mut out = format!("{}over\n", look.paint(Paint::Bold, &head));
-    let all = over(&[Shape::Bytes, Shape::Packets]);
-    for row in &rows {
-        let name = look.paint(Paint::Cyan, &pad(row.spec.name, names));
-        let over = over(row.shapes);
-        let over = if over == all { "all" } else { &over };
-        let _ = writeln!(out, "  {name}{}{over}", pad(row.spec.summary, column));
-    }
-    let _ = writeln!(out, "\nall means {all}");
-    let example = rows.get(1).or(rows.first()).map_or("", |row| row.spec.name);
-    let _ = writeln!(out, "each line is also a page: hobnob help {example}");
-    out
-}
-
-/// The transports of this build with one of these shapes.
-fn over(shapes: &[Shape]) -> String {
-    engine::transports()
-        .iter()
-        .filter(|row| row.transport.is_some() && shapes.contains(&row.shape))
-        // A name inside this process is of no use on a command line.
-        .filter(|row| row.form != Form::Name)
-        .map(|row| row.spec.name)
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 fn verb(name: &str, look: Look) -> Option<String> {
@@ -134,25 +104,6 @@ fn spelled(flag: &Flag) -> String {
     text
 }
 
-fn flag_of(option: &OptionSpec) -> String {
-    match option.kind {
-        ValueKind::Flag => format!("--{}", option.name),
-        kind => format!("--{} {}", option.name, kind.placeholder()),
-    }
-}
-
-fn entry(out: &mut String, name: &str, text: &str) {
-    let mut lines = fold(text, COLUMNS - 2 - NAMES).into_iter();
-    if width(name) + 1 >= NAMES {
-        let _ = writeln!(out, "  {name}");
-    } else {
-        let _ = writeln!(out, "  {}{}", pad(name, NAMES), lines.next().unwrap_or_default());
-    }
-    for line in lines {
-        let _ = writeln!(out, "  {:NAMES$}{line}", "");
-    }
-}
-
 fn page(topic: &str, is_full: bool, look: Look) -> Option<String> {
     let (_, text) = PAGES.iter().find(|(name, _)| *name == topic)?;
     let (short, rest) = text.split_once("\n---\n").unwrap_or((text, ""));
@@ -184,81 +135,6 @@ fn rendered(text: &str, look: Look) -> String {
         out.push('\n');
     }
     out
-}
-
-/// A service's page, from its own words.
-fn service(name: &str, look: Look) -> Option<String> {
-    let row = engine::services().iter().find(|row| row.spec.name == name)?;
-    let mut out = heading(row.spec, "hobnob serve", look);
-    let doors: Vec<_> =
-        row.doors.iter().map(|door| format!("{}=:{}", door.name, door.port)).collect();
-    if doors.is_empty() {
-        let _ = writeln!(out, "  default address   :{}", row.port);
-    } else {
-        let _ = writeln!(out, "  doors             {}", doors.join(" "));
-    }
-    let shapes: Vec<_> = row.shapes.iter().map(Shape::to_string).collect();
-    let _ = writeln!(out, "  serves            {}", shapes.join(" and "));
-    let over = over(row.shapes);
-    if !over.is_empty() {
-        let _ = writeln!(out, "  over              {over}");
-    }
-    if row.is_loud {
-        out.push_str("  packets           from this machine only: it says more than it is asked\n");
-    }
-    options(&mut out, row.spec.options, "--", look);
-    Some(out)
-}
-
-/// The page of a layer or transport, from its own words.
-fn part(name: &str, look: Look) -> Option<String> {
-    let transport = engine::transports().iter().find(|row| row.spec.name == name);
-    if let Some(row) = transport {
-        let mut out = heading(row.spec, "", look);
-        let _ = writeln!(out, "  a transport of {}", row.shape);
-        options(&mut out, row.spec.options, ",", look);
-        return Some(out);
-    }
-    let row = engine::layers().iter().find(|row| row.spec.name == name)?;
-    let mut out = heading(&row.spec, "", look);
-    let shape = |shape: Option<Shape>| shape.map_or("any shape".to_owned(), |s| s.to_string());
-    let _ = writeln!(out, "  a layer on {}, giving {}", shape(row.below), shape(row.above));
-    options(&mut out, row.spec.options, ",", look);
-    Some(out)
-}
-
-fn heading(spec: &Spec, before: &str, look: Look) -> String {
-    let title = format!("{before} {}", spec.name);
-    let mut out = format!("{}: {}\n", look.paint(Paint::Bold, title.trim()), spec.summary);
-    if !spec.is_built_in {
-        out.push_str("  not part of this build of hobnob\n");
-    }
-    out.push('\n');
-    for example in spec.examples {
-        let _ = writeln!(out, "  {example}");
-    }
-    if !spec.examples.is_empty() {
-        out.push('\n');
-    }
-    out
-}
-
-fn options(out: &mut String, specs: &[OptionSpec], prefix: &str, look: Look) {
-    if specs.is_empty() {
-        return;
-    }
-    let title = if prefix == "--" { "Flags" } else { "Options" };
-    let _ = writeln!(out, "\n{}", look.paint(Paint::Bold, title));
-    for spec in specs {
-        let name = match (prefix, spec.kind) {
-            ("--", _) => flag_of(spec),
-            (_, ValueKind::Flag) => format!(",{}", spec.name),
-            (_, kind) => format!(",{}={}", spec.name, kind.placeholder()),
-        };
-        let default =
-            if spec.default.is_empty() { String::new() } else { format!(" ({})", spec.default) };
-        entry(out, &name, &format!("{}{default}", spec.help));
-    }
 }
 
 /// The page of an error: what it means and what to do.
@@ -311,6 +187,7 @@ fn unknown(topic: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::show::width;
 
     #[test]
     fn every_error_has_a_page() {
@@ -330,6 +207,8 @@ mod tests {
                 .or_else(|| page(topic, true, look))
                 .or_else(|| service(topic, look))
                 .or_else(|| error_page(topic, look));
+            // The pager is given a page before it runs.
+            assert!(text.as_ref().is_some_and(|text| text.len() < 32 * 1_024), "{topic}");
             for line in text.expect(topic).lines().chain(catalogue(look).lines()) {
                 assert!(width(line) <= COLUMNS, "{topic}: {line}");
             }

@@ -1,0 +1,91 @@
+//! One line of JSON, written field by field into a buffer.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use base64::Engine as _;
+
+use crate::report::show::is_treacherous;
+
+/// A line that is being written.
+pub(super) struct Line<'a>(pub(super) &'a mut Vec<u8>);
+
+impl Line<'_> {
+    fn key(&mut self, key: &str) {
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(key.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+
+    pub(super) fn raw(&mut self, key: &str, value: &str) {
+        self.key(key);
+        self.0.extend_from_slice(value.as_bytes());
+    }
+
+    pub(super) fn number(&mut self, key: &str, number: u64) {
+        self.key(key);
+        let _ = write!(self.0, "{number}");
+    }
+
+    pub(super) fn seconds(&mut self, key: &str, time: Duration) {
+        self.key(key);
+        let micros = time.as_micros();
+        let _ = write!(self.0, "{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    }
+
+    pub(super) fn text(&mut self, key: &str, text: &str) {
+        self.key(key);
+        string(self.0, text);
+    }
+
+    pub(super) fn texts<'t>(&mut self, key: &str, texts: impl Iterator<Item = &'t str>) {
+        self.key(key);
+        self.0.push(b'[');
+        for (at, text) in texts.enumerate() {
+            if at > 0 {
+                self.0.push(b',');
+            }
+            string(self.0, text);
+        }
+        self.0.push(b']');
+    }
+
+    pub(super) fn payload(&mut self, bytes: &[u8]) {
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            self.text("text", text);
+        } else {
+            let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
+            self.raw("b64", &format!("\"{encoded}\""));
+        }
+    }
+
+    pub(super) fn end(self) {
+        self.0.extend_from_slice(b"}\n");
+    }
+}
+
+/// A JSON string. What could drive a terminal is escaped too: somebody will look at this with `cat`.
+pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
+    let is_suspect = |c: char| c == '\x7f' || is_treacherous(c);
+    if text.is_ascii() && !text.contains('\x7f') || !text.contains(is_suspect) {
+        serde_json::to_writer(&mut *out, text).expect("a string always has a JSON form");
+        return;
+    }
+    out.push(b'"');
+    let mut rest = text;
+    while let Some(at) = rest.find(is_suspect) {
+        let (before, tail) = rest.split_at(at);
+        escaped(out, before);
+        let mut chars = tail.chars();
+        let suspect = chars.next().map_or(0, u32::from);
+        let _ = write!(out, "\\u{suspect:04x}");
+        rest = chars.as_str();
+    }
+    escaped(out, rest);
+    out.push(b'"');
+}
+
+fn escaped(out: &mut Vec<u8>, text: &str) {
+    let quoted = serde_json::to_string(text).expect("a string always has a JSON form");
+    out.extend_from_slice(&quoted.as_bytes()[1..quoted.len() - 1]);
+}
