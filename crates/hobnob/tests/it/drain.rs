@@ -83,7 +83,7 @@ async fn stuck(stage: &mut Stage, service: &str) -> TcpStream {
         return client;
     }
     let line = [&[b'x'; 1_023][..], b"\n"].concat();
-    let (piece, pause) = (line.repeat(64), Duration::from_millis(500));
+    let (piece, pause) = (line.repeat(64), Duration::from_secs(1));
     while let Ok(Ok(_)) = tokio::time::timeout(pause, client.write(&piece)).await {}
     client
 }

@@ -10,11 +10,10 @@ use hobnob::error::Kind;
 use hobnob::event::{Fact, Reason};
 use hobnob::service::Made;
 use hobnob::spec::Shape;
-use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::stage::{
-    Stage, ask, connect, elsewhere, hear, is_turned_away, own, receive, rest, skip, soon, udp,
+    Stage, ask, connect, elsewhere, hear, is_turned_away, own, pour, receive, rest, skip, soon, udp,
 };
 
 const MOMENT: Duration = Duration::from_millis(200);
@@ -189,12 +188,6 @@ async fn idle_spares_who_talks() {
     assert_eq!(stage.count(|fact| matches!(fact, Fact::Closed(_))), 0);
 }
 
-/// Fills the way to a client that does not read.
-async fn clog(client: &mut TcpStream) {
-    let line = [&[b'x'; 1_023][..], b"\n"].concat().repeat(64);
-    while let Ok(Ok(_)) = tokio::time::timeout(MOMENT, client.write(&line)).await {}
-}
-
 #[tokio::test]
 async fn idle_and_stall_end_a_session_whose_layer_still_has_to_send() {
     for limit in ["idle", "stall"] {
@@ -205,8 +198,7 @@ async fn idle_and_stall_end_a_session_whose_layer_still_has_to_send() {
                 _ => server.limits.stall = Duration::from_secs(1),
             }
         });
-        let mut client = stage.connect().await;
-        clog(&mut client).await;
+        let _pouring = pour(stage.connect().await);
         stage.closed_by(Reason::Timeout(limit)).await;
         stage.holds("it is released", |running| running.open() == 0).await;
     }
@@ -350,8 +342,7 @@ async fn memory_cuts_who_holds_most() {
     });
     let mut small = stage.connect().await;
     ask(&mut small, b"small", b"small").await;
-    let mut client = stage.connect().await;
-    clog(&mut client).await;
+    let _pouring = pour(stage.connect().await);
     stage.closed_by(Reason::Limit("memory")).await;
     ask(&mut small, b"spared", b"spared").await;
 }

@@ -200,6 +200,15 @@ pub(crate) async fn is_turned_away(connecting: std::io::Result<TcpStream>) -> bo
     }
 }
 
+/// Says lines without end and reads nothing, until it is cut.
+pub(crate) fn pour(mut stream: TcpStream) -> tokio::task::JoinHandle<TcpStream> {
+    let lines = [&[b'x'; 1_023][..], b"\n"].concat().repeat(64);
+    tokio::spawn(async move {
+        while stream.write_all(&lines).await.is_ok() {}
+        stream
+    })
+}
+
 /// Closes with RST.
 pub(crate) fn reset(stream: TcpStream) {
     stream.set_zero_linger().expect("a TCP socket");
