@@ -9,6 +9,9 @@ use hobnob::spec::Shape;
 use super::cell::{self, Cell};
 use super::expected::Talk;
 
+/// An idle limit that the clients of a busy machine keep: they are all on one thread.
+const PATIENT: Duration = Duration::from_millis(750);
+
 /// More than this a server that bounds its memory does not take from a peer that reads nothing.
 const BOUND: u64 = 32 * 1_024 * 1_024;
 
@@ -88,7 +91,7 @@ fn a_close_does_not_wait_for_a_deaf_peer() {
         |cell| cell.layer.is_some() && cell.service.spec.name == "echo",
         async |cell: Cell| {
             let served = cell.serve_small(|server| {
-                server.limits.idle = Some(Duration::from_millis(150));
+                server.limits.idle = Some(PATIENT);
                 server.limits.linger = Duration::from_millis(150);
             });
             let deaf = served.dial().await;
@@ -153,7 +156,7 @@ fn silence_is_closed_in_order_and_says_so() {
     cell::each(
         |cell| cell.has_ends,
         async |cell: Cell| {
-            let served = cell.serve(|server| server.limits.idle = Some(Duration::from_millis(150)));
+            let served = cell.serve(|server| server.limits.idle = Some(PATIENT));
             let mut conn = served.dial().await;
             let closed = served.closed(1).await;
             if cell.talk.ends_at_once() {
