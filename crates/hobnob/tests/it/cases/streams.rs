@@ -41,7 +41,7 @@ async fn case_06_a_reset_in_the_middle_releases_at_once() {
         let closed = stage.closed().await;
         assert_eq!(closed.reason, Reason::Reset, "{service}: {closed:?}");
         assert_eq!((closed.inward.by, closed.inward.how), (By::Peer, How::Rst), "{service}");
-        assert!(clock.now() < Duration::from_secs(1), "{service} took {:?}", clock.now());
+        assert!(clock.now() < Duration::from_secs(5), "{service} took {:?}", clock.now());
         stage.holds("it is released", |running| running.open() == 0).await;
     }
 }
