@@ -33,8 +33,6 @@ pub struct Limits {
     pub linger: Duration,
     /// `grace`: how long a drain waits for sessions before it cuts them.
     pub grace: Duration,
-    /// `line`: bytes of one text line.
-    pub line: usize,
     /// `memory`: bytes of buffers that all sessions hold together. From 95 % on accepting pauses, from 98 % on the
     /// session that holds most is cut.
     pub memory: u64,
@@ -57,7 +55,6 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             linger: Duration::from_secs(2),
             grace: Duration::from_secs(5),
-            line: 64 * 1_024,
             memory: 256 * 1_024 * 1_024,
             max_peers: 65_536,
             peer_idle: Duration::from_mins(1),
