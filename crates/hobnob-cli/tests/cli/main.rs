@@ -12,6 +12,7 @@ mod screen;
 mod serving;
 mod shelves;
 mod signals;
+mod stdio;
 mod suspend;
 mod talking;
 mod terminal;
