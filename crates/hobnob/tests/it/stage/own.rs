@@ -10,6 +10,7 @@ use hobnob::conn::listener::{Accepted, Listener};
 use hobnob::conn::{Boxed, Conn, Facts, memory};
 use hobnob::endpoint::{Form, Target};
 use hobnob::engine::{Resolved, Server, parse, resolve};
+use hobnob::error::{Error, Kind};
 use hobnob::layer::{self, Layer, Role};
 use hobnob::service::{Made, Service};
 use hobnob::session::Session;
@@ -64,7 +65,7 @@ impl Transport for Scripted {
     }
 
     fn connect<'a>(&'a self, _: &'a Place, _: &'a Scene, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
-        unimplemented!("nobody dials it")
+        Box::pin(async { Err(Error::new(Kind::ConnectionRefused, "nobody dials it")) })
     }
 }
 
