@@ -30,6 +30,8 @@ pub enum Fact {
     },
     /// A session began.
     Opened(Box<Opened>),
+    /// Its layers are on, and what they learnt in their handshakes.
+    Dressed(Vec<Learnt>),
     /// Bytes passed, seen by the tap.
     Data(Box<Data>),
     /// A session is over.
@@ -80,6 +82,17 @@ pub struct Opened {
     pub local: Address,
     /// The other end.
     pub peer: Address,
+}
+
+/// One thing that a layer learnt in its handshake: `tls`, `version`, `1.3`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Learnt {
+    /// The layer's name.
+    pub layer: &'static str,
+    /// What it is about.
+    pub name: &'static str,
+    /// As a person reads it. It may come from the peer: who shows it escapes it.
+    pub value: String,
 }
 
 /// Bytes that passed.

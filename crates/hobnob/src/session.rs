@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::bus::Bus;
 use crate::chunk::Direction;
 use crate::clock::Clock;
+use crate::codec::text::Cutting;
 use crate::conn::{Boxed, Conn, Facts};
 use crate::error::Result;
 use crate::event::{By, End, Fact, How};
@@ -44,6 +45,9 @@ pub struct Session {
 pub trait Powers: Send + Sync {
     /// Opens a conn to an endpoint, layers and all. `asker` is the session that wants it.
     fn dial<'a>(&'a self, to: &'a str, asker: &'a Facts) -> Boxed<'a, Conn>;
+
+    /// How the person wants text cut into messages.
+    fn cutting(&self) -> Cutting;
 
     /// Puts a layer on a conn in mid-session (STARTTLS), as the side that was dialled.
     fn dress<'a>(&'a self, layer: &'a str, conn: &'a mut Conn) -> Boxed<'a, ()>;
@@ -261,6 +265,11 @@ impl Session {
     /// Opens another conn, layers and all.
     pub async fn dial(&self, to: &str) -> Result<Conn> {
         self.powers.dial(to, &self.facts).await
+    }
+
+    /// How text is to be cut into messages: `--framing`.
+    pub fn cutting(&self) -> Cutting {
+        self.powers.cutting()
     }
 
     /// Puts a layer on its conn in mid-session.

@@ -99,7 +99,7 @@ fn addresses(target: &Target, scene: &Scene) -> Found {
 
 fn twins(resolved: &Resolved) -> Vec<Twin> {
     // With layers in between, another tool would say something else.
-    if resolved.layers.is_empty() {
+    if resolved.layers.is_empty() && resolved.protocol.is_none() {
         (resolved.transport.twins)(&resolved.place)
     } else {
         Vec::new()
@@ -113,6 +113,10 @@ impl Tree<'_> {
         let line = |out: &mut String, label: &str, text: &str| {
             let _ = writeln!(out, "  {}{text}", pad(label, LABEL));
         };
+        if let Some((spec, options)) = &resolved.protocol {
+            line(&mut out, "protocol", &format!("{}: {}", spec.name, spec.summary));
+            list(&mut out, &settings(spec.options, options));
+        }
         for (row, options) in &resolved.layers {
             let missing = if row.make.is_some() { "" } else { "   (not built in)" };
             line(&mut out, "layer", &format!("{}: {}{missing}", row.spec.name, row.spec.summary));
@@ -186,6 +190,9 @@ impl Tree<'_> {
                 })
             })
             .collect();
+        let protocol = resolved.protocol.as_ref().map(|(spec, given)| {
+            json!({ "name": spec.name, "options": options(spec.options, given) })
+        });
         let row = resolved.transport;
         let addresses: Vec<Value> = match &self.addresses {
             Found::Addresses(all) => all
@@ -207,6 +214,7 @@ impl Tree<'_> {
             "v": 1,
             "type": "explain",
             "endpoint": resolved.endpoint,
+            "protocol": protocol,
             "layers": layers,
             "transport": {
                 "name": row.spec.name,

@@ -57,6 +57,14 @@ impl Json {
                 line.text("peer", &opened.peer.to_string());
                 line.end();
             }
+            Fact::Dressed(learnt) => {
+                let mut line = self.line(out, "dressed", at);
+                line.number("id", event.session);
+                for learnt in learnt {
+                    line.text(&format!("{}.{}", learnt.layer, learnt.name), &learnt.value);
+                }
+                line.end();
+            }
             Fact::Closed(closed) => self.closed(out, at, event.session, closed),
             Fact::Refused { peer, limit } => {
                 let mut line = self.line(out, "note", at);

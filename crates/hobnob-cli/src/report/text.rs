@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use hobnob::chunk::Direction;
 use hobnob::clock::Clock;
-use hobnob::event::{Closed, Data, Event, Fact, Reason};
+use hobnob::event::{Closed, Data, Event, Fact, Learnt, Reason};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -48,6 +48,11 @@ impl Transcript {
             Fact::Opened(opened) => {
                 self.head(out, event.at, session);
                 let _ = writeln!(out, "{}  in", safe(&opened.peer.to_string()));
+            }
+            Fact::Dressed(learnt) if self.is_verbose => {
+                for text in learnt_lines(learnt) {
+                    self.line(out, event.at, session, &text);
+                }
             }
             Fact::Closed(closed) => self.closed(out, event.at, session, closed),
             Fact::Note(text) => self.line(out, event.at, session, &safe(text)),
@@ -169,6 +174,16 @@ impl Transcript {
         }
         out.push('\n');
     }
+}
+
+/// What each layer learnt, a line each: `tls: version 1.3, cipher TLS13_AES_256_GCM_SHA384`.
+pub(crate) fn learnt_lines(learnt: &[Learnt]) -> Vec<String> {
+    let of_one_layer = learnt.chunk_by(|one, next| one.layer == next.layer);
+    let line = |group: &[Learnt]| {
+        let facts = group.iter().map(|fact| format!("{} {}", fact.name, safe(&fact.value)));
+        format!("{}: {}", group[0].layer, facts.collect::<Vec<_>>().join(", "))
+    };
+    of_one_layer.map(line).collect()
 }
 
 #[cfg(test)]

@@ -49,6 +49,8 @@ fn mistakes_on_the_command_line() {
         ("bad-option-time", vec!["talk", ":9000", "--wait", "5"]),
         ("bad-option-choice", vec!["serve", "echo", "--framing", "words"]),
         ("bad-option-allow", vec!["serve", "echo", "--allow", "10.0.0.0/40"]),
+        ("protocol-serve", vec!["serve", "echo", "http://:8000"]),
+        ("protocol-talk", vec!["talk", "http://127.0.0.1:9/x"]),
         ("usage-verb", vec!["srve"]),
         ("usage-value", vec!["talk", ":9000", "--wait"]),
         ("usage-nobody", vec!["talk"]),

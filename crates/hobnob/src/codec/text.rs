@@ -23,6 +23,21 @@ pub enum Rule {
     },
 }
 
+/// How bytes are cut into messages: a rule, and the longest line.
+#[derive(Debug, Clone, Copy)]
+pub struct Cutting {
+    /// The rule.
+    pub rule: Rule,
+    /// Bytes of the longest line.
+    pub line: usize,
+}
+
+impl Default for Cutting {
+    fn default() -> Self {
+        Cutting { rule: Rule::Auto, line: LINE_CAP }
+    }
+}
+
 /// One message, and what ended it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message<'a> {

@@ -351,12 +351,8 @@ fn admit(hub: &Arc<Hub>, peer: Address, mailbox: Arc<Mailbox>) -> Conn {
         hub.make_room();
     }
     lock(&hub.peers).insert(peer.clone(), mailbox.clone());
-    let facts = Facts {
-        transport: hub.rules.transport,
-        local: hub.address.clone(),
-        peer: peer.clone(),
-        credentials: None,
-    };
+    let mut facts = Facts::new(hub.rules.transport, hub.address.clone(), peer.clone());
+    facts.can_be_forged = hub.address.ip().is_some();
     Conn::new(facts, Shape::Packets, Box::new(Peer { hub: hub.clone(), mailbox, address: peer }))
 }
 

@@ -37,7 +37,7 @@ pub fn pair_named(shape: Shape, dialler: Address, listener: Address) -> (Conn, C
 }
 
 fn conn(shape: Shape, local: Address, peer: Address, from: Arc<Pipe>, to: Arc<Pipe>) -> Conn {
-    let facts = Facts { transport: "memory", local, peer, credentials: None };
+    let facts = Facts::new("memory", local, peer);
     Conn::new(facts, shape, Box::new(Memory { shape, from, to }))
 }
 

@@ -5,17 +5,20 @@ pub mod listener;
 pub mod memory;
 pub mod packets;
 pub mod scratch;
+pub mod stream;
 pub mod wire;
 
 use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::address::Address;
 use crate::error::{Error, Kind, Result};
+use crate::event::Learnt;
 use crate::spec::Shape;
 
 /// A future of the contracts. Always `Send`: sessions are spawned onto shards from elsewhere.
@@ -108,6 +111,27 @@ pub struct Facts {
     pub peer: Address,
     /// The other end's process, on Unix sockets.
     pub credentials: Option<Credentials>,
+    /// True where whoever sends may have forged the peer's address: plain UDP.
+    pub can_be_forged: bool,
+    /// What the layers learnt in their handshakes; one pointer, as an idle session holds these facts too.
+    learnt: Option<Arc<Vec<Learnt>>>,
+}
+
+impl Facts {
+    /// Who talks to whom, over what.
+    pub fn new(transport: &'static str, local: Address, peer: Address) -> Self {
+        Facts { transport, local, peer, credentials: None, can_be_forged: false, learnt: None }
+    }
+
+    /// The same, with the process that the kernel vouches for.
+    pub fn with_credentials(self, credentials: Option<Credentials>) -> Self {
+        Facts { credentials, ..self }
+    }
+
+    /// What the layers learnt in their handshakes, wire first.
+    pub fn learnt(&self) -> &[Learnt] {
+        self.learnt.as_deref().map_or(&[], Vec::as_slice)
+    }
 }
 
 /// One open channel with its facts.
@@ -153,6 +177,12 @@ impl Conn {
     pub fn take(&mut self) -> Conn {
         let facts = self.facts.clone();
         std::mem::replace(self, Conn { facts, shape: self.shape, channel: Box::new(Closed) })
+    }
+
+    /// Adds what a layer learnt in its handshake.
+    pub fn learn(&mut self, learnt: impl IntoIterator<Item = Learnt>) {
+        let all = self.facts.learnt.get_or_insert_default();
+        Arc::make_mut(all).extend(learnt);
     }
 
     /// The channel itself, for a driver that polls.

@@ -12,9 +12,10 @@ use crate::conn::{Conn, Facts};
 use crate::endpoint::Endpoint;
 use crate::engine::Bound;
 use crate::engine::limits::{Gate, Limits};
-use crate::engine::plan::{self, Ready};
+use crate::engine::plan::{self, Ready, Resolved};
 use crate::engine::stack::Stack;
 use crate::error::{Error, Kind, Result};
+use crate::layer::Role;
 use crate::socket::{Family, Observer};
 use crate::transport::Scene;
 
@@ -22,6 +23,7 @@ use crate::transport::Scene;
 #[derive(Clone)]
 pub struct Dialer {
     pub(super) scene: Scene,
+    protocol: Option<&'static str>,
 }
 
 /// A conn that was dialled.
@@ -48,7 +50,13 @@ impl Default for Dialer {
 
 impl Dialer {
     pub(super) fn with_scene(scene: Scene) -> Self {
-        Dialer { scene }
+        Dialer { scene, protocol: None }
+    }
+
+    /// The protocol that its caller is going to speak: an endpoint may name it, as `http://host` does.
+    pub fn speaking(mut self, protocol: &'static str) -> Self {
+        self.protocol = Some(protocol);
+        self
     }
 
     /// `-4`, `-6`: one address family only.
@@ -76,18 +84,28 @@ impl Dialer {
 
     /// Dials an endpoint.
     pub async fn dial(&self, to: &Endpoint) -> Result<Dialed> {
-        self.dial_for(to, None).await
+        self.dial_for(&self.plan(to)?, None).await
     }
 
-    pub(super) async fn dial_for(&self, to: &Endpoint, asker: Option<&Facts>) -> Result<Dialed> {
-        let Ready { transport, layers, place, endpoint, .. } = plan::resolve(to)?.ready()?;
+    /// What is needed to dial an endpoint, as often as one likes.
+    pub(super) fn plan(&self, to: &Endpoint) -> Result<Ready> {
+        self.resolved(to)?.ready(Role::Client, &self.scene.bus)
+    }
+
+    fn resolved(&self, endpoint: &Endpoint) -> Result<Resolved> {
+        let resolved = plan::resolve(endpoint)?;
+        plan::check_protocol(self.protocol, "this verb", &resolved)?;
+        Ok(resolved)
+    }
+
+    pub(super) async fn dial_for(&self, to: &Ready, asker: Option<&Facts>) -> Result<Dialed> {
+        let Ready { transport, stack, place, endpoint, .. } = to;
         let (clock, timeout) = (self.scene.bus.clock(), self.scene.timeout);
         let began = clock.now();
-        let connect = transport.connect(&place, &self.scene, asker);
+        let connect = transport.connect(place, &self.scene, asker);
         let conn = tokio::time::timeout(timeout, connect)
             .await
-            .unwrap_or_else(|_| Err(late(&endpoint, timeout)))?;
-        let stack = Stack::new(layers, plan::role(false));
+            .unwrap_or_else(|_| Err(late(endpoint, timeout)))?;
         let left = timeout.saturating_sub(clock.now().saturating_sub(began));
         let conn = stack.dress(conn, left).await?;
         let conn =
@@ -97,13 +115,13 @@ impl Dialer {
 
     /// Binds an endpoint, to accept one peer.
     pub async fn listen(&self, at: &Endpoint) -> Result<Waiting> {
-        let Ready { transport, layers, place, endpoint, name, allow, .. } =
-            plan::resolve(at)?.ready()?;
+        let Ready { transport, stack, place, endpoint, name, allow, .. } =
+            self.resolved(at)?.ready(Role::Server, &self.scene.bus)?;
         let listeners = transport.bind(&place, &self.scene).await?;
         let limits = Limits { allow, ..Limits::default() };
         Ok(Waiting {
             listeners,
-            stack: Stack::new(layers, plan::role(true)),
+            stack,
             gate: Gate::new(&limits, 1),
             handshake: self.scene.timeout,
             endpoint,

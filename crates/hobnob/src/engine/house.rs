@@ -1,23 +1,25 @@
 //! What all the parts of one running server share.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
 use crate::address::Address;
 use crate::bus::Bus;
 use crate::chunk::Direction;
+use crate::codec::text::Cutting;
 use crate::conn::{Boxed, Conn, Facts, Vitals};
 use crate::engine::dial::Dialer;
 use crate::engine::limits::{Gate, Limits, Permit, Reflection};
-use crate::engine::plan;
-use crate::engine::respond::{Cutting, Ending};
+use crate::engine::plan::{self, Ready};
+use crate::engine::respond::Ending;
 use crate::engine::shards::Shard;
 use crate::engine::stack::Stack;
 use crate::error::{Error, Kind, Result};
 use crate::event::{By, Closed, End, Fact, How, Opened, Reason};
-use crate::layer::Role;
+use crate::layer::{self, Role};
 use crate::service::Made;
 use crate::session::{Cut, Opening, Powers, Session};
 use crate::transport;
@@ -99,7 +101,11 @@ impl House {
             bus: plan.bus,
             shards: plan.shards,
             phase: watch::Sender::new(Phase::Open),
-            powers: Arc::new(EnginePowers { dialer: Dialer::with_scene(plan.scene) }),
+            powers: Arc::new(EnginePowers {
+                dialer: Dialer::with_scene(plan.scene),
+                cutting: plan.cutting,
+                planned: Mutex::default(),
+            }),
             seed: plan.seed,
             totals: Totals::default(),
             quota: AtomicI64::new(
@@ -318,18 +324,40 @@ fn mix(seed: u64, id: u64) -> u64 {
 
 struct EnginePowers {
     dialer: Dialer,
+    cutting: Cutting,
+    /// What was dialled before: a relay dials one endpoint for each session, and its keys are read once.
+    planned: Mutex<HashMap<String, Arc<Ready>>>,
+}
+
+impl EnginePowers {
+    fn planned(&self, to: &str) -> Result<Arc<Ready>> {
+        let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ready) = planned.get(to) {
+            return Ok(ready.clone());
+        }
+        let ready = Arc::new(self.dialer.plan(&plan::parse(to)?)?);
+        planned.insert(to.to_owned(), ready.clone());
+        Ok(ready)
+    }
 }
 
 impl Powers for EnginePowers {
     fn dial<'a>(&'a self, to: &'a str, asker: &'a Facts) -> Boxed<'a, Conn> {
-        Box::pin(
-            async move { Ok(self.dialer.dial_for(&plan::parse(to)?, Some(asker)).await?.conn) },
-        )
+        Box::pin(async move {
+            let ready = self.planned(to)?;
+            Ok(self.dialer.dial_for(&ready, Some(asker)).await?.conn)
+        })
     }
 
-    fn dress<'a>(&'a self, layer: &'a str, conn: &'a mut Conn) -> Boxed<'a, ()> {
+    fn cutting(&self) -> Cutting {
+        self.cutting
+    }
+
+    fn dress<'a>(&'a self, name: &'a str, conn: &'a mut Conn) -> Boxed<'a, ()> {
         Box::pin(async move {
-            let stack = Stack::new(vec![plan::layer(layer)?], Role::Server);
+            let scene =
+                layer::Scene { role: Role::Server, host: None, bus: self.dialer.bus().clone() };
+            let stack = Stack::prepare(vec![plan::layer(name)?], scene)?;
             let dressed = stack.dress(conn.take(), self.dialer.scene.timeout).await?;
             *conn = dressed
                 .ok_or_else(|| Error::new(Kind::ConnectionBroken, "the layer kept the conn"))?;

@@ -11,7 +11,7 @@ use crate::conn::{Conn, scratch};
 use crate::engine::house::{Door, House, Presence};
 use crate::engine::respond::{self, Ending};
 use crate::error::Result;
-use crate::event::Reason;
+use crate::event::{Fact, Reason};
 use crate::layer::tap;
 use crate::service::Made;
 use crate::session::{Cut, Session};
@@ -59,6 +59,9 @@ async fn dress(presence: &Presence, conn: &mut Conn, door: &Door) -> Option<Resu
     match uncut(&presence.session, dressing).await {
         Some(Ok(Some(dressed))) => {
             *conn = dressed;
+            if presence.house.bus.is_watched() && !conn.facts().learnt().is_empty() {
+                presence.session.emit(Fact::Dressed(conn.facts().learnt().to_vec()));
+            }
             None
         }
         Some(Err(error)) => Some(Err(error)),

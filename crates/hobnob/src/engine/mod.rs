@@ -26,7 +26,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::bus::{Bus, Subscription, Wish};
 use crate::clock::{self, Clock};
-use crate::codec::text::{LINE_CAP, Rule};
+pub use crate::codec::text::Cutting;
 use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::service::{self, Made};
@@ -37,7 +37,6 @@ use crate::{layer, transport};
 pub use dial::{Dialed, Dialer, Pump, Waiting};
 pub use limits::{Limits, Network};
 pub use plan::{DOOR_OPTIONS, Resolved, grammar, parse, resolve};
-pub use respond::Cutting;
 pub use running::{Running, Summary};
 
 /// Every service of this build, and those to come.
@@ -126,7 +125,7 @@ impl Server {
             endpoints: Vec::new(),
             bus: Bus::new(Clock::start(), shards),
             limits: Limits::default(),
-            cutting: Cutting { rule: Rule::Auto, line: LINE_CAP },
+            cutting: Cutting::default(),
             stop: Stop::default(),
             family: None,
             observer: None,
@@ -190,7 +189,8 @@ impl Server {
             max_peers: self.limits.max_peers,
             peer_idle: self.limits.peer_idle,
         };
-        let endpoints = self.endpoints.into_iter().map(Resolved::ready).collect::<Result<_>>()?;
+        let ready = |endpoint: Resolved| endpoint.ready(layer::Role::Server, &self.bus);
+        let endpoints = self.endpoints.into_iter().map(ready).collect::<Result<_>>()?;
         running::start(running::Start {
             service,
             endpoints,

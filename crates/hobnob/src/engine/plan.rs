@@ -1,8 +1,10 @@
 //! Text to a plan: what fits, with options that are known and valid. Opens nothing. Every mistake of a person
 //! ends here, with something to try.
 
+use crate::bus::Bus;
 use crate::endpoint::{Endpoint, Grammar, Host, Setting, Target};
 use crate::engine::limits::Network;
+use crate::engine::stack::Stack;
 use crate::error::{Error, Kind, Result};
 use crate::layer::{self, Layer, Role};
 use crate::service;
@@ -17,6 +19,20 @@ pub static DOOR_OPTIONS: &[OptionSpec] = &[OptionSpec {
     help: "who may come: an address or a network, as in 10.0.0.0/8; may be given several times",
 }];
 
+/// What an endpoint says to a protocol above its layers, as `http://host/path` does.
+static PROTOCOL: Spec = Spec {
+    name: "http",
+    summary: "what get, serve http and bench speak",
+    options: &[OptionSpec {
+        name: "path",
+        kind: ValueKind::Text,
+        default: "/",
+        help: "what is asked for: a path, and a query behind it",
+    }],
+    examples: &["hobnob get http://127.0.0.1:8000/"],
+    is_built_in: true,
+};
+
 /// An endpoint whose words have been found in the tables, with every option where it belongs.
 pub struct Resolved {
     /// The layers with their options, application first.
@@ -27,6 +43,8 @@ pub struct Resolved {
     pub place: Place,
     /// The shape on top of the layers.
     pub shape: Shape,
+    /// The protocol above the layers and what the endpoint says to it, where it names one.
+    pub protocol: Option<(&'static Spec, Options)>,
     /// Who may come in, where the endpoint says so.
     pub allow: Vec<Network>,
     /// The endpoint as it prints.
@@ -36,7 +54,7 @@ pub struct Resolved {
 /// A resolved endpoint with everything built in, ready to be opened.
 pub(super) struct Ready {
     pub transport: &'static dyn Transport,
-    pub layers: Vec<Box<dyn Layer>>,
+    pub stack: Stack,
     pub place: Place,
     pub shape: Shape,
     pub has_opening: bool,
@@ -82,6 +100,7 @@ pub fn resolve(endpoint: &Endpoint) -> Result<Resolved> {
             options: Options::of(transport.spec.options),
         },
         shape: transport.shape,
+        protocol: endpoint.protocol().map(|_| (&PROTOCOL, Options::of(PROTOCOL.options))),
         allow: Vec::new(),
         endpoint: endpoint.to_string(),
     };
@@ -108,7 +127,8 @@ impl Resolved {
         let mut knowing: Vec<(&'static Spec, &mut Options)> = Vec::new();
         let transport = (self.transport.spec, &mut self.place.options);
         let layers = self.layers.iter_mut().map(|(row, options)| (&row.spec, options));
-        for (spec, options) in layers.chain([transport]) {
+        let protocol = self.protocol.as_mut().map(|(spec, options)| (*spec, options));
+        for (spec, options) in protocol.into_iter().chain(layers).chain([transport]) {
             let is_meant = setting.layer.as_deref().is_none_or(|layer| layer == spec.name);
             if is_meant && (knows(spec.options) || setting.layer.is_some()) {
                 knowing.push((spec, options));
@@ -129,7 +149,11 @@ impl Resolved {
     }
 
     fn unknown(&self, setting: &Setting) -> Error {
-        let specs = || self.layers.iter().map(|(row, _)| &row.spec).chain([self.transport.spec]);
+        let specs = || {
+            let protocol = self.protocol.iter().map(|(spec, _)| *spec);
+            let layers = self.layers.iter().map(|(row, _)| &row.spec);
+            protocol.chain(layers).chain([self.transport.spec])
+        };
         if let Some(layer) = &setting.layer {
             let error =
                 Error::new(Kind::UnknownOption, format!("there is no {layer} in this endpoint"));
@@ -166,8 +190,8 @@ impl Resolved {
         Ok(shape)
     }
 
-    /// Everything that is needed to open it, or which part is not built in.
-    pub(super) fn ready(self) -> Result<Ready> {
+    /// Everything that is needed to open it in this role, or which part is not built in. Layers read their files now.
+    pub(super) fn ready(self, role: Role, bus: &Bus) -> Result<Ready> {
         let mut layers = Vec::new();
         for (row, options) in &self.layers {
             let make = row.make.ok_or_else(|| not_built_in("layer", &row.spec))?;
@@ -177,9 +201,14 @@ impl Resolved {
             .transport
             .transport
             .ok_or_else(|| not_built_in("transport", self.transport.spec))?;
+        let host = match (role, &self.place.target) {
+            (Role::Client, Target::Net { host, .. }) => Some(host_name(host)),
+            _ => None,
+        };
+        let scene = layer::Scene { role, host, bus: bus.clone() };
         Ok(Ready {
             transport,
-            layers,
+            stack: Stack::prepare(layers, scene)?,
             place: self.place,
             shape: self.shape,
             has_opening: self.transport.has_opening,
@@ -221,6 +250,7 @@ pub(super) fn find_service(name: &str) -> Result<&'static service::Row> {
 pub(super) fn check_fit(row: &service::Row, at: &Resolved) -> Result<()> {
     let name = row.spec.name;
     check_shape(name, row.shapes, at)?;
+    check_protocol(row.protocol, name, at)?;
     if row.is_loud && at.shape == Shape::Packets && !is_loopback(&at.place.target) {
         let text = format!(
             "{name} serves packets on this machine only: from elsewhere they would be a weapon"
@@ -231,6 +261,22 @@ pub(super) fn check_fit(row: &service::Row, at: &Resolved) -> Result<()> {
             .try_endpoint("udp://:9000", "loopback"));
     }
     Ok(())
+}
+
+/// Whether the protocol that the endpoint names, if it does, is the one that is spoken there.
+pub(super) fn check_protocol(spoken: Option<&'static str>, who: &str, at: &Resolved) -> Result<()> {
+    let Some((spec, options)) = at.protocol.as_ref().filter(|(spec, _)| Some(spec.name) != spoken)
+    else {
+        return Ok(());
+    };
+    let name = spec.name;
+    let error = Error::new(Kind::DoesNotFit, format!("{who} does not speak {name}"))
+        .why(format!("{name} is no layer: it is {}", spec.summary));
+    let below = at.endpoint.strip_prefix(name).and_then(|rest| rest.strip_prefix('+'));
+    Err(match below.filter(|_| *options == Options::of(spec.options)) {
+        Some(endpoint) => error.try_endpoint(endpoint, "without it"),
+        None => error.try_command("hobnob help addresses", "every spelling"),
+    })
 }
 
 /// Whether one of these shapes is what the endpoint gives.
@@ -286,7 +332,12 @@ pub(super) fn set_option(
     })
 }
 
-/// The roles in which an endpoint's layers can be.
-pub(super) fn role(is_listening: bool) -> Role {
-    if is_listening { Role::Server } else { Role::Client }
+/// The host as a certificate names it: without brackets and zone.
+fn host_name(host: &Host) -> String {
+    match host {
+        Host::Loopback => "localhost".to_owned(),
+        Host::V4(address) => address.to_string(),
+        Host::V6 { address, .. } => address.to_string(),
+        Host::Name(name) => name.clone(),
+    }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
-use crate::codec::text::{Cutter, Message, Rule};
+use crate::codec::text::{Cutter, Cutting, Message};
 use crate::conn::{Channel, Conn, scratch};
 use crate::error::Result;
 use crate::event::Reason;
@@ -25,15 +25,6 @@ const SHORT_WAIT: Duration = Duration::from_millis(20);
 
 /// Answers that may gather before they are sent: a peer that asks much in one go is answered in several.
 const GATHER: usize = 256 * 1_024;
-
-/// How bytes are cut into messages.
-#[derive(Debug, Clone, Copy)]
-pub struct Cutting {
-    /// The rule.
-    pub rule: Rule,
-    /// Bytes of the longest line.
-    pub line: usize,
-}
 
 /// How a session came to its end, when nothing failed.
 #[derive(Debug, Default)]

@@ -8,14 +8,13 @@ use tokio::task::JoinSet;
 
 use crate::address::Address;
 use crate::bus::{Bus, Subscription, Wish};
+use crate::codec::text::Cutting;
 use crate::conn::listener::Listener;
 use crate::engine::house::{Door, House, Phase, Plan};
 use crate::engine::limits::{Gate, Limits};
-use crate::engine::plan::{self, Ready};
-use crate::engine::respond::Cutting;
+use crate::engine::plan::Ready;
 use crate::engine::serve::{self, Entrance};
 use crate::engine::shards::{self, Threads};
-use crate::engine::stack::Stack;
 use crate::engine::{Bound, Stop, batch, sweep};
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
@@ -116,9 +115,8 @@ async fn open(house: &House, endpoints: Vec<Ready>, scene: &Scene) -> Result<(Ve
     let mut open = Open { entrances: Vec::new(), answering: Vec::new() };
     for ready in endpoints {
         let listeners = ready.transport.bind(&ready.place, scene).await?;
-        let stack = Stack::new(ready.layers, plan::role(true));
         let (gate, has_ends) = (house.gate.with_allow(&ready.allow), ready.has_opening);
-        let door = Arc::new(Door { stack, gate, has_ends });
+        let door = Arc::new(Door { stack: ready.stack, gate, has_ends });
         for mut listener in listeners {
             let address = listener.address();
             house.bus.emit(

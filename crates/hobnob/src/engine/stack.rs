@@ -5,18 +5,22 @@ use std::time::Duration;
 
 use crate::conn::Conn;
 use crate::error::{Error, Kind, Result};
-use crate::layer::{Layer, Role};
+use crate::layer::{Layer, Scene};
 
 /// The layers of one endpoint, application first; shared by its sessions.
 #[derive(Clone)]
 pub(super) struct Stack {
     layers: Arc<[Box<dyn Layer>]>,
-    role: Role,
+    scene: Arc<Scene>,
 }
 
 impl Stack {
-    pub(super) fn new(layers: Vec<Box<dyn Layer>>, role: Role) -> Self {
-        Stack { layers: layers.into(), role }
+    /// Layers that have read all that they need.
+    pub(super) fn prepare(mut layers: Vec<Box<dyn Layer>>, scene: Scene) -> Result<Self> {
+        for layer in &mut layers {
+            layer.prepare(&scene)?;
+        }
+        Ok(Stack { layers: layers.into(), scene: Arc::new(scene) })
     }
 
     pub(super) fn is_bare(&self) -> bool {
@@ -33,7 +37,7 @@ impl Stack {
 
     async fn wrap(&self, mut conn: Conn) -> Result<Option<Conn>> {
         for layer in self.layers.iter().rev() {
-            match layer.wrap(self.role, conn).await? {
+            match layer.wrap(&self.scene, conn).await? {
                 Some(wrapped) => conn = wrapped,
                 None => return Ok(None),
             }

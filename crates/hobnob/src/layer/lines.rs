@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::conn::{Boxed, Channel, Conn, Vitals, scratch, too_long_to_receive};
 use crate::error::{Error, Kind, Result};
-use crate::layer::{Layer, Role, Row};
+use crate::layer::{Layer, Row, Scene};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// The row.
@@ -48,7 +48,7 @@ struct Lines {
 }
 
 impl Layer for Lines {
-    fn wrap(&self, _: Role, conn: Conn) -> Boxed<'_, Option<Conn>> {
+    fn wrap<'a>(&'a self, _: &'a Scene, conn: Conn) -> Boxed<'a, Option<Conn>> {
         let rules = *self;
         let wrapped = conn.map(Shape::Packets, |inner| Box::new(Framed::new(rules, inner)));
         Box::pin(async move { Ok(Some(wrapped)) })
@@ -178,11 +178,13 @@ impl Channel for Framed {
 mod tests {
     use super::*;
     use crate::conn::memory;
+    use crate::layer::Role;
 
     async fn framed(max: usize) -> (Conn, Conn) {
         let (there, here) = memory::pair(Shape::Bytes);
         let layer = Lines { max, ending: b"\n" };
-        let framed = layer.wrap(Role::Server, here).await.expect("no handshake").expect("a conn");
+        let scene = Scene::alone(Role::Server);
+        let framed = layer.wrap(&scene, here).await.expect("no handshake").expect("a conn");
         (there, framed)
     }
 

@@ -5,6 +5,8 @@
 pub mod lines;
 pub mod tap;
 
+use crate::bus::Bus;
+use crate::clock::Clock;
 use crate::conn::{Boxed, Conn};
 use crate::error::Result;
 use crate::spec::{Options, Shape, Spec};
@@ -52,8 +54,33 @@ pub enum Role {
     Client,
 }
 
+/// What the engine tells a layer about the endpoint that it is part of.
+#[derive(Clone)]
+pub struct Scene {
+    /// Which side we are.
+    pub role: Role,
+    /// The host as it was dialled, which a certificate must be for: a name, or an address. None where we were
+    /// dialled, and where the endpoint has no host.
+    pub host: Option<String>,
+    /// Where notes go.
+    pub bus: Bus,
+}
+
+impl Scene {
+    /// A scene of its own, for a layer outside an engine: no host, and notes to nobody.
+    pub fn alone(role: Role) -> Self {
+        Scene { role, host: None, bus: Bus::new(Clock::start(), 1) }
+    }
+}
+
 /// Wraps conns. One value serves all the conns of an endpoint.
 pub trait Layer: Send + Sync {
+    /// Reads what it needs for its role: files, keys. Called once, before anything is bound or dialled, so that what
+    /// is wrong with them is said at once.
+    fn prepare(&mut self, _scene: &Scene) -> Result<()> {
+        Ok(())
+    }
+
     /// Wraps; may do a handshake first. `None`: it answered by itself and kept the conn.
-    fn wrap(&self, role: Role, conn: Conn) -> Boxed<'_, Option<Conn>>;
+    fn wrap<'a>(&'a self, scene: &'a Scene, conn: Conn) -> Boxed<'a, Option<Conn>>;
 }

@@ -14,6 +14,7 @@ pub static ROW: Row = Row {
     },
     shapes: &[Shape::Bytes, Shape::Packets],
     is_loud: false,
+    protocol: None,
     port: 9000,
     doors: &[],
     make: Some(|_| Ok(Made::Responder(Box::new(Discard)))),

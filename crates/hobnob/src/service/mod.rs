@@ -48,6 +48,8 @@ pub struct Row {
     pub shapes: &'static [Shape],
     /// True where a peer off this machine may have bytes only: on packets its answers would be a weapon.
     pub is_loud: bool,
+    /// The protocol that it speaks, where an endpoint can name it: `http://:8000`.
+    pub protocol: Option<&'static str>,
     /// The port where none is given.
     pub port: u16,
     /// Its doors; empty for a service with one.
@@ -239,7 +241,7 @@ const fn later(
     port: u16,
     doors: &'static [Door],
 ) -> Row {
-    Row { spec, shapes, is_loud: false, port, doors, make: None }
+    Row { spec, shapes, is_loud: false, protocol: None, port, doors, make: None }
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub static ROW: Row = Row {
     },
     shapes: &[Shape::Bytes, Shape::Packets],
     is_loud: false,
+    protocol: None,
     port: 9000,
     doors: &[],
     make: Some(|options| Ok(Made::Responder(Box::new(Fixed::new(options))))),

@@ -30,6 +30,7 @@ pub static ROW: Row = Row {
     },
     shapes: &[Shape::Bytes, Shape::Packets],
     is_loud: true,
+    protocol: None,
     port: 9000,
     doors: &[],
     make: Some(|options| Ok(Made::Service(Box::new(Source { limit: options.count("bytes") })))),

@@ -50,12 +50,7 @@ impl Transport for Stdio {
 }
 
 fn open() -> Conn {
-    let facts = Facts {
-        transport: "stdio",
-        local: Address::name("-"),
-        peer: Address::name("stdio"),
-        credentials: None,
-    };
+    let facts = Facts::new("stdio", Address::name("-"), Address::name("stdio"));
     let (input, output) = (Arc::new(Queue::default()), Arc::new(Queue::default()));
     let (reads, writes) = (input.clone(), output.clone());
     // Without threads there is no stdio; the queues then say that it has ended.

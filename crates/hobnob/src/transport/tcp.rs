@@ -91,7 +91,7 @@ impl Transport for Tcp {
 }
 
 fn conn(stream: TcpStream, local: Address, peer: Address) -> Conn {
-    let facts = Facts { transport: "tcp", local, peer, credentials: None };
+    let facts = Facts::new("tcp", local, peer);
     Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream)))
 }
 

@@ -105,6 +105,6 @@ async fn connect(address: SocketAddr, options: &Options, scene: &Scene) -> Resul
     let socket = open(&address, options, scene)?;
     let socket = AsyncSocket::connect(socket, &Address::Ip(address)).await?;
     let (local, peer) = (socket.socket().local_address()?, socket.socket().peer_address()?);
-    let facts = Facts { transport: "udp", local, peer, credentials: None };
+    let facts = Facts::new("udp", local, peer);
     Ok(Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::HasNone))))
 }

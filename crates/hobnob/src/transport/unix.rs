@@ -132,7 +132,7 @@ impl Transport for Unix {
             let socket = AsyncSocket::connect(socket, &address(&to.target)?).await?;
             let (local, peer) = (socket.socket().local_address()?, socket.socket().peer_address()?);
             let credentials = credentials(socket.socket());
-            let facts = Facts { transport: self.name, local, peer, credentials };
+            let facts = Facts::new(self.name, local, peer).with_credentials(credentials);
             Ok(match self.kind {
                 Type::Stream => Conn::new(
                     facts,
@@ -224,7 +224,7 @@ impl Listener for StreamDoor {
             Some(path) => Address::path(path),
             None => Address::Unnamed,
         };
-        let facts = Facts { transport: "unix", local: self.address.clone(), peer, credentials };
+        let facts = Facts::new("unix", self.address.clone(), peer).with_credentials(credentials);
         Poll::Ready(Accepted::Conn(Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream)))))
     }
 }
@@ -239,7 +239,7 @@ impl RecordDoor {
     fn conn(&self, socket: Socket, peer: Address) -> Result<Conn> {
         socket.mark_records()?;
         let credentials = credentials(&socket);
-        let facts = Facts { transport: "unixseq", local: self.address.clone(), peer, credentials };
+        let facts = Facts::new("unixseq", self.address.clone(), peer).with_credentials(credentials);
         Ok(Conn::new(
             facts,
             Shape::Packets,

@@ -26,6 +26,7 @@ use crate::args;
 use crate::command::{BROKEN_PIPE, INTERRUPTED, Scene, TERMINATED};
 use crate::report::json::Json;
 use crate::report::show::{safe, span};
+use crate::report::text::learnt_lines;
 
 /// How long connecting may take, where nobody says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -246,6 +247,11 @@ pub(crate) fn greeting(line: &Line, is_listening: bool) -> String {
         _ => String::new(),
     };
     format!("connected to {peer} over {} in {}{from}", facts.transport, span(line.took))
+}
+
+/// What the layers learnt in their handshakes, for `-v`: a line each.
+pub(crate) fn learnt(line: &Line) -> Vec<String> {
+    learnt_lines(line.conn.facts().learnt())
 }
 
 /// The error of silence, after our side had ended or at all.

@@ -14,7 +14,7 @@ use crate::command::talk::event::{closed, data};
 use crate::command::talk::input::Input;
 use crate::command::talk::show::Show;
 use crate::command::talk::source::Source;
-use crate::command::talk::{Line, Signals, Wishes, broken_output, greeting, silence};
+use crate::command::talk::{Line, Signals, Wishes, broken_output, greeting, learnt, silence};
 use crate::command::{INTERRUPTED, Scene, TERMINATED};
 use crate::report::show::{count, size, span};
 use crate::report::sink::Sink;
@@ -45,6 +45,9 @@ pub(crate) async fn run(
 ) -> Result<u8> {
     let shape = line.conn.shape();
     note(wishes, &greeting(&line, scene.is_on("listen")));
+    for fact in learnt(&line) {
+        note(wishes, &fact);
+    }
     let mut pipe = Pipe {
         source: Source::of(scene, wishes, &line),
         show: Show::of(scene, wishes),
@@ -226,8 +229,13 @@ impl Pipe<'_> {
         let facts = self.talk.conn.facts();
         let (transport, local, peer) = (facts.transport, facts.local.clone(), facts.peer.clone());
         let opened = Opened { parent: 0, transport, local, peer };
+        let learnt = facts.learnt().to_vec();
         let event = self.event(Fact::Opened(Box::new(opened)));
         self.tell_json(&event);
+        if !learnt.is_empty() {
+            let event = self.event(Fact::Dressed(learnt));
+            self.tell_json(&event);
+        }
     }
 
     fn event(&self, fact: Fact) -> Event {

@@ -17,12 +17,13 @@ use crate::command::talk::chunk::chunk;
 use crate::command::talk::converse::{Converse, Happening};
 use crate::command::talk::editor::{self, Hold, Typed};
 use crate::command::talk::orders::{LIST, Order};
-use crate::command::talk::{Eol, Line, Signals, Wishes, greeting, silence};
+use crate::command::talk::{Eol, Line, Signals, Wishes, greeting, learnt, silence};
 use crate::command::{INTERRUPTED, Scene, TERMINATED};
 use crate::report::error::tell;
 use crate::report::look::{Look, Paint, View};
 use crate::report::show::{safe, size, span};
 use crate::report::sink::Sink;
+use crate::report::text::learnt_lines;
 
 /// How long the last lines may take to appear.
 const LAST_LINES: Duration = Duration::from_millis(500);
@@ -59,6 +60,11 @@ pub(crate) async fn run(
     let shape = line.conn.shape();
     let crlf = line.wants_crlf.filter(|_| wishes.eol.is_none());
     let mut head = format!("{}\n", greeting(&line, scene.is_on("listen")));
+    if wishes.is_verbose {
+        for fact in learnt(&line) {
+            let _ = writeln!(head, "{fact}");
+        }
+    }
     if let Some(port) = crlf {
         let _ =
             writeln!(head, "Enter sends \\r\\n, as port {port} wants it (--eol lf to change that)");
@@ -235,6 +241,9 @@ impl Terminal<'_> {
             format!("{}, {}   local {local}   peer {peer}\n", facts.transport, self.shape);
         if let Some(who) = facts.credentials {
             let _ = writeln!(text, "process {}   user {}   group {}", who.pid, who.uid, who.gid);
+        }
+        for line in learnt_lines(facts.learnt()) {
+            let _ = writeln!(text, "{line}");
         }
         let ((sent, messages), (received, times)) = (self.talk.sent, self.talk.heard);
         let _ = write!(

@@ -8,6 +8,7 @@ use super::*;
 use crate::address::Address;
 use crate::bus::Bus;
 use crate::clock::Clock;
+use crate::codec::text::Cutting;
 use crate::conn::{Channel, Facts};
 use crate::error::Error;
 use crate::session::{Opening, Powers};
@@ -65,6 +66,10 @@ impl Powers for Nobody {
         unreachable!("a source dials nobody")
     }
 
+    fn cutting(&self) -> Cutting {
+        Cutting::default()
+    }
+
     fn dress<'a>(&'a self, _: &'a str, _: &'a mut Conn) -> Boxed<'a, ()> {
         unreachable!("a source dresses nothing")
     }
@@ -87,7 +92,7 @@ fn stage(shape: Shape, given: &[(&str, &str)]) -> Stage {
         panic!("a service")
     };
     let name = Address::name("far");
-    let facts = Facts { transport: "memory", local: name.clone(), peer: name, credentials: None };
+    let facts = Facts::new("memory", name.clone(), name);
     let is_packets = shape == Shape::Packets;
     let far = Arc::new(Mutex::new(Far { is_packets, ..Far::default() }));
     let conn = Conn::new(facts.clone(), shape, Box::new(Scripted(far.clone())));

@@ -7,7 +7,7 @@ use hobnob::clock::Clock;
 use hobnob::codec::text::{Cutter, Rule};
 use hobnob::conn::{Conn, memory};
 use hobnob::event::{By, Fact, How, Reason};
-use hobnob::layer::{Role, lines};
+use hobnob::layer::{Role, Scene, lines};
 use hobnob::spec::{Options, Shape};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -252,7 +252,7 @@ fn case_12_short_sends_and_pauses_never_shift_a_stream() {
 async fn lined(conn: Conn) -> Conn {
     let make = lines::ROW.make.expect("it is built in");
     let layer = make(&Options::of(lines::ROW.spec.options)).expect("its defaults");
-    layer.wrap(Role::Server, conn).await.expect("no handshake").expect("a conn")
+    layer.wrap(&Scene::alone(Role::Server), conn).await.expect("no handshake").expect("a conn")
 }
 
 #[tokio::test]

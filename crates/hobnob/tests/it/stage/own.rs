@@ -11,7 +11,7 @@ use hobnob::conn::{Boxed, Conn, Facts, memory};
 use hobnob::endpoint::{Form, Target};
 use hobnob::engine::{Resolved, Server, parse, resolve};
 use hobnob::error::{Error, Kind};
-use hobnob::layer::{self, Layer, Role};
+use hobnob::layer::{self, Layer};
 use hobnob::service::{Made, Service};
 use hobnob::session::Session;
 use hobnob::spec::{Options, Shape, Spec};
@@ -54,7 +54,15 @@ pub(crate) fn script(server: &mut Server, script: Script) {
     let (layers, allow, endpoint) = (Vec::new(), Vec::new(), "scripted:".to_owned());
     let shape = Shape::Bytes;
     server
-        .on_resolved(Resolved { layers, transport: row, place, shape, allow, endpoint })
+        .on_resolved(Resolved {
+            layers,
+            transport: row,
+            place,
+            shape,
+            protocol: None,
+            allow,
+            endpoint,
+        })
         .expect("bytes fit");
 }
 
@@ -86,7 +94,7 @@ impl Listener for Door {
 struct Endless;
 
 impl Layer for Endless {
-    fn wrap(&self, _: Role, conn: Conn) -> Boxed<'_, Option<Conn>> {
+    fn wrap<'a>(&'a self, _: &'a layer::Scene, conn: Conn) -> Boxed<'a, Option<Conn>> {
         Box::pin(async move {
             let _held = conn;
             std::future::pending().await
