@@ -97,13 +97,17 @@ struct Batching {
 }
 
 /// A batch to receive into. On a wildcard address each packet tells where it came to, so that the answer leaves
-/// from there.
+/// from there. On any IP address it tells whether it is an answer: two listeners that one forged packet points at each
+/// other would answer for ever.
 fn incoming(socket: &AsyncSocket, address: &Address) -> Batch {
     let mut batch = Batch::new(SLOTS, SLOT_BYTES);
-    if address.ip().is_some_and(|address| address.ip().is_unspecified()) {
+    let Some(ip) = address.ip().map(|address| address.ip()) else { return batch };
+    if ip.is_unspecified() {
         // Without it the kernel picks the address to answer from, as it would without us.
         drop(batch.ask_for_arrival(socket.as_fd()));
     }
+    // Without it answers look like anything else, as they would without us.
+    drop(batch.ask_for_answers(socket.as_fd()));
     batch
 }
 
@@ -137,7 +141,12 @@ impl Datagrams for DatagramListener {
                 bus.drop_by("packet-size", 1);
                 continue;
             }
-            let datagram = Datagram { peer: &packet.peer, local: &local, bytes: packet.bytes };
+            let datagram = Datagram {
+                peer: &packet.peer,
+                local: &local,
+                bytes: packet.bytes,
+                is_answer: packet.is_answer,
+            };
             if answer(&datagram, outgoing.draft()) == Answer::Send {
                 let from = packet.arrival.and_then(|arrival| arrival.answer_from);
                 if outgoing.commit(&packet.peer, from).is_err() {
@@ -172,7 +181,8 @@ fn is_the_peers_own(error: &std::io::Error) -> bool {
 struct Demux {
     hub: Arc<Hub>,
     incoming: Batch,
-    new: VecDeque<Conn>,
+    /// What is to be accepted: new peers' conns, and who sent us answers.
+    new: VecDeque<Accepted>,
     sweep: Option<Pin<Box<Sleep>>>,
     _claim: Option<Box<dyn Send>>,
 }
@@ -303,6 +313,10 @@ impl Demux {
                 self.hub.dropped("unnamed-peer", 1);
                 continue;
             }
+            if packet.is_answer {
+                self.new.push_back(Accepted::Answer(packet.peer));
+                continue;
+            }
             let known = lock(&self.hub.peers).get(&packet.peer).cloned();
             if let Some(mailbox) = known {
                 full += usize::from(!mailbox.deliver(packet.bytes, now));
@@ -311,7 +325,7 @@ impl Demux {
             } else {
                 let mailbox = Arc::new(Mailbox::default());
                 mailbox.deliver(packet.bytes, now);
-                self.new.push_back(admit(&self.hub, packet.peer, mailbox));
+                self.new.push_back(Accepted::Conn(admit(&self.hub, packet.peer, mailbox)));
             }
         }
         if full > 0 {
@@ -365,8 +379,8 @@ impl Listener for Demux {
         self.poll_sweep(cx);
         self.poll_writers(cx);
         loop {
-            if let Some(conn) = self.new.pop_front() {
-                return Poll::Ready(Accepted::Conn(conn));
+            if let Some(accepted) = self.new.pop_front() {
+                return Poll::Ready(accepted);
             }
             match ready!(self.hub.socket.poll_recv_batch(cx, &mut self.incoming)) {
                 Ok(_) => self.deal(),

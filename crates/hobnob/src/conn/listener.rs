@@ -15,6 +15,8 @@ pub enum Accepted {
     /// A listener within: a datagram socket's peers, a QUIC connection's streams. It and all its sessions live on
     /// one shard, and it must go on being polled whatever the limits say: what comes is dropped and counted instead.
     Many(Box<dyn Listener>),
+    /// A packet from this peer that is itself a listener's answer. It is gone: to answer it could go on for ever.
+    Answer(Address),
     /// Accepting failed; the engine sorts by consequence, and alone waits.
     Failed(Error),
     /// There will be no more.
@@ -57,6 +59,8 @@ pub struct Datagram<'a> {
     pub local: &'a Address,
     /// Its bytes.
     pub bytes: &'a [u8],
+    /// Whether it is itself a listener's answer. It is not to be answered: that could go on for ever.
+    pub is_answer: bool,
 }
 
 /// What is to be done about a packet.

@@ -14,7 +14,7 @@ use crate::address::Address;
 use crate::chunk::Direction;
 use crate::conn::listener::{Answer, Datagram, Datagrams, Listener};
 use crate::engine::house::{Door, House, Phase};
-use crate::engine::limits::Reflection;
+use crate::engine::limits::{OWN_ANSWER, Reflection};
 use crate::engine::respond::{split_ending, with_reply};
 use crate::error::Kind;
 use crate::event::{Data, Fact};
@@ -92,6 +92,10 @@ impl Batch<'_> {
     fn one(&mut self, datagram: &Datagram<'_>, out: &mut Vec<u8>) -> Answer {
         let totals = &self.house.totals;
         totals.bytes_in.fetch_add(datagram.bytes.len() as u64, Relaxed);
+        if datagram.is_answer {
+            self.house.refuse(0, datagram.peer, OWN_ANSWER);
+            return Answer::Silence;
+        }
         let now = self.house.bus.clock().now();
         let admitted = self.door.gate.admit(datagram.peer).map(drop);
         let admitted =

@@ -181,7 +181,7 @@ impl Waiting {
                     continue;
                 }
                 Accepted::Failed(error) if error.kind() == Kind::TooManyFiles => return Err(error),
-                Accepted::Failed(_) => continue,
+                Accepted::Answer(_) | Accepted::Failed(_) => continue,
                 Accepted::NoMore => {
                     return Err(Error::new(Kind::ConnectionBroken, "nobody can come any more"));
                 }

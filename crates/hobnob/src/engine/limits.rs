@@ -236,6 +236,9 @@ impl Bucket {
 /// Ports whose owners answer anything: an answer to one could start an endless exchange between two machines.
 const CHATTY_PORTS: [u16; 8] = [0, 7, 13, 17, 19, 37, 53, 123];
 
+/// What refuses a packet that is itself an answer of a listener of ours, here or in another process.
+pub(super) const OWN_ANSWER: &str = "own-answer";
+
 /// Keeps datagram answers from being a weapon: no loops, no amplification, no floods.
 #[derive(Default)]
 pub(super) struct Reflection {

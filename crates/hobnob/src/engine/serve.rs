@@ -12,7 +12,7 @@ use crate::conn::listener::{Accepted, Listener};
 use crate::conn::{Boxed, Conn};
 use crate::engine::house::{Door, House, Phase};
 use crate::engine::life;
-use crate::engine::limits::Bucket;
+use crate::engine::limits::{Bucket, OWN_ANSWER};
 use crate::engine::shards::{Shard, least_busy};
 use crate::engine::stack;
 use crate::error::{Error, Kind};
@@ -74,6 +74,7 @@ async fn accept_from(house: &Arc<House>, mut entrances: Vec<Entrance>, within: &
                 let accepting = accept_many(house.clone(), shard.clone(), listener, door);
                 within.spawn_on(accepting, &shard.handle);
             }
+            Accepted::Answer(peer) => house.refuse(shard.index, &peer, OWN_ANSWER),
             Accepted::Failed(error) => recover(house, &mut told, error).await,
             Accepted::NoMore => drop(entrances.remove(at)),
         }
@@ -129,6 +130,7 @@ async fn accept_many(
                     Err(limit) => house.refuse(shard.index, &peer, limit),
                 }
             }
+            Accepted::Answer(peer) => house.refuse(shard.index, &peer, OWN_ANSWER),
             Accepted::Failed(error) => recover(&house, &mut told, error).await,
             Accepted::NoMore => return,
             // A listener within a listener within: no medium has that.

@@ -12,6 +12,7 @@ use super::{Family, Socket, explain};
 use crate::error::{Error, Kind, Result};
 use crate::spec::{OptionSpec, Options, Value, ValueKind};
 use crate::sys::call;
+use crate::sys::packet_info::ANSWER_CLASS;
 
 /// An option of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,6 +87,8 @@ macro_rules! number {
 
 const KEEP_IDLE: Number = number!(IPPROTO_TCP TCP_KEEPIDLE);
 const KEEP_INTERVAL: Number = number!(IPPROTO_TCP TCP_KEEPINTVL);
+const CLASS: Number = number!(IPPROTO_IP IP_TOS);
+const CLASS_V6: Number = number!(IPPROTO_IPV6 IPV6_TCLASS);
 
 /// One option of the table.
 #[derive(Debug)]
@@ -218,6 +221,21 @@ impl Socket {
         self.read(row).map_err(|error| {
             explain::data(&format!("getsockopt({})", self.number_of(row).name), &error)
         })
+    }
+
+    /// Marks what this IP socket sends from now on as answers, so that sockets that ask for it
+    /// ([`Batch::ask_for_answers`](super::Batch::ask_for_answers)) do not answer them again: for a datagram socket that
+    /// listens. The mark is the traffic class 0x1c (ip(7) `IP_TOS`, ipv6(7) `IPV6_TCLASS`; RFC 2474, 6).
+    pub fn mark_answers(&self) -> Result<()> {
+        let class = i32::from(ANSWER_CLASS).to_ne_bytes();
+        let set = |at: Number| {
+            self.set_seen(at, Form::Number, &class).map_err(|error| {
+                explain::data(&format!("setsockopt({}, {ANSWER_CLASS})", at.name), &error)
+            })
+        };
+        // On an IPv6 socket too: it may have IPv4 peers.
+        set(CLASS)?;
+        if self.family() == Some(Family::V6) { set(CLASS_V6) } else { Ok(()) }
     }
 
     fn set_raw(&self, row: &Row, bytes: &[u8]) -> io::Result<()> {

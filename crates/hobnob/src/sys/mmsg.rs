@@ -36,6 +36,8 @@ pub struct Received<'a> {
     pub peer: Address,
     /// Where it came to, on a socket that was asked to tell.
     pub arrival: Option<Arrival>,
+    /// Whether a listening socket of ours has sent it, as far as can be seen, on a socket that was asked to tell.
+    pub is_answer: bool,
 }
 
 impl Received<'_> {
@@ -62,8 +64,22 @@ impl Batch {
     /// Asks this IP socket to tell where each datagram came to from now on, and makes room for it.
     pub fn ask_for_arrival(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
         packet_info::ask_for_arrival(fd)?;
-        self.controls = vec![Control::default(); self.names.len()];
+        self.make_room_to_tell();
         Ok(())
+    }
+
+    /// Asks this IP socket to tell of each datagram whether it is an answer ([`Socket::mark_answers`]) from now on, and
+    /// makes room for it.
+    ///
+    /// [`Socket::mark_answers`]: crate::socket::Socket::mark_answers
+    pub fn ask_for_answers(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        packet_info::ask_for_class(fd)?;
+        self.make_room_to_tell();
+        Ok(())
+    }
+
+    fn make_room_to_tell(&mut self) {
+        self.controls.resize(self.names.len(), Control::default());
     }
 
     /// Receives what is there, without waiting: how many datagrams, at least one, or `WouldBlock`.
@@ -101,12 +117,14 @@ impl Batch {
         let (length, start) = (header.msg_len as usize, index * self.bytes_per_slot);
         let mut peer = self.names[index];
         peer.set_length(header.msg_hdr.msg_namelen);
+        // SAFETY: the kernel has written this header, and its control buffer lives in `self`.
+        let told = unsafe { packet_info::read(&header.msg_hdr) };
         Received {
             bytes: &self.bytes[start..start + length.min(self.bytes_per_slot)],
             length,
             peer: peer.address(),
-            // SAFETY: the kernel has written this header, and its control buffer lives in `self`.
-            arrival: unsafe { packet_info::read(&header.msg_hdr) },
+            arrival: told.arrival,
+            is_answer: told.is_answer,
         }
     }
 
@@ -291,6 +309,7 @@ mod tests {
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixDatagram;
 
+    use super::super::call;
     use super::*;
 
     fn udp(at: &str) -> (UdpSocket, Address) {
@@ -395,6 +414,46 @@ mod tests {
             out.send(server.as_fd(), &mut |_, error| panic!("{error}"));
             let (_, answered_from) = client.recv_from(&mut [0; 8]).expect("an answer");
             assert_eq!(answered_from.ip(), asked);
+        }
+    }
+
+    /// Sends one with this traffic class, and sees whether it counts as an answer.
+    fn is_answer(class: u8, server_at: &str, asked: &str) -> bool {
+        let (server, bound) = udp(server_at);
+        let mut batch = Batch::new(1, 100);
+        batch.ask_for_arrival(server.as_fd()).expect("it is a UDP socket");
+        batch.ask_for_answers(server.as_fd()).expect("it is a UDP socket");
+        let asked: IpAddr = asked.parse().expect("an address");
+        let (client, _) = udp(if asked.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" });
+        let (level, option) = if asked.is_ipv4() {
+            (libc::IPPROTO_IP, libc::IP_TOS)
+        } else {
+            (libc::IPPROTO_IPV6, libc::IPV6_TCLASS)
+        };
+        call::set_int_option(client.as_fd(), level, option, class.into()).expect("an IP socket");
+        let port = bound.ip().expect("an IP address").port();
+        client.send_to(b"?", (asked, port)).expect("sent");
+        wait_readable(server.as_fd());
+        batch.recv(server.as_fd()).expect("one came");
+        assert!(batch.datagram(0).arrival.is_some(), "both are told");
+        batch.datagram(0).is_answer
+    }
+
+    #[test]
+    fn an_answer_is_told_by_its_codepoint_alone() {
+        for (server_at, asked) in [
+            ("127.0.0.1:0", "127.0.0.1"),
+            ("[::1]:0", "::1"),
+            ("[::]:0", "::1"),
+            ("[::]:0", "127.0.0.1"),
+        ] {
+            // The last two bits are changed on the way. A stranger's neighbouring codepoint is nothing to us.
+            for (class, expected) in
+                [(0, false), (1, false), (0x1c, true), (0x1f, true), (0x3c, false)]
+            {
+                let seen = is_answer(class, server_at, asked);
+                assert_eq!(seen, expected, "{class:#x} to {asked} at {server_at}");
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 //! To which of our addresses a datagram came, and from which one the answer leaves (ip(7) `IP_PKTINFO`, RFC 3542, 6).
+//! And whether it is itself an answer of a listening socket of ours.
 //!
 //! A socket bound to the wildcard address otherwise answers from whatever address the route picks, and a peer
 //! that asked another one drops the answer.
@@ -9,8 +10,23 @@ use std::os::fd::BorrowedFd;
 
 use super::call;
 
-/// Room for the control message of one datagram; the larger of the two takes 40 bytes.
-pub(crate) type Control = [u64; 5];
+/// Room for the control messages of one datagram: the larger address takes 40 bytes, its traffic class 24.
+pub(crate) type Control = [u64; 8];
+
+/// The traffic class of what a listening datagram socket sends: codepoint 000111, of the pool that is left to
+/// experiments and local use (RFC 2474, 6), and no ECN bits. Of that pool it is treated as plain traffic by those who
+/// still read the old meanings: precedence 0, and no slower band of Linux's default queue. And a router that clears
+/// the old precedence leaves it as it is.
+pub(crate) const ANSWER_CLASS: u8 = 0b00_0111 << CODEPOINT_SHIFT;
+/// The lower two bits of a traffic class are ECN's, which routers change on the way (RFC 3168, 5).
+const CODEPOINT_SHIFT: u32 = 2;
+
+/// What the kernel told about one datagram.
+#[derive(Default)]
+pub(super) struct Told {
+    pub arrival: Option<Arrival>,
+    pub is_answer: bool,
+}
 
 /// To which of our addresses a datagram came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +48,29 @@ pub(crate) fn ask_for_arrival(fd: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
+/// Asks the kernel to tell the traffic class of every datagram from now on.
+pub(crate) fn ask_for_class(fd: BorrowedFd<'_>) -> io::Result<()> {
+    match call::int_option(fd, libc::SOL_SOCKET, libc::SO_DOMAIN)? {
+        libc::AF_INET => {}
+        libc::AF_INET6 => {
+            call::set_int_option(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1)?;
+        }
+        _ => return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP)),
+    }
+    // On an IPv6 socket too: it may have IPv4 peers.
+    call::set_int_option(fd, libc::IPPROTO_IP, libc::IP_RECVTOS, 1)
+}
+
+fn is_answer_class(class: u8) -> bool {
+    class >> CODEPOINT_SHIFT == ANSWER_CLASS >> CODEPOINT_SHIFT
+}
+
 /// Reads it from a received header, whose control buffer must still be alive.
 ///
 /// # Safety
 /// `header.msg_control` is null or points at `msg_controllen` bytes that the kernel has written.
-pub(super) unsafe fn read(header: &libc::msghdr) -> Option<Arrival> {
+pub(super) unsafe fn read(header: &libc::msghdr) -> Told {
+    let mut told = Told::default();
     // SAFETY: the caller vouches for the control buffer; the macros stay within its length.
     unsafe {
         let mut at = libc::CMSG_FIRSTHDR(header);
@@ -45,7 +79,7 @@ pub(super) unsafe fn read(header: &libc::msghdr) -> Option<Arrival> {
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
                     let info = libc::CMSG_DATA(at).cast::<libc::in_pktinfo>().read_unaligned();
                     let ours = Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes());
-                    return Some(Arrival {
+                    told.arrival = Some(Arrival {
                         to: Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into(),
                         answer_from: Some(ours.into()),
                         interface: info.ipi_ifindex.cast_unsigned(),
@@ -54,17 +88,25 @@ pub(super) unsafe fn read(header: &libc::msghdr) -> Option<Arrival> {
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                     let info = libc::CMSG_DATA(at).cast::<libc::in6_pktinfo>().read_unaligned();
                     let to = Ipv6Addr::from(info.ipi6_addr.s6_addr);
-                    return Some(Arrival {
+                    told.arrival = Some(Arrival {
                         to: to.into(),
                         answer_from: (!to.is_multicast()).then_some(to.into()),
                         interface: info.ipi6_ifindex,
                     });
                 }
-                _ => at = libc::CMSG_NXTHDR(header, at),
+                (libc::IPPROTO_IP, libc::IP_TOS) => {
+                    told.is_answer = is_answer_class(libc::CMSG_DATA(at).read());
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+                    let class = libc::CMSG_DATA(at).cast::<i32>().read_unaligned();
+                    told.is_answer = u8::try_from(class).is_ok_and(is_answer_class);
+                }
+                _ => {}
             }
+            at = libc::CMSG_NXTHDR(header, at);
         }
     }
-    None
+    told
 }
 
 /// Points a header at a control message that makes the datagram leave from `source`.
@@ -122,11 +164,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_messages_fit_into_the_room() {
+    fn the_messages_fit_into_the_room() {
         // SAFETY: CMSG_SPACE only computes.
         let space = |size: usize| unsafe { libc::CMSG_SPACE(u32::try_from(size).expect("small")) };
         let room = u32::try_from(size_of::<Control>()).expect("small");
-        assert!(space(size_of::<libc::in_pktinfo>()) <= room);
-        assert!(space(size_of::<libc::in6_pktinfo>()) <= room);
+        let class = space(size_of::<i32>());
+        assert!(space(size_of::<libc::in_pktinfo>()) + class <= room);
+        assert!(space(size_of::<libc::in6_pktinfo>()) + class <= room);
     }
 }

@@ -161,6 +161,7 @@ async fn accept(listener: &mut Box<dyn Listener>) -> Result<Conn> {
             Accepted::Conn(conn) => return Ok(conn),
             Accepted::Opening(opening) => return opening.await,
             Accepted::Many(within) => *listener = within,
+            Accepted::Answer(_) => {}
             Accepted::Failed(error) => return Err(error),
             Accepted::NoMore => return Err(Error::new(Kind::ConnectionBroken, "nobody came")),
         }

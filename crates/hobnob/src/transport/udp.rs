@@ -55,6 +55,9 @@ impl Transport for Udp {
             let (sockets, missing) = host::bind_all(&addresses, |address| {
                 let socket = open(&address, &at.options, scene)?;
                 socket.bind(&Address::Ip(address))?;
+                // Only what listens is marked: what was dialled asks, and is to be answered. A machine that cannot mark
+                // serves all the same.
+                drop(socket.mark_answers());
                 Ok(socket)
             })?;
             scene.leave_out(&missing);

@@ -1,19 +1,22 @@
 //! Cases 15 to 19 and 22: packets that are empty, large, refused, forged, or not taken.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::net::UnixDatagram as StdUnixDatagram;
 use std::path::Path;
+use std::time::Duration;
 
+use hobnob::address::{Address, canonical};
 use hobnob::conn::{Conn, memory};
 use hobnob::engine::{Dialer, Server, parse};
 use hobnob::error::Kind;
 use hobnob::event::Fact;
 use hobnob::service::Made;
+use hobnob::socket::{Family, Flags, Socket, Type};
 use hobnob::spec::Shape;
 use tempfile::TempDir;
 use tokio::net::{UdpSocket, UnixDatagram};
 
-use crate::stage::{Stage, elsewhere, own, receive, skip, soon, udp};
+use crate::stage::{PATIENCE, Stage, elsewhere, own, receive, skip, soon, udp};
 
 /// An echo that holds a session with each peer.
 fn echo_sessions() -> Made {
@@ -207,12 +210,21 @@ async fn case_17_a_dialled_conn_is_told_and_goes_on() {
     assert_eq!(receive(&server).await, b"now?");
 }
 
-/// A second socket on an address that is bound already: what it sends looks as if the first had sent it.
+/// A second socket on a port that is bound already: what it sends looks as if the first had sent it. It is bound to
+/// all addresses, so what comes for the first still goes there: the kernel prefers who is bound to that one alone.
 fn forge(address: SocketAddr) -> std::net::UdpSocket {
     use socket2::{Domain, Socket, Type};
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a descriptor");
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None);
+    let socket = socket.expect("a descriptor");
+    let all = match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => {
+            socket.set_only_v6(true).expect("an IPv6 socket");
+            Ipv6Addr::UNSPECIFIED.into()
+        }
+    };
     socket.set_reuse_port(true).expect("a UDP socket");
-    socket.bind(&address.into()).expect("the other allows it");
+    socket.bind(&SocketAddr::new(all, address.port()).into()).expect("the other allows it");
     socket.into()
 }
 
@@ -239,6 +251,104 @@ async fn case_18_our_own_addresses_are_never_answered() {
         client.send(b"from a client").await.expect("sent");
         assert_eq!(receive(&client).await, b"from a client");
     }
+}
+
+/// An echo that answers in batches, or holds a session with each peer. Its peers never end, so it waits for no end.
+fn an_echo(is_batched: bool, at: &str) -> Stage {
+    let hurries = |server: &mut Server| server.limits.grace = Duration::ZERO;
+    if is_batched {
+        Stage::with("echo", at, hurries)
+    } else {
+        Stage::of(echo_sessions(), at, hurries)
+    }
+}
+
+/// Asks as anybody would, and hears the answer.
+async fn still_answers(at: SocketAddr, from: &str) {
+    let client = udp(from, at).await;
+    client.send(b"a client").await.expect("sent");
+    assert_eq!(receive(&client).await, b"a client");
+}
+
+#[tokio::test]
+async fn case_18_two_servers_that_one_forged_packet_points_at_each_other_fall_silent() {
+    // The last: IPv4 out of an IPv6 socket.
+    for (first_at, other_at) in [
+        ("127.0.0.1", "127.0.0.1"),
+        ("[::1]", "[::1]"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("[::]", "127.0.0.1"),
+    ] {
+        for (first, other) in [(true, true), (true, false), (false, true), (false, false)] {
+            let first = an_echo(first, &format!("udp://{first_at}:0"));
+            let mut other = an_echo(other, &format!("udp://{other_at}:0,reuseport"));
+            let client = format!("{other_at}:0");
+            let at = SocketAddr::new(other.address().ip(), first.address().port());
+            forge(other.address()).send_to(b"to and fro", at).expect("sent");
+            let peer = other.refused("own-answer").await;
+            assert_eq!(peer.ip(), Some(at), "the only packet is the first one's answer");
+            // A second round would be over by now: on loopback a packet has come when its sending returns.
+            still_answers(at, &client).await;
+            still_answers(other.address(), &client).await;
+            let (first, other) = (first.finish().await, other.finish().await);
+            assert_eq!((first.sessions, first.refused, first.bytes_out), (2, 0, 18), "{first_at}");
+            assert_eq!((other.sessions, other.refused, other.bytes_out), (1, 1, 8), "{other_at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn case_18_what_a_server_answered_is_refused_wherever_it_comes_in() {
+    for (at, asked) in [
+        ("127.0.0.1", "127.0.0.1"),
+        ("[::1]", "[::1]"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("[::]", "127.0.0.1"),
+        ("[::]", "[::1]"),
+    ] {
+        for is_batched in [true, false] {
+            let mut stage = an_echo(is_batched, &format!("udp://{at}:0"));
+            let to: SocketAddr =
+                format!("{asked}:{}", stage.address().port()).parse().expect("an address");
+            let family = if to.is_ipv4() { Family::V4 } else { Family::V6 };
+            let server = Socket::new(family, Type::Datagram, 0).expect("a descriptor");
+            let client = format!("{asked}:0");
+            server.bind(&Address::Ip(client.parse().expect("an address"))).expect("a free port");
+            let from = server.local_address().expect("bound");
+            // It does not answer yet, it asks. Where that opens a session, the session is not to hear answers either.
+            server.send_to(b"question", Flags::NONE, &to.into()).expect("sent");
+            server.set_timeout(Some(PATIENCE)).expect("a socket");
+            assert_eq!(server.recv(&mut [0; 16], Flags::NONE), Ok(8), "{at} {asked}");
+            server.mark_answers().expect("an IP socket");
+            for _ in 0..3 {
+                server.send_to(b"answer", Flags::NONE, &to.into()).expect("sent");
+            }
+            let refused = stage.refused("own-answer").await.ip().expect("an IP address");
+            // An IPv4 peer of an IPv6 socket has an IPv6 address.
+            let refused = SocketAddr::new(canonical(refused.ip()), refused.port());
+            assert_eq!(Some(refused), from.ip(), "{at} {asked}");
+            still_answers(to, &client).await;
+            let summary = stage.finish().await;
+            let seen = (summary.sessions, summary.refused, summary.bytes_out);
+            assert_eq!(seen, (2, 3, 16), "{at} {asked}, batched: {is_batched}");
+        }
+    }
+}
+
+/// As `talk --listen` does.
+#[tokio::test]
+async fn case_18_a_servers_answer_is_not_the_peer_that_is_waited_for() {
+    let server = Stage::serve("echo", "udp://127.0.0.1:0");
+    let at = parse("udp://127.0.0.1:0,reuseport").expect("an endpoint");
+    let waiting = Dialer::default().listen(&at).await.expect("it is free");
+    let bound = waiting.bound()[0].address.ip().expect("an IP address");
+    forge(bound).send_to(b"hello?", server.address()).expect("sent");
+    // After this the forged packet has been answered.
+    still_answers(server.address(), "127.0.0.1:0").await;
+    let mut peer = dial(&format!("udp://{bound}")).await;
+    peer.send(b"here").await.expect("sent");
+    let (conn, _pump) = soon("a peer", waiting.accept()).await.expect("it came");
+    assert_eq!(conn.facts().peer, peer.facts().local);
 }
 
 #[tokio::test]
