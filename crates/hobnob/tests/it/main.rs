@@ -5,6 +5,7 @@ mod cases;
 mod conformance;
 mod drain;
 mod grid;
+mod kernel;
 mod limits;
 mod parity;
 mod places;
