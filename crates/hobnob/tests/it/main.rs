@@ -13,4 +13,5 @@ mod powers;
 mod scale;
 mod stage;
 mod stops;
+mod stuck;
 mod tables;
