@@ -182,11 +182,15 @@ pub(crate) fn span(time: Duration) -> String {
     }
 }
 
-/// A hex dump, sixteen bytes a line, each line after `indent`.
-pub(crate) fn hex_into(out: &mut String, bytes: &[u8], indent: &str) {
-    for (row, line) in bytes.chunks(16).enumerate() {
-        let _ = write!(out, "{indent}{:08x} ", row * 16);
-        for at in 0..16 {
+/// Cells of a row of a hex dump with sixteen bytes.
+const HEX_CELLS: usize = 78;
+
+/// A hex dump in rows of sixteen bytes, or of eight where sixteen do not fit into so many cells, each after `indent`.
+pub(crate) fn hex_into(out: &mut String, bytes: &[u8], indent: &str, cells: usize) {
+    let size = if indent.len() + HEX_CELLS <= cells { 16 } else { 8 };
+    for (row, line) in bytes.chunks(size).enumerate() {
+        let _ = write!(out, "{indent}{:08x} ", row * size);
+        for at in 0..size {
             let gap = if at == 8 { "  " } else { " " };
             match line.get(at) {
                 Some(byte) => {
@@ -267,12 +271,21 @@ mod tests {
     }
 
     #[test]
-    fn a_hex_dump_has_sixteen_bytes_a_line() {
-        let mut out = String::new();
-        hex_into(&mut out, b"Welcome!\x1b\n", "  ");
+    fn a_hex_dump_has_as_many_bytes_a_row_as_fit() {
+        let dump = |bytes, cells| {
+            let mut out = String::new();
+            hex_into(&mut out, bytes, "  ", cells);
+            out
+        };
         assert_eq!(
-            out,
+            dump(b"Welcome!\x1b\n", 80),
             "  00000000  57 65 6c 63 6f 6d 65 21  1b 0a                    |Welcome!..|\n"
+        );
+        assert_eq!(width(dump(&[b'x'; 16], 80).trim_end()), 80);
+        assert_eq!(
+            dump(b"Welcome!\x1b\n", 79),
+            "  00000000  57 65 6c 63 6f 6d 65 21  |Welcome!|\n  \
+             00000008  1b 0a                    |..|\n"
         );
     }
 

@@ -132,7 +132,7 @@ impl Transcript {
         let gap = SIZE_ENDS.saturating_sub(cells + width(&shown) + length.len()).max(2);
         let _ = writeln!(out, "{shown}{:gap$}{length}", "");
         if self.view == View::Hex {
-            hex_into(out, &data.bytes, "          ");
+            hex_into(out, &data.bytes, "          ", usize::MAX);
         }
         debug_assert!(out.len() > start);
     }

@@ -32,7 +32,8 @@ fn a_network_without_a_way_there() {
 
 #[test]
 fn a_host_that_does_not_answer() {
-    // A full queue answers no more SYN.
+    // A full queue answers no more SYN. Here an answer is there before connect() returns, so no machine is too slow for
+    // the pause that shows its absence.
     let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
     let listener = listener.expect("a socket");
     let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));

@@ -1,6 +1,6 @@
 //! Readers that leave, disks that are full, streams that are closed (safety.md 13).
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
@@ -23,6 +23,17 @@ fn a_reader_that_leaves_ends_it_quietly() {
     assert_eq!(done.err, "");
 }
 
+/// All up to this end, and nothing of what follows.
+fn through(from: &mut impl Read, end: &[u8]) -> Vec<u8> {
+    let mut all = Vec::new();
+    while !all.ends_with(end) {
+        let mut byte = [0; 1];
+        from.read_exact(&mut byte).expect("it says more");
+        all.extend_from_slice(&byte);
+    }
+    all
+}
+
 #[test]
 fn a_reader_of_events_that_leaves_ends_the_server() {
     let mut command = hobnob(&["serve", "echo", "127.0.0.1:0", "--json"]);
@@ -31,12 +42,7 @@ fn a_reader_of_events_that_leaves_ends_the_server() {
     let mut out = child.stdout.take().expect("it is piped");
     let mut err = child.stderr.take().expect("it is piped");
     let child = Bounded::of(child);
-    let mut first = Vec::new();
-    while !first.ends_with(b"\n") {
-        let mut byte = [0; 1];
-        out.read_exact(&mut byte).expect("a line");
-        first.extend_from_slice(&byte);
-    }
+    let first = through(&mut out, b"\n");
     drop(out);
     let line: serde_json::Value = serde_json::from_slice(&first).expect("JSON");
     // The next event finds nobody.
@@ -54,12 +60,7 @@ fn a_server_outlives_the_reader_of_its_log() {
     let mut child = command.spawn().expect("the binary is there");
     let mut err = child.stderr.take().expect("it is piped");
     let child = Bounded::of(child);
-    let mut banner = Vec::new();
-    while !banner.ends_with(b"\n\n") {
-        let mut byte = [0; 1];
-        err.read_exact(&mut byte).expect("the banner");
-        banner.extend_from_slice(&byte);
-    }
+    let banner = through(&mut err, b"\n\n");
     drop(err);
     let banner = String::from_utf8(banner).expect("UTF-8");
     let address = banner.lines().nth(1).and_then(|line| line.split_whitespace().nth(1));

@@ -69,6 +69,7 @@ impl Screen {
             if wanted(&text) {
                 return text;
             }
+            // tmux tells nobody when a screen changes, so it is looked at again.
             std::thread::park_timeout(Duration::from_millis(50));
         }
         panic!("it does not come:\n{}", self.tmux(&["capture-pane", "-p"]));

@@ -60,7 +60,8 @@ fn talk_leaves_at_once_while_stdout_is_full() {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let child = Bounded::of(command.spawn().expect("the binary is there"));
     let (mut peer, _) = listener.accept().expect("it comes");
-    peer.set_write_timeout(Some(std::time::Duration::from_millis(300))).expect("a timeout");
+    // That nothing goes any more only a pause can show; one that is too short for a slow machine merely asks less.
+    peer.set_write_timeout(Some(std::time::Duration::from_millis(100))).expect("a timeout");
     let piece = vec![0; 65_536];
     while std::io::Write::write(&mut peer, &piece).is_ok() {}
     signal(child.id(), "TERM");

@@ -118,7 +118,8 @@ fn a_slow_reader_of_ours_slows_the_peer() {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let child = Bounded::of(command.spawn().expect("the binary is there"));
     let (mut peer, _) = listener.accept().expect("it comes");
-    peer.set_write_timeout(Some(std::time::Duration::from_millis(500))).expect("a timeout");
+    // That nothing goes any more only a pause can show; one that is too short for a slow machine merely asks less.
+    peer.set_write_timeout(Some(std::time::Duration::from_millis(300))).expect("a timeout");
     let piece = vec![0; 65_536];
     let mut taken = 0;
     // Nobody reads its stdout: after a few buffers it takes no more.

@@ -32,6 +32,19 @@ fn a_conversation() {
 }
 
 #[test]
+fn a_narrow_terminal_gets_eight_bytes_a_row() {
+    let Some(screen) = Screen::open("a_narrow_terminal_gets_eight_bytes_a_row") else { return };
+    screen.tmux(&["resize-window", "-x", "60"]);
+    let served = serve(&["reply", "127.0.0.1:0", "--reply", "sixteen bytes go"]);
+    screen.line(&format!("clear; {BINARY} talk --hex {}", served.address));
+    screen.until(|text| text.contains('»'));
+    screen.line("x");
+    screen.until(|text| {
+        text.contains("|sixteen |\n  00000008  62 79 74 65 73 20 67 6f  |bytes go|\n")
+    });
+}
+
+#[test]
 fn the_ways_out_give_the_terminal_back() {
     let Some(screen) = Screen::open("the_ways_out_give_the_terminal_back") else { return };
     let served = serve(&["echo", "127.0.0.1:0"]);

@@ -41,6 +41,25 @@ impl<S: Stream> Wire<S> {
     fn stream(&mut self) -> Result<&mut S> {
         self.0.as_mut().ok_or_else(|| Error::new(Kind::ConnectionBroken, "the conn was aborted"))
     }
+
+    /// Runs an operation as often as the stream is ready for it, until it no longer would block.
+    fn poll_with(
+        &self,
+        interest: Interest,
+        mut poll_ready: impl FnMut(&S) -> Poll<io::Result<()>>,
+        operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let Some(stream) = &self.0 else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        loop {
+            ready!(poll_ready(stream))?;
+            let done = stream.attempt(interest, &mut || operation(stream.as_fd()));
+            if !matches!(&done, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+                return Poll::Ready(done);
+            }
+        }
+    }
 }
 
 impl<S: Stream> Channel for Wire<S> {
@@ -97,16 +116,7 @@ impl<S: Stream> Kernel for Wire<S> {
         cx: &mut Context<'_>,
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let Some(stream) = &self.0 else {
-            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
-        };
-        loop {
-            ready!(stream.poll_readable(cx))?;
-            let done = stream.attempt(Interest::READABLE, &mut || operation(stream.as_fd()));
-            if !matches!(&done, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-                return Poll::Ready(done);
-            }
-        }
+        self.poll_with(Interest::READABLE, |stream| stream.poll_readable(cx), operation)
     }
 
     fn poll_write_with(
@@ -114,16 +124,7 @@ impl<S: Stream> Kernel for Wire<S> {
         cx: &mut Context<'_>,
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let Some(stream) = &self.0 else {
-            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
-        };
-        loop {
-            ready!(stream.poll_writable(cx))?;
-            let done = stream.attempt(Interest::WRITABLE, &mut || operation(stream.as_fd()));
-            if !matches!(&done, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-                return Poll::Ready(done);
-            }
-        }
+        self.poll_with(Interest::WRITABLE, |stream| stream.poll_writable(cx), operation)
     }
 }
 

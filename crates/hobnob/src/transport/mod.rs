@@ -21,7 +21,7 @@ use crate::conn::{Boxed, Conn, Facts};
 use crate::endpoint::{Form, Host, Target};
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
-use crate::socket::{Family, Observer, Type};
+use crate::socket::{Family, Observer, Socket, Type, host, option};
 use crate::spec::{Options, Shape, Spec};
 
 /// Every transport, in the order of the reference page.
@@ -112,6 +112,30 @@ impl Place {
         }
     }
 
+    /// What the host and port stand for, in the family that the scene asks for.
+    pub async fn addresses(&self, scene: &Scene) -> Result<Vec<SocketAddr>> {
+        let (host, port) = self.host_and_port()?;
+        host::addresses(host, port, scene.family, scene.observer.clone()).await
+    }
+
+    /// Opens a socket, with the options set that are its own.
+    pub fn open(&self, family: Family, kind: Type, scene: &Scene) -> Result<Socket> {
+        let socket = Socket::open(family, kind, 0, scene.observer.clone())?;
+        option::apply(&socket, &self.options)?;
+        Ok(socket)
+    }
+
+    /// Binds each of the addresses, and tells which of them this machine does not have.
+    pub async fn bind_each(
+        &self,
+        scene: &Scene,
+        bind: impl Fn(SocketAddr) -> Result<Socket>,
+    ) -> Result<Vec<Socket>> {
+        let (sockets, missing) = host::bind_all(&self.addresses(scene).await?, bind)?;
+        scene.leave_out(&missing);
+        Ok(sockets)
+    }
+
     /// The address family, where the target alone says it.
     pub fn family(&self) -> Option<Family> {
         match &self.target {
@@ -142,7 +166,7 @@ pub struct Scene {
 
 impl Scene {
     /// Tells that addresses are left out because this machine does not have them: no IPv6 here.
-    pub fn leave_out(&self, missing: &[SocketAddr]) {
+    fn leave_out(&self, missing: &[SocketAddr]) {
         for address in missing {
             let note = format!("{} is left out: this machine does not have it", address.ip());
             self.bus.emit(0, 0, Fact::Note(note));

@@ -15,7 +15,7 @@ use crate::endpoint::Form;
 use crate::error::{Error, Kind, Result};
 use crate::socket::option::{self, BACKLOG, SocketOption};
 use crate::socket::{AsyncSocket, Socket, Type, host};
-use crate::spec::{OptionSpec, Options, Shape, Spec};
+use crate::spec::{OptionSpec, Shape, Spec};
 use crate::transport::{Place, Row, Scene, Transport, over_ip};
 
 /// The row.
@@ -60,12 +60,7 @@ struct Tcp;
 impl Transport for Tcp {
     fn bind<'a>(&'a self, at: &'a Place, scene: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
-            let (host, port) = at.host_and_port()?;
-            let addresses =
-                host::addresses(host, port, scene.family, scene.observer.clone()).await?;
-            let (sockets, missing) =
-                host::bind_all(&addresses, |address| listen(address, &at.options, scene))?;
-            scene.leave_out(&missing);
+            let sockets = at.bind_each(scene, |address| listen(address, at, scene)).await?;
             sockets.into_iter().map(|socket| Ok(Box::new(Door::new(socket)?) as _)).collect()
         })
     }
@@ -77,10 +72,7 @@ impl Transport for Tcp {
         _: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
-            let (host, port) = to.host_and_port()?;
-            let addresses =
-                host::addresses(host, port, scene.family, scene.observer.clone()).await?;
-            let stream = race(interleave(addresses), &to.options, scene).await?;
+            let stream = race(interleave(to.addresses(scene).await?), to, scene).await?;
             let local =
                 stream.local_addr().map_err(|error| Error::from_io("getsockname()", &error))?;
             let peer =
@@ -95,16 +87,10 @@ fn conn(stream: TcpStream, local: Address, peer: Address) -> Conn {
     Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream)))
 }
 
-fn open(address: &SocketAddr, options: &Options, scene: &Scene) -> Result<Socket> {
-    let socket = Socket::open(host::family_of(address), Type::Stream, 0, scene.observer.clone())?;
-    option::apply(&socket, options)?;
-    Ok(socket)
-}
-
-fn listen(address: SocketAddr, options: &Options, scene: &Scene) -> Result<Socket> {
-    let socket = open(&address, options, scene)?;
+fn listen(address: SocketAddr, at: &Place, scene: &Scene) -> Result<Socket> {
+    let socket = at.open(host::family_of(&address), Type::Stream, scene)?;
     socket.bind(&Address::Ip(address))?;
-    let backlog = options.count(BACKLOG.name).unwrap_or(1_024);
+    let backlog = at.options.count(BACKLOG.name).unwrap_or(1_024);
     socket.listen(u32::try_from(backlog).unwrap_or(u32::MAX))?;
     socket.set_blocking(false)?;
     Ok(socket)
@@ -163,13 +149,13 @@ fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 }
 
 /// Connects to whichever address answers first. A failure starts the next at once, silence after a while.
-async fn race(addresses: Vec<SocketAddr>, options: &Options, scene: &Scene) -> Result<TcpStream> {
+async fn race(addresses: Vec<SocketAddr>, to: &Place, scene: &Scene) -> Result<TcpStream> {
     let mut waiting = addresses.into_iter();
     let mut running = JoinSet::new();
     let mut first_error: Option<Error> = None;
     loop {
         let started = waiting.next().map(|address| {
-            let socket = open(&address, options, scene);
+            let socket = to.open(host::family_of(&address), Type::Stream, scene);
             running.spawn(async move { connect(socket?, address).await });
         });
         if started.is_none() && running.is_empty() {

@@ -10,8 +10,8 @@ use crate::conn::{Boxed, Conn, Facts};
 use crate::endpoint::Form;
 use crate::error::{Error, Kind, Result};
 use crate::socket::option::{self, SocketOption};
-use crate::socket::{AsyncSocket, Socket, Type, host};
-use crate::spec::{OptionSpec, Options, Shape, Spec};
+use crate::socket::{AsyncSocket, Type, host};
+use crate::spec::{OptionSpec, Shape, Spec};
 use crate::transport::{Place, Row, Scene, Transport, over_ip};
 
 /// The row.
@@ -49,18 +49,15 @@ struct Udp;
 impl Transport for Udp {
     fn bind<'a>(&'a self, at: &'a Place, scene: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
-            let (host, port) = at.host_and_port()?;
-            let addresses =
-                host::addresses(host, port, scene.family, scene.observer.clone()).await?;
-            let (sockets, missing) = host::bind_all(&addresses, |address| {
-                let socket = open(&address, &at.options, scene)?;
+            let bind = |address| {
+                let socket = at.open(host::family_of(&address), Type::Datagram, scene)?;
                 socket.bind(&Address::Ip(address))?;
                 // Only what listens is marked: what was dialled asks, and is to be answered. A machine that cannot mark
                 // serves all the same.
                 drop(socket.mark_answers());
                 Ok(socket)
-            })?;
-            scene.leave_out(&missing);
+            };
+            let sockets = at.bind_each(scene, bind).await?;
             let rules = || Rules {
                 transport: "udp",
                 max_peers: scene.max_peers,
@@ -81,12 +78,9 @@ impl Transport for Udp {
         _: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
-            let (host, port) = to.host_and_port()?;
-            let addresses =
-                host::addresses(host, port, scene.family, scene.observer.clone()).await?;
             let mut failed = None;
-            for address in addresses {
-                match connect(address, &to.options, scene).await {
+            for address in to.addresses(scene).await? {
+                match connect(address, to, scene).await {
                     Ok(conn) => return Ok(conn),
                     Err(error) => drop(failed.get_or_insert(error)),
                 }
@@ -98,14 +92,8 @@ impl Transport for Udp {
     }
 }
 
-fn open(address: &SocketAddr, options: &Options, scene: &Scene) -> Result<Socket> {
-    let socket = Socket::open(host::family_of(address), Type::Datagram, 0, scene.observer.clone())?;
-    option::apply(&socket, options)?;
-    Ok(socket)
-}
-
-async fn connect(address: SocketAddr, options: &Options, scene: &Scene) -> Result<Conn> {
-    let socket = open(&address, options, scene)?;
+async fn connect(address: SocketAddr, to: &Place, scene: &Scene) -> Result<Conn> {
+    let socket = to.open(host::family_of(&address), Type::Datagram, scene)?;
     let socket = AsyncSocket::connect(socket, &Address::Ip(address)).await?;
     let (local, peer) = (socket.socket().local_address()?, socket.socket().peer_address()?);
     let facts = Facts::new("udp", local, peer);

@@ -89,7 +89,7 @@ struct Unix {
 impl Transport for Unix {
     fn bind<'a>(&'a self, at: &'a Place, scene: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
-            let socket = self.open(at, scene)?;
+            let socket = at.open(Family::Unix, self.kind, scene)?;
             let claim = bind(&socket, &at.target, scene)?;
             if self.kind == Type::Datagram {
                 let (max_peers, peer_idle, bus) =
@@ -122,7 +122,7 @@ impl Transport for Unix {
         _: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
-            let socket = self.open(to, scene)?;
+            let socket = to.open(Family::Unix, self.kind, scene)?;
             if self.kind == Type::Datagram {
                 socket.bind(&Address::Unnamed)?; // the kernel picks an abstract name, so that answers find us
             }
@@ -145,14 +145,6 @@ impl Transport for Unix {
                 _ => Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::Has))),
             })
         })
-    }
-}
-
-impl Unix {
-    fn open(&self, place: &Place, scene: &Scene) -> Result<Socket> {
-        let socket = Socket::open(Family::Unix, self.kind, 0, scene.observer.clone())?;
-        option::apply(&socket, &place.options)?;
-        Ok(socket)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The limits, each by the name that it has in events, and each refusal counted.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::time::Duration;
 
 use hobnob::clock::Clock;
@@ -84,7 +85,7 @@ async fn per_source_bounds_one_address_and_not_loopback() {
 async fn accept_rate_slows_and_turns_nobody_away() {
     let serve = || {
         Stage::with("echo", "tcp://0.0.0.0:0", |server| {
-            (server.limits.accept_rate, server.limits.accept_burst) = (20, 5);
+            (server.limits.accept_rate, server.limits.accept_burst) = (100, 5);
         })
     };
     let Some((mut stage, to)) = from_elsewhere("accept_rate_slows_and_turns_nobody_away", serve)
@@ -99,8 +100,8 @@ async fn accept_rate_slows_and_turns_nobody_away() {
     for client in &mut clients {
         ask(client, b"in", b"in").await;
     }
-    // 20 of the 25 had to wait for a token each.
-    assert!(clock.now() >= Duration::from_millis(900), "all came within {:?}", clock.now());
+    // 20 of the 25 had to wait for a token each, and no machine makes that shorter.
+    assert!(clock.now() >= MOMENT, "all came within {:?}", clock.now());
     stage.paused("accept-rate").await;
     assert_eq!(stage.running.summary().refused, 0);
     assert!(stage.count(|fact| matches!(fact, Fact::Paused { .. })) <= 3, "told too often");
@@ -179,13 +180,15 @@ async fn idle_spares_who_talks() {
     let mut stage = Stage::with("echo", "tcp://127.0.0.1:0", |server| {
         server.limits.idle = Some(Duration::from_secs(2));
     });
-    let mut client = stage.connect().await;
-    let clock = Clock::start();
-    while clock.now() < Duration::from_secs(3) {
-        ask(&mut client, b"x", b"x").await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    let mut talks = stage.connect().await;
+    stage.opened().await;
+    let mut is_silent = stage.connect().await;
+    let mut end = pin!(rest(&mut is_silent));
+    // Who came first would have to leave first.
+    while tokio::time::timeout(Duration::from_millis(50), &mut end).await.is_err() {
+        ask(&mut talks, b"x", b"x").await;
     }
-    assert_eq!(stage.count(|fact| matches!(fact, Fact::Closed(_))), 0);
+    ask(&mut talks, b"x", b"x").await;
 }
 
 #[tokio::test]

@@ -2,13 +2,12 @@
 //! own, so that what is measured is the server's.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 
 use crate::stage::child::Child;
-use crate::stage::{ask, connect, hear, reset, rest, skip};
+use crate::stage::{ask, connect, hear, reset, rest, skip, soon};
 
 const IDLE: usize = 5_000;
 const ACTIVE: usize = 200;
@@ -46,9 +45,7 @@ async fn five_thousand_idle_then_two_hundred_active_and_none_lost() {
     let (resident, descriptors) = (child.resident(), child.descriptors());
 
     let mut clients = crowd(child.address, IDLE).await;
-    while child.counts().await.0 < IDLE as u64 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    soon("the last of them", async { while child.counts().await.0 < IDLE as u64 {} }).await;
     let each = child.resident().saturating_sub(resident) / IDLE as u64;
     println!("scale: {each} resident bytes for each of {IDLE} idle sessions");
     assert!(each <= BYTES_EACH, "{each} bytes for each idle session");

@@ -7,6 +7,8 @@ use hobnob::conn::Conn;
 use hobnob::engine::{Dialer, Running, Server, parse};
 use hobnob::event::Fact;
 
+use crate::kernel::accepted;
+
 /// Only what hangs takes this long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -43,23 +45,6 @@ async fn the_last_that_may_come_closes_every_door() {
     }
 }
 
-/// Until nobody waits in the backlog of this port: for a listening socket the kernel shows that as its receive queue
-/// (proc(5), `/proc/net/tcp`).
-async fn accepted(port: u16) {
-    let local = format!("0100007F:{port:04X}");
-    loop {
-        let sockets = std::fs::read_to_string("/proc/net/tcp").expect("Linux has it");
-        // Local address, state 0A (listening), then the queues: sent and received.
-        let fields = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        let listening =
-            sockets.lines().map(fields).find(|line| line[1] == local && line[3] == "0A");
-        if listening.is_some_and(|line| line[4].ends_with(":00000000")) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
-
 #[tokio::test]
 async fn a_drain_does_not_wait_for_a_place() {
     let mut server = server("source", &["tcp://127.0.0.1:0", "udp://127.0.0.1:0"]);
@@ -80,7 +65,7 @@ async fn a_drain_does_not_wait_for_a_place() {
     // The accept loop waits for a peer, not for a place: it had one when it began to wait.
     let _second = dial(&running, 0).await;
     let port = running.bound()[0].address.ip().expect("tcp has one").port();
-    within("the accept", accepted(port)).await;
+    accepted(port).await;
     running.drain();
     within("the drain", running.finished()).await;
 }

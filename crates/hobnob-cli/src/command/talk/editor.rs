@@ -74,6 +74,8 @@ type Readline = Editor<Marks, DefaultHistory>;
 
 /// The editor's thread, as whoever wants the terminal back must know it.
 pub(crate) struct Hold {
+    /// Cells of a line of the terminal when the editor started.
+    pub(crate) columns: usize,
     thread: JoinHandle<()>,
     is_over: Arc<AtomicBool>,
 }
@@ -116,6 +118,7 @@ pub(crate) fn start(
     let mut editor = Readline::with_config(config).map_err(|error| failed(&error))?;
     editor.set_helper(Some(Marks));
     editor.bind_sequence(KeyEvent::ctrl(']'), Cmd::Insert(1, ESCAPE.to_string()));
+    let columns = editor.dimensions().map_or(80, |(columns, _)| usize::from(columns));
     let mut external = editor.create_external_printer().map_err(|error| failed(&error))?;
     let history = state.map(|state| state.join("hobnob/history"));
     if let Some(path) = history.as_deref().filter(|path| is_private(path).is_ok()) {
@@ -142,7 +145,7 @@ pub(crate) fn start(
         let text = String::from_utf8_lossy(bytes).into_owned();
         external.print(text).map_err(io::Error::other)
     });
-    Ok((from, print, Hold { thread, is_over }))
+    Ok((from, print, Hold { columns, thread, is_over }))
 }
 
 /// The history file, made so that only its owner can read it.

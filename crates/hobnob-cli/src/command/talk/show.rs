@@ -52,7 +52,7 @@ impl Show {
             }
             Show::Hex => {
                 let mut text = String::new();
-                hex_into(&mut text, bytes, "");
+                hex_into(&mut text, bytes, "", usize::MAX);
                 out.extend_from_slice(text.as_bytes());
             }
             Show::Json(_) => {}

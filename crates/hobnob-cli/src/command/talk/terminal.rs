@@ -35,6 +35,7 @@ struct Terminal<'a> {
     wishes: &'a Wishes,
     look: Look,
     view: View,
+    columns: usize,
     eol: Eol,
     talk: Converse,
     sink: Sink,
@@ -80,6 +81,7 @@ pub(crate) async fn run(
     let mut terminal = Terminal {
         look,
         view: scene.view,
+        columns: hold.columns,
         eol: if crlf.is_some() { Eol::Crlf } else { wishes.eol(shape) },
         talk: Converse::new(line.conn, scene.clock),
         sink: Sink::new("printer", printer),
@@ -269,7 +271,8 @@ impl Terminal<'_> {
         {
             failed = Some(Error::from_io(&format!("write({path})"), &error));
         }
-        let text = chunk(bytes, self.look, self.view, self.wishes.is_verbose, since);
+        let verbose = self.wishes.is_verbose;
+        let text = chunk(bytes, self.look, self.view, verbose, since, self.columns);
         let mut out = self.sink.take();
         out.extend_from_slice(text.as_bytes());
         self.sink.give(out);

@@ -1,6 +1,5 @@
 //! Cases 1 to 4: accepting goes on whatever happens to it.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,21 +9,20 @@ use hobnob::engine::Server;
 use hobnob::error::Error;
 use hobnob::event::{Fact, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 
 use crate::stage::child::Child;
 use crate::stage::{Stage, ask, connect, is_turned_away, own, reset, soon};
 
-/// Which of these clients are served: they get their echo before the last of the others that wait could.
-async fn served(clients: &mut [TcpStream]) -> HashSet<usize> {
-    let mut served = HashSet::new();
-    for (at, client) in clients.iter_mut().enumerate() {
-        let echo = client.read_u8();
-        if tokio::time::timeout(Duration::from_millis(1), echo).await.is_ok() {
-            served.insert(at);
+/// When the child tells the next time that it has no descriptors left.
+async fn paused(child: &mut Child) -> Duration {
+    loop {
+        let event = child.line("event").await;
+        let (at, fact) = event.split_once(' ').expect("a time and a fact");
+        if fact.contains("open-files") {
+            return Duration::from_millis(at.parse().expect("milliseconds"));
         }
     }
-    served
 }
 
 #[tokio::test]
@@ -40,39 +38,26 @@ async fn case_01_no_descriptors_left_pauses_without_spinning_and_goes_on() {
     // The first is served, so the pause is the limit's and not the start's.
     soon("the first echo", clients[0].read_u8()).await.expect("it is served");
     ask(&mut clients[0], b"old", b"old").await;
-    child.line("event").await;
+    paused(&mut child).await;
 
     let (clock, worked) = (Clock::start(), child.worked());
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let mut told = vec![paused(&mut child).await, paused(&mut child).await];
     let (elapsed, worked) = (clock.now(), child.worked().saturating_sub(worked));
     assert!(worked < elapsed / 4, "it spins: {worked:?} of {elapsed:?} on the processor");
-    let pauses = child.events("open-files");
-    assert!(!pauses.is_empty() && pauses.len() <= 4, "{pauses:?}");
-    for pair in pauses.windows(2) {
-        assert!(pair[1].saturating_sub(pair[0]) >= Duration::from_millis(999), "{pauses:?}");
+    told.extend(child.events("open-files"));
+    for pair in told.windows(2) {
+        assert!(pair[1].saturating_sub(pair[0]) >= Duration::from_millis(999), "{told:?}");
     }
     ask(&mut clients[0], b"still there", b"still there").await;
 
-    // The first has had its echo already.
-    let mut first_has =
-        served(&mut clients[1..]).await.into_iter().map(|at| at + 1).collect::<Vec<_>>();
-    first_has.push(0);
-    let mut waiting = Vec::new();
-    let mut inside = Vec::new();
-    for (at, client) in clients.into_iter().enumerate() {
-        if first_has.contains(&at) { inside.push(client) } else { waiting.push(client) }
+    // Who came first is in.
+    let inside = usize::try_from(child.counts().await.0).expect("a few");
+    assert!(inside > 100 && inside < 200, "{inside} of {CLIENTS} are served");
+    let waiting = clients.split_off(inside);
+    for client in &mut clients[1..] {
+        soon("an echo", client.read_u8()).await.expect("it is served");
     }
-    assert!(inside.len() > 100 && inside.len() < 200, "{} of {CLIENTS} are served", inside.len());
-    let clock = Clock::start();
-    drop(inside);
-    soon("an echo", waiting[0].read_u8()).await.expect("it is served now");
-    let resumed = clock.now();
-    println!(
-        "case 1: accepted again {resumed:?} after descriptors were free; worked {worked:?} in {elapsed:?}"
-    );
-    assert!(resumed < Duration::from_secs(2), "deaf for {resumed:?}");
-    waiting.remove(0);
-
+    drop(clients);
     // Each goes once it is served, so all are.
     for mut client in waiting {
         soon("an echo", client.read_u8()).await.expect("it is served in its turn");
@@ -82,7 +67,8 @@ async fn case_01_no_descriptors_left_pauses_without_spinning_and_goes_on() {
 
 #[tokio::test]
 async fn case_02_an_accept_that_failed_costs_the_next_client_nothing() {
-    const FAILURES: usize = 1_000;
+    // With a sleep of a millisecond after each the echo would not come soon.
+    const FAILURES: usize = 40_000;
     for errno in [libc::ECONNABORTED, libc::EPROTO, libc::EINTR, libc::EIO] {
         let (ours, mut theirs) = own::guest();
         let failed = move || {
@@ -93,16 +79,15 @@ async fn case_02_an_accept_that_failed_costs_the_next_client_nothing() {
         script.push_back(Box::new(move || Accepted::Conn(ours)));
         let mut server = Server::new("echo").expect("it is built in");
         own::script(&mut server, script);
-        let clock = Clock::start();
         let mut stage = Stage::start(server).expect("it starts");
         theirs.send(b"hi").await.expect("room");
         let mut answer = [0; 8];
         let answered = soon("an echo", theirs.recv(&mut answer)).await;
         assert_eq!(answered, Ok(Some(2)), "errno {errno}");
-        // A sleep of a millisecond each would be past this.
-        assert!(clock.now() < Duration::from_millis(900), "errno {errno}: {:?}", clock.now());
         let told = stage.count(|fact| matches!(fact, Fact::Failed(_) | Fact::Paused { .. }));
-        assert_eq!(told, usize::from(errno == libc::EIO), "errno {errno}");
+        // Once a second, for as long as anybody here waits.
+        let most = if errno == libc::EIO { 1..=30 } else { 0..=0 };
+        assert!(most.contains(&told), "errno {errno}: told {told} times");
         drop(theirs);
         stage.finish().await;
     }
