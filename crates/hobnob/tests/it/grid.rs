@@ -6,3 +6,4 @@ mod cell;
 mod ends;
 mod expected;
 mod limits;
+mod numbered;

@@ -19,6 +19,8 @@ use crate::places::{self, Fresh};
 
 /// Only what hangs takes this long.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Only a whole case that hangs takes this long, whatever else the machine does.
+const LONG_PATIENCE: Duration = Duration::from_secs(150);
 /// Cells that are tried at once.
 const AT_ONCE: usize = 8;
 /// Bytes of a flood that are looked at.
@@ -87,7 +89,8 @@ pub(crate) fn each(is_for: impl Fn(&Cell) -> bool, case: impl AsyncFn(Cell) + 's
             let (slots, case) = (slots.clone(), case.clone());
             let trial = tokio::task::spawn_local(async move {
                 let _slot = slots.acquire().await.expect("nobody closes it");
-                cell.within("the whole case", case(cell)).await;
+                let done = tokio::time::timeout(LONG_PATIENCE, case(cell)).await;
+                assert!(done.is_ok(), "{}: it came to no end", cell.name());
             });
             running.push((cell, trial));
         }
@@ -109,17 +112,20 @@ impl Cell {
         format!("{} on {layer}{place}", self.service.spec.name)
     }
 
-    /// The endpoint of a bound address, or of a fresh one.
-    fn endpoint(&self, bound: Option<&Address>, options: &str) -> String {
+    /// The bare endpoint of a bound address, or of a fresh one.
+    fn place(&self, bound: Option<&Address>) -> String {
         let name = self.transport.spec.name;
-        let place = match bound {
+        match bound {
             None => (self.fresh)(name),
             Some(Address::Ip(address)) => format!("{name}://{address}"),
             Some(Address::Name(whole)) => whole.to_string(),
             Some(path) => format!("{name}:{path}"),
-        };
+        }
+    }
+
+    fn endpoint(&self, bound: Option<&Address>, options: &str) -> String {
         let layer = self.layer.map_or(String::new(), |layer| format!("{layer}+"));
-        format!("{layer}{place}{options}")
+        format!("{layer}{}{options}", self.place(bound))
     }
 
     pub(crate) fn serve(&self, rules: impl FnOnce(&mut Server)) -> Served {
@@ -164,7 +170,8 @@ impl Cell {
     pub(crate) async fn hear(&self, conn: &mut Conn, messages: usize) -> Vec<Vec<u8>> {
         let mut heard = Vec::new();
         let (mut all, mut room) = (0, vec![0; 65_536]);
-        let has_end = self.has_ends && !matches!(self.talk, Talk::Pours | Talk::Unknown);
+        let has_end =
+            self.has_ends && !matches!(self.talk, Talk::Pours | Talk::Unfit | Talk::Unknown);
         let due = self.talk.packets(messages);
         while has_end
             || (self.shape == Shape::Packets && heard.len() < due)
@@ -188,7 +195,7 @@ impl Cell {
                 Ok(Some(_)) => {}
                 Ok(None) => return,
                 Err(error) => {
-                    let is_free_to = matches!(self.talk, Talk::Unknown);
+                    let is_free_to = matches!(self.talk, Talk::Unfit | Talk::Unknown);
                     assert!(is_free_to, "{}: {error:?}", self.name());
                     return;
                 }
@@ -198,7 +205,13 @@ impl Cell {
 
     /// Whether the service may have ended before its peer.
     pub(crate) fn may_be_over(&self) -> bool {
-        matches!(self.talk, Talk::Tells { .. } | Talk::Once { .. } | Talk::Unknown)
+        matches!(self.talk, Talk::Tells { .. } | Talk::Once { .. } | Talk::Unfit | Talk::Unknown)
+    }
+
+    /// For a case that has to know what is said.
+    pub(crate) fn is_unheard_of(&self) -> ! {
+        let name = self.name();
+        panic!("{name}: no test knows what it says: tell them, in `talk` of grid/expected.rs");
     }
 
     fn is_flood(&self) -> bool {
@@ -223,7 +236,18 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) async fn dial(&self) -> Conn {
-        let to = self.cell.endpoint(Some(&self.running.bound()[0].address), self.options);
+        let layer = self.cell.layer.map_or(String::new(), |layer| format!("{layer}+"));
+        self.dial_through(&layer).await
+    }
+
+    /// Dials without the layer: as a peer that says with bytes what the layer reads.
+    pub(crate) async fn dial_bare(&self) -> Conn {
+        self.dial_through("").await
+    }
+
+    async fn dial_through(&self, layer: &str) -> Conn {
+        let place = self.cell.place(Some(&self.running.bound()[0].address));
+        let to = format!("{layer}{place}{}", self.options);
         let to = hobnob::engine::parse(&to).expect("an endpoint");
         let dialler = Dialer::default();
         let dialled = self.cell.within("a dial", dialler.dial(&to)).await;
