@@ -9,7 +9,7 @@ use crate::address::Address;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::conn::listener::{Accepted, Listener};
-use crate::conn::{Conn, memory};
+use crate::conn::{Boxed, Conn, memory};
 use crate::engine::{self, Limits};
 use crate::error::{Error, Kind, Result};
 use crate::spec::Shape;
@@ -24,7 +24,10 @@ pub struct Medium(Source);
 enum Source {
     Table { row: &'static Row, fresh: Box<dyn Fn() -> String + Send + Sync> },
     Memory(Shape),
+    Made { name: &'static str, shape: Shape, make: Make },
 }
+
+type Make = Box<dyn Fn() -> Boxed<'static, Pair> + Send + Sync>;
 
 /// Two conns that are each other's peers.
 pub struct Pair {
@@ -37,6 +40,13 @@ pub struct Pair {
     /// Whether the medium has an end that a peer can see. Where many share one socket it has none.
     pub has_ends: bool,
     pump: Option<JoinHandle<()>>,
+}
+
+impl Pair {
+    /// Two conns that somebody made into each other's peers; `bound` is where one dialled the other.
+    pub fn new(dialled: Conn, accepted: Conn, bound: Address) -> Self {
+        Pair { dialled, accepted, bound, has_ends: true, pump: None }
+    }
 }
 
 impl Drop for Pair {
@@ -57,11 +67,22 @@ impl Medium {
         Medium(Source::Memory(shape))
     }
 
+    /// A medium that takes more than its endpoint to be tried: standard input and output have another process at
+    /// their other end, a terminal its user. `make` makes a pair with one end of each.
+    pub fn made(
+        name: &'static str,
+        shape: Shape,
+        make: impl Fn() -> Boxed<'static, Pair> + Send + Sync + 'static,
+    ) -> Self {
+        Medium(Source::Made { name, shape, make: Box::new(make) })
+    }
+
     /// The transport's name.
     pub fn name(&self) -> &'static str {
         match &self.0 {
             Source::Table { row, .. } => row.spec.name,
             Source::Memory(_) => "memory",
+            Source::Made { name, .. } => name,
         }
     }
 
@@ -69,7 +90,7 @@ impl Medium {
     pub fn shape(&self) -> Shape {
         match &self.0 {
             Source::Table { row, .. } => row.shape,
-            Source::Memory(shape) => *shape,
+            Source::Memory(shape) | Source::Made { shape, .. } => *shape,
         }
     }
 
@@ -78,7 +99,7 @@ impl Medium {
         self.make(false).await
     }
 
-    /// A pair whose buffers are the smallest that the medium has, for checks that fill them.
+    /// A pair whose buffers are the smallest that the medium has, where it can be told, for checks that fill them.
     pub async fn small_pair(&self) -> Result<Pair> {
         self.make(true).await
     }
@@ -99,8 +120,9 @@ impl Medium {
                 let capacity = if is_small { SMALL } else { memory::CAPACITY };
                 let (dialled, accepted) = memory::pair_holding(*shape, capacity);
                 let bound = dialled.facts().peer.clone();
-                return Ok(Pair { dialled, accepted, bound, has_ends: true, pump: None });
+                return Ok(Pair::new(dialled, accepted, bound));
             }
+            Source::Made { make, .. } => return make().await,
         };
         let options = if is_small { small(row) } else { String::new() };
         let scene = scene();

@@ -103,12 +103,12 @@ pub async fn abort(medium: &Medium) -> Sight {
     }
 }
 
-/// A peer that goes away with our bytes unread is seen as a reset. True: what it had said was heard before that;
-/// false: the reset overtook it.
-pub async fn last_words(medium: &Medium) -> bool {
+/// A peer that goes away with our bytes unread: how it is seen, and whether what it had said was heard before that;
+/// false: a reset overtook it.
+pub async fn last_words(medium: &Medium) -> (Sight, bool) {
     let mut pair = pair(medium).await;
     if !pair.has_ends {
-        return true;
+        return (Sight::Nothing, true);
     }
     send(&mut pair.dialled, b"unread").await;
     send(&mut pair.accepted, b"last words").await;
@@ -116,12 +116,12 @@ pub async fn last_words(medium: &Medium) -> bool {
     let mut room = [0; 64];
     let mut heard = 0;
     loop {
-        match within("a reset", pair.dialled.recv(&mut room)).await {
+        match within("a reset or an end", pair.dialled.recv(&mut room)).await {
             Ok(Some(length)) => heard += length,
-            Ok(None) => panic!("an end in order, though bytes were left unread"),
+            Ok(None) => return (Sight::End, heard == 10),
             Err(error) => {
                 assert_eq!(error.kind(), Kind::ConnectionReset);
-                return heard == 10;
+                return (Sight::Reset, heard == 10);
             }
         }
     }

@@ -2,11 +2,18 @@
 //!
 //! A terminal or a file cannot be polled like a socket, so each direction has a thread and a bounded queue. The
 //! threads hold nothing up: a read that never returns ends with the process.
+//!
+//! Our end closes standard output: its reader sees the end then, and not when the process is over. A conn that is gone
+//! lets go of standard input too, so that who writes there does not wait for a reader that will not come.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+use socket2::SockRef;
 
 use crate::address::Address;
 use crate::conn::listener::{Accepted, Listener};
@@ -90,6 +97,7 @@ struct State {
     bytes: VecDeque<u8>,
     /// Bytes that the thread has taken and not written yet.
     taken: usize,
+    /// Input: nothing more comes, or is wanted. Output: nothing more goes.
     is_ended: bool,
     failed: Option<(io::ErrorKind, Option<i32>)>,
     task: Option<Waker>,
@@ -130,17 +138,21 @@ fn read_all(queue: &Queue) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return queue.fail(&error),
         }
-        drop(queue.wait_while(|state| state.bytes.len() >= QUEUE));
+        if queue.wait_while(|state| state.bytes.len() >= QUEUE && !state.is_ended).is_ended {
+            return close_input();
+        }
     }
 }
 
+/// Writes until the end, and then closes standard output.
 fn write_all(queue: &Queue) {
     loop {
         let mut state = queue.wait_while(|state| state.bytes.is_empty() && !state.is_ended);
         if state.bytes.is_empty() {
-            return;
+            drop(state);
+            return close_output();
         }
-        let bytes: Vec<u8> = state.bytes.drain(..).collect();
+        let bytes = Vec::from(std::mem::take(&mut state.bytes));
         state.taken = bytes.len();
         drop(state);
         let mut stdout = io::stdout().lock();
@@ -151,25 +163,68 @@ fn write_all(queue: &Queue) {
     }
 }
 
+/// Whoever writes to it hears that nobody reads. The descriptor stays, on nothing, so that no file that is opened
+/// later becomes standard input.
+fn close_input() {
+    if let Ok(nothing) = File::open("/dev/null") {
+        let _ = nix::unistd::dup2_stdin(nothing);
+    }
+}
+
+/// Its reader sees the end.
+fn close_output() {
+    shut_down(Shutdown::Write);
+    if let Ok(nothing) = File::options().write(true).open("/dev/null") {
+        let _ = nix::unistd::dup2_stdout(nothing);
+    }
+}
+
+/// A socket is open for as long as standard input is the same one. An error means that it is none.
+fn shut_down(how: Shutdown) {
+    drop(SockRef::from(&io::stdout()).shutdown(how));
+}
+
 struct Ends {
     input: Arc<Queue>,
     output: Arc<Queue>,
 }
 
-fn failure(state: &State) -> Result<()> {
+impl Ends {
+    fn let_go_of_input(&self) {
+        self.input.change(|state| {
+            state.bytes.clear();
+            state.is_ended = true;
+        });
+    }
+}
+
+impl Drop for Ends {
+    /// What was taken is still written.
+    fn drop(&mut self) {
+        self.output.change(|state| state.is_ended = true);
+        self.let_go_of_input();
+    }
+}
+
+fn failure(state: &State, call: &str, otherwise: Kind) -> Result<()> {
     let Some((kind, errno)) = state.failed else { return Ok(()) };
     let error = errno.map_or_else(|| io::Error::from(kind), io::Error::from_raw_os_error);
-    Err(Error::from_io("write(1)", &error).with_kind(match kind {
+    Err(Error::from_io(call, &error).with_kind(match kind {
         io::ErrorKind::BrokenPipe => Kind::ConnectionBroken,
-        _ => Kind::OutputFailed,
+        io::ErrorKind::ConnectionReset => Kind::ConnectionReset,
+        _ => otherwise,
     }))
+}
+
+fn unwritten(state: &State) -> Result<()> {
+    failure(state, "write(1)", Kind::OutputFailed)
 }
 
 impl Channel for Ends {
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
         let mut state = self.input.lock();
         if state.bytes.is_empty() {
-            failure(&state)?;
+            failure(&state, "read(0)", Kind::ConnectionBroken)?;
             if state.is_ended {
                 return Poll::Ready(Ok(None));
             }
@@ -177,9 +232,11 @@ impl Channel for Ends {
             return Poll::Pending;
         }
         let length = state.bytes.len().min(buf.len());
-        for (place, byte) in buf.iter_mut().zip(state.bytes.drain(..length)) {
-            *place = byte;
-        }
+        let (front, back) = state.bytes.as_slices();
+        let from_front = front.len().min(length);
+        buf[..from_front].copy_from_slice(&front[..from_front]);
+        buf[from_front..length].copy_from_slice(&back[..length - from_front]);
+        state.bytes.drain(..length);
         drop(state);
         self.input.changed.notify_all();
         Poll::Ready(Ok(Some(length)))
@@ -187,7 +244,11 @@ impl Channel for Ends {
 
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
         let mut state = self.output.lock();
-        failure(&state)?;
+        unwritten(&state)?;
+        if state.is_ended {
+            let text = "standard output was ended already";
+            return Poll::Ready(Err(Error::new(Kind::ConnectionBroken, text)));
+        }
         let room = QUEUE.saturating_sub(state.bytes.len() + state.taken).min(buf.len());
         if room == 0 && !buf.is_empty() {
             state.task = Some(cx.waker().clone());
@@ -202,7 +263,7 @@ impl Channel for Ends {
     /// Ready when all was written.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let mut state = self.output.lock();
-        failure(&state)?;
+        unwritten(&state)?;
         if state.bytes.is_empty() && state.taken == 0 {
             return Poll::Ready(Ok(()));
         }
@@ -223,5 +284,7 @@ impl Channel for Ends {
             state.bytes.clear();
             state.is_ended = true;
         });
+        self.let_go_of_input();
+        shut_down(Shutdown::Both); // a write that waits for its reader waits no more
     }
 }

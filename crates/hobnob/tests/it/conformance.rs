@@ -3,30 +3,83 @@
 use std::future::Future;
 
 use hobnob::address::Address;
+use hobnob::engine::{Dialer, parse};
 use hobnob::error::Kind;
 use hobnob::socket::{AsyncSocket, Family, Flags, Socket, Type};
 use hobnob::spec::Shape;
-use hobnob::testing::Medium;
 use hobnob::testing::promise::{self, Sight};
+use hobnob::testing::{Medium, Pair};
 
 use crate::places;
+use crate::stage::alone::{self, Wiring};
 
 /// Runs a check on every medium; a failure is told with its name.
+///
+/// Standard input and output are a medium too. A process has them once, so each of their parts is this test again, in
+/// a child, where it is asked about that part alone.
 fn on_every_medium<T>(check: &impl AsyncFn(&Medium) -> T) -> Vec<(Medium, T)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
-    let mut media: Vec<Medium> = [Shape::Bytes, Shape::Packets].map(Medium::memory).into();
-    for (row, fresh) in places::all() {
-        media.push(Medium::new(move || fresh(row.spec.name)).expect("an endpoint"));
+    let (mut media, mut children) = (Vec::new(), Vec::new());
+    if let Some(part) = alone::part() {
+        media.extend(Part::all().filter(|ours| ours.name() == part).map(Part::medium));
+    } else {
+        children.extend(Part::all().map(|part| alone::play(&alone::test(), &part.name())));
+        media.extend([Shape::Bytes, Shape::Packets].map(Medium::memory));
+        for (row, fresh) in places::all() {
+            media.push(Medium::new(move || fresh(row.spec.name)).expect("an endpoint"));
+        }
     }
-    media
+    let results = media
         .into_iter()
         .map(|medium| {
             let told = medium_and(&medium, check(&medium));
             let result = runtime.block_on(told);
             (medium, result)
         })
-        .collect()
+        .collect();
+    alone::give_back();
+    for child in children {
+        child.finish().unwrap_or_else(|said| panic!("on standard input and output: {said}"));
+    }
+    results
+}
+
+/// What standard input and output are, and which end of the pair they are.
+struct Part {
+    wiring: Wiring,
+    is_dialled: bool,
+}
+
+impl Part {
+    fn all() -> impl Iterator<Item = Part> {
+        let both = |wiring| [true, false].map(|is_dialled| Part { wiring, is_dialled });
+        Wiring::ALL.into_iter().flat_map(both)
+    }
+
+    fn name(&self) -> String {
+        let side = if self.is_dialled { "dialled" } else { "accepted" };
+        format!("{side} over {:?}", self.wiring)
+    }
+
+    fn medium(self) -> Medium {
+        let (row, at) = (&hobnob::transport::stdio::ROW, "-");
+        let Part { wiring, is_dialled } = self;
+        Medium::made(row.spec.name, row.shape, move || {
+            Box::pin(async move {
+                let (peer, at) = (alone::take_over(wiring), parse(at)?);
+                let dialler = Dialer::default();
+                if is_dialled {
+                    let ours = dialler.dial(&at).await?.conn;
+                    let bound = ours.facts().peer.clone();
+                    return Ok(Pair::new(ours, peer, bound));
+                }
+                let waiting = dialler.listen(&at).await?;
+                let bound = waiting.bound().swap_remove(0).address;
+                Ok(Pair::new(peer, waiting.accept().await?.0, bound))
+            })
+        })
+    }
 }
 
 async fn medium_and<T>(medium: &Medium, check: impl Future<Output = T>) -> T {
@@ -63,7 +116,8 @@ fn an_abort_is_seen_as_its_medium_has_it() {
         let documented = match medium.name() {
             "tcp" | "memory" => Sight::Reset,
             // The kernel makes a Unix reset only of bytes that were left unread.
-            "unix" | "unixseq" => Sight::End,
+            // A pipe has none at all.
+            "unix" | "unixseq" | "stdio" => Sight::End,
             "udp" | "unixgram" => Sight::Nothing,
             _ => sight,
         };
@@ -73,9 +127,15 @@ fn an_abort_is_seen_as_its_medium_has_it() {
 
 #[test]
 fn a_peer_that_goes_with_bytes_unread_is_a_reset_after_its_last_words() {
-    for (medium, were_heard) in on_every_medium(&promise::last_words) {
+    for (medium, (sight, were_heard)) in on_every_medium(&promise::last_words) {
         // The kernel's datagram code, which seqpacket uses, tells an error before it looks at its queue.
         assert_eq!(were_heard, medium.name() != "unixseq", "{}", medium.name());
+        match medium.name() {
+            "udp" | "unixgram" => assert_eq!(sight, Sight::Nothing, "{}", medium.name()),
+            // A pipe has none: only who goes on sending hears of it.
+            "stdio" => assert_ne!(sight, Sight::Nothing),
+            name => assert_eq!(sight, Sight::Reset, "{name}"),
+        }
     }
 }
 

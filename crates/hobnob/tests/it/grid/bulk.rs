@@ -15,10 +15,11 @@ use hobnob::spec::Shape;
 use super::cell::{self, Cell};
 use super::expected::{self, Talk};
 
-const MUCH: u64 = 64 * 1_024 * 1_024;
+const MUCH: u64 = UNITS as u64 * UNIT as u64;
 /// Bytes of a unit: a line that is a number, and a line that begins with it.
 const UNIT: usize = 2_048;
-const TEXT: Text = Text { units: (MUCH / UNIT as u64) as u32, say, counted: MUCH };
+const UNITS: u32 = 32_768;
+const TEXT: Text = Text { units: UNITS, say, counted: MUCH };
 /// Letters that change when they are shouted, within ASCII and beyond.
 const LETTERS: &str = "Jackdaws love my big sphinx of quartz: straße, ça, жизнь, ώρα, 张三";
 /// Units that are made at once.

@@ -7,8 +7,10 @@ use std::time::Duration;
 use hobnob::address::Address;
 use hobnob::bus::{Subscription, Wish};
 use hobnob::conn::Conn;
+use hobnob::endpoint::Form;
 use hobnob::engine::{Dialer, Running, Server};
 use hobnob::event::{Closed, Event, Fact};
+use hobnob::layer::{self, Role};
 use hobnob::service::{self, Made};
 use hobnob::spec::{Options, Shape};
 use hobnob::testing::Medium;
@@ -16,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::expected::{self, Talk};
 use crate::places::{self, Fresh};
+use crate::stage::alone::{self, Wiring};
 
 /// Only what hangs takes this long.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,6 +34,8 @@ pub(crate) struct Cell {
     pub(crate) service: &'static service::Row,
     pub(crate) transport: &'static hobnob::transport::Row,
     fresh: Fresh,
+    /// What standard input and output are, where they are the place.
+    pub(crate) wiring: Option<Wiring>,
     /// The layer on top, if there is one.
     pub(crate) layer: Option<&'static str>,
     pub(crate) shape: Shape,
@@ -41,12 +46,39 @@ pub(crate) struct Cell {
     pub(crate) talk: Talk,
 }
 
-/// Every transport with every service that fits it, and services of packets over the bytes that a layer cuts.
-async fn cells() -> Vec<Cell> {
-    let mut cells = Vec::new();
+/// A place to serve at.
+struct Stand {
+    transport: &'static hobnob::transport::Row,
+    fresh: Fresh,
+    wiring: Option<Wiring>,
+    has_ends: bool,
+}
+
+/// Every transport with every kind of place. Standard input and output are the process's own, so that their cells are
+/// tried in a child each; a child has no others.
+async fn stands() -> Vec<Stand> {
+    let mut stands = Vec::new();
+    let rows = hobnob::transport::TABLE.iter().copied();
+    for transport in rows.filter(|row| row.form == Form::Nothing && row.transport.is_some()) {
+        let fresh: Fresh = |name| format!("{name}:");
+        let of = |wiring| Stand { transport, fresh, wiring: Some(wiring), has_ends: true };
+        stands.extend(Wiring::ALL.map(of));
+    }
+    if alone::part().is_some() {
+        return stands;
+    }
     for (transport, fresh) in places::all() {
         let medium = Medium::new(move || fresh(transport.spec.name)).expect("an endpoint");
         let has_ends = medium.pair().await.expect("a pair").has_ends;
+        stands.push(Stand { transport, fresh, wiring: None, has_ends });
+    }
+    stands
+}
+
+/// Every transport with every service that fits it, and services of packets over the bytes that a layer cuts.
+async fn cells() -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for Stand { transport, fresh, wiring, has_ends } in stands().await {
         for service in service::TABLE {
             let Some(make) = service.make else { continue };
             let made = make(&Options::of(service.spec.options)).expect("its defaults are good");
@@ -57,38 +89,42 @@ async fn cells() -> Vec<Cell> {
             for (layer, shape) in layers.iter().copied() {
                 if service.shapes.contains(&shape) {
                     let is_batched = !has_ends && matches!(made, Made::Responder(_));
-                    let (has_sessions, talk) =
-                        (!is_batched, expected::talk(service.spec.name, layer));
-                    let cell = Cell {
+                    cells.push(Cell {
                         service,
                         transport,
                         fresh,
+                        wiring,
                         layer,
                         shape,
                         has_ends,
-                        has_sessions,
-                        talk,
-                    };
-                    cells.push(cell);
+                        has_sessions: !is_batched,
+                        talk: expected::talk(service.spec.name, layer),
+                    });
                 }
             }
         }
     }
-    assert!(cells.len() >= 60, "the tables have shrunk to {} cells", cells.len());
+    match alone::part() {
+        Some(part) => cells.retain(|cell| cell.name() == part),
+        None => assert!(cells.len() >= 90, "the tables have shrunk to {} cells", cells.len()),
+    }
     cells
 }
 
 /// Runs a case on every cell that it is for, several at once.
 pub(crate) fn each(is_for: impl Fn(&Cell) -> bool, case: impl AsyncFn(Cell) + 'static) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let case = std::rc::Rc::new(case);
+    let (case, test) = (std::rc::Rc::new(case), alone::test());
     tokio::task::LocalSet::new().block_on(&runtime.expect("a runtime"), async move {
         let slots = std::sync::Arc::new(Semaphore::new(AT_ONCE));
         let mut running = Vec::new();
         for cell in cells().await.into_iter().filter(|cell| is_for(cell)) {
-            let (slots, case) = (slots.clone(), case.clone());
+            let (slots, case, test) = (slots.clone(), case.clone(), test.clone());
             let trial = tokio::task::spawn_local(async move {
                 let _slot = slots.acquire().await.expect("nobody closes it");
+                if cell.wiring.is_some() && alone::part().is_none() {
+                    return cell.try_alone(test).await;
+                }
                 let done = tokio::time::timeout(LONG_PATIENCE, case(cell)).await;
                 assert!(done.is_ok(), "{}: it came to no end", cell.name());
             });
@@ -101,6 +137,7 @@ pub(crate) fn each(is_for: impl Fn(&Cell) -> bool, case: impl AsyncFn(Cell) + 's
                 failed.push(cell.name());
             }
         }
+        alone::give_back();
         assert!(failed.is_empty(), "failed: {}", failed.join(", "));
     });
 }
@@ -109,7 +146,21 @@ impl Cell {
     pub(crate) fn name(&self) -> String {
         let place = (self.fresh)(self.transport.spec.name);
         let layer = self.layer.map_or(String::new(), |layer| format!("{layer}+"));
-        format!("{} on {layer}{place}", self.service.spec.name)
+        let wiring = self.wiring.map_or(String::new(), |wiring| format!(" ({wiring:?})"));
+        format!("{} on {layer}{place}{wiring}", self.service.spec.name)
+    }
+
+    /// Whether another peer can come, now or later: standard input and output have the one.
+    pub(crate) fn has_more_peers(&self) -> bool {
+        self.wiring.is_none()
+    }
+
+    /// Has a child try this cell.
+    async fn try_alone(self, test: String) {
+        let name = self.name();
+        let finish = move || alone::play(&test, &name).finish();
+        let finished = tokio::task::spawn_blocking(finish).await.expect("no panic");
+        finished.unwrap_or_else(|said| panic!("{}: {said}", self.name()));
     }
 
     /// The bare endpoint of a bound address, or of a fresh one.
@@ -128,6 +179,15 @@ impl Cell {
         format!("{layer}{}{options}", self.place(bound))
     }
 
+    /// Lays the layer on a peer that no dial made.
+    async fn dress(&self, peer: Conn) -> Conn {
+        let Some(name) = self.layer else { return peer };
+        let row = layer::TABLE.iter().find(|row| row.spec.name == name).expect("of the table");
+        let make = row.make.expect("it is built in");
+        let layer = make(&Options::of(row.spec.options)).expect("its defaults are good");
+        layer.wrap(&layer::Scene::alone(Role::Client), peer).await.expect("no handshake").expect("a conn")
+    }
+
     pub(crate) fn serve(&self, rules: impl FnOnce(&mut Server)) -> Served {
         self.serve_with("", rules)
     }
@@ -140,13 +200,15 @@ impl Cell {
     }
 
     fn serve_with(&self, options: &'static str, rules: impl FnOnce(&mut Server)) -> Served {
+        let peer = self.wiring.map(alone::take_over);
         let mut server = Server::new(self.service.spec.name).expect("it is of the table");
         let at = self.endpoint(None, options);
         server.on(&hobnob::engine::parse(&at).expect("an endpoint")).expect("its shape fits");
         rules(&mut server);
         let events = server.subscribe(Wish { data: false, snap: 0, capacity: 100_000 });
         let running = server.start().unwrap_or_else(|error| panic!("{}: {error:?}", self.name()));
-        Served { cell: *self, running, options, events, seen: RefCell::default() }
+        let peer = RefCell::new(peer);
+        Served { cell: *self, running, peer, options, events, seen: RefCell::default() }
     }
 
     pub(crate) async fn within<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
@@ -229,6 +291,8 @@ impl Cell {
 pub(crate) struct Served {
     pub(crate) cell: Cell,
     pub(crate) running: Running,
+    /// The one peer of standard input and output, until it is dialled.
+    peer: RefCell<Option<Conn>>,
     options: &'static str,
     events: Subscription,
     seen: RefCell<Vec<Event>>,
@@ -236,16 +300,23 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) async fn dial(&self) -> Conn {
+        if let Some(peer) = self.peer.take() {
+            return self.cell.dress(peer).await;
+        }
         let layer = self.cell.layer.map_or(String::new(), |layer| format!("{layer}+"));
         self.dial_through(&layer).await
     }
 
     /// Dials without the layer: as a peer that says with bytes what the layer reads.
     pub(crate) async fn dial_bare(&self) -> Conn {
+        if let Some(peer) = self.peer.take() {
+            return peer;
+        }
         self.dial_through("").await
     }
 
     async fn dial_through(&self, layer: &str) -> Conn {
+        assert!(self.cell.has_more_peers(), "{}: dialled twice", self.cell.name());
         let place = self.cell.place(Some(&self.running.bound()[0].address));
         let to = format!("{layer}{place}{}", self.options);
         let to = hobnob::engine::parse(&to).expect("an endpoint");
@@ -317,11 +388,14 @@ impl Served {
         self.seen.borrow()
     }
 
-    /// After whatever happened the server serves the next client, and then comes to its end.
+    /// After whatever happened the server serves the next client, and then comes to its end. Where nobody can be next,
+    /// it comes to its end by itself.
     pub(crate) async fn survives(&self) {
-        self.converse(&[b"next"]).await;
-        self.running.drain();
-        self.cell.within("the drain", self.running.finished()).await;
+        if self.cell.has_more_peers() {
+            self.converse(&[b"next"]).await;
+            self.running.drain();
+        }
+        self.cell.within("the server's end", self.running.finished()).await;
     }
 
     /// A server of the same service at the same place.

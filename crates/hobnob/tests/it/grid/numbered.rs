@@ -38,9 +38,10 @@ fn a_hundred_thousand_numbered_packets_pass_every_service_in_order() {
             {
                 bulk::pass(cell, LINES).await;
             }
-            Talk::Silent if cell.has_sessions => offered(cell).await,
+            Talk::Silent | Talk::Tells { .. } | Talk::Once { .. } if cell.has_sessions => {
+                offered(cell).await;
+            }
             Talk::Silent => swallowed(cell).await,
-            Talk::Tells { .. } | Talk::Once { .. } if cell.has_sessions => offered(cell).await,
             Talk::Answers { .. } | Talk::Tells { .. } | Talk::Once { .. } => answered(cell).await,
             Talk::Pours => poured(cell).await,
             Talk::Unfit => refused(cell).await,
@@ -235,7 +236,12 @@ impl Poured {
         let said = std::str::from_utf8(&self.room[..20]).ok().and_then(|said| said.parse().ok());
         let offset: u64 = said.unwrap_or_else(|| panic!("{}: no number", name()));
         let is_due = if self.cell.has_ends { offset == self.next } else { offset >= self.next };
-        assert!(is_due && offset % POURED as u64 == 0, "{}: {offset} at {}", name(), self.next);
+        assert!(
+            is_due && offset.is_multiple_of(POURED as u64),
+            "{}: {offset} at {}",
+            name(),
+            self.next
+        );
         for (at, line) in self.room[..length].chunks_exact(64).enumerate() {
             let checked = expected::check_line(offset + at as u64 * 64, line);
             checked.unwrap_or_else(|wrong| panic!("{}: {wrong}", name()));

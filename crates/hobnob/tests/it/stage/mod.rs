@@ -1,5 +1,6 @@
 //! A server on a stage: started for one test, its events gathered, and clients to talk to it.
 
+pub(crate) mod alone;
 pub(crate) mod child;
 pub(crate) mod own;
 
