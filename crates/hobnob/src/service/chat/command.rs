@@ -38,7 +38,7 @@ impl Member<'_> {
         } else if matches!(self.stage, Stage::Naming) {
             self.take_name(message);
         } else if !message.is_empty() {
-            self.chat.room.say(self.session.id, &show::escaped(message));
+            self.is_outrunning |= self.chat.room.say(self.session.id, &show::escaped(message));
         }
     }
 

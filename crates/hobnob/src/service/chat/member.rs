@@ -24,6 +24,13 @@ const SHORT_WAIT: Duration = Duration::from_millis(20);
 /// How long a member may take nothing of what waits for it.
 const STALL: Duration = Duration::from_secs(10);
 
+/// Bytes of a stream that are heard at once. Short messages under a long name become many times as much.
+const HEARD: usize = 4_096;
+
+/// The pause of who says more than others can read. It gives those who read the time to, and is far too short for
+/// who does not: nobody waits for that one.
+const PACE: Duration = Duration::from_millis(10);
+
 /// Reads before the other members of the thread get their turn: they have mailboxes to empty.
 const ROUNDS: usize = 2;
 
@@ -43,6 +50,10 @@ pub(super) struct Member<'a> {
     rest: Option<Pin<Box<Sleep>>>,
     /// How long a send has to go on.
     stall: Option<Pin<Box<Sleep>>>,
+    /// Somebody has much to read of what it said.
+    pub(super) is_outrunning: bool,
+    /// Its pause.
+    pace: Option<Pin<Box<Sleep>>>,
     /// What tears it down.
     failure: Option<Error>,
     /// Whether it has said anything in the room: what opens with an HTTP request has not.
@@ -77,6 +88,8 @@ impl<'a> Member<'a> {
             sent: 0,
             rest: None,
             stall: None,
+            is_outrunning: false,
+            pace: None,
             failure: None,
             has_spoken: false,
             is_leaving: false,
@@ -109,6 +122,10 @@ impl<'a> Member<'a> {
                 self.chat.room.leave(self.session.id, false);
                 ready!(delivered);
                 return channel.poll_flush(cx);
+            }
+            if self.poll_pace(cx).is_pending() {
+                let _ = channel.poll_flush(cx)?;
+                return Poll::Pending;
             }
             // Also while a send waits: what it says is for others, and its end or reset is to be seen.
             match scratch::with(|buffer| self.poll_hear(cx, channel, buffer)) {
@@ -167,6 +184,18 @@ impl<'a> Member<'a> {
         Poll::Ready(Err(Error::limit("chat-stall", why)))
     }
 
+    /// Pending while it has to pause.
+    fn poll_pace(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::take(&mut self.is_outrunning) {
+            self.pace = Some(Box::pin(tokio::time::sleep(PACE)));
+        }
+        if let Some(pace) = &mut self.pace {
+            ready!(pace.as_mut().poll(cx));
+            self.pace = None;
+        }
+        Poll::Ready(())
+    }
+
     /// Receives once, and does what was said.
     fn poll_hear(
         &mut self,
@@ -174,7 +203,8 @@ impl<'a> Member<'a> {
         channel: &mut dyn Channel,
         buffer: &mut [u8],
     ) -> Poll<Result<()>> {
-        let received = ready!(channel.poll_recv(cx, buffer))?;
+        let room = if self.shape == Shape::Bytes { HEARD } else { buffer.len() };
+        let received = ready!(channel.poll_recv(cx, &mut buffer[..room]))?;
         let Some(mut cutter) = self.cutter.take() else {
             match received {
                 Some(length) => drop(self.hear(&buffer[..length])),

@@ -9,6 +9,9 @@ use crate::spec::Shape;
 /// Bytes of text that may wait for one member.
 pub(super) const BACKLOG: usize = 1 << 20;
 
+/// Bytes that wait for a member when who talks is slowed down for it.
+const BEHIND: usize = BACKLOG / 2;
+
 /// Bytes of text that are shown to who joins: a quarter of what may wait for it.
 const PAST: usize = BACKLOG / 4;
 
@@ -72,7 +75,9 @@ impl Room {
             count => format!("{count} others are here"),
         };
         mailbox.push(&Arc::from(format!("* welcome, {name}: {others}; /help says more")));
-        inner.past.iter().for_each(|line| mailbox.push(line));
+        for line in &inner.past {
+            mailbox.push(line);
+        }
         if is_told {
             inner.tell(id, &Arc::from(format!("* {name} joined")));
         }
@@ -81,17 +86,18 @@ impl Room {
         Ok(())
     }
 
-    /// A member's message, for everybody else.
-    pub(super) fn say(&self, id: u64, text: &str) {
+    /// A member's message, for everybody else. True: somebody has much to read already.
+    pub(super) fn say(&self, id: u64, text: &str) -> bool {
         let mut inner = self.inner();
-        let Some(seat) = inner.seats.get_mut(&id) else { return };
+        let Some(seat) = inner.seats.get_mut(&id) else { return false };
         let (name, was_told) = (seat.name.clone(), std::mem::replace(&mut seat.is_told, true));
         if !was_told {
             inner.tell(id, &Arc::from(format!("* {name} joined")));
         }
         let line = Arc::from(format!("{name}: {text}"));
-        inner.tell(id, &line);
+        let is_behind = inner.tell(id, &line);
         inner.remember(line, self.history);
+        is_behind
     }
 
     /// Gives a member another name, and tells the others.
@@ -141,12 +147,10 @@ impl Room {
 }
 
 impl Inner {
-    /// Puts a line into every mailbox but one.
-    fn tell(&self, but: u64, line: &Arc<str>) {
-        self.seats
-            .iter()
-            .filter(|(id, _)| **id != but)
-            .for_each(|(_, seat)| seat.mailbox.push(line));
+    /// Puts a line into every mailbox but one. True: somebody has much to read already.
+    fn tell(&self, but: u64, line: &Arc<str>) -> bool {
+        let others = self.seats.iter().filter(|(id, _)| **id != but);
+        others.fold(false, |is_behind, (_, seat)| seat.mailbox.push(line) > BEHIND || is_behind)
     }
 
     fn remember(&mut self, line: Arc<str>, count: usize) {
@@ -178,11 +182,11 @@ impl Mailbox {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a line, without its newline, and wakes the member.
-    pub(super) fn push(&self, line: &Arc<str>) {
+    /// Adds a line, without its newline, and wakes the member; says how many bytes wait for it.
+    pub(super) fn push(&self, line: &Arc<str>) -> usize {
         let mut mail = self.mail();
         if mail.is_over {
-            return;
+            return 0;
         }
         let length = line.len() + 1;
         if mail.bytes + length > BACKLOG {
@@ -192,9 +196,10 @@ impl Mailbox {
             mail.bytes += length;
             mail.lines.push_back(line.clone());
         }
-        let reader = mail.reader.take();
+        let (reader, waiting) = (mail.reader.take(), mail.bytes);
         drop(mail);
         reader.into_iter().for_each(Waker::wake);
+        waiting
     }
 
     /// Whether more came than may wait.

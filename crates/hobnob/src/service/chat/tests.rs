@@ -248,6 +248,25 @@ async fn case_7_who_takes_nothing_is_cut_and_the_others_never_wait() {
     }
 }
 
+#[tokio::test]
+async fn who_reads_is_not_outrun_by_a_flood() {
+    let room = room(&[]);
+    let mut ada = Guest::called(&room, 1, &"A".repeat(32)).await;
+    let mut bob = Guest::called(&room, 2, "Bob").await;
+    assert_eq!(ada.line().await, "* Bob joined");
+    let mut conn = ada.conn;
+    let flood = tokio::spawn(async move {
+        for _ in 0..8 {
+            conn.send(&b"x\n".repeat(16_384)).await.expect("it hears");
+        }
+        conn
+    });
+    for _ in 0..8 * 16_384 {
+        assert!(bob.line().await.ends_with(": x"));
+    }
+    drop(flood.await);
+}
+
 #[tokio::test(start_paused = true)]
 async fn case_7_who_takes_a_little_now_and_then_is_not_stalled() {
     let room = room(&[]);
