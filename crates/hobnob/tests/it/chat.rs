@@ -210,7 +210,8 @@ async fn a_line_of_one_mebibyte_is_told_its_limit_and_the_next_member_is_well() 
     let mut stage = Stage::serve("chat", "tcp://127.0.0.1:0");
     let mut flood = stage.connect().await;
     // It may be over before all is written.
-    let _ = soon("the flood", flood.write_all(&[&b"x\n"[..], &[b'x'; 1 << 20]].concat())).await;
+    let _ =
+        soon("the flood", flood.write_all(&[b"x\n".to_vec(), vec![b'x'; 1 << 20]].concat())).await;
     let heard = String::from_utf8(rest(&mut flood).await.0).expect("UTF-8");
     assert!(heard.ends_with("* a line holds at most 65536 bytes\n"), "{heard}");
     stage.closed_by(Reason::Limit("line")).await;

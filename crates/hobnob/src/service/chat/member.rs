@@ -204,25 +204,22 @@ impl<'a> Member<'a> {
         buffer: &mut [u8],
     ) -> Poll<Result<()>> {
         let room = if self.shape == Shape::Bytes { HEARD } else { buffer.len() };
-        let received = ready!(channel.poll_recv(cx, &mut buffer[..room]))?;
-        let Some(mut cutter) = self.cutter.take() else {
-            match received {
-                Some(length) => drop(self.hear(&buffer[..length])),
-                None => self.is_leaving = true,
+        let Some(length) = ready!(channel.poll_recv(cx, &mut buffer[..room]))? else {
+            if let Some(mut cutter) = self.cutter.take() {
+                let _ = cutter.finish(|message| self.hear(message.body));
             }
+            self.is_leaving = true;
             return Poll::Ready(Ok(()));
         };
-        match received {
-            Some(length) => match cutter.feed(&buffer[..length], |message| self.hear(message.body))
-            {
-                Ok(_) if cutter.is_waiting() => {}
-                Ok(_) => self.rest = None,
-                Err(too_long) => self.refuse_line(too_long.cap),
-            },
-            None => {
-                let _ = cutter.finish(|message| self.hear(message.body));
-                self.is_leaving = true;
-            }
+        let heard = &buffer[..length];
+        let Some(mut cutter) = self.cutter.take() else {
+            let _ = self.hear(heard);
+            return Poll::Ready(Ok(()));
+        };
+        match cutter.feed(heard, |message| self.hear(message.body)) {
+            Ok(_) if cutter.is_waiting() => {}
+            Ok(_) => self.rest = None,
+            Err(too_long) => self.refuse_line(too_long.cap),
         }
         self.cutter = Some(cutter);
         Poll::Ready(Ok(()))

@@ -45,9 +45,10 @@ impl Proof {
         if self.wrong >= TRIES {
             return Verdict::Refuse;
         }
-        let text = match self.is_near {
-            true => format!("* send back {} to join", self.cookie),
-            false => self.cookie.clone(),
+        let text = if self.is_near {
+            format!("* send back {} to join", self.cookie)
+        } else {
+            self.cookie.clone()
         };
         if !self.is_near && self.sent + text.len() > self.received {
             return Verdict::Wait;
