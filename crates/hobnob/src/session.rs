@@ -35,6 +35,8 @@ pub struct Session {
     stalled: AtomicU64,
     /// Bytes that its service holds in buffers.
     held: AtomicU64,
+    /// What its service says of an end in order. Boxed: most sessions have nothing to say.
+    conclusion: OnceLock<Box<Conclusion>>,
     task: OnceLock<Waker>,
     bus: Bus,
     shard: usize,
@@ -81,6 +83,15 @@ struct Counters {
     ends: [AtomicU8; 2],
 }
 
+/// What a service says of how its session ended, where the conn ends in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conclusion {
+    /// The limit of ours that ended it, as the reference page names it; none: both sides had said all.
+    pub limit: Option<&'static str>,
+    /// In plain words: `said /quit`.
+    pub detail: String,
+}
+
 const DRAINING: u8 = 1;
 const WATCHED: u8 = 2;
 
@@ -113,6 +124,7 @@ impl Session {
             active: AtomicU64::new(0),
             stalled: AtomicU64::new(0),
             held: AtomicU64::new(0),
+            conclusion: OnceLock::new(),
             task: OnceLock::new(),
             bus: opening.bus,
             shard: opening.shard,
@@ -174,6 +186,17 @@ impl Session {
     pub fn watch_silence(&self) {
         self.active.store(nanos(self.opened), Relaxed);
         self.notice.fetch_or(WATCHED, Relaxed);
+    }
+
+    /// The service's: why it ends the session, although it ends it in order. An error would tear the conn down, and
+    /// its last words with it. The first word counts.
+    pub fn conclude(&self, limit: Option<&'static str>, detail: impl Into<String>) {
+        self.conclusion.get_or_init(|| Box::new(Conclusion { limit, detail: detail.into() }));
+    }
+
+    /// What its service said of the end, if it did.
+    pub fn conclusion(&self) -> Option<&Conclusion> {
+        self.conclusion.get().map(|conclusion| &**conclusion)
     }
 
     /// Since when nothing has passed, if that is watched.

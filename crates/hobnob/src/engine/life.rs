@@ -125,8 +125,13 @@ fn serve<'a>(
     }
 }
 
-/// The end of a service that came to it by itself: because it was asked to, unless its peer had said all anyway.
+/// The end of a service that came to it by itself: for the reason that it says, or because it was asked to, unless its
+/// peer had said all anyway.
 fn heeded(session: &Session) -> Ending {
+    if let Some(conclusion) = session.conclusion() {
+        let detail = Some(conclusion.detail.clone());
+        return Ending { reason: conclusion.limit.map(Reason::Limit), detail };
+    }
     let is_asked = session.is_draining() && session.end_of(Direction::In).is_none();
     Ending { reason: is_asked.then_some(Reason::Stopped), detail: None }
 }

@@ -2,6 +2,7 @@
 //!
 //! To add one: a file here with a `Row`, a `mod` line and a line in [`TABLE`]. Nothing else.
 
+pub mod chat;
 pub mod discard;
 pub mod echo;
 pub mod hello;
@@ -26,7 +27,7 @@ use crate::spec::{Options, Shape, Spec};
 pub static TABLE: &[&Row] = &[
     &echo::ROW,
     &hello::ROW,
-    &CHAT,
+    &chat::ROW,
     &temp::ROW,
     &ok::ROW,
     &upper::ROW,
@@ -199,13 +200,6 @@ impl Reply {
         self.hold = None;
     }
 }
-
-static CHAT: Row = later(
-    &Spec { name: "chat", summary: "everyone hears everyone", ..NOT_BUILT_IN },
-    &[Shape::Bytes, Shape::Packets],
-    9000,
-    &[],
-);
 
 static HTTP: Row = later(
     &Spec { name: "http", summary: "one page: Hello, world! (--body, --status)", ..NOT_BUILT_IN },

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cases;
+mod chat;
 mod conformance;
 mod drain;
 mod grid;

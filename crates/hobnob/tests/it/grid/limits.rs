@@ -44,7 +44,9 @@ fn a_reader_that_stalls_is_cut_and_nobody_else() {
 /// Asks and asks and never reads, until it is cut.
 async fn pour(cell: Cell, mut conn: Conn) -> Conn {
     let lines = b"a\n".repeat(2_048);
-    for _ in 0..20_000 {
+    // What does not answer is never clogged: it would take all, and some of it costs more than a look.
+    let rounds = if cell.talk.can_clog() { 20_000 } else { 200 };
+    for _ in 0..rounds {
         let sent = match cell.shape {
             Shape::Bytes => conn.send(&lines).await,
             Shape::Packets => conn.send(&[b'a'; 100]).await,

@@ -1,0 +1,91 @@
+//! What a member's words do: a name, a message for the room, or a command.
+
+use super::member::{Member, Stage};
+use super::show;
+
+/// What `/help` says.
+const HELP: &[&str] = &[
+    "* /name X  take the name X",
+    "* /who     who is here",
+    "* /quit    leave",
+    "* anything else is said to everyone here",
+];
+
+/// Bytes of names that one line of `/who` has at most: it is to fit into a packet.
+const WHO: usize = 8_192;
+
+impl Member<'_> {
+    /// Lets in who has proven itself, or asks for its name first.
+    ///
+    /// Who is numbered is announced with its first message: until then it may be a browser that a web page made come
+    /// here, of which the room is shown nothing.
+    pub(super) fn admit(&mut self) {
+        self.stage = Stage::Naming;
+        if self.chat.has_names {
+            self.answer("* your name?");
+            return;
+        }
+        let name = format!("#{}", self.session.id);
+        if self.chat.room.enter(self.session.id, &name, &self.mailbox, false).is_ok() {
+            self.stage = Stage::Inside;
+        }
+    }
+
+    /// Does what a message says, which is without its newline. An empty one says nothing.
+    pub(super) fn obey(&mut self, message: &[u8]) {
+        if message.first() == Some(&b'/') {
+            self.command(message);
+        } else if matches!(self.stage, Stage::Naming) {
+            self.take_name(message);
+        } else if !message.is_empty() {
+            self.is_outrunning |= self.chat.room.say(self.session.id, &show::escaped(message));
+        }
+    }
+
+    fn command(&mut self, message: &[u8]) {
+        let space = memchr::memchr(b' ', message).unwrap_or(message.len());
+        let (word, rest) = message.split_at(space);
+        match word {
+            b"/name" => self.take_name(rest),
+            b"/who" => self.who(),
+            b"/help" => HELP.iter().for_each(|line| self.answer(line)),
+            b"/quit" => {
+                self.answer("* goodbye");
+                self.session.conclude(None, "said /quit");
+                self.is_leaving = true;
+            }
+            _ => {
+                let word = show::escaped(&word[..word.len().min(32)]);
+                self.answer(&format!("* there is no {word}; /help lists what there is"));
+            }
+        }
+    }
+
+    fn take_name(&mut self, text: &[u8]) {
+        let (id, room) = (self.session.id, &self.chat.room);
+        let taken = match show::name(text) {
+            Err(wrong) => Err(wrong.to_owned()),
+            Ok(name) => match self.stage {
+                Stage::Inside => room.rename(id, &name),
+                _ => room.enter(id, &name, &self.mailbox, true),
+            }
+            .map_err(|_| format!("{name} is taken")),
+        };
+        match (taken, &self.stage) {
+            (Err(why), Stage::Inside) => self.answer(&format!("* {why}")),
+            (Err(why), _) => self.answer(&format!("* {why}; your name?")),
+            (Ok(()), Stage::Inside) => self.answer("* so be it"),
+            (Ok(()), _) => self.stage = Stage::Inside,
+        }
+    }
+
+    fn who(&self) {
+        let (names, count) = self.chat.room.who(WHO);
+        let more = match count - names.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let names = if count == 0 { "nobody".to_owned() } else { names.join(", ") };
+        self.answer(&format!("* here: {names}{more}"));
+    }
+}

@@ -1,0 +1,257 @@
+//! Who is in the room, and what they have waiting for them.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::spec::Shape;
+
+/// Bytes of text that may wait for one member.
+pub(super) const BACKLOG: usize = 1 << 20;
+
+/// Bytes that wait for a member when who talks is slowed down for it.
+const BEHIND: usize = BACKLOG / 2;
+
+/// Bytes of text that are shown to who joins: a quarter of what may wait for it.
+const PAST: usize = BACKLOG / 4;
+
+/// Bytes that are taken out of a mailbox for one send.
+const BATCH: usize = 65_536;
+
+/// The members and the last messages. One lock gives everything its order, the same for every member; it is held for
+/// a push into each mailbox, and never while anybody waits.
+pub(super) struct Room {
+    /// Messages that are kept for who joins.
+    history: usize,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// By the session's number.
+    seats: BTreeMap<u64, Seat>,
+    /// Names that are taken, in lower case.
+    taken: HashSet<String>,
+    past: VecDeque<Arc<str>>,
+    past_bytes: usize,
+}
+
+struct Seat {
+    name: Arc<str>,
+    mailbox: Arc<Mailbox>,
+    /// Whether the others were told that it joined.
+    is_told: bool,
+}
+
+/// Somebody has that name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Taken;
+
+impl Room {
+    pub(super) fn new(history: usize) -> Self {
+        Room { history, inner: Mutex::default() }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a member in: it is welcomed and shown what was said, and hears all that is said from now on. `is_told`:
+    /// and the others are told at once; else with its first message.
+    pub(super) fn enter(
+        &self,
+        id: u64,
+        name: &str,
+        mailbox: &Arc<Mailbox>,
+        is_told: bool,
+    ) -> Result<(), Taken> {
+        let mut inner = self.inner();
+        if !inner.taken.insert(name.to_lowercase()) {
+            return Err(Taken);
+        }
+        let others = match inner.seats.len() {
+            0 => "nobody else is here".to_owned(),
+            1 => "one other is here".to_owned(),
+            count => format!("{count} others are here"),
+        };
+        mailbox.push(&Arc::from(format!("* welcome, {name}: {others}; /help says more")));
+        for line in &inner.past {
+            mailbox.push(line);
+        }
+        if is_told {
+            inner.tell(id, &Arc::from(format!("* {name} joined")));
+        }
+        let seat = Seat { name: Arc::from(name), mailbox: mailbox.clone(), is_told };
+        inner.seats.insert(id, seat);
+        Ok(())
+    }
+
+    /// A member's message, for everybody else. True: somebody has much to read already.
+    pub(super) fn say(&self, id: u64, text: &str) -> bool {
+        let mut inner = self.inner();
+        let Some(seat) = inner.seats.get_mut(&id) else { return false };
+        let (name, was_told) = (seat.name.clone(), std::mem::replace(&mut seat.is_told, true));
+        if !was_told {
+            inner.tell(id, &Arc::from(format!("* {name} joined")));
+        }
+        let line = Arc::from(format!("{name}: {text}"));
+        let is_behind = inner.tell(id, &line);
+        inner.remember(line, self.history);
+        is_behind
+    }
+
+    /// Gives a member another name, and tells the others.
+    pub(super) fn rename(&self, id: u64, name: &str) -> Result<(), Taken> {
+        let mut inner = self.inner();
+        let Some(seat) = inner.seats.get(&id) else { return Ok(()) };
+        let (old, is_told) = (seat.name.clone(), seat.is_told);
+        let is_other = old.to_lowercase() != name.to_lowercase();
+        if is_other && !inner.taken.insert(name.to_lowercase()) {
+            return Err(Taken);
+        }
+        if is_other {
+            inner.taken.remove(&old.to_lowercase());
+        }
+        if let Some(seat) = inner.seats.get_mut(&id) {
+            seat.name = Arc::from(name);
+        }
+        if is_told {
+            inner.tell(id, &Arc::from(format!("* {old} is {name} now")));
+        }
+        Ok(())
+    }
+
+    /// The members' names, in the order in which they came, until they have so many bytes together; and how many
+    /// members there are.
+    pub(super) fn who(&self, bytes: usize) -> (Vec<Arc<str>>, usize) {
+        let inner = self.inner();
+        let mut left = bytes;
+        let names = inner.seats.values().map(|seat| seat.name.clone());
+        let names = names.take_while(|name| {
+            let fits = name.len() <= left;
+            left = left.saturating_sub(name.len());
+            fits
+        });
+        (names.collect(), inner.seats.len())
+    }
+
+    /// A member is gone. `is_quiet`: and the others need not know, because they go too.
+    pub(super) fn leave(&self, id: u64, is_quiet: bool) {
+        let mut inner = self.inner();
+        let Some(seat) = inner.seats.remove(&id) else { return };
+        inner.taken.remove(&seat.name.to_lowercase());
+        if seat.is_told && !is_quiet {
+            inner.tell(id, &Arc::from(format!("* {} left", seat.name)));
+        }
+    }
+}
+
+impl Inner {
+    /// Puts a line into every mailbox but one. True: somebody has much to read already.
+    fn tell(&self, but: u64, line: &Arc<str>) -> bool {
+        let others = self.seats.iter().filter(|(id, _)| **id != but);
+        others.fold(false, |is_behind, (_, seat)| seat.mailbox.push(line) > BEHIND || is_behind)
+    }
+
+    fn remember(&mut self, line: Arc<str>, count: usize) {
+        self.past_bytes += line.len();
+        self.past.push_back(line);
+        while self.past.len() > count || self.past_bytes > PAST {
+            let Some(old) = self.past.pop_front() else { return };
+            self.past_bytes -= old.len();
+        }
+    }
+}
+
+/// What waits for one member. Whoever pushes never waits: past its limit the mailbox is over, and so is its member.
+#[derive(Default)]
+pub(super) struct Mailbox(Mutex<Mail>);
+
+#[derive(Default)]
+struct Mail {
+    lines: VecDeque<Arc<str>>,
+    /// Bytes of `lines`, and of what was taken and is not sent yet.
+    bytes: usize,
+    taken: usize,
+    is_over: bool,
+    reader: Option<Waker>,
+}
+
+impl Mailbox {
+    fn mail(&self) -> MutexGuard<'_, Mail> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a line, without its newline, and wakes the member; says how many bytes wait for it.
+    pub(super) fn push(&self, line: &Arc<str>) -> usize {
+        let mut mail = self.mail();
+        if mail.is_over {
+            return 0;
+        }
+        let length = line.len() + 1;
+        if mail.bytes + length > BACKLOG {
+            mail.is_over = true;
+            mail.lines = VecDeque::new();
+        } else {
+            mail.bytes += length;
+            mail.lines.push_back(line.clone());
+        }
+        let (reader, waiting) = (mail.reader.take(), mail.bytes);
+        drop(mail);
+        reader.into_iter().for_each(Waker::wake);
+        waiting
+    }
+
+    /// Whether more came than may wait.
+    pub(super) fn is_over(&self) -> bool {
+        self.mail().is_over
+    }
+
+    /// Bytes that wait.
+    pub(super) fn held(&self) -> usize {
+        self.mail().bytes
+    }
+
+    /// Wakes this task at the next push. False: there will be none, it is over.
+    pub(super) fn wait(&self, cx: &Context<'_>) -> bool {
+        let mut mail = self.mail();
+        mail.wait(cx);
+        !mail.is_over
+    }
+
+    /// Takes what can go in one send: lines with their newlines, or on packets one without. What was taken before is
+    /// sent. Pending: nothing waits. Ready with nothing: it is over.
+    pub(super) fn poll_take(&self, cx: &Context<'_>, shape: Shape, out: &mut Vec<u8>) -> Poll<()> {
+        let mut mail = self.mail();
+        mail.bytes -= std::mem::take(&mut mail.taken);
+        if mail.is_over {
+            return Poll::Ready(());
+        }
+        if mail.lines.is_empty() {
+            mail.lines = VecDeque::new(); // an idle member holds no room for a burst
+            mail.wait(cx);
+            return Poll::Pending;
+        }
+        while let Some(line) = mail.lines.pop_front() {
+            out.extend_from_slice(line.as_bytes());
+            mail.taken += line.len() + 1;
+            if shape == Shape::Packets {
+                break;
+            }
+            out.push(b'\n');
+            if mail.lines.front().is_some_and(|next| out.len() + next.len() > BATCH) {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Mail {
+    fn wait(&mut self, cx: &Context<'_>) {
+        match &mut self.reader {
+            Some(reader) => reader.clone_from(cx.waker()),
+            None => self.reader = Some(cx.waker().clone()),
+        }
+    }
+}
