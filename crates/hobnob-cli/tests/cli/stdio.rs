@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use hobnob::engine::services;
 use hobnob::spec::Shape;
 
-use crate::kit::{Bounded, code, hobnob, run_with, signal};
+use crate::kit::{Bounded, Lines, code, hobnob, run_with, signal};
 
 /// Every service of the table that serves bytes and is built in.
 fn each(check: impl Fn(&'static str)) {
@@ -23,6 +23,16 @@ fn start(words: &[&str]) -> (Bounded, ChildStdin, ChildStdout) {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the binary is there");
     let (input, output) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
     (Bounded::of(child), input, output)
+}
+
+/// The same, with what it tells on stderr.
+fn start_telling(service: &str) -> (Bounded, Lines, ChildStdin, ChildStdout) {
+    let mut command = hobnob(&["serve", service, "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child: Child = command.spawn().expect("the binary is there");
+    let lines = Lines::of(child.stderr.take().expect("piped"));
+    let (input, output) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+    (Bounded::of(child), lines, input, output)
 }
 
 /// Whether it would pour for ever, so that its end is its reader's.
@@ -80,13 +90,61 @@ fn silence_ends_every_service_whose_input_stays_open() {
 }
 
 #[test]
-fn sigterm_ends_it_while_its_input_stays_open() {
-    for (service, first) in [("source", 64), ("hello", 8)] {
-        let (child, _input, mut output) = start(&[service, "-"]);
-        output.read_exact(&mut vec![0; first]).expect("it speaks first");
+fn sigterm_ends_every_service_while_its_input_stays_open() {
+    each(|service| {
+        let (child, lines, input, mut output) = start_telling(service);
+        lines.until("#1");
         signal(child.id(), "TERM");
         // What was under way is still to be taken.
         output.read_to_end(&mut Vec::new()).expect("it ends");
+        // Its end is seen; it waits a moment for ours.
+        drop(input);
         assert_eq!(code(child.wait()), 0, "{service}");
-    }
+    });
+}
+
+#[test]
+fn a_reader_that_leaves_ends_what_would_go_on_answering() {
+    each(|service| {
+        let said = |lines: usize| {
+            run_with(&["serve", service, "-", "-q"], "Ada\n".repeat(lines).as_bytes()).out.len()
+        };
+        let goes_on = is_pouring(service) || said(100) > said(1);
+        let (child, lines, mut input, output) = start_telling(service);
+        drop(output);
+        if goes_on {
+            // It hears of it only when it says more.
+            while input.write_all(b"Ada\n").is_ok() {}
+            lines.until("reset");
+        }
+        drop(input);
+        assert_eq!(code(child.wait()), 0, "{service}");
+    });
+}
+
+#[test]
+fn a_reader_that_pauses_holds_its_writer_back_and_then_gets_all() {
+    const ALL: usize = 64 << 20;
+    let (child, input, mut output) = start(&["echo", "-"]);
+    let (is_under_way, under_way) = std::sync::mpsc::channel();
+    let writer = std::thread::spawn(move || {
+        let (mut input, piece) = (input, vec![b'x'; 1 << 16]);
+        for _ in 0..ALL >> 16 {
+            input.write_all(&piece).expect("it listens");
+            let _ = is_under_way.send(());
+        }
+        input
+    });
+    // What the pipes and the process hold without anybody reading is more than that.
+    (0..2).for_each(|_| under_way.recv().expect("it takes some"));
+    let mut all = vec![0; ALL];
+    output.read_exact(&mut all).expect("all comes back");
+    assert!(all.iter().all(|byte| *byte == b'x'));
+    let input = writer.join().expect("no panic");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("procfs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it is there");
+    let peak: usize = peak.trim().trim_end_matches(" kB").parse().expect("a number");
+    assert!(peak << 10 < ALL, "it held {peak} KiB");
+    drop(input);
+    assert_eq!(code(child.wait()), 0);
 }
