@@ -13,3 +13,5 @@ mod scale;
 mod stage;
 mod stops;
 mod tables;
+#[cfg(feature = "tls")]
+mod tls;
