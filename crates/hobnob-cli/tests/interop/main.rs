@@ -5,3 +5,4 @@ mod clients;
 mod peer;
 mod scripts;
 mod servers;
+mod tls;
