@@ -29,7 +29,8 @@ const PEERS: [Peer; 9] = [
 ];
 
 /// The programs' names, as a skip's reason would have them.
-pub(crate) const NAMES: &[&str] = &["nc", "ncat", "socat", "telnet", "python3", "openssl", "curl", "tmux", "cc"];
+pub(crate) const NAMES: &[&str] =
+    &["nc", "ncat", "socat", "telnet", "python3", "openssl", "curl", "tmux", "cc"];
 
 /// Nothing may be left out for a missing peer where this holds.
 pub(crate) fn in_ci() -> bool {

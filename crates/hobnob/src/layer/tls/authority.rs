@@ -92,12 +92,12 @@ pub(super) fn own_names() -> Vec<String> {
 
 /// The text of a file that is made where there is none.
 fn kept(path: &Path, make: impl FnOnce() -> Result<String>) -> Result<String> {
-    let bytes = match home::read_private(path)? {
-        Some(bytes) => bytes,
-        None => {
-            home::make_private(path, make()?.as_bytes())?;
-            home::read_private(path)?.ok_or_else(|| spoilt(path))?
-        }
+    let found = home::read_private(path)?;
+    let bytes = if let Some(bytes) = found {
+        bytes
+    } else {
+        home::make_private(path, make()?.as_bytes())?;
+        home::read_private(path)?.ok_or_else(|| spoilt(path))?
     };
     String::from_utf8(bytes).map_err(|_| spoilt(path))
 }
@@ -118,6 +118,7 @@ fn spoilt(path: &Path) -> Error {
         .try_command(format!("rm {shown}"), "a new one is made")
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "map_err hands it over")]
 fn unmade(error: rcgen::Error) -> Error {
     Error::new(Kind::TlsFailed, format!("the development CA cannot be used: {error}"))
 }

@@ -60,7 +60,8 @@ pub(super) fn fingerprint(der: &[u8], provider: &CryptoProvider) -> Option<Strin
         })
         .find(|hash| hash.output_len() == 32)?;
     let hash = hash.hash(der);
-    Some(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    let digits = hash.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {

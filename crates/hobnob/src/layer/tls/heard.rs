@@ -1,6 +1,6 @@
 //! Remembers the first bytes that came, so that who spoke no TLS can be told by what it said.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -8,6 +8,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes that are remembered.
 const ROOM: usize = 32;
+
+/// Bytes that are sent together at most, where they come in parts.
+const TOGETHER: usize = 16_384;
 
 /// A stream that remembers its first bytes.
 pub(super) struct Heard<S> {
@@ -59,6 +62,28 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    /// All at once: rustls hands over a slice a record, and tries but once to send the alert that is the last of them.
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match parts {
+            [] => self.poll_write(cx, &[]),
+            [one] => self.poll_write(cx, one),
+            [first, ..] if first.len() >= TOGETHER => self.poll_write(cx, first),
+            several => {
+                let bytes = several.iter().flat_map(|part| part.iter().copied());
+                let together: Vec<u8> = bytes.take(TOGETHER).collect();
+                self.poll_write(cx, &together)
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -134,13 +134,12 @@ async fn cut_after_an_answer(door: TcpListener, to: std::net::SocketAddr) {
     let far: TcpStream = connect(to).await;
     let ((from_near, mut to_near), (mut from_far, to_far)) = (near.into_split(), far.into_split());
     let there = tokio::spawn(pass(from_near, to_far, 16_384));
-    let mut room = [0; 16_384];
-    loop {
-        // The answer is said to be over by the test's own silence.
-        match tokio::time::timeout(MOMENT * 5, from_far.read(&mut room)).await {
-            Ok(Ok(length @ 1..)) => to_near.write_all(&room[..length]).await.expect("it is open"),
-            _ => break,
-        }
+    let mut room = vec![0; 16_384];
+    // The answer is said to be over by the test's own silence.
+    while let Ok(Ok(length @ 1..)) =
+        tokio::time::timeout(MOMENT * 5, from_far.read(&mut room)).await
+    {
+        to_near.write_all(&room[..length]).await.expect("it is open");
     }
     there.abort();
     let _ = there.await;

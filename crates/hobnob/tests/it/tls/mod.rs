@@ -49,7 +49,7 @@ fn learnt(all: &[Learnt], name: &str) -> Option<String> {
 }
 
 async fn all(conn: &mut Conn) -> Result<Vec<u8>, Error> {
-    let (mut heard, mut room) = (Vec::new(), [0; 16_384]);
+    let (mut heard, mut room) = (Vec::new(), vec![0; 16_384]);
     while let Some(length) = soon("more", conn.recv(&mut room)).await? {
         heard.extend_from_slice(&room[..length]);
     }
@@ -161,11 +161,13 @@ async fn a_refusal_says_what_to_try() {
     let papers = Papers::new();
     let known = papers.authority("known");
     let other = papers.certificate("other", &["db.test"], 2099, Some(&known));
-    let (_stage, to) = served("echo", "tls://127.0.0.1:0", &other, &papers.ca("known"));
+    let (mut stage, to) = served("echo", "tls://127.0.0.1:0", &other, &papers.ca("known"));
     let error = refused(&to).await;
     assert!(error.message().contains("for other names than 127.0.0.1"), "{error:?}");
     assert!(error.reasons()[0].contains("db.test"), "{:?}", error.reasons());
     assert!(format!("{:?}", error.tries()).contains(",name=db.test"), "{:?}", error.tries());
+    let closed = stage.closed_by(Reason::Error).await;
+    assert!(closed.detail.expect("why").contains("TLS alert BadCertificate"), "the alert arrives");
     dial(&format!("{to},name=db.test")).await.expect("that is whom it is for");
     dial(&format!("{to},name=db.test,sni=elsewhere.test")).await.expect("only asked for");
     let wrong = refused(&format!("{to},sni=db.test")).await;
