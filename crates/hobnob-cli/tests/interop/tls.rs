@@ -84,7 +84,7 @@ fn openssl_answers_us() {
     let folder = tempfile::tempdir().expect("a folder");
     let (cert, key) = by_hand(&folder);
     let mut server = Command::new("openssl");
-    server.args(["s_server", "-accept", "127.0.0.1:0", "-rev", "-naccept", "2"]);
+    server.args(["s_server", "-accept", "127.0.0.1:0", "-rev", "-naccept", "3"]);
     let mut server = Running::start(server.arg("-cert").arg(&cert).arg("-key").arg(key));
     let port = loop {
         if let Some((_, port)) = server.line().split_once("ACCEPT 127.0.0.1:") {
@@ -98,6 +98,10 @@ fn openssl_answers_us() {
     let output = talk(&format!("ca={}", cert.display()));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "cba\n", "{said}");
+    let output = talk("insecure");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "cba\n", "{said}");
+    assert!(said.contains("NOT CHECKING who 127.0.0.1 is"), "{said}");
     let output = talk("min=1.3");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("error[tls-untrusted]") && said.contains("self-signed"), "{said}");
