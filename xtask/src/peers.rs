@@ -16,18 +16,21 @@ const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer 
     Peer { program, packages, says: None }
 }
 
-const PEERS: [Peer; 7] = [
+const PEERS: [Peer; 9] = [
     Peer { program: "nc", packages: &["netcat-openbsd"], says: Some("OpenBSD") },
     peer("ncat", &["ncat"]),
     peer("socat", &["socat"]),
     peer("telnet", &["telnet"]),
     peer("python3", &["python3"]),
+    peer("openssl", &["openssl"]),
+    peer("curl", &["curl"]),
     peer("tmux", &["tmux"]),
     peer("cc", &["gcc", "libc6-dev"]),
 ];
 
 /// The programs' names, as a skip's reason would have them.
-pub(crate) const NAMES: &[&str] = &["nc", "ncat", "socat", "telnet", "python3", "tmux", "cc"];
+pub(crate) const NAMES: &[&str] =
+    &["nc", "ncat", "socat", "telnet", "python3", "openssl", "curl", "tmux", "cc"];
 
 /// Nothing may be left out for a missing peer where this holds.
 pub(crate) fn in_ci() -> bool {

@@ -52,6 +52,14 @@ pub fn rfc3339(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
+/// Year, month and day in UTC.
+pub fn date(time: SystemTime) -> (i32, u8, u8) {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (year, month, day) = civil(since.as_secs() / 86_400);
+    let small = |part: u64| u8::try_from(part).unwrap_or(1);
+    (i32::try_from(year).unwrap_or(i32::MAX), small(month), small(day))
+}
+
 /// Year, month and day of a number of days since 1970-01-01, by eras of 400 years that begin in March.
 fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468; // days from 0000-03-01 to 1970-01-01

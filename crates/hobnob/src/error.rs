@@ -77,6 +77,18 @@ kinds! {
     IdleTimeout "idle-timeout" 6,
     /// No answer within `--wait`, or an operation ran out of its time.
     TimedOut "timed-out" 6,
+    /// The certificate is for others than the one that was dialled.
+    TlsNameMismatch "tls-name-mismatch" 7,
+    /// Nobody that is trusted vouches for the certificate.
+    TlsUntrusted "tls-untrusted" 7,
+    /// The certificate is out of its time.
+    TlsExpired "tls-expired" 7,
+    /// The peer speaks something else than TLS.
+    NotTls "not-tls" 7,
+    /// TLS failed in another way: no common version, a refused certificate.
+    TlsFailed "tls-failed" 7,
+    /// The connection ended without TLS having ended: something may be missing.
+    TlsTruncated "tls-truncated" 7,
     /// A raw or capture socket without the right to it.
     RawSocketDenied "raw-socket-denied" 8,
     /// The kernel says no.

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | pure | [`error`], [`spec`], [`address`], [`endpoint`], [`chunk`], [`event`], [`codec`] |
 //! | the one door to the kernel | [`socket`], over `sys` |
+//! | the folders of our own | [`home`] |
 //! | the seam | [`conn`], [`bus`], [`clock`], [`session`] |
 //! | the shelves: a contract and a table each | [`transport`], [`layer`], [`service`] |
 //! | where the tables meet | [`engine`] |
@@ -31,6 +32,7 @@ pub mod endpoint;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod home;
 pub mod layer;
 pub mod service;
 pub mod session;

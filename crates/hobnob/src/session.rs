@@ -51,7 +51,8 @@ pub trait Powers: Send + Sync {
     /// How the person wants text cut into messages.
     fn cutting(&self) -> Cutting;
 
-    /// Puts a layer on a conn in mid-session (STARTTLS), as the side that was dialled.
+    /// Puts a layer on a conn in mid-session (STARTTLS), as the side that was dialled. Its settings follow its name:
+    /// `tls,cert=c.pem`.
     fn dress<'a>(&'a self, layer: &'a str, conn: &'a mut Conn) -> Boxed<'a, ()>;
 }
 

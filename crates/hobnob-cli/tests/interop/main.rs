@@ -6,3 +6,4 @@ mod clients;
 mod peer;
 mod scripts;
 mod servers;
+mod tls;

@@ -310,13 +310,20 @@ fn is_loopback(target: &Target) -> bool {
     }
 }
 
-/// A layer by its name alone, for a conn in mid-session.
-pub(super) fn layer(name: &str) -> Result<Box<dyn Layer>> {
+/// A layer for a conn in mid-session: its name, and its settings behind commas, as an endpoint has them.
+pub(super) fn layer(words: &str) -> Result<Box<dyn Layer>> {
+    let mut words = words.split(',');
+    let name = words.next().unwrap_or_default();
     let row = layer::TABLE.iter().find(|row| row.spec.name == name);
     let row =
         row.ok_or_else(|| Error::new(Kind::DoesNotFit, format!("there is no layer {name:?}")))?;
     let make = row.make.ok_or_else(|| not_built_in("layer", &row.spec))?;
-    make(&Options::of(row.spec.options))
+    let mut options = Options::of(row.spec.options);
+    for word in words {
+        let (key, value) = word.split_once('=').map_or((word, None), |(k, v)| (k, Some(v)));
+        options.set(row.spec.options, key, value)?;
+    }
+    make(&options)
 }
 
 /// An option of a service from the command line: its name and value, unread.

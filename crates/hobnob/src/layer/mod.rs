@@ -4,6 +4,8 @@
 
 pub mod lines;
 pub mod tap;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use crate::bus::Bus;
 use crate::clock::Clock;
@@ -15,6 +17,9 @@ use crate::spec::{Options, Shape, Spec};
 pub static TABLE: &[&Row] = &[
     &lines::ROW,
     &tap::ROW,
+    #[cfg(feature = "tls")]
+    &tls::ROW,
+    #[cfg(not(feature = "tls"))]
     &later("tls", "encryption and who is who", Some(Shape::Bytes), None),
     &later("ws", "WebSocket messages", Some(Shape::Bytes), Some(Shape::Packets)),
     &later("len16", "messages with a length of 16 bits", Some(Shape::Bytes), Some(Shape::Packets)),

@@ -16,3 +16,5 @@ mod stage;
 mod stops;
 mod stuck;
 mod tables;
+#[cfg(feature = "tls")]
+mod tls;

@@ -15,10 +15,12 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
+use hobnob::bus::{Subscription, Wish};
 use hobnob::conn::Conn;
 use hobnob::endpoint::Endpoint;
 use hobnob::engine::{self, Dialer};
 use hobnob::error::{Error, Kind, Result};
+use hobnob::event::Fact;
 use hobnob::spec::Shape;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -34,6 +36,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const DATAGRAM_WAIT: Duration = Duration::from_secs(1);
 /// Between two tries of `--retry`.
 const RETRY: Duration = Duration::from_millis(200);
+/// Notes that are kept until a conn is there.
+const NOTES: usize = 16;
 /// Ports whose protocols want `\r\n` from a person who types.
 const CRLF_PORTS: [u16; 5] = [25, 80, 110, 143, 587];
 
@@ -176,9 +180,12 @@ fn is_typed(wishes: &Wishes) -> bool {
 async fn connect(scene: &Scene, wishes: &Wishes, endpoint: &Endpoint) -> Result<Line> {
     let timeout = args::duration(&scene.matches, "timeout")?.or(scene.environment.timeout);
     let dialer = Dialer::default().family(scene.family()?).timeout(timeout.unwrap_or(TIMEOUT));
+    let notes = dialer.bus().subscribe(Wish { data: false, snap: 0, capacity: NOTES });
     if scene.is_on("listen") {
         let began = scene.clock.now();
-        let waiting = dialer.listen(endpoint).await?;
+        let waiting = dialer.listen(endpoint).await;
+        tell_notes(wishes, &notes);
+        let waiting = waiting?;
         announce(scene, wishes, &waiting)?;
         let (conn, pump) = waiting.accept().await?;
         // Packets of a shared socket come through the pump, for as long as we talk.
@@ -189,13 +196,28 @@ async fn connect(scene: &Scene, wishes: &Wishes, endpoint: &Endpoint) -> Result<
     let open = loop {
         match dialer.dial(endpoint).await {
             Err(error) if scene.is_on("retry") && is_not_there_yet(&error) => {
+                notes.pull(&mut Vec::new()); // they come again with the next try
                 tokio::time::sleep(RETRY).await;
             }
-            open => break open?,
+            open => {
+                tell_notes(wishes, &notes);
+                break open?;
+            }
         }
     };
     let wants_crlf = endpoint.port().filter(|port| CRLF_PORTS.contains(port));
     Ok(Line { conn: open.conn, took: open.took, wants_crlf })
+}
+
+/// What a person wants to know before anything is said: that nobody checks who the peer is.
+fn tell_notes(wishes: &Wishes, notes: &Subscription) {
+    let mut events = Vec::new();
+    notes.pull(&mut events);
+    for event in events {
+        if let (Fact::Note(text), false) = (event.fact, wishes.is_quiet) {
+            let _ = writeln!(std::io::stderr().lock(), "{}", safe(&text));
+        }
+    }
 }
 
 /// Whether a server that starts later would make the difference.

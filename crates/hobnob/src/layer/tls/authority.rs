@@ -1,0 +1,124 @@
+//! The development CA: made once for this user, it vouches for what listens without a certificate, and `ca=dev` trusts it.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::clock;
+use crate::error::{Error, Kind, Result};
+use crate::home;
+
+/// How it calls itself; `failure` knows it by this.
+pub(super) const NAME: &str = "hobnob development CA";
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// Midnight of the day of a time; rcgen's date is of a crate that we do not name.
+macro_rules! day {
+    ($time:expr) => {{
+        let (year, month, day) = clock::date($time);
+        date_time_ymd(year, month, day)
+    }};
+}
+
+/// The CA, as it lies in its folder.
+pub(super) struct Authority {
+    key: KeyPair,
+    certificate: CertificateDer<'static>,
+    /// The file of its certificate, for others to trust.
+    pub(super) path: PathBuf,
+}
+
+impl Authority {
+    /// Reads it, or makes it where there is none. Several may do so at once: all get the same one.
+    pub(super) fn open(folder: Option<&Path>, now: SystemTime) -> Result<Self> {
+        let folder = folder.map_or_else(home::state_folder, |folder| Ok(folder.to_owned()))?;
+        home::private_folder(&folder)?;
+        let key = KeyPair::from_pem(&kept(&folder.join("dev-ca-key.pem"), || {
+            Ok(KeyPair::generate().map_err(unmade)?.serialize_pem())
+        })?)
+        .map_err(unmade)?;
+        let path = folder.join("dev-ca.pem");
+        // Whoever has the key makes the same CA, so the two files need no lock.
+        let pem = kept(&path, || Ok(params(now)?.self_signed(&key).map_err(unmade)?.pem()))?;
+        let certificate =
+            CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| spoilt(&path))?;
+        Ok(Authority { key, certificate, path })
+    }
+
+    /// Its own certificate.
+    pub(super) fn certificate(&self) -> CertificateDer<'static> {
+        self.certificate.clone()
+    }
+
+    /// A certificate for these names, good for a year, and its key.
+    pub(super) fn vouch(
+        &self,
+        names: &[String],
+        now: SystemTime,
+    ) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>)> {
+        let key = KeyPair::generate().map_err(unmade)?;
+        let mut params = CertificateParams::new(names).map_err(unmade)?;
+        params.distinguished_name.remove(DnType::CommonName);
+        params.distinguished_name.push(DnType::CommonName, "hobnob, made on the spot");
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        (params.not_before, params.not_after) = (day!(now - DAY), day!(now + 365 * DAY));
+        let issuer = Issuer::from_ca_cert_der(&self.certificate, &self.key).map_err(unmade)?;
+        let leaf = params.signed_by(&key, &issuer).map_err(unmade)?;
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        Ok((leaf.der().clone(), key.into()))
+    }
+}
+
+/// Whom a certificate of ours is for: this machine, by all of its names.
+pub(super) fn own_names() -> Vec<String> {
+    let mut names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let is_name = |name: &String| {
+        name.split('.').all(|label| !label.is_empty() && label.len() < 64)
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+    };
+    names.extend(host.filter(|name| is_name(name) && name != "localhost"));
+    names
+}
+
+/// The text of a file that is made where there is none.
+fn kept(path: &Path, make: impl FnOnce() -> Result<String>) -> Result<String> {
+    let found = home::read_private(path)?;
+    let bytes = if let Some(bytes) = found {
+        bytes
+    } else {
+        home::make_private(path, make()?.as_bytes())?;
+        home::read_private(path)?.ok_or_else(|| spoilt(path))?
+    };
+    String::from_utf8(bytes).map_err(|_| spoilt(path))
+}
+
+fn params(now: SystemTime) -> Result<CertificateParams> {
+    let mut params = CertificateParams::new(Vec::new()).map_err(unmade)?;
+    params.distinguished_name.remove(DnType::CommonName);
+    params.distinguished_name.push(DnType::CommonName, NAME);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    (params.not_before, params.not_after) = (day!(now - DAY), day!(now + 3_652 * DAY));
+    Ok(params)
+}
+
+fn spoilt(path: &Path) -> Error {
+    let shown = path.display();
+    Error::new(Kind::BadOption, format!("{shown} is not what I put there"))
+        .try_command(format!("rm {shown}"), "a new one is made")
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "map_err hands it over")]
+fn unmade(error: rcgen::Error) -> Error {
+    Error::new(Kind::TlsFailed, format!("the development CA cannot be used: {error}"))
+}

@@ -1,0 +1,92 @@
+//! What stands in a certificate, for a person to read.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustls::SupportedCipherSuite;
+use rustls::crypto::CryptoProvider;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
+
+/// Whom it is for; where it names nobody, its subject.
+pub(super) fn names(der: &[u8]) -> Vec<String> {
+    let Some(certificate) = parse(der) else { return Vec::new() };
+    let found = certificate.subject_alternative_name().ok().flatten();
+    let mut names: Vec<String> = found
+        .iter()
+        .flat_map(|names| &names.value.general_names)
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            GeneralName::IPAddress(bytes) => ip(bytes),
+            _ => None,
+        })
+        .collect();
+    if names.is_empty() {
+        names.push(certificate.subject().to_string());
+    }
+    names
+}
+
+/// Who vouches for it.
+pub(super) fn issuer(der: &[u8]) -> Option<String> {
+    Some(short(parse(der)?.issuer()))
+}
+
+/// Whether it vouches for itself.
+pub(super) fn is_self_signed(der: &[u8]) -> bool {
+    parse(der).is_some_and(|certificate| certificate.issuer() == certificate.subject())
+}
+
+/// Whole days until it is no longer good; negative where it is not any more.
+pub(super) fn days_left(der: &[u8], now: SystemTime) -> Option<i64> {
+    Some((until(der)? - seconds(now)).div_euclid(86_400))
+}
+
+/// Whether it is in the time that it is good for.
+pub(super) fn is_in_time(der: &[u8], now: i64) -> bool {
+    let Some(certificate) = parse(der) else { return false };
+    let validity = certificate.validity();
+    (validity.not_before.timestamp()..=validity.not_after.timestamp()).contains(&now)
+}
+
+/// Its SHA-256 in hex.
+pub(super) fn fingerprint(der: &[u8], provider: &CryptoProvider) -> Option<String> {
+    let hash = provider
+        .cipher_suites
+        .iter()
+        .filter_map(|suite| match suite {
+            SupportedCipherSuite::Tls13(suite) => Some(suite.common.hash_provider),
+            SupportedCipherSuite::Tls12(_) => None,
+        })
+        .find(|hash| hash.output_len() == 32)?;
+    let hash = hash.hash(der);
+    let digits = hash.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from_digit(digit.into(), 16)).collect()
+}
+
+fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
+    X509Certificate::from_der(der).ok().map(|(_, certificate)| certificate)
+}
+
+fn until(der: &[u8]) -> Option<i64> {
+    Some(parse(der)?.validity().not_after.timestamp())
+}
+
+fn seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// The common name, or else the whole.
+fn short(name: &X509Name<'_>) -> String {
+    let common = name.iter_common_name().next().and_then(|name| name.as_str().ok());
+    common.map_or_else(|| name.to_string(), str::to_owned)
+}
+
+fn ip(bytes: &[u8]) -> Option<String> {
+    match bytes.len() {
+        4 => <[u8; 4]>::try_from(bytes).ok().map(|ip| Ipv4Addr::from(ip).to_string()),
+        16 => <[u8; 16]>::try_from(bytes).ok().map(|ip| Ipv6Addr::from(ip).to_string()),
+        _ => None,
+    }
+}

@@ -1,0 +1,207 @@
+//! What the options ask for, as rustls wants it. Files are read here, and nowhere later.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, KeyLogFile, ServerConfig, SupportedProtocolVersion};
+
+use crate::error::{Error, Kind, Result};
+use crate::event::Fact;
+use crate::layer::Scene;
+use crate::layer::tls::authority::{self, Authority};
+use crate::layer::tls::certificate;
+use crate::layer::tls::trust::{self, Trust};
+use crate::spec::Options;
+
+/// What the person asked for.
+pub(super) struct Wish {
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+    ca: Option<PathBuf>,
+    client_ca: Option<PathBuf>,
+    dev_ca: Option<PathBuf>,
+    name: Option<String>,
+    sni: Option<String>,
+    alpn: Vec<Vec<u8>>,
+    versions: &'static [&'static SupportedProtocolVersion],
+    insecure: bool,
+}
+
+const NEWEST: &[&SupportedProtocolVersion] = &[&TLS13];
+const BOTH: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
+
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+impl Wish {
+    pub(super) fn of(options: &Options) -> Result<Self> {
+        let path = |name| options.text(name).map(PathBuf::from);
+        let alpn = options.bytes("alpn").unwrap_or_default();
+        let wish = Wish {
+            cert: path("cert"),
+            key: path("key"),
+            ca: path("ca"),
+            client_ca: path("client-ca"),
+            dev_ca: path("dev-ca"),
+            name: options.text("name").map(str::to_owned),
+            sni: options.text("sni").map(str::to_owned),
+            alpn: alpn.split(|byte| *byte == b':').map(<[u8]>::to_vec).collect(),
+            versions: if options.text("min") == Some("1.3") { NEWEST } else { BOTH },
+            insecure: options.flag("insecure"),
+        };
+        if wish.key.is_some() && wish.cert.is_none() {
+            return Err(bad("key= is of no use without cert=".to_owned()));
+        }
+        if wish.insecure && wish.ca.is_some() {
+            return Err(bad("insecure trusts everybody, and ca= only some: say one".to_owned()));
+        }
+        let alpn = wish.alpn.iter().filter(|name| !name.is_empty()).cloned().collect();
+        Ok(Wish { alpn, ..wish })
+    }
+
+    /// For the side that was dialled.
+    pub(super) fn server(&self, scene: &Scene) -> Result<ServerConfig> {
+        let provider = provider();
+        let (chain, key) = match self.identity()? {
+            Some(identity) => identity,
+            None => self.made_on_the_spot(scene, &provider)?,
+        };
+        let builder = ServerConfig::builder_with_provider(provider.clone());
+        let builder = builder.with_protocol_versions(self.versions).map_err(unusable)?;
+        let builder = match &self.client_ca {
+            None => builder.with_no_client_auth(),
+            Some(ca) => {
+                let roots = Arc::new(trust::roots(&self.authorities(ca, scene)?)?);
+                let clients = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
+                let clients =
+                    clients.map_err(|error| bad(format!("client-ca cannot be used: {error}")))?;
+                builder.with_client_cert_verifier(clients)
+            }
+        };
+        let mut config = builder.with_single_cert(chain, key).map_err(unusable)?;
+        config.alpn_protocols.clone_from(&self.alpn);
+        config.key_log = Arc::new(KeyLogFile::new());
+        Ok(config)
+    }
+
+    /// For the side that dials: with the name to ask for, and what checks the answer.
+    pub(super) fn client(
+        &self,
+        scene: &Scene,
+    ) -> Result<(ClientConfig, ServerName<'static>, Arc<Trust>)> {
+        let provider = provider();
+        let host = scene.host.as_deref().unwrap_or("localhost");
+        let name = self.name.as_deref().unwrap_or(host);
+        let sent = server_name(self.sni.as_deref().unwrap_or(name))?;
+        let name = server_name(name)?;
+        let trust = match &self.ca {
+            _ if self.insecure => {
+                let text = format!("NOT CHECKING who {host} is: anybody may be between (insecure)");
+                scene.bus.emit(0, 0, Fact::Note(text));
+                Trust::everybody(name, provider.clone())
+            }
+            None => Trust::platform(name, provider.clone())?,
+            Some(ca) => Trust::these(name, provider.clone(), self.authorities(ca, scene)?)?,
+        };
+        let trust = Arc::new(trust);
+        let builder = ClientConfig::builder_with_provider(provider);
+        let builder = builder.with_protocol_versions(self.versions).map_err(unusable)?;
+        let builder = builder.dangerous().with_custom_certificate_verifier(trust.clone());
+        let mut config = match self.identity()? {
+            None => builder.with_no_client_auth(),
+            Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(unusable)?,
+        };
+        config.alpn_protocols.clone_from(&self.alpn);
+        config.key_log = Arc::new(KeyLogFile::new());
+        Ok((config, sent, trust))
+    }
+
+    /// Our own certificate and key, where the person gave them.
+    fn identity(&self) -> Result<Option<Identity>> {
+        let Some(cert) = &self.cert else { return Ok(None) };
+        let key = self.key.as_ref().unwrap_or(cert);
+        let found = PrivateKeyDer::from_pem_slice(&read("key", key)?);
+        let private = found.map_err(|error| match error {
+            pem::Error::NoItemsFound => {
+                bad(format!("{} has no private key in it (PEM)", key.display()))
+            }
+            error => bad(format!("{} is no private key (PEM): {error}", key.display())),
+        })?;
+        Ok(Some((certificates("cert", cert)?, private)))
+    }
+
+    /// A certificate of the development CA, for this machine.
+    fn made_on_the_spot(&self, scene: &Scene, provider: &CryptoProvider) -> Result<Identity> {
+        let now = scene.bus.clock().wall();
+        let authority = Authority::open(self.dev_ca.as_deref(), now)?;
+        let names = authority::own_names();
+        let (leaf, key) = authority.vouch(&names, now)?;
+        let print = certificate::fingerprint(&leaf, provider).unwrap_or_default();
+        scene.bus.emit(0, 0, Fact::Note(format!(
+            "no cert= was given, so I made one for {} (SHA-256 {print}); ca=dev trusts it here, ca={} elsewhere",
+            names.join(", "),
+            authority.path.display(),
+        )));
+        Ok((vec![leaf], key))
+    }
+
+    /// Who is trusted: a file, or the development CA.
+    fn authorities(&self, ca: &Path, scene: &Scene) -> Result<Vec<CertificateDer<'static>>> {
+        if ca == Path::new("dev") {
+            let now = scene.bus.clock().wall();
+            return Ok(vec![Authority::open(self.dev_ca.as_deref(), now)?.certificate()]);
+        }
+        certificates("ca", ca)
+    }
+}
+
+/// The cryptography of this build; never the process's default, which two features together would leave unset.
+fn provider() -> Arc<CryptoProvider> {
+    #[cfg(feature = "crypto-aws-lc")]
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    #[cfg(not(feature = "crypto-aws-lc"))]
+    let provider = rustls::crypto::ring::default_provider();
+    Arc::new(provider)
+}
+
+fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let bytes = read(option, path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    let shown = path.display();
+    let found = found.map_err(|error| bad(format!("{shown} is no certificate (PEM): {error}")))?;
+    if found.is_empty() {
+        let convert = format!("openssl x509 -inform der -in {shown} -out cert.pem");
+        return Err(bad(format!("{shown} has no certificate in it (PEM)"))
+            .try_command(convert, "if it is DER"));
+    }
+    Ok(found)
+}
+
+fn read(option: &str, path: &Path) -> Result<Vec<u8>> {
+    let shown = path.display();
+    std::fs::read(path).map_err(|error| {
+        let error = Error::from_io(&format!("open({shown})"), &error);
+        let text = format!("{option}={shown} cannot be read: {}", error.message());
+        error.with_message(text)
+    })
+}
+
+fn server_name(name: &str) -> Result<ServerName<'static>> {
+    ServerName::try_from(name.to_owned())
+        .map_err(|_| bad(format!("{name:?} is no name that a certificate can be for")))
+}
+
+fn unusable(error: rustls::Error) -> Error {
+    match error {
+        rustls::Error::InconsistentKeys(_) => bad("key is not the key of cert".to_owned()),
+        error => bad(format!("the certificate or its key cannot be used: {error}")),
+    }
+}
+
+fn bad(text: String) -> Error {
+    Error::new(Kind::BadOption, text).try_command("hobnob help tls", "its options")
+}

@@ -1,0 +1,226 @@
+//! What went wrong, in words.
+
+use std::io;
+
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError, Error as Tls};
+
+use crate::conn::Facts;
+use crate::conn::stream::error_of;
+use crate::error::{Error, Kind};
+use crate::layer::tls::trust::Trust;
+use crate::layer::tls::{authority, certificate};
+use crate::layer::{Role, Scene};
+
+/// A handshake, for its failure to be told.
+pub(super) struct Handshake<'a> {
+    pub(super) scene: &'a Scene,
+    pub(super) facts: &'a Facts,
+}
+
+impl Handshake<'_> {
+    /// Why it failed. `first` are the first bytes that the peer said.
+    pub(super) fn failed(&self, error: io::Error, first: &[u8], trust: Option<&Trust>) -> Error {
+        let error = match error_of(error) {
+            Ok(own) => return own,
+            Err(error) => error,
+        };
+        if !first.is_empty() && !is_tls(first) {
+            return self.not_tls(first);
+        }
+        let who = self.who();
+        match inner(&error) {
+            Some(Tls::InvalidCertificate(wrong)) => self.refused(wrong, trust),
+            Some(Tls::NoCertificatesPresented) => {
+                Error::new(Kind::TlsUntrusted, format!("{who} showed no certificate"))
+                    .why("client-ca asks everybody for one")
+            }
+            Some(error) => of_tls(error),
+            None if error.kind() == io::ErrorKind::UnexpectedEof => {
+                let text = format!("{who} closed in the middle of the TLS handshake");
+                let error = Error::new(Kind::TlsFailed, text);
+                if first.is_empty() {
+                    error.why("it had said nothing: is it TLS at all?")
+                } else {
+                    error
+                }
+            }
+            None => Error::from_io("tls", &error),
+        }
+    }
+
+    fn not_tls(&self, first: &[u8]) -> Error {
+        let who = self.who();
+        let said = format!("its first bytes were \"{}\"", first.escape_ascii());
+        if self.scene.role == Role::Client {
+            let text = format!("{who} answered, but not in TLS");
+            return Error::new(Kind::NotTls, text)
+                .why(said)
+                .try_endpoint(self.endpoint("", ""), "");
+        }
+        let is_http = [&b"GET "[..], b"POST ", b"HEAD ", b"PUT ", b"OPTIONS "];
+        let is_http = is_http.iter().any(|verb| first.starts_with(verb));
+        let text = format!("{who} came, but not in TLS");
+        let error = Error::new(Kind::NotTls, text).why(said);
+        if is_http { error.why("that is plain HTTP: it should have said https") } else { error }
+    }
+
+    /// What is wrong with the peer's certificate.
+    fn refused(&self, wrong: &CertificateError, trust: Option<&Trust>) -> Error {
+        let who = self.who();
+        let leaf = trust.and_then(Trust::refused);
+        let leaf = leaf.as_deref().unwrap_or_default();
+        let error = match wrong {
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                return self.for_others(leaf, trust);
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                let days = certificate::days_left(leaf, self.scene.bus.clock().wall());
+                let error =
+                    Error::new(Kind::TlsExpired, format!("the certificate of {who} has expired"));
+                return match days {
+                    Some(days) => error.why(format!("{} days ago", days.saturating_neg())),
+                    None => error,
+                }
+                .try_command("date", "is this machine's own clock right?");
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                let text = format!("the certificate of {who} is not valid yet");
+                return Error::new(Kind::TlsExpired, text)
+                    .try_command("date", "is this machine's own clock right?");
+            }
+            _ if certificate::is_self_signed(leaf) => {
+                Error::new(Kind::TlsUntrusted, format!("the certificate of {who} is self-signed"))
+            }
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                let text = format!("nobody that I trust vouches for the certificate of {who}");
+                Error::new(Kind::TlsUntrusted, text)
+            }
+            other => {
+                let text = format!("the certificate of {who} cannot be trusted: {other}");
+                Error::new(Kind::TlsUntrusted, text)
+            }
+        };
+        self.untrusted(error, leaf, trust)
+    }
+
+    /// What there is to know about a certificate that nobody vouches for, and what to do.
+    fn untrusted(&self, mut error: Error, leaf: &[u8], trust: Option<&Trust>) -> Error {
+        let Some(trust) = trust else { return error };
+        if let Some(print) = certificate::fingerprint(leaf, &trust.provider) {
+            error = error.why(format!("its SHA-256 is {print}"));
+        }
+        let issuer = certificate::issuer(leaf);
+        if let Some(issuer) = &issuer {
+            error = error.why(format!("it was issued by {issuer}"));
+        }
+        if issuer.as_deref() == Some(authority::NAME) {
+            error =
+                error.try_endpoint(self.endpoint("tls", ",ca=dev"), "if it runs on this machine");
+        }
+        error
+            .try_endpoint(self.endpoint("tls", ",ca=cert.pem"), "with a certificate that you trust")
+            .try_endpoint(self.endpoint("tls", ",insecure"), "only if you must")
+    }
+
+    fn for_others(&self, leaf: &[u8], trust: Option<&Trust>) -> Error {
+        let names = certificate::names(leaf);
+        let wanted = trust.map_or_else(|| self.who(), |trust| shown(&trust.name));
+        let text = format!("the certificate is for other names than {wanted}");
+        let error = Error::new(Kind::TlsNameMismatch, text);
+        let error = error.why(match certificate::issuer(leaf) {
+            Some(issuer) => format!("it names: {}; it was issued by {issuer}", names.join(", ")),
+            None => format!("it names: {}", names.join(", ")),
+        });
+        let other = names.iter().find(|name| !name.contains(['*', ' ', ',', '=']));
+        let error = match other {
+            Some(name) => error.try_endpoint(
+                self.endpoint("tls", &format!(",name={name}")),
+                "if that is whom you mean",
+            ),
+            None => error,
+        };
+        error.try_endpoint(self.endpoint("tls", ",insecure"), "only if you must")
+    }
+
+    /// The peer, as a person knows it.
+    fn who(&self) -> String {
+        match (&self.scene.host, self.facts.peer.ip()) {
+            (Some(host), Some(ip)) if host.contains(':') => format!("[{host}]:{}", ip.port()),
+            (Some(host), Some(ip)) => format!("{host}:{}", ip.port()),
+            _ => self.facts.peer.to_string(),
+        }
+    }
+
+    /// The endpoint that was dialled, with this layer and these settings.
+    fn endpoint(&self, layer: &str, settings: &str) -> String {
+        let (who, transport) = (self.who(), self.facts.transport);
+        let plus = if layer.is_empty() { "" } else { "+" };
+        if self.facts.peer.ip().is_some() {
+            let scheme = if layer.is_empty() { transport } else { layer };
+            return format!("{scheme}://{who}{settings}");
+        }
+        let place = who.strip_prefix(transport).and_then(|who| who.strip_prefix(':'));
+        format!("{layer}{plus}{transport}:{}{settings}", place.unwrap_or(&who))
+    }
+}
+
+/// What an error means once the handshake is done.
+pub(super) fn of_session(error: io::Error) -> Error {
+    let error = match error_of(error) {
+        Ok(own) => return own,
+        Err(error) => error,
+    };
+    match inner(&error) {
+        Some(error) => of_tls(error),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => Error::new(
+            Kind::TlsTruncated,
+            "the connection ended, and TLS had not: the end may be missing",
+        )
+        .why("no close_notify came: the peer was careless, or somebody cut it between"),
+        None => Error::from_io("tls", &error),
+    }
+}
+
+fn of_tls(error: &Tls) -> Error {
+    let Tls::AlertReceived(alert) = error else {
+        return Error::new(Kind::TlsFailed, format!("TLS failed: {}", lower(&error.to_string())));
+    };
+    let name = format!("{alert:?}");
+    let error = Error::new(Kind::TlsFailed, format!("the peer refused: TLS alert {name}"));
+    match alert {
+        AlertDescription::CertificateRequired => {
+            error.why("it wants a certificate of ours: cert=FILE,key=FILE")
+        }
+        AlertDescription::UnknownCA | AlertDescription::BadCertificate => {
+            error.why("it does not trust who vouches for our certificate")
+        }
+        AlertDescription::CertificateExpired => error.why("our certificate has expired"),
+        AlertDescription::ProtocolVersion => error.why("no version of TLS in common"),
+        AlertDescription::HandshakeFailure => {
+            error.why("nothing in common: versions, ciphers, or it wants a certificate of ours")
+        }
+        AlertDescription::NoApplicationProtocol => error.why("no protocol of alpn= in common"),
+        AlertDescription::UnrecognisedName => error.why("it does not know the name: sni=NAME"),
+        _ => error,
+    }
+}
+
+/// What rustls said, where it did.
+fn inner(error: &io::Error) -> Option<&Tls> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// Whether these are the first bytes of a TLS record: its type, and a version 3.x (RFC 8446, section 5.1).
+fn is_tls(first: &[u8]) -> bool {
+    matches!(first, [20..=24] | [20..=24, 3, ..])
+}
+
+fn shown(name: &ServerName<'_>) -> String {
+    name.to_str().into_owned()
+}
+
+fn lower(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}

@@ -1,0 +1,188 @@
+//! `tls`: who is who, and nobody between (RFC 8446, RFC 5246). By rustls; who is asked to be trusted is always checked,
+//! unless `insecure` says so, and then it is said.
+
+#[cfg(not(any(feature = "crypto-aws-lc", feature = "crypto-ring")))]
+compile_error!("the feature tls needs one of crypto-aws-lc and crypto-ring");
+
+mod authority;
+mod certificate;
+mod config;
+mod failure;
+mod heard;
+mod trust;
+
+use std::sync::Arc;
+
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, CommonState, ProtocolVersion, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use crate::conn::stream::{Beyond, Stream, Wrapped};
+use crate::conn::{Boxed, Channel, Conn};
+use crate::error::{Error, Kind, Result};
+use crate::event::Learnt;
+use crate::layer::tls::config::Wish;
+use crate::layer::tls::failure::Handshake;
+use crate::layer::tls::heard::Heard;
+use crate::layer::tls::trust::Trust;
+use crate::layer::{Layer, Role, Row, Scene};
+use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
+
+/// The row.
+pub static ROW: Row = Row {
+    spec: Spec {
+        name: "tls",
+        summary: "encryption and who is who",
+        options: OPTIONS,
+        examples: &[
+            "hobnob serve echo tls://:8443",
+            "hobnob talk tls://:8443,ca=dev",
+            "hobnob serve hello tls://:8443,cert=cert.pem,key=key.pem",
+            "hobnob talk tls://example.com:443,alpn=http/1.1",
+        ],
+        is_built_in: true,
+    },
+    below: Some(Shape::Bytes),
+    above: None,
+    make: Some(make),
+};
+
+const OPTIONS: &[OptionSpec] = &[
+    text(
+        "cert",
+        "our certificate and those that vouch for it, a PEM file; listening without one makes one",
+    ),
+    text("key", "the key of our certificate, a PEM file; without it the file of cert holds it too"),
+    text(
+        "ca",
+        "whom to trust, a PEM file, or dev: the development CA; without it this machine's own list",
+    ),
+    text("client-ca", "listening: peers must show a certificate of this CA, a PEM file or dev"),
+    text("name", "dialling: whom the certificate must be for, instead of the host"),
+    text("sni", "dialling: the name that the peer is asked for, instead of name or the host"),
+    text(
+        "alpn",
+        "the protocols to offer or take, most wanted first, with colons between: h2:http/1.1",
+    ),
+    OptionSpec {
+        name: "min",
+        kind: ValueKind::Choice(&["1.2", "1.3"]),
+        default: "1.2",
+        help: "the oldest version of TLS that is spoken",
+    },
+    OptionSpec {
+        name: "insecure",
+        kind: ValueKind::Flag,
+        default: "",
+        help: "dialling: do NOT check who the peer is; anybody may be between",
+    },
+    text("dev-ca", "the folder of the development CA, instead of hobnob's state folder"),
+];
+
+const fn text(name: &'static str, help: &'static str) -> OptionSpec {
+    OptionSpec { name, kind: ValueKind::Text, default: "", help }
+}
+
+fn make(options: &Options) -> Result<Box<dyn Layer>> {
+    Ok(Box::new(Tls { wish: Wish::of(options)?, ready: None }))
+}
+
+/// The layer: what was asked for, and what that came to.
+struct Tls {
+    wish: Wish,
+    ready: Option<Ready>,
+}
+
+enum Ready {
+    Server(Arc<ServerConfig>),
+    Client { config: Arc<ClientConfig>, sent: ServerName<'static>, trust: Arc<Trust> },
+}
+
+type Secured = TlsStream<Heard<Stream<Conn>>>;
+
+impl Layer for Tls {
+    fn prepare(&mut self, scene: &Scene) -> Result<()> {
+        self.ready = Some(match scene.role {
+            Role::Server => Ready::Server(Arc::new(self.wish.server(scene)?)),
+            Role::Client => {
+                let (config, sent, trust) = self.wish.client(scene)?;
+                Ready::Client { config: Arc::new(config), sent, trust }
+            }
+        });
+        Ok(())
+    }
+
+    fn wrap<'a>(&'a self, scene: &'a Scene, conn: Conn) -> Boxed<'a, Option<Conn>> {
+        Box::pin(async move {
+            let facts = conn.facts().clone();
+            let shaken = Handshake { scene, facts: &facts };
+            let heard = Heard::new(Stream(conn));
+            let stream: Secured = match &self.ready {
+                None => return Err(Error::new(Kind::Bug, "tls was not prepared")),
+                Some(Ready::Server(config)) => {
+                    let accepting = TlsAcceptor::from(config.clone()).accept(heard);
+                    let accepted = accepting.into_fallible().await;
+                    accepted
+                        .map_err(|(error, heard)| shaken.failed(error, heard.first(), None))?
+                        .into()
+                }
+                Some(Ready::Client { config, sent, trust }) => {
+                    let connector = TlsConnector::from(config.clone());
+                    let connected = connector.connect(sent.clone(), heard).into_fallible().await;
+                    let failed = |(error, heard): (_, Heard<_>)| {
+                        shaken.failed(error, heard.first(), Some(trust))
+                    };
+                    connected.map_err(failed)?.into()
+                }
+            };
+            let learnt = learn(&stream, scene);
+            let channel: Box<dyn Channel> = Box::new(Wrapped { stream, beyond: BEYOND });
+            let mut conn = Conn::new(facts, Shape::Bytes, channel);
+            conn.learn(learnt);
+            Ok(Some(conn))
+        })
+    }
+}
+
+const BEYOND: Beyond<Secured> = Beyond {
+    abort: |stream| stream.get_mut().0.inner_mut().0.abort(),
+    vitals: |stream| stream.get_ref().0.inner().0.vitals(),
+    error: failure::of_session,
+};
+
+/// What the handshake told, as a person reads it.
+fn learn(stream: &Secured, scene: &Scene) -> Vec<Learnt> {
+    let (_, state) = stream.get_ref();
+    let mut facts = vec![
+        ("version", version(state)),
+        ("cipher", cipher(state)),
+        ("alpn", state.alpn_protocol().map(|name| name.escape_ascii().to_string())),
+    ];
+    if let TlsStream::Server(stream) = stream {
+        facts.push(("asked-for", stream.get_ref().1.server_name().map(str::to_owned)));
+    }
+    if let Some(leaf) = state.peer_certificates().and_then(<[CertificateDer<'_>]>::first) {
+        let days = certificate::days_left(leaf, scene.bus.clock().wall());
+        facts.push(("certificate", Some(certificate::names(leaf).join(" "))));
+        facts.push(("issuer", certificate::issuer(leaf)));
+        facts.push(("days-left", days.map(|days| days.to_string())));
+    }
+    let learnt = |(name, value): (_, Option<String>)| {
+        Some(Learnt { layer: ROW.spec.name, name, value: value? })
+    };
+    facts.into_iter().filter_map(learnt).collect()
+}
+
+fn version(state: &CommonState) -> Option<String> {
+    let version = state.protocol_version()?;
+    Some(match version {
+        ProtocolVersion::TLSv1_3 => "1.3".to_owned(),
+        ProtocolVersion::TLSv1_2 => "1.2".to_owned(),
+        other => format!("{other:?}"),
+    })
+}
+
+fn cipher(state: &CommonState) -> Option<String> {
+    let suite = state.negotiated_cipher_suite()?.suite();
+    Some(suite.as_str().map_or_else(|| format!("{suite:?}"), str::to_owned))
+}

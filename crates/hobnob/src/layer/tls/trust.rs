@@ -1,0 +1,154 @@
+//! Whom a dialler trusts.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use crate::error::{Error, Kind, Result};
+use crate::layer::tls::certificate;
+
+/// Checks that the certificate is for one name, and that somebody trusted vouches for it.
+#[derive(Debug)]
+pub(super) struct Trust {
+    /// Whom it must be for, whatever name the peer was asked for.
+    pub(super) name: ServerName<'static>,
+    pub(super) provider: Arc<CryptoProvider>,
+    by: By,
+    /// The last certificate that was refused, for the error to tell about it. Diallers that share this dialled the
+    /// same endpoint, so it matters little whose it was.
+    refused: Mutex<Option<CertificateDer<'static>>>,
+}
+
+#[derive(Debug)]
+enum By {
+    /// This machine's own list.
+    Platform(rustls_platform_verifier::Verifier),
+    /// These, and whoever they vouch for.
+    These { roots: Arc<WebPkiServerVerifier>, themselves: Vec<CertificateDer<'static>> },
+    /// The person said `insecure`.
+    Everybody,
+}
+
+impl Trust {
+    /// This machine's own list.
+    pub(super) fn platform(
+        name: ServerName<'static>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self> {
+        let verifier = rustls_platform_verifier::Verifier::new(provider.clone());
+        let verifier = verifier.map_err(|error| {
+            let text = "this machine has no list of whom to trust";
+            Error::new(Kind::TlsUntrusted, text)
+                .why(error.to_string())
+                .try_command("sudo apt install ca-certificates", "on Debian and Ubuntu")
+        })?;
+        Ok(Trust { name, provider, by: By::Platform(verifier), refused: Mutex::new(None) })
+    }
+
+    /// These certificates alone, and whoever they vouch for.
+    pub(super) fn these(
+        name: ServerName<'static>,
+        provider: Arc<CryptoProvider>,
+        themselves: Vec<CertificateDer<'static>>,
+    ) -> Result<Self> {
+        let roots = Arc::new(roots(&themselves)?);
+        let roots = WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build();
+        let roots = roots
+            .map_err(|error| Error::new(Kind::BadOption, format!("ca cannot be used: {error}")))?;
+        let by = By::These { roots, themselves };
+        Ok(Trust { name, provider, by, refused: Mutex::new(None) })
+    }
+
+    /// Everybody: nothing is checked.
+    pub(super) fn everybody(name: ServerName<'static>, provider: Arc<CryptoProvider>) -> Self {
+        Trust { name, provider, by: By::Everybody, refused: Mutex::new(None) }
+    }
+
+    /// The certificate that was refused last.
+    pub(super) fn refused(&self) -> Option<CertificateDer<'static>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn check(
+        &self,
+        leaf: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        match &self.by {
+            By::Platform(list) => list.verify_server_cert(leaf, chain, &self.name, ocsp, now),
+            By::These { roots, themselves } => {
+                let checked = roots.verify_server_cert(leaf, chain, &self.name, ocsp, now);
+                // A certificate that is trusted itself needs nobody to vouch for it: `openssl req -x509` makes a
+                // CA that is its own server, which a chain may not be.
+                if checked.is_ok() || !themselves.contains(leaf) {
+                    return checked;
+                }
+                verify_server_name(&ParsedCertificate::try_from(leaf)?, &self.name)?;
+                let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+                if !certificate::is_in_time(leaf, seconds) {
+                    return Err(CertificateError::Expired.into());
+                }
+                Ok(ServerCertVerified::assertion())
+            }
+            By::Everybody => Ok(ServerCertVerified::assertion()),
+        }
+    }
+}
+
+/// The certificates of a file as roots.
+pub(super) fn roots(certificates: &[CertificateDer<'static>]) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots.add(certificate.clone()).map_err(|error| {
+            Error::new(Kind::BadOption, format!("a certificate of the CA cannot be used: {error}"))
+        })?;
+    }
+    Ok(roots)
+}
+
+impl ServerCertVerifier for Trust {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.check(leaf, chain, ocsp, now).inspect_err(|_| {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            *refused = Some(leaf.clone().into_owned());
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
