@@ -190,9 +190,9 @@ impl Tree<'_> {
                 })
             })
             .collect();
-        let protocol = resolved.protocol.as_ref().map(|(spec, given)| {
-            json!({ "name": spec.name, "options": options(spec.options, given) })
-        });
+        let protocol = resolved.protocol.as_ref().map(
+            |(spec, given)| json!({ "name": spec.name, "options": options(spec.options, given) }),
+        );
         let row = resolved.transport;
         let addresses: Vec<Value> = match &self.addresses {
             Found::Addresses(all) => all

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test finds its peers through the environment")]
 
 mod clients;
+mod http;
 mod peer;
 mod scripts;
 mod servers;

@@ -193,6 +193,28 @@ impl Framing {
     }
 }
 
+/// The methods of RFC 9110, PATCH and QUERY, and those of WebDAV that clients send unasked.
+const METHODS: &[&[u8]] = &[
+    b"GET",
+    b"HEAD",
+    b"POST",
+    b"PUT",
+    b"DELETE",
+    b"OPTIONS",
+    b"TRACE",
+    b"PATCH",
+    b"QUERY",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"MKCOL",
+    b"COPY",
+    b"MOVE",
+    b"LOCK",
+    b"UNLOCK",
+    b"REPORT",
+    b"SEARCH",
+];
+
 const TOO_LARGE: Fault = Fault { status: 431, what: "the fields are too large" };
 
 const fn bad(what: &'static str) -> Fault {
@@ -212,6 +234,10 @@ fn request_line(line: &[u8]) -> Result<Version, Fault> {
     }
     if !is_target(method, target) {
         return Err(bad("the target is no path and no URL"));
+    }
+    if !METHODS.contains(&method) {
+        // Most likely the rest of a body that was longer than it said, and the next method behind it.
+        return Err(Fault { status: 501, what: "nobody knows this method" });
     }
     match version {
         b"HTTP/1.1" => Ok(Version::Http11),

@@ -5,6 +5,8 @@
 pub mod discard;
 pub mod echo;
 pub mod hello;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod ok;
 pub mod reply;
 pub mod source;
@@ -31,6 +33,9 @@ pub static TABLE: &[&Row] = &[
     &ok::ROW,
     &upper::ROW,
     &time::ROW,
+    #[cfg(feature = "http")]
+    &http::ROW,
+    #[cfg(not(feature = "http"))]
     &HTTP,
     &FILES,
     &MAIL,
@@ -207,6 +212,7 @@ static CHAT: Row = later(
     &[],
 );
 
+#[cfg(not(feature = "http"))]
 static HTTP: Row = later(
     &Spec { name: "http", summary: "one page: Hello, world! (--body, --status)", ..NOT_BUILT_IN },
     &[Shape::Bytes],

@@ -5,6 +5,8 @@ mod cases;
 mod conformance;
 mod drain;
 mod grid;
+#[cfg(feature = "http")]
+mod http;
 mod limits;
 mod parity;
 mod places;
