@@ -34,6 +34,8 @@ pub enum Fact {
     Dressed(Vec<Learnt>),
     /// Bytes passed, seen by the tap.
     Data(Box<Data>),
+    /// A request was answered, in a protocol that has them.
+    Exchanged(Box<Exchange>),
     /// A session is over.
     Closed(Box<Closed>),
     /// A peer was turned away before it became a session.
@@ -110,6 +112,21 @@ pub struct Data {
     pub is_packet: bool,
     /// The other end, where the chunk belongs to no session: a datagram answered in a batch.
     pub peer: Option<Address>,
+}
+
+/// A request and its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// `GET`. It comes from the peer, as the target does: who shows it escapes it.
+    pub method: String,
+    /// What was asked for: `/index.html`.
+    pub target: String,
+    /// What the answer said: 200.
+    pub status: u16,
+    /// Bytes of the answer's body.
+    pub bytes: u64,
+    /// From the request's head to the end of the answer, as far as we give it out.
+    pub took: Duration,
 }
 
 /// How a session ended.

@@ -65,6 +65,16 @@ impl Json {
                 }
                 line.end();
             }
+            Fact::Exchanged(exchange) => {
+                let mut line = self.line(out, "exchange", at);
+                line.number("id", event.session);
+                line.text("method", &exchange.method);
+                line.text("target", &exchange.target);
+                line.number("status", u64::from(exchange.status));
+                line.number("bytes", exchange.bytes);
+                line.seconds("took", exchange.took);
+                line.end();
+            }
             Fact::Closed(closed) => self.closed(out, at, event.session, closed),
             Fact::Refused { peer, limit } => {
                 let mut line = self.line(out, "note", at);

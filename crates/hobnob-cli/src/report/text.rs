@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use hobnob::chunk::Direction;
 use hobnob::clock::Clock;
-use hobnob::event::{Closed, Data, Event, Fact, Learnt, Reason};
+use hobnob::event::{Closed, Data, Event, Exchange, Fact, Learnt, Reason};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -53,6 +53,9 @@ impl Transcript {
                 for text in learnt_lines(learnt) {
                     self.line(out, event.at, session, &text);
                 }
+            }
+            Fact::Exchanged(exchange) => {
+                self.line(out, event.at, session, &access(exchange));
             }
             Fact::Closed(closed) => self.closed(out, event.at, session, closed),
             Fact::Note(text) => self.line(out, event.at, session, &safe(text)),
@@ -174,6 +177,13 @@ impl Transcript {
         }
         out.push('\n');
     }
+}
+
+/// `GET /index.html   200   4.1 KB   0.4 ms`.
+fn access(exchange: &Exchange) -> String {
+    let (method, target) = (safe(&exchange.method), safe(&exchange.target));
+    let (bytes, took) = (size(exchange.bytes), span(exchange.took));
+    format!("{method} {target}   {}   {bytes}   {took}", exchange.status)
 }
 
 /// What each layer learnt, a line each: `tls: version 1.3, cipher TLS13_AES_256_GCM_SHA384`.

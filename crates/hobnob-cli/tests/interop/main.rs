@@ -3,6 +3,7 @@
 
 mod chat;
 mod clients;
+mod http;
 mod peer;
 mod scripts;
 mod servers;

@@ -1,5 +1,6 @@
 //! Formats: bytes in, meaning out. No socket, no clock.
 
 pub mod float;
+pub mod http;
 pub mod template;
 pub mod text;

@@ -6,6 +6,8 @@ pub mod chat;
 pub mod discard;
 pub mod echo;
 pub mod hello;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod ok;
 pub mod reply;
 pub mod source;
@@ -32,6 +34,9 @@ pub static TABLE: &[&Row] = &[
     &ok::ROW,
     &upper::ROW,
     &time::ROW,
+    #[cfg(feature = "http")]
+    &http::ROW,
+    #[cfg(not(feature = "http"))]
     &HTTP,
     &FILES,
     &MAIL,
@@ -201,6 +206,7 @@ impl Reply {
     }
 }
 
+#[cfg(not(feature = "http"))]
 static HTTP: Row = later(
     &Spec { name: "http", summary: "one page: Hello, world! (--body, --status)", ..NOT_BUILT_IN },
     &[Shape::Bytes],

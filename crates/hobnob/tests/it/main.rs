@@ -6,6 +6,8 @@ mod chat;
 mod conformance;
 mod drain;
 mod grid;
+#[cfg(feature = "http")]
+mod http;
 mod kernel;
 mod limits;
 mod parity;

@@ -185,7 +185,11 @@ impl Cell {
         let row = layer::TABLE.iter().find(|row| row.spec.name == name).expect("of the table");
         let make = row.make.expect("it is built in");
         let layer = make(&Options::of(row.spec.options)).expect("its defaults are good");
-        layer.wrap(&layer::Scene::alone(Role::Client), peer).await.expect("no handshake").expect("a conn")
+        layer
+            .wrap(&layer::Scene::alone(Role::Client), peer)
+            .await
+            .expect("no handshake")
+            .expect("a conn")
     }
 
     pub(crate) fn serve(&self, rules: impl FnOnce(&mut Server)) -> Served {

@@ -1,0 +1,282 @@
+//! HTTP/1.1 requests on the wire (RFC 9112), read strictly: where a head ends, where its body does, and what neither
+//! may hold.
+//!
+//! A reader that lets more pass than its neighbour is how requests are smuggled, so whatever can be read in two ways
+//! is refused here.
+
+mod field;
+
+use std::ops::ControlFlow;
+
+use self::field::Fields;
+
+/// Bytes of a head at most: request line and fields. Of the trailers of a body too.
+pub const MAX_HEAD: usize = 16 * 1_024;
+
+/// Fields of a head at most, and of trailers.
+pub const MAX_FIELDS: usize = 100;
+
+/// Bytes of the line that says a chunk's size, with its extensions.
+const MAX_SIZE_LINE: usize = 1_024;
+
+/// Follows one direction of a conn from request to request. It keeps no bytes; who feeds it does.
+#[derive(Debug, Default)]
+pub struct Framing {
+    phase: Phase,
+    /// Of the line that is not whole yet: bytes that were looked at.
+    scanned: usize,
+    /// Bytes of this head or these trailers so far, without the line that is not whole yet.
+    size: usize,
+    version: Version,
+    fields: Fields,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    RequestLine,
+    Fields,
+    /// A body of so many more bytes.
+    Body(u64),
+    ChunkSize,
+    /// So many more bytes of a chunk.
+    Chunk(u64),
+    ChunkEnd,
+    Trailers,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Http10,
+    #[default]
+    Http11,
+}
+
+/// Where the next byte stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Nothing of the next request has come.
+    Between,
+    /// In a head.
+    Head,
+    /// In a body: its bytes, its chunks, its trailers.
+    Body,
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// The status that says so.
+    pub status: u16,
+    /// In plain words.
+    pub what: &'static str,
+}
+
+impl Framing {
+    /// Reads the next piece, a whole line or a part of a body, and says how many of `bytes` it took. None: more must
+    /// come, and the same bytes stand first at the next call.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the request. Nothing behind it can be read any more.
+    pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
+        if let Phase::Body(left) | Phase::Chunk(left) = self.phase {
+            return Ok(self.pass(left, bytes.len()));
+        }
+        let Some(length) = self.scan(bytes)? else { return Ok(None) };
+        self.scanned = 0;
+        self.size += length;
+        self.read_line(&bytes[..length - 2])?;
+        Ok(Some(length))
+    }
+
+    /// Where the next byte stands.
+    pub fn place(&self) -> Place {
+        match self.phase {
+            Phase::RequestLine if self.scanned == 0 => Place::Between,
+            Phase::RequestLine | Phase::Fields => Place::Head,
+            _ => Place::Body,
+        }
+    }
+
+    fn pass(&mut self, left: u64, there: usize) -> Option<usize> {
+        let taken = usize::try_from(left).unwrap_or(usize::MAX).min(there);
+        let left = left - taken as u64;
+        match self.phase {
+            _ if taken == 0 => return None,
+            Phase::Body(_) if left == 0 => self.begin(),
+            Phase::Body(_) => self.phase = Phase::Body(left),
+            _ if left == 0 => self.phase = Phase::ChunkEnd,
+            _ => self.phase = Phase::Chunk(left),
+        }
+        Some(taken)
+    }
+
+    /// The length of the line that stands first, once it is whole; what no line may hold is refused as it comes.
+    fn scan(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
+        let (room, full) = self.room();
+        for (at, byte) in bytes.iter().enumerate().skip(self.scanned) {
+            let follows_cr = at > 0 && bytes[at - 1] == b'\r';
+            match byte {
+                b'\n' if follows_cr => return Ok(Some(at + 1)),
+                b'\n' => return Err(bad("a line ends in LF without CR")),
+                _ if follows_cr => return Err(bad("a CR stands without its LF")),
+                0..=0x08 | 0x0b | 0x0c | 0x0e..=0x1f | 0x7f => {
+                    return Err(bad("a control character stands in a line"));
+                }
+                _ if at + 2 > room => return Err(full),
+                _ => {}
+            }
+        }
+        self.scanned = bytes.len();
+        Ok(None)
+    }
+
+    /// Bytes that a line may have here, and what is wrong with more.
+    fn room(&self) -> (usize, Fault) {
+        let left = MAX_HEAD.saturating_sub(self.size);
+        match self.phase {
+            Phase::RequestLine => {
+                (left, Fault { status: 414, what: "the request line is too long" })
+            }
+            Phase::ChunkSize => {
+                (MAX_SIZE_LINE, bad("a chunk's size takes a line that is too long"))
+            }
+            Phase::ChunkEnd => (2, bad("a chunk is longer than it says")),
+            Phase::Trailers => (left, TOO_LARGE),
+            _ => (left, TOO_LARGE),
+        }
+    }
+
+    fn read_line(&mut self, line: &[u8]) -> Result<(), Fault> {
+        match self.phase {
+            Phase::RequestLine => {
+                self.version = request_line(line)?;
+                self.phase = Phase::Fields;
+            }
+            Phase::Fields if line.is_empty() => self.end_head()?,
+            Phase::Fields => self.fields.read(line)?,
+            Phase::ChunkSize => {
+                let size = chunk_size(line)?;
+                (self.size, self.fields) = (0, Fields::default());
+                self.phase = if size == 0 { Phase::Trailers } else { Phase::Chunk(size) };
+            }
+            Phase::ChunkEnd if line.is_empty() => self.phase = Phase::ChunkSize,
+            Phase::ChunkEnd => return Err(bad("a chunk is longer than it says")),
+            Phase::Trailers if line.is_empty() => self.begin(),
+            Phase::Trailers => self.fields.read_trailer(line)?,
+            Phase::Body(_) | Phase::Chunk(_) => {}
+        }
+        Ok(())
+    }
+
+    /// What the head says of the body, once it is whole.
+    fn end_head(&mut self) -> Result<(), Fault> {
+        let Fields { length, is_chunked, has_host, .. } = self.fields;
+        if self.version == Version::Http11 && !has_host {
+            return Err(bad("HTTP/1.1 without a Host"));
+        }
+        match (is_chunked, length) {
+            (true, Some(_)) => return Err(bad("both a Content-Length and a Transfer-Encoding")),
+            (true, None) if self.version == Version::Http10 => {
+                return Err(bad("HTTP/1.0 has no Transfer-Encoding"));
+            }
+            (true, None) => self.phase = Phase::ChunkSize,
+            (false, Some(length)) if length > 0 => self.phase = Phase::Body(length),
+            (false, _) => self.begin(),
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self) {
+        *self = Framing::default();
+    }
+}
+
+/// The methods of RFC 9110, PATCH and QUERY, and those of WebDAV that clients send unasked.
+const METHODS: &[&[u8]] = &[
+    b"GET",
+    b"HEAD",
+    b"POST",
+    b"PUT",
+    b"DELETE",
+    b"OPTIONS",
+    b"TRACE",
+    b"PATCH",
+    b"QUERY",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"MKCOL",
+    b"COPY",
+    b"MOVE",
+    b"LOCK",
+    b"UNLOCK",
+    b"REPORT",
+    b"SEARCH",
+];
+
+const TOO_LARGE: Fault = Fault { status: 431, what: "the fields are too large" };
+
+const fn bad(what: &'static str) -> Fault {
+    Fault { status: 400, what }
+}
+
+/// RFC 9112 section 3, with the single spaces that it asks of senders.
+fn request_line(line: &[u8]) -> Result<Version, Fault> {
+    let mut words = line.split(|byte| *byte == b' ');
+    let (Some(method), Some(target), Some(version), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(bad("the first line is not METHOD TARGET HTTP/1.1 with single spaces"));
+    };
+    if method.is_empty() || method.len() > 32 || !method.iter().copied().all(field::is_token) {
+        return Err(bad("the method is no method"));
+    }
+    if !is_target(method, target) {
+        return Err(bad("the target is no path and no URL"));
+    }
+    if !METHODS.contains(&method) {
+        // Most likely the rest of a body that was longer than it said, and the next method behind it.
+        return Err(Fault { status: 501, what: "nobody knows this method" });
+    }
+    match version {
+        b"HTTP/1.1" => Ok(Version::Http11),
+        b"HTTP/1.0" => Ok(Version::Http10),
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
+            Err(Fault { status: 505, what: "neither HTTP/1.1 nor HTTP/1.0" })
+        }
+        _ => Err(bad("the version is no version")),
+    }
+}
+
+/// A path, a URL, or `*` with OPTIONS. CONNECT's `host:port` is for proxies.
+fn is_target(method: &[u8], target: &[u8]) -> bool {
+    let begins =
+        |with: &[u8]| target.len() > with.len() && target[..with.len()].eq_ignore_ascii_case(with);
+    let is_of_a_form = target.starts_with(b"/")
+        || begins(b"http://")
+        || begins(b"https://")
+        || (target == b"*" && method == b"OPTIONS");
+    let is_plain = |byte: &u8| matches!(byte, 0x21..=0x7e) && !b"#<>\\^`".contains(byte);
+    is_of_a_form && method != b"CONNECT" && target.iter().all(is_plain)
+}
+
+/// RFC 9112 section 7.1: digits, then extensions, of which nothing is kept.
+fn chunk_size(line: &[u8]) -> Result<u64, Fault> {
+    let digits = line.iter().position(|byte| *byte == b';').unwrap_or(line.len());
+    let digits = &line[..digits];
+    if digits.is_empty() || digits.len() > 16 {
+        return Err(bad("a chunk's size is not 1 to 16 hexadecimal digits"));
+    }
+    let size = digits.iter().try_fold(0_u64, |size, digit| match (*digit as char).to_digit(16) {
+        Some(digit) => ControlFlow::Continue(size << 4 | u64::from(digit)),
+        None => ControlFlow::Break(()),
+    });
+    match size {
+        ControlFlow::Continue(size) => Ok(size),
+        ControlFlow::Break(()) => Err(bad("a chunk's size is not hexadecimal digits alone")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

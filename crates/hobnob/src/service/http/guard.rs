@@ -1,0 +1,272 @@
+//! Stands between a conn and hyper: only what is known to be in order passes, and only in time.
+//!
+//! A head passes when it is whole and was found in order, so hyper never waits in the middle of one: the deadline of
+//! a head is kept here, and a conn that idles between two requests has none.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::io::AsyncWrite as _;
+use tokio::time::Sleep;
+
+use crate::codec::http::{Fault, Framing, Place};
+use crate::conn::stream::Stream;
+use crate::conn::{Conn, scratch};
+use crate::error::{Error, Kind};
+use crate::session::Session;
+
+/// Bytes of one read at most.
+const READ: usize = 16 * 1_024;
+
+/// How long a request may take to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For a head, all of it: from the opening, later from its first byte.
+    pub head: Duration,
+    /// The span over which the rate of a body is averaged.
+    pub body: Duration,
+    /// Bytes a second that a body must bring.
+    pub rate: u64,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience { head: Duration::from_secs(10), body: Duration::from_secs(30), rate: 100 }
+    }
+}
+
+/// What became of a conn, for the guard, the service and who sums up.
+#[derive(Default)]
+pub(super) struct Verdict {
+    refusal: OnceLock<Refusal>,
+    is_told: AtomicBool,
+}
+
+/// Why no more requests are read.
+pub(super) struct Refusal {
+    /// The status that says so.
+    pub(super) status: u16,
+    /// What is told of it here.
+    pub(super) error: Error,
+}
+
+impl Verdict {
+    /// Why no more requests are read, if so.
+    pub(super) fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.get()
+    }
+
+    /// Notes that the peer is told by an answer; whether it was already.
+    pub(super) fn tell(&self) -> bool {
+        self.is_told.swap(true, Relaxed)
+    }
+}
+
+/// The guard of one conn.
+pub(super) struct Guard<'a> {
+    stream: Stream<&'a mut Conn>,
+    session: &'a Session,
+    verdict: &'a Verdict,
+    patience: Patience,
+    framing: Framing,
+    held: Vec<u8>,
+    /// Of what is held: found in order.
+    checked: usize,
+    /// Of what is held: may pass.
+    passed: usize,
+    watch: Option<Watch>,
+    is_fresh: bool,
+    has_ended: bool,
+    failed: Option<Error>,
+}
+
+/// A deadline that runs.
+struct Watch {
+    place: Place,
+    sleep: Pin<Box<Sleep>>,
+    /// Bytes of a body since it began.
+    brought: u64,
+}
+
+impl<'a> Guard<'a> {
+    pub(super) fn new(
+        conn: &'a mut Conn,
+        session: &'a Session,
+        verdict: &'a Verdict,
+        patience: Patience,
+    ) -> Self {
+        Guard {
+            stream: Stream(conn),
+            session,
+            verdict,
+            patience,
+            framing: Framing::default(),
+            held: Vec::new(),
+            checked: 0,
+            passed: 0,
+            watch: None,
+            is_fresh: true,
+            has_ended: false,
+            failed: None,
+        }
+    }
+
+    /// The conn again, and what broke it if something did.
+    pub(super) fn part(self) -> (&'a mut Conn, Option<Error>) {
+        (self.stream.0, self.failed)
+    }
+
+    /// Keeps what broke the conn, as hyper does not give it back whole.
+    fn note(&mut self, error: &io::Error) {
+        let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+        self.failed = ours.cloned().or_else(|| Some(Error::from_io("send", error)));
+    }
+
+    /// Ready once something may pass, or nothing more will.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.passed == 0 && !self.has_ended {
+            let Guard { stream, held, .. } = self;
+            let received = scratch::with(|buffer| {
+                let buffer = &mut buffer[..READ];
+                let received = stream.0.channel().poll_recv(cx, buffer);
+                if let Poll::Ready(Ok(Some(length))) = received {
+                    held.extend_from_slice(&buffer[..length]);
+                }
+                received
+            });
+            match received {
+                Poll::Pending => {
+                    self.session.note_held(self.held.len());
+                    ready!(self.poll_late(cx));
+                }
+                Poll::Ready(Ok(Some(length))) => self.check(length),
+                Poll::Ready(Ok(None)) => {
+                    self.has_ended = true;
+                    if self.framing.place() != Place::Between {
+                        self.refuse(Fault { status: 400, what: "it ends in its middle" });
+                    }
+                }
+                Poll::Ready(Err(error)) => {
+                    self.failed = Some(error.clone());
+                    return Poll::Ready(Err(io::Error::other(error)));
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads what came as far as it goes.
+    fn check(&mut self, came: usize) {
+        self.is_fresh = false;
+        if let Some(watch) = &mut self.watch {
+            watch.brought += came as u64;
+        }
+        while self.checked < self.held.len() {
+            match self.framing.advance(&self.held[self.checked..]) {
+                Ok(Some(length)) => self.checked += length,
+                Ok(None) => break,
+                Err(fault) => return self.refuse(fault),
+            }
+            let place = self.framing.place();
+            if place != Place::Head {
+                self.passed = self.checked;
+            }
+            if self.watch.as_ref().is_some_and(|watch| watch.place != place) {
+                self.watch = None;
+            }
+        }
+    }
+
+    fn refuse(&mut self, fault: Fault) {
+        let text = format!("the request was refused: {}", fault.what);
+        self.stop(fault.status, Error::new(Kind::BadFrame, text));
+    }
+
+    /// No more is read; what is held and did not pass is dropped.
+    fn stop(&mut self, status: u16, error: Error) {
+        self.has_ended = true;
+        self.held.truncate(self.passed);
+        self.watch = None;
+        // The first refusal counts, and after it nothing is read.
+        let _ = self.verdict.refusal.set(Refusal { status, error });
+    }
+
+    /// Ready when a deadline has passed that meant something.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let place = match self.framing.place() {
+            Place::Between if self.is_fresh => Place::Head,
+            place => place,
+        };
+        let span = match place {
+            Place::Between => return Poll::Pending,
+            Place::Head => self.patience.head,
+            Place::Body => self.patience.body,
+        };
+        loop {
+            let watch = self.watch.get_or_insert_with(|| Watch {
+                place,
+                sleep: Box::pin(tokio::time::sleep(span)),
+                brought: 0,
+            });
+            ready!(watch.sleep.as_mut().poll(cx));
+            let enough = u128::from(self.patience.rate) * span.as_millis() / 1_000;
+            if place == Place::Head || u128::from(watch.brought) < enough {
+                break;
+            }
+            self.watch = None;
+        }
+        let (limit, what) = match place {
+            Place::Body => ("http-body", "the body of a request came too slowly"),
+            _ => ("http-head", "the head of a request took too long"),
+        };
+        self.stop(408, Error::limit(limit, what));
+        Poll::Ready(())
+    }
+}
+
+impl Read for Guard<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.poll_fill(cx))?;
+        let length = self.passed.min(buf.remaining());
+        buf.put_slice(&self.held[..length]);
+        self.held.drain(..length);
+        self.passed -= length;
+        self.checked = self.checked.saturating_sub(length);
+        if self.held.is_empty() {
+            // An idle session holds no buffer of ours.
+            self.held = Vec::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for Guard<'_> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
+        Poll::Ready(written.inspect_err(|error| self.note(error)))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
+        Poll::Ready(flushed.inspect_err(|error| self.note(error)))
+    }
+
+    /// Flushes alone: the engine ends the conn, and a refusal may have to be said first.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}

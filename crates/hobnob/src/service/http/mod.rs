@@ -1,0 +1,273 @@
+//! One page over HTTP/1.1: hyper does the talking, a guard in front of it lets no doubtful request through.
+
+mod guard;
+mod page;
+
+use std::convert::Infallible;
+use std::future::{Future as _, poll_fn};
+use std::io::Read as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Context;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+
+pub use self::guard::Patience;
+use self::guard::{Guard, Refusal, Verdict};
+use self::page::{Page, Told};
+use super::{Made, Row, Service};
+use crate::codec::http::{MAX_FIELDS, MAX_HEAD};
+use crate::conn::{Boxed, Conn, scratch};
+use crate::error::{Error, Kind, Result};
+use crate::event::{Exchange, Fact};
+use crate::session::Session;
+use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
+
+/// The row of the table.
+pub static ROW: Row = Row {
+    spec: &Spec {
+        name: "http",
+        summary: "one page: Hello, world! (--body, --status)",
+        options: &[
+            OptionSpec {
+                name: "body",
+                kind: ValueKind::Text,
+                default: "",
+                help: "the page: a text, @FILE, or - for standard input; Hello, world! where it is not given",
+            },
+            OptionSpec {
+                name: "status",
+                kind: ValueKind::Count,
+                default: "200",
+                help: "the status of every answer, 200 to 599",
+            },
+            OptionSpec {
+                name: "type",
+                kind: ValueKind::Text,
+                default: "",
+                help: "the content type; by the ending of @FILE where it is not given, else plain text",
+            },
+        ],
+        examples: &["hobnob serve http", "hobnob serve http --status 404 --body 'Not here' :8080"],
+        is_built_in: true,
+    },
+    shapes: &[Shape::Bytes],
+    is_loud: false,
+    protocol: Some("http"),
+    port: 8000,
+    doors: &[],
+    make: Some(|options| serve(options, Patience::default())),
+};
+
+/// How long a peer that was too slow may take to hear so.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The service with these options, as patient as this.
+pub fn serve(options: &Options, patience: Patience) -> Result<Made> {
+    let (body, kind) = read_page(options)?;
+    let status = options.count("status").unwrap_or(200);
+    let status = u16::try_from(status).ok().filter(|status| (200..=599).contains(status));
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok()).ok_or_else(|| {
+        Error::new(Kind::BadOption, "status is a number from 200 to 599")
+            .try_flag("--status 404", "not found, for one")
+    })?;
+    let kind = HeaderValue::from_bytes(&kind).map_err(|_| {
+        Error::new(Kind::BadOption, "type is no content type: it holds control characters")
+            .try_flag("--type text/html", "for one")
+    })?;
+    Ok(Made::Service(Box::new(Http { body, kind, status, patience })))
+}
+
+/// The page and its type. Files and standard input are read here, once.
+fn read_page(options: &Options) -> Result<(Bytes, Vec<u8>)> {
+    let given = options.bytes("body").filter(|_| options.is_given("body"));
+    let (body, guessed) = match given {
+        None => (Bytes::from_static(b"Hello, world!\n"), PLAIN),
+        Some(b"-") => {
+            let mut body = Vec::new();
+            let read = std::io::stdin().lock().read_to_end(&mut body);
+            read.map_err(|error| Error::from_io("read(standard input)", &error))?;
+            (body.into(), PLAIN)
+        }
+        Some([b'@', path @ ..]) => {
+            let path = String::from_utf8_lossy(path);
+            let body = std::fs::read(&*path).map_err(|error| {
+                let text = format!("the page {path} cannot be read: {error}");
+                Error::from_io(&format!("open({path})"), &error)
+                    .with_message(text)
+                    .try_flag("--body TEXT", "a page without a file")
+            })?;
+            (body.into(), kind_of(&path))
+        }
+        Some(text) => (Bytes::copy_from_slice(text), PLAIN),
+    };
+    let kind = options.bytes("type").filter(|kind| !kind.is_empty());
+    Ok((body, kind.unwrap_or(guessed.as_bytes()).to_vec()))
+}
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+fn kind_of(path: &str) -> &'static str {
+    let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending);
+    match ending.to_ascii_lowercase().as_str() {
+        "html" | "htm" => "text/html; charset=utf-8",
+        "txt" => PLAIN,
+        "json" => "application/json",
+        "css" => "text/css; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        _ => "application/octet-stream",
+    }
+}
+
+struct Http {
+    body: Bytes,
+    kind: HeaderValue,
+    status: StatusCode,
+    patience: Patience,
+}
+
+impl Service for Http {
+    fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
+        Box::pin(self.hold(session, conn))
+    }
+}
+
+impl Http {
+    async fn hold(&self, session: &Arc<Session>, conn: &mut Conn) -> Result<()> {
+        let verdict = Verdict::default();
+        let guard = Guard::new(conn, session, &verdict, self.patience);
+        let answer = service_fn(|request| self.answer(session, &verdict, request));
+        let mut http = Builder::new()
+            .half_close(true)
+            .keep_alive(true)
+            .pipeline_flush(true)
+            .max_headers(MAX_FIELDS)
+            .max_buf_size(2 * MAX_HEAD)
+            .serve_connection(guard, answer);
+        let mut is_asked = false;
+        let held = poll_fn(|cx| {
+            if session.is_draining() && !std::mem::replace(&mut is_asked, true) {
+                Pin::new(&mut http).graceful_shutdown();
+            }
+            Pin::new(&mut http).poll(cx)
+        })
+        .await;
+        let (conn, broken) = http.into_parts().io.part();
+        match (broken, verdict.refusal()) {
+            (Some(error), _) => Err(error),
+            (None, Some(refusal)) => refuse(session, conn, refusal, verdict.tell()).await,
+            (None, None) => held.or_else(|error| fail(session, &error)),
+        }
+    }
+
+    /// Hears a request to its end, and answers it.
+    async fn answer(
+        &self,
+        session: &Arc<Session>,
+        verdict: &Verdict,
+        request: Request<Incoming>,
+    ) -> Result<Response<Page>, Infallible> {
+        let began = session.clock().now();
+        let (head, mut body) = request.into_parts();
+        let mut is_whole = true;
+        while let Some(frame) = body.frame().await {
+            is_whole = frame.is_ok();
+            if !is_whole {
+                break;
+            }
+        }
+        let tell = |status: StatusCode, page: Bytes| {
+            let told = session.bus().is_watched().then(|| Told {
+                session: session.clone(),
+                began,
+                exchange: Box::new(Exchange {
+                    method: head.method.as_str().to_owned(),
+                    target: head.uri.to_string(),
+                    status: status.as_u16(),
+                    bytes: page.len() as u64,
+                    took: Duration::ZERO,
+                }),
+            });
+            let mut answer = Response::new(Page::new(page, told));
+            *answer.status_mut() = status;
+            answer
+        };
+        if !is_whole {
+            verdict.tell();
+            let status = verdict.refusal().map_or(400, |refusal| refusal.status);
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+            let mut answer = tell(status, Bytes::from(page_of(verdict.refusal())));
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PLAIN));
+            return Ok(answer);
+        }
+        let has_body = ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&self.status);
+        let is_sent = has_body && head.method != Method::HEAD;
+        let mut answer = tell(self.status, if is_sent { self.body.clone() } else { Bytes::new() });
+        if has_body {
+            answer.headers_mut().insert(CONTENT_LENGTH, self.body.len().into());
+            answer.headers_mut().insert(CONTENT_TYPE, self.kind.clone());
+        }
+        Ok(answer)
+    }
+}
+
+fn page_of(refusal: Option<&Refusal>) -> String {
+    refusal.map_or_else(String::new, |refusal| format!("{}\n", refusal.error.message()))
+}
+
+/// Says why no more is read, where no answer has said it, and comes to the end.
+async fn refuse(
+    session: &Session,
+    conn: &mut Conn,
+    refusal: &Refusal,
+    is_told: bool,
+) -> Result<()> {
+    if !is_told {
+        let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
+        let page = page_of(Some(refusal));
+        let answer = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: {PLAIN}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{page}",
+            page.len(),
+        );
+        conn.send(answer.as_bytes()).await?;
+    }
+    if refusal.error.limit_name().is_none() {
+        session.emit(Fact::Failed(refusal.error.clone()));
+        return Ok(());
+    }
+    // An error tears the conn down, so the end and the peer's own come first.
+    conn.end().await?;
+    let heard = async {
+        let mut hear =
+            |cx: &mut Context<'_>| scratch::with(|buffer| conn.channel().poll_recv(cx, buffer));
+        while let Ok(Some(_)) = poll_fn(&mut hear).await {
+            // The others' turn: the peer may be pouring.
+            tokio::task::yield_now().await;
+        }
+    };
+    let _ = tokio::time::timeout(FAREWELL, heard).await;
+    Err(refusal.error.clone())
+}
+
+/// What hyper itself minded, which it has answered where it could.
+fn fail(session: &Session, error: &hyper::Error) -> Result<()> {
+    if error.is_parse() {
+        let text = format!("the request was refused: {error}");
+        session.emit(Fact::Failed(Error::new(Kind::BadFrame, text)));
+        return Ok(());
+    }
+    if error.is_incomplete_message() || error.is_closed() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::ConnectionBroken, error.to_string()))
+}
