@@ -452,8 +452,8 @@ async fn case_22_a_peer_whose_queue_is_full_does_not_block_the_others() {
     }
 }
 
-/// The room that a forged join would turn against its victim comes with chat. What holds today: no service that says
-/// more than it heard serves datagrams off this machine, where a sender can be forged.
+/// The room that a forged join would turn against its victim asks for a cookie first (`chat::case_19`). And no service
+/// that pours: none that says more than it heard serves datagrams off this machine, where a sender can be forged.
 #[test]
 fn case_19_what_pours_refuses_datagrams_from_elsewhere() {
     for (endpoint, may_serve) in [
