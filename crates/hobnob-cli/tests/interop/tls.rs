@@ -20,7 +20,9 @@ impl Served {
         let endpoint = "tls://127.0.0.1:0";
         let mut command = hobnob();
         command.arg("serve").arg(words[0]).arg(endpoint).args(&words[1..]).arg("--json");
-        let mut server = Running::start(command.env("XDG_STATE_HOME", folder.path()));
+        command.env("XDG_STATE_HOME", folder.path());
+        command.env("SSLKEYLOGFILE", folder.path().join("secrets"));
+        let mut server = Running::start(&mut command);
         let port = loop {
             let line = server.line();
             if let Some((_, rest)) = line.split_once("\"addr\":\"127.0.0.1:") {
@@ -119,6 +121,8 @@ fn curl_gets_a_page() {
     curl.args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "20", "--cacert"]);
     curl.arg(served.authority()).arg(format!("https://localhost:{}/", served.port));
     assert_eq!(succeeds(curl.arg("--ipv4")), "hello over TLS");
+    let secrets = std::fs::read_to_string(served.folder.path().join("secrets"));
+    assert!(secrets.expect("the key log").contains("SERVER_TRAFFIC_SECRET_0"));
 }
 
 /// Connects to PORT with the CA in FILE, sends, closes its side in order and reads to the end.
