@@ -198,7 +198,10 @@ impl Cell {
 
     /// Whether the service may have ended before its peer.
     pub(crate) fn may_be_over(&self) -> bool {
-        matches!(self.talk, Talk::Tells { .. } | Talk::Once { .. } | Talk::Unknown)
+        matches!(
+            self.talk,
+            Talk::Tells { .. } | Talk::Once { .. } | Talk::Refuses { .. } | Talk::Unknown
+        )
     }
 
     fn is_flood(&self) -> bool {
