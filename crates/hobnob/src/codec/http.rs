@@ -143,7 +143,6 @@ impl Framing {
                 (MAX_SIZE_LINE, bad("a chunk's size takes a line that is too long"))
             }
             Phase::ChunkEnd => (2, bad("a chunk is longer than it says")),
-            Phase::Trailers => (left, TOO_LARGE),
             _ => (left, TOO_LARGE),
         }
     }
@@ -193,7 +192,7 @@ impl Framing {
     }
 }
 
-/// The methods of RFC 9110, PATCH and QUERY, and those of WebDAV that clients send unasked.
+/// The methods of RFC 9110, PATCH and QUERY, and those of RFC 4918 that clients send unasked.
 const METHODS: &[&[u8]] = &[
     b"GET",
     b"HEAD",

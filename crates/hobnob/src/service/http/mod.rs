@@ -271,3 +271,6 @@ fn fail(session: &Session, error: &hyper::Error) -> Result<()> {
     }
     Err(Error::new(Kind::ConnectionBroken, error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ const MUCH: u64 = UNITS as u64 * UNIT as u64;
 const UNIT: usize = 2_048;
 const UNITS: u32 = 32_768;
 const TEXT: Text = Text { units: UNITS, say, counted: MUCH };
+/// The same amount as the body of one request, whose head is the first unit.
+const UPLOAD: Text = Text { units: TEXT.units, say: upload, counted: MUCH };
 /// Letters that change when they are shouted, within ASCII and beyond.
 const LETTERS: &str = "Jackdaws love my big sphinx of quartz: straße, ça, жизнь, ώρα, 张三";
 /// Units that are made at once.
@@ -61,7 +63,9 @@ pub(super) async fn pass(cell: Cell, text: Text) {
         Talk::Answers { greeting, answer } => answered(cell, text, greeting, answer).await,
         Talk::Silent => swallowed(cell, text).await,
         Talk::Tells { .. } | Talk::Once { .. } => outtalked(cell, text).await,
-        Talk::Pours | Talk::Unfit | Talk::Unknown => cell.is_unheard_of(),
+        Talk::Unknown => taken(cell, text).await,
+        Talk::Refuses { .. } => taken(cell, UPLOAD).await,
+        Talk::Pours | Talk::Unfit => cell.is_unheard_of(),
     }
 }
 
@@ -93,6 +97,18 @@ async fn swallowed(cell: Cell, text: Text) {
     assert_eq!((closed.bytes_in, closed.bytes_out), (text.counted, 0), "{}", cell.name());
     let summary = served.running.summary();
     assert_eq!((summary.bytes_in, summary.bytes_out), (text.counted, 0), "{}", cell.name());
+    drop(flow);
+    served.survives().await;
+}
+
+/// All is taken and counted, whatever is said to it.
+async fn taken(cell: Cell, text: Text) {
+    let served = cell.serve(|_| {});
+    let mut flow = Flow::new(cell, served.dial_bare().await, Some(text));
+    poll_fn(|cx| flow.poll(cx, true, &mut |_| {})).await;
+    let closed = served.closed(1).await;
+    assert_eq!(closed.reason, Reason::Eof, "{}: {:?}", cell.name(), closed.detail);
+    assert_eq!(closed.bytes_in, text.counted, "{}", cell.name());
     drop(flow);
     served.survives().await;
 }
@@ -132,6 +148,18 @@ async fn outtalked(cell: Cell, text: Text) {
     assert_eq!(closed.bytes_in, text.counted, "{}", cell.name());
     drop(flow);
     served.survives().await;
+}
+
+fn upload(unit: u32, out: &mut Vec<u8>) {
+    let whole = out.len() + UNIT;
+    if unit == 0 {
+        let length = MUCH - UNIT as u64;
+        let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nX-Pad: ");
+        out.extend(head.bytes());
+        out.resize(whole - 4, b'x');
+        out.extend(b"\r\n\r\n");
+    }
+    out.resize(whole, b'x');
 }
 
 /// One side of a conversation: says so many units and then its end, and hears the other's.

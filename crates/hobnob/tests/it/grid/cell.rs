@@ -271,7 +271,14 @@ impl Cell {
 
     /// Whether the service may have ended before its peer.
     pub(crate) fn may_be_over(&self) -> bool {
-        matches!(self.talk, Talk::Tells { .. } | Talk::Once { .. } | Talk::Unfit | Talk::Unknown)
+        matches!(
+            self.talk,
+            Talk::Tells { .. }
+                | Talk::Once { .. }
+                | Talk::Refuses { .. }
+                | Talk::Unfit
+                | Talk::Unknown
+        )
     }
 
     /// For a case that has to know what is said.

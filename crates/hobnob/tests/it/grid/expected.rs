@@ -11,6 +11,8 @@ pub(crate) enum Talk {
     Tells { length: usize },
     /// One answer that ends with this, then the end.
     Once { ending: &'static str },
+    /// One answer that begins with this, then the end: no message of the grid's is one of its own.
+    Refuses { beginning: &'static str },
     /// Nothing, ever.
     Silent,
     /// Numbered lines for as long as they are taken.
@@ -45,6 +47,8 @@ pub(crate) fn talk(service: &str, layer: Option<&str>) -> Talk {
         }
         "time" => Talk::Tells { length: "2026-11-21T14:02:09Z".len() },
         "reply" => Talk::Once { ending: "\r\n\r\nHello, world!\n" },
+        // What the grid says is no request, and hears so.
+        "http" => Talk::Refuses { beginning: "HTTP/1.1 4" },
         "discard" => Talk::Silent,
         "source" => Talk::Pours,
         _ => Talk::Unknown,
@@ -104,6 +108,11 @@ impl Talk {
                 let is_said = all.ends_with(ending.as_bytes());
                 if is_due == is_said && is_said != all.is_empty() { Ok(()) } else { Err(shown()) }
             }
+            Talk::Refuses { beginning } => {
+                let is_due = messages.iter().any(|message| !message.is_empty());
+                let is_said = all.starts_with(beginning.as_bytes());
+                if is_due == is_said && is_said != all.is_empty() { Ok(()) } else { Err(shown()) }
+            }
             Talk::Silent => {
                 if all.is_empty() {
                     Ok(())
@@ -127,7 +136,10 @@ impl Talk {
     /// Packets that are to come for so many messages, where no end tells that there are no more.
     pub(crate) fn packets(self, messages: usize) -> usize {
         match self {
-            Talk::Answers { .. } | Talk::Tells { .. } | Talk::Once { .. } => messages,
+            Talk::Answers { .. }
+            | Talk::Tells { .. }
+            | Talk::Once { .. }
+            | Talk::Refuses { .. } => messages,
             Talk::Pours => 4.min(messages * 4),
             Talk::Silent | Talk::Unfit | Talk::Unknown => 0,
         }

@@ -33,19 +33,26 @@ fn a_hundred_thousand_numbered_packets_pass_every_service_in_order() {
     cell::each(
         move |cell| cell.shape == Shape::Packets && is_new(cell),
         async |cell: Cell| match cell.talk {
-            Talk::Answers { .. } | Talk::Silent | Talk::Tells { .. } | Talk::Once { .. }
+            Talk::Answers { .. }
+            | Talk::Silent
+            | Talk::Tells { .. }
+            | Talk::Once { .. }
+            | Talk::Unknown
                 if cell.layer.is_some() =>
             {
                 bulk::pass(cell, LINES).await;
             }
-            Talk::Silent | Talk::Tells { .. } | Talk::Once { .. } if cell.has_sessions => {
+            Talk::Silent | Talk::Tells { .. } | Talk::Once { .. } | Talk::Unknown
+                if cell.has_sessions =>
+            {
                 offered(cell).await;
             }
             Talk::Silent => swallowed(cell).await,
             Talk::Answers { .. } | Talk::Tells { .. } | Talk::Once { .. } => answered(cell).await,
             Talk::Pours => poured(cell).await,
             Talk::Unfit => refused(cell).await,
-            Talk::Unknown => cell.is_unheard_of(),
+            Talk::Unknown => survived(cell).await,
+            Talk::Refuses { .. } => cell.is_unheard_of(),
         },
     );
 }
@@ -70,6 +77,20 @@ fn number(at: u32) -> [u8; NUMBER] {
         left /= 10;
     }
     digits
+}
+
+/// Nobody knows what is said to each, and the next peer is served as if nothing had been.
+async fn survived(cell: Cell) {
+    let served = cell.serve(|_| {});
+    let mut conn = served.dial().await;
+    let (mut sent, mut room) = (0, vec![0; 65_536]);
+    poll_fn(|cx| {
+        while conn.channel().poll_recv(cx, &mut room).is_ready() {}
+        poll_offer(cx, &cell, &mut conn, &mut sent)
+    })
+    .await;
+    drop(conn);
+    served.survives().await;
 }
 
 /// Each is answered, and each answer is the one that is due.
