@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hobnob::bus::Wish;
 use hobnob::conn::Conn;
 use hobnob::engine::{Dialer, Server, parse};
 use hobnob::error::Kind;
@@ -376,10 +377,18 @@ async fn a_drain_ends_what_idles_and_lets_the_rest_finish() {
     let (mut idle, mut busy) = (stage.connect().await, stage.connect().await);
     idle.write_all(GET.as_bytes()).await.expect("it is open");
     answer(&mut idle).await;
-    busy.write_all(format!("{}he", post_of(5)).as_bytes()).await.expect("it is open");
-    stage.holds("both are there", |running| running.open() == 2).await;
-    // The head has come when the guard has let it pass; the tap says so.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let head = format!("{}he", post_of(5));
+    let seen = stage.running.subscribe(Wish { data: true, snap: 0, capacity: 64 });
+    busy.write_all(head.as_bytes()).await.expect("it is open");
+    // What the tap has seen has passed the guard before the session looks at anything else.
+    let busy_has_come = |fact: &Fact| matches!(fact, Fact::Data(data) if data.length == head.len());
+    stage
+        .holds("its head has come", |_| {
+            let mut events = Vec::new();
+            seen.pull(&mut events);
+            events.iter().any(|event| busy_has_come(&event.fact))
+        })
+        .await;
     stage.running.drain();
     assert!(rest(&mut idle).await.1, "an end in order");
     busy.write_all(b"llo").await.expect("it is open");

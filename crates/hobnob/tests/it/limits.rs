@@ -9,7 +9,6 @@ use hobnob::conn::listener::Accepted;
 use hobnob::engine::{Network, Server, parse};
 use hobnob::error::Kind;
 use hobnob::event::{Fact, Reason};
-use hobnob::service::Made;
 use hobnob::spec::Shape;
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -30,21 +29,9 @@ fn from_elsewhere(test: &str, stage: impl FnOnce() -> Stage) -> Option<(Stage, S
     Some((stage, to))
 }
 
-fn echo_sessions() -> Made {
-    own::does(|_, conn| {
-        Box::pin(async move {
-            let mut room = vec![0; 1 << 16];
-            while let Some(length) = conn.recv(&mut room).await? {
-                conn.send(&room[..length]).await?;
-            }
-            Ok(())
-        })
-    })
-}
-
 #[tokio::test]
 async fn max_conns_refuses_a_datagram_peer_that_it_cannot_keep_waiting() {
-    let mut stage = Stage::of(echo_sessions(), "udp://127.0.0.1:0", |server| {
+    let mut stage = Stage::of(own::echo_sessions(), "udp://127.0.0.1:0", |server| {
         server.limits.max_conns = Some(1);
     });
     let (first, second) =
@@ -147,7 +134,7 @@ async fn allow_is_for_sources_of_either_family_and_may_be_several() {
 
 #[tokio::test]
 async fn allow_is_for_datagrams_too() {
-    for service in [None, Some(echo_sessions())] {
+    for service in [None, Some(own::echo_sessions())] {
         let at = "udp://127.0.0.1:0,allow=127.0.0.2";
         let mut stage = match service {
             None => Stage::serve("echo", at),
@@ -240,7 +227,7 @@ async fn handshake_bounds_layers_and_what_a_listener_opens() {
 
 #[tokio::test]
 async fn max_peers_forgets_who_was_silent_longest() {
-    let mut stage = Stage::of(echo_sessions(), "udp://127.0.0.1:0", |server| {
+    let mut stage = Stage::of(own::echo_sessions(), "udp://127.0.0.1:0", |server| {
         server.limits.max_peers = 4;
     });
     let mut clients = Vec::new();
@@ -274,7 +261,7 @@ async fn a_full_mailbox_drops_and_counts() {
 
 #[tokio::test]
 async fn a_silent_datagram_peer_is_forgotten_in_time() {
-    let mut stage = Stage::of(echo_sessions(), "udp://127.0.0.1:0", |server| {
+    let mut stage = Stage::of(own::echo_sessions(), "udp://127.0.0.1:0", |server| {
         server.limits.peer_idle = MOMENT;
     });
     let client = udp("127.0.0.1:0", stage.address()).await;
@@ -390,7 +377,7 @@ async fn max_counts_datagrams_at_all_their_doors() {
 
 #[tokio::test]
 async fn max_counts_datagram_sessions() {
-    let mut stage = Stage::of(echo_sessions(), "udp://:0", |server| {
+    let mut stage = Stage::of(own::echo_sessions(), "udp://:0", |server| {
         server.stop.sessions = Some(1);
         server.limits.peer_idle = MOMENT;
     });

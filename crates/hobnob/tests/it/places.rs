@@ -11,7 +11,7 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 pub(crate) type Fresh = fn(&str) -> String;
 
 /// Transports that this process can serve and dial by itself, with every kind of place they have. Standard input and
-/// output belong to the program's tests: they need a process of their own.
+/// output need a process of their own: `stage::alone` is one.
 pub(crate) fn all() -> Vec<(&'static Row, Fresh)> {
     let built_in = transport::TABLE.iter().filter(|row| row.transport.is_some());
     let mut all = Vec::new();

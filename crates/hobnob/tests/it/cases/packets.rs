@@ -10,26 +10,12 @@ use hobnob::conn::{Conn, memory};
 use hobnob::engine::{Dialer, Server, parse};
 use hobnob::error::Kind;
 use hobnob::event::Fact;
-use hobnob::service::Made;
 use hobnob::socket::{Family, Flags, Socket, Type};
 use hobnob::spec::Shape;
 use tempfile::TempDir;
 use tokio::net::{UdpSocket, UnixDatagram};
 
 use crate::stage::{PATIENCE, Stage, elsewhere, own, receive, skip, soon, udp};
-
-/// An echo that holds a session with each peer.
-fn echo_sessions() -> Made {
-    own::does(|_, conn| {
-        Box::pin(async move {
-            let mut room = vec![0; 1 << 16];
-            while let Some(length) = conn.recv(&mut room).await? {
-                conn.send(&room[..length]).await?;
-            }
-            Ok(())
-        })
-    })
-}
 
 async fn dial(to: &str) -> Conn {
     let dialed = soon("a conn", Dialer::default().dial(&parse(to).expect("an endpoint"))).await;
@@ -54,7 +40,7 @@ fn packet_stages(folder: &TempDir) -> Vec<Stage> {
     {
         stages.push(Stage::serve("echo", &format!("{transport}:{at}")));
         let at = if transport == "udp" { at } else { format!("{at}-own") };
-        stages.push(Stage::of(echo_sessions(), &format!("{transport}:{at}"), |_| {}));
+        stages.push(Stage::of(own::echo_sessions(), &format!("{transport}:{at}"), |_| {}));
     }
     stages
 }
@@ -158,7 +144,7 @@ async fn case_16_a_packet_that_no_medium_carries_is_refused_by_name() {
 
 #[tokio::test]
 async fn case_17_a_peer_that_is_gone_does_not_disturb_the_socket() {
-    for service in [None, Some(echo_sessions())] {
+    for service in [None, Some(own::echo_sessions())] {
         let at = "udp://127.0.0.1:0";
         let mut stage = match service {
             None => Stage::with("hello", at, |server| {
@@ -230,7 +216,7 @@ fn forge(address: SocketAddr) -> std::net::UdpSocket {
 
 #[tokio::test]
 async fn case_18_our_own_addresses_are_never_answered() {
-    let services = || [None, Some(echo_sessions())];
+    let services = || [None, Some(own::echo_sessions())];
     for service in services() {
         let is_batched = service.is_none();
         let mut server = match service {
@@ -259,7 +245,7 @@ fn an_echo(is_batched: bool, at: &str) -> Stage {
     if is_batched {
         Stage::with("echo", at, hurries)
     } else {
-        Stage::of(echo_sessions(), at, hurries)
+        Stage::of(own::echo_sessions(), at, hurries)
     }
 }
 
@@ -359,7 +345,7 @@ async fn case_18_ports_that_answer_anything_are_not_answered() {
             "no address but loopback",
         );
     };
-    for service in [None, Some(echo_sessions())] {
+    for service in [None, Some(own::echo_sessions())] {
         let mut stage = match service {
             None => Stage::serve("echo", "udp://0.0.0.0:0"),
             Some(own) => Stage::of(own, "udp://0.0.0.0:0", |_| {}),
@@ -397,7 +383,7 @@ async fn echoes(socket: &UnixDatagram, packet: &[u8]) {
 async fn case_22_who_has_no_name_gets_no_answer_and_makes_no_noise() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("echo");
-    for service in [None, Some(echo_sessions())] {
+    for service in [None, Some(own::echo_sessions())] {
         let is_batched = service.is_none();
         let at = format!("unixgram:{}", path.display());
         let mut stage = match service {
@@ -423,7 +409,7 @@ async fn case_22_a_peer_whose_queue_is_full_does_not_block_the_others() {
         let path = folder.path().join(name);
         let at = format!("unixgram:{}", path.display());
         let mut stage = match (name, delay) {
-            ("sessions", _) => Stage::of(echo_sessions(), &at, |_| {}),
+            ("sessions", _) => Stage::of(own::echo_sessions(), &at, |_| {}),
             (_, delay) => Stage::with("hello", &at, |server| {
                 server.set("reply", Some("{}")).expect("hello has it");
                 server.set("delay", Some(delay.unwrap_or("0s"))).expect("hello has it");

@@ -138,6 +138,19 @@ pub(crate) fn deaf() -> Made {
     does(|_, _| Box::pin(std::future::pending()))
 }
 
+/// An echo that holds a session with each peer.
+pub(crate) fn echo_sessions() -> Made {
+    does(|_, conn| {
+        Box::pin(async move {
+            let mut room = vec![0; 1 << 16];
+            while let Some(length) = conn.recv(&mut room).await? {
+                conn.send(&room[..length]).await?;
+            }
+            Ok(())
+        })
+    })
+}
+
 pub(crate) fn does<F>(run: F) -> Made
 where
     F: for<'a> Fn(&'a Arc<Session>, &'a mut Conn) -> Boxed<'a, ()> + Send + Sync + 'static,
