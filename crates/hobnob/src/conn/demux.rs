@@ -365,7 +365,7 @@ fn admit(hub: &Arc<Hub>, peer: Address, mailbox: Arc<Mailbox>) -> Conn {
         hub.make_room();
     }
     lock(&hub.peers).insert(peer.clone(), mailbox.clone());
-    let mut facts = Facts::new(hub.rules.transport, hub.address.clone(), peer.clone());
+    let mut facts = Facts::new(hub.rules.transport, hub.address.clone(), peer.clone()).without_end();
     facts.can_be_forged = hub.address.ip().is_some();
     Conn::new(facts, Shape::Packets, Box::new(Peer { hub: hub.clone(), mailbox, address: peer }))
 }
@@ -430,7 +430,11 @@ impl Channel for Peer {
                 lock(&self.hub.pump).iter().for_each(Waker::wake_by_ref);
                 Poll::Pending
             }
-            sent => Poll::Ready(sent),
+            sent => {
+                // It is not forgotten in the middle of a long answer.
+                lock(&self.mailbox.0).last = self.hub.now();
+                Poll::Ready(sent)
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! One open channel, handshakes done: facts, a shape, and the bytes or packets themselves.
 
 pub mod demux;
+pub mod link;
 pub mod listener;
 pub mod memory;
 pub mod packets;
@@ -113,6 +114,8 @@ pub struct Facts {
     pub credentials: Option<Credentials>,
     /// True where whoever sends may have forged the peer's address: plain UDP.
     pub can_be_forged: bool,
+    /// False where neither side can tell the other that it has said all: datagrams.
+    pub has_end: bool,
     /// What the layers learnt in their handshakes; one pointer, as an idle session holds these facts too.
     learnt: Option<Arc<Vec<Learnt>>>,
 }
@@ -120,12 +123,17 @@ pub struct Facts {
 impl Facts {
     /// Who talks to whom, over what.
     pub fn new(transport: &'static str, local: Address, peer: Address) -> Self {
-        Facts { transport, local, peer, credentials: None, can_be_forged: false, learnt: None }
+        Facts { transport, local, peer, credentials: None, can_be_forged: false, has_end: true, learnt: None }
     }
 
     /// The same, with the process that the kernel vouches for.
     pub fn with_credentials(self, credentials: Option<Credentials>) -> Self {
         Facts { credentials, ..self }
+    }
+
+    /// The same, on a medium without ends.
+    pub fn without_end(self) -> Self {
+        Facts { has_end: false, ..self }
     }
 
     /// What the layers learnt in their handshakes, wire first.

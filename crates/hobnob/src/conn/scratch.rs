@@ -1,20 +1,40 @@
 //! A buffer per thread, so that an idle session holds none.
 
 use std::cell::Cell;
+use std::thread::LocalKey;
 
 /// Bytes in a thread's buffer: the largest datagram, and four times what a read usually brings.
 pub const SIZE: usize = 65_536;
 
+/// Bytes in a thread's large buffer: who only passes on what comes pays by the read, and reads more at once.
+pub const LARGE: usize = 262_144;
+
+type Spare = Cell<Option<Box<[u8]>>>;
+
 thread_local! {
     // Taken out while in use: layers nest, and the inner one must find a buffer of its own.
-    static SPARE: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
+    static SPARE: Spare = const { Cell::new(None) };
+    static SPARE_LARGE: Spare = const { Cell::new(None) };
 }
 
 /// Lends this thread's buffer for one poll. Its content is whatever the last user left.
 pub fn with<T>(use_it: impl FnOnce(&mut [u8]) -> T) -> T {
-    let mut buffer = SPARE.take().unwrap_or_else(|| vec![0; SIZE].into_boxed_slice());
+    lend(&SPARE, SIZE, use_it)
+}
+
+/// Lends this thread's large buffer, in the same way.
+pub fn with_large<T>(use_it: impl FnOnce(&mut [u8]) -> T) -> T {
+    lend(&SPARE_LARGE, LARGE, use_it)
+}
+
+fn lend<T>(
+    spare: &'static LocalKey<Spare>,
+    size: usize,
+    use_it: impl FnOnce(&mut [u8]) -> T,
+) -> T {
+    let mut buffer = spare.take().unwrap_or_else(|| vec![0; size].into_boxed_slice());
     let result = use_it(&mut buffer);
-    SPARE.set(Some(buffer));
+    spare.set(Some(buffer));
     result
 }
 

@@ -129,7 +129,7 @@ impl<S: Stream> Kernel for Wire<S> {
 }
 
 /// A reset is said as a person knows it; the rest as the system says it.
-fn failed(call: &str, error: &io::Error) -> Error {
+pub fn failed(call: &str, error: &io::Error) -> Error {
     let error = Error::from_io(&format!("{call}()"), error);
     match error.kind() {
         Kind::ConnectionReset => error

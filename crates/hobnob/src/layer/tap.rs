@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use crate::chunk::Direction;
-use crate::conn::{Channel, Conn, Kernel, Vitals};
+use crate::conn::{Channel, Conn, Kernel, Vitals, wire};
 use crate::error::{Error, Kind, Result};
 use crate::event::{By, Data, Fact, How};
 use crate::layer::Row;
@@ -151,10 +151,10 @@ impl Kernel for Tap {
     ) -> Poll<io::Result<usize>> {
         let Some(kernel) = self.inner.kernel() else { return Poll::Ready(Err(gone())) };
         let moved = ready!(kernel.poll_read_with(cx, operation));
-        match moved {
+        match &moved {
             Ok(0) => self.session.note_end(Direction::In, By::Peer, How::Fin),
-            Ok(length) => drop(self.session.count(Direction::In, length)),
-            Err(_) => {}
+            Ok(length) => drop(self.session.count(Direction::In, *length)),
+            Err(error) => drop(self.failed(Direction::In, wire::failed("splice", error))),
         }
         Poll::Ready(moved)
     }
@@ -168,8 +168,9 @@ impl Kernel for Tap {
         let moved = kernel.poll_write_with(cx, operation);
         self.session.note_stall(moved.is_pending());
         let moved = ready!(moved);
-        if let Ok(length) = moved {
-            self.session.count(Direction::Out, length);
+        match &moved {
+            Ok(length) => drop(self.session.count(Direction::Out, *length)),
+            Err(error) => drop(self.failed(Direction::Out, wire::failed("splice", error))),
         }
         Poll::Ready(moved)
     }

@@ -29,6 +29,7 @@ pub mod option;
 #[cfg(test)]
 mod parity;
 pub mod path;
+mod pipe;
 mod timed;
 
 pub use aio::AsyncSocket;
@@ -38,6 +39,7 @@ pub use host::interface_addresses;
 pub use names::{host_name, look_up, look_up_async};
 pub use observe::{Call, Observer};
 pub use option::SocketOption;
+pub use pipe::Pipe;
 
 pub use crate::sys::info::{PeerProcess, TcpInfo};
 pub use crate::sys::mmsg::{Batch, Outgoing, Received, Sent};

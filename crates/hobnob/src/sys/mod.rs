@@ -10,6 +10,7 @@ pub(crate) mod name;
 pub(crate) mod packet_info;
 pub(crate) mod record;
 pub(crate) mod resolve;
+pub(crate) mod splice;
 pub(crate) mod watch;
 
 use std::io;

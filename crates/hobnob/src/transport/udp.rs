@@ -96,6 +96,6 @@ async fn connect(address: SocketAddr, to: &Place, scene: &Scene) -> Result<Conn>
     let socket = to.open(host::family_of(&address), Type::Datagram, scene)?;
     let socket = AsyncSocket::connect(socket, &Address::Ip(address)).await?;
     let (local, peer) = (socket.socket().local_address()?, socket.socket().peer_address()?);
-    let facts = Facts::new("udp", local, peer);
+    let facts = Facts::new("udp", local, peer).without_end();
     Ok(Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::HasNone))))
 }

@@ -133,6 +133,7 @@ impl Transport for Unix {
             let (local, peer) = (socket.socket().local_address()?, socket.socket().peer_address()?);
             let credentials = credentials(socket.socket());
             let facts = Facts::new(self.name, local, peer).with_credentials(credentials);
+            let facts = if self.kind == Type::Datagram { facts.without_end() } else { facts };
             Ok(match self.kind {
                 Type::Stream => Conn::new(
                     facts,

@@ -1,0 +1,502 @@
+//! A relay's two directions, in one future: what comes in on one conn goes out on the other, with its end.
+//!
+//! Small reads are copied through a buffer of the thread; reads that fill it go through a kernel pipe (splice(2)), which
+//! halves their cost and would raise that of small ones. A link that waits holds nothing but what could not be sent.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Sleep, sleep};
+
+use crate::conn::{Channel, Conn, scratch, wire};
+use crate::error::{Error, Kind, Result};
+use crate::socket::Pipe;
+use crate::spec::Shape;
+
+/// Rounds of both directions before other sessions of the thread get their turn.
+const ROUNDS: usize = 16;
+/// A read of so much means that more is there; after so many of them bytes are spliced.
+const FULL: usize = 32_768;
+const FULL_READS: u8 = 3;
+/// After so many reads of less than so much they are copied again.
+const SMALL: usize = 8_192;
+const SMALL_READS: u8 = 8;
+/// Bytes that are read ahead for a conn that is still being dialled.
+const AHEAD: usize = 65_536;
+/// Pipes that a thread keeps for the next that splices.
+const SPARE_PIPES: usize = 16;
+/// Silence after which nothing more is expected of a peer that cannot be told that we have said all.
+const QUIET: Duration = Duration::from_secs(1);
+
+thread_local! {
+    static PIPES: RefCell<Vec<Pipe>> = const { RefCell::new(Vec::new()) };
+}
+
+/// One of the two conns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The accepted one.
+    Downstream,
+    /// The dialled one.
+    Upstream,
+}
+
+/// Who is told what only the link sees.
+pub trait Witness: Sync {
+    /// This side has said all, and the other is about to hear so.
+    fn ended(&self, by: Side);
+    /// This side takes no more. What it still says is passed on.
+    fn broke(&self, by: Side);
+    /// A packet was larger than the other side carries, and was dropped.
+    fn too_large(&self);
+    /// Bytes that wait in buffers.
+    fn holds(&self, bytes: usize);
+}
+
+/// A conn failed, and with it the link. The other is its owner's to tear down.
+#[derive(Debug)]
+pub struct Broken {
+    /// Whose conn.
+    pub side: Side,
+    /// How.
+    pub error: Error,
+}
+
+/// What a conn has said while nobody could take it yet.
+#[derive(Debug, Default)]
+pub struct Ahead {
+    waiting: Waiting,
+    has_ended: bool,
+}
+
+impl Ahead {
+    /// Reads on while the other side is being dialled: ready when the conn has failed, so that nobody dials for a peer
+    /// that is gone.
+    pub async fn read(&mut self, conn: &mut Conn) -> Error {
+        poll_fn(|cx| self.poll_read(cx, conn)).await
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, conn: &mut Conn) -> Poll<Error> {
+        let shape = conn.shape();
+        loop {
+            let is_full = match shape {
+                Shape::Bytes => self.waiting.bytes.len() >= AHEAD,
+                Shape::Packets => self.waiting.is_something,
+            };
+            if is_full || self.has_ended {
+                return Poll::Pending;
+            }
+            let received = scratch::with(|buffer| {
+                let received = conn.channel().poll_recv(cx, buffer);
+                if let Poll::Ready(Ok(Some(length))) = received {
+                    self.waiting.keep(&buffer[..length]);
+                }
+                received
+            });
+            match ready!(received) {
+                Ok(received) => self.has_ended = received.is_none(),
+                Err(error) => return Poll::Ready(error),
+            }
+        }
+    }
+}
+
+/// Runs until both sides have said all, or one of them failed.
+pub async fn run(
+    downstream: &mut Conn,
+    upstream: &mut Conn,
+    ahead: Ahead,
+    witness: &dyn Witness,
+) -> Result<(), Broken> {
+    let mut up = Way::from(Side::Downstream);
+    let down = Way::from(Side::Upstream);
+    up.waiting = ahead.waiting;
+    if ahead.has_ended {
+        up.end(downstream, witness);
+    }
+    let mut link = Link { up, down, is_ups_turn: true, quiet: None };
+    poll_fn(|cx| link.poll(cx, downstream, upstream, witness)).await
+}
+
+struct Link {
+    up: Way,
+    down: Way,
+    is_ups_turn: bool,
+    /// Since when nothing has come from a peer that will not say when it has said all.
+    quiet: Option<Pin<Box<Sleep>>>,
+}
+
+impl Link {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        downstream: &mut Conn,
+        upstream: &mut Conn,
+        witness: &dyn Witness,
+    ) -> Poll<Result<(), Broken>> {
+        for _ in 0..ROUNDS {
+            let mut has_moved = false;
+            for is_up in [self.is_ups_turn, !self.is_ups_turn] {
+                let round = if is_up {
+                    self.up.poll_round(cx, downstream, upstream, witness)
+                } else {
+                    self.down.poll_round(cx, upstream, downstream, witness)
+                };
+                has_moved |= round?.is_ready();
+            }
+            self.is_ups_turn = !self.is_ups_turn;
+            if self.up.is_gone || self.down.is_gone || self.up.is_over() && self.down.is_over() {
+                return Poll::Ready(Ok(()));
+            }
+            if has_moved {
+                self.quiet = None;
+                continue;
+            }
+            witness.holds(self.up.held() + self.down.held());
+            let is_unheard = self.up.is_over() && !upstream.facts().has_end
+                || self.down.is_over() && !downstream.facts().has_end;
+            return if is_unheard { self.poll_quiet(cx).map(Ok) } else { Poll::Pending };
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_quiet(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.quiet.get_or_insert_with(|| Box::pin(sleep(QUIET))).as_mut().poll(cx)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// More may come.
+    Open,
+    /// Nothing more comes; the other side is to be told, once it has all.
+    Ending,
+    /// It was told, or takes no more.
+    Over,
+}
+
+/// One direction.
+struct Way {
+    from: Side,
+    stage: Stage,
+    /// Its sender is gone, and cannot be told anything either.
+    is_gone: bool,
+    waiting: Waiting,
+    full_reads: u8,
+    small_reads: u8,
+    is_spliced: bool,
+    /// No pipe was to be had: it is copied for good.
+    is_copied: bool,
+    /// Only while something is in it.
+    pipe: Option<Pipe>,
+}
+
+/// What was received and could not be sent yet. A packet may be empty.
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    sent: usize,
+    is_something: bool,
+}
+
+impl Waiting {
+    fn keep(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.is_something = true;
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.sent = 0;
+        self.is_something = false;
+    }
+}
+
+impl Way {
+    fn from(from: Side) -> Self {
+        Way {
+            from,
+            stage: Stage::Open,
+            is_gone: false,
+            waiting: Waiting::default(),
+            full_reads: 0,
+            small_reads: 0,
+            is_spliced: false,
+            is_copied: false,
+            pipe: None,
+        }
+    }
+
+    fn to(&self) -> Side {
+        match self.from {
+            Side::Downstream => Side::Upstream,
+            Side::Upstream => Side::Downstream,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.stage == Stage::Over
+    }
+
+    fn held(&self) -> usize {
+        self.waiting.bytes.capacity()
+    }
+
+    /// Moves one thing; pending where nothing can be moved.
+    fn poll_round(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Conn,
+        to: &mut Conn,
+        witness: &dyn Witness,
+    ) -> Poll<Result<(), Broken>> {
+        if self.pipe.is_some() {
+            let poured = ready!(self.poll_pour(cx, to));
+            return Poll::Ready(self.unless_broken(poured, witness));
+        }
+        if self.waiting.is_something {
+            let sent = ready!(self.poll_send_waiting(cx, to, witness));
+            return Poll::Ready(self.unless_broken(sent, witness));
+        }
+        match self.stage {
+            Stage::Over => Poll::Pending,
+            Stage::Ending => {
+                let ended = ready!(to.channel().poll_end(cx));
+                self.stage = Stage::Over;
+                Poll::Ready(self.unless_broken(ended, witness))
+            }
+            Stage::Open => self.poll_receive(cx, from, to, witness),
+        }
+    }
+
+    /// Who takes no more may still be saying its last words: this direction alone is over.
+    fn unless_broken(&mut self, sent: Result<()>, witness: &dyn Witness) -> Result<(), Broken> {
+        match sent {
+            Err(error) if is_closed(error.kind()) => {
+                witness.broke(self.to());
+                self.waiting = Waiting::default();
+                self.pipe = None;
+                self.stage = Stage::Over;
+                Ok(())
+            }
+            Err(error) => Err(Broken { side: self.to(), error }),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Conn,
+        to: &mut Conn,
+        witness: &dyn Witness,
+    ) -> Poll<Result<(), Broken>> {
+        self.is_spliced = self.is_spliced && are_bare(from, to);
+        let received = if self.is_spliced {
+            self.poll_fill(cx, from)
+        } else {
+            scratch::with_large(|buffer| self.poll_copy(cx, from, to, buffer, witness))
+        };
+        match received {
+            Poll::Pending => {
+                // An idle link holds no buffer.
+                self.waiting = Waiting::default();
+                // Flush before you wait: what fails here fails again in the next send.
+                let _ = to.channel().poll_flush(cx);
+                Poll::Pending
+            }
+            Poll::Ready(Ok(Some(passed))) => Poll::Ready(self.unless_broken(passed, witness)),
+            Poll::Ready(Ok(None)) => {
+                self.end(from, witness);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => {
+                witness.too_large();
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(Broken { side: self.from, error })),
+        }
+    }
+
+    fn end(&mut self, from: &Conn, witness: &dyn Witness) {
+        witness.ended(self.from);
+        self.stage = Stage::Ending;
+        // Where the medium has no ends, this is our own word that the peer was silent for too long.
+        self.is_gone = !from.facts().has_end;
+    }
+
+    /// Receives once, and sends as much of it as can be sent. None: the end. The inner result is the sending's.
+    fn poll_copy(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Conn,
+        to: &mut Conn,
+        buffer: &mut [u8],
+        witness: &dyn Witness,
+    ) -> Poll<Result<Option<Result<()>>>> {
+        let Some(length) = ready!(from.channel().poll_recv(cx, buffer))? else {
+            return Poll::Ready(Ok(None));
+        };
+        let received = &buffer[..length];
+        let passed = match from.shape() {
+            Shape::Packets => self.pass_packet(cx, to.channel(), received, witness),
+            Shape::Bytes => {
+                self.note_read(length, from, to);
+                self.pass_bytes(cx, to.channel(), received)
+            }
+        };
+        Poll::Ready(Ok(Some(passed)))
+    }
+
+    fn pass_packet(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut dyn Channel,
+        packet: &[u8],
+        witness: &dyn Witness,
+    ) -> Result<()> {
+        match to.poll_send(cx, packet) {
+            Poll::Pending => self.waiting.keep(packet),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => witness.too_large(),
+            Poll::Ready(Err(error)) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn pass_bytes(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut dyn Channel,
+        mut bytes: &[u8],
+    ) -> Result<()> {
+        while !bytes.is_empty() {
+            match to.poll_send(cx, bytes) {
+                Poll::Ready(sent) => bytes = &bytes[sent?..],
+                Poll::Pending => {
+                    self.waiting.keep(bytes);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_send_waiting(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut Conn,
+        witness: &dyn Witness,
+    ) -> Poll<Result<()>> {
+        match ready!(to.channel().poll_send(cx, &self.waiting.bytes[self.waiting.sent..])) {
+            Ok(sent) => self.waiting.sent += sent,
+            Err(error) if error.kind() == Kind::MessageTooLong => {
+                witness.too_large();
+                self.waiting.clear();
+            }
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+        if self.waiting.sent == self.waiting.bytes.len() {
+            self.waiting.clear();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Splices once the reads are full.
+    fn note_read(&mut self, length: usize, from: &mut Conn, to: &mut Conn) {
+        self.full_reads = if length >= FULL { self.full_reads + 1 } else { 0 };
+        if self.full_reads == FULL_READS {
+            self.full_reads = 0;
+            self.is_spliced = !self.is_copied && are_bare(from, to);
+        }
+    }
+
+    /// Receives into a pipe. None: the end.
+    fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Conn,
+    ) -> Poll<Result<Option<Result<()>>>> {
+        let Some(mut pipe) = take_pipe() else {
+            (self.is_copied, self.is_spliced) = (true, false);
+            return Poll::Ready(Ok(Some(Ok(()))));
+        };
+        let filled = with_kernel(from, |kernel| {
+            kernel.poll_read_with(cx, &mut |socket| pipe.fill_from(socket))
+        });
+        let length = match filled {
+            Poll::Ready(Ok(length)) if length > 0 => length,
+            empty => {
+                give_pipe(pipe);
+                return empty.map(|end| end.map(|_| None));
+            }
+        };
+        self.pipe = Some(pipe);
+        self.small_reads = if length < SMALL { self.small_reads + 1 } else { 0 };
+        if self.small_reads == SMALL_READS {
+            (self.is_spliced, self.small_reads) = (false, 0);
+        }
+        Poll::Ready(Ok(Some(Ok(()))))
+    }
+
+    /// Sends out of the pipe.
+    fn poll_pour(&mut self, cx: &mut Context<'_>, to: &mut Conn) -> Poll<Result<()>> {
+        let Some(pipe) = &mut self.pipe else { return Poll::Ready(Ok(())) };
+        if to.channel().kernel().is_some() {
+            let poured = with_kernel(to, |kernel| {
+                kernel.poll_write_with(cx, &mut |socket| pipe.pour_into(socket))
+            });
+            ready!(poured)?;
+        } else {
+            // Somebody has begun to look at what passes: it goes the common way.
+            let mut bytes = vec![0; pipe.filled()];
+            let taken = pipe.take(&mut bytes).map_err(|error| Error::from_io("read()", &error))?;
+            self.waiting.keep(&bytes[..taken]);
+        }
+        if pipe.filled() == 0 {
+            self.pipe.take().into_iter().for_each(give_pipe);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Whether both are plain sockets, with nobody who looks at what passes.
+fn are_bare(from: &mut Conn, to: &mut Conn) -> bool {
+    from.channel().kernel().is_some() && to.channel().kernel().is_some()
+}
+
+fn with_kernel(
+    conn: &mut Conn,
+    operation: impl FnOnce(&mut dyn crate::conn::Kernel) -> Poll<io::Result<usize>>,
+) -> Poll<Result<usize>> {
+    match conn.channel().kernel() {
+        Some(kernel) => {
+            operation(kernel).map(|done| done.map_err(|error| wire::failed("splice", &error)))
+        }
+        None => Poll::Ready(Err(Error::new(Kind::ConnectionBroken, "the conn was aborted"))),
+    }
+}
+
+fn take_pipe() -> Option<Pipe> {
+    PIPES.with_borrow_mut(Vec::pop).or_else(|| Pipe::open().ok())
+}
+
+fn give_pipe(pipe: Pipe) {
+    PIPES.with_borrow_mut(|pipes| {
+        if pipes.len() < SPARE_PIPES {
+            pipes.push(pipe);
+        }
+    });
+}
+
+fn is_closed(kind: Kind) -> bool {
+    matches!(kind, Kind::ConnectionReset | Kind::ConnectionBroken)
+}
+
+#[cfg(test)]
+mod tests;

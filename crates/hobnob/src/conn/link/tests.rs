@@ -1,0 +1,205 @@
+use std::sync::Mutex;
+
+use super::*;
+use crate::conn::memory::{pair, pair_holding};
+
+/// What a link said.
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Heard {
+    fn say(&self, text: String) {
+        self.0.lock().expect("nobody panicked").push(text);
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.0.lock().expect("nobody panicked").clone()
+    }
+}
+
+impl Witness for Heard {
+    fn ended(&self, by: Side) {
+        self.say(format!("{by:?} ended"));
+    }
+
+    fn broke(&self, by: Side) {
+        self.say(format!("{by:?} broke"));
+    }
+
+    fn too_large(&self) {
+        self.say("too large".to_owned());
+    }
+
+    fn holds(&self, _: usize) {}
+}
+
+/// A link between a client and a server, each in our hands.
+struct Between {
+    client: Conn,
+    server: Conn,
+    heard: std::sync::Arc<Heard>,
+    link: tokio::task::JoinHandle<Result<(), Broken>>,
+}
+
+fn between(shape: Shape) -> Between {
+    link(pair(shape), pair(shape), Ahead::default())
+}
+
+fn link(client: (Conn, Conn), server: (Conn, Conn), ahead: Ahead) -> Between {
+    let ((client, mut downstream), (mut upstream, server)) = (client, server);
+    let heard = std::sync::Arc::new(Heard::default());
+    let witness = heard.clone();
+    let link = tokio::spawn(async move {
+        let result = run(&mut downstream, &mut upstream, ahead, &*witness).await;
+        if let Err(broken) = &result {
+            match broken.side {
+                Side::Downstream => upstream.abort(),
+                Side::Upstream => downstream.abort(),
+            }
+        }
+        result
+    });
+    Between { client, server, heard, link }
+}
+
+async fn read_all(conn: &mut Conn) -> Result<Vec<u8>> {
+    let (mut all, mut buffer) = (Vec::new(), vec![0; 65_536]);
+    while let Some(length) = conn.recv(&mut buffer).await? {
+        all.extend_from_slice(&buffer[..length]);
+    }
+    Ok(all)
+}
+
+#[tokio::test]
+async fn an_end_passes_and_the_answer_still_comes() {
+    let mut at = between(Shape::Bytes);
+    at.client.send(b"question").await.expect("room");
+    at.client.end().await.expect("an end");
+    assert_eq!(read_all(&mut at.server).await.as_deref(), Ok(&b"question"[..]));
+    at.server.send(b"answer").await.expect("room");
+    drop(at.server);
+    assert_eq!(read_all(&mut at.client).await.as_deref(), Ok(&b"answer"[..]));
+    at.link.await.expect("no panic").expect("an end in order");
+    assert_eq!(at.heard.all(), ["Downstream ended", "Upstream ended"]);
+}
+
+#[tokio::test]
+async fn more_than_anybody_holds_passes_in_order() {
+    let at = between(Shape::Bytes);
+    let text: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 251) as u8).collect();
+    let sent = text.clone();
+    let (mut client, mut server) = (at.client, at.server);
+    let sending = tokio::spawn(async move {
+        client.send(&sent).await.expect("the link takes it");
+        client.end().await.expect("an end");
+        client
+    });
+    assert_eq!(read_all(&mut server).await.expect("all of it"), text);
+    drop((server, sending.await.expect("sent")));
+    at.link.await.expect("no panic").expect("an end in order");
+}
+
+#[tokio::test]
+async fn packets_keep_their_borders_and_an_empty_one_passes() {
+    let mut at = between(Shape::Packets);
+    for packet in [&b"one"[..], b"", b"three"] {
+        at.client.send(packet).await.expect("room");
+    }
+    let mut buffer = [0; 16];
+    for length in [3, 0, 5] {
+        assert_eq!(at.server.recv(&mut buffer).await, Ok(Some(length)));
+    }
+}
+
+#[tokio::test]
+async fn a_packet_that_does_not_fit_is_dropped_and_the_next_passes() {
+    let (upstream, server) = pair_holding(Shape::Packets, 8);
+    let mut at = link(pair(Shape::Packets), (upstream, server), Ahead::default());
+    at.client.send(b"far too long").await.expect("room");
+    at.client.send(b"short").await.expect("room");
+    assert_eq!(at.server.recv(&mut [0; 16]).await, Ok(Some(5)));
+    assert_eq!(at.heard.all(), ["too large"]);
+}
+
+#[tokio::test]
+async fn a_reset_of_either_side_is_that_sides_and_reaches_the_other() {
+    let at = between(Shape::Bytes);
+    let (mut client, mut server) = (at.client, at.server);
+    server.abort();
+    let broken = at.link.await.expect("no panic").expect_err("a reset");
+    assert_eq!((broken.side, broken.error.kind()), (Side::Upstream, Kind::ConnectionReset));
+    let error = client.recv(&mut [0; 8]).await.expect_err("a reset");
+    assert_eq!(error.kind(), Kind::ConnectionReset);
+
+    let at = between(Shape::Bytes);
+    let (mut client, mut server) = (at.client, at.server);
+    client.abort();
+    let broken = at.link.await.expect("no panic").expect_err("a reset");
+    assert_eq!(broken.side, Side::Downstream);
+    let error = server.recv(&mut [0; 8]).await.expect_err("a reset");
+    assert_eq!(error.kind(), Kind::ConnectionReset);
+}
+
+/// A server may answer before it has heard all, and close: what it said reaches the client.
+#[tokio::test]
+async fn last_words_pass_although_their_speaker_takes_no_more() {
+    let (upstream, mut server) = pair_holding(Shape::Bytes, 4);
+    let unused = pair(Shape::Bytes).0;
+    let mut at = link(pair(Shape::Bytes), (upstream, unused), Ahead::default());
+    at.client.send(b"much more than four bytes").await.expect("room");
+    // It has not read all that is there, answers, and goes.
+    assert_eq!(server.recv(&mut [0; 1]).await, Ok(Some(1)));
+    server.send(b"too").await.expect("room");
+    drop(server);
+    assert_eq!(at.client.recv(&mut [0; 8]).await, Ok(Some(3)));
+    let error = at.client.recv(&mut [0; 8]).await.expect_err("a reset");
+    assert_eq!(error.kind(), Kind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn what_came_during_the_dial_goes_first() {
+    let (mut client, mut downstream) = pair(Shape::Bytes);
+    client.send(b"early").await.expect("room");
+    client.end().await.expect("an end");
+    let mut ahead = Ahead::default();
+    let reading = tokio::time::timeout(Duration::ZERO, ahead.read(&mut downstream));
+    assert!(reading.await.is_err(), "an end is no failure");
+    let mut at = link((client, downstream), pair(Shape::Bytes), ahead);
+    assert_eq!(read_all(&mut at.server).await.as_deref(), Ok(&b"early"[..]));
+}
+
+#[tokio::test]
+async fn a_peer_that_breaks_during_the_dial_is_noticed() {
+    let (mut client, mut downstream) = pair(Shape::Bytes);
+    let mut ahead = Ahead::default();
+    let reading = ahead.read(&mut downstream);
+    client.abort();
+    assert_eq!(reading.await.kind(), Kind::ConnectionReset);
+}
+
+/// Nobody can be told of an end over datagrams: the link is over when nothing more has come for a while.
+#[tokio::test(start_paused = true)]
+async fn after_an_end_that_cannot_be_told_silence_is_the_end() {
+    let (mut client, downstream) = pair(Shape::Packets);
+    let (mut upstream, mut server) = pair(Shape::Packets);
+    upstream.facts.has_end = false;
+    client.send(b"question").await.expect("room");
+    client.end().await.expect("an end");
+    let at = link((client, downstream), (upstream, pair(Shape::Packets).0), Ahead::default());
+    let mut client = at.client;
+    assert_eq!(server.recv(&mut [0; 16]).await, Ok(Some(8)));
+    server.send(b"answer").await.expect("room");
+    assert_eq!(client.recv(&mut [0; 16]).await, Ok(Some(6)));
+    at.link.await.expect("no panic").expect("an end in order");
+}
+
+/// A side that is only forgotten by us, as a silent datagram peer is, ends the link at once.
+#[tokio::test]
+async fn a_peer_that_was_forgotten_ends_the_link() {
+    let (client, mut downstream) = pair(Shape::Packets);
+    downstream.facts.has_end = false;
+    let at = link((client, downstream), pair(Shape::Packets), Ahead::default());
+    drop(at.client);
+    at.link.await.expect("no panic").expect("an end in order");
+    assert_eq!(at.heard.all(), ["Downstream ended"]);
+}
