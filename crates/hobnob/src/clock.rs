@@ -42,6 +42,11 @@ pub fn draw_seed() -> u64 {
     fastrand::u64(..)
 }
 
+/// A time between the two, by chance.
+pub fn draw_between(least: Duration, most: Duration) -> Duration {
+    least + most.saturating_sub(least).mul_f64(fastrand::f64())
+}
+
 /// RFC 3339 in UTC with milliseconds: `2026-11-21T14:02:09.113Z`.
 pub fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -49,6 +49,8 @@ kinds! {
     NotBuiltIn "not-built-in" 2,
     /// Two parts that cannot be put together: a layer or service on a shape it does not take.
     DoesNotFit "does-not-fit" 2,
+    /// A dial that would come back to where it is made from.
+    Loop "loop" 2,
     /// The command line is not understood.
     Usage "usage" 2,
     /// Somebody listens there already.

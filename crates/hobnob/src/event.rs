@@ -32,6 +32,8 @@ pub enum Fact {
     Opened(Box<Opened>),
     /// Its layers are on, and what they learnt in their handshakes.
     Dressed(Vec<Learnt>),
+    /// It has a conn of its own to somebody else now, on its peer's behalf.
+    Dialed(Box<Dialed>),
     /// Bytes passed, seen by the tap.
     Data(Box<Data>),
     /// A request was answered, in a protocol that has them.
@@ -84,6 +86,19 @@ pub struct Opened {
     pub local: Address,
     /// The other end.
     pub peer: Address,
+}
+
+/// A conn that a session dialled.
+#[derive(Debug, Clone)]
+pub struct Dialed {
+    /// The transport's name.
+    pub transport: &'static str,
+    /// Our end.
+    pub local: Address,
+    /// The other end.
+    pub peer: Address,
+    /// How long that took, handshakes and all.
+    pub took: Duration,
 }
 
 /// One thing that a layer learnt in its handshake: `tls`, `version`, `1.3`.
@@ -150,6 +165,19 @@ pub struct Closed {
     pub round_trip: Option<Duration>,
     /// Segments sent again (`TCP_INFO`), where known.
     pub resent: Option<u32>,
+    /// The same of the conn that the session dialled, if it did.
+    pub upstream: Option<Upstream>,
+}
+
+/// The far side of a session that dialled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// Who.
+    pub peer: Address,
+    /// The kernel's smoothed round trip (`TCP_INFO`), where it has one.
+    pub round_trip: Option<Duration>,
+    /// Segments sent again (`TCP_INFO`), where known.
+    pub resent: Option<u32>,
 }
 
 /// How one direction of a session ended.
@@ -170,6 +198,8 @@ pub enum By {
     Peer,
     /// The kernel did: a timeout, an ICMP message.
     Kernel,
+    /// The side that the session dialled did.
+    Upstream,
 }
 
 impl By {
@@ -179,6 +209,7 @@ impl By {
             By::Us => "us",
             By::Peer => "peer",
             By::Kernel => "kernel",
+            By::Upstream => "upstream",
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::codec::text::Cutting;
 use crate::conn::{Boxed, Conn, Facts};
 use crate::error::Result;
-use crate::event::{By, End, Fact, How};
+use crate::event::{By, End, Fact, How, Upstream};
 
 /// A session's own: who talks to whom, how much, and the ways out that its service is given.
 pub struct Session {
@@ -90,7 +90,9 @@ pub struct Conclusion {
     /// The limit of ours that ended it, as the reference page names it; none: both sides had said all.
     pub limit: Option<&'static str>,
     /// In plain words: `said /quit`.
-    pub detail: String,
+    pub detail: Option<String>,
+    /// Whom the session had dialled, and how that went.
+    pub upstream: Option<Upstream>,
 }
 
 const DRAINING: u8 = 1;
@@ -192,7 +194,16 @@ impl Session {
     /// The service's: why it ends the session, although it ends it in order. An error would tear the conn down, and
     /// its last words with it. The first word counts.
     pub fn conclude(&self, limit: Option<&'static str>, detail: impl Into<String>) {
-        self.conclusion.get_or_init(|| Box::new(Conclusion { limit, detail: detail.into() }));
+        let detail = Some(detail.into());
+        self.conclusion.get_or_init(|| Box::new(Conclusion { limit, detail, upstream: None }));
+    }
+
+    /// The service's: whom it had dialled, told at the session's end. The first word counts.
+    pub fn conclude_upstream(&self, upstream: Upstream) {
+        let upstream = Some(upstream);
+        self.conclusion.get_or_init(|| {
+            Box::new(Conclusion { limit: None, detail: None, upstream })
+        });
     }
 
     /// What its service said of the end, if it did.
@@ -233,7 +244,7 @@ impl Session {
     /// How a direction ended, if it has.
     pub fn end_of(&self, direction: Direction) -> Option<End> {
         let code = self.counters.ends[direction as usize].load(Relaxed).checked_sub(1)?;
-        let by = [By::Us, By::Peer, By::Kernel][usize::from(code / 4)];
+        let by = [By::Us, By::Peer, By::Kernel, By::Upstream][usize::from(code / 4)];
         let how = [How::Fin, How::Rst, How::None][usize::from(code % 4)];
         Some(End { by, how })
     }

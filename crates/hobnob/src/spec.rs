@@ -68,6 +68,8 @@ pub enum ValueKind {
     Text,
     /// Text in which `\r \n \t \\ \xHH` are read as the bytes they name.
     Escaped,
+    /// An endpoint to dial. A service cannot run without it, and it is planned before anything is open.
+    Endpoint,
     /// One of these words.
     Choice(&'static [&'static str]),
 }
@@ -81,6 +83,7 @@ impl ValueKind {
             ValueKind::Bytes => "BYTES".to_owned(),
             ValueKind::Count => "N".to_owned(),
             ValueKind::Text | ValueKind::Escaped => "TEXT".to_owned(),
+            ValueKind::Endpoint => "ADDR".to_owned(),
             ValueKind::Choice(words) => words.join("|"),
         }
     }
@@ -108,7 +111,7 @@ impl ValueKind {
                 Ok(count) => Ok(Value::Count(count)),
                 Err(_) => bad("it takes a whole number".to_owned()),
             },
-            ValueKind::Text => Ok(Value::Text(text.as_bytes().to_vec())),
+            ValueKind::Text | ValueKind::Endpoint => Ok(Value::Text(text.as_bytes().to_vec())),
             ValueKind::Escaped => match unescape(text) {
                 Ok(bytes) => Ok(Value::Text(bytes)),
                 Err(at) => bad(format!("{at:?} is none of \\r \\n \\t \\\\ \\xHH")),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::bus::Bus;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::{Conn, Facts};
 use crate::endpoint::Endpoint;
@@ -17,7 +17,11 @@ use crate::engine::stack::Stack;
 use crate::error::{Error, Kind, Result};
 use crate::layer::Role;
 use crate::socket::{Family, Observer};
-use crate::transport::Scene;
+use crate::transport::{Own, Scene};
+
+/// The first pause between two tries, and the longest; each is up to twice as long as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Opens conns, layers and all, in the runtime of whoever calls.
 #[derive(Clone)]
@@ -44,6 +48,7 @@ impl Default for Dialer {
             bus: Bus::new(Clock::start(), 1),
             max_peers: limits.max_peers,
             peer_idle: limits.peer_idle,
+            own: Own::default(),
         })
     }
 }
@@ -84,7 +89,12 @@ impl Dialer {
 
     /// Dials an endpoint.
     pub async fn dial(&self, to: &Endpoint) -> Result<Dialed> {
-        self.dial_for(&self.plan(to)?, None).await
+        let ready = self.plan(to)?;
+        if ready.is_turned {
+            let error = Error::new(Kind::DoesNotFit, "listen is for the target of a relay");
+            return Err(error.try_flag("--listen", "to wait for a peer here"));
+        }
+        self.dial_for(&ready, None).await
     }
 
     /// What is needed to dial an endpoint, as often as one likes.
@@ -98,7 +108,22 @@ impl Dialer {
         Ok(resolved)
     }
 
+    /// Dials; again and again where the endpoint says so and nobody is there yet.
     pub(super) async fn dial_for(&self, to: &Ready, asker: Option<&Facts>) -> Result<Dialed> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.dial_once(to, asker).await {
+                Err(error) if to.retries && is_not_there_yet(&error) => {
+                    // Many that wait for one server must not all come in the same instant.
+                    tokio::time::sleep(clock::draw_between(pause / 2, pause)).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                dialed => return dialed,
+            }
+        }
+    }
+
+    async fn dial_once(&self, to: &Ready, asker: Option<&Facts>) -> Result<Dialed> {
         let Ready { transport, stack, place, endpoint, .. } = to;
         let (clock, timeout) = (self.scene.bus.clock(), self.scene.timeout);
         let began = clock.now();
@@ -115,17 +140,20 @@ impl Dialer {
 
     /// Binds an endpoint, to accept one peer.
     pub async fn listen(&self, at: &Endpoint) -> Result<Waiting> {
-        let Ready { transport, stack, place, endpoint, name, allow, .. } =
-            self.resolved(at)?.ready(Role::Server, &self.scene.bus)?;
-        let listeners = transport.bind(&place, &self.scene).await?;
-        let limits = Limits { allow, ..Limits::default() };
+        self.wait_on(&self.resolved(at)?.ready(Role::Server, &self.scene.bus)?).await
+    }
+
+    pub(super) async fn wait_on(&self, at: &Ready) -> Result<Waiting> {
+        let listeners = at.transport.bind(&at.place, &self.scene).await?;
+        let limits = Limits { allow: at.allow.clone(), ..Limits::default() };
         Ok(Waiting {
             listeners,
-            stack,
+            stack: at.stack.clone(),
             gate: Gate::new(&limits, 1),
             handshake: self.scene.timeout,
-            endpoint,
-            transport: name,
+            endpoint: at.endpoint.clone(),
+            transport: at.name,
+            shared: Vec::new(),
         })
     }
 }
@@ -138,6 +166,8 @@ pub struct Waiting {
     handshake: Duration,
     endpoint: String,
     transport: &'static str,
+    /// Which of them are listeners within: what they yield lives only as long as they are polled.
+    shared: Vec<usize>,
 }
 
 /// What keeps a conn's listener alive where conns share its socket (datagrams); nothing for others.
@@ -160,8 +190,17 @@ impl Waiting {
     /// Accepts one peer and closes the door behind it. On a shared datagram socket its packets come through the
     /// pump, which is to be run beside the conversation.
     pub async fn accept(mut self) -> Result<(Conn, Pump)> {
-        // Listeners within: what they yield lives only as long as they are polled.
-        let mut shared = Vec::new();
+        let (at, conn) = self.next_at().await?;
+        let listener = self.shared.contains(&at).then(|| self.listeners.swap_remove(at));
+        Ok((conn, Pump(listener)))
+    }
+
+    /// Accepts the next peer, and leaves the door open.
+    pub(super) async fn next(&mut self) -> Result<Conn> {
+        Ok(self.next_at().await?.1)
+    }
+
+    async fn next_at(&mut self) -> Result<(usize, Conn)> {
         loop {
             let (at, accepted) = poll_fn(|cx| {
                 for (at, listener) in self.listeners.iter_mut().enumerate() {
@@ -177,7 +216,7 @@ impl Waiting {
                 Accepted::Opening(opening) => opening.await?,
                 Accepted::Many(listener) => {
                     self.listeners[at] = listener;
-                    shared.push(at);
+                    self.shared.push(at);
                     continue;
                 }
                 Accepted::Failed(error) if error.kind() == Kind::TooManyFiles => return Err(error),
@@ -190,8 +229,7 @@ impl Waiting {
                 continue;
             }
             let Some(conn) = self.stack.dress(conn, self.handshake).await? else { continue };
-            let listener = shared.contains(&at).then(|| self.listeners.swap_remove(at));
-            return Ok((conn, Pump(listener)));
+            return Ok((at, conn));
         }
     }
 
@@ -214,6 +252,14 @@ impl Pump {
             None => std::future::pending().await,
         }
     }
+}
+
+/// Whether a server that starts later would make the difference.
+pub fn is_not_there_yet(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        Kind::ConnectionRefused | Kind::NotFound | Kind::ConnectTimeout | Kind::Unreachable
+    )
 }
 
 fn late(endpoint: &str, timeout: Duration) -> Error {

@@ -1,8 +1,7 @@
 //! What all the parts of one running server share.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
@@ -17,12 +16,13 @@ use crate::engine::plan::{self, Ready};
 use crate::engine::respond::Ending;
 use crate::engine::shards::Shard;
 use crate::engine::stack::Stack;
+use crate::engine::target::Targets;
 use crate::error::{Error, Kind, Result};
 use crate::event::{By, Closed, End, Fact, How, Opened, Reason};
 use crate::layer::{self, Role};
 use crate::service::Made;
 use crate::session::{Cut, Opening, Powers, Session};
-use crate::transport;
+use crate::transport::{self, Own};
 
 /// How far a server is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,13 +48,13 @@ pub(super) struct House {
     pub bus: Bus,
     pub shards: Vec<Arc<Shard>>,
     pub phase: watch::Sender<Phase>,
-    pub powers: Arc<dyn Powers>,
+    pub powers: Arc<EnginePowers>,
     pub seed: u64,
     pub totals: Totals,
     /// Sessions that may still come; negative: any number.
     pub quota: AtomicI64,
-    /// Where datagram sockets of ours are bound: packets from there are never answered.
-    pub own: OnceLock<Vec<Address>>,
+    /// Where we are bound: packets from there are never answered, and nothing is dialled there.
+    pub own: Own,
     next_id: AtomicU64,
     live: AtomicI64,
     /// A session is over: there may be descriptors again.
@@ -87,12 +87,15 @@ pub(super) struct Plan {
     pub bus: Bus,
     pub shards: Vec<Arc<Shard>>,
     pub scene: transport::Scene,
+    pub targets: Vec<(String, Ready)>,
     pub seed: u64,
     pub quota: Option<u64>,
 }
 
 impl House {
     pub(super) fn new(plan: Plan) -> Self {
+        let own = plan.scene.own.clone();
+        let dialer = Dialer::with_scene(plan.scene);
         House {
             service: plan.service,
             limits: plan.limits,
@@ -102,16 +105,16 @@ impl House {
             shards: plan.shards,
             phase: watch::Sender::new(Phase::Open),
             powers: Arc::new(EnginePowers {
-                dialer: Dialer::with_scene(plan.scene),
+                targets: Targets::new(dialer.clone(), plan.targets),
+                dialer,
                 cutting: plan.cutting,
-                planned: Mutex::default(),
             }),
             seed: plan.seed,
             totals: Totals::default(),
             quota: AtomicI64::new(
                 plan.quota.map_or(-1, |quota| i64::try_from(quota).unwrap_or(i64::MAX)),
             ),
-            own: OnceLock::new(),
+            own,
             next_id: AtomicU64::new(1),
             live: AtomicI64::new(0),
             freed: Notify::new(),
@@ -170,7 +173,7 @@ impl House {
 
     /// Keeps datagram answers from being a weapon.
     pub(super) fn reflection(&self) -> Reflection {
-        Reflection::of(self.own.get().cloned().unwrap_or_default())
+        Reflection::of(self.own.addresses())
     }
 
     /// Opens a session on a shard. The presence closes it when dropped.
@@ -311,6 +314,7 @@ fn closed(session: &Session, end: Option<Box<Ended>>) -> Closed {
         lasted: session.clock().now().saturating_sub(session.opened),
         round_trip: vitals.map(|vitals| vitals.round_trip),
         resent: vitals.map(|vitals| vitals.resent),
+        upstream: session.conclusion().and_then(|conclusion| conclusion.upstream.clone()),
     }
 }
 
@@ -322,31 +326,16 @@ fn mix(seed: u64, id: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-struct EnginePowers {
-    dialer: Dialer,
+/// What a session may ask of the engine.
+pub(super) struct EnginePowers {
+    pub dialer: Dialer,
+    pub targets: Targets,
     cutting: Cutting,
-    /// What was dialled before: a relay dials one endpoint for each session, and its keys are read once.
-    planned: Mutex<HashMap<String, Arc<Ready>>>,
-}
-
-impl EnginePowers {
-    fn planned(&self, to: &str) -> Result<Arc<Ready>> {
-        let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ready) = planned.get(to) {
-            return Ok(ready.clone());
-        }
-        let ready = Arc::new(self.dialer.plan(&plan::parse(to)?)?);
-        planned.insert(to.to_owned(), ready.clone());
-        Ok(ready)
-    }
 }
 
 impl Powers for EnginePowers {
     fn dial<'a>(&'a self, to: &'a str, asker: &'a Facts) -> Boxed<'a, Conn> {
-        Box::pin(async move {
-            let ready = self.planned(to)?;
-            Ok(self.dialer.dial_for(&ready, Some(asker)).await?.conn)
-        })
+        Box::pin(self.targets.dial(to, asker))
     }
 
     fn cutting(&self) -> Cutting {

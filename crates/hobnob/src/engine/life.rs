@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::event::{Fact, Reason};
 use crate::layer::tap;
 use crate::service::Made;
-use crate::session::{Cut, Session};
+use crate::session::{Conclusion, Cut, Session};
 
 /// Lives until the session is over. The presence tells how it ended when it drops.
 ///
@@ -128,9 +128,10 @@ fn serve<'a>(
 /// The end of a service that came to it by itself: for the reason that it says, or because it was asked to, unless its
 /// peer had said all anyway.
 fn heeded(session: &Session) -> Ending {
-    if let Some(conclusion) = session.conclusion() {
-        let detail = Some(conclusion.detail.clone());
-        return Ending { reason: conclusion.limit.map(Reason::Limit), detail };
+    let has_word = |said: &&Conclusion| said.limit.is_some() || said.detail.is_some();
+    if let Some(conclusion) = session.conclusion().filter(has_word) {
+        let reason = conclusion.limit.map(Reason::Limit);
+        return Ending { reason, detail: conclusion.detail.clone() };
     }
     let is_asked = session.is_draining() && session.end_of(Direction::In).is_none();
     Ending { reason: is_asked.then_some(Reason::Stopped), detail: None }

@@ -13,12 +13,14 @@ mod house;
 mod life;
 mod limits;
 mod plan;
+mod redial;
 mod respond;
 mod running;
 mod serve;
 mod shards;
 mod stack;
 mod sweep;
+mod target;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +36,7 @@ use crate::socket::{Family, Observer};
 use crate::spec::{Options, Shape};
 use crate::{layer, transport};
 
-pub use dial::{Dialed, Dialer, Pump, Waiting};
+pub use dial::{Dialed, Dialer, Pump, Waiting, is_not_there_yet};
 pub use limits::{Limits, Network};
 pub use plan::{DOOR_OPTIONS, Resolved, grammar, parse, resolve};
 pub use running::{Running, Summary};
@@ -177,9 +179,12 @@ impl Server {
 
     /// Binds all endpoints or none, and serves.
     pub fn start(self) -> Result<Running> {
-        let service = match self.service {
-            Source::Own(made, _) => made,
-            Source::Table(row, options) => plan::make(row, &options)?,
+        let (service, targets) = match self.service {
+            Source::Own(made, _) => (made, Vec::new()),
+            Source::Table(row, options) => {
+                let targets = plan::targets(row, &options, &self.endpoints, &self.bus)?;
+                (plan::make(row, &options)?, targets)
+            }
         };
         let scene = transport::Scene {
             family: self.family,
@@ -188,11 +193,13 @@ impl Server {
             bus: self.bus.clone(),
             max_peers: self.limits.max_peers,
             peer_idle: self.limits.peer_idle,
+            own: transport::Own::default(),
         };
         let ready = |endpoint: Resolved| endpoint.ready(layer::Role::Server, &self.bus);
         let endpoints = self.endpoints.into_iter().map(ready).collect::<Result<_>>()?;
         running::start(running::Start {
             service,
+            targets,
             endpoints,
             scene,
             bus: self.bus,

@@ -11,13 +11,33 @@ use crate::service;
 use crate::spec::{self, OptionSpec, Options, Shape, Spec, ValueKind};
 use crate::transport::{self, Place, Transport};
 
-/// Options of a listening endpoint that are the engine's own.
-pub static DOOR_OPTIONS: &[OptionSpec] = &[OptionSpec {
-    name: "allow",
-    kind: ValueKind::Text,
-    default: "",
-    help: "who may come: an address or a network, as in 10.0.0.0/8; may be given several times",
-}];
+/// Options of any endpoint that are the engine's own.
+pub static DOOR_OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        name: "allow",
+        kind: ValueKind::Text,
+        default: "",
+        help: "who may come: an address or a network, as in 10.0.0.0/8; may be given several times",
+    },
+    OptionSpec {
+        name: "dial",
+        kind: ValueKind::Flag,
+        default: "",
+        help: "where a verb listens: dial there, and serve who answers",
+    },
+    OptionSpec {
+        name: "listen",
+        kind: ValueKind::Flag,
+        default: "",
+        help: "where a relay dials: wait there for a peer to come",
+    },
+    OptionSpec {
+        name: "retry",
+        kind: ValueKind::Flag,
+        default: "",
+        help: "where one dials and nobody is there yet: try again, with growing pauses",
+    },
+];
 
 /// What an endpoint says to a protocol above its layers, as `http://host/path` does.
 static PROTOCOL: Spec = Spec {
@@ -47,6 +67,8 @@ pub struct Resolved {
     pub protocol: Option<(&'static Spec, Options)>,
     /// Who may come in, where the endpoint says so.
     pub allow: Vec<Network>,
+    /// The other options that are the engine's own.
+    pub door: Options,
     /// The endpoint as it prints.
     pub endpoint: String,
 }
@@ -59,6 +81,9 @@ pub(super) struct Ready {
     pub shape: Shape,
     pub has_opening: bool,
     pub allow: Vec<Network>,
+    /// It is dialled although it stands where one listens, or the other way round.
+    pub is_turned: bool,
+    pub retries: bool,
     pub endpoint: String,
     pub name: &'static str,
 }
@@ -102,6 +127,7 @@ pub fn resolve(endpoint: &Endpoint) -> Result<Resolved> {
         shape: transport.shape,
         protocol: endpoint.protocol().map(|_| (&PROTOCOL, Options::of(PROTOCOL.options))),
         allow: Vec::new(),
+        door: Options::of(DOOR_OPTIONS),
         endpoint: endpoint.to_string(),
     };
     for setting in endpoint.settings() {
@@ -120,6 +146,10 @@ impl Resolved {
             options.iter().any(|option| option.name == key || Some(option.name) == denied)
         };
         if setting.layer.is_none() && knows(DOOR_OPTIONS) {
+            if key != "allow" {
+                let set = self.door.set(DOOR_OPTIONS, key, setting.value.as_deref());
+                return set.map_err(|error| marked(setting, error));
+            }
             let network = Network::parse(setting.value.as_deref().unwrap_or_default());
             self.allow.push(network.map_err(|error| marked(setting, error))?);
             return Ok(());
@@ -191,7 +221,12 @@ impl Resolved {
     }
 
     /// Everything that is needed to open it in this role, or which part is not built in. Layers read their files now.
-    pub(super) fn ready(self, role: Role, bus: &Bus) -> Result<Ready> {
+    pub(super) fn ready(self, side: Role, bus: &Bus) -> Result<Ready> {
+        let (is_turned, role) = match side {
+            Role::Server if self.door.flag("dial") => (true, Role::Client),
+            Role::Client if self.door.flag("listen") => (true, Role::Server),
+            role => (false, role),
+        };
         let mut layers = Vec::new();
         for (row, options) in &self.layers {
             let make = row.make.ok_or_else(|| not_built_in("layer", &row.spec))?;
@@ -213,6 +248,8 @@ impl Resolved {
             shape: self.shape,
             has_opening: self.transport.has_opening,
             allow: self.allow,
+            is_turned,
+            retries: self.door.flag("retry"),
             endpoint: self.endpoint,
             name: self.transport.spec.name,
         })
@@ -299,6 +336,53 @@ pub(super) fn make(row: &service::Row, options: &Options) -> Result<service::Mad
     let make =
         row.make.ok_or_else(|| Error::new(Kind::NotBuiltIn, format!("{name} is not built in")))?;
     make(options)
+}
+
+/// The endpoints that a service is to dial, each planned once. It passes on what it gets, so all have one shape.
+pub(super) fn targets(
+    row: &'static service::Row,
+    options: &Options,
+    doors: &[Resolved],
+    bus: &Bus,
+) -> Result<Vec<(String, Ready)>> {
+    let mut targets = Vec::new();
+    for option in row.targets() {
+        let Some(text) = options.text(option.name) else {
+            let text = format!("{} needs to know where to: --{} ADDR", row.spec.name, option.name);
+            let command = format!("hobnob help {}", row.spec.name);
+            return Err(Error::new(Kind::Usage, text).try_command(command, ""));
+        };
+        let resolved = resolve(&parse(text)?)?;
+        check_protocol(None, row.spec.name, &resolved)?;
+        for door in doors {
+            check_same_shape(door, &resolved)?;
+        }
+        if resolved.door.flag("listen") && !resolved.transport.has_opening {
+            let name = resolved.transport.spec.name;
+            let text = format!("nobody arrives at {name}: there is no conn to wait for");
+            return Err(Error::new(Kind::DoesNotFit, text).try_endpoint(":9001", "tcp has them"));
+        }
+        targets.push((text.to_owned(), resolved.ready(Role::Client, bus)?));
+    }
+    Ok(targets)
+}
+
+/// Whether what comes in at the one can go out at the other.
+fn check_same_shape(door: &Resolved, target: &Resolved) -> Result<()> {
+    if door.shape == target.shape {
+        return Ok(());
+    }
+    let (here, there) = (&door.endpoint, &target.endpoint);
+    let (door, target) = (door.shape, target.shape);
+    let text = format!("{here} gives {door}, and {there} gives {target}");
+    let why = "bytes have no borders, and packets are nothing but: a framing layer makes one of the other";
+    let framed = if door == Shape::Bytes { here } else { there };
+    let framed = framed.split_once("://").map_or_else(
+        || format!("lines+tcp://{framed}"),
+        |(stack, rest)| format!("lines+{stack}://{rest}"),
+    );
+    let note = if door == Shape::Bytes { "in place of the first" } else { "in place of the second" };
+    Err(Error::new(Kind::DoesNotFit, text).why(why).try_command(framed, note))
 }
 
 fn is_loopback(target: &Target) -> bool {

@@ -13,8 +13,10 @@ use crate::conn::listener::Listener;
 use crate::engine::house::{Door, House, Phase, Plan};
 use crate::engine::limits::{Gate, Limits};
 use crate::engine::plan::Ready;
+use crate::engine::redial::Redial;
 use crate::engine::serve::{self, Entrance};
 use crate::engine::shards::{self, Threads};
+use crate::engine::stack::Stack;
 use crate::engine::{Bound, Stop, batch, sweep};
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
@@ -30,6 +32,7 @@ const SPARE_FILES: u64 = 64;
 pub(super) struct Start {
     pub service: Made,
     pub endpoints: Vec<Ready>,
+    pub targets: Vec<(String, Ready)>,
     pub scene: Scene,
     pub bus: Bus,
     pub limits: Limits,
@@ -79,6 +82,7 @@ pub(super) fn start(start: Start) -> Result<Running> {
         bus: start.bus,
         shards,
         scene: start.scene,
+        targets: start.targets,
         seed: start.seed,
         quota: stop.sessions,
     }));
@@ -114,16 +118,17 @@ async fn open(house: &House, endpoints: Vec<Ready>, scene: &Scene) -> Result<(Ve
     let mut bounds = Vec::new();
     let mut open = Open { entrances: Vec::new(), answering: Vec::new() };
     for ready in endpoints {
-        let listeners = ready.transport.bind(&ready.place, scene).await?;
         let (gate, has_ends) = (house.gate.with_allow(&ready.allow), ready.has_opening);
+        if ready.is_turned {
+            let door = Arc::new(Door { stack: Stack::bare(&house.bus), gate, has_ends });
+            let redial = Redial::begin(house.powers.dialer.clone(), ready).await?;
+            open.entrances.push(Entrance { listener: Box::new(redial), door });
+            continue;
+        }
+        let listeners = ready.transport.bind(&ready.place, scene).await?;
         let door = Arc::new(Door { stack: ready.stack, gate, has_ends });
         for mut listener in listeners {
             let address = listener.address();
-            house.bus.emit(
-                0,
-                0,
-                Fact::Listening { transport: ready.name, address: address.clone() },
-            );
             bounds.push(Bound { transport: ready.name, address, endpoint: ready.endpoint.clone() });
             let is_batched = ready.shape == Shape::Packets
                 && door.stack.is_bare()
@@ -135,14 +140,16 @@ async fn open(house: &House, endpoints: Vec<Ready>, scene: &Scene) -> Result<(Ve
             }
         }
     }
+    house.own.are(own_addresses(&bounds));
+    bounds.extend(house.powers.targets.open().await?);
+    for Bound { transport, address, .. } in &bounds {
+        house.bus.emit(0, 0, Fact::Listening { transport, address: address.clone() });
+    }
     Ok((bounds, open))
 }
 
 /// Runs the loops, then sees the sessions out.
 async fn supervise(house: Arc<House>, open: Open, stop: Stop) {
-    let answering = open.answering.iter().map(|(listener, _)| listener.address());
-    let entered = open.entrances.iter().map(|entrance| entrance.listener.address());
-    house.own.get_or_init(|| own_addresses(answering.chain(entered)));
     let mut loops = JoinSet::new();
     for (listener, door) in open.answering {
         loops.spawn(batch::answer(house.clone(), listener, door));
@@ -202,14 +209,15 @@ async fn until_empty(house: &House) {
 }
 
 /// Where we are bound; a wildcard stands for each address of this machine.
-fn own_addresses(bound: impl Iterator<Item = Address>) -> Vec<Address> {
+fn own_addresses(bounds: &[Bound]) -> Vec<(&'static str, Address)> {
     let mut own = Vec::new();
-    for address in bound {
+    for Bound { transport, address, .. } in bounds {
         if let Some(ip) = address.ip().filter(|address| address.ip().is_unspecified()) {
             let here = socket::interface_addresses().into_iter();
-            own.extend(here.map(|here| Address::Ip(std::net::SocketAddr::new(here, ip.port()))));
+            let here = here.map(|here| std::net::SocketAddr::new(here, ip.port()).into());
+            own.extend(here.map(|here| (*transport, here)));
         }
-        own.push(address);
+        own.push((*transport, address.clone()));
     }
     own
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::bus::Bus;
 use crate::conn::Conn;
 use crate::error::{Error, Kind, Result};
-use crate::layer::{Layer, Scene};
+use crate::layer::{Layer, Role, Scene};
 
 /// The layers of one endpoint, application first; shared by its sessions.
 #[derive(Clone)]
@@ -21,6 +22,12 @@ impl Stack {
             layer.prepare(&scene)?;
         }
         Ok(Stack { layers: layers.into(), scene: Arc::new(scene) })
+    }
+
+    /// No layers at all.
+    pub(super) fn bare(bus: &Bus) -> Self {
+        let scene = Scene { role: Role::Server, host: None, bus: bus.clone() };
+        Stack { layers: Arc::new([]), scene: Arc::new(scene) }
     }
 
     pub(super) fn is_bare(&self) -> bool {

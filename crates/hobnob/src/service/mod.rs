@@ -9,6 +9,7 @@ pub mod hello;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod ok;
+pub mod relay;
 pub mod reply;
 pub mod source;
 pub mod temp;
@@ -23,7 +24,7 @@ use crate::clock::Clock;
 use crate::conn::{Boxed, Conn};
 use crate::error::Result;
 use crate::session::Session;
-use crate::spec::{Options, Shape, Spec};
+use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// Every service, in the order of the catalogue.
 pub static TABLE: &[&Row] = &[
@@ -43,6 +44,7 @@ pub static TABLE: &[&Row] = &[
     &discard::ROW,
     &source::ROW,
     &reply::ROW,
+    &relay::ROW,
 ];
 
 /// One service of the table.
@@ -62,6 +64,13 @@ pub struct Row {
     pub doors: &'static [Door],
     /// Makes one from its options; none where it is not built in.
     pub make: Option<fn(&Options) -> Result<Made>>,
+}
+
+impl Row {
+    /// Its options that name an endpoint to dial. A service that has one stands between two sides.
+    pub fn targets(&self) -> impl Iterator<Item = &'static OptionSpec> {
+        self.spec.options.iter().filter(|option| option.kind == ValueKind::Endpoint)
+    }
 }
 
 /// One of several ways into a service: `serve mail smtp=:1025 pop3=:1110`.

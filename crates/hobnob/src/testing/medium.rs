@@ -13,7 +13,7 @@ use crate::conn::{Boxed, Conn, memory};
 use crate::engine::{self, Limits};
 use crate::error::{Error, Kind, Result};
 use crate::spec::Shape;
-use crate::transport::{Row, Scene};
+use crate::transport::{Own, Row, Scene};
 
 /// Bytes that a clogged pair is asked to hold in each direction.
 const SMALL: usize = 4_096;
@@ -220,5 +220,6 @@ fn scene() -> Scene {
         bus: Bus::new(Clock::start(), 1),
         max_peers: limits.max_peers,
         peer_idle: limits.peer_idle,
+        own: Own::default(),
     }
 }

@@ -12,9 +12,10 @@ pub mod unix;
 pub use twin::{Twin, over_ip};
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::address::Address;
 use crate::bus::Bus;
 use crate::conn::listener::Listener;
 use crate::conn::{Boxed, Conn, Facts};
@@ -162,6 +163,35 @@ pub struct Scene {
     pub max_peers: usize,
     /// Silence after which such a peer is forgotten.
     pub peer_idle: Duration,
+    /// Where the server listens on whose behalf this is.
+    pub own: Own,
+}
+
+/// Where a server listens, each address with its transport's name: known once all is bound. A wildcard stands there as
+/// each address of this machine.
+#[derive(Debug, Clone, Default)]
+pub struct Own(Arc<OnceLock<Vec<(&'static str, Address)>>>);
+
+impl Own {
+    /// Says where it listens. The first word counts.
+    pub fn are(&self, own: Vec<(&'static str, Address)>) {
+        self.0.get_or_init(|| own);
+    }
+
+    /// The addresses.
+    pub fn addresses(&self) -> Vec<Address> {
+        self.0.get().into_iter().flatten().map(|(_, address)| address.clone()).collect()
+    }
+
+    /// Whether a dial to this address would come back to the server that makes it, and so go on for ever.
+    pub fn check(&self, transport: &'static str, address: &Address) -> Result<()> {
+        let is_own = |own: &(&str, Address)| own.0 == transport && leads_to(address, &own.1);
+        if !self.0.get().into_iter().flatten().any(is_own) {
+            return Ok(());
+        }
+        let text = format!("{transport} {address} is where this very server listens");
+        Err(Error::new(Kind::Loop, text).why("each session would open the next, for ever"))
+    }
 }
 
 impl Scene {
@@ -172,6 +202,14 @@ impl Scene {
             self.bus.emit(0, 0, Fact::Note(note));
         }
     }
+}
+
+/// Whether who dials `asked` arrives at `own`. A wildcard hears all of loopback, and dialled it is loopback.
+fn leads_to(asked: &Address, own: &Address) -> bool {
+    let (Some(to), Some(at)) = (asked.ip(), own.ip()) else { return asked == own };
+    let is_here = |address: SocketAddr| address.ip().is_loopback() || address.ip().is_unspecified();
+    let is_wide = to.ip().is_unspecified() || at.ip().is_unspecified();
+    to == at || is_wide && to.port() == at.port() && is_here(to) && is_here(at)
 }
 
 /// Knows how to bind and connect one kind of medium.

@@ -72,7 +72,11 @@ impl Transport for Tcp {
         _: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
-            let stream = race(interleave(to.addresses(scene).await?), to, scene).await?;
+            let addresses = to.addresses(scene).await?;
+            for address in &addresses {
+                scene.own.check("tcp", &Address::Ip(*address))?;
+            }
+            let stream = race(interleave(addresses), to, scene).await?;
             let local =
                 stream.local_addr().map_err(|error| Error::from_io("getsockname()", &error))?;
             let peer =

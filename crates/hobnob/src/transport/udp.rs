@@ -80,6 +80,7 @@ impl Transport for Udp {
         Box::pin(async move {
             let mut failed = None;
             for address in to.addresses(scene).await? {
+                scene.own.check("udp", &Address::Ip(address))?;
                 match connect(address, to, scene).await {
                     Ok(conn) => return Ok(conn),
                     Err(error) => drop(failed.get_or_insert(error)),

@@ -129,7 +129,9 @@ impl Transport for Unix {
             if self.kind == Type::Seqpacket {
                 socket.mark_records()?;
             }
-            let socket = AsyncSocket::connect(socket, &address(&to.target)?).await?;
+            let address = address(&to.target)?;
+            scene.own.check(self.name, &address)?;
+            let socket = AsyncSocket::connect(socket, &address).await?;
             let (local, peer) = (socket.socket().local_address()?, socket.socket().peer_address()?);
             let credentials = credentials(socket.socket());
             let facts = Facts::new(self.name, local, peer).with_credentials(credentials);

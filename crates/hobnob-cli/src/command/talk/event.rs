@@ -47,6 +47,7 @@ pub(super) fn closed(talk: &Converse, result: &Result<u8>, lasted: Duration) -> 
     let reset = End { by: By::Peer, how: How::Rst };
     let is_reset = reason == Reason::Reset;
     Closed {
+        upstream: None,
         inward: if is_reset { reset } else { fin(talk.peer_ended, By::Peer) },
         outward: if is_reset { reset } else { fin(talk.has_ended, By::Us) },
         reason,

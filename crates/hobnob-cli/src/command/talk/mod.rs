@@ -195,7 +195,7 @@ async fn connect(scene: &Scene, wishes: &Wishes, endpoint: &Endpoint) -> Result<
     }
     let open = loop {
         match dialer.dial(endpoint).await {
-            Err(error) if scene.is_on("retry") && is_not_there_yet(&error) => {
+            Err(error) if scene.is_on("retry") && engine::is_not_there_yet(&error) => {
                 notes.pull(&mut Vec::new()); // they come again with the next try
                 tokio::time::sleep(RETRY).await;
             }
@@ -218,11 +218,6 @@ fn tell_notes(wishes: &Wishes, notes: &Subscription) {
             let _ = writeln!(std::io::stderr().lock(), "{}", safe(&text));
         }
     }
-}
-
-/// Whether a server that starts later would make the difference.
-fn is_not_there_yet(error: &Error) -> bool {
-    matches!(error.kind(), Kind::ConnectionRefused | Kind::NotFound)
 }
 
 /// Says where a peer is waited for.

@@ -1,0 +1,119 @@
+//! A dialled endpoint where a listener is expected: who answers is served as if it had come.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+
+use crate::address::Address;
+use crate::conn::listener::{Accepted, Listener};
+use crate::conn::{Boxed, Channel, Conn, Kernel, Vitals};
+use crate::engine::dial::Dialer;
+use crate::engine::plan::Ready;
+use crate::error::Result;
+
+/// Yields one conn at a time: the first as it was dialled, and with `retry` the next once that is over.
+pub(super) struct Redial {
+    dialer: Dialer,
+    ready: Arc<Ready>,
+    state: State,
+}
+
+enum State {
+    Has(Box<Conn>),
+    InUse(oneshot::Receiver<()>),
+    Dialing(Boxed<'static, Conn>),
+    Over,
+}
+
+impl Redial {
+    /// Dials for the first time: who cannot be reached at all is an error of the start.
+    pub(super) async fn begin(dialer: Dialer, ready: Ready) -> Result<Self> {
+        let conn = dialer.dial_for(&ready, None).await?.conn;
+        Ok(Redial { dialer, ready: Arc::new(ready), state: State::Has(Box::new(conn)) })
+    }
+
+    fn dial(&self) -> Boxed<'static, Conn> {
+        let (dialer, ready) = (self.dialer.clone(), self.ready.clone());
+        Box::pin(async move { Ok(dialer.dial_for(&ready, None).await?.conn) })
+    }
+
+    fn lend(&mut self, mut conn: Conn) -> Poll<Accepted> {
+        let (done, is_done) = oneshot::channel();
+        let shape = conn.shape();
+        conn.wrap(shape, |inner| Box::new(Lent { inner, _done: done }));
+        self.state = State::InUse(is_done);
+        Poll::Ready(Accepted::Conn(conn))
+    }
+}
+
+impl Listener for Redial {
+    fn address(&self) -> Address {
+        Address::name(&self.ready.endpoint)
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {
+        loop {
+            match std::mem::replace(&mut self.state, State::Over) {
+                State::Has(conn) => return self.lend(*conn),
+                State::InUse(mut is_done) => {
+                    if Pin::new(&mut is_done).poll(cx).is_pending() {
+                        self.state = State::InUse(is_done);
+                        return Poll::Pending;
+                    }
+                    if self.ready.retries {
+                        self.state = State::Dialing(self.dial());
+                    }
+                }
+                State::Dialing(mut dialing) => match dialing.as_mut().poll(cx) {
+                    Poll::Pending => {
+                        self.state = State::Dialing(dialing);
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(Ok(conn)) => return self.lend(conn),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Accepted::Failed(error)),
+                },
+                State::Over => return Poll::Ready(Accepted::NoMore),
+            }
+        }
+    }
+}
+
+/// A conn whose end is waited for.
+struct Lent {
+    inner: Box<dyn Channel>,
+    /// Dropping it is the word.
+    _done: oneshot::Sender<()>,
+}
+
+impl Channel for Lent {
+    fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
+        self.inner.poll_recv(cx, buf)
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
+        self.inner.poll_send(cx, buf)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.inner.poll_flush(cx)
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.inner.poll_end(cx)
+    }
+
+    fn abort(&mut self) {
+        self.inner.abort();
+    }
+
+    fn kernel(&mut self) -> Option<&mut dyn Kernel> {
+        self.inner.kernel()
+    }
+
+    fn vitals(&self) -> Option<Vitals> {
+        self.inner.vitals()
+    }
+}
