@@ -95,9 +95,21 @@ pub(crate) const SERVING: &[Flag] = &[
     switch("once", None, "stop after one session"),
     value("max", "N", "stop after so many sessions"),
     value("for", "DUR", "stop after a time"),
+    value("name", "NAME", "what it is called in events; default: the service"),
+];
+
+/// Flags of services that take text messages.
+pub(crate) const CUTTING: &[Flag] = &[
     value("framing", "auto|lines|chunks", "how bytes become text messages"),
     value("recv", "N", "bytes of one receive"),
-    value("name", "NAME", "what it is called in events; default: the service"),
+];
+
+/// Flags of a relay.
+pub(crate) const RELAYING: &[Flag] = &[
+    switch("both-listen", None, "wait at both addresses, and join who comes"),
+    switch("both-dial", None, "dial both addresses, and join them"),
+    switch("retry", None, "while nobody is there yet, try again with growing pauses"),
+    value("timeout", "DUR", "how long connecting may take (10s)"),
 ];
 
 /// Flags of a conversation.

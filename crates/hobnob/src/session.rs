@@ -201,9 +201,8 @@ impl Session {
     /// The service's: whom it had dialled, told at the session's end. The first word counts.
     pub fn conclude_upstream(&self, upstream: Upstream) {
         let upstream = Some(upstream);
-        self.conclusion.get_or_init(|| {
-            Box::new(Conclusion { limit: None, detail: None, upstream })
-        });
+        self.conclusion
+            .get_or_init(|| Box::new(Conclusion { limit: None, detail: None, upstream }));
     }
 
     /// What its service said of the end, if it did.

@@ -2,6 +2,7 @@
 
 mod explain;
 mod help;
+mod relay;
 mod serve;
 mod talk;
 
@@ -14,7 +15,9 @@ use hobnob::engine;
 use hobnob::error::{Error, Kind, Result};
 use hobnob::socket::Family;
 
-use crate::args::{self, COMMON, EXPLAINING, OPENING, SERVING, SHOWING, TALKING, Verb};
+use crate::args::{
+    self, COMMON, CUTTING, EXPLAINING, OPENING, RELAYING, SERVING, SHOWING, TALKING, Verb,
+};
 use crate::env::Environment;
 use crate::report::error::{Typed, tell};
 use crate::report::json::Json;
@@ -32,8 +35,14 @@ pub(crate) const VERBS: &[Verb] = &[
     Verb {
         name: "serve",
         words: "SERVICE [ADDR...]",
-        flags: &[SERVING, SHOWING, OPENING, COMMON],
+        flags: &[SERVING, CUTTING, SHOWING, OPENING, COMMON],
         takes_service_options: true,
+    },
+    Verb {
+        name: "relay",
+        words: "LISTEN TARGET",
+        flags: &[RELAYING, SERVING, SHOWING, OPENING, COMMON],
+        takes_service_options: false,
     },
     Verb {
         name: "talk",
@@ -159,6 +168,7 @@ fn start(typed: &mut Typed, clock: Clock) -> Result<u8> {
     }
     match name.as_str() {
         "serve" => serve::run(&scene),
+        "relay" => relay::run(&scene, &name),
         "talk" => talk::run(&scene),
         "explain" => explain::run(&scene),
         "help" => help::run(&scene),

@@ -18,13 +18,30 @@ pub(crate) struct Json {
     name: String,
     /// The service; empty for a verb without one.
     service: String,
+    /// What is served stands between two sides: its directions are up and down.
+    is_between: bool,
     is_first: bool,
 }
 
 impl Json {
     /// A writer whose `t` counts from `clock`.
     pub(crate) fn new(clock: Clock, name: &str, service: &str) -> Self {
-        Json { clock, name: name.to_owned(), service: service.to_owned(), is_first: true }
+        let (name, service) = (name.to_owned(), service.to_owned());
+        Json { clock, name, service, is_between: false, is_first: true }
+    }
+
+    /// The same, for what stands between two sides.
+    pub(crate) fn between(self, is_between: bool) -> Self {
+        Json { is_between, ..self }
+    }
+
+    fn direction(&self, direction: Direction) -> &'static str {
+        match (direction, self.is_between) {
+            (Direction::In, false) => "in",
+            (Direction::Out, false) => "out",
+            (Direction::In, true) => "up",
+            (Direction::Out, true) => "down",
+        }
     }
 
     fn line<'a>(&mut self, out: &'a mut Vec<u8>, word: &str, at: Duration) -> Line<'a> {
@@ -55,6 +72,15 @@ impl Json {
                 line.text("transport", opened.transport);
                 line.text("local", &opened.local.to_string());
                 line.text("peer", &opened.peer.to_string());
+                line.end();
+            }
+            Fact::Dialed(dialed) => {
+                let mut line = self.line(out, "dialed", at);
+                line.number("id", event.session);
+                line.text("transport", dialed.transport);
+                line.text("local", &dialed.local.to_string());
+                line.text("peer", &dialed.peer.to_string());
+                line.seconds("took", dialed.took);
                 line.end();
             }
             Fact::Dressed(learnt) => {
@@ -103,6 +129,7 @@ impl Json {
     }
 
     fn data(&mut self, out: &mut Vec<u8>, at: Duration, session: u64, data: &Data) {
+        let direction = self.direction(data.direction);
         let mut line = self.line(out, "data", at);
         if session != 0 {
             line.number("id", session);
@@ -110,7 +137,7 @@ impl Json {
         if let Some(peer) = &data.peer {
             line.text("peer", &peer.to_string());
         }
-        line.text("dir", if data.direction == Direction::In { "in" } else { "out" });
+        line.text("dir", direction);
         line.number("seq", data.sequence);
         line.number("len", data.length as u64);
         line.payload(&data.bytes);
@@ -121,12 +148,13 @@ impl Json {
     }
 
     fn closed(&mut self, out: &mut Vec<u8>, at: Duration, session: u64, closed: &Closed) {
+        let (up, down) = (self.direction(Direction::In), self.direction(Direction::Out));
         let mut line = self.line(out, "close", at);
         line.number("id", session);
         let (inward, outward) = (closed.inward, closed.outward);
         let _ = write!(
             line.0,
-            r#","ends":[{{"dir":"in","by":"{}","how":"{}"}},{{"dir":"out","by":"{}","how":"{}"}}]"#,
+            r#","ends":[{{"dir":"{up}","by":"{}","how":"{}"}},{{"dir":"{down}","by":"{}","how":"{}"}}]"#,
             inward.by.word(),
             inward.how.word(),
             outward.by.word(),
@@ -142,11 +170,11 @@ impl Json {
         line.number("in", closed.bytes_in);
         line.number("out", closed.bytes_out);
         line.seconds("lasted", closed.lasted);
-        if let Some(round_trip) = closed.round_trip {
-            line.number("rtt_us", u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX));
-        }
-        if let Some(resent) = closed.resent {
-            line.number("retrans", u64::from(resent));
+        vitals(&mut line, ["rtt_us", "retrans"], closed.round_trip, closed.resent);
+        if let Some(upstream) = &closed.upstream {
+            line.text("upstream", &upstream.peer.to_string());
+            let names = ["upstream_rtt_us", "upstream_retrans"];
+            vitals(&mut line, names, upstream.round_trip, upstream.resent);
         }
         line.end();
     }
@@ -257,6 +285,21 @@ impl Json {
         }
         line.seconds("lasted", lasted);
         line.end();
+    }
+}
+
+/// What the kernel counted about a connection, where it did.
+fn vitals(
+    line: &mut Line<'_>,
+    names: [&str; 2],
+    round_trip: Option<Duration>,
+    resent: Option<u32>,
+) {
+    if let Some(round_trip) = round_trip {
+        line.number(names[0], u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX));
+    }
+    if let Some(resent) = resent {
+        line.number(names[1], u64::from(resent));
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use hobnob::chunk::Direction;
 use hobnob::clock::Clock;
-use hobnob::event::{Closed, Data, Event, Exchange, Fact, Learnt, Reason};
+use hobnob::event::{By, Closed, Data, End, Event, Exchange, Fact, How, Learnt, Reason};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -20,6 +20,8 @@ pub(crate) struct Transcript {
     look: Look,
     view: View,
     is_verbose: bool,
+    /// What is served stands between two sides: what comes in goes up, and what goes out came down.
+    is_between: bool,
     began: SystemTime,
     zone: TimeZone,
     /// The last second written, and how: formatting a time zone for each line would be most of the work.
@@ -34,10 +36,16 @@ impl Transcript {
             look,
             view,
             is_verbose,
+            is_between: false,
             began,
             zone: TimeZone::system(),
             second: (u64::MAX, String::new()),
         }
+    }
+
+    /// The same, of what stands between two sides.
+    pub(crate) fn between(self, is_between: bool) -> Self {
+        Transcript { is_between, ..self }
     }
 
     /// One event of the bus.
@@ -48,6 +56,11 @@ impl Transcript {
             Fact::Opened(opened) => {
                 self.head(out, event.at, session);
                 let _ = writeln!(out, "{}  in", safe(&opened.peer.to_string()));
+            }
+            Fact::Dialed(dialed) => {
+                let (peer, took) = (safe(&dialed.peer.to_string()), span(dialed.took));
+                let text = format!("{}  {peer}   connect {took}", self.look.sent());
+                self.line(out, event.at, session, &text);
             }
             Fact::Dressed(learnt) if self.is_verbose => {
                 for text in learnt_lines(learnt) {
@@ -125,7 +138,8 @@ impl Transcript {
             cells += width(&peer) + 2;
             let _ = write!(out, "{peer}  ");
         }
-        let is_in = data.direction == Direction::In;
+        // Seen from here what comes in points inward; in a relay it goes on to the target.
+        let is_in = (data.direction == Direction::In) != self.is_between;
         let gutter = if is_in { self.look.received() } else { self.look.sent() };
         let gutter = if is_in { self.look.paint(Paint::Green, gutter) } else { gutter.to_owned() };
         let _ = write!(out, "{gutter}  ");
@@ -161,8 +175,15 @@ impl Transcript {
         self.head(out, at, session);
         let (bytes_in, bytes_out) = (size(closed.bytes_in), size(closed.bytes_out));
         let lasted = span(closed.lasted);
-        let _ = write!(out, "out after {lasted}   {bytes_in} in, {bytes_out} out");
+        if self.is_between {
+            let (up, down) = (ended(closed.inward), ended(closed.outward));
+            let _ = write!(out, "out after {lasted}   up {bytes_in} ({up})   ");
+            let _ = write!(out, "down {bytes_out} ({down}){}", vitals(closed));
+        } else {
+            let _ = write!(out, "out after {lasted}   {bytes_in} in, {bytes_out} out");
+        }
         let why = match (&closed.detail, closed.reason) {
+            (_, Reason::Reset) if self.is_between => String::new(),
             // A reset has one cause far more often than any other.
             (_, Reason::Reset) => "reset: the peer left, perhaps with our answer unread".to_owned(),
             (Some(detail), _) => safe(detail),
@@ -177,6 +198,32 @@ impl Transcript {
         }
         out.push('\n');
     }
+}
+
+/// Who ended a direction of a relay, and how.
+fn ended(end: End) -> String {
+    let who = match end.by {
+        By::Us => "us",
+        By::Peer => "client",
+        By::Kernel => "kernel",
+        By::Upstream => "target",
+    };
+    match end.how {
+        How::None => "not ended".to_owned(),
+        how => format!("{who} {}", how.word()),
+    }
+}
+
+/// What the kernel counted on both sides of a relay: `   rtt 0.1, 0.9 ms   resent 0, 0`.
+fn vitals(closed: &Closed) -> String {
+    let Some(upstream) = &closed.upstream else { return String::new() };
+    let times = [closed.round_trip, upstream.round_trip].into_iter().flatten().map(span);
+    let resent = [closed.resent, upstream.resent].into_iter().flatten().map(|n| n.to_string());
+    let list = |name, values: Vec<String>| match values.join(", ") {
+        values if values.is_empty() => String::new(),
+        values => format!("   {name} {values}"),
+    };
+    list("rtt", times.collect()) + &list("resent", resent.collect())
 }
 
 /// `GET /index.html   200   4.1 KB   0.4 ms`.

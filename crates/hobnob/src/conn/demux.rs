@@ -365,7 +365,8 @@ fn admit(hub: &Arc<Hub>, peer: Address, mailbox: Arc<Mailbox>) -> Conn {
         hub.make_room();
     }
     lock(&hub.peers).insert(peer.clone(), mailbox.clone());
-    let mut facts = Facts::new(hub.rules.transport, hub.address.clone(), peer.clone()).without_end();
+    let mut facts =
+        Facts::new(hub.rules.transport, hub.address.clone(), peer.clone()).without_end();
     facts.can_be_forged = hub.address.ip().is_some();
     Conn::new(facts, Shape::Packets, Box::new(Peer { hub: hub.clone(), mailbox, address: peer }))
 }

@@ -123,7 +123,15 @@ pub struct Facts {
 impl Facts {
     /// Who talks to whom, over what.
     pub fn new(transport: &'static str, local: Address, peer: Address) -> Self {
-        Facts { transport, local, peer, credentials: None, can_be_forged: false, has_end: true, learnt: None }
+        Facts {
+            transport,
+            local,
+            peer,
+            credentials: None,
+            can_be_forged: false,
+            has_end: true,
+            learnt: None,
+        }
     }
 
     /// The same, with the process that the kernel vouches for.

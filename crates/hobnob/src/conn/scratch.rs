@@ -27,11 +27,7 @@ pub fn with_large<T>(use_it: impl FnOnce(&mut [u8]) -> T) -> T {
     lend(&SPARE_LARGE, LARGE, use_it)
 }
 
-fn lend<T>(
-    spare: &'static LocalKey<Spare>,
-    size: usize,
-    use_it: impl FnOnce(&mut [u8]) -> T,
-) -> T {
+fn lend<T>(spare: &'static LocalKey<Spare>, size: usize, use_it: impl FnOnce(&mut [u8]) -> T) -> T {
     let mut buffer = spare.take().unwrap_or_else(|| vec![0; size].into_boxed_slice());
     let result = use_it(&mut buffer);
     spare.set(Some(buffer));

@@ -1,7 +1,7 @@
 //! What all the parts of one running server share.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use tokio::sync::{Notify, watch};
 

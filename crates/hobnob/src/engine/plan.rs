@@ -355,7 +355,7 @@ pub(super) fn targets(
         let resolved = resolve(&parse(text)?)?;
         check_protocol(None, row.spec.name, &resolved)?;
         for door in doors {
-            check_same_shape(door, &resolved)?;
+            check_same_shape(row, option, door, &resolved)?;
         }
         if resolved.door.flag("listen") && !resolved.transport.has_opening {
             let name = resolved.transport.spec.name;
@@ -368,21 +368,24 @@ pub(super) fn targets(
 }
 
 /// Whether what comes in at the one can go out at the other.
-fn check_same_shape(door: &Resolved, target: &Resolved) -> Result<()> {
+fn check_same_shape(
+    row: &service::Row,
+    option: &OptionSpec,
+    door: &Resolved,
+    target: &Resolved,
+) -> Result<()> {
     if door.shape == target.shape {
         return Ok(());
     }
     let (here, there) = (&door.endpoint, &target.endpoint);
-    let (door, target) = (door.shape, target.shape);
-    let text = format!("{here} gives {door}, and {there} gives {target}");
+    let text = format!("{here} gives {}, and {there} gives {}", door.shape, target.shape);
     let why = "bytes have no borders, and packets are nothing but: a framing layer makes one of the other";
-    let framed = if door == Shape::Bytes { here } else { there };
-    let framed = framed.split_once("://").map_or_else(
-        || format!("lines+tcp://{framed}"),
-        |(stack, rest)| format!("lines+{stack}://{rest}"),
-    );
-    let note = if door == Shape::Bytes { "in place of the first" } else { "in place of the second" };
-    Err(Error::new(Kind::DoesNotFit, text).why(why).try_command(framed, note))
+    let (here, there) = match door.shape {
+        Shape::Bytes => (format!("lines+{here}"), there.clone()),
+        Shape::Packets => (here.clone(), format!("lines+{there}")),
+    };
+    let command = format!("hobnob serve {} {here} --{} {there}", row.spec.name, option.name);
+    Err(Error::new(Kind::DoesNotFit, text).why(why).try_command(command, "a packet a line"))
 }
 
 fn is_loopback(target: &Target) -> bool {

@@ -7,9 +7,9 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::conn::{Conn, Facts};
 use crate::endpoint::{Host, Target as Name};
+use crate::engine::Bound;
 use crate::engine::dial::{Dialer, Waiting};
 use crate::engine::plan::{self, Ready};
-use crate::engine::Bound;
 use crate::error::{Error, Kind, Result};
 
 /// The targets of one server.

@@ -21,9 +21,8 @@ pub(crate) fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> i
     let flags = libc::SPLICE_F_MOVE | libc::SPLICE_F_NONBLOCK;
     let nowhere = std::ptr::null_mut();
     // SAFETY: both descriptors are open for as long as they are borrowed; neither offset is given.
-    let moved = unsafe {
-        libc::splice(from.as_raw_fd(), nowhere, to.as_raw_fd(), nowhere, most, flags)
-    };
+    let moved =
+        unsafe { libc::splice(from.as_raw_fd(), nowhere, to.as_raw_fd(), nowhere, most, flags) };
     check_length(moved)
 }
 

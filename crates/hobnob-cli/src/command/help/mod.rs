@@ -19,6 +19,7 @@ use row::{entry, flag_of, part, service};
 /// Pages as Markdown: a topic and its text. A verb's page has its one screen above a rule.
 const PAGES: &[(&str, &str)] = &[
     ("serve", include_str!("../../help/serve.md")),
+    ("relay", include_str!("../../help/relay.md")),
     ("talk", include_str!("../../help/talk.md")),
     ("explain", include_str!("../../help/explain.md")),
     ("help", include_str!("../../help/help.md")),

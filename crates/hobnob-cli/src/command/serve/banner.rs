@@ -18,12 +18,14 @@ const COLUMNS: usize = 80;
 
 impl Teller {
     /// Says it, in words or as events.
-    pub(super) fn banner(&mut self, scene: &Scene, running: &Running) {
+    pub(super) fn banner(&mut self, scene: &Scene, running: &Running, target: Option<&str>) {
         if self.listening(running) {
             return;
         }
         let name = safe(&self.name);
-        let mut text = format!("{name} is listening\n");
+        let is_dialed = running.bound().is_empty();
+        let mut text =
+            format!("{name} {}\n", if is_dialed { "is connected" } else { "is listening" });
         let bounds = running.bound();
         let column = bounds.iter().map(|bound| width(&shown(bound))).max().unwrap_or(0);
         let column = column.clamp(ADDRESS, 24);
@@ -41,6 +43,9 @@ impl Teller {
             }
             text.truncate(text.trim_end().len());
             text.push('\n');
+        }
+        if let Some(target) = target {
+            let _ = writeln!(text, "  {}  {}", scene.err.sent(), safe(&brief(target)));
         }
         if is_open {
             let why = if scene.is_on("lan") { " because of --lan" } else { "" };

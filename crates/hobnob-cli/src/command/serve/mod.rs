@@ -13,7 +13,7 @@ use hobnob::spec::{OptionSpec, ValueKind};
 
 use crate::args;
 use crate::command::{Scene, VERBS, help, say};
-use watch::Teller;
+pub(crate) use watch::{Signals, Teller, watch};
 
 /// How many ports after the default one are tried.
 const NEXT_PORTS: u16 = 100;
@@ -28,22 +28,27 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
     let row = server.row().expect("it is one of the table");
     set_options(scene, &mut server, row)?;
     set_limits(scene, &mut server)?;
+    set_cutting(scene, &mut server)?;
     let endpoints = endpoints(scene, row)?;
+    until_over(async |signals| {
+        let (running, teller) = match endpoints {
+            Some(endpoints) => {
+                endpoints.iter().try_for_each(|endpoint| server.on(endpoint))?;
+                start(scene, server, row, None)?
+            }
+            None => start_on_default(scene, row)?,
+        };
+        watch(running, teller, signals).await
+    })
+}
+
+/// Runs a server's life in a runtime of its own, with the signals caught before anything is open.
+pub(crate) fn until_over(life: impl AsyncFnOnce(Signals) -> Result<u8>) -> Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::from_io("epoll_create", &error))?;
-    let result = runtime.block_on(async {
-        let signals = watch::signals()?;
-        let (running, teller) = match endpoints {
-            Some(endpoints) => {
-                endpoints.iter().try_for_each(|endpoint| server.on(endpoint))?;
-                start(scene, server, row)?
-            }
-            None => start_on_default(scene, row)?,
-        };
-        watch::watch(scene, running, teller, signals).await
-    });
+    let result = runtime.block_on(async { life(watch::signals()?).await });
     runtime.shutdown_background();
     result
 }
@@ -68,7 +73,7 @@ fn endpoints(scene: &Scene, row: &Row) -> Result<Option<Vec<Endpoint>>> {
 }
 
 /// `--lan`: every interface, where the endpoint is a port of this machine.
-fn on_lan(scene: &Scene, endpoint: Endpoint) -> Endpoint {
+pub(crate) fn on_lan(scene: &Scene, endpoint: Endpoint) -> Endpoint {
     if !scene.is_on("lan") || !matches!(endpoint.host(), Some(Host::Loopback)) {
         return endpoint;
     }
@@ -89,7 +94,7 @@ fn start_on_default(scene: &Scene, row: &'static Row) -> Result<(Running, Teller
         set_options(scene, &mut server, row)?;
         set_limits(scene, &mut server)?;
         server.on(&endpoint)?;
-        match start(scene, server, row) {
+        match start(scene, server, row, None) {
             Ok((running, mut teller)) => {
                 if port != row.port {
                     let text = format!("port {} is in use, so this is {port}", row.port);
@@ -104,11 +109,16 @@ fn start_on_default(scene: &Scene, row: &'static Row) -> Result<(Running, Teller
     Err(first.unwrap_or_else(|| Error::new(Kind::PortInUse, "no port is free")))
 }
 
-fn start(scene: &Scene, server: Server, row: &Row) -> Result<(Running, Teller)> {
+pub(crate) fn start(
+    scene: &Scene,
+    server: Server,
+    row: &Row,
+    target: Option<&str>,
+) -> Result<(Running, Teller)> {
     let name = scene.text("name").unwrap_or(row.spec.name).to_owned();
-    let mut teller = Teller::new(scene, &server, &name, row.spec.name);
+    let mut teller = Teller::new(scene, &server, &name, row);
     let running = server.start()?;
-    teller.banner(scene, &running);
+    teller.banner(scene, &running, target);
     Ok((running, teller))
 }
 
@@ -154,7 +164,7 @@ fn elsewhere(row: &Row, option: &OptionSpec) -> Error {
         .try_command(format!("hobnob help {}", row.spec.name), "its flags")
 }
 
-fn set_limits(scene: &Scene, server: &mut Server) -> Result<()> {
+pub(crate) fn set_limits(scene: &Scene, server: &mut Server) -> Result<()> {
     let matches = &scene.matches;
     let count = |name| args::number(matches, name, 1);
     let whole = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
@@ -169,7 +179,13 @@ fn set_limits(scene: &Scene, server: &mut Server) -> Result<()> {
     server.stop.sessions = if scene.is_on("once") { Some(1) } else { most };
     server.stop.after = args::duration(matches, "for")?;
     server.family = scene.family()?;
-    let recv = count("recv")?.map(whole);
+    Ok(())
+}
+
+fn set_cutting(scene: &Scene, server: &mut Server) -> Result<()> {
+    let matches = &scene.matches;
+    let recv = args::number(matches, "recv", 1)?;
+    let recv = recv.map(|number| usize::try_from(number).unwrap_or(usize::MAX));
     server.cutting.rule = match args::choice(matches, "framing", &["auto", "lines", "chunks"])? {
         Some("chunks") => Rule::Chunks { recv: recv.unwrap_or(RECV) },
         _ if recv.is_some() => {

@@ -9,6 +9,7 @@ use hobnob::clock::Clock;
 use hobnob::engine::{Running, Server, Summary};
 use hobnob::error::{Error, Result};
 use hobnob::event::{Event, Fact};
+use hobnob::service::Row;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::command::{Scene, output_failed};
@@ -33,7 +34,7 @@ const HELD: usize = 4_096;
 const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// SIGINT and SIGTERM.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
@@ -55,7 +56,7 @@ enum Voice {
 }
 
 /// Turns events into lines.
-pub(super) struct Teller {
+pub(crate) struct Teller {
     pub(super) name: String,
     voice: Voice,
     sink: Sink,
@@ -65,27 +66,42 @@ pub(super) struct Teller {
     is_quiet: bool,
     /// Sessions that were seen to open.
     opened: u64,
+    /// What is served stands between two sides.
+    is_between: bool,
     /// What became of writing.
     broken: Option<io::Error>,
 }
 
 impl Teller {
     /// A teller that sees everything of a server that is about to start.
-    pub(super) fn new(scene: &Scene, server: &Server, name: &str, service: &str) -> Self {
+    pub(super) fn new(scene: &Scene, server: &Server, name: &str, row: &Row) -> Self {
         let clock = server.clock();
         let (is_quiet, is_json) = (scene.is_on("quiet"), scene.is_on("json"));
         let snap = if is_json { usize::MAX } else { SNAP };
+        let is_between = row.targets().next().is_some();
         let subscription = server.subscribe(Wish { data: !is_quiet, snap, capacity: HELD });
         let (voice, sink) = if is_json {
-            (Voice::Json(Json::new(clock, name, service)), Sink::stdout())
+            let json = Json::new(clock, name, row.spec.name).between(is_between);
+            (Voice::Json(json), Sink::stdout())
         } else {
             let is_verbose = scene.is_on("verbose");
             let transcript = Transcript::new(clock, scene.err, scene.view, is_verbose);
-            (Voice::Words(transcript), Sink::stderr())
+            (Voice::Words(transcript.between(is_between)), Sink::stderr())
         };
         let name = name.to_owned();
         let events = Vec::new();
-        Teller { name, voice, sink, subscription, events, clock, is_quiet, opened: 0, broken: None }
+        Teller {
+            name,
+            voice,
+            sink,
+            subscription,
+            events,
+            clock,
+            is_quiet,
+            opened: 0,
+            is_between,
+            broken: None,
+        }
     }
 
     /// A line to people; programs have events.
@@ -162,11 +178,13 @@ impl Teller {
         // Without sessions it was packets that came.
         let noun = if self.opened == 0 { "packet" } else { "session" };
         let mut text = format!(
-            "{}: {}, {} in, {} out, {}",
+            "{}: {}, {} {}, {} {}, {}",
             safe(&self.name),
             count(summary.sessions, if summary.sessions == 0 { "session" } else { noun }),
             size(summary.bytes_in),
+            if self.is_between { "up" } else { "in" },
             size(summary.bytes_out),
+            if self.is_between { "down" } else { "out" },
             span(summary.lasted)
         );
         for (number, word) in [(summary.refused, "refused"), (summary.dropped, "dropped")] {
@@ -196,8 +214,7 @@ impl Teller {
 }
 
 /// Tells until the server is over; answers the exit code.
-pub(super) async fn watch(
-    _scene: &Scene,
+pub(crate) async fn watch(
     running: Running,
     mut teller: Teller,
     mut signals: Signals,

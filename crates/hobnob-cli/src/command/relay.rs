@@ -1,0 +1,54 @@
+//! `hobnob relay`: any address to any other. It is `serve` of the service of the same name, with its target as a word.
+
+use hobnob::endpoint::Endpoint;
+use hobnob::engine::Server;
+use hobnob::error::{Error, Kind, Result};
+
+use crate::args;
+use crate::command::{Scene, serve};
+
+/// Runs the verb.
+pub(crate) fn run(scene: &Scene, name: &str) -> Result<u8> {
+    let (listen, target) = sides(scene)?;
+    let mut server = Server::new(name)?;
+    let row = server.row().expect("it is one of the table");
+    let to = row.targets().next().expect("a relay has a target");
+    server.set(to.name, Some(&target.to_string()))?;
+    serve::set_limits(scene, &mut server)?;
+    if let Some(timeout) = args::duration(&scene.matches, "timeout")?.or(scene.environment.timeout)
+    {
+        server.limits.handshake = timeout;
+    }
+    server.on(&serve::on_lan(scene, listen))?;
+    serve::until_over(async |signals| {
+        let (running, teller) = serve::start(scene, server, row, Some(&target.to_string()))?;
+        serve::watch(running, teller, signals).await
+    })
+}
+
+/// Where it listens and where to, with what the flags say of them.
+fn sides(scene: &Scene) -> Result<(Endpoint, Endpoint)> {
+    let (mut endpoints, loose) = scene.endpoints(0, 2)?;
+    let words = scene.words().len();
+    let (Some(mut target), Some(mut listen), true) = (endpoints.pop(), endpoints.pop(), words == 2)
+    else {
+        let text = "a relay needs two addresses: where it listens, and where to";
+        let example = "hobnob relay :9001 example.com:80";
+        return Err(Error::new(Kind::Usage, text).try_command(example, ""));
+    };
+    if let Some(option) = loose.first() {
+        let text = format!("-O {option} is for the endpoint before it, and there is none");
+        return Err(Error::new(Kind::Usage, text).try_command("hobnob help addresses", ""));
+    }
+    if scene.is_on("both-listen") {
+        target.set("listen")?;
+    }
+    if scene.is_on("both-dial") {
+        listen.set("dial")?;
+    }
+    if scene.is_on("retry") {
+        target.set("retry")?;
+        listen.set("retry")?;
+    }
+    Ok((listen, target))
+}
