@@ -31,6 +31,8 @@ const AHEAD: usize = 65_536;
 const SPARE_PIPES: usize = 16;
 /// Silence after which nothing more is expected of a peer that cannot be told that we have said all.
 const QUIET: Duration = Duration::from_secs(1);
+/// Silence after which a link that is asked to end takes it that the accepted side has said all.
+const LULL: Duration = Duration::from_millis(250);
 
 thread_local! {
     static PIPES: RefCell<Vec<Pipe>> = const { RefCell::new(Vec::new()) };
@@ -55,6 +57,10 @@ pub trait Witness: Sync {
     fn too_large(&self);
     /// Bytes that wait in buffers.
     fn holds(&self, bytes: usize);
+    /// Whether the link is to come to an end in order, as soon as that cuts nothing short.
+    fn is_asked_to_end(&self) -> bool;
+    /// It does: the dialled side is told that no more will come.
+    fn ends_as_asked(&self);
 }
 
 /// A conn failed, and with it the link. The other is its owner's to tear down.
@@ -159,14 +165,23 @@ impl Link {
             witness.holds(self.up.held() + self.down.held());
             let is_unheard = self.up.is_over() && !upstream.facts().has_end
                 || self.down.is_over() && !downstream.facts().has_end;
-            return if is_unheard { self.poll_quiet(cx).map(Ok) } else { Poll::Pending };
+            if is_unheard {
+                return self.poll_quiet(cx, QUIET).map(Ok);
+            }
+            if !witness.is_asked_to_end() || self.up.stage != Stage::Open {
+                return Poll::Pending;
+            }
+            ready!(self.poll_quiet(cx, LULL));
+            witness.ends_as_asked();
+            self.up.stage = Stage::Ending;
+            self.quiet = None;
         }
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    fn poll_quiet(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.quiet.get_or_insert_with(|| Box::pin(sleep(QUIET))).as_mut().poll(cx)
+    fn poll_quiet(&mut self, cx: &mut Context<'_>, silence: Duration) -> Poll<()> {
+        self.quiet.get_or_insert_with(|| Box::pin(sleep(silence))).as_mut().poll(cx)
     }
 }
 

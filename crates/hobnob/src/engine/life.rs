@@ -11,7 +11,7 @@ use crate::conn::{Conn, scratch};
 use crate::engine::house::{Door, House, Presence};
 use crate::engine::respond::{self, Ending};
 use crate::error::Result;
-use crate::event::{Fact, Reason};
+use crate::event::{By, End, Fact, Reason};
 use crate::layer::tap;
 use crate::service::Made;
 use crate::session::{Conclusion, Cut, Session};
@@ -133,7 +133,8 @@ fn heeded(session: &Session) -> Ending {
         let reason = conclusion.limit.map(Reason::Limit);
         return Ending { reason, detail: conclusion.detail.clone() };
     }
-    let is_asked = session.is_draining() && session.end_of(Direction::In).is_none();
+    let is_ours = |end: End| end.by == By::Us;
+    let is_asked = session.is_draining() && session.end_of(Direction::In).is_none_or(is_ours);
     Ending { reason: is_asked.then_some(Reason::Stopped), detail: None }
 }
 

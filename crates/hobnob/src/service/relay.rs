@@ -25,7 +25,7 @@ pub static ROW: Row = Row {
             default: "",
             help: "where to: an address that each session dials",
         }],
-        examples: &["hobnob relay :9001 :9000", "hobnob serve relay :9001 --to :9000"],
+        examples: &["hobnob serve relay :9001 --to :9000"],
         is_built_in: true,
     },
     shapes: &[Shape::Bytes, Shape::Packets],
@@ -145,6 +145,14 @@ impl Witness for Telling<'_> {
 
     fn holds(&self, bytes: usize) {
         self.0.note_held(bytes);
+    }
+
+    fn is_asked_to_end(&self) -> bool {
+        self.0.is_draining()
+    }
+
+    fn ends_as_asked(&self) {
+        self.0.note_end(Direction::In, By::Us, How::Fin);
     }
 }
 

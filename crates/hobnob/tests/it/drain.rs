@@ -28,6 +28,8 @@ fn impatient(server: &mut Server) {
 #[tokio::test]
 async fn case_39_idle_sessions_end_in_order_whatever_the_service() {
     let built_in = services().iter().filter(|row| row.make.is_some());
+    let behind = Stage::serve("echo", "tcp://127.0.0.1:0");
+    let target = format!("tcp://{}", behind.address());
     for row in built_in.filter(|row| row.shapes.contains(&Shape::Bytes)) {
         let name = row.spec.name;
         if ["source", "time"].contains(&name) {
@@ -35,6 +37,9 @@ async fn case_39_idle_sessions_end_in_order_whatever_the_service() {
         }
         let mut stage = Stage::with(name, "tcp://127.0.0.1:0", |server| {
             patient(server);
+            for option in row.targets() {
+                server.set(option.name, Some(&target)).expect("an endpoint");
+            }
             if name == "reply" {
                 server.set("reply", Some("x")).expect("it has it");
             }

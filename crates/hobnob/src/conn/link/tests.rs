@@ -1,19 +1,23 @@
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::*;
 use crate::conn::memory::{pair, pair_holding};
 
 /// What a link said.
 #[derive(Default)]
-struct Heard(Mutex<Vec<String>>);
+struct Heard {
+    said: Mutex<Vec<String>>,
+    is_asked: AtomicBool,
+}
 
 impl Heard {
     fn say(&self, text: String) {
-        self.0.lock().expect("nobody panicked").push(text);
+        self.said.lock().expect("nobody panicked").push(text);
     }
 
     fn all(&self) -> Vec<String> {
-        self.0.lock().expect("nobody panicked").clone()
+        self.said.lock().expect("nobody panicked").clone()
     }
 }
 
@@ -31,6 +35,14 @@ impl Witness for Heard {
     }
 
     fn holds(&self, _: usize) {}
+
+    fn is_asked_to_end(&self) -> bool {
+        self.is_asked.load(Relaxed)
+    }
+
+    fn ends_as_asked(&self) {
+        self.say("as asked".to_owned());
+    }
 }
 
 /// A link between a client and a server, each in our hands.
@@ -202,4 +214,20 @@ async fn a_peer_that_was_forgotten_ends_the_link() {
     drop(at.client);
     at.link.await.expect("no panic").expect("an end in order");
     assert_eq!(at.heard.all(), ["Downstream ended"]);
+}
+
+/// Asked to end, it ends when the accepted side says nothing for a moment; the answer to what it has said still passes.
+#[tokio::test(start_paused = true)]
+async fn a_link_that_is_asked_to_end_does_so_in_order() {
+    let mut at = between(Shape::Bytes);
+    at.client.send(b"question").await.expect("room");
+    assert_eq!(at.server.recv(&mut [0; 16]).await, Ok(Some(8)));
+    at.heard.is_asked.store(true, Relaxed);
+    at.client.send(b"last").await.expect("room");
+    assert_eq!(read_all(&mut at.server).await.as_deref(), Ok(&b"last"[..]));
+    at.server.send(b"answer").await.expect("room");
+    drop(at.server);
+    assert_eq!(read_all(&mut at.client).await.as_deref(), Ok(&b"answer"[..]));
+    at.link.await.expect("no panic").expect("an end in order");
+    assert_eq!(at.heard.all(), ["as asked", "Upstream ended"]);
 }

@@ -142,7 +142,7 @@ async fn everyone_hears_everyone_but_oneself() {
     assert_eq!(ada.line().await, "* there is no /what; /help lists what there is");
     bob.say("/quit\nnever heard\n").await;
     assert_eq!((bob.line().await, bob.line().await), ("* goodbye".into(), String::new()));
-    assert_eq!(bob.session.conclusion().map(|end| end.detail.as_str()), Some("said /quit"));
+    assert_eq!(bob.session.conclusion().and_then(|end| end.detail.as_deref()), Some("said /quit"));
     assert_eq!(ada.line().await, "* Grace left");
 }
 

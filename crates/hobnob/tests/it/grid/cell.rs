@@ -9,7 +9,7 @@ use hobnob::bus::{Subscription, Wish};
 use hobnob::conn::Conn;
 use hobnob::endpoint::Form;
 use hobnob::engine::{Dialer, Running, Server};
-use hobnob::event::{Closed, Event, Fact};
+use hobnob::event::{By, Closed, Event, Fact};
 use hobnob::layer::{self, Role};
 use hobnob::service::{self, Made};
 use hobnob::spec::{Options, Shape};
@@ -150,6 +150,11 @@ impl Cell {
         format!("{} on {layer}{place}{wiring}", self.service.spec.name)
     }
 
+    /// Who ends our direction once all is said: the service, or whom it has dialled.
+    pub(crate) fn ends(&self) -> By {
+        if self.service.targets().next().is_some() { By::Upstream } else { By::Us }
+    }
+
     /// Whether another peer can come, now or later: standard input and output have the one.
     pub(crate) fn has_more_peers(&self) -> bool {
         self.wiring.is_none()
@@ -208,11 +213,41 @@ impl Cell {
         let mut server = Server::new(self.service.spec.name).expect("it is of the table");
         let at = self.endpoint(None, options);
         server.on(&hobnob::engine::parse(&at).expect("an endpoint")).expect("its shape fits");
+        let behind = self.serve_behind(&mut server);
         rules(&mut server);
         let events = server.subscribe(Wish { data: false, snap: 0, capacity: 100_000 });
         let running = server.start().unwrap_or_else(|error| panic!("{}: {error:?}", self.name()));
         let peer = RefCell::new(peer);
-        Served { cell: *self, running, peer, options, events, seen: RefCell::default() }
+        Served {
+            cell: *self,
+            running,
+            _behind: behind,
+            peer,
+            options,
+            events,
+            seen: RefCell::default(),
+        }
+    }
+
+    /// A service that stands between two sides has an echo on the other, over the same transport.
+    fn serve_behind(&self, server: &mut Server) -> Option<Running> {
+        let target = self.service.targets().next()?;
+        let at = match self.wiring {
+            // Standard input and output are taken; bytes are bytes.
+            Some(_) => {
+                self.layer.map_or(String::new(), |layer| format!("{layer}+")) + "memory:behind"
+            }
+            None => self.endpoint(None, ""),
+        };
+        let mut behind = Server::new("echo").expect("it is of the table");
+        behind.on(&hobnob::engine::parse(&at).expect("an endpoint")).expect("its shape fits");
+        let behind = behind.start().unwrap_or_else(|error| panic!("{}: {error:?}", self.name()));
+        let to = match self.wiring {
+            Some(_) => at,
+            None => self.endpoint(Some(&behind.bound()[0].address), ""),
+        };
+        server.set(target.name, Some(&to)).expect("an endpoint");
+        Some(behind)
     }
 
     pub(crate) async fn within<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
@@ -302,6 +337,8 @@ impl Cell {
 pub(crate) struct Served {
     pub(crate) cell: Cell,
     pub(crate) running: Running,
+    /// What stands behind a relay.
+    _behind: Option<Running>,
     /// The one peer of standard input and output, until it is dialled.
     peer: RefCell<Option<Conn>>,
     options: &'static str,
@@ -414,6 +451,13 @@ impl Served {
         let mut server = Server::new(self.cell.service.spec.name).expect("it is of the table");
         let at = self.cell.endpoint(Some(&self.running.bound()[0].address), self.options);
         server.on(&hobnob::engine::parse(&at).expect("an endpoint")).expect("its shape fits");
+        let nobody = match self.cell.shape {
+            Shape::Bytes => "memory:nobody",
+            Shape::Packets => "lines+memory:nobody",
+        };
+        for target in self.cell.service.targets() {
+            server.set(target.name, Some(nobody)).expect("an endpoint");
+        }
         server.start().unwrap_or_else(|error| panic!("{at} is not free: {error:?}"))
     }
 }

@@ -28,7 +28,7 @@ fn a_client_that_ends_still_gets_the_whole_answer() {
                             cell.name(),
                             closed.detail
                         );
-                        assert_eq!(closed.outward, fin(By::Us), "{}", cell.name());
+                        assert_eq!(closed.outward, fin(cell.ends()), "{}", cell.name());
                         assert_eq!(closed.inward, fin(By::Peer), "{}", cell.name());
                     }
                 }

@@ -29,7 +29,8 @@ pub(crate) fn talk(service: &str, layer: Option<&str>) -> Talk {
     }
     let answers = |greeting, answer| Talk::Answers { greeting, answer };
     match service {
-        "echo" => answers("", <[u8]>::to_vec),
+        // Behind a relay stands an echo.
+        "echo" | "relay" => answers("", <[u8]>::to_vec),
         "hello" => answers("Welcome!", |name| [b"Hello, ", name, b"!"].concat()),
         "ok" => answers("Welcome to the server. Type something and hit enter\n", |message| {
             [b"OK...", message].concat()

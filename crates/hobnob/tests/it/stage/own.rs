@@ -61,6 +61,7 @@ pub(crate) fn script(server: &mut Server, script: Script) {
             shape,
             protocol: None,
             allow,
+            door: Options::default(),
             endpoint,
         })
         .expect("bytes fit");
