@@ -120,6 +120,15 @@ impl Scene {
         Ok((found.into_iter().map(|(_, endpoint)| endpoint).collect(), loose))
     }
 
+    /// Refuses events on a stdout that is a peer's: they would stand between its bytes.
+    pub(crate) fn check_stdout(&self, endpoints: &[Endpoint]) -> Result<()> {
+        let own = endpoints.iter().find(|endpoint| endpoint.is_stdio());
+        let Some(endpoint) = own.filter(|_| self.is_on("json")) else { return Ok(()) };
+        let text = "--json writes events to stdout, and with - that is the peer's";
+        let error = endpoint.typed().mark(Error::new(Kind::Usage, text), "stdin and stdout");
+        Err(error.try_command(self.typed.without("--json"), "what happens is told on stderr"))
+    }
+
     /// The one endpoint of a verb that takes one; `missing` says what is missing.
     pub(crate) fn endpoint(&self, missing: &str) -> Result<Endpoint> {
         let (mut endpoints, loose) = self.endpoints(0, 1)?;

@@ -219,9 +219,11 @@ impl Resolved {
     }
 }
 
+/// What is wrong with a value stands above the endpoint, and what is expected there under it.
 fn marked(setting: &Setting, error: Error) -> Error {
-    let label = error.message().to_owned();
-    setting.typed.mark(error, label)
+    let (sentence, expected) = error.message().rsplit_once(": ").unwrap_or((error.message(), ""));
+    let (sentence, expected) = (sentence.to_owned(), expected.to_owned());
+    setting.typed.mark(error.with_message(sentence), expected)
 }
 
 fn not_built_in(what: &str, spec: &Spec) -> Error {

@@ -51,6 +51,7 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
 /// The endpoints that were named; none where there are none.
 fn endpoints(scene: &Scene, row: &Row) -> Result<Option<Vec<Endpoint>>> {
     let (mut endpoints, loose) = scene.endpoints(1, usize::MAX)?;
+    scene.check_stdout(&endpoints)?;
     if endpoints.is_empty() {
         if loose.is_empty() {
             return Ok(None);

@@ -130,6 +130,7 @@ impl Wishes {
 /// Runs the verb.
 pub(crate) fn run(scene: &Scene) -> Result<u8> {
     let endpoint = scene.endpoint("talk to whom? an address is missing")?;
+    scene.check_stdout(std::slice::from_ref(&endpoint))?;
     let messages = scene.words().into_iter().skip(1).collect();
     let wishes = Wishes::read(scene, messages)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
