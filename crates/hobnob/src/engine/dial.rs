@@ -115,7 +115,7 @@ impl Dialer {
 
     /// Binds an endpoint, to accept one peer.
     pub async fn listen(&self, at: &Endpoint) -> Result<Waiting> {
-        let Ready { transport, stack, place, endpoint, name, allow, .. } =
+        let Ready { transport, stack, place, endpoint, dialled, name, allow, .. } =
             self.resolved(at)?.ready(Role::Server, &self.scene.bus)?;
         let listeners = transport.bind(&place, &self.scene).await?;
         let limits = Limits { allow, ..Limits::default() };
@@ -125,6 +125,7 @@ impl Dialer {
             gate: Gate::new(&limits, 1),
             handshake: self.scene.timeout,
             endpoint,
+            dialled,
             transport: name,
         })
     }
@@ -137,6 +138,7 @@ pub struct Waiting {
     gate: Gate,
     handshake: Duration,
     endpoint: String,
+    dialled: String,
     transport: &'static str,
 }
 
@@ -153,6 +155,7 @@ impl Waiting {
                 transport,
                 address: listener.address(),
                 endpoint: endpoint.clone(),
+                dialled: self.dialled.clone(),
             })
             .collect()
     }

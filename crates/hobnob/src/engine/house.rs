@@ -355,8 +355,8 @@ impl Powers for EnginePowers {
 
     fn dress<'a>(&'a self, name: &'a str, conn: &'a mut Conn) -> Boxed<'a, ()> {
         Box::pin(async move {
-            let scene =
-                layer::Scene { role: Role::Server, host: None, bus: self.dialer.bus().clone() };
+            let bus = self.dialer.bus().clone();
+            let scene = layer::Scene { bus, ..layer::Scene::alone(Role::Server) };
             let stack = Stack::prepare(vec![plan::layer(name)?], scene)?;
             let dressed = stack.dress(conn.take(), self.dialer.scene.timeout).await?;
             *conn = dressed

@@ -104,6 +104,8 @@ pub struct Bound {
     pub address: Address,
     /// The endpoint as it was planned.
     pub endpoint: String,
+    /// The endpoint as who dials it says it: what its layers need there, in place of what they were told here.
+    pub dialled: String,
 }
 
 impl Server {

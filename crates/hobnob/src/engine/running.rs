@@ -124,7 +124,8 @@ async fn open(house: &House, endpoints: Vec<Ready>, scene: &Scene) -> Result<(Ve
                 0,
                 Fact::Listening { transport: ready.name, address: address.clone() },
             );
-            bounds.push(Bound { transport: ready.name, address, endpoint: ready.endpoint.clone() });
+            let (endpoint, dialled) = (ready.endpoint.clone(), ready.dialled.clone());
+            bounds.push(Bound { transport: ready.name, address, endpoint, dialled });
             let is_batched = ready.shape == Shape::Packets
                 && door.stack.is_bare()
                 && listener.datagrams().is_some();

@@ -27,6 +27,11 @@ impl Stack {
         self.layers.is_empty()
     }
 
+    /// What who dials says to each layer, where it is not the same as here.
+    pub(super) fn dialled(&self) -> impl Iterator<Item = Option<Vec<String>>> {
+        self.layers.iter().map(|layer| layer.dialled())
+    }
+
     /// Wraps a conn in all the layers. `None`: a layer answered by itself and kept the conn.
     pub(super) async fn dress(&self, conn: Conn, deadline: Duration) -> Result<Option<Conn>> {
         match tokio::time::timeout(deadline, self.wrap(conn)).await {

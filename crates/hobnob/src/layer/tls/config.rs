@@ -63,13 +63,14 @@ impl Wish {
         Ok(Wish { alpn, ..wish })
     }
 
-    /// For the side that was dialled.
-    pub(super) fn server(&self, scene: &Scene) -> Result<ServerConfig> {
+    /// For the side that was dialled: with whom its certificate is for.
+    pub(super) fn server(&self, scene: &Scene) -> Result<(ServerConfig, Vec<String>)> {
         let provider = provider();
         let (chain, key) = match self.identity()? {
             Some(identity) => identity,
             None => self.made_on_the_spot(scene, &provider)?,
         };
+        let names = chain.first().map_or_else(Vec::new, |leaf| certificate::names(leaf));
         let builder = ServerConfig::builder_with_provider(provider.clone());
         let builder = builder.with_protocol_versions(self.versions).map_err(unusable)?;
         let builder = match &self.client_ca {
@@ -85,7 +86,7 @@ impl Wish {
         let mut config = builder.with_single_cert(chain, key).map_err(unusable)?;
         config.alpn_protocols.clone_from(&self.alpn);
         config.key_log = Arc::new(KeyLogFile::new());
-        Ok(config)
+        Ok((config, names))
     }
 
     /// For the side that dials: with the name to ask for, and what checks the answer.
@@ -120,6 +121,27 @@ impl Wish {
         Ok((config, sent, trust))
     }
 
+    /// What who dials us says: whom to trust, by which of these names, and what else both sides must agree on.
+    pub(super) fn dialled(&self, names: &[String]) -> Vec<String> {
+        let file = |key: &str, path: &Path| format!("{key}={}", path.display());
+        let mut settings = match (&self.cert, &self.dev_ca) {
+            (Some(cert), _) => vec![file("ca", cert)],
+            (None, Some(folder)) => vec!["ca=dev".to_owned(), file("dev-ca", folder)],
+            (None, None) => vec!["ca=dev".to_owned()],
+        };
+        let is_for = |host: &str| names.iter().any(|name| name == host);
+        if let Some(name) = nameable(names).filter(|_| !is_for("localhost") || !is_for("127.0.0.1"))
+        {
+            settings.push(format!("name={name}"));
+        }
+        if self.client_ca.is_some() {
+            settings.push("cert=YOURS.pem".to_owned());
+        }
+        let alpn: Vec<_> = self.alpn.iter().map(|name| String::from_utf8_lossy(name)).collect();
+        settings.extend((!alpn.is_empty()).then(|| format!("alpn={}", alpn.join(":"))));
+        settings
+    }
+
     /// Our own certificate and key, where the person gave them.
     fn identity(&self) -> Result<Option<Identity>> {
         let Some(cert) = &self.cert else { return Ok(None) };
@@ -138,14 +160,13 @@ impl Wish {
     fn made_on_the_spot(&self, scene: &Scene, provider: &CryptoProvider) -> Result<Identity> {
         let now = scene.bus.clock().wall();
         let authority = Authority::open(self.dev_ca.as_deref(), now)?;
-        let names = authority::own_names();
+        let names = authority::own_names(&scene.addresses);
         let (leaf, key) = authority.vouch(&names, now)?;
         let print = certificate::fingerprint(&leaf, provider).unwrap_or_default();
-        scene.bus.emit(0, 0, Fact::Note(format!(
-            "no cert= was given, so I made one for {} (SHA-256 {print}); ca=dev trusts it here, ca={} elsewhere",
-            names.join(", "),
-            authority.path.display(),
-        )));
+        let names = names.join(", ");
+        let made = format!("no cert= was given, so I made one for {names} (SHA-256 {print})");
+        let trust = format!("ca=dev trusts it here, ca={} elsewhere", authority.path.display());
+        scene.bus.emit(0, 0, Fact::Note(format!("{made}; {trust}")));
         Ok((vec![leaf], key))
     }
 
@@ -166,6 +187,11 @@ fn provider() -> Arc<CryptoProvider> {
     #[cfg(not(feature = "crypto-aws-lc"))]
     let provider = rustls::crypto::ring::default_provider();
     Arc::new(provider)
+}
+
+/// The first of a certificate's names that an endpoint can ask for.
+pub(super) fn nameable(names: &[String]) -> Option<&String> {
+    names.iter().find(|name| !name.contains(['*', ' ', ',', '=']))
 }
 
 fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {

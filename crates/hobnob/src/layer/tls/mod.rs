@@ -94,7 +94,7 @@ struct Tls {
 }
 
 enum Ready {
-    Server(Arc<ServerConfig>),
+    Server { config: Arc<ServerConfig>, names: Vec<String> },
     Client { config: Arc<ClientConfig>, sent: ServerName<'static>, trust: Arc<Trust> },
 }
 
@@ -103,13 +103,23 @@ type Secured = TlsStream<Heard<Stream<Conn>>>;
 impl Layer for Tls {
     fn prepare(&mut self, scene: &Scene) -> Result<()> {
         self.ready = Some(match scene.role {
-            Role::Server => Ready::Server(Arc::new(self.wish.server(scene)?)),
+            Role::Server => {
+                let (config, names) = self.wish.server(scene)?;
+                Ready::Server { config: Arc::new(config), names }
+            }
             Role::Client => {
                 let (config, sent, trust) = self.wish.client(scene)?;
                 Ready::Client { config: Arc::new(config), sent, trust }
             }
         });
         Ok(())
+    }
+
+    fn dialled(&self) -> Option<Vec<String>> {
+        match &self.ready {
+            Some(Ready::Server { names, .. }) => Some(self.wish.dialled(names)),
+            _ => None,
+        }
     }
 
     fn wrap<'a>(&'a self, scene: &'a Scene, conn: Conn) -> Boxed<'a, Option<Conn>> {
@@ -119,7 +129,7 @@ impl Layer for Tls {
             let heard = Heard::new(Stream(conn));
             let stream: Secured = match &self.ready {
                 None => return Err(Error::new(Kind::Bug, "tls was not prepared")),
-                Some(Ready::Server(config)) => {
+                Some(Ready::Server { config, .. }) => {
                     let accepting = TlsAcceptor::from(config.clone()).accept(heard);
                     let accepted = accepting.into_fallible().await;
                     accepted
