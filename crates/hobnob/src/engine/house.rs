@@ -1,8 +1,7 @@
 //! What all the parts of one running server share.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Notify, watch};
 
@@ -12,6 +11,7 @@ use crate::chunk::Direction;
 use crate::codec::text::Cutting;
 use crate::conn::{Boxed, Conn, Facts, Vitals};
 use crate::engine::dial::Dialer;
+use crate::engine::kept::Kept;
 use crate::engine::limits::{Gate, Limits, Permit, Reflection};
 use crate::engine::plan::{self, Ready};
 use crate::engine::respond::Ending;
@@ -104,7 +104,7 @@ impl House {
             powers: Arc::new(EnginePowers {
                 dialer: Dialer::with_scene(plan.scene),
                 cutting: plan.cutting,
-                planned: Mutex::default(),
+                planned: Kept::default(),
             }),
             seed: plan.seed,
             totals: Totals::default(),
@@ -326,25 +326,13 @@ struct EnginePowers {
     dialer: Dialer,
     cutting: Cutting,
     /// What was dialled before: a relay dials one endpoint for each session, and its keys are read once.
-    planned: Mutex<HashMap<String, Arc<Ready>>>,
-}
-
-impl EnginePowers {
-    fn planned(&self, to: &str) -> Result<Arc<Ready>> {
-        let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ready) = planned.get(to) {
-            return Ok(ready.clone());
-        }
-        let ready = Arc::new(self.dialer.plan(&plan::parse(to)?)?);
-        planned.insert(to.to_owned(), ready.clone());
-        Ok(ready)
-    }
+    planned: Kept<Ready>,
 }
 
 impl Powers for EnginePowers {
     fn dial<'a>(&'a self, to: &'a str, asker: &'a Facts) -> Boxed<'a, Conn> {
         Box::pin(async move {
-            let ready = self.planned(to)?;
+            let ready = self.planned.get(to, || self.dialer.plan(&plan::parse(to)?))?;
             Ok(self.dialer.dial_for(&ready, Some(asker)).await?.conn)
         })
     }

@@ -10,6 +10,7 @@
 mod batch;
 mod dial;
 mod house;
+mod kept;
 mod life;
 mod limits;
 mod plan;
