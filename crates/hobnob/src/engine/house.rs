@@ -105,6 +105,7 @@ impl House {
                 dialer: Dialer::with_scene(plan.scene),
                 cutting: plan.cutting,
                 planned: Kept::default(),
+                layers: Kept::default(),
             }),
             seed: plan.seed,
             totals: Totals::default(),
@@ -327,6 +328,8 @@ struct EnginePowers {
     cutting: Cutting,
     /// What was dialled before: a relay dials one endpoint for each session, and its keys are read once.
     planned: Kept<Ready>,
+    /// What sessions were dressed in before.
+    layers: Kept<Stack>,
 }
 
 impl Powers for EnginePowers {
@@ -343,9 +346,11 @@ impl Powers for EnginePowers {
 
     fn dress<'a>(&'a self, name: &'a str, conn: &'a mut Conn) -> Boxed<'a, ()> {
         Box::pin(async move {
-            let bus = self.dialer.bus().clone();
-            let scene = layer::Scene { bus, ..layer::Scene::alone(Role::Server) };
-            let stack = Stack::prepare(vec![plan::layer(name)?], scene)?;
+            let stack = self.layers.get(name, || {
+                let bus = self.dialer.bus().clone();
+                let scene = layer::Scene { bus, ..layer::Scene::alone(Role::Server) };
+                Stack::prepare(vec![plan::layer(name)?], scene)
+            })?;
             let dressed = stack.dress(conn.take(), self.dialer.scene.timeout).await?;
             *conn = dressed
                 .ok_or_else(|| Error::new(Kind::ConnectionBroken, "the layer kept the conn"))?;
