@@ -106,7 +106,10 @@ impl Scene {
         let words = indices(args::WORDS).zip(self.words());
         let mut found: Vec<(usize, Endpoint)> = Vec::new();
         for (at, word) in words.take(last).skip(first) {
-            found.push((at, engine::parse(&word)?));
+            let endpoint = engine::parse(&word)?;
+            let is_insecure = self.is_on("insecure");
+            let endpoint = if is_insecure { engine::insecure(endpoint)? } else { endpoint };
+            found.push((at, endpoint));
         }
         let mut loose = Vec::new();
         let options = self.matches.try_get_many::<String>("option").ok().flatten();

@@ -63,6 +63,10 @@ impl Transcript {
             }
             Fact::Closed(closed) => self.closed(out, event.at, session, closed),
             Fact::Note(text) => self.note(out, event.at, session, &safe(text)),
+            Fact::Warning(text) => {
+                let text = self.look.paint(Paint::RedBold, &safe(text));
+                self.line(out, event.at, session, &text);
+            }
             Fact::Failed(error) => {
                 let text = format!("error[{}]: {}", error.kind().slug(), safe(error.message()));
                 self.line(out, event.at, session, &text);

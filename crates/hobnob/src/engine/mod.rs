@@ -37,7 +37,7 @@ use crate::{layer, transport};
 
 pub use dial::{Dialed, Dialer, Pump, Waiting};
 pub use limits::{Limits, Network};
-pub use plan::{DOOR_OPTIONS, Resolved, grammar, parse, resolve};
+pub use plan::{DOOR_OPTIONS, Resolved, grammar, insecure, parse, resolve};
 pub use running::{Running, Summary};
 
 /// Every service of this build, and those to come.

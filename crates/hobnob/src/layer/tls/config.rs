@@ -8,13 +8,14 @@ use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, KeyLogFile, ServerConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
 
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
 use crate::layer::Scene;
 use crate::layer::tls::authority::{self, Authority};
 use crate::layer::tls::certificate;
+use crate::layer::tls::secrets;
 use crate::layer::tls::trust::{self, Trust};
 use crate::spec::Options;
 
@@ -85,7 +86,7 @@ impl Wish {
         };
         let mut config = builder.with_single_cert(chain, key).map_err(unusable)?;
         config.alpn_protocols.clone_from(&self.alpn);
-        config.key_log = Arc::new(KeyLogFile::new());
+        config.key_log = secrets::log(scene);
         Ok((config, names))
     }
 
@@ -102,7 +103,7 @@ impl Wish {
         let trust = match &self.ca {
             _ if self.insecure => {
                 let text = format!("NOT CHECKING who {host} is: anybody may be between (insecure)");
-                scene.bus.emit(0, 0, Fact::Note(text));
+                scene.bus.emit(0, 0, Fact::Warning(text));
                 Trust::everybody(name, provider.clone())
             }
             None => Trust::platform(name, provider.clone())?,
@@ -117,7 +118,7 @@ impl Wish {
             Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(unusable)?,
         };
         config.alpn_protocols.clone_from(&self.alpn);
-        config.key_log = Arc::new(KeyLogFile::new());
+        config.key_log = secrets::log(scene);
         Ok((config, sent, trust))
     }
 

@@ -9,6 +9,7 @@ mod certificate;
 mod config;
 mod failure;
 mod heard;
+mod secrets;
 mod trust;
 
 use std::sync::Arc;
@@ -145,7 +146,11 @@ impl Layer for Tls {
                     connected.map_err(failed)?.into()
                 }
             };
-            let learnt = learn(&stream, scene);
+            let mut learnt = learn(&stream, scene);
+            if matches!(&self.ready, Some(Ready::Client { trust, .. }) if trust.is_blind()) {
+                let (name, value) = ("checked", "no: insecure".to_owned());
+                learnt.push(Learnt { layer: ROW.spec.name, name, value });
+            }
             let channel: Box<dyn Channel> = Box::new(Wrapped { stream, beyond: BEYOND });
             let mut conn = Conn::new(facts, Shape::Bytes, channel);
             conn.learn(learnt);

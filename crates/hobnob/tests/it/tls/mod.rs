@@ -193,10 +193,13 @@ async fn insecure_is_said() {
     let dialer = Dialer::default();
     let wish = hobnob::bus::Wish { data: false, snap: 0, capacity: 64 };
     let subscription = dialer.bus().subscribe(wish);
-    dialer.dial(&parse(&to).expect("an endpoint")).await.expect("anybody will do");
+    let dialled = dialer.dial(&parse(&to).expect("an endpoint")).await.expect("anybody will do");
+    let told = learnt(dialled.conn.facts().learnt(), "checked");
+    assert_eq!(told.as_deref(), Some("no: insecure"));
     let mut events = Vec::new();
     subscription.pull(&mut events);
-    let is_said = |fact: &Fact| matches!(fact, Fact::Note(text) if text.contains("NOT CHECKING"));
+    let is_said =
+        |fact: &Fact| matches!(fact, Fact::Warning(text) if text.contains("NOT CHECKING"));
     assert!(events.iter().any(|event| is_said(&event.fact)), "{events:?}");
     let error = refused(&format!("{to},{}", papers.ca("own"))).await;
     assert_eq!(error.kind(), Kind::BadOption, "both at once");
