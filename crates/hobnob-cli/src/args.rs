@@ -71,6 +71,7 @@ pub(crate) const SHOWING: &[Flag] = &[
 pub(crate) const OPENING: &[Flag] = &[
     switch("ipv4", Some('4'), "IPv4 only"),
     switch("ipv6", Some('6'), "IPv6 only"),
+    switch("insecure", Some('k'), "do NOT check who a TLS peer is (a red line says so)"),
     Flag {
         long: "option",
         short: Some('O'),

@@ -66,6 +66,8 @@ pub enum Fact {
     },
     /// Something that a person wants to know: a stale socket replaced, no IPv6 here.
     Note(String),
+    /// Something that a person must not overlook: a check that is not made.
+    Warning(String),
     /// An operation failed without ending a session.
     Failed(Error),
     /// The drain began: nothing new is accepted.

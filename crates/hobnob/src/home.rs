@@ -21,10 +21,19 @@ pub fn state_folder() -> Result<PathBuf> {
     })
 }
 
+/// The file that `SSLKEYLOGFILE` names, if it does: where the secrets of TLS sessions are to be written.
+pub fn key_log() -> Option<PathBuf> {
+    path("SSLKEYLOGFILE")
+}
+
 /// A variable that holds a whole path; others are to be ignored, says the specification.
-#[expect(clippy::disallowed_methods, reason = "the one place of the library that asks for folders")]
 fn variable(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
+    path(name).filter(|path| path.is_absolute())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place of the library that asks for paths")]
+fn path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty())
 }
 
 /// Makes a folder that only its owner can look into, if it is not there; one that others may write to is refused.
@@ -69,6 +78,12 @@ pub fn make_private(path: &Path, bytes: &[u8]) -> Result<()> {
     // What cannot be removed is a stray file of ours, and no reason to fail.
     let _ = fs::remove_file(&draft);
     linked
+}
+
+/// Opens a file to add to; one that is made is its owner's alone.
+pub fn private_log(path: &Path) -> Result<File> {
+    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    opened.map_err(|error| failed("open", path, &error))
 }
 
 fn write_draft(draft: &Path, bytes: &[u8]) -> Result<()> {

@@ -115,7 +115,10 @@ impl Scene {
         let words = indices(args::WORDS).zip(self.words());
         let mut found: Vec<(usize, Endpoint)> = Vec::new();
         for (at, word) in words.take(last).skip(first) {
-            found.push((at, engine::parse(&word)?));
+            let endpoint = engine::parse(&word)?;
+            let is_insecure = self.is_on("insecure");
+            let endpoint = if is_insecure { engine::insecure(endpoint)? } else { endpoint };
+            found.push((at, endpoint));
         }
         let mut loose = Vec::new();
         let options = self.matches.try_get_many::<String>("option").ok().flatten();
@@ -127,6 +130,15 @@ impl Scene {
             }
         }
         Ok((found.into_iter().map(|(_, endpoint)| endpoint).collect(), loose))
+    }
+
+    /// Refuses events on a stdout that is a peer's: they would stand between its bytes.
+    pub(crate) fn check_stdout(&self, endpoints: &[Endpoint]) -> Result<()> {
+        let own = endpoints.iter().find(|endpoint| endpoint.is_stdio());
+        let Some(endpoint) = own.filter(|_| self.is_on("json")) else { return Ok(()) };
+        let text = "--json writes events to stdout, and with - that is the peer's";
+        let error = endpoint.typed().mark(Error::new(Kind::Usage, text), "stdin and stdout");
+        Err(error.try_command(self.typed.without("--json"), "what happens is told on stderr"))
     }
 
     /// The one endpoint of a verb that takes one; `missing` says what is missing.

@@ -44,6 +44,12 @@ impl Typed {
         format!("{} {flag}", self.command(&words))
     }
 
+    /// The command without this switch.
+    pub(crate) fn without(&self, flag: &str) -> String {
+        let words: Vec<_> = self.words.iter().filter(|word| *word != flag).cloned().collect();
+        self.command(&words)
+    }
+
     fn with_endpoint(&self, endpoint: &str, error: &Error) -> String {
         let mut words = self.words.clone();
         let at = self.failing(error).and_then(|bad| words.iter().rposition(|word| *word == *bad));
@@ -176,7 +182,8 @@ fn caret(out: &mut String, span: &Span, look: Look) {
     let room = width(&before);
     let carets = look.paint(Paint::RedBold, &carets);
     let _ = writeln!(out, "     {}", safe(&span.text));
-    let _ = writeln!(out, "     {:room$}{carets} {}", "", safe(&span.label));
+    let line = format!("     {:room$}{carets} {}", "", safe(&span.label));
+    let _ = writeln!(out, "{}", line.trim_end());
 }
 
 #[cfg(test)]

@@ -122,7 +122,8 @@ impl Json {
             Fact::Failed(error) => {
                 self.error_line(out, at, event.session, error, &Typed::default());
             }
-            Fact::Note(text) => self.note(out, at, text),
+            Fact::Note(text) => self.note(out, at, "note", text),
+            Fact::Warning(text) => self.note(out, at, "warning", text),
             // `listening` is told by the verb, with the endpoint that was asked for.
             _ => {}
         }
@@ -202,9 +203,9 @@ impl Json {
         self.limit(out, at, "dropped", "events", Some(count));
     }
 
-    fn note(&mut self, out: &mut Vec<u8>, at: Duration, text: &str) {
+    fn note(&mut self, out: &mut Vec<u8>, at: Duration, what: &str, text: &str) {
         let mut line = self.line(out, "note", at);
-        line.text("what", "note");
+        line.text("what", what);
         line.text("message", text);
         line.end();
     }

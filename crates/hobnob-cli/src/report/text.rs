@@ -10,10 +10,14 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::report::look::{Look, Paint, View};
-use crate::report::show::{count, hex_into, one_line, safe, size, span, width};
+use crate::report::show::{count, fold, hex_into, one_line, safe, size, span, width};
 
 /// The column where a size ends.
 const SIZE_ENDS: usize = 71;
+/// The column where a note begins, after the time.
+const NOTE_BEGINS: usize = 10;
+/// Columns that a page has.
+const COLUMNS: usize = 80;
 
 /// Writes events as lines.
 pub(crate) struct Transcript {
@@ -71,7 +75,11 @@ impl Transcript {
                 self.line(out, event.at, session, &access(exchange));
             }
             Fact::Closed(closed) => self.closed(out, event.at, session, closed),
-            Fact::Note(text) => self.line(out, event.at, session, &safe(text)),
+            Fact::Note(text) => self.note(out, event.at, session, &safe(text)),
+            Fact::Warning(text) => {
+                let text = self.look.paint(Paint::RedBold, &safe(text));
+                self.line(out, event.at, session, &text);
+            }
             Fact::Failed(error) => {
                 let text = format!("error[{}]: {}", error.kind().slug(), safe(error.message()));
                 self.line(out, event.at, session, &text);
@@ -105,6 +113,16 @@ impl Transcript {
         self.head(out, at, session);
         out.push_str(text);
         out.push('\n');
+    }
+
+    /// A line that may be longer than the page is wide.
+    fn note(&mut self, out: &mut String, at: Duration, session: u64, text: &str) {
+        for (number, line) in fold(text, COLUMNS - NOTE_BEGINS).iter().enumerate() {
+            match number {
+                0 => self.line(out, at, session, line),
+                _ => writeln!(out, "{:NOTE_BEGINS$}{line}", "").unwrap_or_default(),
+            }
+        }
     }
 
     /// `14:02:11  #1  `.

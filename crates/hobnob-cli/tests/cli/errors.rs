@@ -47,6 +47,8 @@ fn mistakes_on_the_command_line() {
         ("unknown-option-elsewhere", vec!["serve", "echo", "--greeting", "x"]),
         ("unknown-option-endpoint", vec!["talk", "tcp://:9000,nodeley"]),
         ("bad-option-time", vec!["talk", ":9000", "--wait", "5"]),
+        ("bad-option-endpoint", vec!["talk", "tls://:9000,min=2"]),
+        ("bad-option-no-value", vec!["talk", "tcp://:9000,ttl"]),
         ("bad-option-choice", vec!["serve", "echo", "--framing", "words"]),
         ("bad-option-allow", vec!["serve", "echo", "--allow", "10.0.0.0/40"]),
         ("protocol-serve", vec!["serve", "echo", "http://:8000"]),
@@ -54,6 +56,8 @@ fn mistakes_on_the_command_line() {
         ("usage-verb", vec!["srve"]),
         ("usage-value", vec!["talk", ":9000", "--wait"]),
         ("usage-nobody", vec!["talk"]),
+        ("usage-stdout-serve", vec!["serve", "echo", ":9000", "-", "--json"]),
+        ("usage-stdout-talk", vec!["talk", "-", "--json"]),
         ("usage-page", vec!["help", "addreses"]),
     ] {
         snapshot(name, &fails(name, &words, b""));

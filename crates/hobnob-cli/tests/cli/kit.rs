@@ -176,27 +176,35 @@ pub(crate) struct Served {
     pub(crate) out: Lines,
     /// The address that it said first: `127.0.0.1:41123`, a path.
     pub(crate) address: String,
+    /// The line that said so.
+    pub(crate) banner: String,
 }
 
 /// Starts `hobnob serve WORDS` and waits until it listens. Its banner tells where.
 pub(crate) fn serve(words: &[&str]) -> Served {
     let mut all = vec!["serve"];
     all.extend(words);
-    let mut command = hobnob(&all);
+    serve_with(hobnob(&all))
+}
+
+/// Starts a command that serves, and waits until it listens.
+pub(crate) fn serve_with(mut command: Command) -> Served {
+    let is_json = command.get_args().any(|word| word == "--json");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary is there");
     let err = Lines::of(child.stderr.take().expect("it is piped"));
     let out = Lines::of(child.stdout.take().expect("it is piped"));
     let child = Bounded::of(child);
-    let address = if words.contains(&"--json") {
-        let line: serde_json::Value = serde_json::from_str(&out.until("listening")).expect("JSON");
-        line["addr"].as_str().expect("an address").to_owned()
+    let (address, banner) = if is_json {
+        let banner = out.until("listening");
+        let line: serde_json::Value = serde_json::from_str(&banner).expect("JSON");
+        (line["addr"].as_str().expect("an address").to_owned(), banner)
     } else {
         err.until("is listening");
-        let line = err.next();
-        line.split_whitespace().nth(1).expect("an address").to_owned()
+        let banner = err.next();
+        (banner.split_whitespace().nth(1).expect("an address").to_owned(), banner)
     };
-    Served { child, err, out, address }
+    Served { child, err, out, address, banner }
 }
 
 impl Served {

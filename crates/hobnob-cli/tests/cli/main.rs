@@ -7,6 +7,9 @@ mod hardship;
 mod json;
 mod kit;
 mod pages;
+#[cfg(feature = "tls")]
+#[path = "../../../hobnob/tests/it/tls/papers.rs"]
+mod papers;
 mod pipes;
 mod screen;
 mod serving;
@@ -16,4 +19,6 @@ mod stdio;
 mod suspend;
 mod talking;
 mod terminal;
+#[cfg(feature = "tls")]
+mod tls;
 mod typing;

@@ -64,7 +64,7 @@ fn openssl_trusts_us_and_gets_its_bytes_back() {
     if !has("tls::openssl_trusts_us_and_gets_its_bytes_back", "openssl") {
         return;
     }
-    for version in ["-tls1_2", "-tls1_3"] {
+    for (version, label) in [("-tls1_2", "CLIENT_RANDOM"), ("-tls1_3", "CLIENT_TRAFFIC_SECRET_0")] {
         let mut served = Served::start(&["echo"]);
         let mut client = Command::new("openssl");
         client.args(["s_client", "-quiet", "-no_ign_eof", "-verify_return_error", version]);
@@ -75,6 +75,8 @@ fn openssl_trusts_us_and_gets_its_bytes_back() {
         assert_eq!(client.line(), "one", "{version}");
         assert!(client.finish().status.success(), "{version}");
         assert_eq!(served.reason(), "eof", "{version}");
+        let secrets = std::fs::read_to_string(served.folder.path().join("secrets"));
+        assert!(secrets.expect("the key log").contains(&format!("{label} ")), "{version}");
     }
 }
 

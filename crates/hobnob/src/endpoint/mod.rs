@@ -118,6 +118,11 @@ impl Endpoint {
         &self.target
     }
 
+    /// Whether it is this process's own standard input and output (`-`).
+    pub fn is_stdio(&self) -> bool {
+        self.target == Target::Nothing
+    }
+
     /// The settings in the order in which they were given.
     pub fn settings(&self) -> &[Setting] {
         &self.settings

@@ -152,6 +152,7 @@ impl Dialer {
             gate: Gate::new(&limits, 1),
             handshake: self.scene.timeout,
             endpoint: at.endpoint.clone(),
+            dialled: at.dialled.clone(),
             transport: at.name,
             shared: Vec::new(),
         })
@@ -165,6 +166,7 @@ pub struct Waiting {
     gate: Gate,
     handshake: Duration,
     endpoint: String,
+    dialled: String,
     transport: &'static str,
     /// Which of them are listeners within: what they yield lives only as long as they are polled.
     shared: Vec<usize>,
@@ -183,6 +185,7 @@ impl Waiting {
                 transport,
                 address: listener.address(),
                 endpoint: endpoint.clone(),
+                dialled: self.dialled.clone(),
             })
             .collect()
     }

@@ -11,6 +11,7 @@ use crate::chunk::Direction;
 use crate::codec::text::Cutting;
 use crate::conn::{Boxed, Conn, Facts, Vitals};
 use crate::engine::dial::Dialer;
+use crate::engine::kept::Kept;
 use crate::engine::limits::{Gate, Limits, Permit, Reflection};
 use crate::engine::plan::{self, Ready};
 use crate::engine::respond::Ending;
@@ -108,6 +109,7 @@ impl House {
                 targets: Targets::new(dialer.clone(), plan.targets),
                 dialer,
                 cutting: plan.cutting,
+                layers: Kept::default(),
             }),
             seed: plan.seed,
             totals: Totals::default(),
@@ -331,6 +333,8 @@ pub(super) struct EnginePowers {
     pub dialer: Dialer,
     pub targets: Targets,
     cutting: Cutting,
+    /// What sessions were dressed in before.
+    layers: Kept<Stack>,
 }
 
 impl Powers for EnginePowers {
@@ -344,9 +348,11 @@ impl Powers for EnginePowers {
 
     fn dress<'a>(&'a self, name: &'a str, conn: &'a mut Conn) -> Boxed<'a, ()> {
         Box::pin(async move {
-            let scene =
-                layer::Scene { role: Role::Server, host: None, bus: self.dialer.bus().clone() };
-            let stack = Stack::prepare(vec![plan::layer(name)?], scene)?;
+            let stack = self.layers.get(name, || {
+                let bus = self.dialer.bus().clone();
+                let scene = layer::Scene { bus, ..layer::Scene::alone(Role::Server) };
+                Stack::prepare(vec![plan::layer(name)?], scene)
+            })?;
             let dressed = stack.dress(conn.take(), self.dialer.scene.timeout).await?;
             *conn = dressed
                 .ok_or_else(|| Error::new(Kind::ConnectionBroken, "the layer kept the conn"))?;

@@ -10,6 +10,7 @@
 mod batch;
 mod dial;
 mod house;
+mod kept;
 mod life;
 mod limits;
 mod plan;
@@ -38,7 +39,7 @@ use crate::{layer, transport};
 
 pub use dial::{Dialed, Dialer, Pump, Waiting, is_not_there_yet};
 pub use limits::{Limits, Network};
-pub use plan::{DOOR_OPTIONS, Resolved, grammar, parse, resolve};
+pub use plan::{DOOR_OPTIONS, Resolved, grammar, insecure, parse, resolve};
 pub use running::{Running, Summary};
 
 /// Every service of this build, and those to come.
@@ -106,6 +107,8 @@ pub struct Bound {
     pub address: Address,
     /// The endpoint as it was planned.
     pub endpoint: String,
+    /// The endpoint as who dials it says it: what its layers need there, in place of what they were told here.
+    pub dialled: String,
 }
 
 impl Server {

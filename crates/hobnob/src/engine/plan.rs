@@ -7,9 +7,9 @@ use crate::engine::limits::Network;
 use crate::engine::stack::Stack;
 use crate::error::{Error, Kind, Result};
 use crate::layer::{self, Layer, Role};
-use crate::service;
 use crate::spec::{self, OptionSpec, Options, Shape, Spec, ValueKind};
 use crate::transport::{self, Place, Transport};
+use crate::{service, socket};
 
 /// Options of any endpoint that are the engine's own.
 pub static DOOR_OPTIONS: &[OptionSpec] = &[
@@ -85,6 +85,7 @@ pub(super) struct Ready {
     pub is_turned: bool,
     pub retries: bool,
     pub endpoint: String,
+    pub dialled: String,
     pub name: &'static str,
 }
 
@@ -137,14 +138,22 @@ pub fn resolve(endpoint: &Endpoint) -> Result<Resolved> {
     Ok(resolved)
 }
 
+/// The same endpoint, dialled without a check of who the peer is: for the layers that check it, where there are any.
+pub fn insecure(mut endpoint: Endpoint) -> Result<Endpoint> {
+    let checks = |row: &&&layer::Row| has_option(row.spec.options, "insecure");
+    for row in layer::TABLE.iter().filter(checks) {
+        if endpoint.has_layer(row.spec.name) {
+            endpoint.set(&format!("{}.insecure", row.spec.name))?;
+        }
+    }
+    Ok(endpoint)
+}
+
 impl Resolved {
     /// Gives one setting to the part that knows its key.
     fn deal(&mut self, setting: &Setting) -> Result<()> {
         let key = setting.key.as_str();
-        let knows = |options: &'static [OptionSpec]| {
-            let denied = key.strip_prefix("no-");
-            options.iter().any(|option| option.name == key || Some(option.name) == denied)
-        };
+        let knows = |options: &'static [OptionSpec]| has_option(options, key);
         if setting.layer.is_none() && knows(DOOR_OPTIONS) {
             if key != "allow" {
                 let set = self.door.set(DOOR_OPTIONS, key, setting.value.as_deref());
@@ -240,10 +249,16 @@ impl Resolved {
             (Role::Client, Target::Net { host, .. }) => Some(host_name(host)),
             _ => None,
         };
-        let scene = layer::Scene { role, host, bus: bus.clone() };
+        let addresses = match role {
+            Role::Server => socket::interface_addresses(),
+            Role::Client => Vec::new(),
+        };
+        let scene = layer::Scene { role, host, addresses, bus: bus.clone() };
+        let stack = Stack::prepare(layers, scene)?;
         Ok(Ready {
             transport,
-            stack: Stack::prepare(layers, scene)?,
+            dialled: dialled(&self.endpoint, &self.layers, &stack),
+            stack,
             place: self.place,
             shape: self.shape,
             has_opening: self.transport.has_opening,
@@ -256,9 +271,39 @@ impl Resolved {
     }
 }
 
+/// A listening endpoint as who dials it says it. What the transport was told is the listener's alone.
+fn dialled(endpoint: &str, rows: &[(&layer::Row, Options)], stack: &Stack) -> String {
+    let Ok(planned) = parse(endpoint) else { return endpoint.to_owned() };
+    let mut there = planned.clone().without_settings();
+    for ((row, _), settings) in rows.iter().zip(stack.dialled()) {
+        let settings = settings.unwrap_or_else(|| {
+            let is_own = |setting: &&Setting| match &setting.layer {
+                Some(layer) => layer == row.spec.name,
+                None => has_option(row.spec.options, &setting.key),
+            };
+            let own = planned.settings().iter().filter(is_own);
+            own.map(|setting| setting.to_string()[1..].to_owned()).collect()
+        });
+        for setting in settings {
+            if there.set(&setting).is_err() {
+                return endpoint.to_owned();
+            }
+        }
+    }
+    there.to_string()
+}
+
+/// Whether one of these options, or its denial, is called so.
+fn has_option(options: &[OptionSpec], key: &str) -> bool {
+    let denied = key.strip_prefix("no-");
+    options.iter().any(|option| option.name == key || Some(option.name) == denied)
+}
+
+/// What is wrong with a value stands above the endpoint, and what is expected there under it.
 fn marked(setting: &Setting, error: Error) -> Error {
-    let label = error.message().to_owned();
-    setting.typed.mark(error, label)
+    let (sentence, expected) = error.message().rsplit_once(": ").unwrap_or((error.message(), ""));
+    let (sentence, expected) = (sentence.to_owned(), expected.to_owned());
+    setting.typed.mark(error.with_message(sentence), expected)
 }
 
 fn not_built_in(what: &str, spec: &Spec) -> Error {

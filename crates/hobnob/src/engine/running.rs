@@ -129,7 +129,8 @@ async fn open(house: &House, endpoints: Vec<Ready>, scene: &Scene) -> Result<(Ve
         let door = Arc::new(Door { stack: ready.stack, gate, has_ends });
         for mut listener in listeners {
             let address = listener.address();
-            bounds.push(Bound { transport: ready.name, address, endpoint: ready.endpoint.clone() });
+            let (endpoint, dialled) = (ready.endpoint.clone(), ready.dialled.clone());
+            bounds.push(Bound { transport: ready.name, address, endpoint, dialled });
             let is_batched = ready.shape == Shape::Packets
                 && door.stack.is_bare()
                 && listener.datagrams().is_some();

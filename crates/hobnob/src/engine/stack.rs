@@ -26,12 +26,17 @@ impl Stack {
 
     /// No layers at all.
     pub(super) fn bare(bus: &Bus) -> Self {
-        let scene = Scene { role: Role::Server, host: None, bus: bus.clone() };
+        let scene = Scene { bus: bus.clone(), ..Scene::alone(Role::Server) };
         Stack { layers: Arc::new([]), scene: Arc::new(scene) }
     }
 
     pub(super) fn is_bare(&self) -> bool {
         self.layers.is_empty()
+    }
+
+    /// What who dials says to each layer, where it is not the same as here.
+    pub(super) fn dialled(&self) -> impl Iterator<Item = Option<Vec<String>>> {
+        self.layers.iter().map(|layer| layer.dialled())
     }
 
     /// Wraps a conn in all the layers. `None`: a layer answered by itself and kept the conn.

@@ -9,6 +9,7 @@ use crate::conn::{Conn, Facts};
 use crate::endpoint::{Host, Target as Name};
 use crate::engine::Bound;
 use crate::engine::dial::{Dialer, Waiting};
+use crate::engine::kept::Kept;
 use crate::engine::plan::{self, Ready};
 use crate::error::{Error, Kind, Result};
 
@@ -16,6 +17,8 @@ use crate::error::{Error, Kind, Result};
 pub(super) struct Targets {
     dialer: Dialer,
     planned: HashMap<String, Target>,
+    /// What was dialled before without having been planned.
+    others: Kept<Ready>,
 }
 
 struct Target {
@@ -28,7 +31,7 @@ impl Targets {
     pub(super) fn new(dialer: Dialer, planned: Vec<(String, Ready)>) -> Self {
         let target = |ready| Target { ready, waiting: OnceCell::new() };
         let planned = planned.into_iter().map(|(text, ready)| (text, target(ready))).collect();
-        Targets { dialer, planned }
+        Targets { dialer, planned, others: Kept::default() }
     }
 
     /// Binds those that are waited for, and refuses those that are plainly where we listen ourselves.
@@ -53,7 +56,7 @@ impl Targets {
     /// A conn to the target, layers and all: dialled, or of a peer who came by itself.
     pub(super) async fn dial(&self, to: &str, asker: &Facts) -> Result<Conn> {
         let Some(target) = self.planned.get(to) else {
-            let ready = self.dialer.plan(&plan::parse(to)?)?;
+            let ready = self.others.get(to, || self.dialer.plan(&plan::parse(to)?))?;
             return Ok(self.dialer.dial_for(&ready, Some(asker)).await?.conn);
         };
         if !target.ready.is_turned {

@@ -7,6 +7,8 @@ pub mod tap;
 #[cfg(feature = "tls")]
 pub mod tls;
 
+use std::net::IpAddr;
+
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::conn::{Boxed, Conn};
@@ -67,6 +69,8 @@ pub struct Scene {
     /// The host as it was dialled, which a certificate must be for: a name, or an address. None where we were
     /// dialled, and where the endpoint has no host.
     pub host: Option<String>,
+    /// The addresses of this machine, where we were dialled: a certificate that is made here is for them.
+    pub addresses: Vec<IpAddr>,
     /// Where notes go.
     pub bus: Bus,
 }
@@ -74,7 +78,7 @@ pub struct Scene {
 impl Scene {
     /// A scene of its own, for a layer outside an engine: no host, and notes to nobody.
     pub fn alone(role: Role) -> Self {
-        Scene { role, host: None, bus: Bus::new(Clock::start(), 1) }
+        Scene { role, host: None, addresses: Vec::new(), bus: Bus::new(Clock::start(), 1) }
     }
 }
 
@@ -84,6 +88,12 @@ pub trait Layer: Send + Sync {
     /// is wrong with them is said at once.
     fn prepare(&mut self, _scene: &Scene) -> Result<()> {
         Ok(())
+    }
+
+    /// What who dials says to its own layer of this kind, as `-O` takes it; none: the same as here. Of a prepared
+    /// layer that was dialled.
+    fn dialled(&self) -> Option<Vec<String>> {
+        None
     }
 
     /// Wraps; may do a handshake first. `None`: it answered by itself and kept the conn.

@@ -27,6 +27,7 @@ const PAGES: &[(&str, &str)] = &[
     ("eof", include_str!("../../help/eof.md")),
     ("json", include_str!("../../help/json.md")),
     ("exit-codes", include_str!("../../help/exit-codes.md")),
+    ("environment", include_str!("../../help/environment.md")),
 ];
 /// Every error, a heading each.
 const ERRORS: &str = include_str!("../../help/errors.md");

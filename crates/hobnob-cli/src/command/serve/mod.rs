@@ -56,6 +56,7 @@ pub(crate) fn until_over(life: impl AsyncFnOnce(Signals) -> Result<u8>) -> Resul
 /// The endpoints that were named; none where there are none.
 fn endpoints(scene: &Scene, row: &Row) -> Result<Option<Vec<Endpoint>>> {
     let (mut endpoints, loose) = scene.endpoints(1, usize::MAX)?;
+    scene.check_stdout(&endpoints)?;
     if endpoints.is_empty() {
         if loose.is_empty() {
             return Ok(None);

@@ -27,6 +27,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::args;
 use crate::command::{BROKEN_PIPE, INTERRUPTED, Scene, TERMINATED};
 use crate::report::json::Json;
+use crate::report::look::Paint;
 use crate::report::show::{safe, span};
 use crate::report::text::learnt_lines;
 
@@ -130,6 +131,7 @@ impl Wishes {
 /// Runs the verb.
 pub(crate) fn run(scene: &Scene) -> Result<u8> {
     let endpoint = scene.endpoint("talk to whom? an address is missing")?;
+    scene.check_stdout(std::slice::from_ref(&endpoint))?;
     let messages = scene.words().into_iter().skip(1).collect();
     let wishes = Wishes::read(scene, messages)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -184,7 +186,7 @@ async fn connect(scene: &Scene, wishes: &Wishes, endpoint: &Endpoint) -> Result<
     if scene.is_on("listen") {
         let began = scene.clock.now();
         let waiting = dialer.listen(endpoint).await;
-        tell_notes(wishes, &notes);
+        tell_notes(scene, wishes, &notes);
         let waiting = waiting?;
         announce(scene, wishes, &waiting)?;
         let (conn, pump) = waiting.accept().await?;
@@ -200,7 +202,7 @@ async fn connect(scene: &Scene, wishes: &Wishes, endpoint: &Endpoint) -> Result<
                 tokio::time::sleep(RETRY).await;
             }
             open => {
-                tell_notes(wishes, &notes);
+                tell_notes(scene, wishes, &notes);
                 break open?;
             }
         }
@@ -210,12 +212,17 @@ async fn connect(scene: &Scene, wishes: &Wishes, endpoint: &Endpoint) -> Result<
 }
 
 /// What a person wants to know before anything is said: that nobody checks who the peer is.
-fn tell_notes(wishes: &Wishes, notes: &Subscription) {
+fn tell_notes(scene: &Scene, wishes: &Wishes, notes: &Subscription) {
     let mut events = Vec::new();
     notes.pull(&mut events);
     for event in events {
-        if let (Fact::Note(text), false) = (event.fact, wishes.is_quiet) {
-            let _ = writeln!(std::io::stderr().lock(), "{}", safe(&text));
+        let text = match event.fact {
+            Fact::Note(text) => safe(&text),
+            Fact::Warning(text) => scene.err.paint(Paint::RedBold, &safe(&text)),
+            _ => continue,
+        };
+        if !wishes.is_quiet {
+            let _ = writeln!(std::io::stderr().lock(), "{text}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The development CA: made once for this user, it vouches for what listens without a certificate, and `ca=dev` trusts it.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -78,8 +79,8 @@ impl Authority {
     }
 }
 
-/// Whom a certificate of ours is for: this machine, by all of its names.
-pub(super) fn own_names() -> Vec<String> {
+/// Whom a certificate of ours is for: this machine, by all of its names and addresses.
+pub(super) fn own_names(addresses: &[IpAddr]) -> Vec<String> {
     let mut names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     let is_name = |name: &String| {
@@ -87,6 +88,7 @@ pub(super) fn own_names() -> Vec<String> {
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
     };
     names.extend(host.filter(|name| is_name(name) && name != "localhost"));
+    names.extend(addresses.iter().filter(|ip| !ip.is_loopback()).map(IpAddr::to_string));
     names
 }
 

@@ -59,9 +59,13 @@ pub(super) fn fingerprint(der: &[u8], provider: &CryptoProvider) -> Option<Strin
             SupportedCipherSuite::Tls12(_) => None,
         })
         .find(|hash| hash.output_len() == 32)?;
-    let hash = hash.hash(der);
-    let digits = hash.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from_digit(digit.into(), 16)).collect()
+    Some(hex(hash.hash(der).as_ref()))
+}
+
+/// Bytes as hex digits, lower case.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {

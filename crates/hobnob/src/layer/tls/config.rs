@@ -8,13 +8,14 @@ use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, KeyLogFile, ServerConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
 
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
 use crate::layer::Scene;
 use crate::layer::tls::authority::{self, Authority};
 use crate::layer::tls::certificate;
+use crate::layer::tls::secrets;
 use crate::layer::tls::trust::{self, Trust};
 use crate::spec::Options;
 
@@ -63,13 +64,14 @@ impl Wish {
         Ok(Wish { alpn, ..wish })
     }
 
-    /// For the side that was dialled.
-    pub(super) fn server(&self, scene: &Scene) -> Result<ServerConfig> {
+    /// For the side that was dialled: with whom its certificate is for.
+    pub(super) fn server(&self, scene: &Scene) -> Result<(ServerConfig, Vec<String>)> {
         let provider = provider();
         let (chain, key) = match self.identity()? {
             Some(identity) => identity,
             None => self.made_on_the_spot(scene, &provider)?,
         };
+        let names = chain.first().map_or_else(Vec::new, |leaf| certificate::names(leaf));
         let builder = ServerConfig::builder_with_provider(provider.clone());
         let builder = builder.with_protocol_versions(self.versions).map_err(unusable)?;
         let builder = match &self.client_ca {
@@ -84,8 +86,8 @@ impl Wish {
         };
         let mut config = builder.with_single_cert(chain, key).map_err(unusable)?;
         config.alpn_protocols.clone_from(&self.alpn);
-        config.key_log = Arc::new(KeyLogFile::new());
-        Ok(config)
+        config.key_log = secrets::log(scene);
+        Ok((config, names))
     }
 
     /// For the side that dials: with the name to ask for, and what checks the answer.
@@ -101,7 +103,7 @@ impl Wish {
         let trust = match &self.ca {
             _ if self.insecure => {
                 let text = format!("NOT CHECKING who {host} is: anybody may be between (insecure)");
-                scene.bus.emit(0, 0, Fact::Note(text));
+                scene.bus.emit(0, 0, Fact::Warning(text));
                 Trust::everybody(name, provider.clone())
             }
             None => Trust::platform(name, provider.clone())?,
@@ -116,8 +118,29 @@ impl Wish {
             Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(unusable)?,
         };
         config.alpn_protocols.clone_from(&self.alpn);
-        config.key_log = Arc::new(KeyLogFile::new());
+        config.key_log = secrets::log(scene);
         Ok((config, sent, trust))
+    }
+
+    /// What who dials us says: whom to trust, by which of these names, and what else both sides must agree on.
+    pub(super) fn dialled(&self, names: &[String]) -> Vec<String> {
+        let file = |key: &str, path: &Path| format!("{key}={}", path.display());
+        let mut settings = match (&self.cert, &self.dev_ca) {
+            (Some(cert), _) => vec![file("ca", cert)],
+            (None, Some(folder)) => vec!["ca=dev".to_owned(), file("dev-ca", folder)],
+            (None, None) => vec!["ca=dev".to_owned()],
+        };
+        let is_for = |host: &str| names.iter().any(|name| name == host);
+        if let Some(name) = nameable(names).filter(|_| !is_for("localhost") || !is_for("127.0.0.1"))
+        {
+            settings.push(format!("name={name}"));
+        }
+        if self.client_ca.is_some() {
+            settings.push("cert=YOURS.pem".to_owned());
+        }
+        let alpn: Vec<_> = self.alpn.iter().map(|name| String::from_utf8_lossy(name)).collect();
+        settings.extend((!alpn.is_empty()).then(|| format!("alpn={}", alpn.join(":"))));
+        settings
     }
 
     /// Our own certificate and key, where the person gave them.
@@ -138,14 +161,13 @@ impl Wish {
     fn made_on_the_spot(&self, scene: &Scene, provider: &CryptoProvider) -> Result<Identity> {
         let now = scene.bus.clock().wall();
         let authority = Authority::open(self.dev_ca.as_deref(), now)?;
-        let names = authority::own_names();
+        let names = authority::own_names(&scene.addresses);
         let (leaf, key) = authority.vouch(&names, now)?;
         let print = certificate::fingerprint(&leaf, provider).unwrap_or_default();
-        scene.bus.emit(0, 0, Fact::Note(format!(
-            "no cert= was given, so I made one for {} (SHA-256 {print}); ca=dev trusts it here, ca={} elsewhere",
-            names.join(", "),
-            authority.path.display(),
-        )));
+        let names = names.join(", ");
+        let made = format!("no cert= was given, so I made one for {names} (SHA-256 {print})");
+        let trust = format!("ca=dev trusts it here, ca={} elsewhere", authority.path.display());
+        scene.bus.emit(0, 0, Fact::Note(format!("{made}; {trust}")));
         Ok((vec![leaf], key))
     }
 
@@ -166,6 +188,11 @@ fn provider() -> Arc<CryptoProvider> {
     #[cfg(not(feature = "crypto-aws-lc"))]
     let provider = rustls::crypto::ring::default_provider();
     Arc::new(provider)
+}
+
+/// The first of a certificate's names that an endpoint can ask for.
+pub(super) fn nameable(names: &[String]) -> Option<&String> {
+    names.iter().find(|name| !name.contains(['*', ' ', ',', '=']))
 }
 
 fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {

@@ -9,7 +9,7 @@ use crate::conn::Facts;
 use crate::conn::stream::error_of;
 use crate::error::{Error, Kind};
 use crate::layer::tls::trust::Trust;
-use crate::layer::tls::{authority, certificate};
+use crate::layer::tls::{authority, certificate, config};
 use crate::layer::{Role, Scene};
 
 /// A handshake, for its failure to be told.
@@ -132,8 +132,7 @@ impl Handshake<'_> {
             Some(issuer) => format!("it names: {}; it was issued by {issuer}", names.join(", ")),
             None => format!("it names: {}", names.join(", ")),
         });
-        let other = names.iter().find(|name| !name.contains(['*', ' ', ',', '=']));
-        let error = match other {
+        let error = match config::nameable(&names) {
             Some(name) => error.try_endpoint(
                 self.endpoint("tls", &format!(",name={name}")),
                 "if that is whom you mean",

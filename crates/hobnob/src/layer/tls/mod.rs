@@ -9,6 +9,7 @@ mod certificate;
 mod config;
 mod failure;
 mod heard;
+mod secrets;
 mod trust;
 
 use std::sync::Arc;
@@ -94,7 +95,7 @@ struct Tls {
 }
 
 enum Ready {
-    Server(Arc<ServerConfig>),
+    Server { config: Arc<ServerConfig>, names: Vec<String> },
     Client { config: Arc<ClientConfig>, sent: ServerName<'static>, trust: Arc<Trust> },
 }
 
@@ -103,13 +104,23 @@ type Secured = TlsStream<Heard<Stream<Conn>>>;
 impl Layer for Tls {
     fn prepare(&mut self, scene: &Scene) -> Result<()> {
         self.ready = Some(match scene.role {
-            Role::Server => Ready::Server(Arc::new(self.wish.server(scene)?)),
+            Role::Server => {
+                let (config, names) = self.wish.server(scene)?;
+                Ready::Server { config: Arc::new(config), names }
+            }
             Role::Client => {
                 let (config, sent, trust) = self.wish.client(scene)?;
                 Ready::Client { config: Arc::new(config), sent, trust }
             }
         });
         Ok(())
+    }
+
+    fn dialled(&self) -> Option<Vec<String>> {
+        match &self.ready {
+            Some(Ready::Server { names, .. }) => Some(self.wish.dialled(names)),
+            _ => None,
+        }
     }
 
     fn wrap<'a>(&'a self, scene: &'a Scene, conn: Conn) -> Boxed<'a, Option<Conn>> {
@@ -119,7 +130,7 @@ impl Layer for Tls {
             let heard = Heard::new(Stream(conn));
             let stream: Secured = match &self.ready {
                 None => return Err(Error::new(Kind::Bug, "tls was not prepared")),
-                Some(Ready::Server(config)) => {
+                Some(Ready::Server { config, .. }) => {
                     let accepting = TlsAcceptor::from(config.clone()).accept(heard);
                     let accepted = accepting.into_fallible().await;
                     accepted
@@ -135,7 +146,11 @@ impl Layer for Tls {
                     connected.map_err(failed)?.into()
                 }
             };
-            let learnt = learn(&stream, scene);
+            let mut learnt = learn(&stream, scene);
+            if matches!(&self.ready, Some(Ready::Client { trust, .. }) if trust.is_blind()) {
+                let (name, value) = ("checked", "no: insecure".to_owned());
+                learnt.push(Learnt { layer: ROW.spec.name, name, value });
+            }
             let channel: Box<dyn Channel> = Box::new(Wrapped { stream, beyond: BEYOND });
             let mut conn = Conn::new(facts, Shape::Bytes, channel);
             conn.learn(learnt);

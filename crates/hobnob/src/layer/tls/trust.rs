@@ -69,6 +69,11 @@ impl Trust {
         Trust { name, provider, by: By::Everybody, refused: Mutex::new(None) }
     }
 
+    /// Whether nothing is checked.
+    pub(super) fn is_blind(&self) -> bool {
+        matches!(self.by, By::Everybody)
+    }
+
     /// The certificate that was refused last.
     pub(super) fn refused(&self) -> Option<CertificateDer<'static>> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -193,10 +193,13 @@ async fn insecure_is_said() {
     let dialer = Dialer::default();
     let wish = hobnob::bus::Wish { data: false, snap: 0, capacity: 64 };
     let subscription = dialer.bus().subscribe(wish);
-    dialer.dial(&parse(&to).expect("an endpoint")).await.expect("anybody will do");
+    let dialled = dialer.dial(&parse(&to).expect("an endpoint")).await.expect("anybody will do");
+    let told = learnt(dialled.conn.facts().learnt(), "checked");
+    assert_eq!(told.as_deref(), Some("no: insecure"));
     let mut events = Vec::new();
     subscription.pull(&mut events);
-    let is_said = |fact: &Fact| matches!(fact, Fact::Note(text) if text.contains("NOT CHECKING"));
+    let is_said =
+        |fact: &Fact| matches!(fact, Fact::Warning(text) if text.contains("NOT CHECKING"));
     assert!(events.iter().any(|event| is_said(&event.fact)), "{events:?}");
     let error = refused(&format!("{to},{}", papers.ca("own"))).await;
     assert_eq!(error.kind(), Kind::BadOption, "both at once");
@@ -269,18 +272,25 @@ impl Service for Starting {
     }
 }
 
+/// The files are read for the first session; those that come later need them no more.
 #[tokio::test]
-async fn a_session_starts_tls_in_the_middle() {
+async fn sessions_start_tls_in_the_middle() {
     let papers = Papers::new();
-    let service = Made::Service(Box::new(Starting(papers.listening())));
+    let own = papers.certificate("own", &["localhost"], 2099, None);
+    let service = Made::Service(Box::new(Starting(own)));
     let _stage = Stage::of(service, "memory:tls-starting", |_| {});
+    starts_tls(&papers).await;
+    std::fs::remove_file(papers.path("own.key")).expect("it is there");
+    starts_tls(&papers).await;
+}
+
+async fn starts_tls(papers: &Papers) {
     let mut conn = dial("memory:tls-starting").await.expect("it listens");
     conn.send(b"STARTTLS").await.expect("it is open");
     assert_eq!(conn.recv(&mut [0; 64]).await, Ok(Some(5)));
     let mut options = Options::of(tls::ROW.spec.options);
-    let state = papers.path("state");
-    options.set(tls::ROW.spec.options, "ca", Some("dev")).expect("an option");
-    options.set(tls::ROW.spec.options, "dev-ca", state.to_str()).expect("an option");
+    let trusted = papers.path("own.pem");
+    options.set(tls::ROW.spec.options, "ca", trusted.to_str()).expect("an option");
     let mut layer = tls::ROW.make.expect("it is built in")(&options).expect("good options");
     let scene = Scene::alone(Role::Client);
     layer.prepare(&scene).expect("the CA is there");
