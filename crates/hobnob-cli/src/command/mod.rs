@@ -1,8 +1,10 @@
 //! The verbs, one file each, and what they share.
 
 mod explain;
+mod get;
 mod help;
 mod serve;
+mod signals;
 mod talk;
 
 use std::io::Write as _;
@@ -14,7 +16,7 @@ use hobnob::engine;
 use hobnob::error::{Error, Kind, Result};
 use hobnob::socket::Family;
 
-use crate::args::{self, COMMON, EXPLAINING, OPENING, SERVING, SHOWING, TALKING, Verb};
+use crate::args::{self, COMMON, EXPLAINING, GETTING, OPENING, SERVING, SHOWING, TALKING, Verb};
 use crate::env::Environment;
 use crate::report::error::{Typed, tell};
 use crate::report::json::Json;
@@ -39,6 +41,12 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "talk",
         words: "ADDR [MESSAGE...]",
         flags: &[TALKING, SHOWING, OPENING, COMMON],
+        takes_service_options: false,
+    },
+    Verb {
+        name: "get",
+        words: "URL",
+        flags: &[GETTING, SHOWING, OPENING, COMMON],
         takes_service_options: false,
     },
     Verb {
@@ -160,6 +168,7 @@ fn start(typed: &mut Typed, clock: Clock) -> Result<u8> {
     match name.as_str() {
         "serve" => serve::run(&scene),
         "talk" => talk::run(&scene),
+        "get" => get::run(&scene),
         "explain" => explain::run(&scene),
         "help" => help::run(&scene),
         _ => help::first_screen(&scene),

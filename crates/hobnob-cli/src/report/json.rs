@@ -27,7 +27,7 @@ impl Json {
         Json { clock, name: name.to_owned(), service: service.to_owned(), is_first: true }
     }
 
-    fn line<'a>(&mut self, out: &'a mut Vec<u8>, word: &str, at: Duration) -> Line<'a> {
+    pub(super) fn line<'a>(&mut self, out: &'a mut Vec<u8>, word: &str, at: Duration) -> Line<'a> {
         out.extend_from_slice(br#"{"v":1,"type":""#);
         out.extend_from_slice(word.as_bytes());
         let micros = at.as_micros();
