@@ -125,6 +125,45 @@ pub(crate) const TALKING: &[Flag] = &[
     switch("no-half-close", None, "keep our side open when the input ends"),
 ];
 
+/// Flags of a request.
+pub(crate) const GETTING: &[Flag] = &[
+    Flag {
+        long: "output",
+        short: Some('o'),
+        value: "FILE",
+        repeats: false,
+        help: "where the body goes; FILE.part until it is whole",
+    },
+    switch("force", None, "overwrite the file of -o"),
+    switch("head", None, "ask for the head alone"),
+    Flag {
+        long: "method",
+        short: Some('X'),
+        value: "METHOD",
+        repeats: false,
+        help: "the method; GET, or POST with -d",
+    },
+    Flag {
+        long: "data",
+        short: Some('d'),
+        value: "DATA|@FILE",
+        repeats: false,
+        help: "a body: this text, the bytes of a file, or @- for standard input",
+    },
+    Flag {
+        long: "header",
+        short: Some('H'),
+        value: "K:V",
+        repeats: true,
+        help: "a field of the request; without a value it is left out (repeat)",
+    },
+    value("http", "1.0|1.1", "the version that is spoken (1.1)"),
+    switch("follow", None, "go where the answer leads, ten times at most"),
+    switch("check", None, "exit 1 where the status is 400 or more"),
+    value("idle", "DUR", "give up after so much silence"),
+    value("timeout", "DUR", "how long connecting may take (10s)"),
+];
+
 /// The flag `--listen` of `explain`.
 pub(crate) const EXPLAINING: &[Flag] = &[switch("listen", None, "as for who listens there")];
 

@@ -107,8 +107,12 @@ kinds! {
     InvalidUtf8 "invalid-utf8" 10,
     /// A message larger than its medium or its limit carries.
     MessageTooLong "message-too-long" 10,
-    /// Bytes that a framing layer cannot read.
+    /// Bytes that a framing layer or a protocol cannot read.
     BadFrame "bad-frame" 10,
+    /// The connection ended in the middle of an answer, or before it.
+    CutShort "cut-short" 10,
+    /// A redirect that is not followed: to http from https, to no URL, or one too many.
+    BadRedirect "bad-redirect" 10,
     /// A limit of ours cut it; the message names the limit.
     Limit "limit" 5,
     /// The operation would block, on a socket in non-blocking mode.
@@ -352,6 +356,15 @@ fn plain(error: &std::io::Error) -> String {
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+/// A word as a shell needs it, for a command to try.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@+%".contains(c) || !c.is_ascii();
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// `EADDRINUSE` for 98: the name that a person can search for.

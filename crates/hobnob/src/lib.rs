@@ -9,6 +9,14 @@
 //! # Ok::<(), hobnob::Error>(())
 //! ```
 //!
+//! And the other side of the web: one request, and its answer whole.
+//!
+//! ```no_run
+//! let answer = hobnob::get("https://example.com/")?;
+//! println!("{}\n{}", answer.head.status, String::from_utf8_lossy(&answer.body));
+//! # Ok::<(), hobnob::Error>(())
+//! ```
+//!
 //! | floor | modules |
 //! |---|---|
 //! | pure | [`error`], [`spec`], [`address`], [`endpoint`], [`chunk`], [`event`], [`codec`] |
@@ -17,6 +25,7 @@
 //! | the seam | [`conn`], [`bus`], [`clock`], [`session`] |
 //! | the shelves: a contract and a table each | [`transport`], [`layer`], [`service`] |
 //! | where the tables meet | [`engine`] |
+//! | on the engine: one request and its answer | [`exchange`] |
 //! | for who writes a transport | [`testing`] |
 //!
 //! Imports go downward only. For the calls of a socket tutorial begin at [`socket::Socket`]; to serve, at
@@ -32,6 +41,7 @@ pub mod endpoint;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod exchange;
 pub mod home;
 pub mod layer;
 pub mod service;
@@ -44,3 +54,4 @@ pub mod transport;
 
 pub use engine::serve;
 pub use error::{Error, Result};
+pub use exchange::get;

@@ -1,9 +1,11 @@
 //! The verbs, one file each, and what they share.
 
 mod explain;
+mod get;
 mod help;
 mod relay;
 mod serve;
+mod signals;
 mod talk;
 
 use std::io::Write as _;
@@ -16,7 +18,7 @@ use hobnob::error::{Error, Kind, Result};
 use hobnob::socket::Family;
 
 use crate::args::{
-    self, COMMON, CUTTING, EXPLAINING, OPENING, RELAYING, SERVING, SHOWING, TALKING, Verb,
+    self, COMMON, CUTTING, EXPLAINING, GETTING, OPENING, RELAYING, SERVING, SHOWING, TALKING, Verb,
 };
 use crate::env::Environment;
 use crate::report::error::{Typed, tell};
@@ -48,6 +50,12 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "talk",
         words: "ADDR [MESSAGE...]",
         flags: &[TALKING, SHOWING, OPENING, COMMON],
+        takes_service_options: false,
+    },
+    Verb {
+        name: "get",
+        words: "URL",
+        flags: &[GETTING, SHOWING, OPENING, COMMON],
         takes_service_options: false,
     },
     Verb {
@@ -182,6 +190,7 @@ fn start(typed: &mut Typed, clock: Clock) -> Result<u8> {
         "serve" => serve::run(&scene),
         "relay" => relay::run(&scene, &name),
         "talk" => talk::run(&scene),
+        "get" => get::run(&scene),
         "explain" => explain::run(&scene),
         "help" => help::run(&scene),
         _ => help::first_screen(&scene),

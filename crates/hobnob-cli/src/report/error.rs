@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use hobnob::error::{Error, Span, Try};
+use hobnob::error::{Error, Span, Try, quoted};
 
 use crate::command::VERBS;
 use crate::report::look::{Look, Paint};
@@ -88,15 +88,6 @@ impl Typed {
             .collect::<Vec<_>>()
             .join(" ")
     }
-}
-
-/// A word as a shell needs it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@+%".contains(c) || !c.is_ascii();
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// What to try, as commands with notes; there is always something.

@@ -44,7 +44,7 @@ impl Json {
         }
     }
 
-    fn line<'a>(&mut self, out: &'a mut Vec<u8>, word: &str, at: Duration) -> Line<'a> {
+    pub(super) fn line<'a>(&mut self, out: &'a mut Vec<u8>, word: &str, at: Duration) -> Line<'a> {
         out.extend_from_slice(br#"{"v":1,"type":""#);
         out.extend_from_slice(word.as_bytes());
         let micros = at.as_micros();

@@ -50,6 +50,24 @@ impl Line<'_> {
         self.0.push(b']');
     }
 
+    /// Names and values, in their order and each as often as it is there.
+    pub(super) fn pairs<'t>(
+        &mut self,
+        key: &str,
+        pairs: impl Iterator<Item = (&'t [u8], &'t [u8])>,
+    ) {
+        self.key(key);
+        self.0.push(b'[');
+        for (at, (name, value)) in pairs.enumerate() {
+            self.0.extend_from_slice(if at == 0 { br#"{"name":"# } else { br#",{"name":"# });
+            string(self.0, &String::from_utf8_lossy(name));
+            self.0.extend_from_slice(br#","value":"#);
+            string(self.0, &String::from_utf8_lossy(value));
+            self.0.push(b'}');
+        }
+        self.0.push(b']');
+    }
+
     pub(super) fn payload(&mut self, bytes: &[u8]) {
         if let Ok(text) = std::str::from_utf8(bytes) {
             self.text("text", text);

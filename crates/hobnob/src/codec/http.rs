@@ -1,14 +1,16 @@
-//! HTTP/1.1 requests on the wire (RFC 9112), read strictly: where a head ends, where its body does, and what neither
-//! may hold.
-//!
-//! A reader that lets more pass than its neighbour is how requests are smuggled, so whatever can be read in two ways
-//! is refused here.
+//! HTTP/1.1 on the wire (RFC 9112). Requests are read strictly: where a head ends, where its body does, and what neither
+//! may hold. A reader that lets more pass than its neighbour is how requests are smuggled, so whatever can be read in two
+//! ways is refused here. [`Request`] is one to send, and [`Answer`] reads what comes back.
 
+mod answer;
 mod field;
+mod request;
 
 use std::ops::ControlFlow;
 
+pub use self::answer::{Answer, Cut, Head, Length, Part, Unreadable};
 use self::field::Fields;
+pub use self::request::{Request, is_name, is_value};
 
 /// Bytes of a head at most: request line and fields. Of the trailers of a body too.
 pub const MAX_HEAD: usize = 16 * 1_024;
@@ -45,11 +47,24 @@ enum Phase {
     Trailers,
 }
 
+/// What is spoken.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Version {
+pub enum Version {
+    /// `HTTP/1.0`: an answer ends with its conn, or has a length.
     Http10,
+    /// `HTTP/1.1`.
     #[default]
     Http11,
+}
+
+impl Version {
+    /// As it stands on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Version::Http10 => "HTTP/1.0",
+            Version::Http11 => "HTTP/1.1",
+        }
+    }
 }
 
 /// Where the next byte stands.

@@ -14,7 +14,7 @@ use crate::engine::Bound;
 use crate::engine::limits::{Gate, Limits};
 use crate::engine::plan::{self, Ready, Resolved};
 use crate::engine::stack::Stack;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, quoted};
 use crate::layer::Role;
 use crate::socket::{Family, Observer};
 use crate::transport::{Own, Scene};
@@ -34,6 +34,8 @@ pub struct Dialer {
 pub struct Dialed {
     /// The conn, its handshakes done.
     pub conn: Conn,
+    /// How long the transport took, looking up a name included.
+    pub connected: Duration,
     /// How long that took in all.
     pub took: Duration,
 }
@@ -104,7 +106,11 @@ impl Dialer {
 
     fn resolved(&self, endpoint: &Endpoint) -> Result<Resolved> {
         let resolved = plan::resolve(endpoint)?;
-        plan::check_protocol(self.protocol, "this verb", &resolved)?;
+        let checked = plan::check_protocol(self.protocol, "this verb", &resolved);
+        checked.map_err(|error| {
+            let command = format!("hobnob get {}", quoted(endpoint.typed().text()));
+            error.try_command(command, "one request and its answer")
+        })?;
         Ok(resolved)
     }
 
@@ -131,11 +137,12 @@ impl Dialer {
         let conn = tokio::time::timeout(timeout, connect)
             .await
             .unwrap_or_else(|_| Err(late(endpoint, timeout)))?;
-        let left = timeout.saturating_sub(clock.now().saturating_sub(began));
+        let connected = clock.now().saturating_sub(began);
+        let left = timeout.saturating_sub(connected);
         let conn = stack.dress(conn, left).await?;
         let conn =
             conn.ok_or_else(|| Error::new(Kind::ConnectionBroken, "a layer kept the conn"))?;
-        Ok(Dialed { conn, took: clock.now().saturating_sub(began) })
+        Ok(Dialed { conn, connected, took: clock.now().saturating_sub(began) })
     }
 
     /// Binds an endpoint, to accept one peer.

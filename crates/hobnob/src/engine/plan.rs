@@ -357,7 +357,7 @@ pub(super) fn check_protocol(spoken: Option<&'static str>, who: &str, at: &Resol
     let below = at.endpoint.strip_prefix(name).and_then(|rest| rest.strip_prefix('+'));
     Err(match below.filter(|_| *options == Options::of(spec.options)) {
         Some(endpoint) => error.try_endpoint(endpoint, "without it"),
-        None => error.try_command("hobnob help addresses", "every spelling"),
+        None => error,
     })
 }
 

@@ -28,6 +28,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("layer", &[GROUND_FLOOR, SEAM, &["home"]]),
     ("service", &[GROUND_FLOOR, SEAM]),
     ("engine", &[GROUND_FLOOR, SEAM, SHELVES, &["socket"]]),
+    ("exchange", &[GROUND_FLOOR, SEAM, &["socket", "engine"]]),
     ("testing", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
     ("load", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
     ("capture", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
@@ -111,6 +112,7 @@ fn faults_of_library(file: &File, all: &[String]) -> Vec<String> {
         let target = match first.as_str() {
             "Error" | "Result" => "error", // the root shows them again
             "serve" => "engine",
+            "get" => "exchange",
             other => other,
         };
         if target != part && !allowed.iter().any(|group| group.contains(&target)) {

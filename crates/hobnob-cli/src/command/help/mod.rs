@@ -21,6 +21,7 @@ const PAGES: &[(&str, &str)] = &[
     ("serve", include_str!("../../help/serve.md")),
     ("relay", include_str!("../../help/relay.md")),
     ("talk", include_str!("../../help/talk.md")),
+    ("get", include_str!("../../help/get.md")),
     ("explain", include_str!("../../help/explain.md")),
     ("help", include_str!("../../help/help.md")),
     ("addresses", include_str!("../../help/addresses.md")),

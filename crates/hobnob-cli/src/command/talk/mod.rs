@@ -22,9 +22,9 @@ use hobnob::engine::{self, Dialer};
 use hobnob::error::{Error, Kind, Result};
 use hobnob::event::Fact;
 use hobnob::spec::Shape;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args;
+pub(crate) use crate::command::signals::Signals;
 use crate::command::{BROKEN_PIPE, INTERRUPTED, Scene, TERMINATED};
 use crate::report::json::Json;
 use crate::report::look::Paint;
@@ -84,12 +84,6 @@ pub(crate) struct Wishes {
     pub(crate) is_json: bool,
 }
 
-/// SIGINT and SIGTERM.
-pub(crate) struct Signals {
-    pub(crate) interrupt: Signal,
-    pub(crate) terminate: Signal,
-}
-
 /// A conn and how long it took to have it.
 pub(crate) struct Line {
     pub(crate) conn: Conn,
@@ -146,11 +140,7 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
 }
 
 async fn converse(scene: &Scene, wishes: &Wishes, endpoint: &Endpoint) -> Result<u8> {
-    let open = |kind| signal(kind).map_err(|error| Error::from_io("sigaction", &error));
-    let mut signals = Signals {
-        interrupt: open(SignalKind::interrupt())?,
-        terminate: open(SignalKind::terminate())?,
-    };
+    let mut signals = Signals::open()?;
     let line = tokio::select! {
         line = connect(scene, wishes, endpoint) => line?,
         _ = signals.interrupt.recv() => return Ok(interrupted(INTERRUPTED)),

@@ -43,8 +43,7 @@ impl Fields {
     /// Reads one line behind the last chunk, where nothing may be said of the framing any more.
     pub(super) fn read_trailer(&mut self, line: &[u8]) -> Result<(), Fault> {
         let (name, _) = self.split(line)?;
-        let frames = [&b"host"[..], b"content-length", b"transfer-encoding"];
-        if frames.iter().any(|field| name.eq_ignore_ascii_case(field)) {
+        if frames(name) {
             return Err(bad("a trailer that belongs into the head"));
         }
         Ok(())
@@ -73,6 +72,12 @@ impl Fields {
     }
 }
 
+/// Whether a field of this name says where a message ends, or to whom it goes.
+pub(super) fn frames(name: &[u8]) -> bool {
+    let frames = [&b"host"[..], b"content-length", b"transfer-encoding"];
+    frames.iter().any(|field| name.eq_ignore_ascii_case(field))
+}
+
 /// RFC 9110 section 5.6.2.
 pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
@@ -84,7 +89,8 @@ fn plain(raw: &[u8]) -> Option<&[u8]> {
     (value.trim_ascii() == value).then_some(value)
 }
 
-fn length(value: &[u8]) -> Option<u64> {
+/// Digits alone.
+pub(super) fn length(value: &[u8]) -> Option<u64> {
     let is_number = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(value).ok().filter(|_| is_number)?.parse().ok()
 }

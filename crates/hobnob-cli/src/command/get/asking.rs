@@ -1,0 +1,78 @@
+//! The request, from the flags.
+
+use std::fs::File;
+use std::io::Read;
+
+use hobnob::error::{Error, Kind, Result};
+use hobnob::exchange::{Request, Version};
+
+use crate::args;
+use crate::command::Scene;
+
+/// Bytes that a body may have: it is held in memory.
+const MAX_BODY: u64 = 256 << 20;
+/// What a body is, where nobody says otherwise.
+const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+
+/// What the flags ask for. The endpoint says the path.
+pub(super) fn read(scene: &Scene) -> Result<Request> {
+    let mut request = Request::to("/");
+    let version = args::choice(&scene.matches, "http", &["1.0", "1.1"])?;
+    request.version = if version == Some("1.0") { Version::Http10 } else { Version::Http11 };
+    for field in scene.matches.get_many::<String>("header").into_iter().flatten() {
+        request.fields.push(read_field(field)?);
+    }
+    request.body = scene.text("data").map(read_body).transpose()?;
+    if request.body.is_some() {
+        "POST".clone_into(&mut request.method);
+        if !request.has(FORM.0) {
+            request.fields.push((FORM.0.to_owned(), FORM.1.to_owned()));
+        }
+    }
+    if let Some(method) = scene.text("method") {
+        method.clone_into(&mut request.method);
+    }
+    if scene.is_on("head") {
+        if let Some(other) = ["method", "data"].iter().find(|flag| scene.text(flag).is_some()) {
+            let text = format!("--head and --{other} exclude each other");
+            return Err(Error::new(Kind::Usage, text).try_command("hobnob get -h", ""));
+        }
+        "HEAD".clone_into(&mut request.method);
+    }
+    Ok(request)
+}
+
+fn read_field(text: &str) -> Result<(String, String)> {
+    let Some((name, value)) = text.split_once(':') else {
+        let error = args::bad_value("header", text, "it takes a name, a colon and a value");
+        return Err(error.try_flag("-H 'Accept: text/html'", "for one"));
+    };
+    Ok((name.to_owned(), value.trim().to_owned()))
+}
+
+fn read_body(text: &str) -> Result<Vec<u8>> {
+    let Some(path) = text.strip_prefix('@') else { return Ok(text.as_bytes().to_vec()) };
+    if path == "-" {
+        return read_all("standard input", std::io::stdin().lock());
+    }
+    let file = File::open(path).map_err(|error| unreadable(path, "open", &error))?;
+    read_all(path, file)
+}
+
+fn read_all(name: &str, from: impl Read) -> Result<Vec<u8>> {
+    let mut body = Vec::new();
+    let mut from = from.take(MAX_BODY + 1);
+    from.read_to_end(&mut body).map_err(|error| unreadable(name, "read", &error))?;
+    if body.len() as u64 > MAX_BODY {
+        let text = format!("{name} is over 256 MiB, and a body is held in memory");
+        return Err(Error::new(Kind::MessageTooLong, text));
+    }
+    Ok(body)
+}
+
+fn unreadable(name: &str, call: &str, error: &std::io::Error) -> Error {
+    let text = format!("the body cannot be read from {name}");
+    Error::from_io(&format!("{call}({name})"), error)
+        .with_message(text)
+        .try_flag("-d TEXT", "a body without a file")
+}

@@ -1,0 +1,185 @@
+//! `hobnob get`: one HTTP request and its answer, head and body apart.
+
+mod asking;
+mod page;
+mod place;
+mod teller;
+
+use std::time::Duration;
+
+use hobnob::engine::Dialer;
+use hobnob::error::{Error, Result};
+use hobnob::exchange::{Asked, Exchange, Head, Part, Redirect};
+
+use crate::args;
+use crate::command::Scene;
+use crate::command::signals::Signals;
+use page::Page;
+use teller::Teller;
+
+/// How long connecting may take, where nobody says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a goodbye may take: the answer is there.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// A status from which on `--check` says no.
+const FIRST_BAD: u16 = 400;
+
+/// Runs the verb.
+pub(crate) fn run(scene: &Scene) -> Result<u8> {
+    let endpoint = scene.endpoint("get what? a URL is missing")?;
+    let exchange = Exchange::new(&endpoint, asking::read(scene)?)?;
+    let wishes = Wishes::read(scene)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::from_io("epoll_create", &error))?;
+    let result = runtime.block_on(async {
+        let mut signals = Signals::open()?;
+        let page = Page::open(scene)?;
+        let teller = Teller::new(scene, &wishes.dialer, page.is_file());
+        let mut get = Get { wishes, page, teller };
+        let ended = tokio::select! {
+            ended = get.run(exchange) => ended,
+            code = signals.next() => Ok(Ended::Early(code)),
+        };
+        tokio::select! {
+            code = get.end(ended) => code,
+            code = signals.next() => Ok(code),
+        }
+    });
+    // The resolver, or a write to a full pipe, may still be blocked on its thread.
+    runtime.shutdown_background();
+    result
+}
+
+/// What the flags say.
+struct Wishes {
+    follow: bool,
+    check: bool,
+    idle: Option<Duration>,
+    dialer: Dialer,
+}
+
+impl Wishes {
+    fn read(scene: &Scene) -> Result<Self> {
+        let timeout = args::duration(&scene.matches, "timeout")?.or(scene.environment.timeout);
+        Ok(Wishes {
+            follow: scene.is_on("follow"),
+            check: scene.is_on("check"),
+            idle: args::duration(&scene.matches, "idle")?,
+            dialer: Dialer::default().family(scene.family()?).timeout(timeout.unwrap_or(TIMEOUT)),
+        })
+    }
+}
+
+struct Get {
+    wishes: Wishes,
+    page: Page,
+    teller: Teller,
+}
+
+/// How all of it came to its end, where nothing went wrong.
+enum Ended {
+    /// The answer is whole.
+    Whole(Head),
+    /// A signal, or the reader of stdout has left: the exit code.
+    Early(u8),
+}
+
+/// What one exchange came to.
+enum Heard {
+    Whole(Head),
+    /// Another one is to be asked in its place.
+    Elsewhere(Head, Redirect),
+    Early(u8),
+}
+
+impl Get {
+    /// From the first request to the last answer.
+    async fn run(&mut self, mut exchange: Exchange) -> Result<Ended> {
+        loop {
+            let asked = exchange.ask(&self.wishes.dialer).await;
+            self.teller.notes();
+            let mut asked = asked?;
+            asked.set_idle(self.wishes.idle);
+            self.teller.opened(&exchange, &asked);
+            let heard = self.hear(&exchange, &mut asked).await;
+            match &heard {
+                Ok(Heard::Whole(head)) => self.teller.whole(&exchange, head, &asked, &self.page),
+                Ok(Heard::Elsewhere(head, redirect)) => {
+                    self.teller.elsewhere(&exchange, head, &asked, redirect);
+                }
+                Ok(Heard::Early(_)) | Err(_) => {}
+            }
+            self.teller.closed(&asked, heard.as_ref().err());
+            match heard? {
+                Heard::Early(code) => return Ok(Ended::Early(code)),
+                Heard::Whole(head) => {
+                    let _ = tokio::time::timeout(GOODBYE, asked.close()).await;
+                    return Ok(Ended::Whole(head));
+                }
+                Heard::Elsewhere(_, redirect) => exchange = redirect.exchange,
+            }
+        }
+    }
+
+    async fn hear(&mut self, exchange: &Exchange, asked: &mut Asked) -> Result<Heard> {
+        let mut head = Head::default();
+        loop {
+            // A slow reader of ours is a slow reader of the peer's.
+            if let Some(code) = self.page.room().await?.or(self.teller.room().await?) {
+                return Ok(Heard::Early(code));
+            }
+            match asked.part()? {
+                Some(Part::Interim(interim)) => self.teller.head(&interim),
+                Some(Part::Head(found)) => {
+                    self.teller.head(&found);
+                    if self.wishes.follow
+                        && let Some(redirect) = exchange.redirected(&found)
+                    {
+                        return redirect.map(|redirect| Heard::Elsewhere(found, redirect));
+                    }
+                    if exchange.request().method == "HEAD" {
+                        self.page.head(&found);
+                    }
+                    head = found;
+                }
+                Some(Part::Body(bytes)) => self.page.write(bytes),
+                Some(Part::Trailers(lines)) => self.teller.trailers(&lines),
+                Some(Part::End) => {
+                    let early = self.page.finish().await?;
+                    return Ok(early.map_or(Heard::Whole(head), Heard::Early));
+                }
+                None => {
+                    let received = asked.receive().await?;
+                    self.teller.received(received);
+                }
+            }
+        }
+    }
+
+    /// What is left to be written and to be said.
+    async fn end(&mut self, ended: Result<Ended>) -> Result<u8> {
+        let kept = self.page.keep().await;
+        let told = self.teller.finish().await;
+        match ended {
+            Err(error) => Err(match kept {
+                Some(kept) => error.why(kept),
+                None => error,
+            }),
+            Ok(Ended::Early(code)) => {
+                if let Some(kept) = kept {
+                    self.teller.say(&kept);
+                }
+                Ok(code)
+            }
+            Ok(Ended::Whole(head)) => {
+                let is_bad = self.wishes.check && head.status >= FIRST_BAD;
+                if is_bad {
+                    self.teller.refused(&head);
+                }
+                Ok(told?.unwrap_or(u8::from(is_bad)))
+            }
+        }
+    }
+}

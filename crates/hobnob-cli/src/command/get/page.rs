@@ -1,0 +1,149 @@
+//! Where the body goes: stdout, a file, or nowhere where events tell it.
+
+use std::future::poll_fn;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use hobnob::error::Result;
+use hobnob::exchange::Head;
+
+use crate::command::get::place::{Place, failed};
+use crate::command::{Scene, output_failed};
+use crate::report::look::View;
+use crate::report::show::{Stream, hex_into, size};
+use crate::report::sink::Sink;
+
+/// How long the last bytes may take once all is over; a signal is served meanwhile.
+const LAST_WORDS: Duration = Duration::from_hours(1);
+
+/// The body as it is written.
+pub(super) struct Page {
+    to: To,
+    sink: Option<Sink>,
+    /// Bytes of the body so far.
+    pub(super) bytes: u64,
+}
+
+enum To {
+    /// Events tell it.
+    Nowhere,
+    /// As it is.
+    Exact,
+    /// A terminal: escaped.
+    Terminal(Stream),
+    /// A hex dump of each piece.
+    Hex,
+    File(Place),
+}
+
+impl Page {
+    /// Opens what the flags name: a file now, so that what is wrong with it is said before anybody is asked.
+    pub(super) fn open(scene: &Scene) -> Result<Self> {
+        if let Some(name) = scene.text("output").filter(|name| *name != "-") {
+            let (place, mut file) = Place::open(name, scene.is_on("force"))?;
+            let sink = Sink::new("page", move |bytes| file.write_all(bytes));
+            return Ok(Page { to: To::File(place), sink: Some(sink), bytes: 0 });
+        }
+        let to = match scene.view {
+            _ if scene.is_on("json") => To::Nowhere,
+            View::Hex => To::Hex,
+            View::Text if io::stdout().is_terminal() => To::Terminal(Stream::default()),
+            View::Text | View::Raw => To::Exact,
+        };
+        let sink = (!scene.is_on("json")).then(Sink::stdout);
+        Ok(Page { to, sink, bytes: 0 })
+    }
+
+    /// Whether it goes to a file.
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self.to, To::File(_))
+    }
+
+    /// The file that it is saved to, as it was typed.
+    pub(super) fn name(&self) -> Option<&str> {
+        match &self.to {
+            To::File(place) => Some(&place.name),
+            _ => None,
+        }
+    }
+
+    /// The head, where it is all that was asked for. A terminal has it already.
+    pub(super) fn head(&mut self, head: &Head) {
+        if !matches!(self.to, To::Terminal(_)) {
+            self.put(&head.raw);
+        }
+    }
+
+    /// A piece of the body.
+    pub(super) fn write(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        self.put(bytes);
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        let Some(sink) = &mut self.sink else { return };
+        let mut out = sink.take();
+        let mut text = String::new();
+        match &mut self.to {
+            To::Nowhere => {}
+            To::Exact | To::File(_) => out.extend_from_slice(bytes),
+            To::Terminal(stream) => stream.push(&mut text, bytes),
+            To::Hex => hex_into(&mut text, bytes, "", usize::MAX),
+        }
+        out.extend_from_slice(text.as_bytes());
+        sink.give(out);
+    }
+
+    /// Waits until more may be written. The exit code, where the reader has left.
+    pub(super) async fn room(&mut self) -> Result<Option<u8>> {
+        let Some(sink) = &mut self.sink else { return Ok(None) };
+        while !sink.has_room() {
+            let written = poll_fn(|cx| sink.poll_back(cx)).await;
+            if let Err(error) = written {
+                return self.unwritten(&error).map(Some);
+            }
+        }
+        match sink.reap() {
+            Ok(()) => Ok(None),
+            Err(error) => self.unwritten(&error).map(Some),
+        }
+    }
+
+    fn unwritten(&self, error: &io::Error) -> Result<u8> {
+        match &self.to {
+            To::File(place) => Err(failed("write", &place.name, error)),
+            _ => output_failed(error),
+        }
+    }
+
+    /// The body is whole: writes what is left and gives a file its name. The exit code, where the reader has left.
+    pub(super) async fn finish(&mut self) -> Result<Option<u8>> {
+        if let Err(error) = self.flush().await {
+            return self.unwritten(&error).map(Some);
+        }
+        if let To::File(place) = &mut self.to {
+            place.finish()?;
+        }
+        Ok(None)
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        let Some(sink) = &mut self.sink else { return Ok(()) };
+        if let To::Terminal(stream) = &mut self.to {
+            let (mut out, mut text) = (sink.take(), String::new());
+            stream.end_line(&mut text);
+            out.extend_from_slice(text.as_bytes());
+            sink.give(out);
+        }
+        sink.finish(LAST_WORDS).await
+    }
+
+    /// It is over: writes what came, and says where a part of a file is kept.
+    pub(super) async fn keep(&mut self) -> Option<String> {
+        // Whatever is wrong with the writing was said, or something worse is about to be.
+        let _ = self.flush().await;
+        let To::File(place) = &mut self.to else { return None };
+        let part = place.keep()?;
+        Some(format!("what came of it, {}, is in {}", size(self.bytes), part.display()))
+    }
+}

@@ -1,0 +1,439 @@
+//! Answers, as a client reads them: where the head ends, how long the body is, and whether all of it came.
+//!
+//! What frames a body is read as strictly as in requests. Beside it a reader of pages is kinder than a server: lines of a
+//! head may end in LF alone, as the servers of many tutorials write them, and nothing else hangs on them.
+
+use std::fmt;
+
+use super::field::{self, is_token};
+use super::{MAX_SIZE_LINE, Version, chunk_size};
+
+/// Bytes of all heads of one answer at most, the interim ones too. Of its trailers too.
+const MAX_HEAD: usize = 64 * 1_024;
+/// Fields of one head at most, and of the trailers.
+const MAX_FIELDS: usize = 500;
+/// Bytes of chunk extensions in one answer: nobody needs any.
+const MAX_EXTENSIONS: usize = 16 * 1_024;
+
+/// Follows one answer, byte for byte. However the bytes are cut, the parts say the same.
+#[derive(Debug)]
+pub struct Answer {
+    phase: Phase,
+    /// Whether the request allows a body: not after HEAD.
+    allows_body: bool,
+    /// The line that is not whole yet.
+    line: Vec<u8>,
+    head: Head,
+    /// Bytes of heads, later of trailers.
+    size: usize,
+    /// Fields of this head, or of the trailers.
+    count: usize,
+    extensions: usize,
+    frame: Frame,
+}
+
+/// What the fields say of the body.
+#[derive(Debug, Default, Clone, Copy)]
+struct Frame {
+    length: Option<u64>,
+    is_chunked: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    StatusLine,
+    Fields,
+    /// So many more bytes of the body.
+    Exactly(u64),
+    ChunkSize,
+    /// So many more bytes of a chunk.
+    Chunk(u64),
+    ChunkEnd,
+    Trailers,
+    ToTheEnd,
+    Whole,
+    /// Whole, and that was said.
+    Over,
+}
+
+/// The first lines of an answer.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// What the server said it speaks.
+    pub version: Version,
+    /// `200`.
+    pub status: u16,
+    /// How the end of the body is known.
+    pub length: Length,
+    /// The lines as they came, with the empty one.
+    pub raw: Vec<u8>,
+}
+
+/// How the end of a body is known.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// There is none: after HEAD, and with the statuses 101, 204 and 304.
+    #[default]
+    Nothing,
+    /// So many bytes.
+    Exactly(u64),
+    /// Chunks, of which an empty one is the last.
+    Chunked,
+    /// The conn ends.
+    ToTheEnd,
+}
+
+/// The next thing in an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// A head that says to wait for another one: `100 Continue`, `103 Early Hints`.
+    Interim(Head),
+    /// The head.
+    Head(Head),
+    /// Bytes of the body.
+    Body(&'a [u8]),
+    /// The lines behind the last chunk, with the empty one, where there are any.
+    Trailers(Vec<u8>),
+    /// The answer is whole.
+    End,
+}
+
+/// Why an answer cannot be read. Nothing behind it means anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreadable {
+    /// It is none: it does not begin with `HTTP/1.`.
+    NotHttp,
+    /// A part of it is larger than we read.
+    TooLarge(&'static str),
+    /// It can be read in two ways, or in none.
+    Bad(&'static str),
+}
+
+/// What was missing when the conn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// All of it.
+    Everything,
+    /// The rest of the head.
+    Head,
+    /// The rest of the body; so many bytes, where its length was said.
+    Body(Option<u64>),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unreadable::NotHttp => f.write_str("it does not begin with HTTP/1"),
+            Unreadable::TooLarge(what) | Unreadable::Bad(what) => f.write_str(what),
+        }
+    }
+}
+
+impl Answer {
+    /// The answer to a request of this method.
+    pub fn to(method: &str) -> Self {
+        Answer {
+            phase: Phase::StatusLine,
+            allows_body: method != "HEAD",
+            line: Vec::new(),
+            head: Head::default(),
+            size: 0,
+            count: 0,
+            extensions: 0,
+            frame: Frame::default(),
+        }
+    }
+
+    /// Reads on in `bytes` and takes from them what it has read. None: they are used up, and more must come; or the
+    /// answer is over, and what is left does not belong to it.
+    pub fn next<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<Part<'a>>, Unreadable> {
+        loop {
+            match self.phase {
+                Phase::Over => return Ok(None),
+                Phase::Whole => {
+                    self.phase = Phase::Over;
+                    return Ok(Some(Part::End));
+                }
+                _ if bytes.is_empty() => return Ok(None),
+                Phase::Exactly(left) | Phase::Chunk(left) => {
+                    return Ok(Some(Part::Body(self.pass(left, bytes))));
+                }
+                Phase::ToTheEnd => return Ok(Some(Part::Body(std::mem::take(bytes)))),
+                _ => {}
+            }
+            if !self.take_line(bytes)? {
+                return Ok(None);
+            }
+            if let Some(part) = self.read_line()? {
+                return Ok(Some(part));
+            }
+        }
+    }
+
+    /// The conn has ended. An error where that cuts the answer short.
+    pub fn end(&mut self) -> Result<(), Cut> {
+        match self.phase {
+            Phase::Whole | Phase::Over => Ok(()),
+            Phase::ToTheEnd => {
+                self.phase = Phase::Whole;
+                Ok(())
+            }
+            Phase::StatusLine if self.size + self.line.len() == 0 => Err(Cut::Everything),
+            Phase::StatusLine | Phase::Fields => Err(Cut::Head),
+            Phase::Exactly(left) => Err(Cut::Body(Some(left))),
+            _ => Err(Cut::Body(None)),
+        }
+    }
+
+    /// Whether nothing of it is missing.
+    pub fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
+    /// Takes what belongs to the body.
+    fn pass<'a>(&mut self, left: u64, bytes: &mut &'a [u8]) -> &'a [u8] {
+        let length = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        let (taken, rest) = bytes.split_at(length);
+        *bytes = rest;
+        let left = left - length as u64;
+        self.phase = match self.phase {
+            Phase::Exactly(_) if left == 0 => Phase::Whole,
+            Phase::Exactly(_) => Phase::Exactly(left),
+            _ if left == 0 => Phase::ChunkEnd,
+            _ => Phase::Chunk(left),
+        };
+        taken
+    }
+
+    /// Moves a line, or the part of it that is there; whether it is whole.
+    fn take_line(&mut self, bytes: &mut &[u8]) -> Result<bool, Unreadable> {
+        let end = memchr::memchr(b'\n', bytes);
+        let length = end.map_or(bytes.len(), |at| at + 1);
+        let (room, what) = self.room();
+        if self.line.len() + length > room {
+            return Err(what);
+        }
+        self.line.extend_from_slice(&bytes[..length]);
+        *bytes = &bytes[length..];
+        if self.phase == Phase::StatusLine && !could_begin(&self.line) {
+            return Err(Unreadable::NotHttp);
+        }
+        Ok(end.is_some())
+    }
+
+    /// Bytes that a line may have here, and what is wrong with more.
+    fn room(&self) -> (usize, Unreadable) {
+        let left = MAX_HEAD.saturating_sub(self.size);
+        match self.phase {
+            Phase::ChunkSize => {
+                (MAX_SIZE_LINE, Unreadable::TooLarge("a chunk's size takes a line without end"))
+            }
+            Phase::ChunkEnd => (2, Unreadable::Bad("a chunk is longer than it says")),
+            Phase::Trailers => (left, Unreadable::TooLarge("its trailers are over 64 KiB")),
+            _ => (left, Unreadable::TooLarge("its head is over 64 KiB")),
+        }
+    }
+
+    fn read_line(&mut self) -> Result<Option<Part<'static>>, Unreadable> {
+        let raw = std::mem::take(&mut self.line);
+        let line = raw.strip_suffix(b"\n").unwrap_or(&raw);
+        let has_cr = line.ends_with(b"\r");
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.iter().any(|byte| matches!(byte, b'\r' | 0)) {
+            return Err(Unreadable::Bad("a CR or NUL stands inside a line"));
+        }
+        match self.phase {
+            Phase::StatusLine | Phase::Fields => {
+                self.size += raw.len();
+                self.head.raw.extend_from_slice(&raw);
+                self.read_head(line)
+            }
+            Phase::Trailers => {
+                self.size += raw.len();
+                self.head.raw.extend_from_slice(&raw);
+                self.read_trailer(line)
+            }
+            _ if !has_cr => Err(Unreadable::Bad("a line of the chunks ends in LF without CR")),
+            Phase::ChunkSize => self.read_size(line).map(|()| None),
+            _ if line.is_empty() => {
+                self.phase = Phase::ChunkSize;
+                Ok(None)
+            }
+            _ => Err(Unreadable::Bad("a chunk is longer than it says")),
+        }
+    }
+
+    fn read_head(&mut self, line: &[u8]) -> Result<Option<Part<'static>>, Unreadable> {
+        if self.phase == Phase::StatusLine {
+            (self.head.version, self.head.status) = status_line(line)?;
+            (self.phase, self.count, self.frame) = (Phase::Fields, 0, Frame::default());
+            return Ok(None);
+        }
+        if !line.is_empty() {
+            let (name, value) = self.split(line)?;
+            self.frame.read(name, value)?;
+            return Ok(None);
+        }
+        let mut head = std::mem::take(&mut self.head);
+        if is_interim(head.status) {
+            self.phase = Phase::StatusLine;
+            return Ok(Some(Part::Interim(head)));
+        }
+        head.length = self.length(&head)?;
+        self.phase = match head.length {
+            Length::Nothing | Length::Exactly(0) => Phase::Whole,
+            Length::Exactly(length) => Phase::Exactly(length),
+            Length::Chunked => Phase::ChunkSize,
+            Length::ToTheEnd => Phase::ToTheEnd,
+        };
+        Ok(Some(Part::Head(head)))
+    }
+
+    /// RFC 9112 section 6.3.
+    fn length(&self, head: &Head) -> Result<Length, Unreadable> {
+        let Frame { length, is_chunked } = self.frame;
+        match (length, is_chunked) {
+            (Some(_), true) => {
+                Err(Unreadable::Bad("both a Content-Length and a Transfer-Encoding"))
+            }
+            (_, true) if head.version == Version::Http10 => {
+                Err(Unreadable::Bad("HTTP/1.0 has no Transfer-Encoding"))
+            }
+            _ if !self.allows_body || matches!(head.status, 101 | 204 | 304) => Ok(Length::Nothing),
+            (_, true) => Ok(Length::Chunked),
+            (Some(length), _) => Ok(Length::Exactly(length)),
+            (None, _) => Ok(Length::ToTheEnd),
+        }
+    }
+
+    fn read_size(&mut self, line: &[u8]) -> Result<(), Unreadable> {
+        let size = chunk_size(line).map_err(|fault| Unreadable::Bad(fault.what))?;
+        self.extensions +=
+            line.iter().position(|byte| *byte == b';').map_or(0, |at| line.len() - at);
+        if self.extensions > MAX_EXTENSIONS {
+            return Err(Unreadable::TooLarge("its chunk extensions are over 16 KiB"));
+        }
+        (self.size, self.count) = (0, 0);
+        self.phase = if size == 0 { Phase::Trailers } else { Phase::Chunk(size) };
+        Ok(())
+    }
+
+    fn read_trailer(&mut self, line: &[u8]) -> Result<Option<Part<'static>>, Unreadable> {
+        if line.is_empty() {
+            self.phase = Phase::Whole;
+            let lines = std::mem::take(&mut self.head.raw);
+            return Ok((self.count > 0).then_some(Part::Trailers(lines)));
+        }
+        let (name, _) = self.split(line)?;
+        if field::frames(name) {
+            return Err(Unreadable::Bad("a trailer that belongs into the head"));
+        }
+        Ok(None)
+    }
+
+    /// Name and value of a field.
+    fn split<'l>(&mut self, line: &'l [u8]) -> Result<(&'l [u8], &'l [u8]), Unreadable> {
+        self.count += 1;
+        if self.count > MAX_FIELDS {
+            return Err(Unreadable::TooLarge("it has over 500 fields"));
+        }
+        if line.starts_with(b" ") || line.starts_with(b"\t") {
+            return Err(Unreadable::Bad("a field goes on in a second line"));
+        }
+        let colon = memchr::memchr(b':', line).ok_or(Unreadable::Bad("a field without a colon"))?;
+        let name = &line[..colon];
+        if name.ends_with(b" ") || name.ends_with(b"\t") {
+            return Err(Unreadable::Bad("a space stands before a colon"));
+        }
+        if name.is_empty() || !name.iter().copied().all(is_token) {
+            return Err(Unreadable::Bad("a field's name is no name"));
+        }
+        Ok((name, line[colon + 1..].trim_ascii()))
+    }
+}
+
+impl Frame {
+    fn read(&mut self, name: &[u8], value: &[u8]) -> Result<(), Unreadable> {
+        if name.eq_ignore_ascii_case(b"content-length") {
+            // Said twice alike it means one thing; that is so common that it is let pass.
+            for length in value.split(|byte| *byte == b',') {
+                let length = field::length(length.trim_ascii())
+                    .ok_or(Unreadable::Bad("the Content-Length is not digits alone"))?;
+                if self.length.replace(length).is_some_and(|other| other != length) {
+                    return Err(Unreadable::Bad("two different Content-Lengths"));
+                }
+            }
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            if !value.eq_ignore_ascii_case(b"chunked") {
+                return Err(Unreadable::Bad("a Transfer-Encoding other than chunked"));
+            }
+            if std::mem::replace(&mut self.is_chunked, true) {
+                return Err(Unreadable::Bad("more than one Transfer-Encoding"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Head {
+    /// The lines without their ends, the empty one not among them.
+    pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        lines(&self.raw)
+    }
+
+    /// Names and values of the fields, in their order.
+    pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.lines().skip(1).filter_map(|line| {
+            let colon = memchr::memchr(b':', line)?;
+            Some((&line[..colon], line[colon + 1..].trim_ascii()))
+        })
+    }
+
+    /// The value of the first field of this name.
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        let mut fields = self.fields();
+        fields
+            .find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value)
+    }
+
+    /// `Not Found`: the server's own words; may be empty.
+    pub fn reason(&self) -> &[u8] {
+        self.lines().next().and_then(|line| line.get(13..)).unwrap_or_default()
+    }
+}
+
+/// The lines of a head or of trailers, without their ends and the empty one.
+pub(super) fn lines(raw: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let lines = raw.split(|byte| *byte == b'\n');
+    lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line)).filter(|line| !line.is_empty())
+}
+
+/// Whether another head follows. 101 is the last of HTTP: from there on something else is spoken.
+fn is_interim(status: u16) -> bool {
+    status < 200 && status != 101
+}
+
+/// Whether an answer may begin like this. A peer that speaks something else may never send a newline.
+fn could_begin(line: &[u8]) -> bool {
+    line.iter().zip(b"HTTP/1.").all(|(byte, expected)| byte == expected)
+}
+
+/// RFC 9112 section 4: `HTTP/1.1 200 OK`, also where nothing follows the number.
+fn status_line(line: &[u8]) -> Result<(Version, u16), Unreadable> {
+    let bad = Unreadable::Bad("the first line is not HTTP/1.1 and a status of three digits");
+    let rest = line.strip_prefix(b"HTTP/1.").ok_or(bad)?;
+    let [minor, b' ', hundreds, tens, ones, rest @ ..] = rest else { return Err(bad) };
+    let digits = [hundreds, tens, ones];
+    if !minor.is_ascii_digit() || !digits.iter().all(|digit| digit.is_ascii_digit()) {
+        return Err(bad);
+    }
+    let status = digits.iter().fold(0, |number, digit| number * 10 + u16::from(**digit - b'0'));
+    if status < 100 || !(rest.is_empty() || rest.starts_with(b" ")) {
+        return Err(bad);
+    }
+    Ok((if *minor == b'0' { Version::Http10 } else { Version::Http11 }, status))
+}
+
+#[cfg(test)]
+mod tests;
