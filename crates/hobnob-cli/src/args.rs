@@ -1,5 +1,7 @@
 //! The command line: one table of flags, from which both the parser and the help pages are made.
 
+pub(crate) mod outline;
+
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};

@@ -1,7 +1,9 @@
 //! The verbs, one file each, and what they share.
 
+mod completions;
 mod explain;
-mod help;
+pub(crate) mod help;
+mod man;
 mod serve;
 mod talk;
 
@@ -48,6 +50,8 @@ pub(crate) const VERBS: &[Verb] = &[
         takes_service_options: false,
     },
     Verb { name: "help", words: "[TOPIC]", flags: &[COMMON], takes_service_options: false },
+    Verb { name: "completions", words: "SHELL", flags: &[COMMON], takes_service_options: false },
+    Verb { name: "man", words: "[DIR]", flags: &[COMMON], takes_service_options: false },
 ];
 
 /// What every verb is given.
@@ -162,6 +166,8 @@ fn start(typed: &mut Typed, clock: Clock) -> Result<u8> {
         "talk" => talk::run(&scene),
         "explain" => explain::run(&scene),
         "help" => help::run(&scene),
+        "completions" => completions::run(&scene),
+        "man" => man::run(&scene),
         _ => help::first_screen(&scene),
     }
 }

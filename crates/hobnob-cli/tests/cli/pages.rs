@@ -21,7 +21,7 @@ fn serve_alone_is_the_catalogue() {
 
 #[test]
 fn the_short_help_of_each_verb() {
-    for verb in ["serve", "talk", "explain", "help"] {
+    for verb in ["serve", "talk", "explain", "help", "completions", "man"] {
         let done = run(&[verb, "-h"]);
         assert_eq!((done.code, done.err.as_str()), (0, ""), "{verb}");
         assert!(done.out.lines().count() <= 24, "{verb} is one screen");
@@ -35,12 +35,13 @@ fn the_short_help_of_each_verb() {
 
 #[test]
 fn every_topic_has_a_page_of_eighty_columns() {
-    let topics = ["serve", "talk", "explain", "help", "addresses", "eof", "json", "exit-codes"];
+    let verbs = ["serve", "talk", "explain", "help", "completions", "man"];
+    let topics = verbs.into_iter().chain(["addresses", "eof", "json", "exit-codes"]);
     let services = hobnob::engine::services().iter().map(|row| row.spec.name);
     let transports = hobnob::engine::transports().iter().map(|row| row.spec.name);
     let layers = hobnob::engine::layers().iter().map(|row| row.spec.name);
     let slugs = hobnob::error::Kind::ALL.iter().map(|kind| kind.slug());
-    for topic in topics.into_iter().chain(services).chain(transports).chain(layers).chain(slugs) {
+    for topic in topics.chain(services).chain(transports).chain(layers).chain(slugs) {
         let done = run(&["help", topic]);
         assert_eq!((done.code, done.err.as_str()), (0, ""), "{topic}");
         for line in done.out.lines() {
