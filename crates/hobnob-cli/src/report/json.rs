@@ -11,6 +11,9 @@ use hobnob::event::{Closed, Data, Event, Fact};
 use crate::report::error::{Typed, tries};
 use crate::report::line::Line;
 
+/// Lines that say the name in any case.
+const NAMED: &[&str] = &["listening", "open", "summary"];
+
 /// Writes events as lines into buffers of the caller.
 pub(crate) struct Json {
     clock: Clock,
@@ -18,13 +21,23 @@ pub(crate) struct Json {
     name: String,
     /// The service; empty for a verb without one.
     service: String,
+    /// Whether each line says the name, as where several servers are told about.
+    is_one_of_several: bool,
     is_first: bool,
 }
 
 impl Json {
     /// A writer whose `t` counts from `clock`.
     pub(crate) fn new(clock: Clock, name: &str, service: &str) -> Self {
-        Json { clock, name: name.to_owned(), service: service.to_owned(), is_first: true }
+        let (name, service) = (name.to_owned(), service.to_owned());
+        Json { clock, name, service, is_one_of_several: false, is_first: true }
+    }
+
+    /// What the lines from here on are about.
+    pub(crate) fn speak_of(&mut self, name: &str, service: &str, is_one_of_several: bool) {
+        name.clone_into(&mut self.name);
+        service.clone_into(&mut self.service);
+        self.is_one_of_several = is_one_of_several;
     }
 
     fn line<'a>(&mut self, out: &'a mut Vec<u8>, word: &str, at: Duration) -> Line<'a> {
@@ -35,6 +48,9 @@ impl Json {
         let mut line = Line(out);
         if std::mem::take(&mut self.is_first) {
             line.text("at", &rfc3339(self.clock.wall()));
+        }
+        if self.is_one_of_several && !NAMED.contains(&word) {
+            line.text("name", &self.name);
         }
         line
     }

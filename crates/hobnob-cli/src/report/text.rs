@@ -20,6 +20,8 @@ pub(crate) struct Transcript {
     look: Look,
     view: View,
     is_verbose: bool,
+    /// Which of several servers a line is about, with the space behind it.
+    label: String,
     began: SystemTime,
     zone: TimeZone,
     /// The last second written, and how: formatting a time zone for each line would be most of the work.
@@ -34,10 +36,16 @@ impl Transcript {
             look,
             view,
             is_verbose,
+            label: String::new(),
             began,
             zone: TimeZone::system(),
             second: (u64::MAX, String::new()),
         }
+    }
+
+    /// Which of several servers the lines from here on are about.
+    pub(crate) fn speak_of(&mut self, label: &str) {
+        label.clone_into(&mut self.label);
     }
 
     /// One event of the bus.
@@ -94,11 +102,12 @@ impl Transcript {
         out.push('\n');
     }
 
-    /// `14:02:11  #1  `.
+    /// `14:02:11  #1  `, or with the name of one of several `14:02:11  echo  #1  `.
     fn head(&mut self, out: &mut String, at: Duration, session: u64) {
         self.refresh(at);
         out.push_str(&self.look.paint(Paint::Dim, &self.second.1));
         out.push_str("  ");
+        out.push_str(&self.label);
         if session != 0 {
             let _ = write!(out, "#{session}  ");
         }
@@ -119,7 +128,8 @@ impl Transcript {
     fn data(&mut self, out: &mut String, at: Duration, session: u64, data: &Data) {
         let start = out.len();
         self.head(out, at, session);
-        let mut cells = 10 + if session == 0 { 0 } else { 3 + session.to_string().len() };
+        let mut cells = 10 + width(&self.label);
+        cells += if session == 0 { 0 } else { 3 + session.to_string().len() };
         if let Some(peer) = data.peer.as_ref().filter(|_| session == 0) {
             let peer = safe(&peer.to_string());
             cells += width(&peer) + 2;

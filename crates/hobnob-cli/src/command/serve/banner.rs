@@ -7,7 +7,7 @@ use hobnob::address::Address;
 use hobnob::engine::{self, Bound, Running};
 use hobnob::socket;
 
-use crate::command::serve::watch::Teller;
+use crate::command::serve::teller::Teller;
 use crate::command::{Scene, brief};
 use crate::report::show::{pad, safe, width};
 
@@ -16,39 +16,36 @@ const ADDRESS: usize = 18;
 /// Columns that a page has.
 const COLUMNS: usize = 80;
 
-impl Teller {
-    /// Says it, in words or as events.
-    pub(super) fn banner(&mut self, scene: &Scene, running: &Running) {
-        if self.listening(running) {
-            return;
-        }
-        let name = safe(&self.name);
-        let mut text = format!("{name} is listening\n");
-        let bounds = running.bound();
-        let column = bounds.iter().map(|bound| width(&shown(bound))).max().unwrap_or(0);
-        let column = column.clamp(ADDRESS, 24);
-        let names = bounds.iter().map(|bound| bound.transport.len()).max().unwrap_or(0).max(4);
-        let mut hinted = String::new();
-        let mut is_open = false;
-        for bound in bounds {
-            is_open |= !bound.address.is_local_only();
-            let _ =
-                write!(text, "  {}  {}", pad(bound.transport, names), pad(&shown(bound), column));
-            // Both loopbacks are one endpoint, with one hint.
-            if bound.endpoint != hinted {
-                text.push_str(&hint(bound, 4 + names + column));
-                hinted.clone_from(&bound.endpoint);
-            }
-            text.truncate(text.trim_end().len());
-            text.push('\n');
-        }
-        if is_open {
-            let why = if scene.is_on("lan") { " because of --lan" } else { "" };
-            let _ = writeln!(text, "open to your network{why}");
-        }
-        text.push_str("Ctrl-C stops it.\n");
-        self.say(&text);
+/// Says it, in words or as events.
+pub(super) fn tell(scene: &Scene, teller: &mut Teller, name: &str, running: &Running) {
+    if teller.listening(std::slice::from_ref(running)) {
+        return;
     }
+    let name = safe(name);
+    let mut text = format!("{name} is listening\n");
+    let bounds = running.bound();
+    let column = bounds.iter().map(|bound| width(&shown(bound))).max().unwrap_or(0);
+    let column = column.clamp(ADDRESS, 24);
+    let names = bounds.iter().map(|bound| bound.transport.len()).max().unwrap_or(0).max(4);
+    let mut hinted = String::new();
+    let mut is_open = false;
+    for bound in bounds {
+        is_open |= !bound.address.is_local_only();
+        let _ = write!(text, "  {}  {}", pad(bound.transport, names), pad(&shown(bound), column));
+        // Both loopbacks are one endpoint, with one hint.
+        if bound.endpoint != hinted {
+            text.push_str(&hint(bound, 4 + names + column));
+            hinted.clone_from(&bound.endpoint);
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    }
+    if is_open {
+        let why = if scene.is_on("lan") { " because of --lan" } else { "" };
+        let _ = writeln!(text, "open to your network{why}");
+    }
+    text.push_str("Ctrl-C stops it.\n");
+    teller.say(&text);
 }
 
 fn shown(bound: &Bound) -> String {

@@ -1,9 +1,11 @@
 //! `hobnob serve`: a built-in service on one or more addresses.
 
 mod banner;
-mod watch;
+pub(crate) mod limits;
+pub(crate) mod signals;
+pub(crate) mod teller;
+pub(crate) mod watch;
 
-use hobnob::codec::text::Rule;
 use hobnob::endpoint::{Endpoint, Host};
 use hobnob::engine::{self, Running, Server};
 use hobnob::error::{Error, Kind, Result};
@@ -13,12 +15,12 @@ use hobnob::spec::{OptionSpec, ValueKind};
 
 use crate::args;
 use crate::command::{Scene, VERBS, help, say};
-use watch::Teller;
+use limits::Limits;
+use signals::Signals;
+use teller::Teller;
 
 /// How many ports after the default one are tried.
 const NEXT_PORTS: u16 = 100;
-/// Bytes of a chunk, where nobody says otherwise.
-const RECV: usize = 65_536;
 
 /// Runs the verb.
 pub(crate) fn run(scene: &Scene) -> Result<u8> {
@@ -34,7 +36,7 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
         .build()
         .map_err(|error| Error::from_io("epoll_create", &error))?;
     let result = runtime.block_on(async {
-        let signals = watch::signals()?;
+        let signals = Signals::catch()?;
         let (running, teller) = match endpoints {
             Some(endpoints) => {
                 endpoints.iter().try_for_each(|endpoint| server.on(endpoint))?;
@@ -42,7 +44,7 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
             }
             None => start_on_default(scene, row)?,
         };
-        watch::watch(scene, running, teller, signals).await
+        watch::watch(&[running], teller, signals).await
     });
     runtime.shutdown_background();
     result
@@ -106,9 +108,11 @@ fn start_on_default(scene: &Scene, row: &'static Row) -> Result<(Running, Teller
 
 fn start(scene: &Scene, server: Server, row: &Row) -> Result<(Running, Teller)> {
     let name = scene.text("name").unwrap_or(row.spec.name).to_owned();
-    let mut teller = Teller::new(scene, &server, &name, row.spec.name);
+    let mut teller = Teller::new(scene, server.clock(), "serve");
+    let heard = teller.hear(&server);
     let running = server.start()?;
-    teller.banner(scene, &running);
+    teller.add(heard, &name, row.spec.name);
+    banner::tell(scene, &mut teller, &name, &running);
     Ok((running, teller))
 }
 
@@ -155,29 +159,16 @@ fn elsewhere(row: &Row, option: &OptionSpec) -> Error {
 }
 
 fn set_limits(scene: &Scene, server: &mut Server) -> Result<()> {
-    let matches = &scene.matches;
-    let count = |name| args::number(matches, name, 1);
-    let whole = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    server.limits.max_conns = count("max-conns")?.map(whole);
-    server.limits.idle = args::duration(matches, "idle")?;
-    for network in matches.get_many::<String>("allow").into_iter().flatten() {
-        let network = engine::Network::parse(network)
-            .map_err(|error| error.try_command("hobnob help serve", "its flags"))?;
-        server.limits.allow.push(network);
-    }
-    let most = count("max")?;
-    server.stop.sessions = if scene.is_on("once") { Some(1) } else { most };
-    server.stop.after = args::duration(matches, "for")?;
-    server.family = scene.family()?;
-    let recv = count("recv")?.map(whole);
-    server.cutting.rule = match args::choice(matches, "framing", &["auto", "lines", "chunks"])? {
-        Some("chunks") => Rule::Chunks { recv: recv.unwrap_or(RECV) },
-        _ if recv.is_some() => {
-            let text = "--recv is the size of a chunk, and messages are not chunks here";
-            return Err(Error::new(Kind::Usage, text).try_flag("--framing chunks", ""));
+    let mut limits = Limits::default();
+    for name in limits::NAMES {
+        let values = scene.matches.get_many::<String>(name).into_iter().flatten();
+        for value in values {
+            limits.set(server, name, value, &format!("--{name}"))?;
         }
-        Some("lines") => Rule::Lines,
-        _ => Rule::Auto,
-    };
-    Ok(())
+    }
+    if scene.is_on("once") {
+        server.stop.sessions = Some(1);
+    }
+    server.family = scene.family()?;
+    limits.finish(server)
 }
