@@ -37,6 +37,8 @@ pub(crate) struct Verb {
     pub(crate) flags: &'static [&'static [Flag]],
     /// Whether it also takes every option of every service.
     pub(crate) takes_service_options: bool,
+    /// Whether defaults and aliases of `hobnob.toml` hold for it.
+    pub(crate) heeds_settings: bool,
 }
 
 /// The id under which a verb's words are found.
@@ -101,6 +103,9 @@ pub(crate) const SERVING: &[Flag] = &[
     value("recv", "N", "bytes of one receive"),
     value("name", "NAME", "what it is called in events; default: the service"),
 ];
+
+/// Flags of what starts several servers.
+pub(crate) const STARTING: &[Flag] = &[value("for", "DUR", "stop after a time")];
 
 /// Flags of a conversation.
 pub(crate) const TALKING: &[Flag] = &[

@@ -176,7 +176,9 @@ fn caret(out: &mut String, span: &Span, look: Look) {
     let room = width(&before);
     let carets = look.paint(Paint::RedBold, &carets);
     let _ = writeln!(out, "     {}", safe(&span.text));
-    let _ = writeln!(out, "     {:room$}{carets} {}", "", safe(&span.label));
+    let label =
+        if span.label.is_empty() { String::new() } else { format!(" {}", safe(&span.label)) };
+    let _ = writeln!(out, "     {:room$}{carets}{label}", "");
 }
 
 #[cfg(test)]

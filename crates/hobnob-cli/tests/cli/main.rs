@@ -1,5 +1,6 @@
 //! The program as a person or a program meets it: the real binary, its stdout, stderr and exit codes.
 
+mod demo;
 mod ends;
 mod errors;
 mod failures;
@@ -19,3 +20,4 @@ mod suspend;
 mod talking;
 mod terminal;
 mod typing;
+mod up;

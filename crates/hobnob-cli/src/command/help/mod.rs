@@ -20,6 +20,8 @@ use row::{entry, flag_of, part, service};
 const PAGES: &[(&str, &str)] = &[
     ("serve", include_str!("../../help/serve.md")),
     ("talk", include_str!("../../help/talk.md")),
+    ("up", include_str!("../../help/up.md")),
+    ("demo", include_str!("../../help/demo.md")),
     ("explain", include_str!("../../help/explain.md")),
     ("help", include_str!("../../help/help.md")),
     ("completions", include_str!("../../help/completions.md")),

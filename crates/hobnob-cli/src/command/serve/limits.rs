@@ -53,7 +53,7 @@ impl Limits {
         server.cutting.rule = match (self.framing, self.recv) {
             (Some(Framing::Chunks), recv) => Rule::Chunks { recv: recv.unwrap_or(RECV) },
             (_, Some(_)) => {
-                let text = "--recv is the size of a chunk, and messages are not chunks here";
+                let text = "recv is the size of a chunk, and messages are not chunks here";
                 return Err(Error::new(Kind::Usage, text).try_flag("--framing chunks", ""));
             }
             (Some(Framing::Lines), None) => Rule::Lines,
