@@ -1,5 +1,7 @@
 //! The command line: one table of flags, from which both the parser and the help pages are made.
 
+pub(crate) mod outline;
+
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -35,6 +37,8 @@ pub(crate) struct Verb {
     pub(crate) flags: &'static [&'static [Flag]],
     /// Whether it also takes every option of every service.
     pub(crate) takes_service_options: bool,
+    /// Whether defaults and aliases of `hobnob.toml` hold for it.
+    pub(crate) heeds_settings: bool,
 }
 
 /// The id under which a verb's words are found.
@@ -112,6 +116,9 @@ pub(crate) const RELAYING: &[Flag] = &[
     switch("retry", None, "while nobody is there yet, try again with growing pauses"),
     value("timeout", "DUR", "how long connecting may take (10s)"),
 ];
+
+/// Flags of what starts several servers.
+pub(crate) const STARTING: &[Flag] = &[value("for", "DUR", "stop after a time")];
 
 /// Flags of a conversation.
 pub(crate) const TALKING: &[Flag] = &[
@@ -250,18 +257,7 @@ fn service_arguments(option: &'static OptionSpec) -> Vec<Arg> {
 /// A flag's value, read as a time.
 pub(crate) fn duration(matches: &ArgMatches, name: &'static str) -> Result<Option<Duration>> {
     let Some(text) = matches.get_one::<String>(name) else { return Ok(None) };
-    parse_duration(text)
-        .map(Some)
-        .ok_or_else(|| bad_value(name, text, "a time has a unit, as in 200ms, 1s, 5m"))
-}
-
-/// A flag's value, read as a number from `least` up.
-pub(crate) fn number(matches: &ArgMatches, name: &'static str, least: u64) -> Result<Option<u64>> {
-    let Some(text) = matches.get_one::<String>(name) else { return Ok(None) };
-    let number = text.parse().ok().filter(|number| *number >= least);
-    number
-        .map(Some)
-        .ok_or_else(|| bad_value(name, text, &format!("it takes a whole number from {least} up")))
+    read_duration(&format!("--{name}"), text).map(Some)
 }
 
 /// A flag's value, which must be one of these words.
@@ -270,17 +266,33 @@ pub(crate) fn choice<'m>(
     name: &'static str,
     words: &[&str],
 ) -> Result<Option<&'m str>> {
-    match matches.get_one::<String>(name).map(String::as_str) {
-        Some(text) if !words.contains(&text) => {
-            Err(bad_value(name, text, &format!("it takes one of {}", words.join(", "))))
-        }
-        found => Ok(found),
-    }
+    let Some(text) = matches.get_one::<String>(name) else { return Ok(None) };
+    read_choice(&format!("--{name}"), text, words).map(Some)
 }
 
-/// The error of a value that a flag does not take.
-pub(crate) fn bad_value(name: &str, text: &str, expected: &str) -> Error {
-    Error::new(Kind::BadOption, format!("--{name} does not take {text:?}: {expected}"))
+/// A time. Errors call it what was `said`.
+pub(crate) fn read_duration(said: &str, text: &str) -> Result<Duration> {
+    parse_duration(text)
+        .ok_or_else(|| bad_value(said, text, "a time has a unit, as in 200ms, 1s, 5m"))
+}
+
+/// A number from `least` up.
+pub(crate) fn read_number(said: &str, text: &str, least: u64) -> Result<u64> {
+    let number = text.parse().ok().filter(|number| *number >= least);
+    number.ok_or_else(|| bad_value(said, text, &format!("it takes a whole number from {least} up")))
+}
+
+/// One of these words.
+pub(crate) fn read_choice<'t>(said: &str, text: &'t str, words: &[&str]) -> Result<&'t str> {
+    if words.contains(&text) {
+        return Ok(text);
+    }
+    Err(bad_value(said, text, &format!("it takes one of {}", words.join(", "))))
+}
+
+/// The error of a value that a flag or a line of a file does not take.
+pub(crate) fn bad_value(said: &str, text: &str, expected: &str) -> Error {
+    Error::new(Kind::BadOption, format!("{said} does not take {text:?}: {expected}"))
         .try_command("hobnob help bad-option", "")
 }
 

@@ -10,7 +10,11 @@ use hobnob::spec::parse_duration;
 #[derive(Debug, Default)]
 pub(crate) struct Environment {
     /// `HOBNOB_ASCII`: no glyph outside ASCII.
-    pub(crate) ascii: bool,
+    pub(crate) ascii: Option<bool>,
+    /// `HOBNOB_CONFIG`: the file of settings in place of the folder's own.
+    pub(crate) config: Option<PathBuf>,
+    /// The person's own file of settings.
+    pub(crate) own_config: Option<PathBuf>,
     /// `HOBNOB_TIMEOUT`: how long a dial may take.
     pub(crate) timeout: Option<Duration>,
     /// `FORCE_COLOR` or `CLICOLOR_FORCE`, `NO_COLOR` or `TERM=dumb`; none: as the terminal.
@@ -50,12 +54,18 @@ impl Environment {
             _ if is_denied => Some(false),
             _ => None,
         };
-        let home = || variable("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+        let folder = |name: &str, below: &str| {
+            let home = || variable("HOME").map(|home| PathBuf::from(home).join(below));
+            variable(name).map(PathBuf::from).or_else(home)
+        };
         Environment {
-            ascii: variable("HOBNOB_ASCII").is_some_and(|value| value != "0"),
+            ascii: variable("HOBNOB_ASCII").map(|value| value != "0"),
+            config: variable("HOBNOB_CONFIG").map(PathBuf::from),
+            own_config: folder("XDG_CONFIG_HOME", ".config")
+                .map(|folder| folder.join("hobnob/config.toml")),
             timeout: None,
             color,
-            state: variable("XDG_STATE_HOME").map(PathBuf::from).or_else(home),
+            state: folder("XDG_STATE_HOME", ".local/state"),
             pager: raw("PAGER"),
             has_less_options: raw("LESS").is_some(),
         }
@@ -63,7 +73,7 @@ impl Environment {
 }
 
 /// A variable's value; an empty one counts as unset.
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     raw(name).filter(|value| !value.is_empty())
 }
 

@@ -3,6 +3,7 @@
 mod args;
 mod bug;
 mod command;
+mod config;
 mod env;
 mod report;
 

@@ -53,6 +53,8 @@ kinds! {
     Loop "loop" 2,
     /// The command line is not understood.
     Usage "usage" 2,
+    /// A file of settings that does not say what such a file says.
+    BadConfig "bad-config" 2,
     /// Somebody listens there already.
     PortInUse "port-in-use" 3,
     /// A port below 1024 without the right to it.

@@ -1,12 +1,16 @@
 //! The verbs, one file each, and what they share.
 
+mod completions;
+mod demo;
 mod explain;
 mod get;
-mod help;
+pub(crate) mod help;
+mod man;
 mod relay;
 mod serve;
 mod signals;
 mod talk;
+mod up;
 
 use std::io::Write as _;
 
@@ -18,8 +22,10 @@ use hobnob::error::{Error, Kind, Result};
 use hobnob::socket::Family;
 
 use crate::args::{
-    self, COMMON, CUTTING, EXPLAINING, GETTING, OPENING, RELAYING, SERVING, SHOWING, TALKING, Verb,
+    self, COMMON, CUTTING, EXPLAINING, GETTING, OPENING, RELAYING, SERVING, SHOWING, STARTING,
+    TALKING, Verb,
 };
+use crate::config::Settings;
 use crate::env::Environment;
 use crate::report::error::{Typed, tell};
 use crate::report::json::Json;
@@ -39,32 +45,71 @@ pub(crate) const VERBS: &[Verb] = &[
         words: "SERVICE [ADDR...]",
         flags: &[SERVING, CUTTING, SHOWING, OPENING, COMMON],
         takes_service_options: true,
+        heeds_settings: true,
     },
     Verb {
         name: "relay",
         words: "LISTEN TARGET",
         flags: &[RELAYING, SERVING, SHOWING, OPENING, COMMON],
         takes_service_options: false,
+        heeds_settings: true,
     },
     Verb {
         name: "talk",
         words: "ADDR [MESSAGE...]",
         flags: &[TALKING, SHOWING, OPENING, COMMON],
         takes_service_options: false,
+        heeds_settings: true,
+    },
+    Verb {
+        name: "up",
+        words: "[FILE] [NAME...]",
+        flags: &[STARTING, SHOWING, COMMON],
+        takes_service_options: false,
+        heeds_settings: true,
+    },
+    Verb {
+        name: "demo",
+        words: "",
+        flags: &[STARTING, SHOWING, COMMON],
+        takes_service_options: false,
+        heeds_settings: true,
     },
     Verb {
         name: "get",
         words: "URL",
         flags: &[GETTING, SHOWING, OPENING, COMMON],
         takes_service_options: false,
+        heeds_settings: true,
     },
     Verb {
         name: "explain",
         words: "ADDR",
         flags: &[EXPLAINING, OPENING, COMMON],
         takes_service_options: false,
+        heeds_settings: true,
     },
-    Verb { name: "help", words: "[TOPIC]", flags: &[COMMON], takes_service_options: false },
+    Verb {
+        name: "help",
+        words: "[TOPIC]",
+        flags: &[COMMON],
+        takes_service_options: false,
+        heeds_settings: false,
+    },
+    Verb {
+        name: "completions",
+        words: "SHELL",
+        flags: &[COMMON],
+        takes_service_options: false,
+        heeds_settings: false,
+    },
+    Verb {
+        name: "man",
+        words: "[DIR]",
+        flags: &[COMMON],
+        takes_service_options: false,
+        heeds_settings: false,
+    },
 ];
 
 /// What every verb is given.
@@ -75,6 +120,8 @@ pub(crate) struct Scene {
     pub(crate) typed: Typed,
     /// The environment.
     pub(crate) environment: Environment,
+    /// The files of settings.
+    pub(crate) settings: Settings,
     /// What `t` counts from.
     pub(crate) clock: Clock,
     /// How stdout looks.
@@ -88,7 +135,7 @@ pub(crate) struct Scene {
 impl Scene {
     /// Whether a switch was given; false also where the verb has none of that name.
     pub(crate) fn is_on(&self, name: &str) -> bool {
-        matches!(self.matches.try_get_one::<bool>(name), Ok(Some(true)))
+        has(&self.matches, name)
     }
 
     /// A flag's text.
@@ -123,7 +170,7 @@ impl Scene {
         let words = indices(args::WORDS).zip(self.words());
         let mut found: Vec<(usize, Endpoint)> = Vec::new();
         for (at, word) in words.take(last).skip(first) {
-            let endpoint = engine::parse(&word)?;
+            let endpoint = self.settings.endpoint(&word)?;
             let is_insecure = self.is_on("insecure");
             let endpoint = if is_insecure { engine::insecure(endpoint)? } else { endpoint };
             found.push((at, endpoint));
@@ -174,11 +221,19 @@ pub(crate) fn run(words: Vec<String>) -> u8 {
 
 fn start(typed: &mut Typed, clock: Clock) -> Result<u8> {
     let mut matches = args::parse(&typed.words)?;
-    let environment = Environment::read()?;
+    let mut environment = Environment::read()?;
     let verb = matches.remove_subcommand();
     let name = verb.as_ref().map_or("", |(name, _)| name.as_str()).to_owned();
     let matches = verb.map_or(matches, |(_, matches)| matches);
-    let scene = scene(&name, matches, typed, environment, clock)?;
+    let asks_for_help = ["h", "help", "version"].into_iter().any(|flag| has(&matches, flag));
+    let is_settled = VERBS.iter().any(|verb| verb.name == name && verb.heeds_settings);
+    let settings = if is_settled && !asks_for_help {
+        Settings::read(&environment)?
+    } else {
+        Settings::default()
+    };
+    settings.fill(&mut environment);
+    let scene = scene(&name, matches, typed, environment, settings, clock)?;
     let is_on = |name| scene.is_on(name);
     if let Some(topic) = (is_on("h") || is_on("help")).then_some(name.as_str()) {
         return help::of_verb(&scene, topic, is_on("help"));
@@ -192,7 +247,11 @@ fn start(typed: &mut Typed, clock: Clock) -> Result<u8> {
         "talk" => talk::run(&scene),
         "get" => get::run(&scene),
         "explain" => explain::run(&scene),
+        "up" => up::run(&scene),
+        "demo" => demo::run(&scene),
         "help" => help::run(&scene),
+        "completions" => completions::run(&scene),
+        "man" => man::run(&scene),
         _ => help::first_screen(&scene),
     }
 }
@@ -202,13 +261,13 @@ fn scene(
     matches: ArgMatches,
     typed: &mut Typed,
     environment: Environment,
+    settings: Settings,
     clock: Clock,
 ) -> Result<Scene> {
     let wish = args::choice(&matches, "color", &["auto", "always", "never"])?;
     let wish = wish.map_or(ColorWish::Auto, ColorWish::of);
     args::choice(&matches, "lang", &["en"])?;
-    let has = |name| matches!(matches.try_get_one::<bool>(name), Ok(Some(true)));
-    let (ascii, hex, raw) = (has("ascii"), has("hex"), has("raw"));
+    let [ascii, hex, raw] = ["ascii", "hex", "raw"].map(|flag| has(&matches, flag));
     let view = match (hex, raw) {
         (true, true) => return Err(Error::new(Kind::Usage, "-x and --raw exclude each other")),
         (true, false) => View::Hex,
@@ -217,19 +276,29 @@ fn scene(
     };
     let out = Look::of(&std::io::stdout(), wish, ascii, &environment);
     let err = Look::of(&std::io::stderr(), wish, ascii, &environment);
-    let mut scene = Scene { matches, typed: typed.clone(), environment, clock, out, err, view };
+    let typed_before = typed.clone();
+    let mut scene =
+        Scene { matches, typed: typed_before, environment, settings, clock, out, err, view };
     // The words that are endpoints, for what to try.
     scene.typed.endpoints = match verb {
         "serve" => scene.words().split_off(scene.words().len().min(1)),
+        "up" => Vec::new(),
         _ => scene.words().into_iter().take(1).collect(),
     };
     typed.endpoints.clone_from(&scene.typed.endpoints);
     Ok(scene)
 }
 
+/// Whether a switch was given.
+fn has(matches: &ArgMatches, name: &str) -> bool {
+    matches!(matches.try_get_one::<bool>(name), Ok(Some(true)))
+}
+
 /// Tells an error, in words on stderr and, with `--json`, as an event on stdout.
 fn fail(error: &Error, typed: &Typed, clock: Clock, is_json: bool) -> u8 {
-    let environment = Environment::looks();
+    let mut environment = Environment::looks();
+    // That file may itself be what the error is about.
+    Settings::read(&environment).unwrap_or_default().fill(&mut environment);
     let look = Look::of(&std::io::stderr(), color_wish(&typed.words), false, &environment);
     let told = tell(error, typed, look);
     // Nobody may be there to read it; the exit code still says it.

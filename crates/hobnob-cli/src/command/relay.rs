@@ -21,8 +21,9 @@ pub(crate) fn run(scene: &Scene, name: &str) -> Result<u8> {
     }
     server.on(&serve::on_lan(scene, listen))?;
     serve::until_over(async |signals| {
-        let (running, teller) = serve::start(scene, server, row, Some(&target.to_string()))?;
-        serve::watch(running, teller, signals).await
+        let (running, teller) =
+            serve::start(scene, server, row, "relay", Some(&target.to_string()))?;
+        serve::watch::watch(&[running], teller, signals).await
     })
 }
 

@@ -11,6 +11,9 @@ use hobnob::event::{Closed, Data, Event, Fact};
 use crate::report::error::{Typed, tries};
 use crate::report::line::Line;
 
+/// Lines that say the name in any case.
+const NAMED: &[&str] = &["listening", "open", "summary"];
+
 /// Writes events as lines into buffers of the caller.
 pub(crate) struct Json {
     clock: Clock,
@@ -20,6 +23,8 @@ pub(crate) struct Json {
     service: String,
     /// What is served stands between two sides: its directions are up and down.
     is_between: bool,
+    /// Whether each line says the name, as where several servers are told about.
+    is_one_of_several: bool,
     is_first: bool,
 }
 
@@ -27,12 +32,19 @@ impl Json {
     /// A writer whose `t` counts from `clock`.
     pub(crate) fn new(clock: Clock, name: &str, service: &str) -> Self {
         let (name, service) = (name.to_owned(), service.to_owned());
-        Json { clock, name, service, is_between: false, is_first: true }
+        Json { clock, name, service, is_between: false, is_one_of_several: false, is_first: true }
     }
 
-    /// The same, for what stands between two sides.
-    pub(crate) fn between(self, is_between: bool) -> Self {
-        Json { is_between, ..self }
+    /// What the lines from here on are about.
+    pub(crate) fn speak_of(&mut self, name: &str, service: &str, is_one_of_several: bool) {
+        name.clone_into(&mut self.name);
+        service.clone_into(&mut self.service);
+        self.is_one_of_several = is_one_of_several;
+    }
+
+    /// Whether that stands between two sides.
+    pub(crate) fn speak_between(&mut self, is_between: bool) {
+        self.is_between = is_between;
     }
 
     fn direction(&self, direction: Direction) -> &'static str {
@@ -52,6 +64,9 @@ impl Json {
         let mut line = Line(out);
         if std::mem::take(&mut self.is_first) {
             line.text("at", &rfc3339(self.clock.wall()));
+        }
+        if self.is_one_of_several && !NAMED.contains(&word) {
+            line.text("name", &self.name);
         }
         line
     }

@@ -26,6 +26,8 @@ pub(crate) struct Transcript {
     is_verbose: bool,
     /// What is served stands between two sides: what comes in goes up, and what goes out came down.
     is_between: bool,
+    /// Which of several servers a line is about, with the space behind it.
+    label: String,
     began: SystemTime,
     zone: TimeZone,
     /// The last second written, and how: formatting a time zone for each line would be most of the work.
@@ -41,15 +43,21 @@ impl Transcript {
             view,
             is_verbose,
             is_between: false,
+            label: String::new(),
             began,
             zone: TimeZone::system(),
             second: (u64::MAX, String::new()),
         }
     }
 
-    /// The same, of what stands between two sides.
-    pub(crate) fn between(self, is_between: bool) -> Self {
-        Transcript { is_between, ..self }
+    /// Which of several servers the lines from here on are about.
+    pub(crate) fn speak_of(&mut self, label: &str) {
+        label.clone_into(&mut self.label);
+    }
+
+    /// Whether that stands between two sides.
+    pub(crate) fn speak_between(&mut self, is_between: bool) {
+        self.is_between = is_between;
     }
 
     /// One event of the bus.
@@ -125,11 +133,12 @@ impl Transcript {
         }
     }
 
-    /// `14:02:11  #1  `.
+    /// `14:02:11  #1  `, or with the name of one of several `14:02:11  echo  #1  `.
     fn head(&mut self, out: &mut String, at: Duration, session: u64) {
         self.refresh(at);
         out.push_str(&self.look.paint(Paint::Dim, &self.second.1));
         out.push_str("  ");
+        out.push_str(&self.label);
         if session != 0 {
             let _ = write!(out, "#{session}  ");
         }
@@ -150,7 +159,8 @@ impl Transcript {
     fn data(&mut self, out: &mut String, at: Duration, session: u64, data: &Data) {
         let start = out.len();
         self.head(out, at, session);
-        let mut cells = 10 + if session == 0 { 0 } else { 3 + session.to_string().len() };
+        let mut cells = 10 + width(&self.label);
+        cells += if session == 0 { 0 } else { 3 + session.to_string().len() };
         if let Some(peer) = data.peer.as_ref().filter(|_| session == 0) {
             let peer = safe(&peer.to_string());
             cells += width(&peer) + 2;

@@ -92,7 +92,7 @@ fn fits(pattern: &str, text: &str) -> bool {
     }
 }
 
-fn valid(line: &str) -> Value {
+pub(crate) fn valid(line: &str) -> Value {
     let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
     let value: Value = serde_json::from_str(line).expect(line);
     if let Err(wrong) = check(&schema, &value) {

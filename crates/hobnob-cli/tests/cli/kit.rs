@@ -180,6 +180,34 @@ pub(crate) struct Served {
     pub(crate) banner: String,
 }
 
+/// A program that runs, with the lines of its stdout and stderr.
+pub(crate) struct Launched {
+    /// The process.
+    pub(crate) child: Bounded,
+    /// Lines of its stderr.
+    pub(crate) err: Lines,
+    /// Lines of its stdout.
+    pub(crate) out: Lines,
+}
+
+/// Starts a command, with nothing on its stdin.
+pub(crate) fn launch(mut command: Command) -> Launched {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary is there");
+    let err = Lines::of(child.stderr.take().expect("it is piped"));
+    let out = Lines::of(child.stdout.take().expect("it is piped"));
+    Launched { child: Bounded::of(child), err, out }
+}
+
+impl Launched {
+    /// Asks it to stop, and waits: the exit code, and what stderr still said.
+    pub(crate) fn stop(self, name: &str) -> (i32, Vec<String>) {
+        signal(self.child.id(), name);
+        let code = code(self.child.wait());
+        (code, self.err.rest())
+    }
+}
+
 /// Starts `hobnob serve WORDS` and waits until it listens. Its banner tells where.
 pub(crate) fn serve(words: &[&str]) -> Served {
     let mut all = vec!["serve"];

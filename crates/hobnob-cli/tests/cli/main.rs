@@ -1,11 +1,13 @@
 //! The program as a person or a program meets it: the real binary, its stdout, stderr and exit codes.
 
+mod demo;
 mod ends;
 mod errors;
 mod failures;
 mod hardship;
 mod json;
 mod kit;
+mod man;
 mod pages;
 #[cfg(feature = "tls")]
 #[path = "../../../hobnob/tests/it/tls/papers.rs"]
@@ -13,6 +15,7 @@ mod papers;
 mod pipes;
 mod screen;
 mod serving;
+mod shells;
 mod shelves;
 mod signals;
 mod stdio;
@@ -22,3 +25,4 @@ mod terminal;
 #[cfg(feature = "tls")]
 mod tls;
 mod typing;
+mod up;

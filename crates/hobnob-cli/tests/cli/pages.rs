@@ -2,6 +2,8 @@
 
 use crate::kit::{run, steady};
 
+const VERBS: [&str; 8] = ["serve", "up", "demo", "talk", "explain", "help", "completions", "man"];
+
 #[test]
 fn alone_it_shows_one_screen_and_is_content() {
     let done = run(&[]);
@@ -21,7 +23,7 @@ fn serve_alone_is_the_catalogue() {
 
 #[test]
 fn the_short_help_of_each_verb() {
-    for verb in ["serve", "talk", "explain", "help"] {
+    for verb in VERBS {
         let done = run(&[verb, "-h"]);
         assert_eq!((done.code, done.err.as_str()), (0, ""), "{verb}");
         assert!(done.out.lines().count() <= 24, "{verb} is one screen");
@@ -35,22 +37,12 @@ fn the_short_help_of_each_verb() {
 
 #[test]
 fn every_topic_has_a_page_of_eighty_columns() {
-    let topics = [
-        "serve",
-        "talk",
-        "explain",
-        "help",
-        "addresses",
-        "eof",
-        "json",
-        "exit-codes",
-        "environment",
-    ];
+    let topics = VERBS.into_iter().chain(["addresses", "eof", "json", "exit-codes", "environment"]);
     let services = hobnob::engine::services().iter().map(|row| row.spec.name);
     let transports = hobnob::engine::transports().iter().map(|row| row.spec.name);
     let layers = hobnob::engine::layers().iter().map(|row| row.spec.name);
     let slugs = hobnob::error::Kind::ALL.iter().map(|kind| kind.slug());
-    for topic in topics.into_iter().chain(services).chain(transports).chain(layers).chain(slugs) {
+    for topic in topics.chain(services).chain(transports).chain(layers).chain(slugs) {
         let done = run(&["help", topic]);
         assert_eq!((done.code, done.err.as_str()), (0, ""), "{topic}");
         for line in done.out.lines() {

@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::kit::{Bounded, code, hobnob, serve, signal};
 
@@ -28,12 +28,33 @@ fn the_first_signal_closes_and_the_second_drops() {
 
 #[test]
 fn a_server_that_drained_exits_well() {
-    for name in ["TERM", "INT"] {
+    for name in ["TERM", "INT", "HUP"] {
         let served = serve(&["hello", "127.0.0.1:0"]);
         let (code, rest) = served.stop(name);
         assert_eq!(code, 0, "{name}");
         assert!(rest.last().is_some_and(|line| line.starts_with("hello: 0 sessions")), "{rest:?}");
     }
+}
+
+#[test]
+fn under_nohup_a_server_outlives_its_terminal() {
+    let folder = crate::kit::folder();
+    let path = folder.path().join("x.sock").to_string_lossy().into_owned();
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"trap '' HUP; exec "$@""#, "sh", env!("CARGO_BIN_EXE_hobnob")]);
+    command.args(["serve", "echo", &path]).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("sh is there");
+    let err = crate::kit::Lines::of(child.stderr.take().expect("it is piped"));
+    let child = Bounded::of(child);
+    err.until("is listening");
+    signal(child.id(), "HUP");
+    // Were the signal obeyed, the second would find nobody: the drain of the first is waited for in between.
+    for _ in 0..2 {
+        let done = crate::kit::run(&["talk", &path, "x"]);
+        assert_eq!((done.code, done.out.as_str()), (0, "x\n"), "{}", done.err);
+    }
+    signal(child.id(), "TERM");
+    assert_eq!(code(child.wait()), 0);
 }
 
 #[test]

@@ -41,6 +41,7 @@ pub use dial::{Dialed, Dialer, Pump, Waiting, is_not_there_yet};
 pub use limits::{Limits, Network};
 pub use plan::{DOOR_OPTIONS, Resolved, grammar, insecure, parse, resolve};
 pub use running::{Running, Summary};
+pub use shards::Crew;
 
 /// Every service of this build, and those to come.
 pub fn services() -> &'static [&'static service::Row] {
@@ -81,7 +82,7 @@ pub struct Server {
     pub observer: Option<Arc<dyn Observer>>,
     /// The seed of all chance; none: one is drawn.
     pub seed: Option<u64>,
-    shards: usize,
+    crew: Option<Crew>,
 }
 
 enum Source {
@@ -124,19 +125,25 @@ impl Server {
     }
 
     fn from(service: Source) -> Self {
-        let shards = std::thread::available_parallelism().map_or(1, usize::from);
         Server {
             service,
             endpoints: Vec::new(),
-            bus: Bus::new(Clock::start(), shards),
+            bus: Bus::new(Clock::start(), shards::cores()),
             limits: Limits::default(),
             cutting: Cutting::default(),
             stop: Stop::default(),
             family: None,
             observer: None,
             seed: None,
-            shards,
+            crew: None,
         }
+    }
+
+    /// Runs on these threads and by their clock, as other servers may. Who subscribed before hears nothing.
+    pub fn on_crew(mut self, crew: &Crew) -> Self {
+        self.bus = Bus::new(crew.clock(), crew.count());
+        self.crew = Some(crew.clone());
+        self
     }
 
     /// The service's row, where it is one of the table.
@@ -200,7 +207,12 @@ impl Server {
         };
         let ready = |endpoint: Resolved| endpoint.ready(layer::Role::Server, &self.bus);
         let endpoints = self.endpoints.into_iter().map(ready).collect::<Result<_>>()?;
+        let crew = match self.crew {
+            Some(crew) => crew,
+            None => Crew::of(shards::cores(), self.bus.clock())?,
+        };
         running::start(running::Start {
+            crew,
             service,
             targets,
             endpoints,
@@ -210,7 +222,6 @@ impl Server {
             cutting: self.cutting,
             stop: self.stop,
             seed: self.seed.unwrap_or_else(clock::draw_seed),
-            shards: self.shards,
         })
     }
 }

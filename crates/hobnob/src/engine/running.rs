@@ -15,7 +15,7 @@ use crate::engine::limits::{Gate, Limits};
 use crate::engine::plan::Ready;
 use crate::engine::redial::Redial;
 use crate::engine::serve::{self, Entrance};
-use crate::engine::shards::{self, Threads};
+use crate::engine::shards::Crew;
 use crate::engine::stack::Stack;
 use crate::engine::{Bound, Stop, batch, sweep};
 use crate::error::{Error, Kind, Result};
@@ -39,14 +39,14 @@ pub(super) struct Start {
     pub cutting: Cutting,
     pub stop: Stop,
     pub seed: u64,
-    pub shards: usize,
+    pub crew: Crew,
 }
 
-/// A server that runs. Dropping it cuts what is open and stops.
+/// A server that runs. Dropping it cuts what is open and stops; on threads that other servers share, soon after.
 pub struct Running {
     house: Arc<House>,
     bound: Vec<Bound>,
-    threads: Mutex<Option<Threads>>,
+    crew: Mutex<Option<Crew>>,
 }
 
 /// What a server did.
@@ -71,7 +71,6 @@ pub(super) fn start(start: Start) -> Result<Running> {
     let files = socket::raise_open_files().unwrap_or(1_024);
     let most = usize::try_from(files.saturating_sub(SPARE_FILES)).unwrap_or(usize::MAX).max(1);
     let max_conns = start.limits.max_conns.unwrap_or(most);
-    let (shards, threads) = shards::start(start.shards)?;
     let gate = Gate::new(&start.limits, max_conns);
     let (scene, endpoints, stop) = (start.scene.clone(), start.endpoints, start.stop);
     let house = Arc::new(House::new(Plan {
@@ -80,7 +79,7 @@ pub(super) fn start(start: Start) -> Result<Running> {
         cutting: start.cutting,
         gate,
         bus: start.bus,
-        shards,
+        shards: start.crew.shards(),
         scene: start.scene,
         targets: start.targets,
         seed: start.seed,
@@ -106,7 +105,7 @@ pub(super) fn start(start: Start) -> Result<Running> {
     for shard in &house.shards {
         shard.handle.spawn(sweep::sweep(house.clone(), shard.clone()));
     }
-    Ok(Running { house, bound, threads: Mutex::new(Some(threads)) })
+    Ok(Running { house, bound, crew: Mutex::new(Some(start.crew)) })
 }
 
 struct Open {
@@ -254,7 +253,7 @@ impl Running {
         let mut phase = self.house.phase.subscribe();
         // An error would mean that the house is gone, and it is ours.
         drop(phase.wait_for(|phase| *phase == Phase::Over).await);
-        self.stop_threads();
+        self.leave_crew();
         self.summary()
     }
 
@@ -268,7 +267,7 @@ impl Running {
         });
         // An error means that the shard is gone, and so is the server.
         let _ = over.recv();
-        self.stop_threads();
+        self.leave_crew();
         self.summary()
     }
 
@@ -285,15 +284,16 @@ impl Running {
         }
     }
 
-    fn stop_threads(&self) {
-        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
-        threads.into_iter().for_each(Threads::join);
+    /// The last to leave stops the threads.
+    fn leave_crew(&self) {
+        let crew = self.crew.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(crew);
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.house.advance(Phase::Over);
-        self.stop_threads();
+        self.leave_crew();
     }
 }

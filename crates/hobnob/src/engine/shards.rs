@@ -1,4 +1,5 @@
-//! One current-thread runtime per core. A session lives on one shard from open to close.
+//! One current-thread runtime per core. A session lives on one shard from open to close. Servers of one process may
+//! share the threads; each has shards of its own on them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -8,14 +9,16 @@ use std::thread::JoinHandle;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 
+use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::session::Session;
 
-/// One shard: a thread, its runtime, and the sessions on it.
+/// One server's part of a thread: its runtime, and the sessions of that server on it.
 pub(super) struct Shard {
     pub index: usize,
     pub handle: Handle,
-    live: AtomicUsize,
+    /// Sessions on the thread, of all servers.
+    live: Arc<AtomicUsize>,
     /// Bytes of buffers that its sessions held when it was last swept.
     pub held: AtomicU64,
     sessions: Mutex<HashMap<u64, Arc<Session>>>,
@@ -44,62 +47,99 @@ impl Shard {
     }
 }
 
-/// The threads, to be stopped and joined.
-pub(super) struct Threads {
+/// Threads for sessions, one a core, and the clock of their events. Several servers may share them; the last who lets
+/// go of them stops and joins them.
+#[derive(Clone)]
+pub struct Crew(Arc<Threads>);
+
+struct Threads {
+    clock: Clock,
+    each: Vec<(Handle, Arc<AtomicUsize>)>,
     stop: watch::Sender<bool>,
-    threads: Vec<JoinHandle<()>>,
+    running: Vec<JoinHandle<()>>,
 }
 
-/// Starts one shard per core that this process may use.
-pub(super) fn start(count: usize) -> Result<(Vec<Arc<Shard>>, Threads)> {
-    let (stop, stopped) = watch::channel(false);
-    let mut shards = Vec::new();
-    let mut threads = Vec::new();
-    for index in 0..count {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Error::from_io("epoll_create1()", &error))?;
-        shards.push(Arc::new(Shard {
-            index,
-            handle: runtime.handle().clone(),
-            live: AtomicUsize::new(0),
-            held: AtomicU64::new(0),
-            sessions: Mutex::default(),
-        }));
-        let mut stopped = stopped.clone();
-        let thread = std::thread::Builder::new().name(format!("hobnob-{index}")).spawn(move || {
-            // An error means that the sender is gone, which is a stop too.
-            runtime.block_on(async { drop(stopped.wait_for(|stop| *stop).await) });
-            // A look-up of a name cannot be called back; it must not hold up the exit.
-            runtime.shutdown_background();
-        });
-        threads.push(thread.map_err(|error| {
-            Error::from_io("clone()", &error)
-                .with_kind(Kind::System)
-                .with_message("cannot start a thread")
-        })?);
+impl Crew {
+    /// Starts one thread per core that this process may use.
+    pub fn start() -> Result<Self> {
+        Crew::of(cores(), Clock::start())
     }
-    Ok((shards, Threads { stop, threads }))
+
+    /// Starts so many threads.
+    pub(super) fn of(count: usize, clock: Clock) -> Result<Self> {
+        let (stop, stopped) = watch::channel(false);
+        let mut threads = Threads { clock, each: Vec::new(), stop, running: Vec::new() };
+        for index in 0..count {
+            let (handle, thread) = thread(index, stopped.clone())?;
+            threads.each.push((handle, Arc::default()));
+            threads.running.push(thread);
+        }
+        Ok(Crew(Arc::new(threads)))
+    }
+
+    /// What stamps the events of its servers.
+    pub fn clock(&self) -> Clock {
+        self.0.clock
+    }
+
+    /// How many threads it has.
+    pub(super) fn count(&self) -> usize {
+        self.0.each.len()
+    }
+
+    /// One server's shards, one a thread.
+    pub(super) fn shards(&self) -> Vec<Arc<Shard>> {
+        let each = self.0.each.iter().enumerate();
+        each.map(|(index, (handle, live))| {
+            Arc::new(Shard {
+                index,
+                handle: handle.clone(),
+                live: live.clone(),
+                held: AtomicU64::new(0),
+                sessions: Mutex::default(),
+            })
+        })
+        .collect()
+    }
+}
+
+impl Drop for Threads {
+    /// Tasks that still stand are dropped with their conns.
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        for thread in self.running.drain(..) {
+            // A shard panics only by a bug of ours; the others are to be joined all the same.
+            drop(thread.join());
+        }
+    }
+}
+
+/// The cores that this process may use.
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn thread(index: usize, mut stopped: watch::Receiver<bool>) -> Result<(Handle, JoinHandle<()>)> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::from_io("epoll_create1()", &error))?;
+    let handle = runtime.handle().clone();
+    let thread = std::thread::Builder::new().name(format!("hobnob-{index}")).spawn(move || {
+        // An error means that the sender is gone, which is a stop too.
+        runtime.block_on(async { drop(stopped.wait_for(|stop| *stop).await) });
+        // A look-up of a name cannot be called back; it must not hold up the exit.
+        runtime.shutdown_background();
+    });
+    let thread = thread.map_err(|error| {
+        Error::from_io("clone()", &error)
+            .with_kind(Kind::System)
+            .with_message("cannot start a thread")
+    })?;
+    Ok((handle, thread))
 }
 
 /// The shard with the fewest sessions; the first of equals.
 pub(super) fn least_busy(shards: &[Arc<Shard>]) -> &Arc<Shard> {
     shards.iter().min_by_key(|shard| shard.live.load(Relaxed)).expect("there is at least one shard")
-}
-
-impl Threads {
-    /// Stops the shards. Tasks that still stand are dropped with their conns.
-    pub(super) fn stop(&self) {
-        self.stop.send_replace(true);
-    }
-
-    /// Waits for the threads to end.
-    pub(super) fn join(self) {
-        self.stop();
-        for thread in self.threads {
-            // A shard panics only by a bug of ours; the others are to be joined all the same.
-            drop(thread.join());
-        }
-    }
 }

@@ -4,6 +4,7 @@ mod architecture;
 mod cases;
 mod chat;
 mod conformance;
+mod crew;
 mod drain;
 mod grid;
 #[cfg(feature = "http")]

@@ -259,6 +259,7 @@ impl Teller {
             _ => End { by: By::Us, how: How::None },
         };
         self.event(Fact::Closed(Box::new(Closed {
+            upstream: None,
             inward: end,
             outward: end,
             reason,

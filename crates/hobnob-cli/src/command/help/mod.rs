@@ -22,8 +22,12 @@ const PAGES: &[(&str, &str)] = &[
     ("relay", include_str!("../../help/relay.md")),
     ("talk", include_str!("../../help/talk.md")),
     ("get", include_str!("../../help/get.md")),
+    ("up", include_str!("../../help/up.md")),
+    ("demo", include_str!("../../help/demo.md")),
     ("explain", include_str!("../../help/explain.md")),
     ("help", include_str!("../../help/help.md")),
+    ("completions", include_str!("../../help/completions.md")),
+    ("man", include_str!("../../help/man.md")),
     ("addresses", include_str!("../../help/addresses.md")),
     ("eof", include_str!("../../help/eof.md")),
     ("json", include_str!("../../help/json.md")),
@@ -33,9 +37,33 @@ const PAGES: &[(&str, &str)] = &[
 /// Every error, a heading each.
 const ERRORS: &str = include_str!("../../help/errors.md");
 /// The screen of `hobnob` alone.
-const FIRST_SCREEN: &str = include_str!("../../help/hobnob.md");
+pub(crate) const FIRST_SCREEN: &str = include_str!("../../help/hobnob.md");
 /// Columns that a page has.
 const COLUMNS: usize = 80;
+
+/// Everything that has a page.
+pub(crate) fn topics() -> Vec<&'static str> {
+    let pages = PAGES.iter().map(|(name, _)| *name);
+    pages
+        .chain(engine::services().iter().map(|row| row.spec.name))
+        .chain(engine::transports().iter().map(|row| row.spec.name))
+        .chain(engine::layers().iter().map(|row| row.spec.name))
+        .chain(Kind::ALL.iter().map(|kind| kind.slug()))
+        .collect()
+}
+
+/// The one line of a verb, or of another page.
+pub(crate) fn title(topic: &str) -> &'static str {
+    let text = PAGES.iter().find(|(name, _)| *name == topic).map_or("", |(_, text)| text);
+    text.lines().next().unwrap_or_default().trim_start_matches(['#', ' '])
+}
+
+/// A page's Markdown below its title.
+pub(crate) fn body(topic: &str) -> String {
+    let text = PAGES.iter().find(|(name, _)| *name == topic).map_or("", |(_, text)| text);
+    let body = text.split_once('\n').map_or("", |(_, body)| body).replace("\n---\n", "\n");
+    if topic == "exit-codes" { body + "\n" + &codes() } else { body }
+}
 
 /// Runs the verb.
 pub(crate) fn run(scene: &Scene) -> Result<u8> {
@@ -173,14 +201,7 @@ fn codes() -> String {
 
 fn unknown(topic: &str) -> Error {
     let error = Error::new(Kind::Usage, format!("there is no page {topic:?}"));
-    let known = PAGES
-        .iter()
-        .map(|(name, _)| *name)
-        .chain(engine::services().iter().map(|row| row.spec.name))
-        .chain(engine::transports().iter().map(|row| row.spec.name))
-        .chain(engine::layers().iter().map(|row| row.spec.name))
-        .chain(Kind::ALL.iter().map(|kind| kind.slug()));
-    let error = match nearest(topic, known) {
+    let error = match nearest(topic, topics()) {
         Some(near) => error.try_command(format!("hobnob help {near}"), "did you mean this?"),
         None => error,
     };

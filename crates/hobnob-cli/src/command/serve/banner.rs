@@ -1,14 +1,13 @@
 //! What a server says when it listens: where, and how to reach it.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hobnob::address::Address;
-use hobnob::endpoint::Host;
 use hobnob::engine::{self, Bound, Running};
 use hobnob::socket;
 
-use crate::command::serve::watch::Teller;
+use crate::command::serve::teller::Teller;
 use crate::command::{Scene, brief};
 use crate::report::show::{pad, safe, width};
 
@@ -17,44 +16,46 @@ const ADDRESS: usize = 18;
 /// Columns that a page has.
 const COLUMNS: usize = 80;
 
-impl Teller {
-    /// Says it, in words or as events.
-    pub(super) fn banner(&mut self, scene: &Scene, running: &Running, target: Option<&str>) {
-        if self.listening(running) {
-            return;
-        }
-        let name = safe(&self.name);
-        let is_dialed = running.bound().is_empty();
-        let mut text =
-            format!("{name} {}\n", if is_dialed { "is connected" } else { "is listening" });
-        let bounds = running.bound();
-        let column = bounds.iter().map(|bound| width(&shown(bound))).max().unwrap_or(0);
-        let column = column.clamp(ADDRESS, 24);
-        let names = bounds.iter().map(|bound| bound.transport.len()).max().unwrap_or(0).max(4);
-        let mut hinted = String::new();
-        let mut is_open = false;
-        for bound in bounds {
-            is_open |= !bound.address.is_local_only();
-            let _ =
-                write!(text, "  {}  {}", pad(bound.transport, names), pad(&shown(bound), column));
-            // Both loopbacks are one endpoint, with one hint.
-            if bound.endpoint != hinted {
-                text.push_str(&hint(bound, 4 + names + column));
-                hinted.clone_from(&bound.endpoint);
-            }
-            text.truncate(text.trim_end().len());
-            text.push('\n');
-        }
-        if let Some(target) = target {
-            let _ = writeln!(text, "  {}  {}", scene.err.sent(), safe(&brief(target)));
-        }
-        if is_open {
-            let why = if scene.is_on("lan") { " because of --lan" } else { "" };
-            let _ = writeln!(text, "open to your network{why}");
-        }
-        text.push_str("Ctrl-C stops it.\n");
-        self.say(&text);
+/// Says it, in words or as events.
+pub(super) fn tell(
+    scene: &Scene,
+    teller: &mut Teller,
+    name: &str,
+    running: &Running,
+    target: Option<&str>,
+) {
+    if teller.listening(std::slice::from_ref(running)) {
+        return;
     }
+    let name = safe(name);
+    let state = if running.bound().is_empty() { "is connected" } else { "is listening" };
+    let mut text = format!("{name} {state}\n");
+    let bounds = running.bound();
+    let column = bounds.iter().map(|bound| width(&shown(bound))).max().unwrap_or(0);
+    let column = column.clamp(ADDRESS, 24);
+    let names = bounds.iter().map(|bound| bound.transport.len()).max().unwrap_or(0).max(4);
+    let mut hinted = String::new();
+    let mut is_open = false;
+    for bound in bounds {
+        is_open |= !bound.address.is_local_only();
+        let _ = write!(text, "  {}  {}", pad(bound.transport, names), pad(&shown(bound), column));
+        // Both loopbacks are one endpoint, with one hint.
+        if bound.endpoint != hinted {
+            text.push_str(&hint(bound, 4 + names + column));
+            hinted.clone_from(&bound.endpoint);
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    }
+    if let Some(target) = target {
+        let _ = writeln!(text, "  {}  {}", scene.err.sent(), safe(&brief(target)));
+    }
+    if is_open {
+        let why = if scene.is_on("lan") { " because of --lan" } else { "" };
+        let _ = writeln!(text, "open to your network{why}");
+    }
+    text.push_str("Ctrl-C stops it.\n");
+    teller.say(&text);
 }
 
 fn shown(bound: &Bound) -> String {
@@ -79,7 +80,10 @@ fn nearby(bound: &Bound) -> Option<String> {
     if matches!(bound.address, Address::Name(_)) {
         return None;
     }
-    let endpoint = engine::parse(&bound.dialled).ok()?;
+    let endpoint = engine::parse(&bound.endpoint).ok()?;
+    // Layers have two sides; what a bare transport was told (allow, backlog) is the listener's.
+    let is_bare = endpoint.layers().is_empty();
+    let endpoint = if is_bare { endpoint.without_settings() } else { endpoint };
     let Address::Ip(at) = &bound.address else { return Some(endpoint.to_string()) };
     let endpoint = endpoint.with_port(at.port());
     if !at.ip().is_unspecified() {
@@ -87,11 +91,12 @@ fn nearby(bound: &Bound) -> Option<String> {
     }
     let mut here = socket::interface_addresses().into_iter();
     let reachable = |ip: &IpAddr| !ip.is_loopback() && ip.is_ipv4() == at.is_ipv4();
-    let host = match here.find(reachable)? {
-        IpAddr::V4(address) => Host::V4(address),
-        IpAddr::V6(address) => Host::V6 { address, zone: None },
-    };
-    Some(endpoint.with_host(host).to_string())
+    let host = here.find(reachable)?;
+    let scheme = endpoint.to_string();
+    let start = scheme.find(&at.ip().to_string())?;
+    let near = SocketAddr::new(host, at.port()).to_string();
+    let prefix = scheme[..start].trim_end_matches('[');
+    Some(format!("{prefix}{near}"))
 }
 
 /// The same with netcat.

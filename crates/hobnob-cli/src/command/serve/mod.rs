@@ -1,9 +1,11 @@
 //! `hobnob serve`: a built-in service on one or more addresses.
 
 mod banner;
-mod watch;
+pub(crate) mod limits;
+pub(crate) mod signals;
+pub(crate) mod teller;
+pub(crate) mod watch;
 
-use hobnob::codec::text::Rule;
 use hobnob::endpoint::{Endpoint, Host};
 use hobnob::engine::{self, Running, Server};
 use hobnob::error::{Error, Kind, Result};
@@ -13,12 +15,12 @@ use hobnob::spec::{OptionSpec, ValueKind};
 
 use crate::args;
 use crate::command::{Scene, VERBS, help, say};
-pub(crate) use watch::{Signals, Teller, watch};
+use limits::Limits;
+use signals::Signals;
+use teller::Teller;
 
 /// How many ports after the default one are tried.
 const NEXT_PORTS: u16 = 100;
-/// Bytes of a chunk, where nobody says otherwise.
-const RECV: usize = 65_536;
 
 /// Runs the verb.
 pub(crate) fn run(scene: &Scene) -> Result<u8> {
@@ -28,27 +30,26 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
     let row = server.row().expect("it is one of the table");
     set_options(scene, &mut server, row)?;
     set_limits(scene, &mut server)?;
-    set_cutting(scene, &mut server)?;
     let endpoints = endpoints(scene, row)?;
     until_over(async |signals| {
         let (running, teller) = match endpoints {
             Some(endpoints) => {
                 endpoints.iter().try_for_each(|endpoint| server.on(endpoint))?;
-                start(scene, server, row, None)?
+                start(scene, server, row, "serve", None)?
             }
             None => start_on_default(scene, row)?,
         };
-        watch(running, teller, signals).await
+        watch::watch(&[running], teller, signals).await
     })
 }
 
-/// Runs a server's life in a runtime of its own, with the signals caught before anything is open.
+/// Runs servers' lives in a runtime of its own, with the signals caught before anything is open.
 pub(crate) fn until_over(life: impl AsyncFnOnce(Signals) -> Result<u8>) -> Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::from_io("epoll_create", &error))?;
-    let result = runtime.block_on(async { life(watch::signals()?).await });
+    let result = runtime.block_on(async { life(Signals::catch()?).await });
     runtime.shutdown_background();
     result
 }
@@ -56,7 +57,6 @@ pub(crate) fn until_over(life: impl AsyncFnOnce(Signals) -> Result<u8>) -> Resul
 /// The endpoints that were named; none where there are none.
 fn endpoints(scene: &Scene, row: &Row) -> Result<Option<Vec<Endpoint>>> {
     let (mut endpoints, loose) = scene.endpoints(1, usize::MAX)?;
-    scene.check_stdout(&endpoints)?;
     if endpoints.is_empty() {
         if loose.is_empty() {
             return Ok(None);
@@ -95,7 +95,7 @@ fn start_on_default(scene: &Scene, row: &'static Row) -> Result<(Running, Teller
         set_options(scene, &mut server, row)?;
         set_limits(scene, &mut server)?;
         server.on(&endpoint)?;
-        match start(scene, server, row, None) {
+        match start(scene, server, row, "serve", None) {
             Ok((running, mut teller)) => {
                 if port != row.port {
                     let text = format!("port {} is in use, so this is {port}", row.port);
@@ -110,16 +110,20 @@ fn start_on_default(scene: &Scene, row: &'static Row) -> Result<(Running, Teller
     Err(first.unwrap_or_else(|| Error::new(Kind::PortInUse, "no port is free")))
 }
 
+/// Starts it and says so. `target` is whom it passes on to, where it stands between two sides.
 pub(crate) fn start(
     scene: &Scene,
     server: Server,
     row: &Row,
+    verb: &'static str,
     target: Option<&str>,
 ) -> Result<(Running, Teller)> {
     let name = scene.text("name").unwrap_or(row.spec.name).to_owned();
-    let mut teller = Teller::new(scene, &server, &name, row);
+    let mut teller = Teller::new(scene, server.clock(), verb);
+    let heard = teller.hear(&server);
     let running = server.start()?;
-    teller.banner(scene, &running, target);
+    teller.add(heard, &name, row.spec.name);
+    banner::tell(scene, &mut teller, &name, &running, target);
     Ok((running, teller))
 }
 
@@ -166,35 +170,17 @@ fn elsewhere(row: &Row, option: &OptionSpec) -> Error {
 }
 
 pub(crate) fn set_limits(scene: &Scene, server: &mut Server) -> Result<()> {
-    let matches = &scene.matches;
-    let count = |name| args::number(matches, name, 1);
-    let whole = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    server.limits.max_conns = count("max-conns")?.map(whole);
-    server.limits.idle = args::duration(matches, "idle")?;
-    for network in matches.get_many::<String>("allow").into_iter().flatten() {
-        let network = engine::Network::parse(network)
-            .map_err(|error| error.try_command("hobnob help serve", "its flags"))?;
-        server.limits.allow.push(network);
-    }
-    let most = count("max")?;
-    server.stop.sessions = if scene.is_on("once") { Some(1) } else { most };
-    server.stop.after = args::duration(matches, "for")?;
-    server.family = scene.family()?;
-    Ok(())
-}
-
-fn set_cutting(scene: &Scene, server: &mut Server) -> Result<()> {
-    let matches = &scene.matches;
-    let recv = args::number(matches, "recv", 1)?;
-    let recv = recv.map(|number| usize::try_from(number).unwrap_or(usize::MAX));
-    server.cutting.rule = match args::choice(matches, "framing", &["auto", "lines", "chunks"])? {
-        Some("chunks") => Rule::Chunks { recv: recv.unwrap_or(RECV) },
-        _ if recv.is_some() => {
-            let text = "--recv is the size of a chunk, and messages are not chunks here";
-            return Err(Error::new(Kind::Usage, text).try_flag("--framing chunks", ""));
+    let mut limits = Limits::default();
+    for name in limits::NAMES {
+        let values =
+            scene.matches.try_get_many::<String>(name).ok().flatten().into_iter().flatten();
+        for value in values {
+            limits.set(server, name, value, &format!("--{name}"))?;
         }
-        Some("lines") => Rule::Lines,
-        _ => Rule::Auto,
-    };
-    Ok(())
+    }
+    if scene.is_on("once") {
+        server.stop.sessions = Some(1);
+    }
+    server.family = scene.family()?;
+    limits.finish(server)
 }

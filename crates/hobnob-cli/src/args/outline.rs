@@ -1,0 +1,103 @@
+//! The command line as shells and man pages need it: every word with what may stand there. The parser itself is laxer,
+//! because an address is read by the library, and a mistake is told in our own words.
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, Command, ValueHint};
+use clap_complete::Shell;
+use hobnob::engine;
+use hobnob::spec::{OptionSpec, ValueKind};
+
+use crate::args::{Flag, Verb, argument, bare, service_arguments, service_options};
+use crate::command::{VERBS, help};
+
+/// The whole program.
+pub(crate) fn outline() -> Command {
+    let verbs = VERBS.iter().map(|verb| outline_of(verb));
+    bare("hobnob")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("a workbench for sockets")
+        .args(super::COMMON.iter().map(described))
+        .subcommands(verbs)
+}
+
+fn outline_of(verb: &'static Verb) -> Command {
+    let usage = format!("hobnob {} {} [FLAGS]", verb.name, verb.words);
+    let mut command = bare(verb.name)
+        .about(help::title(verb.name))
+        .override_usage(usage)
+        .args(verb.words.split(' ').filter(|word| !word.is_empty()).map(positional))
+        .args(verb.flags.iter().copied().flatten().map(described));
+    if verb.takes_service_options {
+        command = command.args(service_options(verb).into_iter().flat_map(described_option));
+    }
+    command
+}
+
+/// `SERVICE`, `[ADDR...]`: whether it must be there, whether it repeats, and what it may be.
+fn positional(word: &'static str) -> Arg {
+    let name = word.trim_matches(['[', ']']);
+    let bare_name = name.trim_end_matches("...");
+    let argument = Arg::new(bare_name).value_name(bare_name).required(!word.starts_with('['));
+    let argument = match bare_name {
+        "SERVICE" => one_of(argument, services()),
+        "TOPIC" => one_of(argument, help::topics()),
+        "SHELL" => one_of(argument, shells()),
+        "ADDR" => argument.value_hint(ValueHint::AnyPath),
+        "FILE" => argument.value_hint(ValueHint::FilePath),
+        "DIR" => argument.value_hint(ValueHint::DirPath),
+        _ => argument.value_hint(ValueHint::Other),
+    };
+    if name.ends_with("...") { argument.num_args(1..).action(ArgAction::Append) } else { argument }
+}
+
+fn one_of(argument: Arg, words: Vec<&'static str>) -> Arg {
+    // In a man page the words stand in the value's name.
+    argument.value_parser(PossibleValuesParser::new(words)).hide_possible_values(true)
+}
+
+/// The services of this build.
+fn services() -> Vec<&'static str> {
+    let built = engine::services().iter().filter(|row| row.make.is_some());
+    built.map(|row| row.spec.name).collect()
+}
+
+/// The shells that a completion script can be written for.
+pub(crate) fn shells() -> Vec<&'static str> {
+    let all: &[Shell] = clap::ValueEnum::value_variants();
+    all.iter().map(|shell| name_of(*shell)).collect()
+}
+
+/// A shell's name, as a person types it.
+pub(crate) fn name_of(shell: Shell) -> &'static str {
+    match shell {
+        Shell::Bash => "bash",
+        Shell::Elvish => "elvish",
+        Shell::Fish => "fish",
+        Shell::PowerShell => "powershell",
+        Shell::Zsh => "zsh",
+        _ => "",
+    }
+}
+
+/// A flag with its explanation; `a|b|c` as its value is a choice.
+fn described(flag: &Flag) -> Arg {
+    let argument = argument(flag).help(flag.help);
+    let words: Vec<_> = flag.value.split('|').collect();
+    let is_choice = words.iter().all(|word| word.bytes().all(|b| b.is_ascii_lowercase()));
+    if flag.value.is_empty() || !is_choice {
+        return argument;
+    }
+    one_of(argument, words)
+}
+
+fn described_option(option: &'static OptionSpec) -> Vec<Arg> {
+    let mut arguments = service_arguments(option).into_iter().map(|argument| match option.kind {
+        ValueKind::Flag => argument,
+        ValueKind::Choice(words) => one_of(argument, words.to_vec()),
+        kind => argument.value_name(kind.placeholder()),
+    });
+    let first = arguments.next().map(|argument| argument.help(option.help));
+    // The second denies the switch.
+    let second = arguments.next().map(|argument| argument.hide(true));
+    first.into_iter().chain(second).collect()
+}

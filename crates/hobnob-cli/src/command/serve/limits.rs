@@ -1,0 +1,80 @@
+//! The limits of a server, by the names that a flag and a line of `hobnob.toml` have in common.
+
+use hobnob::codec::text::Rule;
+use hobnob::engine::{Network, Server};
+use hobnob::error::{Error, Kind, Result};
+
+use crate::args;
+
+/// What can be set. The first may be given several times.
+pub(crate) const NAMES: &[&str] = &["allow", "max-conns", "idle", "max", "for", "framing", "recv"];
+
+/// Bytes of a chunk, where nobody says otherwise.
+const RECV: usize = 65_536;
+
+/// What only makes sense together.
+#[derive(Default)]
+pub(crate) struct Limits {
+    framing: Option<Framing>,
+    recv: Option<usize>,
+}
+
+#[derive(Clone, Copy)]
+enum Framing {
+    Auto,
+    Lines,
+    Chunks,
+}
+
+impl Limits {
+    /// Sets one of the names to a value as a person writes it. Errors call it what was `said`.
+    pub(crate) fn set(
+        &mut self,
+        server: &mut Server,
+        name: &str,
+        text: &str,
+        said: &str,
+    ) -> Result<()> {
+        let count = || args::read_number(said, text, 1);
+        match name {
+            "allow" => server.limits.allow.push(network(text)?),
+            "max-conns" => server.limits.max_conns = Some(whole(count()?)),
+            "idle" => server.limits.idle = Some(args::read_duration(said, text)?),
+            "max" => server.stop.sessions = Some(count()?),
+            "for" => server.stop.after = Some(args::read_duration(said, text)?),
+            "recv" => self.recv = Some(whole(count()?)),
+            _ => self.framing = Some(framing(said, text)?),
+        }
+        Ok(())
+    }
+
+    /// What was left until all of it is known.
+    pub(crate) fn finish(self, server: &mut Server) -> Result<()> {
+        server.cutting.rule = match (self.framing, self.recv) {
+            (Some(Framing::Chunks), recv) => Rule::Chunks { recv: recv.unwrap_or(RECV) },
+            (_, Some(_)) => {
+                let text = "recv is the size of a chunk, and messages are not chunks here";
+                return Err(Error::new(Kind::Usage, text).try_flag("--framing chunks", ""));
+            }
+            (Some(Framing::Lines), None) => Rule::Lines,
+            (Some(Framing::Auto) | None, None) => Rule::Auto,
+        };
+        Ok(())
+    }
+}
+
+fn network(text: &str) -> Result<Network> {
+    Network::parse(text).map_err(|error| error.try_command("hobnob help serve", "its flags"))
+}
+
+fn framing(said: &str, text: &str) -> Result<Framing> {
+    match args::read_choice(said, text, &["auto", "lines", "chunks"])? {
+        "lines" => Ok(Framing::Lines),
+        "chunks" => Ok(Framing::Chunks),
+        _ => Ok(Framing::Auto),
+    }
+}
+
+fn whole(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,287 @@
+//! Turns the events of servers into lines: for people on stderr, for programs on stdout.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::io;
+use std::time::Duration;
+
+use hobnob::bus::{Subscription, Wish};
+use hobnob::clock::Clock;
+use hobnob::engine::{self, Running, Server, Summary};
+use hobnob::event::{Event, Fact};
+
+use crate::command::Scene;
+use crate::report::json::Json;
+use crate::report::show::{count, pad, safe, size, span, width};
+use crate::report::sink::Sink;
+use crate::report::text::Transcript;
+
+/// Bytes of a chunk that a person is shown.
+const SNAP: usize = 1_024;
+/// Between two pulls for a person, who cannot read faster.
+const CALM: Duration = Duration::from_millis(25);
+/// Between two pulls for a program.
+const BRISK: Duration = Duration::from_millis(10);
+/// Events held between two pulls.
+const HELD: usize = 4_096;
+/// How long the last lines may take to be written.
+const LAST_LINES: Duration = Duration::from_secs(2);
+/// Notes that are remembered, so as not to be told once a server.
+const NOTES: usize = 64;
+
+enum Voice {
+    /// For people, on stderr.
+    Words(Transcript),
+    /// For programs, on stdout.
+    Json(Json),
+}
+
+/// One server as it is told about.
+struct Part {
+    name: String,
+    service: String,
+    /// It stands between two sides.
+    is_between: bool,
+    /// The name before a line, where there are several.
+    label: String,
+    subscription: Subscription,
+    /// Sessions that were seen to open.
+    opened: u64,
+}
+
+/// Turns events into lines.
+pub(crate) struct Teller {
+    verb: &'static str,
+    parts: Vec<Part>,
+    voice: Voice,
+    sink: Sink,
+    /// What has come, and of which part.
+    events: Vec<(usize, Event)>,
+    noted: HashSet<String>,
+    clock: Clock,
+    is_quiet: bool,
+    /// What became of writing.
+    broken: Option<io::Error>,
+}
+
+impl Teller {
+    /// A teller of servers whose events are by this clock.
+    pub(crate) fn new(scene: &Scene, clock: Clock, verb: &'static str) -> Self {
+        let (voice, sink) = if scene.is_on("json") {
+            (Voice::Json(Json::new(clock, "", "")), Sink::stdout())
+        } else {
+            let is_verbose = scene.is_on("verbose");
+            let transcript = Transcript::new(clock, scene.err, scene.view, is_verbose);
+            (Voice::Words(transcript), Sink::stderr())
+        };
+        Teller {
+            verb,
+            parts: Vec::new(),
+            voice,
+            sink,
+            events: Vec::new(),
+            noted: HashSet::new(),
+            clock,
+            is_quiet: scene.is_on("quiet"),
+            broken: None,
+        }
+    }
+
+    /// Hears a server that is about to start, from its first event on.
+    pub(crate) fn hear(&self, server: &Server) -> Subscription {
+        let snap = if matches!(self.voice, Voice::Json(_)) { usize::MAX } else { SNAP };
+        server.subscribe(Wish { data: !self.is_quiet, snap, capacity: HELD })
+    }
+
+    /// A server that has started, as it was heard.
+    pub(crate) fn add(&mut self, subscription: Subscription, name: &str, service: &str) {
+        self.parts.push(Part {
+            name: name.to_owned(),
+            service: service.to_owned(),
+            is_between: engine::services()
+                .iter()
+                .any(|row| row.spec.name == service && row.targets().next().is_some()),
+            label: String::new(),
+            subscription,
+            opened: 0,
+        });
+        if self.parts.len() == 1 {
+            return;
+        }
+        let cells = self.parts.iter().map(|part| width(&safe(&part.name))).max().unwrap_or(0);
+        for part in &mut self.parts {
+            part.label = pad(&safe(&part.name), cells + 2);
+        }
+    }
+
+    /// A line to people; programs have events.
+    pub(crate) fn say(&mut self, text: &str) {
+        if matches!(self.voice, Voice::Words(_)) && !self.is_quiet {
+            let mut out = self.sink.take();
+            out.extend_from_slice(text.as_bytes());
+            out.push(b'\n');
+            self.sink.give(out);
+        }
+    }
+
+    /// Tells programs where each server listens; false: people are to be told in words.
+    pub(crate) fn listening(&mut self, all: &[Running]) -> bool {
+        let Voice::Json(json) = &mut self.voice else { return false };
+        let mut out = self.sink.take();
+        for (part, running) in self.parts.iter().zip(all) {
+            json.speak_of(&part.name, &part.service, self.parts.len() > 1);
+            for bound in running.bound() {
+                let address = bound.address.to_string();
+                json.listening(&mut out, bound.transport, &bound.endpoint, &address);
+            }
+        }
+        self.sink.give(out);
+        true
+    }
+
+    /// How long nothing is missed by not pulling.
+    pub(super) fn interval(&self) -> Duration {
+        match self.voice {
+            Voice::Json(_) => BRISK,
+            Voice::Words(_) => CALM,
+        }
+    }
+
+    /// Tells what has happened since the last time, unless the reader is slow: then events wait, and are dropped and
+    /// counted where they are too many. Answers how many there were.
+    pub(super) fn pump(&mut self) -> usize {
+        if let Err(error) = self.sink.reap() {
+            self.broken.get_or_insert(error);
+        }
+        if !self.sink.has_room() {
+            return 0;
+        }
+        let missed = self.pull();
+        match &self.voice {
+            Voice::Json(_) => self.tell_programs(&missed),
+            Voice::Words(_) => self.tell_people(&missed),
+        }
+        self.events.len()
+    }
+
+    /// Takes what has come, in the order of time; how much was dropped of each part.
+    fn pull(&mut self) -> Vec<u64> {
+        self.events.clear();
+        let (mut missed, mut come) = (Vec::new(), Vec::new());
+        for (at, part) in self.parts.iter_mut().enumerate() {
+            missed.push(part.subscription.pull(&mut come));
+            let is_opening = |event: &&Event| matches!(event.fact, Fact::Opened(_));
+            part.opened += come.iter().filter(is_opening).count() as u64;
+            self.events.extend(come.drain(..).map(|event| (at, event)));
+        }
+        if self.parts.len() > 1 {
+            self.events.sort_by_key(|(_, event)| event.at);
+        }
+        missed
+    }
+
+    fn tell_programs(&mut self, missed: &[u64]) {
+        let Voice::Json(json) = &mut self.voice else { return };
+        let mut out = self.sink.take();
+        let is_several = self.parts.len() > 1;
+        for (at, event) in &self.events {
+            let part = &self.parts[*at];
+            json.speak_of(&part.name, &part.service, is_several);
+            json.speak_between(part.is_between);
+            json.event(&mut out, event);
+        }
+        for (part, missed) in self.parts.iter().zip(missed).filter(|(_, missed)| **missed > 0) {
+            json.speak_of(&part.name, &part.service, is_several);
+            json.missed(&mut out, *missed);
+        }
+        self.sink.give(out);
+    }
+
+    fn tell_people(&mut self, missed: &[u64]) {
+        let Voice::Words(transcript) = &mut self.voice else { return };
+        let mut out = String::from_utf8(self.sink.take()).expect("the sink clears its buffers");
+        for (at, event) in &self.events {
+            if self.is_quiet && !matches!(event.fact, Fact::Failed(_)) {
+                continue;
+            }
+            // What this machine lacks it lacks for each server alike.
+            if let (true, Fact::Note(note)) = (self.parts.len() > 1, &event.fact)
+                && self.noted.len() < NOTES
+                && !self.noted.insert(note.clone())
+            {
+                continue;
+            }
+            transcript.speak_of(&self.parts[*at].label);
+            transcript.speak_between(self.parts[*at].is_between);
+            transcript.event(&mut out, event);
+        }
+        let is_told = |missed: &u64| *missed > 0 && !self.is_quiet;
+        for (part, missed) in self.parts.iter().zip(missed).filter(|(_, missed)| is_told(missed)) {
+            transcript.speak_of(&part.label);
+            transcript.missed(&mut out, self.clock.now(), *missed);
+        }
+        self.sink.give(out.into_bytes());
+    }
+
+    /// The last lines, and how it all went.
+    pub(super) async fn finish(&mut self, summaries: &[Summary]) {
+        self.flush().await;
+        while self.pump() > 0 {
+            let _ = self.sink.finish(LAST_LINES).await;
+        }
+        for (at, summary) in summaries.iter().enumerate() {
+            self.sum_up(at, *summary);
+        }
+        self.flush().await;
+    }
+
+    async fn flush(&mut self) {
+        let written = self.sink.finish(LAST_LINES).await;
+        self.broken = self.broken.take().or(written.err());
+    }
+
+    fn sum_up(&mut self, at: usize, summary: Summary) {
+        let Some(part) = self.parts.get(at) else { return };
+        if let Voice::Json(json) = &mut self.voice {
+            let numbers = [
+                ("sessions", summary.sessions),
+                ("in", summary.bytes_in),
+                ("out", summary.bytes_out),
+                ("refused", summary.refused),
+                ("dropped", summary.dropped),
+            ];
+            let mut out = self.sink.take();
+            json.speak_of(&part.name, &part.service, false);
+            json.summary(&mut out, self.verb, &numbers, summary.lasted);
+            self.sink.give(out);
+            return;
+        }
+        // Without sessions it was packets that came.
+        let noun = if part.opened == 0 { "packet" } else { "session" };
+        let (came, went) = if part.is_between { ("up", "down") } else { ("in", "out") };
+        let mut text = format!(
+            "{}: {}, {} {came}, {} {went}, {}",
+            safe(&part.name),
+            count(summary.sessions, if summary.sessions == 0 { "session" } else { noun }),
+            size(summary.bytes_in),
+            size(summary.bytes_out),
+            span(summary.lasted)
+        );
+        for (number, word) in [(summary.refused, "refused"), (summary.dropped, "dropped")] {
+            if number > 0 {
+                let _ = write!(text, ", {number} {word}");
+            }
+        }
+        self.say(&text);
+    }
+
+    /// Whether what is told reaches nobody, and nothing else is left to be done here.
+    pub(super) fn is_unheard(&self) -> bool {
+        matches!(self.voice, Voice::Json(_)) && self.broken.is_some()
+    }
+
+    /// What became of writing, where that is what it was all for.
+    pub(super) fn failure(&self) -> Option<&io::Error> {
+        self.broken.as_ref().filter(|_| self.is_unheard())
+    }
+}

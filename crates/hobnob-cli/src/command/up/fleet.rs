@@ -1,0 +1,174 @@
+//! Servers that are started together: all of them or none, told about and stopped as one.
+
+use hobnob::engine::{Crew, Running};
+use hobnob::error::{Error, Kind, Result};
+
+use crate::args;
+use crate::command::Scene;
+use crate::command::serve::signals::Signals;
+use crate::command::serve::teller::Teller;
+use crate::command::serve::watch::watch;
+use crate::command::up::overlap;
+use crate::command::up::plan::Planned;
+use crate::command::up::started::Started;
+use crate::config::{Config, Part};
+
+/// How many ports after the usual one are tried.
+const NEXT_PORTS: u16 = 100;
+
+/// What happens when a port is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It was asked for by name: nothing is started.
+    Fails,
+    /// Nobody asked for that very port: the next free one is as good.
+    MovesOn,
+}
+
+/// Servers that can be started, as far as can be known without opening anything.
+pub(crate) struct Fleet<'c> {
+    config: &'c Config,
+    all: Vec<Planned<'c>>,
+}
+
+/// One that has been started.
+struct Afloat {
+    running: Running,
+    /// The port that it usually has, where that one was taken.
+    usual: Option<u16>,
+}
+
+impl<'c> Fleet<'c> {
+    /// Checks everything that can be checked.
+    pub(crate) fn plan(config: &'c Config, parts: &[&'c Part]) -> Result<Self> {
+        let all: Vec<_> =
+            parts.iter().map(|part| Planned::of(config, part)).collect::<Result<_>>()?;
+        overlap::check(config, &all)?;
+        Ok(Fleet { config, all })
+    }
+
+    /// Starts them, says so with this page, and sees them to their end.
+    pub(crate) fn run(
+        &self,
+        scene: &Scene,
+        verb: &'static str,
+        taken: Taken,
+        page: impl Fn(&Started<'_>) -> String,
+    ) -> Result<u8> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::from_io("epoll_create", &error))?;
+        let result = runtime.block_on(async {
+            let signals = Signals::catch()?;
+            let crew = Crew::start()?;
+            let mut teller = Teller::new(scene, crew.clock(), verb);
+            let afloat = self.start(scene, &crew, &mut teller, taken)?;
+            // The threads end with the last server.
+            drop(crew);
+            let parts = self.all.iter().map(|planned| planned.part);
+            let all = parts.zip(&afloat).map(|(part, one)| (part, &one.running, one.usual));
+            let page = page(&Started { all: all.collect() });
+            let all: Vec<_> = afloat.into_iter().map(|one| one.running).collect();
+            if !teller.listening(&all) {
+                teller.say(page.trim_end());
+            }
+            watch(&all, teller, signals).await
+        });
+        runtime.shutdown_background();
+        result
+    }
+
+    /// All or none: with an error, what was started already is dropped, and so closed.
+    fn start(
+        &self,
+        scene: &Scene,
+        crew: &Crew,
+        teller: &mut Teller,
+        taken: Taken,
+    ) -> Result<Vec<Afloat>> {
+        let mut found: Vec<Option<(Afloat, _)>> = Vec::new();
+        for planned in &self.all {
+            match start(scene, planned, crew, teller, 0) {
+                Ok(started) => found.push(Some(started)),
+                Err(error) if error.kind() == Kind::PortInUse && taken == Taken::MovesOn => {
+                    found.push(None);
+                }
+                Err(error) => return Err(self.failed(planned, error, taken)),
+            }
+        }
+        // Only now, when each of the others has the port that it usually has.
+        for (planned, place) in self.all.iter().zip(&mut found).filter(|(_, at)| at.is_none()) {
+            let moved = move_on(scene, planned, crew, teller);
+            *place = Some(moved.map_err(|error| self.failed(planned, error, taken))?);
+        }
+        let mut afloat = Vec::new();
+        for (planned, (one, heard)) in self.all.iter().zip(found.into_iter().flatten()) {
+            teller.add(heard, &planned.part.name.text, &planned.part.service.text);
+            afloat.push(one);
+        }
+        Ok(afloat)
+    }
+
+    fn failed(&self, planned: &Planned<'_>, error: Error, taken: Taken) -> Error {
+        let name = &planned.part.name;
+        let text = format!("{} cannot start: {}", name.text, error.message());
+        if taken == Taken::MovesOn {
+            return error.with_message(text);
+        }
+        let place = match planned.endpoints.as_slice() {
+            [(_, place)] => place,
+            _ => name,
+        };
+        let error = self.config.source.place(error.with_message(text), place);
+        let others = self.all.iter().map(|planned| planned.part.name.text.as_str());
+        let others: Vec<_> = others.filter(|other| *other != name.text).collect();
+        let error = error.why("nothing was started");
+        if others.is_empty() {
+            return error.try_command("hobnob help up", "");
+        }
+        let file = &self.config.source.name;
+        let file = if file == crate::config::FILE { String::new() } else { format!(" {file}") };
+        error.try_command(format!("hobnob up{file} {}", others.join(" ")), "the others")
+    }
+}
+
+type Heard = hobnob::bus::Subscription;
+
+/// Starts one, `ahead` of the ports that it names.
+fn start(
+    scene: &Scene,
+    planned: &Planned<'_>,
+    crew: &Crew,
+    teller: &Teller,
+    ahead: u16,
+) -> Result<(Afloat, Heard)> {
+    let endpoints = planned.endpoints.iter().map(|(endpoint, _)| match endpoint.port() {
+        Some(port) if ahead > 0 => endpoint.clone().with_port(port.saturating_add(ahead)),
+        _ => endpoint.clone(),
+    });
+    let mut server = planned.server(endpoints)?.on_crew(crew);
+    if let Some(after) = args::duration(&scene.matches, "for")? {
+        server.stop.after = Some(after);
+    }
+    let heard = teller.hear(&server);
+    let running = server.start()?;
+    let usual = planned.endpoints.first().and_then(|(endpoint, _)| endpoint.port());
+    Ok((Afloat { running, usual: usual.filter(|_| ahead > 0) }, heard))
+}
+
+fn move_on(
+    scene: &Scene,
+    planned: &Planned<'_>,
+    crew: &Crew,
+    teller: &Teller,
+) -> Result<(Afloat, Heard)> {
+    let mut last = None;
+    for ahead in 1..NEXT_PORTS {
+        match start(scene, planned, crew, teller, ahead) {
+            Err(error) if error.kind() == Kind::PortInUse => last = Some(error),
+            done => return done,
+        }
+    }
+    Err(last.unwrap_or_else(|| Error::new(Kind::PortInUse, "no port is free")))
+}

@@ -1,0 +1,65 @@
+//! Two parts that want one address: found in the file, before anything opens.
+
+use hobnob::endpoint::{Host, Target};
+use hobnob::engine;
+use hobnob::error::Result;
+
+use crate::command::up::plan::Planned;
+use crate::config::Config;
+
+/// What one endpoint takes for itself.
+struct Claim<'p> {
+    transport: &'static str,
+    target: Target,
+    owner: &'p str,
+}
+
+/// The first address that is wanted twice, as an error.
+pub(super) fn check(config: &Config, all: &[Planned<'_>]) -> Result<()> {
+    let mut claims: Vec<Claim<'_>> = Vec::new();
+    for planned in all {
+        let owner = planned.part.name.text.as_str();
+        for (endpoint, place) in &planned.endpoints {
+            let resolved = engine::resolve(endpoint)?;
+            let (transport, target) = (resolved.transport.spec.name, resolved.place.target);
+            let claim = Claim { transport, target, owner };
+            if let Some(first) = claims.iter().find(|first| first.collides(&claim)) {
+                let other = if first.owner == owner { "twice" } else { "too" };
+                let text = format!("{owner} wants {}, {other}", place.text);
+                let label = format!("{} has it already", first.owner);
+                return Err(config.source.wrong(text, &place.at, &label));
+            }
+            claims.push(claim);
+        }
+    }
+    Ok(())
+}
+
+impl Claim<'_> {
+    fn collides(&self, other: &Claim<'_>) -> bool {
+        if self.transport != other.transport {
+            return false;
+        }
+        match (&self.target, &other.target) {
+            // The kernel gives each its own.
+            (Target::Net { port: Some(0), .. }, _) => false,
+            (Target::Net { host: one, port }, Target::Net { host: two, port: other }) => {
+                port == other && (covers(one, two) || covers(two, one))
+            }
+            (one, two) => one == two,
+        }
+    }
+}
+
+/// Whether listening on the first takes the second, too.
+fn covers(one: &Host, two: &Host) -> bool {
+    match (one, two) {
+        (Host::V4(all), Host::V4(_) | Host::Loopback) if all.is_unspecified() => true,
+        // The one of IPv6 takes IPv4 as well, unless it is told not to.
+        (Host::V6 { address, .. }, _) if address.is_unspecified() => true,
+        (Host::Loopback, Host::V4(one)) => *one == std::net::Ipv4Addr::LOCALHOST,
+        (Host::Loopback, Host::V6 { address, .. }) => *address == std::net::Ipv6Addr::LOCALHOST,
+        (Host::Loopback, Host::Name(name)) => name == "localhost",
+        (one, two) => one == two,
+    }
+}

@@ -1,0 +1,116 @@
+//! From a part of the file to a server: what is wrong with it is said before anything opens.
+
+use hobnob::endpoint::Endpoint;
+use hobnob::engine::{self, Server};
+use hobnob::error::{Error, Kind, Result};
+use hobnob::service::Row;
+use hobnob::spec::nearest;
+
+use crate::command::serve::limits::{self, Limits};
+use crate::config::source::Placed;
+use crate::config::{Config, OWN_KEYS, Part, Setting, secret};
+
+/// Limits that may have several values.
+const REPEATED: &str = limits::NAMES[0];
+
+/// A part that can be started, as far as can be known without opening anything.
+pub(super) struct Planned<'c> {
+    config: &'c Config,
+    pub(super) part: &'c Part,
+    row: &'static Row,
+    /// Where it is to listen, and where that is said.
+    pub(super) endpoints: Vec<(Endpoint, Placed)>,
+}
+
+impl<'c> Planned<'c> {
+    pub(super) fn of(config: &'c Config, part: &'c Part) -> Result<Self> {
+        let server = Server::new(&part.service.text);
+        let server = server.map_err(|error| no_service(config, &part.service, error))?;
+        let row = server.row().expect("it is one of the table");
+        let endpoints = endpoints(config, part, row)?;
+        let planned = Planned { config, part, row, endpoints };
+        planned.server(planned.endpoints.iter().map(|(endpoint, _)| endpoint.clone()))?;
+        Ok(planned)
+    }
+
+    /// The server, on these endpoints.
+    pub(super) fn server(&self, endpoints: impl Iterator<Item = Endpoint>) -> Result<Server> {
+        let mut server = Server::new(self.row.spec.name)?;
+        let mut limits = Limits::default();
+        for setting in &self.part.settings {
+            self.set(&mut server, &mut limits, setting)?;
+        }
+        limits.finish(&mut server).map_err(|error| self.located(error, &self.part.name))?;
+        for (endpoint, (_, place)) in endpoints.zip(&self.endpoints) {
+            server.on(&endpoint).map_err(|error| self.located(error, place))?;
+        }
+        Ok(server)
+    }
+
+    fn set(&self, server: &mut Server, limits: &mut Limits, setting: &Setting) -> Result<()> {
+        let key = setting.key.text.as_str();
+        let is_limit = limits::NAMES.contains(&key);
+        let own = key.strip_prefix("no-").unwrap_or(key);
+        if !is_limit && !self.row.spec.options.iter().any(|option| option.name == own) {
+            return Err(self.unknown(&setting.key));
+        }
+        if setting.values.len() != 1 && key != REPEATED {
+            let text = format!("{key} takes one value, and here are {}", setting.values.len());
+            return Err(self.config.source.wrong(text, &setting.key.at, "one value"));
+        }
+        for value in &setting.values {
+            let meant = secret::reveal(&value.text).map_err(|error| self.located(error, value))?;
+            let set = if is_limit {
+                limits.set(server, key, &meant.text, key)
+            } else {
+                server.set(key, Some(&meant.text))
+            };
+            set.map_err(|error| self.located(meant.hide(key, error), value))?;
+        }
+        Ok(())
+    }
+
+    fn unknown(&self, key: &Placed) -> Error {
+        let name = self.row.spec.name;
+        let text = format!("{name} has no option {:?}", key.text);
+        let own = self.row.spec.options.iter().map(|option| option.name);
+        let known: Vec<_> = own.chain(limits::NAMES.iter().copied()).chain(OWN_KEYS).collect();
+        let label = match nearest(&key.text, known) {
+            Some(near) => format!("did you mean {near}?"),
+            None => String::new(),
+        };
+        let error = Error::new(Kind::UnknownOption, text);
+        let error = self.config.source.mark(error, key.at.clone(), &label);
+        error.try_command(format!("hobnob help {name}"), "its options")
+    }
+
+    fn located(&self, error: Error, place: &Placed) -> Error {
+        self.config.source.relocate(error, place)
+    }
+}
+
+fn no_service(config: &Config, service: &Placed, error: Error) -> Error {
+    let services = engine::services().iter().map(|row| row.spec.name);
+    match nearest(&service.text, services) {
+        Some(near) if error.kind() == Kind::UnknownService => {
+            let error = Error::new(error.kind(), error.message());
+            let label = format!("did you mean {near}?");
+            let error = config.source.mark(error, service.at.clone(), &label);
+            error.try_command("hobnob serve", "lists them all")
+        }
+        _ => config.source.relocate(error, service),
+    }
+}
+
+fn endpoints(config: &Config, part: &Part, row: &Row) -> Result<Vec<(Endpoint, Placed)>> {
+    if part.on.is_empty() {
+        let default = engine::parse(&format!(":{}", row.port))?;
+        return Ok(vec![(default, part.name.clone())]);
+    }
+    let read = |place: &Placed| {
+        let parsed = engine::parse(&place.text);
+        let endpoint = parsed.map_err(|error| config.source.relocate(error, place))?;
+        Ok((endpoint, place.clone()))
+    };
+    part.on.iter().map(read).collect()
+}

@@ -1,0 +1,95 @@
+//! What has been started, as a person is told it.
+
+use std::fmt::Write as _;
+
+use hobnob::engine::{self, Bound, Running};
+
+use crate::config::Part;
+use crate::report::show::{pad, safe, width};
+
+/// Columns of a page.
+const COLUMNS: usize = 80;
+/// The least columns of a name.
+const NAMES: usize = 12;
+
+/// The servers that run, each with its part of the file.
+pub(crate) struct Started<'s> {
+    pub(super) all: Vec<(&'s Part, &'s Running, Option<u16>)>,
+}
+
+impl Started<'_> {
+    /// A line for each with its addresses.
+    pub(crate) fn addresses(&self) -> String {
+        let mut out = String::new();
+        for (part, running, _) in &self.all {
+            let mut items = addresses(running.bound());
+            let onward = part.settings.iter().find(|setting| setting.key.text == "to");
+            let onward = onward.and_then(|setting| setting.values.first());
+            items.extend(onward.map(|to| format!("\u{bb}  {}", safe(&to.text))));
+            items.extend(hint(part, running));
+            self.entry(&mut out, &part.name.text, &items);
+        }
+        out
+    }
+
+    /// A line for each with what to try, and what is not where it usually is.
+    pub(crate) fn hints(&self) -> String {
+        let mut out = String::new();
+        for (part, running, _) in &self.all {
+            let items: Vec<_> = hint(part, running).into_iter().chain(part.note.clone()).collect();
+            self.entry(&mut out, &part.name.text, &items);
+        }
+        for (part, running, usual) in &self.all {
+            if let (Some(usual), Some(port)) = (usual, port(running)) {
+                let name = safe(&part.name.text);
+                let _ = writeln!(out, "port {usual} is in use, so {name} is on {port}");
+            }
+        }
+        out
+    }
+
+    /// The name, then the items, on as many lines as they need.
+    fn entry(&self, out: &mut String, name: &str, items: &[String]) {
+        let longest = self.all.iter().map(|(part, ..)| width(&safe(&part.name.text))).max();
+        let indent = 2 + NAMES.max(longest.unwrap_or(0) + 2);
+        let mut line = pad(&format!("  {}", safe(name)), indent);
+        for (at, item) in items.iter().enumerate() {
+            let gap = if at == 0 { "" } else { "   " };
+            if at > 0 && width(&line) + gap.len() + width(item) > COLUMNS {
+                let _ = writeln!(out, "{}", line.trim_end());
+                line = " ".repeat(indent);
+            } else {
+                line.push_str(gap);
+            }
+            line.push_str(item);
+        }
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+}
+
+/// Each endpoint once, though both loopbacks are bound: `tcp 127.0.0.1:9000`.
+fn addresses(bounds: &[Bound]) -> Vec<String> {
+    let mut told: Vec<&str> = Vec::new();
+    let mut out = Vec::new();
+    for bound in bounds {
+        if !told.contains(&bound.endpoint.as_str()) {
+            told.push(&bound.endpoint);
+            let parsed = engine::parse(&bound.endpoint).ok();
+            let layer = parsed.as_ref().and_then(|endpoint| endpoint.layers().first());
+            let medium = layer.map_or(bound.transport, |layer| layer.name());
+            out.push(format!("{medium} {}", safe(&bound.address.to_string())));
+        }
+    }
+    out
+}
+
+/// The command to try, with the port that it has.
+fn hint(part: &Part, running: &Running) -> Option<String> {
+    let hint = safe(part.hint.as_ref()?);
+    let port = port(running).map(|port| port.to_string());
+    Some(hint.replace("PORT", &port.unwrap_or_default()))
+}
+
+fn port(running: &Running) -> Option<u16> {
+    running.bound().iter().find_map(|bound| Some(bound.address.ip()?.port()))
+}
