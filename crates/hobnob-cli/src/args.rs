@@ -97,6 +97,7 @@ pub(crate) const SERVING: &[Flag] = &[
     },
     value("max-conns", "N", "most peers at once; at the limit accepting pauses"),
     value("idle", "DUR", "close a session after so much silence"),
+    value("timeout", "DUR", "how long the layers of a session may take (10s)"),
     switch("once", None, "stop after one session"),
     value("max", "N", "stop after so many sessions"),
     value("for", "DUR", "stop after a time"),
@@ -114,7 +115,6 @@ pub(crate) const RELAYING: &[Flag] = &[
     switch("both-listen", None, "wait at both addresses, and join who comes"),
     switch("both-dial", None, "dial both addresses, and join them"),
     switch("retry", None, "while nobody is there yet, try again with growing pauses"),
-    value("timeout", "DUR", "how long connecting may take (10s)"),
 ];
 
 /// Flags of what starts several servers.

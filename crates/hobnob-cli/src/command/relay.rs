@@ -4,7 +4,6 @@ use hobnob::endpoint::Endpoint;
 use hobnob::engine::Server;
 use hobnob::error::{Error, Kind, Result};
 
-use crate::args;
 use crate::command::{Scene, serve};
 
 /// Runs the verb.
@@ -15,10 +14,6 @@ pub(crate) fn run(scene: &Scene, name: &str) -> Result<u8> {
     let to = row.targets().next().expect("a relay has a target");
     server.set(to.name, Some(&target.to_string()))?;
     serve::set_limits(scene, &mut server)?;
-    if let Some(timeout) = args::duration(&scene.matches, "timeout")?.or(scene.environment.timeout)
-    {
-        server.limits.handshake = timeout;
-    }
     server.on(&serve::on_lan(scene, listen))?;
     serve::until_over(async |signals| {
         let (running, teller) =
@@ -30,6 +25,7 @@ pub(crate) fn run(scene: &Scene, name: &str) -> Result<u8> {
 /// Where it listens and where to, with what the flags say of them.
 fn sides(scene: &Scene) -> Result<(Endpoint, Endpoint)> {
     let (mut endpoints, loose) = scene.endpoints(0, 2)?;
+    scene.check_stdout(&endpoints)?;
     let words = scene.words().len();
     let (Some(mut target), Some(mut listen), true) = (endpoints.pop(), endpoints.pop(), words == 2)
     else {

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
-use crate::kit::{BOUND, Bounded, Lines, Served, code, hobnob, run, serve, signal};
+use crate::kit::{BOUND, Bounded, Lines, Served, code, hobnob, needs, run, serve, signal};
 
 fn connect(address: &str) -> TcpStream {
     let peer = TcpStream::connect(address).expect("it listens");
@@ -26,7 +26,9 @@ fn each_service() -> impl Iterator<Item = (&'static str, Served)> {
             "reply" => &["reply", "127.0.0.1:0", "--json", "--reply", "x"],
             name => &[name, "127.0.0.1:0", "--json"],
         };
-        (row.spec.name, serve(words))
+        let needs = needs(row.spec.name);
+        let needs = needs.iter().map(String::as_str);
+        (row.spec.name, serve(&words.iter().copied().chain(needs).collect::<Vec<_>>()))
     })
 }
 

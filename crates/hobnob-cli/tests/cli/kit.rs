@@ -2,8 +2,11 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
+
+use hobnob::engine::Running;
 
 /// How long anything may take.
 pub(crate) const BOUND: Duration = Duration::from_secs(20);
@@ -110,6 +113,20 @@ impl Drop for Bounded {
             let _ = child.wait();
         }
     }
+}
+
+/// The flags that a service cannot do without: where to, for one that dials. There an echo answers.
+pub(crate) fn needs(service: &str) -> Vec<String> {
+    static ECHO: OnceLock<Running> = OnceLock::new();
+    let row = hobnob::engine::services().iter().find(|row| row.spec.name == service);
+    let targets = row.expect("a service of the table").targets();
+    targets
+        .flat_map(|option| {
+            let serve = || hobnob::serve("echo", "tcp://127.0.0.1:0").expect("a free port");
+            let echo = &ECHO.get_or_init(serve).bound()[0].address;
+            [format!("--{}", option.name), format!("tcp://{echo}")]
+        })
+        .collect()
 }
 
 /// Sends a signal to a process that a test started.

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use hobnob::engine::services;
 use hobnob::spec::Shape;
 
-use crate::kit::{Bounded, Lines, code, hobnob, run_with, signal};
+use crate::kit::{Bounded, Lines, code, hobnob, needs, run_with, signal};
 
 /// Every service of the table that serves bytes and is built in.
 fn each(check: impl Fn(&'static str)) {
@@ -19,6 +19,7 @@ fn each(check: impl Fn(&'static str)) {
 
 fn start(words: &[&str]) -> (Bounded, ChildStdin, ChildStdout) {
     let mut command = hobnob(&[&["serve"], words, &["-q"]].concat());
+    command.args(needs(words[0]));
     let mut child: Child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the binary is there");
     let (input, output) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
@@ -28,6 +29,7 @@ fn start(words: &[&str]) -> (Bounded, ChildStdin, ChildStdout) {
 /// The same, with what it tells on stderr.
 fn start_telling(service: &str) -> (Bounded, Lines, ChildStdin, ChildStdout) {
     let mut command = hobnob(&["serve", service, "-"]);
+    command.args(needs(service));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child: Child = command.spawn().expect("the binary is there");
     let lines = Lines::of(child.stderr.take().expect("piped"));

@@ -71,7 +71,11 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
     let Some(topic) = words.first() else {
         return pager::show(scene, &page("help", true, scene.out).unwrap_or_default());
     };
+    // A verb that is also a service has both pages as one.
     let text = verb(topic, scene.out)
+        .map(|page| {
+            page + &service(topic, scene.out).map(|page| format!("\n{page}")).unwrap_or_default()
+        })
         .or_else(|| page(topic, true, scene.out))
         .or_else(|| service(topic, scene.out))
         .or_else(|| part(topic, scene.out))

@@ -1,9 +1,10 @@
 //! What a server says when it listens: where, and how to reach it.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use hobnob::address::Address;
+use hobnob::endpoint::Host;
 use hobnob::engine::{self, Bound, Running};
 use hobnob::socket;
 
@@ -80,10 +81,7 @@ fn nearby(bound: &Bound) -> Option<String> {
     if matches!(bound.address, Address::Name(_)) {
         return None;
     }
-    let endpoint = engine::parse(&bound.endpoint).ok()?;
-    // Layers have two sides; what a bare transport was told (allow, backlog) is the listener's.
-    let is_bare = endpoint.layers().is_empty();
-    let endpoint = if is_bare { endpoint.without_settings() } else { endpoint };
+    let endpoint = engine::parse(&bound.dialled).ok()?;
     let Address::Ip(at) = &bound.address else { return Some(endpoint.to_string()) };
     let endpoint = endpoint.with_port(at.port());
     if !at.ip().is_unspecified() {
@@ -91,12 +89,11 @@ fn nearby(bound: &Bound) -> Option<String> {
     }
     let mut here = socket::interface_addresses().into_iter();
     let reachable = |ip: &IpAddr| !ip.is_loopback() && ip.is_ipv4() == at.is_ipv4();
-    let host = here.find(reachable)?;
-    let scheme = endpoint.to_string();
-    let start = scheme.find(&at.ip().to_string())?;
-    let near = SocketAddr::new(host, at.port()).to_string();
-    let prefix = scheme[..start].trim_end_matches('[');
-    Some(format!("{prefix}{near}"))
+    let host = match here.find(reachable)? {
+        IpAddr::V4(address) => Host::V4(address),
+        IpAddr::V6(address) => Host::V6 { address, zone: None },
+    };
+    Some(endpoint.with_host(host).to_string())
 }
 
 /// The same with netcat.

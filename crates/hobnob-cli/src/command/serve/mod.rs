@@ -14,7 +14,7 @@ use hobnob::socket::Family;
 use hobnob::spec::{OptionSpec, ValueKind};
 
 use crate::args;
-use crate::command::{Scene, VERBS, help, say};
+use crate::command::{Scene, VERBS, help, runtime, say};
 use limits::Limits;
 use signals::Signals;
 use teller::Teller;
@@ -45,10 +45,7 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
 
 /// Runs servers' lives in a runtime of its own, with the signals caught before anything is open.
 pub(crate) fn until_over(life: impl AsyncFnOnce(Signals) -> Result<u8>) -> Result<u8> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::from_io("epoll_create", &error))?;
+    let runtime = runtime()?;
     let result = runtime.block_on(async { life(Signals::catch()?).await });
     runtime.shutdown_background();
     result
@@ -57,6 +54,7 @@ pub(crate) fn until_over(life: impl AsyncFnOnce(Signals) -> Result<u8>) -> Resul
 /// The endpoints that were named; none where there are none.
 fn endpoints(scene: &Scene, row: &Row) -> Result<Option<Vec<Endpoint>>> {
     let (mut endpoints, loose) = scene.endpoints(1, usize::MAX)?;
+    scene.check_stdout(&endpoints)?;
     if endpoints.is_empty() {
         if loose.is_empty() {
             return Ok(None);
@@ -178,6 +176,8 @@ pub(crate) fn set_limits(scene: &Scene, server: &mut Server) -> Result<()> {
             limits.set(server, name, value, &format!("--{name}"))?;
         }
     }
+    let timeout = args::duration(&scene.matches, "timeout")?.or(scene.environment.timeout);
+    server.limits.handshake = timeout.unwrap_or(server.limits.handshake);
     if scene.is_on("once") {
         server.stop.sessions = Some(1);
     }
