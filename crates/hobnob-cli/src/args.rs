@@ -93,6 +93,7 @@ pub(crate) const SERVING: &[Flag] = &[
     },
     value("max-conns", "N", "most peers at once; at the limit accepting pauses"),
     value("idle", "DUR", "close a session after so much silence"),
+    value("timeout", "DUR", "how long the layers of a session may take (10s)"),
     switch("once", None, "stop after one session"),
     value("max", "N", "stop after so many sessions"),
     value("for", "DUR", "stop after a time"),
@@ -115,6 +116,16 @@ pub(crate) const TALKING: &[Flag] = &[
 
 /// The flag `--listen` of `explain`.
 pub(crate) const EXPLAINING: &[Flag] = &[switch("listen", None, "as for who listens there")];
+
+/// Whether a flag, as it is typed, may be given several times.
+pub(crate) fn may_repeat(typed: &str) -> bool {
+    let is_it = |flag: &&Flag| match typed.strip_prefix("--") {
+        Some(long) => flag.long == long,
+        None => flag.short.is_some_and(|short| typed.strip_prefix('-') == Some(&short.to_string())),
+    };
+    let mut flags = VERBS.iter().flat_map(|verb| verb.flags).copied().flatten();
+    flags.any(|flag| flag.repeats && is_it(&flag))
+}
 
 /// Parses the words after the program's name.
 pub(crate) fn parse(words: &[String]) -> Result<ArgMatches> {

@@ -6,6 +6,7 @@ mod serve;
 mod talk;
 
 use std::io::Write as _;
+use std::os::unix::net::UnixStream;
 
 use clap::ArgMatches;
 use hobnob::clock::Clock;
@@ -13,6 +14,7 @@ use hobnob::endpoint::Endpoint;
 use hobnob::engine;
 use hobnob::error::{Error, Kind, Result};
 use hobnob::socket::Family;
+use tokio::runtime::Runtime;
 
 use crate::args::{self, COMMON, EXPLAINING, OPENING, SERVING, SHOWING, TALKING, Verb};
 use crate::env::Environment;
@@ -206,6 +208,17 @@ fn scene(
     };
     typed.endpoints.clone_from(&scene.typed.endpoints);
     Ok(scene)
+}
+
+/// A runtime on this thread.
+pub(crate) fn runtime() -> Result<Runtime> {
+    // It panics where it has no descriptors for its signals, so that whether there are any is asked before.
+    let pairs = [(); 3].map(|()| UnixStream::pair());
+    for pair in pairs {
+        pair.map_err(|error| Error::from_io("socketpair", &error))?;
+    }
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    built.map_err(|error| Error::from_io("epoll_create", &error))
 }
 
 /// Tells an error, in words on stderr and, with `--json`, as an event on stdout.

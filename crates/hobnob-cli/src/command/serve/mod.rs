@@ -12,7 +12,7 @@ use hobnob::socket::Family;
 use hobnob::spec::{OptionSpec, ValueKind};
 
 use crate::args;
-use crate::command::{Scene, VERBS, help, say};
+use crate::command::{Scene, VERBS, help, runtime, say};
 use watch::Teller;
 
 /// How many ports after the default one are tried.
@@ -29,10 +29,7 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
     set_options(scene, &mut server, row)?;
     set_limits(scene, &mut server)?;
     let endpoints = endpoints(scene, row)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::from_io("epoll_create", &error))?;
+    let runtime = runtime()?;
     let result = runtime.block_on(async {
         let signals = watch::signals()?;
         let (running, teller) = match endpoints {
@@ -161,6 +158,9 @@ fn set_limits(scene: &Scene, server: &mut Server) -> Result<()> {
     let whole = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     server.limits.max_conns = count("max-conns")?.map(whole);
     server.limits.idle = args::duration(matches, "idle")?;
+    if let Some(timeout) = args::duration(matches, "timeout")?.or(scene.environment.timeout) {
+        server.limits.handshake = timeout;
+    }
     for network in matches.get_many::<String>("allow").into_iter().flatten() {
         let network = engine::Network::parse(network)
             .map_err(|error| error.try_command("hobnob help serve", "its flags"))?;
