@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::kit::{Done, finish, folder, hobnob, run, run_with, skip, steady};
 
 /// The error of a command: as a snapshot, with its code and slug checked against the event of `--json`.
-pub(crate) fn fails(name: &str, words: &[&str], stdin: &[u8]) -> Done {
+fn fails(name: &str, words: &[&str], stdin: &[u8]) -> Done {
     fails_by(name, &mut |flags| run_with(&[&words[..1], flags, &words[1..]].concat(), stdin))
 }
 

@@ -4,31 +4,35 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 
-use crate::errors::{fails, fails_by, snapshot};
-use crate::kit::{Bounded, Done, Served, code, hobnob, serve, signal, steady};
+use crate::errors::{fails_by, snapshot};
+use crate::kit::{Bounded, Done, Served, code, finish, hobnob, serve, signal, steady};
 use crate::papers::Papers;
 
 /// What was said, without what differs from run to run.
-fn told(papers: &Papers, done: &Done) -> Done {
-    let folder = papers.path("").display().to_string();
+fn told(done: &Done) -> Done {
+    let is_print = |word: &str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let shown = |word| if is_print(word) { "SHA-256" } else { word };
     let mut err = String::new();
-    for line in done.err.replace(&folder, "FOLDER/").lines() {
-        let is_print = |word: &str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
-        let words: Vec<_> =
-            line.split(' ').map(|w| if is_print(w) { "SHA-256" } else { w }).collect();
-        let line = words.join(" ");
-        err.push_str(&match line.strip_suffix(" days ago") {
-            Some(_) => "  why    N days ago".to_owned(),
-            None => line,
-        });
+    for line in done.err.lines() {
+        let line = line.split(' ').map(shown).collect::<Vec<_>>().join(" ");
+        let is_age = line.ends_with(" days ago");
+        err.push_str(if is_age { "  why    N days ago" } else { &line });
         err.push('\n');
     }
     Done { code: done.code, out: done.out.clone(), err: steady(&err) }
 }
 
+/// Runs it in the folder of the papers, whose name is of no matter then.
 fn check(papers: &Papers, name: &str, words: &[&str]) {
-    let done = fails(&format!("tls-{name}"), words, b"x");
-    snapshot(&format!("tls-{name}"), &told(papers, &done));
+    let folder = papers.path("").display().to_string();
+    let words: Vec<_> = words.iter().map(|word| word.replace(&folder, "")).collect();
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let done = fails_by(&format!("tls-{name}"), &mut |flags| {
+        let mut command = hobnob(&[&words, flags].concat());
+        command.current_dir(&folder);
+        finish(command, b"x")
+    });
+    snapshot(&format!("tls-{name}"), &told(&done));
 }
 
 fn served(settings: &str) -> Served {
@@ -127,7 +131,7 @@ fn an_end_without_the_end_of_tls() {
         Done { code: code(child.wait()), out: String::from_utf8(text).expect("text"), err: said }
     });
     assert_eq!(done.out, "x\n", "what came is there");
-    snapshot("tls-truncated", &told(&papers, &done));
+    snapshot("tls-truncated", &told(&done));
 }
 
 #[test]
