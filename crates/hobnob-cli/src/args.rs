@@ -174,6 +174,16 @@ pub(crate) const GETTING: &[Flag] = &[
 /// The flag `--listen` of `explain`.
 pub(crate) const EXPLAINING: &[Flag] = &[switch("listen", None, "as for who listens there")];
 
+/// Whether a flag, as it is typed, may be given several times.
+pub(crate) fn may_repeat(typed: &str) -> bool {
+    let is_it = |flag: &&Flag| match typed.strip_prefix("--") {
+        Some(long) => flag.long == long,
+        None => flag.short.is_some_and(|short| typed.strip_prefix('-') == Some(&short.to_string())),
+    };
+    let mut flags = VERBS.iter().flat_map(|verb| verb.flags).copied().flatten();
+    flags.any(|flag| flag.repeats && is_it(&flag))
+}
+
 /// Parses the words after the program's name.
 pub(crate) fn parse(words: &[String]) -> Result<ArgMatches> {
     let command = program();

@@ -13,6 +13,7 @@ mod talk;
 mod up;
 
 use std::io::Write as _;
+use std::os::unix::net::UnixStream;
 
 use clap::ArgMatches;
 use hobnob::clock::Clock;
@@ -20,6 +21,7 @@ use hobnob::endpoint::Endpoint;
 use hobnob::engine;
 use hobnob::error::{Error, Kind, Result};
 use hobnob::socket::Family;
+use tokio::runtime::Runtime;
 
 use crate::args::{
     self, COMMON, CUTTING, EXPLAINING, GETTING, OPENING, RELAYING, SERVING, SHOWING, STARTING,
@@ -292,6 +294,17 @@ fn scene(
 /// Whether a switch was given.
 fn has(matches: &ArgMatches, name: &str) -> bool {
     matches!(matches.try_get_one::<bool>(name), Ok(Some(true)))
+}
+
+/// A runtime on this thread.
+pub(crate) fn runtime() -> Result<Runtime> {
+    // It panics where it has no descriptors for its signals, so that whether there are any is asked before.
+    let pairs = [(); 3].map(|()| UnixStream::pair());
+    for pair in pairs {
+        pair.map_err(|error| Error::from_io("socketpair", &error))?;
+    }
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    built.map_err(|error| Error::from_io("epoll_create", &error))
 }
 
 /// Tells an error, in words on stderr and, with `--json`, as an event on stdout.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use hobnob::error::{Error, Span, Try, quoted};
 
+use crate::args;
 use crate::command::VERBS;
 use crate::report::look::{Look, Paint};
 use crate::report::show::{fold, safe, width};
@@ -36,11 +37,13 @@ impl Typed {
     fn with_flag(&self, flag: &str) -> String {
         let (name, value) = flag.split_once(' ').unwrap_or((flag, ""));
         let mut words = self.words.clone();
-        if let Some(at) = words.iter().position(|word| word == name) {
-            let values = usize::from(!value.is_empty() && at + 1 < words.len());
-            words.drain(at..=at + values);
+        if !args::may_repeat(name) {
+            if let Some(at) = words.iter().position(|word| word == name) {
+                let values = usize::from(!value.is_empty() && at + 1 < words.len());
+                words.drain(at..=at + values);
+            }
+            words.retain(|word| !word.starts_with(&format!("{name}=")));
         }
-        words.retain(|word| !word.starts_with(&format!("{name}=")));
         format!("{} {flag}", self.command(&words))
     }
 
@@ -204,6 +207,16 @@ mod tests {
              \x20 try    hobnob serve x udp://:7 :9001\n\
              \x20        hobnob serve x udp://:7 :0       any free port\n"
         );
+    }
+
+    #[test]
+    fn a_flag_that_may_repeat_replaces_none() {
+        let error = Error::new(Kind::Usage, "x").try_flag("-O b=2", "").try_flag("--wait 2s", "");
+        let typed = typed(&["talk", "h:1", "-O", "a=1", "--wait", "1s"], &["h:1"]);
+        let tries: Vec<_> = tries(&error, &typed).into_iter().map(|(command, _)| command).collect();
+        let expected =
+            ["hobnob talk h:1 -O a=1 --wait 1s -O b=2", "hobnob talk h:1 -O a=1 --wait 2s"];
+        assert_eq!(tries, expected);
     }
 
     #[test]

@@ -9,7 +9,12 @@ use crate::kit::{Done, finish, folder, hobnob, run, run_with, skip, steady};
 
 /// The error of a command: as a snapshot, with its code and slug checked against the event of `--json`.
 fn fails(name: &str, words: &[&str], stdin: &[u8]) -> Done {
-    let done = run_with(words, stdin);
+    fails_by(name, &mut |flags| run_with(&[&words[..1], flags, &words[1..]].concat(), stdin))
+}
+
+/// The same for a command that takes more to be run than words; it is given what flags to add.
+pub(crate) fn fails_by(name: &str, run: &mut dyn FnMut(&[&str]) -> Done) -> Done {
+    let done = run(&[]);
     assert!(done.err.starts_with("error["), "{name}: {}{}", done.out, done.err);
     let slug = done.err["error[".len()..].split(']').next().expect("a slug").to_owned();
     let kind = hobnob::error::Kind::ALL.iter().find(|kind| kind.slug() == slug);
@@ -19,9 +24,7 @@ fn fails(name: &str, words: &[&str], stdin: &[u8]) -> Done {
         let is_typed = line.contains("hobnob ") || line.starts_with("     ");
         assert!(line.chars().count() <= 80 || is_typed, "{name}: {line}");
     }
-    let mut with_json = words.to_vec();
-    with_json.insert(1, "--json");
-    let told = run_with(&with_json, stdin);
+    let told = run(&["--json"]);
     let event =
         told.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
     let mut event = event;
@@ -30,7 +33,7 @@ fn fails(name: &str, words: &[&str], stdin: &[u8]) -> Done {
     done
 }
 
-fn snapshot(name: &str, done: &Done) {
+pub(crate) fn snapshot(name: &str, done: &Done) {
     insta::assert_snapshot!(
         format!("error-{name}"),
         format!("{}exit {}", steady(&done.err), done.code)

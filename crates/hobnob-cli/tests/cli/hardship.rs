@@ -153,7 +153,9 @@ fn the_page_names_tests_that_are_there() {
         .expect("it runs");
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     let mut count = 0;
-    for name in page.split('`').filter(|word| word.contains("::") && !word.contains(' ')) {
+    let is_built = |name: &&str| cfg!(feature = "tls") || !name.starts_with("tls::");
+    let names = page.split('`').filter(|word| word.contains("::") && !word.contains(' '));
+    for name in names.filter(is_built) {
         assert!(listed.contains(&format!("{name}: test")), "{name} is no test");
         count += 1;
     }

@@ -13,7 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::engine::Bound;
 use crate::engine::limits::{Gate, Limits};
 use crate::engine::plan::{self, Ready, Resolved};
-use crate::engine::stack::Stack;
+use crate::engine::stack::{self, Stack};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::layer::Role;
 use crate::socket::{Family, Observer};
@@ -139,7 +139,9 @@ impl Dialer {
             .unwrap_or_else(|_| Err(late(endpoint, timeout)))?;
         let connected = clock.now().saturating_sub(began);
         let left = timeout.saturating_sub(connected);
-        let conn = stack.dress(conn, left).await?;
+        let conn = tokio::time::timeout(left, stack.dress(conn, timeout))
+            .await
+            .unwrap_or_else(|_| Err(stack::late(timeout)))?;
         let conn =
             conn.ok_or_else(|| Error::new(Kind::ConnectionBroken, "a layer kept the conn"))?;
         Ok(Dialed { conn, connected, took: clock.now().saturating_sub(began) })

@@ -25,7 +25,7 @@ use hobnob::spec::Shape;
 
 use crate::args;
 pub(crate) use crate::command::signals::Signals;
-use crate::command::{BROKEN_PIPE, INTERRUPTED, Scene, TERMINATED};
+use crate::command::{BROKEN_PIPE, INTERRUPTED, Scene, TERMINATED, runtime};
 use crate::report::json::Json;
 use crate::report::look::Paint;
 use crate::report::show::{safe, span};
@@ -128,10 +128,7 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
     scene.check_stdout(std::slice::from_ref(&endpoint))?;
     let messages = scene.words().into_iter().skip(1).collect();
     let wishes = Wishes::read(scene, messages)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::from_io("epoll_create", &error))?;
+    let runtime = runtime()?;
     let local = tokio::task::LocalSet::new();
     let result = local.block_on(&runtime, converse(scene, &wishes, &endpoint));
     // A read of stdin may still be blocked on its thread.

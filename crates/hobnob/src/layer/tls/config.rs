@@ -57,9 +57,6 @@ impl Wish {
         if wish.key.is_some() && wish.cert.is_none() {
             return Err(bad("key= is of no use without cert=".to_owned()));
         }
-        if wish.insecure && wish.ca.is_some() {
-            return Err(bad("insecure trusts everybody, and ca= only some: say one".to_owned()));
-        }
         let alpn = wish.alpn.iter().filter(|name| !name.is_empty()).cloned().collect();
         Ok(Wish { alpn, ..wish })
     }
@@ -77,7 +74,7 @@ impl Wish {
         let builder = match &self.client_ca {
             None => builder.with_no_client_auth(),
             Some(ca) => {
-                let roots = Arc::new(trust::roots(&self.authorities(ca, scene)?)?);
+                let roots = Arc::new(trust::roots(&self.authorities("client-ca", ca, scene)?)?);
                 let clients = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
                 let clients =
                     clients.map_err(|error| bad(format!("client-ca cannot be used: {error}")))?;
@@ -107,7 +104,7 @@ impl Wish {
                 Trust::everybody(name, provider.clone())
             }
             None => Trust::platform(name, provider.clone())?,
-            Some(ca) => Trust::these(name, provider.clone(), self.authorities(ca, scene)?)?,
+            Some(ca) => Trust::these(name, provider.clone(), self.authorities("ca", ca, scene)?)?,
         };
         let trust = Arc::new(trust);
         let builder = ClientConfig::builder_with_provider(provider);
@@ -146,6 +143,7 @@ impl Wish {
     /// Our own certificate and key, where the person gave them.
     fn identity(&self) -> Result<Option<Identity>> {
         let Some(cert) = &self.cert else { return Ok(None) };
+        let certificates = certificates("cert", cert)?;
         let key = self.key.as_ref().unwrap_or(cert);
         let found = PrivateKeyDer::from_pem_slice(&read("key", key)?);
         let private = found.map_err(|error| match error {
@@ -154,7 +152,7 @@ impl Wish {
             }
             error => bad(format!("{} is no private key (PEM): {error}", key.display())),
         })?;
-        Ok(Some((certificates("cert", cert)?, private)))
+        Ok(Some((certificates, private)))
     }
 
     /// A certificate of the development CA, for this machine.
@@ -172,12 +170,17 @@ impl Wish {
     }
 
     /// Who is trusted: a file, or the development CA.
-    fn authorities(&self, ca: &Path, scene: &Scene) -> Result<Vec<CertificateDer<'static>>> {
+    fn authorities(
+        &self,
+        option: &str,
+        ca: &Path,
+        scene: &Scene,
+    ) -> Result<Vec<CertificateDer<'static>>> {
         if ca == Path::new("dev") {
             let now = scene.bus.clock().wall();
             return Ok(vec![Authority::open(self.dev_ca.as_deref(), now)?.certificate()]);
         }
-        certificates("ca", ca)
+        certificates(option, ca)
     }
 }
 

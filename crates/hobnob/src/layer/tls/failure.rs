@@ -56,7 +56,7 @@ impl Handshake<'_> {
             let text = format!("{who} answered, but not in TLS");
             return Error::new(Kind::NotTls, text)
                 .why(said)
-                .try_endpoint(self.endpoint("", ""), "");
+                .try_endpoint(self.plain(), "without TLS");
         }
         let is_http = [&b"GET "[..], b"POST ", b"HEAD ", b"PUT ", b"OPTIONS "];
         let is_http = is_http.iter().any(|verb| first.starts_with(verb));
@@ -115,12 +115,11 @@ impl Handshake<'_> {
             error = error.why(format!("it was issued by {issuer}"));
         }
         if issuer.as_deref() == Some(authority::NAME) {
-            error =
-                error.try_endpoint(self.endpoint("tls", ",ca=dev"), "if it runs on this machine");
+            error = error.try_flag("-O ca=dev", "if it runs on this machine");
         }
         error
-            .try_endpoint(self.endpoint("tls", ",ca=cert.pem"), "with a certificate that you trust")
-            .try_endpoint(self.endpoint("tls", ",insecure"), "only if you must")
+            .try_flag("-O ca=cert.pem", "with a certificate that you trust")
+            .try_flag("-k", "only if you must")
     }
 
     fn for_others(&self, leaf: &[u8], trust: Option<&Trust>) -> Error {
@@ -133,13 +132,10 @@ impl Handshake<'_> {
             None => format!("it names: {}", names.join(", ")),
         });
         let error = match config::nameable(&names) {
-            Some(name) => error.try_endpoint(
-                self.endpoint("tls", &format!(",name={name}")),
-                "if that is whom you mean",
-            ),
+            Some(name) => error.try_flag(format!("-O name={name}"), "if that is whom you mean"),
             None => error,
         };
-        error.try_endpoint(self.endpoint("tls", ",insecure"), "only if you must")
+        error.try_flag("-k", "only if you must")
     }
 
     /// The peer, as a person knows it.
@@ -151,16 +147,14 @@ impl Handshake<'_> {
         }
     }
 
-    /// The endpoint that was dialled, with this layer and these settings.
-    fn endpoint(&self, layer: &str, settings: &str) -> String {
+    /// The endpoint that was dialled, without any layer.
+    fn plain(&self) -> String {
         let (who, transport) = (self.who(), self.facts.transport);
-        let plus = if layer.is_empty() { "" } else { "+" };
         if self.facts.peer.ip().is_some() {
-            let scheme = if layer.is_empty() { transport } else { layer };
-            return format!("{scheme}://{who}{settings}");
+            return format!("{transport}://{who}");
         }
         let place = who.strip_prefix(transport).and_then(|who| who.strip_prefix(':'));
-        format!("{layer}{plus}{transport}:{}{settings}", place.unwrap_or(&who))
+        format!("{transport}:{}", place.unwrap_or(&who))
     }
 }
 

@@ -13,9 +13,11 @@ mod secrets;
 mod trust;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, CommonState, ProtocolVersion, ServerConfig};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use crate::conn::stream::{Beyond, Stream, Wrapped};
@@ -88,6 +90,11 @@ fn make(options: &Options) -> Result<Box<dyn Layer>> {
     Ok(Box::new(Tls { wish: Wish::of(options)?, ready: None }))
 }
 
+/// How long a peer that was refused may take to end its side.
+const LINGER: Duration = Duration::from_secs(1);
+/// Bytes that it may say until then.
+const MOST_UNHEARD: u64 = 1 << 20;
+
 /// The layer: what was asked for, and what that came to.
 struct Tls {
     wish: Wish,
@@ -132,10 +139,13 @@ impl Layer for Tls {
                 None => return Err(Error::new(Kind::Bug, "tls was not prepared")),
                 Some(Ready::Server { config, .. }) => {
                     let accepting = TlsAcceptor::from(config.clone()).accept(heard);
-                    let accepted = accepting.into_fallible().await;
-                    accepted
-                        .map_err(|(error, heard)| shaken.failed(error, heard.first(), None))?
-                        .into()
+                    match accepting.into_fallible().await {
+                        Ok(stream) => stream.into(),
+                        Err((error, mut heard)) => {
+                            linger(&mut heard).await;
+                            return Err(shaken.failed(error, heard.first(), None));
+                        }
+                    }
                 }
                 Some(Ready::Client { config, sent, trust }) => {
                     let connector = TlsConnector::from(config.clone());
@@ -157,6 +167,17 @@ impl Layer for Tls {
             Ok(Some(conn))
         })
     }
+}
+
+/// Ends our side, and reads what the peer still says until it ends too, for a moment. With its words unread the close
+/// would be a reset, which overtakes the alert that says why it was refused.
+async fn linger(heard: &mut Heard<Stream<Conn>>) {
+    let parting = async {
+        heard.shutdown().await?;
+        tokio::io::copy(&mut heard.take(MOST_UNHEARD), &mut tokio::io::sink()).await
+    };
+    // Whether it ends well or not: it was refused.
+    let _ = tokio::time::timeout(LINGER, parting).await;
 }
 
 const BEYOND: Beyond<Secured> = Beyond {

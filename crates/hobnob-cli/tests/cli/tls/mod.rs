@@ -1,5 +1,8 @@
 //! TLS as a person meets it: what is suggested works, what goes wrong is told, and what is not checked is loud.
 
+mod errors;
+mod hardship;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
