@@ -245,7 +245,11 @@ fn ended(end: End) -> String {
 /// What the kernel counted on both sides of a relay: `   rtt 0.1, 0.9 ms   resent 0, 0`.
 fn vitals(closed: &Closed) -> String {
     let Some(upstream) = &closed.upstream else { return String::new() };
-    let times = [closed.round_trip, upstream.round_trip].into_iter().flatten().map(span);
+    let micros = |time: Duration| match time.as_micros() {
+        micros @ 0..1_000 => format!("{micros} us"),
+        _ => span(time),
+    };
+    let times = [closed.round_trip, upstream.round_trip].into_iter().flatten().map(micros);
     let resent = [closed.resent, upstream.resent].into_iter().flatten().map(|n| n.to_string());
     let list = |name, values: Vec<String>| match values.join(", ") {
         values if values.is_empty() => String::new(),

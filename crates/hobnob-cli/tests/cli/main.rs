@@ -13,6 +13,7 @@ mod pages;
 #[path = "../../../hobnob/tests/it/tls/papers.rs"]
 mod papers;
 mod pipes;
+mod readme;
 mod screen;
 mod serving;
 mod shells;

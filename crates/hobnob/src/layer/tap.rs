@@ -31,14 +31,17 @@ pub static ROW: Row = Row {
 
 /// Lays a tap over a session's conn.
 pub fn lay(session: &Arc<Session>, conn: &mut Conn) {
-    let (session, shape) = (session.clone(), conn.shape());
-    conn.wrap(shape, |inner| Box::new(Tap { inner, session, shape, is_send_waiting: false }));
+    let (session, shape, has_end) = (session.clone(), conn.shape(), conn.facts().has_end);
+    let is_send_waiting = false;
+    conn.wrap(shape, |inner| Box::new(Tap { inner, session, shape, has_end, is_send_waiting }));
 }
 
 struct Tap {
     inner: Box<dyn Channel>,
     session: Arc<Session>,
     shape: Shape,
+    /// Whether the medium has ends: where it has none, an end is our own word that the peer was silent for too long.
+    has_end: bool,
     /// The last send found no room. A flush that has nothing to do does not change that.
     is_send_waiting: bool,
 }
@@ -85,7 +88,8 @@ impl Channel for Tap {
         let received = ready!(self.inner.poll_recv(cx, buf));
         match &received {
             Ok(Some(length)) => self.saw(Direction::In, &buf[..*length]),
-            Ok(None) => self.session.note_end(Direction::In, By::Peer, How::Fin),
+            Ok(None) if self.has_end => self.session.note_end(Direction::In, By::Peer, How::Fin),
+            Ok(None) => self.session.note_end(Direction::In, By::Us, How::None),
             Err(_) => {}
         }
         Poll::Ready(received.map_err(|error| self.failed(Direction::In, error)))
@@ -113,7 +117,8 @@ impl Channel for Tap {
         self.session.note_stall(ended.is_pending());
         let ended = ready!(ended);
         if ended.is_ok() {
-            self.session.note_end(Direction::Out, By::Us, How::Fin);
+            let how = if self.has_end { How::Fin } else { How::None };
+            self.session.note_end(Direction::Out, By::Us, how);
         }
         Poll::Ready(ended.map_err(|error| self.failed(Direction::Out, error)))
     }

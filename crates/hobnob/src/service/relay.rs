@@ -95,7 +95,10 @@ impl Far {
         ahead: Ahead,
     ) -> Result<(), Broken> {
         let Some(upstream) = &mut self.0 else { return Ok(()) };
-        let passed = link::run(conn, upstream, ahead, &Telling(session)).await;
+        let passed = {
+            let has_end = upstream.facts().has_end;
+            link::run(conn, upstream, ahead, &Telling { session, has_end }).await
+        };
         conclude(session, upstream);
         if passed.is_ok() {
             self.0 = None;
@@ -123,36 +126,46 @@ fn conclude(session: &Session, upstream: &Conn) {
     }
 }
 
-struct Telling<'a>(&'a Session);
+struct Telling<'a> {
+    session: &'a Session,
+    /// Whether the dialled side can say that it has said all, and be told so.
+    has_end: bool,
+}
+
+impl Telling<'_> {
+    fn how(&self) -> How {
+        if self.has_end { How::Fin } else { How::None }
+    }
+}
 
 impl Witness for Telling<'_> {
     fn ended(&self, by: Side) {
         // The accepted side's end was noted by the tap.
         if by == Side::Upstream {
-            self.0.note_end(Direction::Out, By::Upstream, How::Fin);
+            self.session.note_end(Direction::Out, By::Upstream, self.how());
         }
     }
 
     fn broke(&self, by: Side) {
         if by == Side::Upstream {
-            self.0.note_end(Direction::In, By::Upstream, How::Rst);
+            self.session.note_end(Direction::In, By::Upstream, How::Rst);
         }
     }
 
     fn too_large(&self) {
-        self.0.bus().drop_by("packet-size", 1);
+        self.session.bus().drop_by("packet-size", 1);
     }
 
     fn holds(&self, bytes: usize) {
-        self.0.note_held(bytes);
+        self.session.note_held(bytes);
     }
 
     fn is_asked_to_end(&self) -> bool {
-        self.0.is_draining()
+        self.session.is_draining()
     }
 
     fn ends_as_asked(&self) {
-        self.0.note_end(Direction::In, By::Us, How::Fin);
+        self.session.note_end(Direction::In, By::Us, self.how());
     }
 }
 

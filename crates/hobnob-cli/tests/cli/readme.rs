@@ -1,0 +1,210 @@
+//! The README's stories are run, and must come out as they stand: the Markdown is the test.
+//!
+//! Above a block of commands, comments say what the story leaves out: `with: COMMAND` runs beside it, `then: COMMAND`
+//! runs once the block's own command listens, which is then stopped; `file: NAME` keeps the block as a file.
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::kit::{Bounded, Lines, code, signal};
+
+const README: &str = include_str!("../../../../README.md");
+
+/// Ports that the README uses. A test must not take them from whoever else runs on this machine.
+const PORTS: [&str; 5] = ["9000", "9001", "9443", "9998", "8000"];
+
+/// A block of the README with the comments above it.
+#[derive(Default)]
+struct Block {
+    kind: String,
+    with: Vec<String>,
+    then: Vec<String>,
+    file: Option<String>,
+    lines: Vec<String>,
+}
+
+fn blocks() -> Vec<Block> {
+    let (mut blocks, mut next, mut is_within) = (Vec::new(), Block::default(), false);
+    for line in README.lines() {
+        let comment = line.strip_prefix("<!-- ").and_then(|line| line.strip_suffix(" -->"));
+        match (line.strip_prefix("```"), comment.and_then(|comment| comment.split_once(": "))) {
+            (Some(_), _) if is_within => {
+                is_within = false;
+                blocks.push(std::mem::take(&mut next));
+            }
+            (Some(kind), _) => {
+                is_within = true;
+                kind.clone_into(&mut next.kind);
+            }
+            (None, Some(("with", command))) => next.with.push(command.to_owned()),
+            (None, Some(("then", command))) => next.then.push(command.to_owned()),
+            (None, Some(("file", name))) => next.file = Some(name.to_owned()),
+            _ if is_within => next.lines.push(line.to_owned()),
+            _ => {}
+        }
+    }
+    blocks
+}
+
+/// Free ports in place of the README's, and back.
+struct Ports(HashMap<&'static str, String>);
+
+impl Ports {
+    fn draw() -> Self {
+        // Held until all are drawn, so that no two are the same; free on IPv6 too, as far as a moment ago.
+        let held = PORTS.map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+        let number =
+            |socket: &TcpListener| socket.local_addr().expect("it is bound").port().to_string();
+        Ports(PORTS.into_iter().zip(held.iter().map(number)).collect())
+    }
+
+    fn there(&self, text: &str) -> String {
+        let all = self.0.iter();
+        all.fold(text.to_owned(), |text, (known, drawn)| {
+            text.replace(&format!(":{known}"), &format!(":{drawn}"))
+                .replace(&format!(" {known}"), &format!(" {drawn}"))
+        })
+    }
+
+    fn back(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (known, drawn)| text.replace(drawn, known))
+    }
+}
+
+/// A line without what differs from run to run: times, ports that the kernel gave, and how columns are filled.
+fn steady(line: &str) -> String {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let mut out: Vec<String> = Vec::new();
+    for (at, word) in words.iter().enumerate() {
+        let unit = words.get(at + 1).map(|unit| unit.trim_end_matches([',', ';']));
+        let is_number = word.parse::<f64>().is_ok();
+        let is_clock = word.len() == 8 && word.split(':').count() == 3;
+        out.push(match word.rsplit_once(':') {
+            _ if is_number && matches!(unit, Some("ms" | "s" | "us")) => "TIME".to_owned(),
+            _ if matches!(word.trim_end_matches(','), "ms" | "s" | "us") => "UNIT".to_owned(),
+            _ if is_clock => "CLOCK".to_owned(),
+            Some((host, port)) if port.parse::<u16>().is_ok_and(|port| port >= 10_000) => {
+                format!("{host}:PORT")
+            }
+            _ => (*word).to_owned(),
+        });
+    }
+    out.join(" ")
+}
+
+/// A shell that finds this hobnob, in the story's own folder.
+fn shell(command: &str, folder: &Path) -> Command {
+    let bin = Path::new(env!("CARGO_BIN_EXE_hobnob")).parent().expect("it lies somewhere");
+    let path = std::env::var("PATH").expect("there is one");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).current_dir(folder).stdin(Stdio::null());
+    shell.env("PATH", format!("{}:{path}", bin.display())).env("XDG_STATE_HOME", folder);
+    shell
+}
+
+/// A server in the background: `exec`, so that its id is the shell's.
+fn background(command: &str, folder: &Path) -> (Bounded, Lines) {
+    let mut shell = shell(&format!("exec {command}"), folder);
+    let mut child = shell.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("a shell");
+    let lines = Lines::of(child.stderr.take().expect("piped"));
+    (Bounded::of(child), lines)
+}
+
+fn output(command: &str, folder: &Path) -> Vec<String> {
+    let done = shell(&format!("{{ {command}\n}} 2>&1"), folder).output().expect("a shell");
+    String::from_utf8_lossy(&done.stdout).lines().map(str::to_owned).collect()
+}
+
+/// What a server says, from its start to its end by Ctrl-C, while its clients come and go. Where it has a pipe behind it
+/// that is what comes out of the pipe.
+fn served(command: &str, then: &[String], folder: &Path) -> Vec<String> {
+    let (server, pipe) = command.split_once(" | ").unwrap_or((command, ""));
+    let mut shell = shell(&format!("exec {server}"), folder);
+    let started = shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = started.expect("a shell");
+    let out = Lines::of(child.stdout.take().expect("piped"));
+    let err = Lines::of(child.stderr.take().expect("piped"));
+    let child = Bounded::of(child);
+    let said = if pipe.is_empty() { &err } else { &out };
+    let mut lines = vec![said.next()];
+    let is_there = |line: &String| {
+        ["Ctrl-C stops it.", " started", r#""listening""#].iter().any(|mark| line.contains(mark))
+    };
+    while !lines.last().is_some_and(is_there) {
+        lines.push(said.next());
+    }
+    for command in then {
+        let said = output(command, folder);
+        assert!(said.is_empty(), "{command}: {said:?}");
+    }
+    signal(child.id(), "INT");
+    assert_eq!(code(child.wait()), 0, "{command}");
+    lines.extend(said.rest());
+    // How many sessions were still open when it was asked to end is chance.
+    lines.retain(|line| !line.starts_with("closing "));
+    if pipe.is_empty() {
+        return lines;
+    }
+    std::fs::write(folder.join("said"), lines.join("\n") + "\n").expect("room");
+    output(&format!("{pipe} < said"), folder)
+}
+
+/// A machine without IPv6 says so, and has an address less.
+fn has_ipv6() -> bool {
+    TcpListener::bind("[::1]:0").is_ok()
+}
+
+#[test]
+fn stories_come_out_as_they_stand() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut told, mut files) = (0, Vec::new());
+    for block in blocks() {
+        let ports = Ports::draw();
+        if let Some(name) = block.file {
+            files.push((name, block.lines.join("\n")));
+            continue;
+        }
+        if block.kind != "console" {
+            continue;
+        }
+        for (name, text) in &files {
+            std::fs::write(folder.path().join(name), ports.there(text)).expect("room");
+        }
+        let beside = block.with.iter().map(|command| {
+            let (child, lines) = background(&ports.there(command), folder.path());
+            lines.until("Ctrl-C stops it.");
+            (child, lines)
+        });
+        let beside: Vec<_> = beside.collect();
+        let then: Vec<String> = block.then.iter().map(|command| ports.there(command)).collect();
+        let mut lines = block.lines.iter().peekable();
+        while let Some(line) = lines.next() {
+            let command = ports.there(line.strip_prefix("$ ").expect("a command comes first"));
+            let mut expected = Vec::new();
+            while let Some(line) = lines.next_if(|line| !line.starts_with("$ ")) {
+                expected.push(steady(line));
+            }
+            let came = match then.as_slice() {
+                [] => output(&command, folder.path()),
+                then => served(&command, then, folder.path()),
+            };
+            let came = came.iter().map(|line| steady(&ports.back(line)));
+            let mut came: Vec<_> = came.filter(|line| !line.contains(" is left out")).collect();
+            expected.retain(|line| has_ipv6() || !line.contains("[::1]"));
+            if !then.is_empty() {
+                // What happens on two sides at once has no order.
+                came.sort();
+                expected.sort();
+            }
+            assert_eq!(came, expected, "{line}");
+            told += 1;
+        }
+        for (server, _) in beside {
+            signal(server.id(), "TERM");
+            server.wait();
+        }
+    }
+    assert!(told >= 9, "the README tells {told} stories");
+}
