@@ -119,6 +119,10 @@ pub(crate) const TALKING: &[Flag] = &[
     switch("no-half-close", None, "keep our side open when the input ends"),
 ];
 
+/// The flag of `doctor`.
+pub(crate) const EXAMINING: &[Flag] =
+    &[switch("config", None, "each setting, and where its value comes from")];
+
 /// The flag `--listen` of `explain`.
 pub(crate) const EXPLAINING: &[Flag] = &[switch("listen", None, "as for who listens there")];
 

@@ -2,6 +2,7 @@
 
 mod completions;
 mod demo;
+mod doctor;
 mod explain;
 pub(crate) mod help;
 mod man;
@@ -18,7 +19,9 @@ use hobnob::engine;
 use hobnob::error::{Error, Kind, Result};
 use hobnob::socket::Family;
 
-use crate::args::{self, COMMON, EXPLAINING, OPENING, SERVING, SHOWING, STARTING, TALKING, Verb};
+use crate::args::{
+    self, COMMON, EXAMINING, EXPLAINING, OPENING, SERVING, SHOWING, STARTING, TALKING, Verb,
+};
 use crate::config::Settings;
 use crate::env::Environment;
 use crate::report::error::{Typed, tell};
@@ -68,6 +71,13 @@ pub(crate) const VERBS: &[Verb] = &[
         flags: &[EXPLAINING, OPENING, COMMON],
         takes_service_options: false,
         heeds_settings: true,
+    },
+    Verb {
+        name: "doctor",
+        words: "",
+        flags: &[EXAMINING, COMMON],
+        takes_service_options: false,
+        heeds_settings: false,
     },
     Verb {
         name: "help",
@@ -215,6 +225,7 @@ fn start(typed: &mut Typed, clock: Clock) -> Result<u8> {
         "explain" => explain::run(&scene),
         "up" => up::run(&scene),
         "demo" => demo::run(&scene),
+        "doctor" => doctor::run(&scene),
         "help" => help::run(&scene),
         "completions" => completions::run(&scene),
         "man" => man::run(&scene),

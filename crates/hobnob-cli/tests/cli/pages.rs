@@ -2,7 +2,8 @@
 
 use crate::kit::{run, steady};
 
-const VERBS: [&str; 8] = ["serve", "up", "demo", "talk", "explain", "help", "completions", "man"];
+const VERBS: [&str; 9] =
+    ["serve", "up", "demo", "talk", "explain", "doctor", "help", "completions", "man"];
 
 #[test]
 fn alone_it_shows_one_screen_and_is_content() {

@@ -23,6 +23,7 @@ const PAGES: &[(&str, &str)] = &[
     ("up", include_str!("../../help/up.md")),
     ("demo", include_str!("../../help/demo.md")),
     ("explain", include_str!("../../help/explain.md")),
+    ("doctor", include_str!("../../help/doctor.md")),
     ("help", include_str!("../../help/help.md")),
     ("completions", include_str!("../../help/completions.md")),
     ("man", include_str!("../../help/man.md")),
