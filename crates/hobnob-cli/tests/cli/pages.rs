@@ -38,7 +38,7 @@ fn the_short_help_of_each_verb() {
 
 #[test]
 fn every_topic_has_a_page_of_eighty_columns() {
-    let topics = VERBS.into_iter().chain(["addresses", "eof", "json", "exit-codes"]);
+    let topics = VERBS.into_iter().chain(["addresses", "eof", "keys", "json", "exit-codes"]);
     let services = hobnob::engine::services().iter().map(|row| row.spec.name);
     let transports = hobnob::engine::transports().iter().map(|row| row.spec.name);
     let layers = hobnob::engine::layers().iter().map(|row| row.spec.name);
