@@ -138,7 +138,7 @@ impl Reader<'_> {
         let mut defaults = Defaults::default();
         for (key, value) in table {
             let word = key.get_ref().as_ref();
-            let located = |error: Error| self.0.relocate(error, &spot(value));
+            let located = |error: Error| self.0.relocate(&error, &spot(value));
             match word {
                 "timeout" => {
                     let time = args::read_duration(word, &self.text(key, value)?.text);

@@ -65,7 +65,9 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
         return say(&format!("{}\n", as_json(&checks, interfaces.as_deref().unwrap_or_default())));
     }
     let mut out = String::new();
-    checks.iter().for_each(|check| tell(&mut out, check, scene.out));
+    for check in &checks {
+        tell(&mut out, check, scene.out);
+    }
     let _ = writeln!(out, "\n{}", scene.out.paint(Paint::Bold, "interfaces"));
     match &interfaces {
         Ok(all) => all.iter().for_each(|one| tell_interface(&mut out, one)),
@@ -84,8 +86,8 @@ fn tell(out: &mut String, check: &Check, look: Look) {
     let mark = match (check.is_fine, look.ascii) {
         (true, false) => look.paint(Paint::Green, "\u{2713} "),
         (false, false) => look.paint(Paint::RedBold, "\u{2717} "),
-        (true, true) => look.paint(Paint::Green, "ok"),
-        (false, true) => look.paint(Paint::RedBold, "no"),
+        (true, true) => look.paint(Paint::Green, "+ "),
+        (false, true) => look.paint(Paint::RedBold, "- "),
     };
     let mut lines = fold(&safe(&check.detail), COLUMNS - INDENT).into_iter();
     let first = lines.next().unwrap_or_default();
@@ -182,7 +184,7 @@ fn as_json(checks: &[Check], interfaces: &[Interface]) -> Value {
             "handshake_ms": limits.handshake.as_millis(),
             "stall_ms": limits.stall.as_millis(),
             "grace_ms": limits.grace.as_millis(),
-            "memory": limits.memory,
+            "buffers": limits.memory,
         },
     })
 }

@@ -29,6 +29,13 @@ impl Started<'_> {
             items.extend(hint(part, running));
             self.entry(&mut out, &part.name.text, &items);
         }
+        let open = self.all.iter().filter(|(_, running, _)| {
+            running.bound().iter().any(|bound| !bound.address.is_local_only())
+        });
+        let open: Vec<_> = open.map(|(part, ..)| safe(&part.name.text)).collect();
+        if !open.is_empty() {
+            let _ = writeln!(out, "open to your network: {}", open.join(", "));
+        }
         out
     }
 
