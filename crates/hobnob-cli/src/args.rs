@@ -171,6 +171,10 @@ pub(crate) const GETTING: &[Flag] = &[
     value("timeout", "DUR", "how long connecting may take (10s)"),
 ];
 
+/// The flag of `doctor`.
+pub(crate) const EXAMINING: &[Flag] =
+    &[switch("config", None, "each setting, and where its value comes from")];
+
 /// The flag `--listen` of `explain`.
 pub(crate) const EXPLAINING: &[Flag] = &[switch("listen", None, "as for who listens there")];
 

@@ -12,7 +12,7 @@ use crate::command::{VERBS, help};
 
 /// The whole program.
 pub(crate) fn outline() -> Command {
-    let verbs = VERBS.iter().map(|verb| outline_of(verb));
+    let verbs = VERBS.iter().map(outline_of);
     bare("hobnob")
         .version(env!("CARGO_PKG_VERSION"))
         .about("a workbench for sockets")

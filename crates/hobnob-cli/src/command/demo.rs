@@ -1,10 +1,11 @@
 //! `hobnob demo`: a playground on this machine, which is a `hobnob.toml` of our own.
 
+use hobnob::engine;
 use hobnob::error::Result;
 
 use crate::command::Scene;
 use crate::command::up::fleet::{Fleet, Taken};
-use crate::config::Config;
+use crate::config::{Config, Part};
 
 /// What there is to play with.
 const PLAYGROUND: &str = include_str!("../playground.toml");
@@ -12,7 +13,10 @@ const PLAYGROUND: &str = include_str!("../playground.toml");
 /// Runs the verb.
 pub(crate) fn run(scene: &Scene) -> Result<u8> {
     let config = Config::of("playground.toml", PLAYGROUND)?;
-    let parts: Vec<_> = config.parts.iter().collect();
+    // A lean build plays with what it has.
+    let rows = || engine::services().iter().filter(|row| row.make.is_some());
+    let is_here = |part: &&Part| rows().any(|row| row.spec.name == part.service.text);
+    let parts: Vec<_> = config.parts.iter().filter(is_here).collect();
     let fleet = Fleet::plan(&config, &parts)?;
     fleet.run(scene, "demo", Taken::MovesOn, |started| {
         let hints = started.hints();

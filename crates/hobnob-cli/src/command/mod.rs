@@ -2,6 +2,7 @@
 
 mod completions;
 mod demo;
+mod doctor;
 mod explain;
 mod get;
 pub(crate) mod help;
@@ -24,8 +25,8 @@ use hobnob::socket::Family;
 use tokio::runtime::Runtime;
 
 use crate::args::{
-    self, COMMON, CUTTING, EXPLAINING, GETTING, OPENING, RELAYING, SERVING, SHOWING, STARTING,
-    TALKING, Verb,
+    self, COMMON, CUTTING, EXAMINING, EXPLAINING, GETTING, OPENING, RELAYING, SERVING, SHOWING,
+    STARTING, TALKING, Verb,
 };
 use crate::config::Settings;
 use crate::env::Environment;
@@ -90,6 +91,13 @@ pub(crate) const VERBS: &[Verb] = &[
         flags: &[EXPLAINING, OPENING, COMMON],
         takes_service_options: false,
         heeds_settings: true,
+    },
+    Verb {
+        name: "doctor",
+        words: "",
+        flags: &[EXAMINING, COMMON],
+        takes_service_options: false,
+        heeds_settings: false,
     },
     Verb {
         name: "help",
@@ -251,6 +259,7 @@ fn start(typed: &mut Typed, clock: Clock) -> Result<u8> {
         "explain" => explain::run(&scene),
         "up" => up::run(&scene),
         "demo" => demo::run(&scene),
+        "doctor" => doctor::run(&scene),
         "help" => help::run(&scene),
         "completions" => completions::run(&scene),
         "man" => man::run(&scene),

@@ -20,7 +20,7 @@ pub(super) fn read(path: &Path) -> Result<Source> {
     let bytes = read_plain(path, LARGEST)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = error.as_bytes()[..at].split(|byte| *byte == b'\n').count();
         Error::new(Kind::InvalidUtf8, format!("{name}:{line}: byte {at} of the file is not UTF-8"))
             .why("TOML is UTF-8")
             .try_command(format!("file {name}"), "what is it?")

@@ -131,7 +131,7 @@ impl Settings {
         let file = self.0.iter().find(|file| file.aliases.iter().any(|(_, one)| one == meant));
         let endpoint = engine::parse(&meant.text);
         let mut endpoint = endpoint.map_err(|error| match file {
-            Some(file) => file.source.relocate(error, meant),
+            Some(file) => file.source.relocate(&error, meant),
             None => error,
         })?;
         let options = options.trim_start_matches(',');

@@ -15,6 +15,11 @@ pub(crate) struct Revealed {
     origin: Option<String>,
 }
 
+/// Whether a value of the file names a secret.
+pub(crate) fn is_named(text: &str) -> bool {
+    text.starts_with("@env:") || text.starts_with("@file:")
+}
+
 /// What `@env:NAME` and `@file:PATH` stand for; any other value stands for itself.
 pub(crate) fn reveal(text: &str) -> Result<Revealed> {
     let (secret, origin) = if let Some(name) = text.strip_prefix("@env:") {

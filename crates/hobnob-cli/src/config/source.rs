@@ -10,6 +10,8 @@ use crate::report::show::{safe, width};
 const SHOWN: usize = 66;
 /// Cells of a line before the mistake, where it is too long to be shown whole.
 const BEFORE: usize = 20;
+/// Characters of a line that are looked at: some take no cell at all.
+const LOOKED_AT: usize = 4 * SHOWN;
 /// Columns that a page has, less the indent of a caret and the space before its label.
 const ROOM: usize = 74;
 
@@ -49,17 +51,17 @@ impl Source {
     }
 
     /// An error about a value of the file, told where the value stands.
-    pub(crate) fn relocate(&self, error: Error, value: &Placed) -> Error {
+    pub(crate) fn relocate(&self, error: &Error, value: &Placed) -> Error {
         self.place(error, value).try_command("hobnob help up", "")
     }
 
     /// The same with nothing to try: what the error proposes is for a command line, and goes.
-    pub(crate) fn place(&self, error: Error, value: &Placed) -> Error {
+    pub(crate) fn place(&self, error: &Error, value: &Placed) -> Error {
         let mut told = Error::new(error.kind(), error.message());
         if let Some(call) = error.call() {
             told = told.with_outcome(call.text.clone(), call.errno, call.outcome.clone());
         }
-        told = error.reasons().iter().fold(told, |told, why| told.why(why));
+        told = error.reasons().iter().fold(told, Error::why);
         let (at, label) = match error.span() {
             Some(span) => (self.within(value, &span.text, &span.at), span.label.as_str()),
             None => (value.at.clone(), ""),
@@ -106,12 +108,12 @@ impl Source {
 fn window(line: &str, at: Range<usize>) -> (String, Range<usize>) {
     let at = at.start.min(line.len())..at.end.clamp(at.start, line.len().max(at.start));
     let at = at.start..at.end.min(line.len());
-    if width(&safe(line)) <= SHOWN {
+    if line.len() <= LOOKED_AT && width(&safe(line)) <= SHOWN {
         return (line.to_owned(), at);
     }
     let from = line[..at.start].char_indices().rev().nth(BEFORE).map_or(0, |(from, _)| from);
     let mut end = from;
-    for (place, c) in line[from..].char_indices() {
+    for (place, c) in line[from..].char_indices().take(LOOKED_AT) {
         if width(&safe(&line[from..from + place + c.len_utf8()])) > SHOWN {
             break;
         }
@@ -150,6 +152,8 @@ mod tests {
         assert!(width(&line) <= SHOWN, "{line}");
         let (_, _, under) = marked(&format!("a = \"{}\"", "é".repeat(500)), &"é".repeat(500));
         assert!(!under.is_empty());
+        let (_, line, _) = marked(&format!("a = \"{}\" x", "\u{301}".repeat(400_000)), "a");
+        assert!(line.chars().count() <= LOOKED_AT, "what takes no cell is bounded, too");
     }
 
     #[test]
@@ -158,7 +162,7 @@ mod tests {
         let source = Source { name: "x.toml".to_owned(), text: text.to_owned() };
         let value = Placed { text: ":90000".to_owned(), at: 7..15 };
         let error = hobnob::engine::parse(":90000").expect_err("too large a port");
-        let error = source.relocate(error, &value);
+        let error = source.relocate(&error, &value);
         let span = error.span().expect("it was marked");
         assert_eq!(&span.text[span.at.clone()], "90000");
     }

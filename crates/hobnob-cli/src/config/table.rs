@@ -1,5 +1,6 @@
 //! From TOML to what it says here: every word with its place, and each mistake with a caret.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use hobnob::engine;
@@ -87,8 +88,9 @@ impl Reader<'_> {
     }
 
     fn distinct(&self, parts: &[Part]) -> Result<()> {
-        for (at, part) in parts.iter().enumerate() {
-            if parts[..at].iter().any(|other| other.name.text == part.name.text) {
+        let mut known = HashSet::new();
+        for part in parts {
+            if !known.insert(part.name.text.as_str()) {
                 let text = format!("two parts have the name {:?}", part.name.text);
                 return Err(self.0.wrong(text, &part.name.at, "this is the second"));
             }
@@ -138,7 +140,7 @@ impl Reader<'_> {
         let mut defaults = Defaults::default();
         for (key, value) in table {
             let word = key.get_ref().as_ref();
-            let located = |error: Error| self.0.relocate(error, &spot(value));
+            let located = |error: Error| self.0.relocate(&error, &spot(value));
             match word {
                 "timeout" => {
                     let time = args::read_duration(word, &self.text(key, value)?.text);

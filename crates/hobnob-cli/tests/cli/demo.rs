@@ -85,8 +85,10 @@ fn it_ends_when_it_is_asked_to_and_its_ports_are_free() {
     for name in ["INT", "TERM", "HUP"] {
         let (playing, lines) = demo();
         let ports: Vec<_> = ["greet", "echo", "chat", "page"].map(|name| port(&lines[name])).into();
-        let _peer = TcpStream::connect(("127.0.0.1", ports[0])).expect("it listens");
+        let mut peer = TcpStream::connect(("127.0.0.1", ports[0])).expect("it listens");
         playing.err.until("  in");
+        // It leaves when it is left.
+        std::thread::spawn(move || peer.read_to_end(&mut Vec::new()));
         let (code, said) = playing.stop(name);
         assert_eq!(code, 0, "{name}");
         assert!(said.iter().any(|line| line.starts_with("greet: 1 session")), "{said:?}");

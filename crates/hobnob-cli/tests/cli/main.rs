@@ -1,6 +1,7 @@
 //! The program as a person or a program meets it: the real binary, its stdout, stderr and exit codes.
 
 mod demo;
+mod doctor;
 mod ends;
 mod errors;
 mod failures;

@@ -76,6 +76,27 @@ fn bash_completes() {
 }
 
 #[test]
+fn fish_completes() {
+    if !is_there("fish") {
+        return skip("shells::fish_completes", "fish is not installed");
+    }
+    let script = r#"$argv[1] completions fish | source; complete -C "hobnob $argv[2]""#;
+    let complete = |typed: &str| {
+        let mut command = Command::new("fish");
+        command.args(["--no-config", "-c", script, env!("CARGO_BIN_EXE_hobnob"), typed]);
+        let folder = folder();
+        command.env("HOME", folder.path());
+        let done = finish(command, b"");
+        assert_eq!(done.code, 0, "{}", done.err);
+        let words = done.out.lines().map(|line| line.split('\t').next().unwrap_or_default());
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(complete("ser"), ["serve"]);
+    assert_eq!(complete("serve ec"), ["echo"]);
+    assert_eq!(complete("talk --eol l"), ["lf"]);
+}
+
+#[test]
 fn a_shell_that_has_none_is_an_error() {
     let done = run(&["completions", "zhs"]);
     assert_eq!(done.code, 2);

@@ -27,6 +27,24 @@ fn the_first_signal_closes_and_the_second_drops() {
 }
 
 #[test]
+fn a_terminal_that_is_closed_asks_once() {
+    let served = serve(&["hello", "127.0.0.1:0"]);
+    let mut peer = TcpStream::connect(&served.address).expect("it listens");
+    served.err.until("  in");
+    let id = served.child.id();
+    // The kernel says it, and so does a shell.
+    signal(id, "HUP");
+    assert_eq!(served.err.until("closing"), "closing 1 session");
+    signal(id, "HUP");
+    // It is not cut: its end comes in order, after what was said.
+    let mut heard = Vec::new();
+    peer.read_to_end(&mut heard).expect("an end, and no reset");
+    assert_eq!(heard, b"Welcome!");
+    drop(peer);
+    assert_eq!(code(served.child.wait()), 0);
+}
+
+#[test]
 fn a_server_that_drained_exits_well() {
     for name in ["TERM", "INT", "HUP"] {
         let served = serve(&["hello", "127.0.0.1:0"]);

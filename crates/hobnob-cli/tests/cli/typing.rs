@@ -171,3 +171,41 @@ fn help_on_a_terminal_goes_through_the_pager() {
     let text = screen.run(&format!("PAGER='sed s/^/paged:/' {BINARY} help eof | cat"));
     assert!(!is_paged(&text), "{text}");
 }
+
+/// What `hobnob help keys` says of editing: the keys, and the line that is sent after them.
+const EDITS: &[(&[&str], &str)] = &[
+    (&["world", "C-a", "hello "], "hello world"),
+    (&["world", "Home", "hello ", "C-e", "!"], "hello world!"),
+    (&["ab", "C-b", "x"], "axb"),
+    (&["ab", "C-a", "C-f", "x"], "axb"),
+    (&["ab", "Left", "x", "Right", "y"], "axby"),
+    (&["one two", "M-b", "x"], "one xtwo"),
+    (&["one two", "C-a", "M-f", "x"], "onex two"),
+    (&["abc", "C-h", "x"], "abx"),
+    (&["abc", "BSpace", "x"], "abx"),
+    (&["abc", "C-a", "DC"], "bc"),
+    (&["one two", "C-w", "x"], "one x"),
+    (&["one two", "C-a", "M-d"], " two"),
+    (&["junk", "C-u", "kept"], "kept"),
+    (&["kept junk", "M-b", "C-k"], "kept "),
+    (&["one", "C-w", "x", "C-y"], "xone"),
+    (&["ab", "C-t"], "ba"),
+    (&["C-p", "x"], "bax"),
+    (&["C-p", "C-p", "C-n", "y"], "baxy"),
+    (&["C-r", "onex"], "onex two"),
+    (&["C-l", "z"], "z"),
+];
+
+#[test]
+fn the_keys_of_the_page_do_what_it_says() {
+    let Some(screen) = Screen::open("the_keys_of_the_page_do_what_it_says") else { return };
+    let mut peer = talked_to(&screen, "");
+    for (keys, line) in EDITS {
+        for key in *keys {
+            // tmux sends as text what is no name of a key.
+            screen.keys(&[key]);
+        }
+        screen.keys(&["Enter"]);
+        hear(&mut peer, format!("{line}\n").as_bytes());
+    }
+}

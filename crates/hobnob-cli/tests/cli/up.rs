@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -134,6 +135,29 @@ fn a_secret_is_never_printed() {
     assert!(!done.err.contains("hunter2") && !done.out.contains("hunter2"), "{}", done.out);
 }
 
+#[cfg(feature = "http")]
+#[test]
+fn a_service_that_would_tell_its_secret_is_not_heard() {
+    let folder = folder();
+    let text = "[http.a]\non = \"./a.sock\"\nbody = \"@env:SECRET\"\n";
+    std::fs::write(folder.path().join("hobnob.toml"), text).expect("a file");
+    let mut command = there(folder.path(), &["up", "--json"]);
+    // To this service it is a file, and its error names it.
+    command.env("SECRET", "@/hunter2");
+    let done = finish(command, b"");
+    assert_eq!(done.code, 9, "{}", done.err);
+    assert!(done.err.contains("a cannot start"), "{}", done.err);
+    assert!(!done.err.contains("hunter2") && !done.out.contains("hunter2"), "{}", done.out);
+}
+
+#[test]
+fn what_is_open_to_the_network_is_said() {
+    let text = "[echo.here]\non = \"127.0.0.1:0\"\n[echo.wide]\non = \"0.0.0.0:0\"\n";
+    let done = up(text);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.err.contains("\nopen to your network: wide\n"), "{}", done.err);
+}
+
 #[test]
 fn nothing_stays_open_when_one_cannot_start() {
     let folder = folder();
@@ -195,7 +219,6 @@ fn a_file_that_others_may_not_read_is_said() {
     let folder = folder();
     let path = folder.path().join("hobnob.toml");
     std::fs::write(&path, "[echo.a]\n").expect("a file");
-    use std::os::unix::fs::PermissionsExt as _;
     let closed = std::fs::Permissions::from_mode(0o000);
     std::fs::set_permissions(&path, closed).expect("it is ours");
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("ours");

@@ -99,6 +99,11 @@ impl Dialer {
         self.dial_for(&ready, None).await
     }
 
+    /// Makes everything ready for a dial, and opens nothing: files are read, and whom to trust is known.
+    pub fn rehearse(&self, to: &Endpoint) -> Result<()> {
+        self.plan(to).map(drop)
+    }
+
     /// What is needed to dial an endpoint, as often as one likes.
     pub(super) fn plan(&self, to: &Endpoint) -> Result<Ready> {
         self.resolved(to)?.ready(Role::Client, &self.scene.bus)

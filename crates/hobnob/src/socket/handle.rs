@@ -138,7 +138,8 @@ impl Socket {
     /// Its family (`SO_DOMAIN`); none where it is one that this library has no name for.
     pub fn family(&self) -> Option<Family> {
         let number = call::int_option(self.as_fd(), libc::SOL_SOCKET, libc::SO_DOMAIN).ok()?;
-        [Family::V4, Family::V6, Family::Unix].into_iter().find(|family| family.number() == number)
+        let all = [Family::V4, Family::V6, Family::Unix, Family::Packet];
+        all.into_iter().find(|family| family.number() == number)
     }
 
     /// Its type (`SO_TYPE`).

@@ -110,14 +110,8 @@ fn is_missing_family(error: &Error) -> bool {
 
 /// The addresses of this machine's interfaces.
 pub fn interface_addresses() -> Vec<IpAddr> {
-    let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
-    interfaces
-        .filter_map(|interface| {
-            let address = interface.address?;
-            let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
-            v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
-        })
-        .collect()
+    let all = super::interfaces().unwrap_or_default();
+    all.into_iter().flat_map(|interface| interface.addresses).collect()
 }
 
 /// The family of an address.

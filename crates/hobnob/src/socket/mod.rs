@@ -23,6 +23,7 @@ mod flags;
 mod handle;
 pub mod holder;
 pub mod host;
+mod interface;
 mod names;
 pub mod observe;
 pub mod option;
@@ -36,6 +37,7 @@ pub use aio::AsyncSocket;
 pub use flags::Flags;
 pub use handle::Socket;
 pub use host::interface_addresses;
+pub use interface::{Interface, interfaces};
 pub use names::{host_name, look_up, look_up_async};
 pub use observe::{Call, Observer};
 pub use option::SocketOption;
@@ -58,6 +60,8 @@ pub enum Family {
     V6,
     /// `AF_UNIX` (unix(7)).
     Unix,
+    /// `AF_PACKET`: frames of an interface (packet(7)).
+    Packet,
 }
 
 impl Family {
@@ -67,6 +71,7 @@ impl Family {
             Family::V4 => libc::AF_INET,
             Family::V6 => libc::AF_INET6,
             Family::Unix => libc::AF_UNIX,
+            Family::Packet => libc::AF_PACKET,
         }
     }
 
@@ -76,6 +81,7 @@ impl Family {
             Family::V4 => "AF_INET",
             Family::V6 => "AF_INET6",
             Family::Unix => "AF_UNIX",
+            Family::Packet => "AF_PACKET",
         }
     }
 }
@@ -148,6 +154,11 @@ impl How {
             How::Both => "SHUT_RDWR",
         }
     }
+}
+
+/// This process's limits of open files: the soft one, which holds, and the hard one, up to which it can be raised.
+pub fn open_files() -> Result<(u64, u64)> {
+    sys::info::open_files().map_err(|error| Error::from_io("getrlimit(RLIMIT_NOFILE)", &error))
 }
 
 /// Raises this process's soft limit of open files to the hard one (getrlimit(2)); answers the limit that now holds.

@@ -65,6 +65,11 @@ pub(crate) fn raise_open_files() -> io::Result<u64> {
     Ok(hard)
 }
 
+/// The soft and the hard limit of open files.
+pub(crate) fn open_files() -> io::Result<(u64, u64)> {
+    Ok(getrlimit(Resource::RLIMIT_NOFILE)?)
+}
+
 /// The soft limit of open files.
 pub(crate) fn open_files_limit() -> io::Result<u64> {
     Ok(getrlimit(Resource::RLIMIT_NOFILE)?.0)

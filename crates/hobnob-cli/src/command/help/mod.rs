@@ -25,11 +25,13 @@ const PAGES: &[(&str, &str)] = &[
     ("up", include_str!("../../help/up.md")),
     ("demo", include_str!("../../help/demo.md")),
     ("explain", include_str!("../../help/explain.md")),
+    ("doctor", include_str!("../../help/doctor.md")),
     ("help", include_str!("../../help/help.md")),
     ("completions", include_str!("../../help/completions.md")),
     ("man", include_str!("../../help/man.md")),
     ("addresses", include_str!("../../help/addresses.md")),
     ("eof", include_str!("../../help/eof.md")),
+    ("keys", include_str!("../../help/keys.md")),
     ("json", include_str!("../../help/json.md")),
     ("exit-codes", include_str!("../../help/exit-codes.md")),
     ("environment", include_str!("../../help/environment.md")),
@@ -221,6 +223,32 @@ mod tests {
     fn every_error_has_a_page() {
         for kind in Kind::ALL {
             assert!(error_text(kind.slug()).is_some_and(|text| text.trim().len() > 40), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn every_verb_has_a_page_and_is_on_the_first_screen() {
+        for verb in VERBS {
+            assert!(title(verb.name).len() > 4, "{}", verb.name);
+            assert!(body("help").contains(verb.name), "{}", verb.name);
+            let words = FIRST_SCREEN.split(|c: char| !c.is_ascii_alphanumeric());
+            assert!(words.into_iter().any(|word| word == verb.name), "{}", verb.name);
+        }
+    }
+
+    #[test]
+    fn what_is_proposed_is_a_verb_of_this_build() {
+        let pages = PAGES.iter().map(|(_, text)| *text).chain([FIRST_SCREEN, ERRORS]);
+        for text in pages {
+            for (at, _) in text.match_indices("hobnob ") {
+                let rest = &text[at + 7..];
+                let end = rest.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(rest.len());
+                // Where a command stands: at the start of a line's column, or in backticks.
+                let before = text[..at].chars().next_back();
+                let is_command = before == Some('`') || text[..at].ends_with("  ");
+                let is_verb = VERBS.iter().any(|verb| verb.name == &rest[..end]);
+                assert!(!is_command || end == 0 || is_verb, "{}", &rest[..end]);
+            }
         }
     }
 

@@ -3,6 +3,17 @@
 use hobnob::error::{Error, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// Who asks for an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Ctrl-C.
+    Typed,
+    /// SIGTERM.
+    Told,
+    /// The terminal is closed, which a shell and the kernel may both say: it asks once.
+    HungUp,
+}
+
 /// The signals that ask for an end.
 pub(crate) struct Signals {
     interrupt: Signal,
@@ -23,8 +34,8 @@ impl Signals {
         })
     }
 
-    /// The next of them; true: it was typed.
-    pub(crate) async fn next(&mut self) -> bool {
+    /// The next of them.
+    pub(crate) async fn next(&mut self) -> Asked {
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => hangup.recv().await,
@@ -32,14 +43,14 @@ impl Signals {
             }
         };
         tokio::select! {
-            _ = self.interrupt.recv() => true,
-            _ = self.terminate.recv() => false,
-            _ = hangup => false,
+            _ = self.interrupt.recv() => Asked::Typed,
+            _ = self.terminate.recv() => Asked::Told,
+            _ = hangup => Asked::HungUp,
         }
     }
 }
 
-/// Whether who started us wants this signal ignored (proc_pid_status(5), `SigIgn`). Asking sigaction(2) would need
+/// Whether who started us wants this signal ignored (`SigIgn` in proc(5)). Asking sigaction(2) would need
 /// unsafe.
 fn ignores(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

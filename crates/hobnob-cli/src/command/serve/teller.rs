@@ -105,13 +105,6 @@ impl Teller {
             subscription,
             opened: 0,
         });
-        if self.parts.len() == 1 {
-            return;
-        }
-        let cells = self.parts.iter().map(|part| width(&safe(&part.name))).max().unwrap_or(0);
-        for part in &mut self.parts {
-            part.label = pad(&safe(&part.name), cells + 2);
-        }
     }
 
     /// A line to people; programs have events.
@@ -124,8 +117,13 @@ impl Teller {
         }
     }
 
-    /// Tells programs where each server listens; false: people are to be told in words.
+    /// Tells programs where each server listens, once all were added; false: people are to be told in words.
     pub(crate) fn listening(&mut self, all: &[Running]) -> bool {
+        let cells = self.parts.iter().map(|part| width(&safe(&part.name))).max().unwrap_or(0);
+        let is_several = self.parts.len() > 1;
+        for part in self.parts.iter_mut().filter(|_| is_several) {
+            part.label = pad(&safe(&part.name), cells + 2);
+        }
         let Voice::Json(json) = &mut self.voice else { return false };
         let mut out = self.sink.take();
         for (part, running) in self.parts.iter().zip(all) {

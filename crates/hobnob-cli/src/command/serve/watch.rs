@@ -7,7 +7,7 @@ use hobnob::engine::{Running, Summary};
 use hobnob::error::Result;
 
 use crate::command::output_failed;
-use crate::command::serve::signals::Signals;
+use crate::command::serve::signals::{Asked, Signals};
 use crate::command::serve::teller::Teller;
 use crate::report::show::count;
 
@@ -33,7 +33,7 @@ pub(crate) async fn watch(all: &[Running], mut teller: Teller, mut signals: Sign
             tokio::select! {
                 summaries = &mut finished => break summaries,
                 () = tokio::time::sleep(interval) => {}
-                is_typed = signals.next() => stop(all, &mut teller, &mut asked, is_typed),
+                by = signals.next() => stop(all, &mut teller, &mut asked, by),
             }
         }
     };
@@ -53,7 +53,10 @@ async fn finished(all: &[Running]) -> Vec<Summary> {
 }
 
 /// The first signal lets sessions come to their ends, the second cuts them.
-fn stop(all: &[Running], teller: &mut Teller, asked: &mut u32, is_typed: bool) {
+fn stop(all: &[Running], teller: &mut Teller, asked: &mut u32, by: Asked) {
+    if by == Asked::HungUp && *asked > 0 {
+        return;
+    }
     *asked += 1;
     if *asked > 1 {
         all.iter().for_each(Running::cut);
@@ -61,6 +64,7 @@ fn stop(all: &[Running], teller: &mut Teller, asked: &mut u32, is_typed: bool) {
     }
     let open = all.iter().map(Running::open).sum();
     all.iter().for_each(Running::drain);
+    let is_typed = by == Asked::Typed;
     if is_typed && io::stderr().is_terminal() {
         // The terminal has printed ^C, and no newline.
         teller.say("");

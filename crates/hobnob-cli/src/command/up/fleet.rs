@@ -1,5 +1,7 @@
 //! Servers that are started together: all of them or none, told about and stopped as one.
 
+use std::time::Duration;
+
 use hobnob::engine::{Crew, Running};
 use hobnob::error::{Error, Kind, Result};
 
@@ -59,11 +61,12 @@ impl<'c> Fleet<'c> {
             .enable_all()
             .build()
             .map_err(|error| Error::from_io("epoll_create", &error))?;
+        let after = args::duration(&scene.matches, "for")?;
         let result = runtime.block_on(async {
             let signals = Signals::catch()?;
             let crew = Crew::start()?;
             let mut teller = Teller::new(scene, crew.clock(), verb);
-            let afloat = self.start(scene, &crew, &mut teller, taken)?;
+            let afloat = self.start(after, &crew, &mut teller, taken)?;
             // The threads end with the last server.
             drop(crew);
             let parts = self.all.iter().map(|planned| planned.part);
@@ -82,14 +85,14 @@ impl<'c> Fleet<'c> {
     /// All or none: with an error, what was started already is dropped, and so closed.
     fn start(
         &self,
-        scene: &Scene,
+        after: Option<Duration>,
         crew: &Crew,
         teller: &mut Teller,
         taken: Taken,
     ) -> Result<Vec<Afloat>> {
         let mut found: Vec<Option<(Afloat, _)>> = Vec::new();
         for planned in &self.all {
-            match start(scene, planned, crew, teller, 0) {
+            match start(after, planned, crew, teller, 0) {
                 Ok(started) => found.push(Some(started)),
                 Err(error) if error.kind() == Kind::PortInUse && taken == Taken::MovesOn => {
                     found.push(None);
@@ -99,7 +102,7 @@ impl<'c> Fleet<'c> {
         }
         // Only now, when each of the others has the port that it usually has.
         for (planned, place) in self.all.iter().zip(&mut found).filter(|(_, at)| at.is_none()) {
-            let moved = move_on(scene, planned, crew, teller);
+            let moved = move_on(after, planned, crew, teller);
             *place = Some(moved.map_err(|error| self.failed(planned, error, taken))?);
         }
         let mut afloat = Vec::new();
@@ -120,7 +123,7 @@ impl<'c> Fleet<'c> {
             [(_, place)] => place,
             _ => name,
         };
-        let error = self.config.source.place(error.with_message(text), place);
+        let error = self.config.source.place(&error.with_message(text), place);
         let others = self.all.iter().map(|planned| planned.part.name.text.as_str());
         let others: Vec<_> = others.filter(|other| *other != name.text).collect();
         let error = error.why("nothing was started");
@@ -137,7 +140,7 @@ type Heard = hobnob::bus::Subscription;
 
 /// Starts one, `ahead` of the ports that it names.
 fn start(
-    scene: &Scene,
+    after: Option<Duration>,
     planned: &Planned<'_>,
     crew: &Crew,
     teller: &Teller,
@@ -148,24 +151,22 @@ fn start(
         _ => endpoint.clone(),
     });
     let mut server = planned.server(endpoints)?.on_crew(crew);
-    if let Some(after) = args::duration(&scene.matches, "for")? {
-        server.stop.after = Some(after);
-    }
+    server.stop.after = after.or(server.stop.after);
     let heard = teller.hear(&server);
-    let running = server.start()?;
+    let running = server.start().map_err(|error| planned.redacted(error))?;
     let usual = planned.endpoints.first().and_then(|(endpoint, _)| endpoint.port());
     Ok((Afloat { running, usual: usual.filter(|_| ahead > 0) }, heard))
 }
 
 fn move_on(
-    scene: &Scene,
+    after: Option<Duration>,
     planned: &Planned<'_>,
     crew: &Crew,
     teller: &Teller,
 ) -> Result<(Afloat, Heard)> {
     let mut last = None;
     for ahead in 1..NEXT_PORTS {
-        match start(scene, planned, crew, teller, ahead) {
+        match start(after, planned, crew, teller, ahead) {
             Err(error) if error.kind() == Kind::PortInUse => last = Some(error),
             done => return done,
         }

@@ -1,5 +1,7 @@
 //! Two parts that want one address: found in the file, before anything opens.
 
+use std::collections::HashMap;
+
 use hobnob::endpoint::{Host, Target};
 use hobnob::engine;
 use hobnob::error::Result;
@@ -9,20 +11,21 @@ use crate::config::Config;
 
 /// What one endpoint takes for itself.
 struct Claim<'p> {
-    transport: &'static str,
     target: Target,
     owner: &'p str,
 }
 
 /// The first address that is wanted twice, as an error.
 pub(super) fn check(config: &Config, all: &[Planned<'_>]) -> Result<()> {
-    let mut claims: Vec<Claim<'_>> = Vec::new();
+    // Those that could collide at all: on one port of one transport, or on none.
+    let mut claims: HashMap<_, Vec<Claim<'_>>> = HashMap::new();
     for planned in all {
         let owner = planned.part.name.text.as_str();
         for (endpoint, place) in &planned.endpoints {
             let resolved = engine::resolve(endpoint)?;
             let (transport, target) = (resolved.transport.spec.name, resolved.place.target);
-            let claim = Claim { transport, target, owner };
+            let claims = claims.entry((transport, endpoint.port(), named(&target))).or_default();
+            let claim = Claim { target, owner };
             if let Some(first) = claims.iter().find(|first| first.collides(&claim)) {
                 let other = if first.owner == owner { "twice" } else { "too" };
                 let text = format!("{owner} wants {}, {other}", place.text);
@@ -37,17 +40,22 @@ pub(super) fn check(config: &Config, all: &[Planned<'_>]) -> Result<()> {
 
 impl Claim<'_> {
     fn collides(&self, other: &Claim<'_>) -> bool {
-        if self.transport != other.transport {
-            return false;
-        }
         match (&self.target, &other.target) {
             // The kernel gives each its own.
             (Target::Net { port: Some(0), .. }, _) => false,
-            (Target::Net { host: one, port }, Target::Net { host: two, port: other }) => {
-                port == other && (covers(one, two) || covers(two, one))
+            (Target::Net { host: one, .. }, Target::Net { host: two, .. }) => {
+                covers(one, two) || covers(two, one)
             }
             (one, two) => one == two,
         }
+    }
+}
+
+/// What two endpoints without a port must have in common.
+fn named(target: &Target) -> String {
+    match target {
+        Target::Net { .. } => String::new(),
+        other => format!("{other:?}"),
     }
 }
 

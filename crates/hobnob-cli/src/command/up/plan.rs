@@ -25,7 +25,7 @@ pub(super) struct Planned<'c> {
 impl<'c> Planned<'c> {
     pub(super) fn of(config: &'c Config, part: &'c Part) -> Result<Self> {
         let server = Server::new(&part.service.text);
-        let server = server.map_err(|error| no_service(config, &part.service, error))?;
+        let server = server.map_err(|error| no_service(config, &part.service, &error))?;
         let row = server.row().expect("it is one of the table");
         let endpoints = endpoints(config, part, row)?;
         let planned = Planned { config, part, row, endpoints };
@@ -40,9 +40,9 @@ impl<'c> Planned<'c> {
         for setting in &self.part.settings {
             self.set(&mut server, &mut limits, setting)?;
         }
-        limits.finish(&mut server).map_err(|error| self.located(error, &self.part.name))?;
+        limits.finish(&mut server).map_err(|error| self.located(&error, &self.part.name))?;
         for (endpoint, (_, place)) in endpoints.zip(&self.endpoints) {
-            server.on(&endpoint).map_err(|error| self.located(error, place))?;
+            server.on(&endpoint).map_err(|error| self.located(&error, place))?;
         }
         Ok(server)
     }
@@ -50,8 +50,7 @@ impl<'c> Planned<'c> {
     fn set(&self, server: &mut Server, limits: &mut Limits, setting: &Setting) -> Result<()> {
         let key = setting.key.text.as_str();
         let is_limit = limits::NAMES.contains(&key);
-        let own = key.strip_prefix("no-").unwrap_or(key);
-        if !is_limit && !self.row.spec.options.iter().any(|option| option.name == own) {
+        if !is_limit && !self.row.spec.options.iter().any(|option| option.name == key) {
             return Err(self.unknown(&setting.key));
         }
         if setting.values.len() != 1 && key != REPEATED {
@@ -59,15 +58,27 @@ impl<'c> Planned<'c> {
             return Err(self.config.source.wrong(text, &setting.key.at, "one value"));
         }
         for value in &setting.values {
-            let meant = secret::reveal(&value.text).map_err(|error| self.located(error, value))?;
+            let meant = secret::reveal(&value.text).map_err(|error| self.located(&error, value))?;
             let set = if is_limit {
                 limits.set(server, key, &meant.text, key)
             } else {
                 server.set(key, Some(&meant.text))
             };
-            set.map_err(|error| self.located(meant.hide(key, error), value))?;
+            set.map_err(|error| self.located(&meant.hide(key, error), value))?;
         }
         Ok(())
+    }
+
+    /// An error of a server that did not start. One that is not about listening may tell of a secret, in words of its
+    /// own, and is not repeated where the part has one.
+    pub(super) fn redacted(&self, error: Error) -> Error {
+        let is_about_listening = error.kind().exit_code() == Kind::PortInUse.exit_code();
+        let mut values = self.part.settings.iter().flat_map(|setting| &setting.values);
+        if is_about_listening || !values.any(|value| secret::is_named(&value.text)) {
+            return error;
+        }
+        Error::new(error.kind(), "what it was given does not do")
+            .why("it has a secret, and the error might tell it")
     }
 
     fn unknown(&self, key: &Placed) -> Error {
@@ -84,12 +95,12 @@ impl<'c> Planned<'c> {
         error.try_command(format!("hobnob help {name}"), "its options")
     }
 
-    fn located(&self, error: Error, place: &Placed) -> Error {
+    fn located(&self, error: &Error, place: &Placed) -> Error {
         self.config.source.relocate(error, place)
     }
 }
 
-fn no_service(config: &Config, service: &Placed, error: Error) -> Error {
+fn no_service(config: &Config, service: &Placed, error: &Error) -> Error {
     let services = engine::services().iter().map(|row| row.spec.name);
     match nearest(&service.text, services) {
         Some(near) if error.kind() == Kind::UnknownService => {
@@ -109,7 +120,7 @@ fn endpoints(config: &Config, part: &Part, row: &Row) -> Result<Vec<(Endpoint, P
     }
     let read = |place: &Placed| {
         let parsed = engine::parse(&place.text);
-        let endpoint = parsed.map_err(|error| config.source.relocate(error, place))?;
+        let endpoint = parsed.map_err(|error| config.source.relocate(&error, place))?;
         Ok((endpoint, place.clone()))
     };
     part.on.iter().map(read).collect()

@@ -20,24 +20,31 @@ pub(crate) struct Started<'s> {
 impl Started<'_> {
     /// A line for each with its addresses.
     pub(crate) fn addresses(&self) -> String {
-        let mut out = String::new();
+        let (mut out, indent) = (String::new(), self.indent());
         for (part, running, _) in &self.all {
             let mut items = addresses(running.bound());
             let onward = part.settings.iter().find(|setting| setting.key.text == "to");
             let onward = onward.and_then(|setting| setting.values.first());
             items.extend(onward.map(|to| format!("\u{bb}  {}", safe(&to.text))));
             items.extend(hint(part, running));
-            self.entry(&mut out, &part.name.text, &items);
+            entry(&mut out, indent, &part.name.text, &items);
+        }
+        let open = self.all.iter().filter(|(_, running, _)| {
+            running.bound().iter().any(|bound| !bound.address.is_local_only())
+        });
+        let open: Vec<_> = open.map(|(part, ..)| safe(&part.name.text)).collect();
+        if !open.is_empty() {
+            let _ = writeln!(out, "open to your network: {}", open.join(", "));
         }
         out
     }
 
     /// A line for each with what to try, and what is not where it usually is.
     pub(crate) fn hints(&self) -> String {
-        let mut out = String::new();
+        let (mut out, indent) = (String::new(), self.indent());
         for (part, running, _) in &self.all {
             let items: Vec<_> = hint(part, running).into_iter().chain(part.note.clone()).collect();
-            self.entry(&mut out, &part.name.text, &items);
+            entry(&mut out, indent, &part.name.text, &items);
         }
         for (part, running, usual) in &self.all {
             if let (Some(usual), Some(port)) = (usual, port(running)) {
@@ -48,23 +55,27 @@ impl Started<'_> {
         out
     }
 
-    /// The name, then the items, on as many lines as they need.
-    fn entry(&self, out: &mut String, name: &str, items: &[String]) {
+    /// Columns before an item.
+    fn indent(&self) -> usize {
         let longest = self.all.iter().map(|(part, ..)| width(&safe(&part.name.text))).max();
-        let indent = 2 + NAMES.max(longest.unwrap_or(0) + 2);
-        let mut line = pad(&format!("  {}", safe(name)), indent);
-        for (at, item) in items.iter().enumerate() {
-            let gap = if at == 0 { "" } else { "   " };
-            if at > 0 && width(&line) + gap.len() + width(item) > COLUMNS {
-                let _ = writeln!(out, "{}", line.trim_end());
-                line = " ".repeat(indent);
-            } else {
-                line.push_str(gap);
-            }
-            line.push_str(item);
-        }
-        let _ = writeln!(out, "{}", line.trim_end());
+        2 + NAMES.max(longest.unwrap_or(0) + 2)
     }
+}
+
+/// The name, then the items, on as many lines as they need.
+fn entry(out: &mut String, indent: usize, name: &str, items: &[String]) {
+    let mut line = pad(&format!("  {}", safe(name)), indent);
+    for (at, item) in items.iter().enumerate() {
+        let gap = if at == 0 { "" } else { "   " };
+        if at > 0 && width(&line) + gap.len() + width(item) > COLUMNS {
+            let _ = writeln!(out, "{}", line.trim_end());
+            line = " ".repeat(indent);
+        } else {
+            line.push_str(gap);
+        }
+        line.push_str(item);
+    }
+    let _ = writeln!(out, "{}", line.trim_end());
 }
 
 /// Each endpoint once, though both loopbacks are bound: `tcp 127.0.0.1:9000`.

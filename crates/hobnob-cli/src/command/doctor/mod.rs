@@ -1,0 +1,190 @@
+//! `hobnob doctor`: what this machine allows.
+
+mod machine;
+mod network;
+mod origin;
+
+use std::fmt::Write as _;
+
+use hobnob::engine::Limits;
+use hobnob::error::Result;
+use hobnob::socket::{self, Interface};
+use hobnob::spec::show_duration;
+use serde_json::{Value, json};
+
+use crate::command::{Scene, say};
+use crate::report::look::{Look, Paint};
+use crate::report::show::{fold, grouped, pad, safe, size, width};
+
+/// Columns of a page.
+const COLUMNS: usize = 80;
+/// Columns before the text of a check.
+const INDENT: usize = 30;
+/// Columns of an interface's name.
+const NAMES: usize = 12;
+/// Descriptors that a server keeps back for what is not a session.
+const SPARE_FILES: u64 = 64;
+
+/// One thing that this machine allows or does not.
+pub(super) struct Check {
+    /// What.
+    pub(super) name: String,
+    /// Whether it does.
+    pub(super) is_fine: bool,
+    /// What else is known.
+    pub(super) detail: String,
+    /// What would change it.
+    pub(super) remedy: Option<String>,
+}
+
+impl Check {
+    /// It is so.
+    pub(super) fn fine(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        Check { name: name.into(), is_fine: true, detail: detail.into(), remedy: None }
+    }
+
+    /// It is not so.
+    pub(super) fn lacking(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        Check { name: name.into(), is_fine: false, detail: detail.into(), remedy: None }
+    }
+
+    /// What would change it.
+    pub(super) fn but(self, remedy: impl Into<String>) -> Self {
+        Check { remedy: Some(remedy.into()), ..self }
+    }
+}
+
+/// Runs the verb.
+pub(crate) fn run(scene: &Scene) -> Result<u8> {
+    if scene.is_on("config") {
+        return origin::run(scene);
+    }
+    let checks: Vec<_> = network::checks().into_iter().chain(machine::checks(scene)).collect();
+    let interfaces = socket::interfaces();
+    if scene.is_on("json") {
+        return say(&format!("{}\n", as_json(&checks, interfaces.as_deref().unwrap_or_default())));
+    }
+    let mut out = String::new();
+    for check in &checks {
+        tell(&mut out, check, scene.out);
+    }
+    let _ = writeln!(out, "\n{}", scene.out.paint(Paint::Bold, "interfaces"));
+    match &interfaces {
+        Ok(all) => all.iter().for_each(|one| tell_interface(&mut out, one)),
+        Err(error) => {
+            let _ = writeln!(out, "  not known: {}", safe(error.message()));
+        }
+    }
+    let _ = writeln!(out, "\n{}", scene.out.paint(Paint::Bold, "limits of a server"));
+    for (name, value) in limits() {
+        let _ = writeln!(out, "  {}{value}", pad(name, INDENT - 2));
+    }
+    say(&out)
+}
+
+fn tell(out: &mut String, check: &Check, look: Look) {
+    let mark = match (check.is_fine, look.ascii) {
+        (true, false) => look.paint(Paint::Green, "\u{2713} "),
+        (false, false) => look.paint(Paint::RedBold, "\u{2717} "),
+        (true, true) => look.paint(Paint::Green, "+ "),
+        (false, true) => look.paint(Paint::RedBold, "- "),
+    };
+    let mut lines = fold(&safe(&check.detail), COLUMNS - INDENT).into_iter();
+    let first = lines.next().unwrap_or_default();
+    let head = format!("  {mark} {}{first}", pad(&safe(&check.name), INDENT - 5));
+    let _ = writeln!(out, "{}", head.trim_end());
+    for line in lines {
+        let _ = writeln!(out, "{:INDENT$}{line}", "");
+    }
+    if let Some(remedy) = &check.remedy {
+        let _ = writeln!(out, "       {}", look.paint(Paint::Cyan, &safe(remedy)));
+    }
+}
+
+/// `eth0   172.17.0.2   02:42:ac:11:00:02`.
+fn tell_interface(out: &mut String, one: &Interface) {
+    let mut words: Vec<_> = one.addresses.iter().map(ToString::to_string).collect();
+    words.extend(one.mac.map(shown));
+    if !one.is_up {
+        words.push("down".to_owned());
+    }
+    let mut line = pad(&format!("  {} ", safe(&one.name)), NAMES);
+    for word in words {
+        if width(&line) + width(&word) > COLUMNS {
+            let _ = writeln!(out, "{}", line.trim_end());
+            line = " ".repeat(NAMES);
+        }
+        let _ = write!(line, "{word}   ");
+    }
+    let _ = writeln!(out, "{}", line.trim_end());
+}
+
+fn shown(mac: [u8; 6]) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+/// What a server allows its peers, where nobody says otherwise.
+fn limits() -> Vec<(&'static str, String)> {
+    let limits = Limits::default();
+    let count = |number: usize| grouped(number as u64);
+    // A server raises the soft limit to the hard one.
+    let peers = socket::open_files().map_or_else(
+        |_| "open files less 64".to_owned(),
+        |(_, hard)| format!("{} (open files less 64)", grouped(hard.saturating_sub(SPARE_FILES))),
+    );
+    let rate = grouped(u64::from(limits.accept_rate));
+    let burst = grouped(u64::from(limits.accept_burst));
+    vec![
+        ("peers at once", peers),
+        ("of one source", format!("{}; this machine is exempt", count(limits.per_source))),
+        ("new peers a second", format!("{rate}, {burst} at once; this machine is exempt")),
+        ("peers of a datagram socket", count(limits.max_peers)),
+        ("handshake", show_duration(limits.handshake)),
+        ("a peer that takes nothing", show_duration(limits.stall)),
+        ("a drain", show_duration(limits.grace)),
+        ("buffers of all sessions", size(limits.memory)),
+    ]
+}
+
+fn as_json(checks: &[Check], interfaces: &[Interface]) -> Value {
+    let checks: Vec<_> = checks
+        .iter()
+        .map(|check| {
+            json!({
+                "name": check.name,
+                "fine": check.is_fine,
+                "detail": check.detail,
+                "try": check.remedy,
+            })
+        })
+        .collect();
+    let interfaces: Vec<_> = interfaces
+        .iter()
+        .map(|one| {
+            json!({
+                "name": one.name,
+                "up": one.is_up,
+                "addresses": one.addresses,
+                "mac": one.mac.map(shown),
+            })
+        })
+        .collect();
+    let limits = Limits::default();
+    json!({
+        "v": 1,
+        "type": "doctor",
+        "checks": checks,
+        "interfaces": interfaces,
+        "limits": {
+            "open_files": socket::open_files().ok().map(|(soft, hard)| json!([soft, hard])),
+            "per_source": limits.per_source,
+            "accept_rate": limits.accept_rate,
+            "accept_burst": limits.accept_burst,
+            "max_peers": limits.max_peers,
+            "handshake_ms": limits.handshake.as_millis(),
+            "stall_ms": limits.stall.as_millis(),
+            "grace_ms": limits.grace.as_millis(),
+            "buffers": limits.memory,
+        },
+    })
+}
