@@ -2,8 +2,19 @@
 
 use crate::kit::{run, steady};
 
-const VERBS: [&str; 9] =
-    ["serve", "up", "demo", "talk", "explain", "doctor", "help", "completions", "man"];
+const VERBS: [&str; 11] = [
+    "serve",
+    "relay",
+    "up",
+    "demo",
+    "talk",
+    "get",
+    "explain",
+    "doctor",
+    "help",
+    "completions",
+    "man",
+];
 
 #[test]
 fn alone_it_shows_one_screen_and_is_content() {
