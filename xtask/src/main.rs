@@ -75,12 +75,33 @@ fn lint() -> ExitCode {
     report.close()
 }
 
-fn linters() -> [Step; 3] {
+fn linters() -> [Step; 5] {
     [
         Step::cargo("fmt", &["fmt", "--all", "--check"]).needs_component("rustfmt"),
         Step::cargo(
             "clippy",
             &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
+        )
+        .needs_component("clippy"),
+        // What can be left out is missed nowhere, and each cryptography does alone.
+        Step::cargo(
+            "clippy, lean",
+            &["clippy", "-p", "hobnob-cli", "--no-default-features", "-q", "--", "-D", "warnings"],
+        )
+        .needs_component("clippy"),
+        Step::cargo(
+            "clippy, ring",
+            &[
+                "clippy",
+                "-p",
+                "hobnob-cli",
+                "--no-default-features",
+                "--features=tls,crypto-ring",
+                "-q",
+                "--",
+                "-D",
+                "warnings",
+            ],
         )
         .needs_component("clippy"),
         Step::cargo("docs", &["doc", "--workspace", "--no-deps", "--quiet"])

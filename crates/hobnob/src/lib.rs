@@ -29,7 +29,8 @@
 //! | for who writes a transport | [`testing`] |
 //!
 //! Imports go downward only. For the calls of a socket tutorial begin at [`socket::Socket`]; to serve, at
-//! [`engine::Server`]; to dial, at [`engine::Dialer`].
+//! [`Server`]; to dial, at [`Dialer`]. The folder `examples` has a service and a transport of one's own, and a server
+//! inside a test.
 
 pub mod address;
 pub mod bus;
@@ -52,6 +53,7 @@ mod sys;
 pub mod testing;
 pub mod transport;
 
-pub use engine::serve;
+pub use engine::{Dialer, Server, serve};
 pub use error::{Error, Result};
 pub use exchange::get;
+pub use service::{Responder, Service};

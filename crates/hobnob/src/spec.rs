@@ -31,6 +31,11 @@ pub enum Shape {
     Packets,
 }
 
+impl Shape {
+    /// Both.
+    pub const ALL: &'static [Shape] = &[Shape::Bytes, Shape::Packets];
+}
+
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -38,6 +38,14 @@ fn the_transcript() {
 }
 
 #[test]
+fn where_it_listens_is_said_with_how_to_reach_it() {
+    let served = serve(&["echo", ":0,backlog=7"]);
+    let (line, port) = (&served.banner, served.port());
+    assert!(line.contains(&format!("hobnob talk :{port} ")), "{line}");
+    assert!(line.ends_with(&format!("nc 127.0.0.1 {port}")), "{line}");
+}
+
+#[test]
 fn ascii_gutters_and_hex() {
     let served = serve(&["echo", "127.0.0.1:0", "--once", "--ascii", "-x"]);
     let mut peer = TcpStream::connect(&served.address).expect("it listens");

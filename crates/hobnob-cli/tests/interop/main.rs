@@ -4,7 +4,12 @@
 mod chat;
 mod clients;
 mod http;
+#[cfg(feature = "tls")]
+#[expect(dead_code, reason = "nobody here asks for the development CA's settings")]
+#[path = "../../../hobnob/tests/it/tls/papers.rs"]
+mod papers;
 mod peer;
 mod scripts;
 mod servers;
+#[cfg(feature = "tls")]
 mod tls;

@@ -104,6 +104,11 @@ impl Dialer {
         self.plan(to).map(drop)
     }
 
+    /// Dials an endpoint whose parts need not be of the tables: a transport or layer of one's own.
+    pub async fn dial_resolved(&self, to: Resolved) -> Result<Dialed> {
+        self.dial_for(&to.ready(Role::Client, &self.scene.bus)?, None).await
+    }
+
     /// What is needed to dial an endpoint, as often as one likes.
     pub(super) fn plan(&self, to: &Endpoint) -> Result<Ready> {
         self.resolved(to)?.ready(Role::Client, &self.scene.bus)

@@ -32,7 +32,7 @@ use crate::clock::{self, Clock};
 pub use crate::codec::text::Cutting;
 use crate::endpoint::Endpoint;
 use crate::error::Result;
-use crate::service::{self, Made};
+use crate::service::{self, Made, Responder, Service};
 use crate::socket::{Family, Observer};
 use crate::spec::{Options, Shape};
 use crate::{layer, transport};
@@ -60,9 +60,7 @@ pub fn transports() -> &'static [&'static transport::Row] {
 
 /// Serves a service on an endpoint until it is stopped: the one-line form of [`Server`].
 pub fn serve(service: &str, endpoint: &str) -> Result<Running> {
-    let mut server = Server::new(service)?;
-    server.on(&parse(endpoint)?)?;
-    server.start()
+    Server::new(service)?.at(endpoint)?.start()
 }
 
 /// A plan for serving, validated step by step; nothing is open until [`start`](Server::start).
@@ -119,6 +117,36 @@ impl Server {
         Ok(Server::from(Source::Table(row, Options::of(row.spec.options))))
     }
 
+    /// A server of a service of one's own, on bytes and on packets.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use hobnob::conn::{Boxed, Conn};
+    /// use hobnob::session::Session;
+    /// use hobnob::{Server, Service};
+    ///
+    /// struct Motto;
+    ///
+    /// impl Service for Motto {
+    ///     fn run<'a>(&'a self, _: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
+    ///         Box::pin(conn.send(b"slow is smooth\n"))
+    ///     }
+    /// }
+    ///
+    /// let running = Server::with(Motto).at("127.0.0.1:0")?.at("memory:motto")?.start()?;
+    /// # drop(running);
+    /// # Ok::<(), hobnob::Error>(())
+    /// ```
+    pub fn with(service: impl Service + 'static) -> Self {
+        Server::of(Made::Service(Box::new(service)), Shape::ALL)
+    }
+
+    /// The same for one that answers messages, and needs no more: the engine does the rest.
+    pub fn answering(responder: impl Responder + 'static) -> Self {
+        Server::of(Made::Responder(Box::new(responder)), Shape::ALL)
+    }
+
     /// A server of a service of one's own, for these shapes.
     pub fn of(service: Made, shapes: &'static [Shape]) -> Self {
         Server::from(Source::Own(service, shapes))
@@ -165,6 +193,12 @@ impl Server {
     /// Adds an endpoint, if the service fits it.
     pub fn on(&mut self, endpoint: &Endpoint) -> Result<()> {
         self.on_resolved(plan::resolve(endpoint)?)
+    }
+
+    /// The same for an endpoint as a person types it, one after another: `Server::new("echo")?.at(":9000")?.start()`.
+    pub fn at(mut self, endpoint: &str) -> Result<Self> {
+        self.on(&parse(endpoint)?)?;
+        Ok(self)
     }
 
     /// The same for an endpoint whose parts need not be of the tables: a transport or layer of one's own.

@@ -150,6 +150,20 @@ pub fn insecure(mut endpoint: Endpoint) -> Result<Endpoint> {
 }
 
 impl Resolved {
+    /// A target on a transport of one's own, which is in no table, without layers and with its options as they are.
+    pub fn of(transport: &'static transport::Row, target: Target) -> Self {
+        Resolved {
+            layers: Vec::new(),
+            transport,
+            endpoint: format!("{}:", transport.spec.name),
+            place: Place { target, options: Options::of(transport.spec.options) },
+            shape: transport.shape,
+            protocol: None,
+            allow: Vec::new(),
+            door: Options::of(DOOR_OPTIONS),
+        }
+    }
+
     /// Gives one setting to the part that knows its key.
     fn deal(&mut self, setting: &Setting) -> Result<()> {
         let key = setting.key.as_str();

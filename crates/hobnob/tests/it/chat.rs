@@ -88,7 +88,11 @@ async fn members_on_every_medium_hear_the_same_in_the_same_order() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("x.sock").display().to_string();
     let record = format!("unixseq:{}", folder.path().join("seq").display());
-    let places = [
+    let authority = format!("dev-ca={}", folder.path().join("ca").display());
+    let secure = format!("tls://127.0.0.1:0,{authority}");
+    let secure_path = format!("tls+unix:{}", folder.path().join("tls.sock").display());
+    let listening = format!("{secure_path},{authority}");
+    let mut places = vec![
         "tcp://127.0.0.1:0",
         "udp://127.0.0.1:0",
         "lines+tcp://127.0.0.1:0",
@@ -96,9 +100,12 @@ async fn members_on_every_medium_hear_the_same_in_the_same_order() {
         &record,
         "memory:chat-media",
     ];
+    if cfg!(feature = "tls") {
+        places.extend([&*secure, &listening]);
+    }
     let stage = serve(&places, |_| {});
     let at = |bound| stage.address_of(bound);
-    let doors = [
+    let mut doors = vec![
         format!("tcp://{}", at(0)),
         format!("udp://{}", at(1)),
         format!("lines+tcp://{}", at(2)),
@@ -106,6 +113,10 @@ async fn members_on_every_medium_hear_the_same_in_the_same_order() {
         record.clone(),
         "memory:chat-media".to_owned(),
     ];
+    if cfg!(feature = "tls") {
+        doors.push(format!("tls://{},ca=dev,{authority}", at(6)));
+        doors.push(format!("{secure_path},ca=dev,{authority}"));
+    }
     let mut listener = Guest::called(&doors[0], "listener").await;
     let mut guests = Vec::new();
     for (number, door) in doors.iter().enumerate() {

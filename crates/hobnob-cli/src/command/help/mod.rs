@@ -73,11 +73,7 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
     let Some(topic) = words.first() else {
         return pager::show(scene, &page("help", true, scene.out).unwrap_or_default());
     };
-    // A verb that is also a service has both pages as one.
     let text = verb(topic, scene.out)
-        .map(|page| {
-            page + &service(topic, scene.out).map(|page| format!("\n{page}")).unwrap_or_default()
-        })
         .or_else(|| page(topic, true, scene.out))
         .or_else(|| service(topic, scene.out))
         .or_else(|| part(topic, scene.out))
@@ -124,6 +120,10 @@ fn verb(name: &str, look: Look) -> Option<String> {
             entry(&mut out, &flag_of(option), &having.join(", "));
         }
         out.push_str("\nWhat each does: hobnob help SERVICE\n");
+    }
+    // A verb that is also a service has both pages as one.
+    if let Some(service) = service(name, look) {
+        let _ = write!(out, "\n{service}");
     }
     Some(out)
 }

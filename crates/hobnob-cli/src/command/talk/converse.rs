@@ -164,6 +164,15 @@ impl Converse {
         .await
     }
 
+    /// Ends our direction before we leave, so that the peer can tell an end from a cut. One that takes nothing more is
+    /// not waited for long, and with `patience` of zero not at all.
+    pub(crate) async fn part(&mut self, patience: Duration) {
+        if !self.has_ended {
+            let ended = tokio::time::timeout(patience, self.conn.end()).await;
+            self.has_ended = matches!(ended, Ok(Ok(())));
+        }
+    }
+
     fn poll_receive<I>(&mut self, cx: &mut Context<'_>, may: bool) -> Poll<Happening<I>> {
         if self.peer_ended || !may {
             return Poll::Pending;

@@ -21,6 +21,8 @@ use crate::report::sink::Sink;
 
 /// After the peer has ended: how long more input is waited for. What stdin still has is there at once.
 const LEFTOVER: Duration = Duration::from_millis(200);
+/// How long our end may take on its way to the peer.
+pub(super) const PARTING: Duration = Duration::from_secs(1);
 /// How long the last bytes may take into stdout once all is over.
 const LAST_WORDS: Duration = Duration::from_hours(1);
 
@@ -245,8 +247,10 @@ impl Pipe<'_> {
     /// The last bytes into stdout, then the totals.
     async fn close(&mut self, result: Result<u8>, signals: &mut Signals) -> Result<u8> {
         if matches!(result, Ok(INTERRUPTED | TERMINATED)) {
+            self.talk.part(Duration::ZERO).await;
             return result;
         }
+        self.talk.part(PARTING).await;
         let lasted = self.scene.clock.now().saturating_sub(self.began);
         let ((sent, messages), (received, times)) = (self.talk.sent, self.talk.heard);
         let event = self.event(Fact::Closed(Box::new(closed(&self.talk, &result, lasted))));

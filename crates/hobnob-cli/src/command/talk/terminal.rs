@@ -17,6 +17,7 @@ use crate::command::talk::chunk::chunk;
 use crate::command::talk::converse::{Converse, Happening};
 use crate::command::talk::editor::{self, Hold, Typed};
 use crate::command::talk::orders::{LIST, Order};
+use crate::command::talk::pipe::PARTING;
 use crate::command::talk::{Eol, Line, Signals, Wishes, greeting, learnt, silence};
 use crate::command::{INTERRUPTED, Scene, TERMINATED};
 use crate::report::error::tell;
@@ -98,6 +99,7 @@ pub(crate) async fn run(
         typed.poll_recv(cx).map(|typed| typed.unwrap_or(Typed::Lost))
     };
     let result = terminal.run(&mut signals, ask).await;
+    terminal.talk.part(if matches!(result, Ok(0)) { PARTING } else { Duration::ZERO }).await;
     terminal.leave(&hold).await;
     result
 }

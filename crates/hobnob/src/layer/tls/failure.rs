@@ -101,25 +101,7 @@ impl Handshake<'_> {
                 Error::new(Kind::TlsUntrusted, text)
             }
         };
-        self.untrusted(error, leaf, trust)
-    }
-
-    /// What there is to know about a certificate that nobody vouches for, and what to do.
-    fn untrusted(&self, mut error: Error, leaf: &[u8], trust: Option<&Trust>) -> Error {
-        let Some(trust) = trust else { return error };
-        if let Some(print) = certificate::fingerprint(leaf, &trust.provider) {
-            error = error.why(format!("its SHA-256 is {print}"));
-        }
-        let issuer = certificate::issuer(leaf);
-        if let Some(issuer) = &issuer {
-            error = error.why(format!("it was issued by {issuer}"));
-        }
-        if issuer.as_deref() == Some(authority::NAME) {
-            error = error.try_flag("-O ca=dev", "if it runs on this machine");
-        }
-        error
-            .try_flag("-O ca=cert.pem", "with a certificate that you trust")
-            .try_flag("-k", "only if you must")
+        untrusted(error, leaf, trust)
     }
 
     fn for_others(&self, leaf: &[u8], trust: Option<&Trust>) -> Error {
@@ -156,6 +138,24 @@ impl Handshake<'_> {
         let place = who.strip_prefix(transport).and_then(|who| who.strip_prefix(':'));
         format!("{transport}:{}", place.unwrap_or(&who))
     }
+}
+
+/// What there is to know about a certificate that nobody vouches for, and what to do.
+fn untrusted(mut error: Error, leaf: &[u8], trust: Option<&Trust>) -> Error {
+    let Some(trust) = trust else { return error };
+    if let Some(print) = certificate::fingerprint(leaf, &trust.provider) {
+        error = error.why(format!("its SHA-256 is {print}"));
+    }
+    let issuer = certificate::issuer(leaf);
+    if let Some(issuer) = &issuer {
+        error = error.why(format!("it was issued by {issuer}"));
+    }
+    if issuer.as_deref() == Some(authority::NAME) {
+        error = error.try_flag("-O ca=dev", "if it runs on this machine");
+    }
+    error
+        .try_flag("-O ca=cert.pem", "with a certificate that you trust")
+        .try_flag("-k", "only if you must")
 }
 
 /// What an error means once the handshake is done.

@@ -50,21 +50,7 @@ pub(crate) fn script(server: &mut Server, script: Script) {
         transport: Some(transport),
         twins: |_| Vec::new(),
     }));
-    let place = Place { target: Target::Name("scripted".to_owned()), options: Options::default() };
-    let (layers, allow, endpoint) = (Vec::new(), Vec::new(), "scripted:".to_owned());
-    let shape = Shape::Bytes;
-    server
-        .on_resolved(Resolved {
-            layers,
-            transport: row,
-            place,
-            shape,
-            protocol: None,
-            allow,
-            door: Options::default(),
-            endpoint,
-        })
-        .expect("bytes fit");
+    server.on_resolved(Resolved::of(row, Target::Name("scripted".to_owned()))).expect("bytes fit");
 }
 
 impl Transport for Scripted {

@@ -1,5 +1,7 @@
 //! TLS with the stacks of others: OpenSSL by its own program, curl, Python's `ssl`, ncat.
 
+mod identities;
+
 use std::path::PathBuf;
 use std::process::Command;
 
