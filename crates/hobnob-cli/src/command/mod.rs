@@ -8,6 +8,7 @@ mod signals;
 mod talk;
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use clap::ArgMatches;
 use hobnob::clock::Clock;
@@ -28,6 +29,9 @@ pub(crate) const BROKEN_PIPE: u8 = 141;
 pub(crate) const INTERRUPTED: u8 = 130;
 /// SIGTERM.
 pub(crate) const TERMINATED: u8 = 143;
+
+/// Between two tries of `--retry`.
+pub(crate) const RETRY: Duration = Duration::from_millis(200);
 
 /// Every verb, in the order of the help pages.
 pub(crate) const VERBS: &[Verb] = &[
@@ -241,6 +245,11 @@ pub(crate) fn brief(endpoint: &str) -> String {
         |text: &&str| engine::parse(text).is_ok_and(|short| short.to_string() == endpoint);
     let bare = endpoint.split_once("://").or_else(|| endpoint.split_once(':'));
     bare.map(|(_, rest)| rest).filter(means_the_same).unwrap_or(endpoint).to_owned()
+}
+
+/// Whether a server that starts later would make the difference.
+pub(crate) fn is_not_there_yet(error: &Error) -> bool {
+    matches!(error.kind(), Kind::ConnectionRefused | Kind::NotFound)
 }
 
 /// Writes to stdout, all of it or an error; a reader that has left is an exit code.

@@ -3,6 +3,7 @@
 mod ends;
 mod errors;
 mod failures;
+mod get;
 mod hardship;
 mod json;
 mod kit;

@@ -21,7 +21,7 @@ fn serve_alone_is_the_catalogue() {
 
 #[test]
 fn the_short_help_of_each_verb() {
-    for verb in ["serve", "talk", "explain", "help"] {
+    for verb in ["serve", "talk", "get", "explain", "help"] {
         let done = run(&[verb, "-h"]);
         assert_eq!((done.code, done.err.as_str()), (0, ""), "{verb}");
         assert!(done.out.lines().count() <= 24, "{verb} is one screen");
@@ -35,7 +35,8 @@ fn the_short_help_of_each_verb() {
 
 #[test]
 fn every_topic_has_a_page_of_eighty_columns() {
-    let topics = ["serve", "talk", "explain", "help", "addresses", "eof", "json", "exit-codes"];
+    let topics =
+        ["serve", "talk", "get", "explain", "help", "addresses", "eof", "json", "exit-codes"];
     let services = hobnob::engine::services().iter().map(|row| row.spec.name);
     let transports = hobnob::engine::transports().iter().map(|row| row.spec.name);
     let layers = hobnob::engine::layers().iter().map(|row| row.spec.name);

@@ -152,7 +152,8 @@ impl Server {
 
     /// Adds an endpoint, if the service fits it.
     pub fn on(&mut self, endpoint: &Endpoint) -> Result<()> {
-        self.on_resolved(plan::resolve(endpoint)?)
+        self.on_resolved(plan::resolve(endpoint)?)?;
+        plan::check_no_path(endpoint, self.row().map_or("a server", |row| row.spec.name))
     }
 
     /// The same for an endpoint whose parts need not be of the tables: a transport or layer of one's own.

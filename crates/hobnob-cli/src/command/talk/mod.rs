@@ -25,7 +25,7 @@ use hobnob::spec::Shape;
 
 use crate::args;
 pub(crate) use crate::command::signals::Signals;
-use crate::command::{BROKEN_PIPE, INTERRUPTED, Scene, TERMINATED};
+use crate::command::{BROKEN_PIPE, INTERRUPTED, RETRY, Scene, TERMINATED, is_not_there_yet};
 use crate::report::json::Json;
 use crate::report::show::{safe, span};
 use crate::report::text::learnt_lines;
@@ -34,8 +34,6 @@ use crate::report::text::learnt_lines;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a datagram's answer is waited for, where nobody says otherwise.
 const DATAGRAM_WAIT: Duration = Duration::from_secs(1);
-/// Between two tries of `--retry`.
-const RETRY: Duration = Duration::from_millis(200);
 /// Notes that are kept until a conn is there.
 const NOTES: usize = 16;
 /// Ports whose protocols want `\r\n` from a person who types.
@@ -208,11 +206,6 @@ fn tell_notes(wishes: &Wishes, notes: &Subscription) {
             let _ = writeln!(std::io::stderr().lock(), "{}", safe(&text));
         }
     }
-}
-
-/// Whether a server that starts later would make the difference.
-fn is_not_there_yet(error: &Error) -> bool {
-    matches!(error.kind(), Kind::ConnectionRefused | Kind::NotFound)
 }
 
 /// Says where a peer is waited for.
