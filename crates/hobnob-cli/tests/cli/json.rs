@@ -263,7 +263,7 @@ fn layers_and_a_file_are_told_by_the_schema() {
     let ours: Vec<Value> = done.out.lines().map(valid).collect();
     let words: Vec<_> = ours.iter().map(|event| event["type"].as_str().unwrap_or("")).collect();
     assert_eq!(words, ["open", "dressed", "exchange", "close"]);
-    assert_eq!(ours[2]["file"].as_str(), Some(&*file));
+    assert_eq!(ours[2]["saved"].as_str(), Some(&*file));
     assert!(ours[2]["layers"].as_f64() >= ours[2]["connect"].as_f64());
     assert_eq!(ours[1]["tls.version"], "1.3");
     served.out.rest().iter().for_each(|line| drop(valid(line)));

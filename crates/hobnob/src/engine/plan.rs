@@ -299,7 +299,7 @@ pub(super) fn check_no_path(endpoint: &Endpoint, who: &str) -> Result<()> {
         return Ok(());
     }
     let Some(setting) = endpoint.settings().iter().find(is_path) else { return Ok(()) };
-    let text = format!("{who} answers whatever path is asked for, so its address has none");
+    let text = format!("{who} answers any path, so its address has none");
     let error = Error::new(Kind::DoesNotFit, text);
     let (typed, at) = (setting.typed.text(), setting.typed.range());
     let error = setting.typed.mark(error, "a path is for those who ask");

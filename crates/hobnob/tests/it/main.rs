@@ -5,6 +5,7 @@ mod cases;
 mod chat;
 mod conformance;
 mod drain;
+mod exchange;
 mod grid;
 #[cfg(feature = "http")]
 mod http;
