@@ -18,7 +18,7 @@ use crate::command::{Scene, output_failed};
 use crate::report::answered::Answered;
 use crate::report::json::Json;
 use crate::report::look::{Look, Paint};
-use crate::report::show::{one_line, safe, size, span, width};
+use crate::report::show::{fold, one_line, safe, size, span, width};
 use crate::report::sink::Sink;
 use crate::report::text::learnt_lines;
 
@@ -106,8 +106,10 @@ impl Teller {
         self.began = self.clock.now();
         let facts = asked.facts();
         let mut text = String::new();
-        for line in learnt_lines(facts.learnt()).iter().filter(|_| self.is_verbose) {
-            let _ = writeln!(text, "   {line}");
+        for learnt in learnt_lines(facts.learnt()).iter().filter(|_| self.is_verbose) {
+            for line in fold(learnt, RIGHT) {
+                let _ = writeln!(text, "   {line}");
+            }
         }
         let head = exchange.head();
         let host = safe(exchange.host());
