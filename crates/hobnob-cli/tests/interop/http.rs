@@ -98,10 +98,10 @@ fn wrk_finds_nothing_wrong() {
     }
     let (_server, address) = serve("http", "127.0.0.1:0", &["-q"]);
     let url = format!("http://{}:{}/", address[0], address[1]);
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../bench/pipeline.lua");
-    for flags in [&[][..], &["-s", script]] {
-        let seen =
-            succeeds(Command::new("wrk").args(["-t1", "-c20", "-d1s"]).args(flags).arg(&url));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../bench/http.lua");
+    for depth in ["1", "16"] {
+        let mut wrk = Command::new("wrk");
+        let seen = succeeds(wrk.args(["-t1", "-c20", "-d1s", "-s", script, &url, "--", depth]));
         let requests = seen.lines().find_map(|line| line.trim().split_once(" requests in "));
         let requests = requests.and_then(|(number, _)| number.parse::<u64>().ok());
         assert!(requests.is_some_and(|requests| requests > 100), "{seen}");
