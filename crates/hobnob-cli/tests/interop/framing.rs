@@ -346,8 +346,8 @@ fn no_more_is_found_in_doubtful_bytes_than_h11_finds() {
     let (mut refused, mut stricter, mut laxer) = (0, 0, BTreeMap::new());
     for request in &requests {
         let bytes = [request, BEHIND.as_bytes()].concat();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        h11.type_in(&format!("{hex}\n"));
+        let hex: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        h11.type_in(&format!("{}\n", hex.concat()));
         let ours = answered(&address, &bytes);
         let said = h11.line();
         let (theirs, why) = said.split_once(' ').expect("a number and a reason");

@@ -92,7 +92,7 @@ enum Ended {
 enum Heard {
     Whole(Head),
     /// Another one is to be asked in its place.
-    Elsewhere(Head, Redirect),
+    Elsewhere(Head, Box<Redirect>),
     Early(u8),
 }
 
@@ -152,7 +152,8 @@ impl Get {
                     if self.wishes.follow
                         && let Some(redirect) = exchange.redirected(&found)
                     {
-                        return redirect.map(|redirect| Heard::Elsewhere(found, redirect));
+                        return redirect
+                            .map(|redirect| Heard::Elsewhere(found, Box::new(redirect)));
                     }
                     if exchange.request().method == "HEAD" {
                         self.page.head(&found);

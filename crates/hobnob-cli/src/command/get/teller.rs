@@ -8,6 +8,7 @@ use std::time::Duration;
 use hobnob::bus::{Subscription, Wish};
 use hobnob::chunk::Direction;
 use hobnob::clock::Clock;
+use hobnob::endpoint::Word;
 use hobnob::engine::Dialer;
 use hobnob::error::{Error, Kind, Result};
 use hobnob::event::{By, Closed, Data, End, Event, Fact, How, Opened, Reason};
@@ -313,7 +314,7 @@ fn body_line(head: &Head, page: &Page) -> String {
 
 /// `dns 11 ms   connect 14 ms   first byte 31 ms   total 32 ms`.
 fn times_line(times: &Times, exchange: &Exchange) -> String {
-    let layers: Vec<_> = exchange.endpoint().layers().iter().map(|layer| layer.name()).collect();
+    let layers: Vec<_> = exchange.endpoint().layers().iter().map(Word::name).collect();
     let layers = layers.join("+");
     let all = [
         ("dns", times.look_up),
