@@ -31,6 +31,7 @@ const NOTES: usize = 16;
 const LAST_WORDS: Duration = Duration::from_hours(1);
 
 /// Tells it.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag, or where it stands")]
 pub(super) struct Teller {
     look: Look,
     clock: Clock,
@@ -38,6 +39,8 @@ pub(super) struct Teller {
     talks: bool,
     is_quiet: bool,
     is_verbose: bool,
+    /// Whether the body stands below the head, on the same terminal.
+    is_followed: bool,
     notes: Subscription,
     events: Option<Events>,
     /// Which request of a row of redirects this is, from 1.
@@ -70,6 +73,7 @@ impl Teller {
             talks: !is_on("quiet") && (is_on("verbose") || (is_seen && !is_on("json"))),
             is_quiet: is_on("quiet"),
             is_verbose: is_on("verbose"),
+            is_followed: !has_file && std::io::stdout().is_terminal(),
             notes: dialer.bus().subscribe(Wish { data: false, snap: 0, capacity: NOTES }),
             events,
             number: 0,
@@ -172,7 +176,7 @@ impl Teller {
             self.line(&mut text, self.look.received(), line, right);
         }
         let has_body = head.length != Length::Nothing && head.status >= 200;
-        if has_body && std::io::stdout().is_terminal() {
+        if has_body && self.is_followed {
             text.push('\n');
         }
         self.lines(&text);
