@@ -179,9 +179,9 @@ def spread(values):
     }
 
 
-def summarise(cycles):
+def summarise(cycles, to=BASE):
     """{server: [result per cycle]} -> {server: figures}; the ratio is taken cycle by cycle."""
-    base = [r["cpu_us_per_request"] for r in cycles[BASE]]
+    base = [r["cpu_us_per_request"] for r in cycles[to]]
     return {
         name: {
             "ratio": spread([r["cpu_us_per_request"] / b for r, b in zip(results, base)]),
@@ -290,6 +290,25 @@ def run(args, folder, stack):
     return found
 
 
+def write_report(args, script, commands, found):
+    """bench/results/NAME.json: what was run where, and all figures."""
+    report = {
+        "command": shlex.join(["python3", script, *sys.argv[1:]]),
+        "date": datetime.date.today().isoformat(),
+        "version": version(),
+        "machine": machine(),
+        "cycles": args.cycles,
+        "seconds": args.seconds,
+        "servers": commands,
+        "workloads": found,
+    }
+    os.makedirs("bench/results", exist_ok=True)
+    with open(f"bench/results/{args.name}.json", "w") as f:
+        json.dump(report, f, indent=2)
+        f.write("\n")
+    print(f"\nbench/results/{args.name}.json")
+
+
 def main():
     args = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
@@ -304,21 +323,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         found = run(args, folder, stack)
     if args.name:
-        report = {
-            "command": shlex.join(["python3", "bench/echo.py", *sys.argv[1:]]),
-            "date": datetime.date.today().isoformat(),
-            "version": version(),
-            "machine": machine(),
-            "cycles": args.cycles,
-            "seconds": args.seconds,
-            "servers": {f"{wire} {name}": command for name, wire, command, _ in wanted},
-            "workloads": found,
-        }
-        os.makedirs("bench/results", exist_ok=True)
-        with open(f"bench/results/{args.name}.json", "w") as f:
-            json.dump(report, f, indent=2)
-            f.write("\n")
-        print(f"\nbench/results/{args.name}.json")
+        commands = {f"{wire} {name}": command for name, wire, command, _ in wanted}
+        write_report(args, "bench/echo.py", commands, found)
     wrong = sum(f["errors"] for figures in found.values() for f in figures.values())
     if wrong:
         sys.exit(f"bench: {wrong} errors")

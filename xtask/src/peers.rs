@@ -10,14 +10,16 @@ struct Peer {
     packages: &'static [&'static str],
     /// What its `-h` must say, where several programs share the name.
     says: Option<&'static str>,
+    /// A module of Python and no program.
+    is_module: bool,
 }
 
 const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer {
-    Peer { program, packages, says: None }
+    Peer { program, packages, says: None, is_module: false }
 }
 
-const PEERS: [Peer; 9] = [
-    Peer { program: "nc", packages: &["netcat-openbsd"], says: Some("OpenBSD") },
+const PEERS: [Peer; 12] = [
+    Peer { says: Some("OpenBSD"), ..peer("nc", &["netcat-openbsd"]) },
     peer("ncat", &["ncat"]),
     peer("socat", &["socat"]),
     peer("telnet", &["telnet"]),
@@ -26,11 +28,16 @@ const PEERS: [Peer; 9] = [
     peer("curl", &["curl"]),
     peer("tmux", &["tmux"]),
     peer("cc", &["gcc", "libc6-dev"]),
+    peer("nginx", &["nginx-light"]),
+    peer("wrk", &["wrk"]),
+    Peer { is_module: true, ..peer("h11", &["python3-h11"]) },
 ];
 
 /// The programs' names, as a skip's reason would have them.
-pub(crate) const NAMES: &[&str] =
-    &["nc", "ncat", "socat", "telnet", "python3", "openssl", "curl", "tmux", "cc"];
+pub(crate) const NAMES: &[&str] = &[
+    "nc", "ncat", "socat", "telnet", "python3", "openssl", "curl", "tmux", "cc", "nginx", "wrk",
+    "h11",
+];
 
 /// Nothing may be left out for a missing peer where this holds.
 pub(crate) fn in_ci() -> bool {
@@ -67,6 +74,10 @@ fn missing() -> Vec<&'static Peer> {
 }
 
 fn is_there(peer: &Peer) -> bool {
+    if peer.is_module {
+        // Debian's own Python has Debian's modules, also where another one stands before it.
+        return ["python3", "/usr/bin/python3"].iter().any(|python| imports(python, peer.program));
+    }
     is_on_path(peer.program) && peer.says.is_none_or(|words| help_says(peer.program, words))
 }
 
@@ -85,6 +96,11 @@ fn help_says(program: &str, words: &str) -> bool {
         let text = [output.stdout, output.stderr].concat();
         String::from_utf8_lossy(&text).contains(words)
     })
+}
+
+fn imports(python: &str, module: &str) -> bool {
+    let tried = Command::new(python).args(["-c", &format!("import {module}")]).output();
+    tried.is_ok_and(|output| output.status.success())
 }
 
 fn packages(peers: &[&Peer]) -> Vec<&'static str> {
@@ -108,7 +124,31 @@ fn is_debian(release: &str) -> bool {
 fn install(packages: &[&str]) -> Result<(), String> {
     apt(&["update"])?;
     let install = ["install", "--yes", "--no-install-recommends"];
+    let _quiet = NoServices::begin();
     apt(&[&install, packages].concat())
+}
+
+/// While this lives, a package that comes with a service does not start it: a peer is installed to be asked by a test,
+/// and not to listen to the network.
+struct NoServices(bool);
+
+impl NoServices {
+    const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+    fn begin() -> Self {
+        let is_ours = !Path::new(Self::POLICY).exists()
+            && fs::write(Self::POLICY, "#!/bin/sh\nexit 101\n").is_ok()
+            && fs::set_permissions(Self::POLICY, fs::Permissions::from_mode(0o755)).is_ok();
+        NoServices(is_ours)
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if self.0 {
+            let _ = fs::remove_file(Self::POLICY);
+        }
+    }
 }
 
 fn apt(args: &[&str]) -> Result<(), String> {

@@ -169,6 +169,7 @@ pub(crate) const GETTING: &[Flag] = &[
     switch("check", None, "exit 1 where the status is 400 or more"),
     value("idle", "DUR", "give up after so much silence"),
     value("timeout", "DUR", "how long connecting may take (10s)"),
+    switch("retry", None, "while nobody listens there yet, try again"),
 ];
 
 /// The flag of `doctor`.

@@ -15,6 +15,7 @@ mod up;
 
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use clap::ArgMatches;
 use hobnob::clock::Clock;
@@ -40,6 +41,9 @@ pub(crate) const BROKEN_PIPE: u8 = 141;
 pub(crate) const INTERRUPTED: u8 = 130;
 /// SIGTERM.
 pub(crate) const TERMINATED: u8 = 143;
+
+/// Between two tries of `--retry`.
+pub(crate) const RETRY: Duration = Duration::from_millis(200);
 
 /// Every verb, in the order of the help pages.
 pub(crate) const VERBS: &[Verb] = &[

@@ -48,7 +48,7 @@ impl Json {
             }
         }
         if let Some(file) = file {
-            line.text("file", file);
+            line.text("saved", file);
         }
         line.end();
     }

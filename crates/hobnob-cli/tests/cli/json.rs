@@ -19,6 +19,7 @@ fn check(schema: &Value, value: &Value) -> Result<(), String> {
             "const" => rule == value,
             "enum" => rule.as_array().is_some_and(|all| all.contains(value)),
             "minimum" => value.as_f64().is_none_or(|number| Some(number) >= rule.as_f64()),
+            "maximum" => value.as_f64().is_none_or(|number| Some(number) <= rule.as_f64()),
             "minItems" => {
                 value.as_array().is_none_or(|all| Some(all.len() as u64) >= rule.as_u64())
             }
@@ -42,7 +43,19 @@ fn check(schema: &Value, value: &Value) -> Result<(), String> {
             }
             "additionalProperties" => {
                 let known = schema["properties"].as_object().expect("an object");
-                value.as_object().is_none_or(|all| all.keys().all(|name| known.contains_key(name)))
+                let is_known =
+                    |name: &String| known.contains_key(name) || fits_pattern(schema, name);
+                value.as_object().is_none_or(|all| all.keys().all(is_known))
+            }
+            "patternProperties" => {
+                for (pattern, rule) in rule.as_object().expect("an object") {
+                    for (name, part) in value.as_object().into_iter().flatten() {
+                        if fits(pattern, name) {
+                            check(rule, part)?;
+                        }
+                    }
+                }
+                true
             }
             "items" => {
                 for item in value.as_array().into_iter().flatten() {
@@ -60,6 +73,12 @@ fn check(schema: &Value, value: &Value) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a name is one of those that the schema has a pattern for.
+fn fits_pattern(schema: &serde_json::Map<String, Value>, name: &str) -> bool {
+    let patterns = schema.get("patternProperties").and_then(Value::as_object);
+    patterns.is_some_and(|patterns| patterns.keys().any(|pattern| fits(pattern, name)))
+}
+
 fn is_a(kind: &str, value: &Value) -> bool {
     match kind {
         "object" => value.is_object(),
@@ -71,7 +90,7 @@ fn is_a(kind: &str, value: &Value) -> bool {
     }
 }
 
-/// The three patterns that the schema has, by hand.
+/// The patterns that the schema has, by hand.
 fn fits(pattern: &str, text: &str) -> bool {
     match pattern {
         "^[a-z0-9-]+$" => {
@@ -83,6 +102,14 @@ fn fits(pattern: &str, text: &str) -> bool {
             text.len() - bare.len() <= 2
                 && bare.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b))
         }
+        "^[a-z0-9]+\\.[a-z-]+$" => text.split_once('.').is_some_and(|(layer, name)| {
+            let is_word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+            let is_name = |b: u8| b.is_ascii_lowercase() || b == b'-';
+            !layer.is_empty()
+                && layer.bytes().all(is_word)
+                && !name.is_empty()
+                && name.bytes().all(is_name)
+        }),
         time if time.starts_with("^[0-9]{4}-") => {
             let shape: String =
                 text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
@@ -192,4 +219,64 @@ fn talk_speaks_by_the_schema() {
         (Some("connection-refused"), Some(5))
     );
     assert!(done.err.starts_with("error[connection-refused]"));
+}
+
+/// The events of a type.
+fn of_type<'e>(events: &'e [Value], word: &str) -> Vec<&'e Value> {
+    events.iter().filter(|event| event["type"] == word).collect()
+}
+
+#[test]
+fn an_exchange_is_told_by_the_schema_on_both_sides() {
+    let served = serve(&["http", "127.0.0.1:0", "--json", "--once"]);
+    let done = run(&["get", &format!("http://{}/a?b", served.address), "--json", "-d", "hello"]);
+    assert_eq!((done.code, done.err.as_str()), (0, ""));
+    let ours: Vec<Value> = done.out.lines().map(valid).collect();
+    let words: Vec<_> = ours.iter().map(|event| event["type"].as_str().unwrap_or("")).collect();
+    assert_eq!(words[..2], ["open", "data"]);
+    assert_eq!(words[words.len() - 2..], ["exchange", "close"]);
+    let exchange = of_type(&ours, "exchange")[0];
+    assert_eq!(
+        (exchange["method"].as_str(), exchange["target"].as_str()),
+        (Some("POST"), Some("/a?b"))
+    );
+    assert_eq!((exchange["status"].as_u64(), exchange["bytes"].as_u64()), (Some(200), Some(14)));
+    let fields = exchange["fields"].as_array().expect("fields");
+    assert!(fields.iter().any(|field| field["name"] == "content-length" && field["value"] == "14"));
+    let theirs: Vec<Value> = served.out.rest().iter().map(|line| valid(line)).collect();
+    let exchange = of_type(&theirs, "exchange")[0];
+    assert_eq!(
+        (exchange["method"].as_str(), exchange["target"].as_str()),
+        (Some("POST"), Some("/a?b"))
+    );
+    assert_eq!((exchange["status"].as_u64(), exchange["bytes"].as_u64()), (Some(200), Some(14)));
+}
+
+#[test]
+fn layers_and_a_file_are_told_by_the_schema() {
+    let folder = crate::kit::folder();
+    let path = folder.path().display().to_string();
+    let served = serve(&["http", &format!("tls://127.0.0.1:0,dev-ca={path}"), "--json", "--once"]);
+    let (url, file) = (format!("https://{}/", served.address), format!("{path}/page"));
+    let done = run(&["get", &url, "-O", "insecure", "--json", "-o", &file]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    let ours: Vec<Value> = done.out.lines().map(valid).collect();
+    let words: Vec<_> = ours.iter().map(|event| event["type"].as_str().unwrap_or("")).collect();
+    assert_eq!(words, ["open", "dressed", "exchange", "close"]);
+    assert_eq!(ours[2]["saved"].as_str(), Some(&*file));
+    assert!(ours[2]["layers"].as_f64() >= ours[2]["connect"].as_f64());
+    assert_eq!(ours[1]["tls.version"], "1.3");
+    served.out.rest().iter().for_each(|line| drop(valid(line)));
+}
+
+#[test]
+fn an_answer_that_is_none_is_told_by_the_schema() {
+    let served = serve(&["echo", "127.0.0.1:0"]);
+    let done = run(&["get", &served.address, "--json"]);
+    assert_eq!(done.code, 10);
+    let events: Vec<Value> = done.out.lines().map(valid).collect();
+    let words: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap_or("")).collect();
+    assert_eq!(words, ["open", "data", "data", "close", "error"]);
+    assert_eq!(events[3]["reason"], "error");
+    assert_eq!(events[4]["slug"], "bad-frame");
 }

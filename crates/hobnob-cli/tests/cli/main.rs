@@ -5,6 +5,7 @@ mod doctor;
 mod ends;
 mod errors;
 mod failures;
+mod get;
 mod hardship;
 mod json;
 mod kit;

@@ -2,8 +2,9 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::process::Stdio;
 
-use crate::kit::{finish, hobnob, run, serve};
+use crate::kit::{Bounded, Lines, code, finish, hobnob, run, serve, signal};
 
 #[test]
 fn the_transcript() {
@@ -171,4 +172,43 @@ fn nothing_stays_open_when_one_of_several_cannot_be_had() {
     // The listener was dropped at the end of its line, so either outcome is an honest one.
     assert!(done.code == 0 || done.code == 3, "{}", done.err);
     assert!(!path.exists(), "no socket file is left");
+}
+
+#[test]
+fn a_page_may_come_from_standard_input() {
+    let mut command = hobnob(&["serve", "http", "127.0.0.1:0", "--body", "-", "--json"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("the binary is there");
+    child.stdin.take().expect("it is piped").write_all("<p>李雷".as_bytes()).expect("it reads");
+    let out = Lines::of(child.stdout.take().expect("it is piped"));
+    let child = Bounded::of(child);
+    let line: serde_json::Value = serde_json::from_str(&out.until("listening")).expect("JSON");
+    let url = format!("http://{}/", line["addr"].as_str().expect("an address"));
+    for _ in 0..2 {
+        let done = run(&["get", &url]);
+        assert_eq!((done.code, done.out.as_str()), (0, "<p>李雷"), "{}", done.err);
+    }
+    signal(child.id(), "TERM");
+    assert_eq!(code(child.wait()), 0);
+}
+
+#[test]
+fn a_server_has_no_path() {
+    for words in [
+        &["http://:8000/x"][..],
+        &["http://:8000,path=/x"],
+        &["http+unix:/tmp/x,http.path=/x"],
+        &["http://:8000", "-O", "path=/x"],
+    ] {
+        let done = run(&[&["serve", "http"], words].concat());
+        assert_eq!(done.code, 2, "{words:?} {}", done.err);
+        assert!(done.err.contains("^ a path is for those who ask"), "{words:?} {}", done.err);
+        assert!(
+            !done.err.contains(",,") && !done.err.contains("8000,\n"),
+            "{words:?} {}",
+            done.err
+        );
+    }
+    let done = run(&["serve", "http", "http://:8000,path=/x,nodelay"]);
+    assert!(done.err.contains("try    hobnob serve http http://:8000,nodelay "), "{}", done.err);
 }

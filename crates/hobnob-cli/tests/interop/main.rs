@@ -1,8 +1,10 @@
-//! hobnob and the programs of others, as they are: Python by hand, nc, ncat, socat, telnet.
+//! hobnob and the programs of others, as they are: Python by hand, nc, ncat, socat, telnet, curl, nginx, wrk, h11.
 #![allow(clippy::disallowed_methods, reason = "a test finds its peers through the environment")]
 
 mod chat;
 mod clients;
+mod framing;
+mod get;
 mod http;
 #[cfg(feature = "tls")]
 #[expect(dead_code, reason = "nobody here asks for the development CA's settings")]

@@ -192,7 +192,8 @@ impl Server {
 
     /// Adds an endpoint, if the service fits it.
     pub fn on(&mut self, endpoint: &Endpoint) -> Result<()> {
-        self.on_resolved(plan::resolve(endpoint)?)
+        self.on_resolved(plan::resolve(endpoint)?)?;
+        plan::check_no_path(endpoint, self.row().map_or("a server", |row| row.spec.name))
     }
 
     /// The same for an endpoint as a person types it, one after another: `Server::new("echo")?.at(":9000")?.start()`.

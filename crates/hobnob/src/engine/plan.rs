@@ -5,7 +5,7 @@ use crate::bus::Bus;
 use crate::endpoint::{Endpoint, Grammar, Host, Setting, Target};
 use crate::engine::limits::Network;
 use crate::engine::stack::Stack;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, quoted};
 use crate::layer::{self, Layer, Role};
 use crate::spec::{self, OptionSpec, Options, Shape, Spec, ValueKind};
 use crate::transport::{self, Place, Transport};
@@ -346,7 +346,17 @@ pub(super) fn find_service(name: &str) -> Result<&'static service::Row> {
 pub(super) fn check_fit(row: &service::Row, at: &Resolved) -> Result<()> {
     let name = row.spec.name;
     check_shape(name, row.shapes, at)?;
-    check_protocol(row.protocol, name, at)?;
+    check_protocol(row.protocol, name, at).map_err(|error| {
+        let spoken = at.protocol.as_ref().map(|(spec, _)| spec.name);
+        let speaks = |row: &&&service::Row| row.protocol.is_some() && row.protocol == spoken;
+        match service::TABLE.iter().find(speaks) {
+            Some(row) => {
+                let command = format!("hobnob serve {} {}", row.spec.name, quoted(&at.endpoint));
+                error.try_command(command, "a service that does")
+            }
+            None => error,
+        }
+    })?;
     if row.is_loud && at.shape == Shape::Packets && !is_loopback(&at.place.target) {
         let text = format!(
             "{name} serves packets on this machine only: from elsewhere they would be a weapon"
@@ -373,6 +383,27 @@ pub(super) fn check_protocol(spoken: Option<&'static str>, who: &str, at: &Resol
         Some(endpoint) => error.try_endpoint(endpoint, "without it"),
         None => error,
     })
+}
+
+/// A path is what a client asks for. A server is asked for any, so one that names a path means something else.
+pub(super) fn check_no_path(endpoint: &Endpoint, who: &str) -> Result<()> {
+    let is_path = |setting: &&Setting| {
+        let is_meant = setting.layer.as_deref().is_none_or(|layer| layer == PROTOCOL.name);
+        is_meant && PROTOCOL.options.iter().any(|option| option.name == setting.key)
+    };
+    if endpoint.protocol() != Some(PROTOCOL.name) {
+        return Ok(());
+    }
+    let Some(setting) = endpoint.settings().iter().find(is_path) else { return Ok(()) };
+    let text = format!("{who} answers any path, so its address has none");
+    let error = Error::new(Kind::DoesNotFit, text);
+    let (typed, at) = (setting.typed.text(), setting.typed.range());
+    let error = setting.typed.mark(error, "a path is for those who ask");
+    if typed != endpoint.typed().text() {
+        return Err(error); // it came by -O
+    }
+    let without = format!("{},{}", typed[..at.start].trim_end_matches(','), &typed[at.end..]);
+    Err(error.try_endpoint(without.trim_end_matches(',').replace(",,", ","), "every path"))
 }
 
 /// Whether one of these shapes is what the endpoint gives.

@@ -93,7 +93,7 @@ impl Exchange {
             return Err(error.try_endpoint("http://127.0.0.1:8000/", "over tcp, for one"));
         }
         let path = resolved.protocol.as_ref().and_then(|(_, options)| options.text("path"));
-        request.target = path.unwrap_or("/").to_owned();
+        path.unwrap_or("/").clone_into(&mut request.target);
         if let Some((name, _)) = request.fields.iter().find(|(n, v)| !is_name(n) || !is_value(v)) {
             return Err(Error::new(Kind::BadOption, format!("{name:?} cannot be sent as a field"))
                 .why("a name is one word, and nothing in a value ends the line")

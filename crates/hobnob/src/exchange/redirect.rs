@@ -68,7 +68,7 @@ fn become_get(request: &mut Request, status: u16) {
     let is_post = request.method == "POST";
     let is_get = matches!(request.method.as_str(), "GET" | "HEAD");
     if !is_get && (status == 303 || (is_post && matches!(status, 301 | 302))) {
-        request.method = "GET".to_owned();
+        "GET".clone_into(&mut request.method);
         request.body = None;
         let is_of_the_body = |name: &str| {
             let name = name.to_ascii_lowercase();

@@ -41,8 +41,8 @@ const SHELVES: &[&str] = &["transport", "layer", "service"];
 /// Names of files that say nothing.
 const EMPTY_NAMES: &[&str] = &["utils", "util", "misc", "common", "helpers", "helper"];
 
-/// Words of the command line that are words of the tables too: `--raw`, `--framing lines`, and the verb `relay`.
-const WORDS_OF_THE_PROGRAM: &[&str] = &["raw", "lines", "relay"];
+/// Words of the command line that are words of the tables too: `--raw`, `--framing lines`, `--http 1.0`, and `relay`.
+const WORDS_OF_THE_PROGRAM: &[&str] = &["raw", "lines", "http", "relay"];
 
 /// A source file: where it stands under `src`, and its text.
 struct File {

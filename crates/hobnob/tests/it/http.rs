@@ -1,8 +1,10 @@
 //! `serve http`: what it answers, what it refuses, and that its deadlines fire.
 
+use std::cell::Cell;
 use std::time::Duration;
 
-use hobnob::bus::Wish;
+use hobnob::bus::{Subscription, Wish};
+use hobnob::chunk::Direction;
 use hobnob::conn::Conn;
 use hobnob::engine::{Dialer, Server, parse};
 use hobnob::error::Kind;
@@ -294,6 +296,17 @@ fn hasty() -> Stage {
     Stage::of(serve(&options, patience).expect("its defaults"), TCP, |_| {})
 }
 
+/// Bytes that the server has received since this was asked last.
+fn taken(seen: &Subscription) -> usize {
+    let mut events = Vec::new();
+    seen.pull(&mut events);
+    let received = events.iter().map(|event| match &event.fact {
+        Fact::Data(data) if data.direction == Direction::In => data.length,
+        _ => 0,
+    });
+    received.sum()
+}
+
 #[tokio::test]
 async fn cases_8_and_9_deadlines_fire_however_slowly_it_drips() {
     for (text, drip, limit) in [
@@ -303,13 +316,23 @@ async fn cases_8_and_9_deadlines_fire_however_slowly_it_drips() {
         ("POST / HTTP/1.0\r\nContent-Length: 9\r\n\r\n", "", "http-body"),
     ] {
         let mut stage = hasty();
+        let seen = stage.running.subscribe(Wish { data: true, snap: 0, capacity: 1 << 12 });
         let mut client = stage.connect().await;
         client.write_all(text.as_bytes()).await.expect("it is open");
         let (mut reader, mut writer) = client.split();
         let mut heard = Vec::new();
+        // A byte, and the next when that one has come: slow, and never still.
         let dripping = async {
-            while writer.write_all(drip.as_bytes()).await.is_ok() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+            let mut sent = text.len();
+            let come = Cell::new(0);
+            while !drip.is_empty() && writer.write_all(drip.as_bytes()).await.is_ok() {
+                sent += drip.len();
+                stage
+                    .holds("it has come", |_| {
+                        come.set(come.get() + taken(&seen));
+                        come.get() >= sent
+                    })
+                    .await;
             }
             std::future::pending::<()>().await;
         };
@@ -333,8 +356,11 @@ async fn between_two_requests_there_is_no_deadline() {
     let mut client = stage.connect().await;
     client.write_all(GET.as_bytes()).await.expect("it is open");
     answer(&mut client).await;
-    // Thrice the time that a head has: nothing is there to be awaited.
-    tokio::time::sleep(Duration::from_millis(900)).await;
+    // Two others, one after the other, have as long for a head as a head has.
+    for _ in 0..2 {
+        let (heard, _) = rest(&mut stage.connect().await).await;
+        assert_eq!(statuses(&String::from_utf8_lossy(&heard)), ["408"]);
+    }
     client.write_all(GET.as_bytes()).await.expect("it is open");
     answer(&mut client).await;
 }

@@ -7,6 +7,7 @@ mod conformance;
 mod crew;
 mod drain;
 mod examples;
+mod exchange;
 mod grid;
 #[cfg(feature = "http")]
 mod http;

@@ -7,13 +7,13 @@ mod teller;
 
 use std::time::Duration;
 
-use hobnob::engine::Dialer;
+use hobnob::engine::{self, Dialer};
 use hobnob::error::{Error, Result};
 use hobnob::exchange::{Asked, Exchange, Head, Part, Redirect};
 
 use crate::args;
-use crate::command::Scene;
 use crate::command::signals::Signals;
+use crate::command::{RETRY, Scene};
 use page::Page;
 use teller::Teller;
 
@@ -56,6 +56,7 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
 struct Wishes {
     follow: bool,
     check: bool,
+    retry: bool,
     idle: Option<Duration>,
     dialer: Dialer,
 }
@@ -66,6 +67,7 @@ impl Wishes {
         Ok(Wishes {
             follow: scene.is_on("follow"),
             check: scene.is_on("check"),
+            retry: scene.is_on("retry"),
             idle: args::duration(&scene.matches, "idle")?,
             dialer: Dialer::default().family(scene.family()?).timeout(timeout.unwrap_or(TIMEOUT)),
         })
@@ -90,7 +92,7 @@ enum Ended {
 enum Heard {
     Whole(Head),
     /// Another one is to be asked in its place.
-    Elsewhere(Head, Redirect),
+    Elsewhere(Head, Box<Redirect>),
     Early(u8),
 }
 
@@ -98,9 +100,7 @@ impl Get {
     /// From the first request to the last answer.
     async fn run(&mut self, mut exchange: Exchange) -> Result<Ended> {
         loop {
-            let asked = exchange.ask(&self.wishes.dialer).await;
-            self.teller.notes();
-            let mut asked = asked?;
+            let mut asked = self.ask(&exchange).await?;
             asked.set_idle(self.wishes.idle);
             self.teller.opened(&exchange, &asked);
             let heard = self.hear(&exchange, &mut asked).await;
@@ -123,6 +123,21 @@ impl Get {
         }
     }
 
+    async fn ask(&mut self, exchange: &Exchange) -> Result<Asked> {
+        loop {
+            let asked = exchange.ask(&self.wishes.dialer).await;
+            match asked {
+                Err(error) if self.wishes.retry && engine::is_not_there_yet(&error) => {
+                    tokio::time::sleep(RETRY).await;
+                }
+                asked => {
+                    self.teller.notes();
+                    return asked;
+                }
+            }
+        }
+    }
+
     async fn hear(&mut self, exchange: &Exchange, asked: &mut Asked) -> Result<Heard> {
         let mut head = Head::default();
         loop {
@@ -137,7 +152,8 @@ impl Get {
                     if self.wishes.follow
                         && let Some(redirect) = exchange.redirected(&found)
                     {
-                        return redirect.map(|redirect| Heard::Elsewhere(found, redirect));
+                        return redirect
+                            .map(|redirect| Heard::Elsewhere(found, Box::new(redirect)));
                     }
                     if exchange.request().method == "HEAD" {
                         self.page.head(&found);

@@ -114,7 +114,7 @@ fn is_there(name: &str) -> Error {
     let text = format!("{name} is already there, and I will not overwrite it");
     Error::new(Kind::FileExists, text)
         .try_flag("--force", "")
-        .try_flag(format!("-o {}", quoted(&other(name))), "another name")
+        .try_flag(format!("-o {}", quoted(&other(name))), "")
 }
 
 /// `page-2.html`, or the next number that is free.

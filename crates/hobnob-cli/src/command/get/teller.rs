@@ -8,6 +8,7 @@ use std::time::Duration;
 use hobnob::bus::{Subscription, Wish};
 use hobnob::chunk::Direction;
 use hobnob::clock::Clock;
+use hobnob::endpoint::Word;
 use hobnob::engine::Dialer;
 use hobnob::error::{Error, Kind, Result};
 use hobnob::event::{By, Closed, Data, End, Event, Fact, How, Opened, Reason};
@@ -18,7 +19,7 @@ use crate::command::{Scene, output_failed};
 use crate::report::answered::Answered;
 use crate::report::json::Json;
 use crate::report::look::{Look, Paint};
-use crate::report::show::{one_line, safe, size, span, width};
+use crate::report::show::{fold, one_line, safe, size, span, width};
 use crate::report::sink::Sink;
 use crate::report::text::learnt_lines;
 
@@ -30,6 +31,7 @@ const NOTES: usize = 16;
 const LAST_WORDS: Duration = Duration::from_hours(1);
 
 /// Tells it.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag, or where it stands")]
 pub(super) struct Teller {
     look: Look,
     clock: Clock,
@@ -37,6 +39,8 @@ pub(super) struct Teller {
     talks: bool,
     is_quiet: bool,
     is_verbose: bool,
+    /// Whether the body stands below the head, on the same terminal.
+    is_followed: bool,
     notes: Subscription,
     events: Option<Events>,
     /// Which request of a row of redirects this is, from 1.
@@ -69,6 +73,7 @@ impl Teller {
             talks: !is_on("quiet") && (is_on("verbose") || (is_seen && !is_on("json"))),
             is_quiet: is_on("quiet"),
             is_verbose: is_on("verbose"),
+            is_followed: !has_file && std::io::stdout().is_terminal(),
             notes: dialer.bus().subscribe(Wish { data: false, snap: 0, capacity: NOTES }),
             events,
             number: 0,
@@ -106,8 +111,10 @@ impl Teller {
         self.began = self.clock.now();
         let facts = asked.facts();
         let mut text = String::new();
-        for line in learnt_lines(facts.learnt()).iter().filter(|_| self.is_verbose) {
-            let _ = writeln!(text, "   {line}");
+        for learnt in learnt_lines(facts.learnt()).iter().filter(|_| self.is_verbose) {
+            for line in fold(learnt, RIGHT) {
+                let _ = writeln!(text, "   {line}");
+            }
         }
         let head = exchange.head();
         let host = safe(exchange.host());
@@ -169,7 +176,7 @@ impl Teller {
             self.line(&mut text, self.look.received(), line, right);
         }
         let has_body = head.length != Length::Nothing && head.status >= 200;
-        if has_body && std::io::stdout().is_terminal() {
+        if has_body && self.is_followed {
             text.push('\n');
         }
         self.lines(&text);
@@ -312,7 +319,7 @@ fn body_line(head: &Head, page: &Page) -> String {
 
 /// `dns 11 ms   connect 14 ms   first byte 31 ms   total 32 ms`.
 fn times_line(times: &Times, exchange: &Exchange) -> String {
-    let layers: Vec<_> = exchange.endpoint().layers().iter().map(|layer| layer.name()).collect();
+    let layers: Vec<_> = exchange.endpoint().layers().iter().map(Word::name).collect();
     let layers = layers.join("+");
     let all = [
         ("dns", times.look_up),

@@ -25,7 +25,7 @@ use hobnob::spec::Shape;
 
 use crate::args;
 pub(crate) use crate::command::signals::Signals;
-use crate::command::{BROKEN_PIPE, INTERRUPTED, Scene, TERMINATED, runtime};
+use crate::command::{BROKEN_PIPE, INTERRUPTED, RETRY, Scene, TERMINATED, runtime};
 use crate::report::json::Json;
 use crate::report::look::Paint;
 use crate::report::show::{safe, span};
@@ -35,8 +35,6 @@ use crate::report::text::learnt_lines;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a datagram's answer is waited for, where nobody says otherwise.
 const DATAGRAM_WAIT: Duration = Duration::from_secs(1);
-/// Between two tries of `--retry`.
-const RETRY: Duration = Duration::from_millis(200);
 /// Notes that are kept until a conn is there.
 const NOTES: usize = 16;
 /// Ports whose protocols want `\r\n` from a person who types.

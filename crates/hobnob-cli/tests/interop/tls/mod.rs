@@ -51,7 +51,7 @@ impl Served {
 }
 
 /// A certificate as everybody makes one by hand: it is its own CA.
-fn by_hand(folder: &TempDir) -> (PathBuf, PathBuf) {
+pub(crate) fn by_hand(folder: &TempDir) -> (PathBuf, PathBuf) {
     let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
     let mut command = Command::new("openssl");
     command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);

@@ -1,5 +1,7 @@
 //! A request to send: its fields in the order and the case in which they were given.
 
+use std::fmt::Write as _;
+
 use super::Version;
 use super::field::is_token;
 
@@ -80,7 +82,9 @@ fn escaped(target: &str) -> String {
     for byte in target.bytes() {
         match byte {
             0x21..=0x7e => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
+            _ => {
+                let _ = write!(out, "%{byte:02X}");
+            }
         }
     }
     out

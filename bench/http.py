@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""HTTP servers side by side: server CPU per request as a ratio to nginx.
+
+    python3 bench/http.py --name http        # hobnob -q and --json beside nginx's `return 200`
+
+As in echo.py: all servers are up at once on core 0, wrk has core 1, they take turns in a random
+order, and the ratio is taken within the cycle. Loopback only. Needs nginx and wrk.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import echo
+
+BASE = "nginx"
+CONNS = 50
+WORKLOADS = {"keep-alive-x50": 1, "pipelined-16-x50": 16}  # requests in one write
+WANTED = (b"HTTP/1.1 200", b"Hello, world!\n")
+
+
+class Server(echo.Server):
+    """A server of echo.py that speaks HTTP."""
+
+    def wait_until_up(self):
+        end = time.monotonic() + echo.START_S
+        while time.monotonic() < end and self.process.poll() is None:
+            if answers(self.port):
+                return
+            time.sleep(0.02)
+        with open(self.errors, errors="replace") as f:
+            sys.exit(f"bench: {self.name} ({self.command}) does not answer: {f.read().strip()}")
+
+
+def answers(port):
+    """Whether it gives the page that all of them give."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 0.5) as s:
+            s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            said = b"".join(iter(lambda: s.recv(65536), b""))
+            return said.startswith(WANTED[0]) and said.endswith(WANTED[1])
+    except OSError:
+        return False
+
+
+def measure(server, depth, seconds):
+    """One run of wrk: what it says, and the server's CPU from its start to its end."""
+    command = ["taskset", "-c", echo.CLIENT_CORE, "wrk", "-t1", f"-c{CONNS}", f"-d{seconds}s",
+               "-s", "bench/http.lua", f"http://127.0.0.1:{server.port}/", "--", str(depth)]
+    before = server.cpu_seconds()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30)
+    cpu = server.cpu_seconds() - before
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if not lines:
+        sys.exit(f"bench: {server.name}: {(done.stderr or done.stdout).strip()}")
+    result = json.loads(lines[-1])
+    if not result["requests"]:
+        sys.exit(f"bench: {server.name} answered nothing: {lines[-1]}")
+    result["cpu_us_per_request"] = cpu * 1e6 / result["requests"]
+    return result
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--name", help="write bench/results/NAME.json")
+    p.add_argument("--cycles", type=int, default=7)
+    p.add_argument("--seconds", type=int, default=2)
+    p.add_argument("--workload", action="append", choices=WORKLOADS, help="again for more")
+    p.add_argument("--server", action="append", default=[], type=echo.pair, metavar="NAME=COMMAND",
+                   help="one more HTTP server; {port} is where it listens on 127.0.0.1")
+    p.add_argument("--hobnob", default=os.path.join(echo.TARGET, "release/hobnob"), metavar="PROGRAM")
+    p.add_argument("--seed", type=int, help="of the order; a new one each time")
+    return p.parse_args()
+
+
+def servers_wanted(args, folder):
+    """(name, command, does its stdout go to a file) for each server."""
+    missing = [word for word in ("nginx", "wrk", "taskset") if not shutil.which(word)]
+    if missing or not os.access(args.hobnob, os.X_OK):
+        sys.exit(f"bench: needs {' '.join(missing) or args.hobnob}")
+    serve = f"{shlex.quote(args.hobnob)} serve http 127.0.0.1:{{port}}"
+    return [
+        (BASE, f"sh bench/reference/nginx.sh {{port}} {folder}", False),
+        ("hobnob -q", f"{serve} -q", False),
+        ("hobnob --json", f"{serve} --json", True),
+        *((name, command, False) for name, command in args.server),
+    ]
+
+
+def run(args, wanted, folder, stack):
+    """Start everything, take the turns; {workload: figures}."""
+    servers = []
+    for name, command, keep in wanted:
+        server = Server(name, "tcp", command, folder, keep)
+        stack.callback(server.stop)
+        servers.append(server)
+    for server in servers:
+        server.wait_until_up()
+    order = random.Random(args.seed)
+    found = {}
+    for workload in args.workload or WORKLOADS:
+        cycles = {server.name: [] for server in servers}
+        for _ in range(args.cycles):
+            order.shuffle(servers)
+            for server in servers:
+                cycles[server.name].append(measure(server, WORKLOADS[workload], args.seconds))
+        found[workload] = echo.summarise(cycles, BASE)
+        echo.print_table(workload, found[workload])
+    return found
+
+
+def main():
+    args = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
+    os.chdir(echo.ROOT)
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        os.chmod(folder, 0o755)  # nginx's worker is another user
+        wanted = servers_wanted(args, folder)
+        runs = len(args.workload or WORKLOADS) * len(wanted)
+        print(f"at least {runs * args.cycles * args.seconds} s: {runs} pairs of server and workload, "
+              f"{args.cycles} cycles of {args.seconds} s", flush=True)
+        found = run(args, wanted, folder, stack)
+    if args.name:
+        commands = {name: command.replace(folder, "FOLDER") for name, command, _ in wanted}
+        echo.write_report(args, "bench/http.py", commands, found)
+    wrong = sum(f["errors"] for figures in found.values() for f in figures.values())
+    if wrong:
+        sys.exit(f"bench: {wrong} errors")
+
+
+if __name__ == "__main__":
+    main()
