@@ -129,7 +129,7 @@ pub(crate) fn tell(error: &Error, typed: &Typed, look: Look) -> String {
         entry(&mut out, "why", &safe(why));
     }
     let tries = tries(error, typed);
-    let column = tries.iter().map(|(command, _)| width(command)).max().unwrap_or(0);
+    let column = tries.iter().map(|(command, _)| width(&safe(command))).max().unwrap_or(0);
     for (at, (command, note)) in tries.iter().enumerate() {
         let label = if at == 0 { "try" } else { "" };
         let command = safe(command);

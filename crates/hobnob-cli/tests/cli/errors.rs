@@ -28,7 +28,7 @@ pub(crate) fn fails_by(name: &str, run: &mut dyn FnMut(&[&str]) -> Done) -> Done
     let event =
         told.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
     let mut event = event;
-    let event = event.next_back().expect("an event");
+    let event = event.next_back().unwrap_or_else(|| panic!("{name}: no event"));
     assert_eq!((event["type"].as_str(), event["slug"].as_str()), (Some("error"), Some(&*slug)));
     done
 }

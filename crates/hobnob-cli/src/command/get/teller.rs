@@ -86,8 +86,10 @@ impl Teller {
         let mut events = Vec::new();
         self.notes.pull(&mut events);
         for event in events {
-            if let Fact::Note(text) = event.fact {
-                self.say(&safe(&text));
+            match event.fact {
+                Fact::Note(text) => self.say(&safe(&text)),
+                Fact::Warning(text) => self.say(&self.look.paint(Paint::RedBold, &safe(&text))),
+                _ => {}
             }
         }
     }
