@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import json
 import os
-import random
 import shlex
 import shutil
 import signal
@@ -19,27 +18,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 
-import echo
+import paired
 
 BASE = "nginx"
 CONNS = 50
 WORKLOADS = {"keep-alive-x50": 1, "pipelined-16-x50": 16}  # requests in one write
+COST = "cpu_us_per_request"
+OTHERS = ["requests_per_s", "p50_us", "p99_us"]
+COLUMNS = [(COST, "CPU us", 2), ("requests_per_s", "req/s", 0), ("p99_us", "p99 us", 0)]
 WANTED = (b"HTTP/1.1 200", b"Hello, world!\n")
-
-
-class Server(echo.Server):
-    """A server of echo.py that speaks HTTP."""
-
-    def wait_until_up(self):
-        end = time.monotonic() + echo.START_S
-        while time.monotonic() < end and self.process.poll() is None:
-            if answers(self.port):
-                return
-            time.sleep(0.02)
-        with open(self.errors, errors="replace") as f:
-            sys.exit(f"bench: {self.name} ({self.command}) does not answer: {f.read().strip()}")
 
 
 def answers(port):
@@ -55,7 +43,7 @@ def answers(port):
 
 def measure(server, depth, seconds):
     """One run of wrk: what it says, and the server's CPU from its start to its end."""
-    command = ["taskset", "-c", echo.CLIENT_CORE, "wrk", "-t1", f"-c{CONNS}", f"-d{seconds}s",
+    command = ["taskset", "-c", paired.CLIENT_CORE, "wrk", "-t1", f"-c{CONNS}", f"-d{seconds}s",
                "-s", "bench/http.lua", f"http://127.0.0.1:{server.port}/", "--", str(depth)]
     before = server.cpu_seconds()
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30)
@@ -67,6 +55,7 @@ def measure(server, depth, seconds):
     if not result["requests"]:
         sys.exit(f"bench: {server.name} answered nothing: {lines[-1]}")
     result["cpu_us_per_request"] = cpu * 1e6 / result["requests"]
+    result["requests_per_s"] = result["requests"] / result["seconds"]
     return result
 
 
@@ -76,9 +65,7 @@ def arguments():
     p.add_argument("--cycles", type=int, default=7)
     p.add_argument("--seconds", type=int, default=2)
     p.add_argument("--workload", action="append", choices=WORKLOADS, help="again for more")
-    p.add_argument("--server", action="append", default=[], type=echo.pair, metavar="NAME=COMMAND",
-                   help="one more HTTP server; {port} is where it listens on 127.0.0.1")
-    p.add_argument("--hobnob", default=os.path.join(echo.TARGET, "release/hobnob"), metavar="PROGRAM")
+    p.add_argument("--hobnob", default=os.path.join(paired.TARGET, "release/hobnob"), metavar="PROGRAM")
     p.add_argument("--seed", type=int, help="of the order; a new one each time")
     return p.parse_args()
 
@@ -93,49 +80,46 @@ def servers_wanted(args, folder):
         (BASE, f"sh bench/reference/nginx.sh {{port}} {folder}", False),
         ("hobnob -q", f"{serve} -q", False),
         ("hobnob --json", f"{serve} --json", True),
-        *((name, command, False) for name, command in args.server),
     ]
 
 
-def run(args, wanted, folder, stack):
-    """Start everything, take the turns; {workload: figures}."""
+def start(wanted, folder, stack):
     servers = []
-    for name, command, keep in wanted:
-        server = Server(name, "tcp", command, folder, keep)
+    for name, command, is_kept in wanted:
+        output = os.path.join(folder, paired.file_name("tcp", name) + ".out") if is_kept else None
+        server = paired.Server(name, "tcp", command, folder, port=paired.free_port("tcp"),
+                               is_up=answers, output=output)
         stack.callback(server.stop)
         servers.append(server)
     for server in servers:
         server.wait_until_up()
-    order = random.Random(args.seed)
-    found = {}
+    return servers
+
+
+def run(args, servers):
+    """Takes the turns; {workload: figures}."""
+    order, found = paired.order_of(args), {}
     for workload in args.workload or WORKLOADS:
-        cycles = {server.name: [] for server in servers}
-        for _ in range(args.cycles):
-            order.shuffle(servers)
-            for server in servers:
-                cycles[server.name].append(measure(server, WORKLOADS[workload], args.seconds))
-        found[workload] = echo.summarise(cycles, BASE)
-        echo.print_table(workload, found[workload])
+        cycles = paired.take_turns(servers, WORKLOADS[workload], args, order, measure)
+        found[workload] = paired.summarise(cycles, COST, OTHERS, BASE)
+        paired.print_table(workload, found[workload], COLUMNS)
     return found
 
 
 def main():
     args = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
-    os.chdir(echo.ROOT)
+    os.chdir(paired.ROOT)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         os.chmod(folder, 0o755)  # nginx's worker is another user
         wanted = servers_wanted(args, folder)
         runs = len(args.workload or WORKLOADS) * len(wanted)
         print(f"at least {runs * args.cycles * args.seconds} s: {runs} pairs of server and workload, "
               f"{args.cycles} cycles of {args.seconds} s", flush=True)
-        found = run(args, wanted, folder, stack)
-    if args.name:
-        commands = {name: command.replace(folder, "FOLDER") for name, command, _ in wanted}
-        echo.write_report(args, "bench/http.py", commands, found)
-    wrong = sum(f["errors"] for figures in found.values() for f in figures.values())
-    if wrong:
-        sys.exit(f"bench: {wrong} errors")
+        found = run(args, start(wanted, folder, stack))
+    commands = {name: command.replace(folder, "FOLDER") for name, command, _ in wanted}
+    paired.write_report(args, "http.py", commands, {"workloads": found})
+    paired.exit_if_wrong(found)
 
 
 if __name__ == "__main__":

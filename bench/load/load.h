@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-enum { MAX_MESSAGE = 65507, PATIENCE_S = 10 };
+enum { MAX_MESSAGE = 65507, STREAM_PIECE = 128 * 1024, PATIENCE_S = 10 };
 
 struct plan {
     const char *mode;
@@ -16,6 +16,7 @@ struct plan {
     bool udp;
     bool gate;         /* wait for a line on stdin before the load and before the end */
     unsigned conns;    /* connections or UDP sockets */
+    int sink;          /* push, both: the port of ours that the relay dials */
     unsigned active;   /* idle: how many talk at the end */
     unsigned sources;  /* rounds: how many 127.0.1.x addresses to dial from */
     size_t size;       /* bytes a message */
@@ -38,6 +39,10 @@ double latency_max_us(void);
 const char *message_for(uint32_t peer, uint64_t number, size_t size);
 bool is_message(const char *data, size_t at, size_t len, uint32_t peer, uint64_t number, size_t size);
 
+/* stream.c: an endless stream; what stands where shows what was lost, doubled or misplaced. */
+const char *stream_at(uint64_t offset); /* at least STREAM_PIECE bytes of it */
+bool is_stream(const char *data, uint64_t offset, size_t len); /* len at most STREAM_PIECE */
+
 /* dial.c */
 int dial(const struct plan *p, unsigned index); /* blocking, PATIENCE_S timeouts, TCP_NODELAY; -1: errno */
 bool echo_once(const struct plan *p, int fd, uint32_t peer, uint64_t number);
@@ -47,6 +52,7 @@ void gate(const struct plan *p, const char *word);
 struct result pingpong(const struct plan *p);
 struct result idle(const struct plan *p);
 struct result rounds(const struct plan *p);
+struct result bulk(const struct plan *p);
 
 void print_result(const struct plan *p, const struct result *r); /* main.c */
 

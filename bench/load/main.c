@@ -1,9 +1,12 @@
-/* A load driver for echo servers; one JSON line when it is done.
+/* A load driver for echo servers and for relays; one JSON line when it is done.
  *
- *     load tcp    HOST PORT [options]   closed loop over connections
- *     load udp    HOST PORT [options]   closed loop over as many UDP sockets
- *     load idle   HOST PORT [options]   open, hold, let --active of them talk, look for lost ones
- *     load rounds HOST PORT [options]   connect, talk, close, one after the other
+ *     load tcp      HOST PORT [options]   closed loop over connections
+ *     load udp      HOST PORT [options]   closed loop over as many UDP sockets
+ *     load idle     HOST PORT [options]   open, hold, let --active of them talk, look for lost ones
+ *     load idle-udp HOST PORT [options]   the same with as many UDP sockets
+ *     load rounds   HOST PORT [options]   connect, talk, close, one after the other
+ *     load push     HOST PORT --sink PORT [options]   bulk through a relay to us on --sink
+ *     load both     HOST PORT --sink PORT [options]   the same, both ways at once
  *
  *     --conns N (50)  --size BYTES (64)  --seconds S (2)  --requests N (no count)
  *     --active N (0)  --sources N (1)    --gate: print `ready`, wait for a line, and after the
@@ -50,7 +53,7 @@ static void read_options(struct plan *p, int argc, char **argv)
     static const struct option names[] = {
         {"conns", 1, NULL, 'c'},   {"size", 1, NULL, 's'},    {"seconds", 1, NULL, 't'},
         {"requests", 1, NULL, 'n'}, {"active", 1, NULL, 'a'}, {"sources", 1, NULL, 'f'},
-        {"gate", 0, NULL, 'g'},    {NULL, 0, NULL, 0}};
+        {"sink", 1, NULL, 'k'},    {"gate", 0, NULL, 'g'},   {NULL, 0, NULL, 0}};
     int c;
     while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
         switch (c) {
@@ -60,10 +63,16 @@ static void read_options(struct plan *p, int argc, char **argv)
         case 'n': p->requests = (uint64_t)number(optarg, 1, 1e12); break;
         case 'a': p->active = (unsigned)number(optarg, 0, 200000); break;
         case 'f': p->sources = (unsigned)number(optarg, 1, 200); break;
+        case 'k': p->sink = (int)number(optarg, 1, 65535); break;
         case 'g': p->gate = true; break;
         default: exit(2);
         }
     }
+}
+
+static bool is_bulk(const char *mode)
+{
+    return strcmp(mode, "push") == 0 || strcmp(mode, "both") == 0;
 }
 
 void print_result(const struct plan *p, const struct result *r)
@@ -82,9 +91,11 @@ int main(int argc, char **argv)
     struct plan p = {.conns = 50, .size = 64, .seconds = 2, .sources = 1};
     read_options(&p, argc, argv);
     if (argc - optind != 3)
-        fail("usage", "load tcp|udp|idle|rounds HOST PORT [options]");
+        fail("usage", "load tcp|udp|idle|idle-udp|rounds|push|both HOST PORT [options]");
     p.mode = argv[optind];
-    p.udp = strcmp(p.mode, "udp") == 0;
+    p.udp = strcmp(p.mode, "udp") == 0 || strcmp(p.mode, "idle-udp") == 0;
+    if (is_bulk(p.mode) != (p.sink != 0))
+        fail("push and both, and nothing else, take --sink", p.mode);
     resolve(&p, argv[optind + 1], argv[optind + 2]);
     if (p.active > p.conns)
         fail("--active is more than --conns", p.mode);
@@ -94,10 +105,12 @@ int main(int argc, char **argv)
         setrlimit(RLIMIT_NOFILE, &files);
     }
     struct result r;
-    if (p.udp || strcmp(p.mode, "tcp") == 0)
+    if (strcmp(p.mode, "udp") == 0 || strcmp(p.mode, "tcp") == 0)
         r = pingpong(&p);
-    else if (strcmp(p.mode, "idle") == 0)
+    else if (strcmp(p.mode, "idle") == 0 || strcmp(p.mode, "idle-udp") == 0)
         r = idle(&p);
+    else if (is_bulk(p.mode))
+        r = bulk(&p);
     else if (strcmp(p.mode, "rounds") == 0)
         r = rounds(&p);
     else

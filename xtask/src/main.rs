@@ -1,10 +1,11 @@
 //! hobnob's own chores, standard library only:
 //!
 //! ```text
-//! cargo xtask test               everything that checks hobnob; installs the peers it can
-//! cargo xtask test --only tests  the tests alone
-//! cargo xtask lint               formatting, clippy, documentation
-//! cargo xtask bench [ARGS...]    bench/echo.py beside the C loops; ARGS are its own
+//! cargo xtask test                 everything that checks hobnob; installs the peers it can
+//! cargo xtask test --only tests    the tests alone
+//! cargo xtask lint                 formatting, clippy, documentation
+//! cargo xtask bench                bench/echo.py and bench/relay.py, beside C loops
+//! cargo xtask bench echo|relay ... one of them, with arguments of its own
 //! ```
 
 #![allow(clippy::disallowed_methods, reason = "chores read the environment and the clock")]
@@ -23,7 +24,8 @@ use steps::{Report, Step};
 const USAGE: &str = "\
 usage: cargo xtask test [--only tests]   peers, fmt, clippy, docs, all tests
        cargo xtask lint                  fmt, clippy, docs
-       cargo xtask bench [ARGS...]       builds all, then python3 bench/echo.py ARGS";
+       cargo xtask bench                 builds all, measures all beside C loops
+       cargo xtask bench echo|relay ...  the same with bench/echo.py or relay.py ...";
 
 fn main() -> ExitCode {
     if let Err(e) = std::env::set_current_dir(root()) {
@@ -36,16 +38,18 @@ fn main() -> ExitCode {
         ["test"] => test(),
         ["test", "--only", "tests"] => only_tests(),
         ["lint"] => lint(),
-        ["bench", rest @ ..] => bench::run(rest),
+        ["bench", rest @ ..] => bench::run(rest).unwrap_or_else(misused),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             ExitCode::SUCCESS
         }
-        _ => {
-            eprintln!("{USAGE}");
-            ExitCode::from(2)
-        }
+        _ => misused(),
     }
+}
+
+fn misused() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
 }
 
 fn test() -> ExitCode {

@@ -418,6 +418,8 @@ impl Channel for Peer {
             }
             None if mail.is_over => Poll::Ready(Ok(None)),
             None => {
+                // An idle peer's mailbox holds no buffer.
+                mail.packets = VecDeque::new();
                 mail.reader = Some(cx.waker().clone());
                 Poll::Pending
             }

@@ -111,21 +111,21 @@ impl Ahead {
     }
 }
 
-/// Runs until both sides have said all, or one of them failed.
-pub async fn run(
-    downstream: &mut Conn,
-    upstream: &mut Conn,
+/// Runs until both sides have said all, or one of them failed. A plain future of what it must remember: thousands lie
+/// idle.
+pub fn run<'a>(
+    downstream: &'a mut Conn,
+    upstream: &'a mut Conn,
     ahead: Ahead,
-    witness: &dyn Witness,
-) -> Result<(), Broken> {
-    let mut up = Way::from(Side::Downstream);
-    let down = Way::from(Side::Upstream);
-    up.waiting = ahead.waiting;
-    if ahead.has_ended {
-        up.end(downstream, witness);
-    }
+    witness: &'a dyn Witness,
+) -> impl Future<Output = Result<(), Broken>> + Send + 'a {
+    let (up, down) = (Way::from(Side::Downstream), Way::from(Side::Upstream));
     let mut link = Link { up, down, is_ups_turn: true, quiet: None };
-    poll_fn(|cx| link.poll(cx, downstream, upstream, witness)).await
+    link.up.waiting = ahead.waiting;
+    if ahead.has_ended {
+        link.up.end(downstream, witness);
+    }
+    poll_fn(move |cx| link.poll(cx, downstream, upstream, witness))
 }
 
 struct Link {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::chunk::Direction;
-use crate::conn::{Conn, scratch};
+use crate::conn::{Boxed, Conn, scratch};
 use crate::engine::house::{Door, House, Presence};
 use crate::engine::respond::{self, Ending};
 use crate::error::Result;
@@ -37,8 +37,8 @@ pub(super) fn live(
         }
         tap::lay(&presence.session, &mut conn);
         let held = {
-            let mut serving = pin!(serve(&presence.house, &presence.session, &mut conn));
-            poll_fn(|cx| poll_uncut(&presence.session, serving.as_mut(), cx)).await
+            let mut serving = serve(&presence.house, &presence.session, &mut conn);
+            poll_fn(|cx| poll_uncut(&presence.session, Pin::new(&mut serving), cx)).await
         };
         Box::pin(part(presence, conn, held, door.has_ends)).await;
     }
@@ -109,18 +109,32 @@ async fn part(
     presence.ended(result, cut, vitals);
 }
 
-#[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
 fn serve<'a>(
     house: &'a House,
     session: &'a Arc<Session>,
     conn: &'a mut Conn,
-) -> impl Future<Output = Result<Ending>> + Send + 'a {
-    async move {
-        match &house.service {
-            Made::Responder(responder) => {
-                respond::run(&**responder, session, conn, house.cutting).await
-            }
-            Made::Service(service) => service.run(session, conn).await.map(|()| heeded(session)),
+) -> Serving<'a, impl Future<Output = Result<Ending>> + Send + Unpin + 'a> {
+    match &house.service {
+        Made::Responder(responder) => {
+            Serving::Answered(respond::run(&**responder, session, conn, house.cutting))
+        }
+        Made::Service(service) => Serving::Held(service.run(session, conn), session),
+    }
+}
+
+/// What a session does between its layers and its end. An async block would hold its arguments beside it.
+enum Serving<'a, R> {
+    Answered(R),
+    Held(Boxed<'a, ()>, &'a Session),
+}
+
+impl<R: Future<Output = Result<Ending>> + Unpin> Future for Serving<'_, R> {
+    type Output = Result<Ending>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Serving::Answered(answering) => Pin::new(answering).poll(cx),
+            Serving::Held(holding, session) => holding.as_mut().poll(cx).map_ok(|()| heeded(session)),
         }
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn run<'a>(
     session: &'a Session,
     conn: &'a mut Conn,
     cutting: Cutting,
-) -> impl Future<Output = Result<Ending>> + Send + 'a {
+) -> impl Future<Output = Result<Ending>> + Send + Unpin + 'a {
     let shape = conn.shape();
     let cutter = match (responder.framing(), shape) {
         (Framing::Text, Shape::Bytes) => Some(Cutter::new(cutting.rule, cutting.line)),

@@ -46,11 +46,16 @@ struct Relay {
 impl Service for Relay {
     fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
         Box::pin(async move {
-            let mut ahead = Ahead::default();
             // Boxed: only the beginning needs it, and thousands lie idle in what follows.
-            let dialed = Box::pin(dial(&self.to, session, conn, &mut ahead)).await;
-            let mut upstream = Far(Some(dialed?));
-            let passed = upstream.pass(session, conn, ahead).await;
+            let (dialed, ahead) = Box::pin(dial(&self.to, session, conn)).await?;
+            let mut far = Far(Some(dialed));
+            let Some(upstream) = &mut far.0 else { return Ok(()) };
+            let telling = Telling { session, has_end: upstream.facts().has_end };
+            let passed = link::run(conn, upstream, ahead, &telling).await;
+            conclude(session, upstream);
+            if passed.is_ok() {
+                far.0 = None;
+            }
             passed.map_err(|broken| {
                 note_broken(session, &broken);
                 broken.error
@@ -60,8 +65,8 @@ impl Service for Relay {
 }
 
 /// Dials, unless the one for whom it is done is gone before it is done.
-async fn dial(to: &str, session: &Session, conn: &mut Conn, ahead: &mut Ahead) -> Result<Conn> {
-    let began = session.clock().now();
+async fn dial(to: &str, session: &Session, conn: &mut Conn) -> Result<(Conn, Ahead)> {
+    let (began, mut ahead) = (session.clock().now(), Ahead::default());
     let upstream = {
         let (mut dialing, mut gone) = (pin!(session.dial(to)), pin!(ahead.read(conn)));
         std::future::poll_fn(|cx| {
@@ -81,31 +86,11 @@ async fn dial(to: &str, session: &Session, conn: &mut Conn, ahead: &mut Ahead) -
             took: session.clock().now().saturating_sub(began),
         })));
     }
-    Ok(upstream)
+    Ok((upstream, ahead))
 }
 
 /// The dialled conn. Torn down unless both sides had said all: what is cut short must not look like an end.
 struct Far(Option<Conn>);
-
-impl Far {
-    async fn pass(
-        &mut self,
-        session: &Session,
-        conn: &mut Conn,
-        ahead: Ahead,
-    ) -> Result<(), Broken> {
-        let Some(upstream) = &mut self.0 else { return Ok(()) };
-        let passed = {
-            let has_end = upstream.facts().has_end;
-            link::run(conn, upstream, ahead, &Telling { session, has_end }).await
-        };
-        conclude(session, upstream);
-        if passed.is_ok() {
-            self.0 = None;
-        }
-        passed
-    }
-}
 
 impl Drop for Far {
     fn drop(&mut self) {

@@ -23,7 +23,8 @@ pub struct Socket {
     /// Shared with nobody but the runtime that watches it.
     fd: Arc<OwnedFd>,
     timeout: Timeout,
-    watch: Option<Watch>,
+    /// Boxed: hardly any is watched, and thousands lie idle.
+    watch: Option<Box<Watch>>,
 }
 
 /// Making one.
@@ -40,14 +41,14 @@ impl Socket {
         protocol: i32,
         observer: Option<Arc<dyn Observer>>,
     ) -> Result<Self> {
-        let watch = observer.map(Watch::new);
-        let began = observe::begin(watch.as_ref());
+        let watch = observer.map(|observer| Box::new(Watch::new(observer)));
+        let began = observe::begin(watch.as_deref());
         let made = call::socket(family.number(), kind.number(), protocol);
         let number = made.as_ref().map(AsRawFd::as_raw_fd).map_err(observe::errno);
         let result = number.as_ref().map(|number| number as &dyn fmt::Display).map_err(|e| *e);
         let (f, k) = (family.name(), kind.name());
         let arguments = format_args!("{f}, {k}, {protocol}");
-        observe::end(watch.as_ref(), began, None, "socket", arguments, result);
+        observe::end(watch.as_deref(), began, None, "socket", arguments, result);
         let fd = made.map_err(|error| explain::socket(family, kind, protocol, &error))?;
         Ok(Socket { fd: Arc::new(fd), timeout: Timeout::new(None), watch })
     }
@@ -63,18 +64,18 @@ impl Socket {
 
     /// The same socket, whose every call from now on is seen by the observer.
     pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.watch = Some(Watch::new(observer));
+        self.watch = Some(Box::new(Watch::new(observer)));
         self
     }
 
     /// For the async face, which tries until it is ready: the observer sees what came of it, not each try.
     pub(super) fn hide_waiting(&mut self) {
-        self.watch = self.watch.take().map(Watch::without_waiting);
+        self.watch = self.watch.take().map(|watch| Box::new(watch.without_waiting()));
     }
 
     /// What this listener has accepted.
     pub(super) fn accepted(&self, fd: OwnedFd, is_blocking: bool) -> Socket {
-        let watch = self.watch.as_ref().map(|watch| Watch::new(watch.observer()));
+        let watch = self.watch.as_ref().map(|watch| Box::new(Watch::new(watch.observer())));
         let timeout = Timeout::new((!is_blocking).then_some(Duration::ZERO));
         Socket { fd: Arc::new(fd), timeout, watch }
     }
@@ -84,7 +85,7 @@ impl Socket {
         let (began, number) = (self.begin(), Some(self.descriptor()));
         let watch = self.watch.clone();
         let result = nix::unistd::close(OwnedFd::from(self)).map_err(io::Error::from);
-        observe::end(watch.as_ref(), began, number, "close", format_args!(""), none(&result));
+        observe::end(watch.as_deref(), began, number, "close", format_args!(""), none(&result));
         result.map_err(|error| explain::data("close", &error))
     }
 
@@ -201,7 +202,7 @@ impl Socket {
     }
 
     pub(super) fn begin(&self) -> Began {
-        observe::begin(self.watch.as_ref())
+        observe::begin(self.watch.as_deref())
     }
 
     pub(super) fn end(
@@ -212,7 +213,7 @@ impl Socket {
         result: Result<&dyn fmt::Display, i32>,
     ) {
         let number = Some(self.descriptor());
-        observe::end(self.watch.as_ref(), began, number, name, arguments, result);
+        observe::end(self.watch.as_deref(), began, number, name, arguments, result);
     }
 }
 

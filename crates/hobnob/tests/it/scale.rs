@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use tokio::io::AsyncWriteExt;
+use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 
 use crate::stage::child::Child;
@@ -68,6 +69,55 @@ async fn five_thousand_idle_then_two_hundred_active_and_none_lost() {
     drop(clients);
     child.empties_but(0).await;
     assert_eq!(child.descriptors(), descriptors);
+}
+
+#[tokio::test]
+async fn five_thousand_idle_peers_of_a_udp_relay_weigh_little_and_leave_nothing() {
+    let files = hobnob::socket::raise_open_files().expect("up to the hard limit anybody may");
+    if files < 2 * IDLE as u64 {
+        let test =
+            "scale::five_thousand_idle_peers_of_a_udp_relay_weigh_little_and_leave_nothing";
+        return skip(test, &format!("at most {files} open files"));
+    }
+    let echo = Child::serve("echo udp://127.0.0.1:0").await;
+    // Long enough for all of them to come before the first is forgotten.
+    let plan = format!("relay udp://127.0.0.1:0 to=udp://{} peer-idle=15s", echo.address);
+    let mut child = Child::serve(&plan).await;
+    let descriptors = child.descriptors();
+    let first = peers(child.address, 64).await;
+    let resident = child.resident();
+
+    let crowd = peers(child.address, IDLE).await;
+    let each = child.resident().saturating_sub(resident) / IDLE as u64;
+    println!("scale: {each} resident bytes for each of {IDLE} idle peers of a UDP relay");
+    let all = (first.len() + crowd.len()) as u64;
+    assert_eq!(child.counts().await.0, all, "some were forgotten before the last had come");
+    assert!(each <= BYTES_EACH, "{each} bytes for each idle peer");
+
+    for peer in crowd.iter().step_by(IDLE / ACTIVE) {
+        says(peer).await;
+    }
+    child.empties_but(0).await;
+    assert_eq!(child.descriptors(), descriptors);
+}
+
+/// So many that are known to the relay: each has had its answer.
+async fn peers(of: SocketAddr, size: usize) -> Vec<UdpSocket> {
+    let mut peers = Vec::with_capacity(size);
+    for _ in 0..size {
+        let peer = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
+        peer.connect(of).await.expect("a datagram socket connects at once");
+        says(&peer).await;
+        peers.push(peer);
+    }
+    peers
+}
+
+async fn says(peer: &UdpSocket) {
+    peer.send(b"still there?").await.expect("somebody listens");
+    let mut answer = [0; 64];
+    let length = soon("an answer", peer.recv(&mut answer)).await.expect("somebody listens");
+    assert_eq!(&answer[..length], b"still there?");
 }
 
 #[tokio::test]

@@ -196,7 +196,9 @@ fn plan_of(plan: &str) -> hobnob::engine::Running {
             "max-conns" => server.limits.max_conns = Some(value.parse().expect("a number")),
             "allow" => server.limits.allow.push(Network::parse(value).expect("a network")),
             "stall" => server.limits.stall = time(),
+            "peer-idle" => server.limits.peer_idle = time(),
             "framing" => server.cutting.rule = Rule::Lines,
+            "to" => server.set("to", Some(value)).expect("a relay takes it"),
             _ => panic!("a child does not know {key}"),
         }
     }
