@@ -97,7 +97,10 @@ fn steady(line: &str) -> String {
 /// A shell that finds this hobnob, in the story's own folder.
 fn shell(command: &str, folder: &Path) -> Command {
     let bin = Path::new(env!("CARGO_BIN_EXE_hobnob")).parent().expect("it lies somewhere");
-    #[expect(clippy::disallowed_methods, reason = "a story's commands are found where a person's are")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a story's commands are found where a person's are"
+    )]
     let path = std::env::var("PATH").expect("there is one");
     let mut shell = Command::new("sh");
     shell.args(["-c", command]).current_dir(folder).stdin(Stdio::null());

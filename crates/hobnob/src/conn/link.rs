@@ -147,10 +147,11 @@ impl Link {
         for _ in 0..ROUNDS {
             let mut has_moved = false;
             for is_up in [self.is_ups_turn, !self.is_ups_turn] {
+                let (up, down) = (&mut self.up, &mut self.down);
                 let round = if is_up {
-                    self.up.poll_round(cx, downstream, upstream, witness)
+                    up.poll_round(cx, downstream, upstream, &mut down.refusal, witness)
                 } else {
-                    self.down.poll_round(cx, upstream, downstream, witness)
+                    down.poll_round(cx, upstream, downstream, &mut up.refusal, witness)
                 };
                 has_moved |= round?.is_ready();
             }
@@ -201,6 +202,8 @@ struct Way {
     stage: Stage,
     /// Its sender is gone, and cannot be told anything either.
     is_gone: bool,
+    /// Why its receiver takes no more.
+    refusal: Option<Error>,
     waiting: Waiting,
     full_reads: u8,
     small_reads: u8,
@@ -238,6 +241,7 @@ impl Way {
             from,
             stage: Stage::Open,
             is_gone: false,
+            refusal: None,
             waiting: Waiting::default(),
             full_reads: 0,
             small_reads: 0,
@@ -262,12 +266,13 @@ impl Way {
         self.waiting.bytes.capacity()
     }
 
-    /// Moves one thing; pending where nothing can be moved.
+    /// Moves one thing; pending where nothing can be moved. `refusal` is why the sender takes no more, if it does not.
     fn poll_round(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut Conn,
         to: &mut Conn,
+        refusal: &mut Option<Error>,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
         if self.pipe.is_some() {
@@ -285,7 +290,7 @@ impl Way {
                 self.stage = Stage::Over;
                 Poll::Ready(self.unless_broken(ended, witness))
             }
-            Stage::Open => self.poll_receive(cx, from, to, witness),
+            Stage::Open => self.poll_receive(cx, from, to, refusal, witness),
         }
     }
 
@@ -297,6 +302,7 @@ impl Way {
                 self.waiting = Waiting::default();
                 self.pipe = None;
                 self.stage = Stage::Over;
+                self.refusal = Some(error);
                 Ok(())
             }
             Err(error) => Err(Broken { side: self.to(), error }),
@@ -309,6 +315,7 @@ impl Way {
         cx: &mut Context<'_>,
         from: &mut Conn,
         to: &mut Conn,
+        refusal: &mut Option<Error>,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
         self.is_spliced = self.is_spliced && are_bare(from, to);
@@ -326,10 +333,14 @@ impl Way {
                 Poll::Pending
             }
             Poll::Ready(Ok(Some(passed))) => Poll::Ready(self.unless_broken(passed, witness)),
-            Poll::Ready(Ok(None)) => {
-                self.end(from, witness);
-                Poll::Ready(Ok(()))
-            }
+            Poll::Ready(Ok(None)) => Poll::Ready(match refusal.take() {
+                // The kernel tells of a reset once, and a send has heard it: what looks like an end is none.
+                Some(error) => Err(Broken { side: self.from, error }),
+                None => {
+                    self.end(from, witness);
+                    Ok(())
+                }
+            }),
             Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => {
                 witness.too_large();
                 Poll::Ready(Ok(()))
