@@ -8,6 +8,7 @@
 //! ```
 
 mod batch;
+mod control;
 mod dial;
 mod house;
 mod kept;
@@ -37,6 +38,7 @@ use crate::socket::{Family, Observer};
 use crate::spec::{Options, Shape};
 use crate::{layer, transport};
 
+pub use control::{Control, SessionState};
 pub use dial::{Dialed, Dialer, Pump, Waiting, is_not_there_yet};
 pub use limits::{Limits, Network};
 pub use plan::{DOOR_OPTIONS, Resolved, grammar, insecure, parse, resolve};
