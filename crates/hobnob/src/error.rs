@@ -47,6 +47,8 @@ kinds! {
     BadOption "bad-option" 2,
     /// Known to the tables, but not part of this build.
     NotBuiltIn "not-built-in" 2,
+    /// Several things have that name, and nothing says which is meant.
+    AmbiguousName "ambiguous-name" 2,
     /// Two parts that cannot be put together: a layer or service on a shape it does not take.
     DoesNotFit "does-not-fit" 2,
     /// A dial that would come back to where it is made from.
@@ -73,6 +75,8 @@ kinds! {
     ConnectionReset "connection-reset" 5,
     /// No route to that network or host.
     Unreachable "unreachable" 5,
+    /// No server or session of that name or number runs.
+    NotRunning "not-running" 5,
     /// The connection broke in another way.
     ConnectionBroken "connection-broken" 5,
     /// No answer to the dial within `--timeout`.

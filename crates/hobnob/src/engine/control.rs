@@ -46,6 +46,11 @@ impl Control {
         Control { house }
     }
 
+    /// Where its sessions are passed on to, as it was named; for most services nowhere.
+    pub fn targets(&self) -> Vec<String> {
+        self.house.powers.targets.planned()
+    }
+
     /// Up to so many of the open sessions, by their numbers, which are all above `after`: with the last of one page the
     /// next begins.
     pub fn sessions(&self, after: u64, most: usize) -> Vec<SessionState> {

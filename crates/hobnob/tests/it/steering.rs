@@ -35,6 +35,8 @@ async fn whom_a_session_has_dialled_is_listed() {
     let mut stage = Stage::with("relay", "tcp://127.0.0.1:0", |server| {
         server.set("to", Some(&format!("tcp://{}", behind.address()))).expect("an endpoint");
     });
+    assert_eq!(stage.running.control().targets(), [format!("tcp://{}", behind.address())]);
+    assert!(behind.running.control().targets().is_empty());
     let mut client = stage.connect().await;
     ask(&mut client, b"x", b"x").await;
     let listed = stage.running.control().sessions(0, 1);
