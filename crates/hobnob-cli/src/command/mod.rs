@@ -3,6 +3,7 @@
 mod completions;
 mod demo;
 mod explain;
+mod fault;
 mod get;
 pub(crate) mod help;
 mod man;
@@ -53,6 +54,13 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "relay",
         words: "LISTEN TARGET",
         flags: &[RELAYING, SERVING, SHOWING, OPENING, COMMON],
+        takes_service_options: false,
+        heeds_settings: true,
+    },
+    Verb {
+        name: "fault",
+        words: "[NAME] [FAULT...]",
+        flags: &[COMMON],
         takes_service_options: false,
         heeds_settings: true,
     },
@@ -246,6 +254,7 @@ fn start(typed: &mut Typed, clock: Clock) -> Result<u8> {
     match name.as_str() {
         "serve" => serve::run(&scene),
         "relay" => relay::run(&scene, &name),
+        "fault" => fault::run(&scene),
         "talk" => talk::run(&scene),
         "get" => get::run(&scene),
         "explain" => explain::run(&scene),
@@ -284,7 +293,7 @@ fn scene(
     // The words that are endpoints, for what to try.
     scene.typed.endpoints = match verb {
         "serve" => scene.words().split_off(scene.words().len().min(1)),
-        "up" => Vec::new(),
+        "up" | "fault" => Vec::new(),
         _ => scene.words().into_iter().take(1).collect(),
     };
     typed.endpoints.clone_from(&scene.typed.endpoints);

@@ -3,6 +3,7 @@
 //! The protocol is documented in `docs/reference/control.md`. Nothing in it is made for one caller.
 
 mod answer;
+mod caller;
 mod client;
 mod host;
 mod part;
@@ -12,6 +13,7 @@ mod watch;
 
 use std::time::Duration;
 
+pub(crate) use caller::{Caller, Survey};
 pub(crate) use host::Host;
 pub(crate) use part::Part;
 pub(crate) use place::Folder;

@@ -281,6 +281,14 @@ impl Json {
         line.end();
     }
 
+    /// A relay that runs, as another process sees it.
+    pub(crate) fn relay(&mut self, out: &mut Vec<u8>, write: impl FnOnce(&mut Line<'_>)) {
+        let at = self.clock.now();
+        let mut line = self.line(out, "relay", at);
+        write(&mut line);
+        line.end();
+    }
+
     /// How it all went.
     pub(crate) fn summary(&mut self, out: &mut Vec<u8>, verb: &str, summary: &Summary) {
         let name = self.name.clone();
