@@ -63,7 +63,8 @@ impl Environment {
             variable(name).map(PathBuf::from).or_else(home)
         };
         // A path that is not whole is to be ignored, says the XDG Base Directory Specification.
-        let whole = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let whole =
+            |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
         Environment {
             ascii: variable("HOBNOB_ASCII").map(|value| value != "0"),
             config: variable("HOBNOB_CONFIG").map(PathBuf::from),

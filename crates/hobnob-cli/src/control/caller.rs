@@ -42,8 +42,11 @@ impl Survey {
     pub(crate) fn of(folder: &Folder) -> Result<Self> {
         let mut survey = Survey::default();
         // All are asked before any is waited for: one that is stopped costs its time once.
-        let dialled: Vec<_> =
-            folder.sockets()?.into_iter().map(|(pid, path)| (pid, Caller::dial(pid, path))).collect();
+        let dialled: Vec<_> = folder
+            .sockets()?
+            .into_iter()
+            .map(|(pid, path)| (pid, Caller::dial(pid, path)))
+            .collect();
         for (pid, dialled) in dialled {
             let hello = dialled.and_then(|caller| match caller {
                 Some(mut caller) => caller.hear().map(|answer| Some((caller, answer))),

@@ -41,7 +41,14 @@ enum Next {
 
 impl Client {
     pub(super) fn of(house: Arc<House>, socket: AsyncSocket) -> Self {
-        Client { house, socket, lines: Lines::default(), watch: None, has_asked_all: false, out: Vec::new() }
+        Client {
+            house,
+            socket,
+            lines: Lines::default(),
+            watch: None,
+            has_asked_all: false,
+            out: Vec::new(),
+        }
     }
 
     /// Answers until it leaves, or everything is over. Who does not read is not read from either, and its events are

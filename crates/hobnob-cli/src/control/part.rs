@@ -38,7 +38,8 @@ pub(super) fn one<'p>(parts: &'p [Part], name: Option<&str>) -> Result<&'p Part>
         (Some(name), _) => named(parts, name),
         (None, [only]) => Ok(only),
         (None, _) => {
-            let text = "which server is meant? this process has several, so that \"name\" is needed";
+            let text =
+                "which server is meant? this process has several, so that \"name\" is needed";
             Err(known(Error::new(Kind::Usage, text), parts))
         }
     }

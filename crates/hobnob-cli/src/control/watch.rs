@@ -26,7 +26,13 @@ struct Feed {
 
 impl Watch {
     /// Sees what these servers do from now on.
-    pub(super) fn of(all: &[Part], meant: &[&Part], data: bool, snap: u64, verb: &'static str) -> Self {
+    pub(super) fn of(
+        all: &[Part],
+        meant: &[&Part],
+        data: bool,
+        snap: u64,
+        verb: &'static str,
+    ) -> Self {
         let snap = usize::try_from(snap).unwrap_or(usize::MAX);
         let is_meant = |part: &Part| meant.iter().any(|one| std::ptr::eq(*one, part));
         let feeds = all.iter().enumerate().filter(|(_, part)| is_meant(part));

@@ -1,9 +1,11 @@
 //! The program as a person or a program meets it: the real binary, its stdout, stderr and exit codes.
 
+mod control;
 mod demo;
 mod ends;
 mod errors;
 mod failures;
+mod fault;
 mod hardship;
 mod json;
 mod kit;

@@ -2,7 +2,8 @@
 
 use crate::kit::{run, steady};
 
-const VERBS: [&str; 8] = ["serve", "up", "demo", "talk", "explain", "help", "completions", "man"];
+const VERBS: [&str; 9] =
+    ["serve", "fault", "up", "demo", "talk", "explain", "help", "completions", "man"];
 
 #[test]
 fn alone_it_shows_one_screen_and_is_content() {
@@ -37,7 +38,14 @@ fn the_short_help_of_each_verb() {
 
 #[test]
 fn every_topic_has_a_page_of_eighty_columns() {
-    let topics = VERBS.into_iter().chain(["addresses", "eof", "json", "exit-codes", "environment"]);
+    let topics = VERBS.into_iter().chain([
+        "addresses",
+        "eof",
+        "json",
+        "exit-codes",
+        "environment",
+        "control",
+    ]);
     let services = hobnob::engine::services().iter().map(|row| row.spec.name);
     let transports = hobnob::engine::transports().iter().map(|row| row.spec.name);
     let layers = hobnob::engine::layers().iter().map(|row| row.spec.name);

@@ -58,7 +58,8 @@ pub fn claim(path: &Path) -> Result<Claim> {
 /// Removes a socket there that is our user's and proven dead, and says whether it did. Whatever else is there stays.
 pub fn clear(path: &Path) -> bool {
     let Ok(found) = path.symlink_metadata() else { return false };
-    let is_dead = || Name::of(&Address::path(path)).is_ok_and(|name| matches!(is_alive(&name), Ok(false)));
+    let is_dead =
+        || Name::of(&Address::path(path)).is_ok_and(|name| matches!(is_alive(&name), Ok(false)));
     found.file_type().is_socket() && is_own(&found) && is_dead() && remove(path, &found).is_ok()
 }
 
@@ -227,7 +228,10 @@ mod tests {
         let cleared = ["dead", "live", "file", "link", "nothing"].map(|name| clear(&at(name)));
         assert_eq!(cleared, [true, false, false, false, false]);
         let is_there = |name: &str| at(name).symlink_metadata().is_ok();
-        assert_eq!(["dead", "live", "file", "link", "behind"].map(is_there), [false, true, true, true, true]);
+        assert_eq!(
+            ["dead", "live", "file", "link", "behind"].map(is_there),
+            [false, true, true, true, true]
+        );
     }
 
     #[test]

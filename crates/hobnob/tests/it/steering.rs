@@ -56,7 +56,8 @@ async fn one_session_is_killed_and_no_other() {
     ask(&mut second, b"2", b"2").await;
     let control = stage.running.control();
     let own = second.local_addr().expect("it is connected");
-    let id = control.sessions(0, 2).iter().find(|s| s.peer.ip() == Some(own)).expect("it is open").id;
+    let id =
+        control.sessions(0, 2).iter().find(|s| s.peer.ip() == Some(own)).expect("it is open").id;
     assert!(control.kill(id));
     let closed = stage.closed().await;
     assert_eq!((closed.reason, closed.detail.as_deref()), (Reason::Stopped, Some("killed")));

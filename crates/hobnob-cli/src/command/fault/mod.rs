@@ -99,9 +99,11 @@ impl Elsewhere {
         for (_, silent) in &self.silent {
             error = error.why(silent.message());
         }
-        let mut names = self.servers.iter().filter(|one| one.is_between()).map(|one| one.name.as_str());
+        let mut names =
+            self.servers.iter().filter(|one| one.is_between()).map(|one| one.name.as_str());
         if let Some(near) = nearest(typed, names.clone()) {
-            error = error.try_command(format!("hobnob fault {}", quoted(near)), "did you mean this?");
+            error =
+                error.try_command(format!("hobnob fault {}", quoted(near)), "did you mean this?");
         }
         if names.next().is_none() {
             return error.try_command("hobnob relay :9001 :9000 --name NAME", "starts one");
@@ -114,7 +116,9 @@ impl Elsewhere {
         several.iter().fold(Error::new(Kind::AmbiguousName, text), |error, at| {
             let one = &self.servers[*at];
             let command = format!("hobnob fault {}", quoted(&one.own_name()));
-            error.why(format!("process {}: {}", one.pid, one.sides("\u{bb}"))).try_command(command, "")
+            error
+                .why(format!("process {}: {}", one.pid, one.sides("\u{bb}")))
+                .try_command(command, "")
         })
     }
 }

@@ -21,7 +21,8 @@ pub(super) fn list(all: &[(&Server, Vec<Bending>)], look: Look) -> String {
     let names = names.max(NAMES);
     let mut out = String::new();
     for (server, bending) in all {
-        let head = format!("{}  {}", pad(&safe(&server.name), names), safe(&server.sides(look.sent())));
+        let head =
+            format!("{}  {}", pad(&safe(&server.name), names), safe(&server.sides(look.sent())));
         let state = state(server);
         if width(&head) + 3 + width(&state) <= COLUMNS {
             let _ = writeln!(out, "{head}   {state}");

@@ -159,7 +159,8 @@ pub(crate) fn open_control(
     control::Host::open(scene, teller.verb(), parts)
         .map_err(|error| {
             let why = error.reasons().first().map(|why| format!(": {why}")).unwrap_or_default();
-            let text = format!("no control socket, so that hobnob fault cannot find this: {error}{why}");
+            let text =
+                format!("no control socket, so that hobnob fault cannot find this: {error}{why}");
             teller.remark(&text);
         })
         .ok()

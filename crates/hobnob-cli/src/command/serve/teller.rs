@@ -159,7 +159,10 @@ impl Teller {
             Voice::Words(transcript) if self.is_verbose && !self.is_quiet => {
                 let mut words = String::new();
                 transcript.speak_of("");
-                transcript.event(&mut words, &Event { at, session: 0, fact: Fact::Note(text.to_owned()) });
+                transcript.event(
+                    &mut words,
+                    &Event { at, session: 0, fact: Fact::Note(text.to_owned()) },
+                );
                 out.extend_from_slice(words.as_bytes());
             }
             Voice::Words(_) => {}

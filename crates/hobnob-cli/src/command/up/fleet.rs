@@ -5,8 +5,8 @@ use hobnob::error::{Error, Kind, Result};
 
 use crate::args;
 use crate::command::Scene;
-use crate::command::serve::signals::Signals;
 use crate::command::serve::open_control;
+use crate::command::serve::signals::Signals;
 use crate::command::serve::teller::{Names, Teller};
 use crate::command::serve::watch::watch;
 use crate::command::up::overlap;
@@ -118,7 +118,11 @@ impl<'c> Fleet<'c> {
     /// All of them, as consoles see them.
     fn consoles(&self, afloat: &[Afloat]) -> Vec<control::Part> {
         let parts = self.all.iter().map(|planned| planned.part).zip(afloat);
-        parts.map(|(part, one)| control::Part::new(&part.name.text, &part.service.text, &one.running)).collect()
+        parts
+            .map(|(part, one)| {
+                control::Part::new(&part.name.text, &part.service.text, &one.running)
+            })
+            .collect()
     }
 
     fn failed(&self, planned: &Planned<'_>, error: Error, taken: Taken) -> Error {

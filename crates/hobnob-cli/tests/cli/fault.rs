@@ -1,0 +1,179 @@
+//! `hobnob fault`: the relays that run, and their knobs.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::control::Place;
+use crate::json::valid;
+use crate::kit::{Bounded, Done, Served, as_nobody, code, finish, signal, skip, steady};
+
+fn fault(place: &Place, words: &[&str]) -> Done {
+    finish(place.hobnob(&[&["fault"], words].concat()), b"")
+}
+
+/// An echo, and relays before it of these names; one without a name has none said.
+fn relays(place: &Place, names: &[&str]) -> (Served, Vec<Served>) {
+    let behind = place.serve(&["serve", "echo", "127.0.0.1:0", "--name", "behind"]);
+    let relay = |name: &&str| {
+        let base = ["relay", "127.0.0.1:0", behind.address.as_str()];
+        if name.is_empty() {
+            place.serve(&base)
+        } else {
+            place.serve(&[&base[..], &["--name", name]].concat())
+        }
+    };
+    let relays = names.iter().map(relay).collect();
+    (behind, relays)
+}
+
+fn snapshot(name: &str, done: &Done, all: &[&Served]) {
+    let mut text = format!("{}{}exit {}\n", done.out, done.err, done.code);
+    for (at, served) in all.iter().enumerate() {
+        text = text.replace(&format!("@{}", served.child.id()), &format!("@PID{at}"));
+        text = text.replace(&format!(" {}", served.child.id()), &format!(" PID{at}"));
+    }
+    insta::assert_snapshot!(format!("fault-{name}"), steady(&text));
+}
+
+#[test]
+fn where_none_runs_it_says_how_to_start_one() {
+    let place = Place::new();
+    let done = fault(&place, &[]);
+    assert_eq!((done.code, done.err.as_str()), (0, ""));
+    assert_eq!(done.out, "no relay runs; hobnob relay :9001 :9000 starts one\n");
+    assert_eq!((fault(&place, &["--json"]).out.as_str()), "");
+    let done = fault(&place, &["redis"]);
+    snapshot("not-running", &done, &[]);
+    assert!(!place.folder().exists(), "asking makes nothing");
+}
+
+#[test]
+fn the_relays_that_run_are_listed_and_nothing_else_is() {
+    let place = Place::new();
+    let (behind, all) = relays(&place, &["", "redis"]);
+    let done = fault(&place, &[]);
+    assert_eq!((done.code, done.err.as_str()), (0, ""));
+    let lines: Vec<_> = done.out.lines().collect();
+    let first = |relay: &Served| format!("tcp {}  »  {}", relay.address, behind.address);
+    assert!(
+        lines[0].starts_with(&format!("{:15}  {}", behind.address, first(&all[0]))),
+        "{}",
+        done.out
+    );
+    assert!(done.out.contains("\nredis"), "{}", done.out);
+    assert_eq!(done.out.matches("no faults").count(), 2, "{}", done.out);
+    assert!(!done.out.contains("behind"), "an echo is no relay");
+    assert!(done.out.lines().all(|line| line.chars().count() <= 80), "{}", done.out);
+    let json = fault(&place, &["--json"]);
+    let told: Vec<Value> = json.out.lines().map(valid).collect();
+    assert_eq!(told.len(), 2);
+    assert_eq!(
+        (&told[0]["type"], &told[1]["name"]),
+        (&Value::from("relay"), &Value::from("redis"))
+    );
+    assert_eq!(told[1]["bound"][0]["addr"], Value::from(all[1].address.as_str()));
+    assert_eq!(told[1]["pid"], Value::from(all[1].child.id()));
+}
+
+#[test]
+fn a_name_that_does_not_run_or_is_no_relays() {
+    let place = Place::new();
+    let (behind, all) = relays(&place, &["redis"]);
+    let all = [&behind, &all[0]];
+    snapshot("nearest", &fault(&place, &["reddis"]), &all);
+    snapshot("no-relay", &fault(&place, &["behind", "latency=1s"]), &all);
+    let told = fault(&place, &["reddis", "--json"]);
+    let error = valid(told.out.trim());
+    assert_eq!((&error["slug"], told.code), (&Value::from("not-running"), 5));
+}
+
+#[test]
+fn two_of_one_name_are_both_said_and_each_has_one_of_its_own() {
+    let place = Place::new();
+    let (behind, all) = relays(&place, &["redis", "redis"]);
+    let done = fault(&place, &["redis", "latency=1s"]);
+    assert_eq!(done.code, 2);
+    for relay in &all {
+        let own = format!("redis@{}", relay.child.id());
+        assert!(
+            done.err.contains(&format!("try    hobnob fault {own}"))
+                || done.err.contains(&format!("         hobnob fault {own}")),
+            "{}",
+            done.err
+        );
+        assert!(
+            done.err.contains(&format!("process {}: tcp {}", relay.child.id(), relay.address)),
+            "{}",
+            done.err
+        );
+        let one = fault(&place, &[&own]);
+        assert_eq!(one.code, 0, "{}", one.err);
+        assert!(
+            one.out.contains(&relay.address) && one.out.contains(&behind.address),
+            "{}",
+            one.out
+        );
+    }
+    assert!(
+        done.err.starts_with("error[ambiguous-name]: 2 servers are called \"redis\""),
+        "{}",
+        done.err
+    );
+}
+
+#[test]
+fn a_process_that_is_stopped_is_said_and_holds_up_nobody() {
+    let place = Place::new();
+    let (_behind, all) = relays(&place, &["redis", "sleeping"]);
+    signal(all[1].child.id(), "STOP");
+    let listed = fault(&place, &[]);
+    let missing = fault(&place, &["sleeping"]);
+    signal(all[1].child.id(), "CONT");
+    assert_eq!(listed.code, 0);
+    assert!(listed.out.contains("redis") && !listed.out.contains("sleeping"), "{}", listed.out);
+    let said = format!("process {} does not answer", all[1].child.id());
+    assert!(listed.err.contains(&said), "{}", listed.err);
+    assert_eq!(missing.code, 5);
+    assert!(missing.err.contains(&said), "{}", missing.err);
+    assert_eq!(fault(&place, &["sleeping"]).code, 0);
+}
+
+#[test]
+fn the_sockets_of_another_user_are_not_for_us() {
+    let place = Place::new();
+    let (_behind, _all) = relays(&place, &["redis"]);
+    let runtime = place.folder();
+    let runtime = runtime.parent().expect("it is below");
+    let open = |path: &Path| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(path, mode).expect("ours");
+    };
+    let Some(closed) = as_nobody(&["fault", "redis"], Some(runtime)) else {
+        return skip("the_sockets_of_another_user_are_not_for_us", "needs root and setpriv");
+    };
+    assert_eq!(closed.code, 8, "{}", closed.err);
+    open(runtime);
+    let done = as_nobody(&["fault", "redis", "clear"], Some(runtime)).expect("as before");
+    assert_eq!(done.code, 8, "{}", done.err);
+    assert!(done.err.contains("error[permission-denied]: I will not use"), "{}", done.err);
+    assert!(done.err.contains("it is another user's (uid 0)"), "{}", done.err);
+}
+
+#[test]
+fn a_full_disk_and_a_reader_that_leaves() {
+    let place = Place::new();
+    let (_behind, _all) = relays(&place, &["redis"]);
+    let mut command = place.hobnob(&["fault"]);
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+    command.stdin(Stdio::null()).stdout(full).stderr(Stdio::null());
+    let child = Bounded::of(command.spawn().expect("the binary is there"));
+    assert_eq!(code(child.wait()), 9);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = place.hobnob(&["fault", "redis", "--json"]);
+    command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::null());
+    let child = Bounded::of(command.spawn().expect("the binary is there"));
+    assert_eq!(code(child.wait()), 141);
+}
