@@ -1,6 +1,6 @@
 //! The asking side: what other processes of this user serve, and what is to be done to it.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use hobnob::address::Address;
@@ -45,7 +45,7 @@ impl Survey {
         let dialled: Vec<_> = folder
             .sockets()?
             .into_iter()
-            .map(|(pid, path)| (pid, Caller::dial(pid, path)))
+            .map(|(pid, path)| (pid, Caller::dial(pid, &path)))
             .collect();
         for (pid, dialled) in dialled {
             let hello = dialled.and_then(|caller| match caller {
@@ -63,13 +63,13 @@ impl Survey {
 
 impl Caller {
     /// Connects, and says hello; none: nobody is there any more.
-    fn dial(pid: u32, path: PathBuf) -> Result<Option<Self>> {
+    fn dial(pid: u32, path: &Path) -> Result<Option<Self>> {
         let socket = Socket::new(Family::Unix, Type::Stream, 0)?;
         socket.set_timeout(Some(PATIENCE))?;
-        let connected = socket.connect(&Address::path(path.clone()));
+        let connected = socket.connect(&Address::path(path));
         match connected.as_ref().map_err(Error::kind) {
             Err(Kind::ConnectionRefused | Kind::NotFound) => {
-                path::clear(&path);
+                path::clear(path);
                 return Ok(None);
             }
             _ => connected?,

@@ -146,7 +146,7 @@ async fn look(is_watching: bool) {
     if is_watching {
         tokio::time::sleep(TICK).await;
     } else {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

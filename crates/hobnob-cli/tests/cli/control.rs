@@ -410,10 +410,10 @@ fn several_servers_of_one_process_have_one_socket() {
     assert_eq!((names, &hello["verb"]), (vec![&json!("one"), &json!("two")], &json!("up")));
     asking.ask(&json!({"v": 1, "ask": "watch", "name": "two"}));
     let mut peers = [one, two].map(|at| TcpStream::connect(at).expect("it listens"));
-    peers.iter_mut().for_each(|peer| {
+    for peer in &mut peers {
         peer.set_read_timeout(Some(BOUND)).expect("a timeout");
         echo(peer, b"x");
-    });
+    }
     let dialed = valid(&asking.lines.until(r#""type":"dialed""#));
     assert_eq!(dialed["name"], "two", "{dialed}");
     let listed = asking.ask(&json!({"v": 1, "ask": "list"}));

@@ -41,8 +41,9 @@ const SHELVES: &[&str] = &["transport", "layer", "service"];
 /// Names of files that say nothing.
 const EMPTY_NAMES: &[&str] = &["utils", "util", "misc", "common", "helpers", "helper"];
 
-/// Words of the command line that are words of the tables too: `--raw`, `--framing lines`, and the verb `relay`.
-const WORDS_OF_THE_PROGRAM: &[&str] = &["raw", "lines", "relay"];
+/// Words of the program that are words of the tables too: `--raw`, `--framing lines` and the verb `relay` of its command
+/// line, `hello` and `ok` of its control protocol.
+const WORDS_OF_THE_PROGRAM: &[&str] = &["raw", "lines", "relay", "hello", "ok"];
 
 /// A source file: where it stands under `src`, and its text.
 struct File {

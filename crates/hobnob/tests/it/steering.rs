@@ -1,5 +1,6 @@
 //! The handle of a running server: what it lists, and what it does to a session and to the server.
 
+use hobnob::address::Address;
 use hobnob::bus::Wish;
 use hobnob::event::{Event, Fact, Reason};
 
@@ -40,7 +41,7 @@ async fn whom_a_session_has_dialled_is_listed() {
     let mut client = stage.connect().await;
     ask(&mut client, b"x", b"x").await;
     let listed = stage.running.control().sessions(0, 1);
-    assert_eq!(listed[0].upstream.as_ref().and_then(|peer| peer.ip()), Some(behind.address()));
+    assert_eq!(listed[0].upstream.as_ref().and_then(Address::ip), Some(behind.address()));
     // What is killed in the middle is torn down on both sides.
     assert!(stage.running.control().kill(listed[0].id));
     assert_eq!(stage.closed().await.reason, Reason::Stopped);
