@@ -51,6 +51,10 @@ kinds! {
     AmbiguousName "ambiguous-name" 2,
     /// Two parts that cannot be put together: a layer or service on a shape it does not take.
     DoesNotFit "does-not-fit" 2,
+    /// A fault that loses, repeats or reorders packets, on bytes, which have none.
+    FaultNeedsDatagrams "fault-needs-datagrams" 2,
+    /// No fault of that name.
+    UnknownFault "unknown-fault" 2,
     /// A dial that would come back to where it is made from.
     Loop "loop" 2,
     /// The command line is not understood.
@@ -121,6 +125,8 @@ kinds! {
     BadRedirect "bad-redirect" 10,
     /// A limit of ours cut it; the message names the limit.
     Limit "limit" 5,
+    /// A fault that was asked for tore it down.
+    Fault "fault" 5,
     /// The operation would block, on a socket in non-blocking mode.
     WouldBlock "would-block" 5,
     /// Something else that the system said.
