@@ -295,7 +295,9 @@ fn closed(session: &Session, end: Option<Box<Ended>>) -> Closed {
         (Some(Cut::Stopped), _) => (Reason::Stopped, None),
         (None, Ok(ending)) => (ending.reason.unwrap_or(Reason::Eof), ending.detail),
         (None, Err(error)) => {
+            let fault = session.conclusion().and_then(|conclusion| conclusion.fault);
             let reason = match (error.kind(), error.limit_name()) {
+                (Kind::Fault, _) => Reason::Fault(fault.unwrap_or_default()),
                 (Kind::ConnectionReset | Kind::ConnectionBroken, _) => Reason::Reset,
                 (Kind::TimedOut, limit) => Reason::Timeout(limit.unwrap_or("kernel")),
                 (_, Some(limit)) => Reason::Limit(limit),
