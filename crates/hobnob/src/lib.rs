@@ -53,6 +53,6 @@ mod sys;
 pub mod testing;
 pub mod transport;
 
-pub use engine::serve;
+pub use engine::{relay, serve};
 pub use error::{Error, Result};
 pub use exchange::get;

@@ -94,6 +94,8 @@ pub struct Conclusion {
     pub limit: Option<&'static str>,
     /// In plain words: `said /quit`.
     pub detail: Option<String>,
+    /// The fault that ended it.
+    pub fault: Option<&'static str>,
     /// Whom the session had dialled, and how that went.
     pub upstream: Option<Upstream>,
 }
@@ -201,14 +203,16 @@ impl Session {
     /// its last words with it. The first word counts.
     pub fn conclude(&self, limit: Option<&'static str>, detail: impl Into<String>) {
         let detail = Some(detail.into());
-        self.conclusion.get_or_init(|| Box::new(Conclusion { limit, detail, upstream: None }));
+        let (fault, upstream) = (None, None);
+        self.conclusion.get_or_init(|| Box::new(Conclusion { limit, detail, fault, upstream }));
     }
 
-    /// The service's: whom it had dialled, told at the session's end. The first word counts.
-    pub fn conclude_upstream(&self, upstream: Upstream) {
-        let upstream = Some(upstream);
+    /// The service's: whom it had dialled, and the fault that ended it, told at the session's end. The first word
+    /// counts.
+    pub fn conclude_between(&self, upstream: Option<Upstream>, fault: Option<&'static str>) {
+        let detail = fault.map(|fault| format!("closed by the fault {fault}"));
         self.conclusion
-            .get_or_init(|| Box::new(Conclusion { limit: None, detail: None, upstream }));
+            .get_or_init(|| Box::new(Conclusion { limit: None, detail, fault, upstream }));
     }
 
     /// What its service said of the end, if it did.

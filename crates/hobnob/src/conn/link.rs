@@ -1,7 +1,11 @@
 //! A relay's two directions, in one future: what comes in on one conn goes out on the other, with its end.
 //!
+//! Faults stand between: what comes in goes through their chain, while one is on; see `bent`.
+//!
 //! Small reads are copied through a buffer of the thread; reads that fill it go through a kernel pipe (splice(2)), which
 //! halves their cost and would raise that of small ones. A link that waits holds nothing but what could not be sent.
+
+mod bent;
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -12,8 +16,10 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
+use crate::clock::Clock;
 use crate::conn::{Channel, Conn, scratch, wire};
 use crate::error::{Error, Kind, Result};
+use crate::fault::{Bend, Chain, Hit};
 use crate::socket::Pipe;
 use crate::spec::Shape;
 
@@ -61,6 +67,18 @@ pub trait Witness: Sync {
     fn is_asked_to_end(&self) -> bool;
     /// It does: the dialled side is told that no more will come.
     fn ends_as_asked(&self);
+    /// A fault did something to what this side said.
+    fn hit(&self, from: Side, hit: Hit);
+    /// A fault has ended both directions.
+    fn closed_by(&self, fault: &'static str);
+}
+
+/// The faults of a session, and the clock that they go by.
+pub struct Faults {
+    /// The session's hold on the knobs.
+    pub bend: Bend,
+    /// The clock.
+    pub clock: Clock,
 }
 
 /// A conn failed, and with it the link. The other is its owner's to tear down.
@@ -116,15 +134,18 @@ pub async fn run(
     downstream: &mut Conn,
     upstream: &mut Conn,
     ahead: Ahead,
+    faults: Faults,
     witness: &dyn Witness,
 ) -> Result<(), Broken> {
     let mut up = Way::from(Side::Downstream);
     let down = Way::from(Side::Upstream);
     up.waiting = ahead.waiting;
+    let mut link = Link { up, down, is_ups_turn: true, quiet: None, faults };
+    let shape = downstream.shape();
+    poll_fn(|cx| Poll::Ready(link.begin(cx, shape))).await;
     if ahead.has_ended {
-        up.end(downstream, witness);
+        link.up.end(downstream, &link.faults, witness);
     }
-    let mut link = Link { up, down, is_ups_turn: true, quiet: None };
     poll_fn(|cx| link.poll(cx, downstream, upstream, witness)).await
 }
 
@@ -134,6 +155,7 @@ struct Link {
     is_ups_turn: bool,
     /// Since when nothing has come from a peer that will not say when it has said all.
     quiet: Option<Pin<Box<Sleep>>>,
+    faults: Faults,
 }
 
 impl Link {
@@ -144,18 +166,21 @@ impl Link {
         upstream: &mut Conn,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
+        self.heed_knobs(cx);
         for _ in 0..ROUNDS {
             let mut has_moved = false;
             for is_up in [self.is_ups_turn, !self.is_ups_turn] {
                 let round = if is_up {
-                    self.up.poll_round(cx, downstream, upstream, witness)
+                    self.up.poll_round(cx, downstream, upstream, &self.faults, witness)
                 } else {
-                    self.down.poll_round(cx, upstream, downstream, witness)
+                    self.down.poll_round(cx, upstream, downstream, &self.faults, witness)
                 };
                 has_moved |= round?.is_ready();
             }
             self.is_ups_turn = !self.is_ups_turn;
-            if self.up.is_gone || self.down.is_gone || self.up.is_over() && self.down.is_over() {
+            has_moved |= self.heed_close(witness);
+            if self.up.is_left() || self.down.is_left() || self.up.is_over() && self.down.is_over()
+            {
                 return Poll::Ready(Ok(()));
             }
             if has_moved {
@@ -165,6 +190,9 @@ impl Link {
             witness.holds(self.up.held() + self.down.held());
             let is_unheard = self.up.is_over() && !upstream.facts().has_end
                 || self.down.is_over() && !downstream.facts().has_end;
+            if is_unheard && (self.up.is_bending() || self.down.is_bending()) {
+                return Poll::Pending;
+            }
             if is_unheard {
                 return self.poll_quiet(cx, QUIET).map(Ok);
             }
@@ -173,7 +201,7 @@ impl Link {
             }
             ready!(self.poll_quiet(cx, LULL));
             witness.ends_as_asked();
-            self.up.stage = Stage::Ending;
+            self.up.end_behind_all(&self.faults);
             self.quiet = None;
         }
         cx.waker().wake_by_ref();
@@ -189,6 +217,8 @@ impl Link {
 enum Stage {
     /// More may come.
     Open,
+    /// Nothing more comes, but the faults are not done with what came.
+    Passing,
     /// Nothing more comes; the other side is to be told, once it has all.
     Ending,
     /// It was told, or takes no more.
@@ -209,6 +239,11 @@ struct Way {
     is_copied: bool,
     /// Only while something is in it.
     pipe: Option<Pipe>,
+    /// Only while a fault is on, or what one held is on its way.
+    chain: Option<Box<Chain>>,
+    timer: Option<bent::Timer>,
+    /// The fault that has ended it.
+    closed_by: Option<&'static str>,
 }
 
 /// What was received and could not be sent yet. A packet may be empty.
@@ -244,6 +279,9 @@ impl Way {
             is_spliced: false,
             is_copied: false,
             pipe: None,
+            chain: None,
+            timer: None,
+            closed_by: None,
         }
     }
 
@@ -259,7 +297,7 @@ impl Way {
     }
 
     fn held(&self) -> usize {
-        self.waiting.bytes.capacity()
+        self.waiting.bytes.capacity() + self.chain.as_ref().map_or(0, |chain| chain.held())
     }
 
     /// Moves one thing; pending where nothing can be moved.
@@ -268,6 +306,7 @@ impl Way {
         cx: &mut Context<'_>,
         from: &mut Conn,
         to: &mut Conn,
+        faults: &Faults,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
         if self.pipe.is_some() {
@@ -280,12 +319,15 @@ impl Way {
         }
         match self.stage {
             Stage::Over => Poll::Pending,
-            Stage::Ending => {
+            Stage::Open | Stage::Passing if self.chain.is_some() => {
+                self.poll_bent(cx, from, to, faults, witness)
+            }
+            Stage::Ending | Stage::Passing => {
                 let ended = ready!(to.channel().poll_end(cx));
                 self.stage = Stage::Over;
                 Poll::Ready(self.unless_broken(ended, witness))
             }
-            Stage::Open => self.poll_receive(cx, from, to, witness),
+            Stage::Open => self.poll_receive(cx, from, to, faults, witness),
         }
     }
 
@@ -295,7 +337,7 @@ impl Way {
             Err(error) if is_closed(error.kind()) => {
                 witness.broke(self.to());
                 self.waiting = Waiting::default();
-                self.pipe = None;
+                (self.pipe, self.chain, self.timer) = (None, None, None);
                 self.stage = Stage::Over;
                 Ok(())
             }
@@ -309,6 +351,7 @@ impl Way {
         cx: &mut Context<'_>,
         from: &mut Conn,
         to: &mut Conn,
+        faults: &Faults,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
         self.is_spliced = self.is_spliced && are_bare(from, to);
@@ -327,7 +370,7 @@ impl Way {
             }
             Poll::Ready(Ok(Some(passed))) => Poll::Ready(self.unless_broken(passed, witness)),
             Poll::Ready(Ok(None)) => {
-                self.end(from, witness);
+                self.end(from, faults, witness);
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => {
@@ -338,9 +381,9 @@ impl Way {
         }
     }
 
-    fn end(&mut self, from: &Conn, witness: &dyn Witness) {
+    fn end(&mut self, from: &Conn, faults: &Faults, witness: &dyn Witness) {
         witness.ended(self.from);
-        self.stage = Stage::Ending;
+        self.end_behind_all(faults);
         // Where the medium has no ends, this is our own word that the peer was silent for too long.
         self.is_gone = !from.facts().has_end;
     }

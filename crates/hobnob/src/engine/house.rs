@@ -314,7 +314,9 @@ fn closed(session: &Session, end: Option<Box<Ended>>) -> Closed {
         (Some(Cut::Killed), _) => (Reason::Stopped, Some("killed".to_owned())),
         (None, Ok(ending)) => (ending.reason.unwrap_or(Reason::Eof), ending.detail),
         (None, Err(error)) => {
+            let fault = session.conclusion().and_then(|conclusion| conclusion.fault);
             let reason = match (error.kind(), error.limit_name()) {
+                (Kind::Fault, _) => Reason::Fault(fault.unwrap_or_default()),
                 (Kind::ConnectionReset | Kind::ConnectionBroken, _) => Reason::Reset,
                 (Kind::TimedOut, limit) => Reason::Timeout(limit.unwrap_or("kernel")),
                 (_, Some(limit)) => Reason::Limit(limit),

@@ -67,6 +67,14 @@ pub fn serve(service: &str, endpoint: &str) -> Result<Running> {
     server.start()
 }
 
+/// Passes on from one endpoint to another, under faults that [`Running::faults`] turns on, changes and counts.
+pub fn relay(listen: &str, to: &str) -> Result<Running> {
+    let mut server = Server::new(service::relay::ROW.spec.name)?;
+    server.set("to", Some(to))?;
+    server.on(&parse(listen)?)?;
+    server.start()
+}
+
 /// A plan for serving, validated step by step; nothing is open until [`start`](Server::start).
 pub struct Server {
     service: Source,
@@ -198,6 +206,9 @@ impl Server {
                 (plan::make(row, &options)?, targets)
             }
         };
+        if let (Some(panel), Some(at)) = (service.panel(), self.endpoints.first()) {
+            panel.fit(at.shape)?;
+        }
         let scene = transport::Scene {
             family: self.family,
             timeout: self.limits.handshake,

@@ -20,6 +20,7 @@ use crate::engine::stack::Stack;
 use crate::engine::{Bound, Stop, batch, sweep};
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
+use crate::fault::Panel;
 use crate::service::Made;
 use crate::session::Cut;
 use crate::socket;
@@ -236,6 +237,16 @@ impl Running {
     /// Sessions that are open now.
     pub fn open(&self) -> u64 {
         self.house.live()
+    }
+
+    /// The knobs of its faults, where it is a relay: they may be turned while it runs.
+    pub fn faults(&self) -> Option<Panel> {
+        self.house.service.panel().cloned()
+    }
+
+    /// The seed of all its chance.
+    pub fn seed(&self) -> u64 {
+        self.house.seed
     }
 
     /// Sees what happens from now on.

@@ -18,10 +18,10 @@ use crate::spec::Shape;
 /// The knobs of one relay. Clones are the same panel: a relay, its sessions and any number of consoles hold one.
 ///
 /// ```
-/// use hobnob::fault::{Panel, Setting};
+/// use hobnob::fault::Panel;
 ///
 /// let panel = Panel::default();
-/// panel.set(vec![Setting::parse("down:latency=200ms,jitter=50ms")?, Setting::parse("up:rate=64k")?])?;
+/// panel.turn(&["down:latency=200ms,jitter=50ms", "up:rate=64k"])?;
 /// assert_eq!(panel.state().len(), 3);
 /// panel.clear();
 /// # Ok::<(), hobnob::Error>(())
@@ -126,6 +126,11 @@ impl Panel {
         }
         self.tell(board);
         Ok(())
+    }
+
+    /// The same, of settings as a person writes them.
+    pub fn turn(&self, texts: &[&str]) -> Result<()> {
+        self.set(texts.iter().map(|text| Setting::parse(text)).collect::<Result<_>>()?)
     }
 
     /// All faults off.
