@@ -117,6 +117,10 @@ pub(crate) const RELAYING: &[Flag] = &[
     switch("retry", None, "while nobody is there yet, try again with growing pauses"),
 ];
 
+/// Flags of what turns the knobs of a relay.
+pub(crate) const BENDING: &[Flag] =
+    &[value("like", "PROFILE", "the faults of a kind of network, before those that are named")];
+
 /// Flags of what starts several servers.
 pub(crate) const STARTING: &[Flag] = &[value("for", "DUR", "stop after a time")];
 

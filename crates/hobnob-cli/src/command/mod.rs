@@ -25,8 +25,8 @@ use hobnob::socket::Family;
 use tokio::runtime::Runtime;
 
 use crate::args::{
-    self, COMMON, CUTTING, EXPLAINING, GETTING, OPENING, RELAYING, SERVING, SHOWING, STARTING,
-    TALKING, Verb,
+    self, BENDING, COMMON, CUTTING, EXPLAINING, GETTING, OPENING, RELAYING, SERVING, SHOWING,
+    STARTING, TALKING, Verb,
 };
 use crate::config::Settings;
 use crate::env::Environment;
@@ -60,7 +60,7 @@ pub(crate) const VERBS: &[Verb] = &[
     Verb {
         name: "fault",
         words: "[NAME] [FAULT...]",
-        flags: &[COMMON],
+        flags: &[BENDING, COMMON],
         takes_service_options: false,
         heeds_settings: true,
     },

@@ -4,12 +4,12 @@ use std::time::SystemTime;
 
 use hobnob::clock::rfc3339;
 use hobnob::engine::{Bound, SessionState};
-use hobnob::error::{Error, Result};
+use hobnob::error::{Error, Result, Try};
+use hobnob::fault::Panel;
 use serde_json::Value;
 
 use super::part::Part;
 use super::request::ASKS;
-use crate::report::error::{Typed, tries};
 use crate::report::line::Line;
 
 /// What an answer says beside what it answers.
@@ -77,9 +77,13 @@ fn wrong(line: &mut Line<'_>, error: &Error) {
     }
     line.texts("why", error.reasons().iter().map(String::as_str));
     line.number("exit", u64::from(error.kind().exit_code()));
-    let tries = tries(error, &Typed::default());
-    line.objects("try", &tries, |line, (command, note)| {
-        line.text("command", command);
+    line.objects("try", error.tries(), |line, one| {
+        let (kind, what, note) = match one {
+            Try::Command { command, note } => ("command", command, note),
+            Try::Flag { flag, note } => ("flag", flag, note),
+            Try::Endpoint { endpoint, note } => ("endpoint", endpoint, note),
+        };
+        line.text(kind, what);
         line.text("note", note);
     });
 }
@@ -113,6 +117,24 @@ fn bound(line: &mut Line<'_>, bound: &Bound) {
     line.text("transport", bound.transport);
     line.text("endpoint", &bound.endpoint);
     line.text("addr", &bound.address.to_string());
+}
+
+/// What bends a relay, fault by fault, and what each has hit.
+pub(super) fn faults(part: &Part, panel: &Panel) -> Fields {
+    Fields::of(|line| {
+        line.text("name", &part.name);
+        // In a string: not every reader of JSON has whole numbers of 64 bits.
+        line.text("seed", &part.control.seed().to_string());
+        line.objects("faults", panel.state(), |line, state| {
+            line.text("setting", &state.setting);
+            line.text("kind", state.kind);
+            for (way, hits) in [("up", state.up), ("down", state.down)] {
+                if let Some(hits) = hits {
+                    line.number(way, hits);
+                }
+            }
+        });
+    })
 }
 
 /// Open sessions, of each part those after `after`; and whether there are more.

@@ -148,7 +148,13 @@ fn retold(told: &Value) -> Error {
         error = error.why(text(&why));
     }
     for one in each("try") {
-        error = error.try_command(text(&one["command"]), text(&one["note"]));
+        let note = text(&one["note"]);
+        error = match (one["command"].as_str(), one["flag"].as_str(), one["endpoint"].as_str()) {
+            (Some(command), ..) => error.try_command(command, note),
+            (_, Some(flag), _) => error.try_flag(flag, note),
+            (.., Some(endpoint)) => error.try_endpoint(endpoint, note),
+            _ => error,
+        };
     }
     let at = &told["at"];
     let place = |key: &str| at[key].as_u64().and_then(|place| usize::try_from(place).ok());
@@ -170,7 +176,7 @@ mod tests {
             "slug": "unknown-option",
             "message": "there is no such thing",
             "why": ["because"],
-            "try": [{ "command": "hobnob help", "note": "a note" }],
+            "try": [{ "command": "hobnob help", "note": "a note" }, { "flag": "--x", "note": "" }],
             "exit": 2,
             "at": { "text": "latncy=1s", "from": 0, "to": 6, "label": "latency?" },
         });
@@ -178,6 +184,7 @@ mod tests {
         let expected = Error::new(Kind::UnknownOption, "there is no such thing")
             .why("because")
             .try_command("hobnob help", "a note")
+            .try_flag("--x", "")
             .at("latncy=1s", 0..6, "latency?");
         assert_eq!(error, expected);
     }

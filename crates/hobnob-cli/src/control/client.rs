@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hobnob::error::{Error, Kind, Result};
+use hobnob::fault::{Profile, Setting};
 use hobnob::socket::AsyncSocket;
 use tokio::sync::watch;
 
@@ -127,6 +128,14 @@ impl Client {
                 part.control.drain();
                 Ok(Fields::of(|line| line.number("sessions", open)))
             }
+            Ask::Fault { name, like, set } => {
+                let part = part::one(parts, name.as_deref())?;
+                let panel = part.panel()?;
+                if like.is_some() || set.is_some() {
+                    panel.set(settings(like.as_deref(), &set.unwrap_or_default())?)?;
+                }
+                Ok(answer::faults(part, &panel))
+            }
         }
     }
 
@@ -140,6 +149,15 @@ impl Client {
         self.watch = Some(Watch::of(parts, &meant, data, snap, self.house.verb));
         Ok(Fields::none())
     }
+}
+
+/// Those of a profile first, as on the command line of a relay.
+fn settings(like: Option<&str>, set: &[String]) -> Result<Vec<Setting>> {
+    let mut settings = like.map(Profile::settings).transpose()?.unwrap_or_default();
+    for text in set {
+        settings.push(Setting::parse(text)?);
+    }
+    Ok(settings)
 }
 
 async fn look(is_watching: bool) {

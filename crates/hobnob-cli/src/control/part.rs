@@ -2,6 +2,7 @@
 
 use hobnob::engine::{self, Bound, Control, Running};
 use hobnob::error::{Error, Kind, Result};
+use hobnob::fault::Panel;
 use hobnob::spec::nearest;
 
 /// A server that runs.
@@ -23,6 +24,15 @@ impl Part {
             bound: running.bound().to_vec(),
             control: running.control(),
         }
+    }
+
+    /// The knobs of what bends it.
+    pub(super) fn panel(&self) -> Result<Panel> {
+        self.control.faults().ok_or_else(|| {
+            let text =
+                format!("{} is no relay, and only what passes through one is bent", self.name);
+            Error::new(Kind::DoesNotFit, text).try_command("hobnob help relay", "")
+        })
     }
 
     /// Whether it stands between two sides.

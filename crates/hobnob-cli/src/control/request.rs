@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{SESSIONS, SNAP, VERSION};
 
 /// What can be asked, as it is written.
-pub(super) const ASKS: &[&str] = &["hello", "list", "watch", "kill", "drain"];
+pub(super) const ASKS: &[&str] = &["hello", "list", "watch", "kill", "drain", "fault"];
 
 /// A request, with what the answer needs to be known by.
 pub(super) struct Request {
@@ -31,6 +31,8 @@ pub(super) enum Ask {
     Kill { name: Option<String>, id: u64 },
     /// The end of a server, once its sessions have come to theirs.
     Drain { name: Option<String> },
+    /// What bends a relay; and what is to, from now on.
+    Fault { name: Option<String>, like: Option<String>, set: Option<Vec<String>> },
 }
 
 impl Request {
@@ -81,6 +83,11 @@ impl Fields {
                 id: self.number("id")?.ok_or_else(|| missing("id", "a session's number"))?,
             },
             Some("drain") => Ask::Drain { name: self.text("name")? },
+            Some("fault") => Ask::Fault {
+                name: self.text("name")?,
+                like: self.text("like")?,
+                set: self.texts("set")?,
+            },
             _ => return Err(unknown(said.as_ref())),
         };
         self.check_empty(word.unwrap_or_default())?;
@@ -113,6 +120,21 @@ impl Fields {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(bad(key, "a string")),
+        }
+    }
+
+    fn texts(&mut self, key: &str) -> Result<Option<Vec<String>>> {
+        let text = |value| match value {
+            Value::String(text) => Some(text),
+            _ => None,
+        };
+        match self.0.remove(key) {
+            None => Ok(None),
+            Some(Value::Array(all)) => {
+                let texts: Option<Vec<_>> = all.into_iter().map(text).collect();
+                texts.map(Some).ok_or_else(|| bad(key, "a list of strings"))
+            }
+            Some(_) => Err(bad(key, "a list of strings")),
         }
     }
 
@@ -189,6 +211,8 @@ mod tests {
             (r#"{"v":1,"ask":"drain","name":1}"#, Kind::BadOption),
             (r#"{"v":1,"ask":"drain","nmae":"a"}"#, Kind::UnknownOption),
             (r#"{"v":1,"ask":"watch","data":1}"#, Kind::BadOption),
+            (r#"{"v":1,"ask":"fault","set":"latency=1s"}"#, Kind::BadOption),
+            (r#"{"v":1,"ask":"fault","set":[1]}"#, Kind::BadOption),
             (r#"{"v":1,"ask":"hello","tag":{}}"#, Kind::BadOption),
         ] {
             assert_eq!(read(line).map_err(|error| error.kind()), Err(kind), "{line}");

@@ -1,5 +1,7 @@
 //! `hobnob fault`: the relays that run, and their knobs.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -7,7 +9,9 @@ use serde_json::Value;
 
 use crate::control::Place;
 use crate::json::valid;
-use crate::kit::{Bounded, Done, Served, as_nobody, code, finish, signal, skip, steady};
+use crate::kit::{
+    BOUND, Bounded, Done, Served, as_nobody, code, finish, launch, signal, skip, steady,
+};
 
 fn fault(place: &Place, words: &[&str]) -> Done {
     finish(place.hobnob(&[&["fault"], words].concat()), b"")
@@ -176,4 +180,136 @@ fn a_full_disk_and_a_reader_that_leaves() {
     command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::null());
     let child = Bounded::of(command.spawn().expect("the binary is there"));
     assert_eq!(code(child.wait()), 141);
+}
+
+/// A client of a relay, who is answered what it says.
+fn client(relay: &Served) -> TcpStream {
+    let client = TcpStream::connect(&relay.address).expect("it listens");
+    client.set_read_timeout(Some(BOUND)).expect("a timeout");
+    client
+}
+
+fn echo(client: &mut TcpStream, text: &[u8]) {
+    client.write_all(text).expect("it reads");
+    let mut back = vec![0; text.len()];
+    client.read_exact(&mut back).expect("it answers");
+    assert_eq!(back, text);
+}
+
+#[test]
+fn the_knobs_are_turned_while_it_runs() {
+    let place = Place::new();
+    let (_behind, all) = relays(&place, &["redis"]);
+    let mut open = client(&all[0]);
+    echo(&mut open, b"before");
+    let said = |words: &[&str]| {
+        let done = fault(&place, words);
+        assert_eq!((done.code, done.err.as_str()), (0, ""), "{words:?}");
+        done.out
+    };
+    assert_eq!(said(&["redis", "latency=1ms"]), "redis: latency=1ms on both ways\n");
+    echo(&mut open, b"under it");
+    let shown = said(&["redis"]);
+    let rows: Vec<Vec<&str>> =
+        shown.lines().skip(2).map(|row| row.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["way", "fault", "hits", "of"]);
+    assert_eq!(rows[1], ["up", "latency", "1", "latency=1ms"]);
+    assert_eq!(rows[2][..2], ["down", "latency"]);
+    assert_ne!(rows[2][2], "0", "its answer went down under it: {shown}");
+    let two = ["redis", "down:latency=2ms,jitter=1ms", "up:rate=64m"];
+    assert_eq!(said(&two), "redis: down:latency=2ms,jitter=1ms   up:rate=64m\n");
+    echo(&mut open, b"under the others");
+    let told = fault(&place, &["redis", "--json"]);
+    let faults = valid(told.out.trim())["faults"].clone();
+    let ways: Vec<_> = faults
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| (one["kind"].as_str(), one["up"].is_u64(), one["down"].is_u64()))
+        .collect();
+    assert_eq!(
+        ways,
+        [
+            (Some("latency"), false, true),
+            (Some("jitter"), false, true),
+            (Some("rate"), true, false)
+        ]
+    );
+    let listed = said(&[]);
+    assert!(listed.contains("down:latency=2ms,jitter=1ms   up:rate=64m"), "{listed}");
+    assert_eq!(said(&["redis", "clear"]), "redis: no faults\n");
+    echo(&mut open, b"after");
+    assert!(said(&["redis"]).ends_with("  no faults\n"));
+    assert!(said(&["redis", "--like", "satellite"]).contains("latency=300ms"));
+}
+
+#[test]
+fn no_byte_is_lost_or_repeated_while_knobs_are_turned() {
+    let place = Place::new();
+    let (_behind, all) = relays(&place, &["redis"]);
+    let mut open = client(&all[0]);
+    let text: Vec<u8> = (0..4_u32 << 20).map(|at| (at % 251) as u8).collect();
+    let mut to = open.try_clone().expect("a descriptor");
+    std::thread::scope(|scope| {
+        scope.spawn(|| to.write_all(&text).expect("it reads"));
+        let turning = scope.spawn(|| {
+            for words in
+                [["latency=3ms"], ["slice=1000"], ["rate=100m"], ["clear"]].iter().cycle().take(20)
+            {
+                let done = fault(&place, &[&["redis"], &words[..]].concat());
+                assert_eq!(done.code, 0, "{}", done.err);
+            }
+        });
+        let mut back = vec![0; text.len()];
+        open.read_exact(&mut back).expect("it answers");
+        assert!(back == text);
+        turning.join().expect("the knobs turn");
+    });
+}
+
+#[test]
+fn what_is_not_understood_or_does_not_fit_changes_nothing() {
+    let place = Place::new();
+    let (behind, all) = relays(&place, &["redis"]);
+    assert_eq!(fault(&place, &["redis", "latency=7ms"]).code, 0);
+    let served = [&behind, &all[0]];
+    for (name, words) in [
+        ("unknown", ["redis", "latncy=1s"]),
+        ("unit", ["redis", "latency=200"]),
+        ("datagrams", ["redis", "loss=2%"]),
+        ("like", ["redis", "--like=5g"]),
+    ] {
+        let done = fault(&place, &words);
+        assert_eq!((done.code, done.out.as_str()), (2, ""), "{name}: {}", done.err);
+        snapshot(name, &done, &served);
+        let told = fault(&place, &[words[0], words[1], "--json"]);
+        assert_eq!(valid(told.out.trim())["type"], "error", "{name}");
+    }
+    snapshot("clear", &fault(&place, &["redis", "clear", "latency=1s"]), &served);
+    assert!(fault(&place, &["redis"]).out.contains("latency=7ms"));
+}
+
+#[test]
+fn a_part_of_a_file_is_called_as_there() {
+    let (place, work) = (Place::new(), crate::kit::folder());
+    let behind = place.serve(&["serve", "echo", "127.0.0.1:0"]);
+    let config = format!(
+        "[serve.front]\nservice = \"relay\"\nto = \"{}\"\non = \"tcp://127.0.0.1:0\"\n\
+         [serve.other]\nservice = \"echo\"\non = \"tcp://127.0.0.1:0\"\n",
+        behind.address
+    );
+    std::fs::write(work.path().join("hobnob.toml"), config).expect("written");
+    let mut command = place.hobnob(&["up", "--json"]);
+    command.current_dir(work.path());
+    let up = launch(command);
+    up.out.until(r#""name":"other""#);
+    let done = fault(&place, &["front", "latency=1ms"]);
+    assert_eq!(
+        (done.code, done.out.as_str()),
+        (0, "front: latency=1ms on both ways\n"),
+        "{}",
+        done.err
+    );
+    assert_eq!(up.stop("TERM").0, 0);
+    assert_eq!(fault(&place, &["front"]).code, 5);
 }

@@ -1,4 +1,4 @@
-//! The handle for every console, in this process or another: list, watch, kill, drain.
+//! The handle for every console, in this process or another: list, watch, kill, drain, turn the knobs of faults.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use crate::chunk::Direction;
 use crate::clock::Clock;
 use crate::engine::house::{House, Phase};
 use crate::engine::running::Summary;
+use crate::fault::Panel;
 use crate::session::{Cut, Session};
 
 /// A handle of a server, from [`Running::control`](super::Running::control). As many as are wanted; none of them keeps
@@ -49,6 +50,16 @@ impl Control {
     /// Where its sessions are passed on to, as it was named; for most services nowhere.
     pub fn targets(&self) -> Vec<String> {
         self.house.powers.targets.planned()
+    }
+
+    /// The knobs of its faults, where it is a relay: they may be turned while it runs.
+    pub fn faults(&self) -> Option<Panel> {
+        self.house.service.panel().cloned()
+    }
+
+    /// The seed of all its chance.
+    pub fn seed(&self) -> u64 {
+        self.house.seed
     }
 
     /// Up to so many of the open sessions, by their numbers, which are all above `after`: with the last of one page the

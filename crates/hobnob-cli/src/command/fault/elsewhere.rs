@@ -38,7 +38,7 @@ pub(super) struct Bound {
 pub(super) struct Bending {
     /// The setting that it is of, as it was typed.
     pub(super) setting: String,
-    pub(super) fault: String,
+    pub(super) kind: String,
     /// What it has hit on the way to the target, if it is for that way.
     pub(super) up: Option<u64>,
     /// The same on the way back.
@@ -58,15 +58,25 @@ impl Elsewhere {
     }
 
     /// Has these faults on at a server from now on and no others, or leaves all as it is; what is on then.
-    pub(super) fn bend(&mut self, at: usize, faults: Option<&[String]>) -> Result<Vec<Bending>> {
+    pub(super) fn bend(&mut self, at: usize, change: Option<&Change<'_>>) -> Result<Vec<Bending>> {
         let server = &self.servers[at];
         let mut request = json!({ "v": 1, "ask": "fault", "name": server.name });
-        if let Some(faults) = faults {
-            request["set"] = json!(faults);
+        if let Some(change) = change {
+            request["set"] = json!(change.faults);
+            if let Some(like) = change.like {
+                request["like"] = json!(like);
+            }
         }
         let answer = self.callers[server.caller].ask(&request)?;
         Ok(items(&answer["faults"]).map(Bending::of).collect())
     }
+}
+
+/// What is to be on.
+pub(super) struct Change<'c> {
+    /// The profile of a kind of network.
+    pub(super) like: Option<&'c str>,
+    pub(super) faults: &'c [String],
 }
 
 impl Server {
@@ -112,8 +122,8 @@ impl Bound {
 
 impl Bending {
     fn of(told: &Value) -> Self {
-        let [setting, fault] = ["setting", "fault"].map(|key| text(&told[key]));
-        Bending { setting, fault, up: told["up"].as_u64(), down: told["down"].as_u64() }
+        let [setting, kind] = ["setting", "kind"].map(|key| text(&told[key]));
+        Bending { setting, kind, up: told["up"].as_u64(), down: told["down"].as_u64() }
     }
 }
 

@@ -3,14 +3,14 @@
 mod elsewhere;
 mod show;
 
-use hobnob::error::{Error, Kind, Result, quoted};
+use hobnob::error::{Error, Kind, Result, Try, quoted};
 use hobnob::spec::nearest;
 
 use crate::command::{Scene, say};
 use crate::control::{Folder, Survey};
 use crate::report::error::{Typed, tell};
 use crate::report::json::Json;
-use elsewhere::{Bending, Elsewhere, Server};
+use elsewhere::{Bending, Change, Elsewhere, Server};
 
 /// The word that takes all faults away.
 const CLEAR: &str = "clear";
@@ -25,29 +25,50 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
     let mut elsewhere = Elsewhere::of(survey);
     let Some((name, faults)) = words.split_first() else { return list(scene, &mut elsewhere) };
     let at = elsewhere.meant(name)?;
-    let faults = asked(faults)?;
-    let bending = elsewhere.bend(at, faults)?;
+    let change = asked(scene.text("like"), faults)?;
+    let bent = elsewhere.bend(at, change.as_ref());
     let server = &elsewhere.servers[at];
+    let bending = bent.map_err(|error| in_words(&error, server))?;
     if scene.is_on("json") {
         return events(scene, &[(server, bending)]);
     }
-    say(&match faults {
+    say(&match change {
         None => show::whole(server, &bending, scene.out),
         Some(_) => show::change(server, &bending),
     })
 }
 
-/// The faults that are to be on; none: nothing is to be changed.
-fn asked(words: &[String]) -> Result<Option<&[String]>> {
+/// What is to be on; none: nothing is to be changed.
+fn asked<'c>(like: Option<&'c str>, words: &'c [String]) -> Result<Option<Change<'c>>> {
+    let clears = words.iter().any(|word| word == CLEAR);
     match words {
-        [] => Ok(None),
-        [only] if only == CLEAR => Ok(Some(&[])),
-        _ if words.iter().any(|word| word == CLEAR) => {
+        [] if like.is_none() => Ok(None),
+        [_] if clears && like.is_none() => Ok(Some(Change { like, faults: &[] })),
+        _ if clears => {
             let text = "clear takes all faults away, and stands alone";
             Err(Error::new(Kind::Usage, text).try_command("hobnob fault -h", ""))
         }
-        _ => Ok(Some(words)),
+        faults => Ok(Some(Change { like, faults })),
     }
+}
+
+/// What a relay's flags could be are words here: `--fault stall` is `hobnob fault NAME stall`.
+fn in_words(error: &Error, server: &Server) -> Error {
+    let mut told = Error::new(error.kind(), error.message());
+    if let Some(span) = error.span() {
+        told = told.at(&span.text, span.at.clone(), span.label.as_str());
+    }
+    for why in error.reasons() {
+        told = told.why(why);
+    }
+    error.tries().iter().fold(told, |told, one| match one {
+        Try::Flag { flag, note } => {
+            let fault = flag.strip_prefix("--fault ").unwrap_or(flag);
+            told.try_command(format!("hobnob fault {} {fault}", quoted(&server.name)), note)
+        }
+        Try::Command { command, note } => told.try_command(command, note),
+        Try::Endpoint { endpoint, note } => told.try_endpoint(endpoint, note),
+    })
 }
 
 fn list(scene: &Scene, elsewhere: &mut Elsewhere) -> Result<u8> {

@@ -44,11 +44,11 @@ pub(super) fn whole(server: &Server, bending: &[Bending], look: Look) -> String 
         out.push_str("  no faults\n");
         return out;
     }
-    let faults = bending.iter().map(|one| width(&safe(&one.fault))).max().unwrap_or(0).max(8);
+    let faults = bending.iter().map(|one| width(&safe(&one.kind))).max().unwrap_or(0).max(8);
     let _ = writeln!(out, "  way   {}     hits  of", pad("fault", faults));
     for (way, hits) in [("up", up as fn(&Bending) -> _), ("down", down)] {
         for (one, hits) in bending.iter().filter_map(|one| Some((one, hits(one)?))) {
-            let (fault, setting) = (pad(&safe(&one.fault), faults), safe(&one.setting));
+            let (fault, setting) = (pad(&safe(&one.kind), faults), safe(&one.setting));
             let _ = writeln!(out, "  {way:<4}  {fault}  {:>7}  {setting}", grouped(hits));
         }
     }
@@ -109,7 +109,7 @@ fn bound(line: &mut Line<'_>, bound: &Bound) {
 
 fn fault(line: &mut Line<'_>, one: &Bending) {
     line.text("setting", &one.setting);
-    line.text("fault", &one.fault);
+    line.text("kind", &one.kind);
     for (way, hits) in [("up", one.up), ("down", one.down)] {
         if let Some(hits) = hits {
             line.number(way, hits);
