@@ -101,7 +101,7 @@ pub(crate) const SERVING: &[Flag] = &[
     switch("once", None, "stop after one session"),
     value("max", "N", "stop after so many sessions"),
     value("for", "DUR", "stop after a time"),
-    value("name", "NAME", "what it is called in events; default: the service"),
+    value("name", "NAME", "what it is called in events and by fault; default: service or target"),
 ];
 
 /// Flags of services that take text messages.

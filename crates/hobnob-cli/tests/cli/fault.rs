@@ -82,6 +82,29 @@ fn the_relays_that_run_are_listed_and_nothing_else_is() {
 }
 
 #[test]
+fn a_target_is_a_name_in_any_of_its_spellings() {
+    let place = Place::new();
+    let (behind, all) = relays(&place, &[""]);
+    for typed in [behind.address.clone(), format!("tcp://{}", behind.address)] {
+        let done = fault(&place, &[&typed]);
+        assert_eq!(done.code, 0, "{}", done.err);
+        assert!(done.out.contains(&all[0].address), "{}", done.out);
+    }
+}
+
+#[test]
+fn long_names_keep_to_eighty_columns() {
+    let place = Place::new();
+    let long = "a-name-that-is-longer-than-any-column-of-a-list-could-ever-be";
+    let (_behind, _all) = relays(&place, &[long, "redis"]);
+    let faults = ["up:latency=1ms,jitter=1ms", "down:latency=100ms,jitter=50ms", "down:rate=64k"];
+    assert_eq!(fault(&place, &[&[long], &faults[..]].concat()).code, 0);
+    let done = fault(&place, &[]);
+    assert!(done.out.lines().all(|line| line.chars().count() <= 80), "{}", done.out);
+    assert!(faults.iter().all(|fault| done.out.contains(fault)), "{}", done.out);
+}
+
+#[test]
 fn a_name_that_does_not_run_or_is_no_relays() {
     let place = Place::new();
     let (behind, all) = relays(&place, &["redis"]);

@@ -34,6 +34,13 @@ pub(super) struct Bound {
     pub(super) address: String,
 }
 
+/// What bends a relay.
+pub(super) struct Knobs {
+    /// Where its chance comes from.
+    pub(super) seed: String,
+    pub(super) faults: Vec<Bending>,
+}
+
 /// One fault that is on.
 pub(super) struct Bending {
     /// The setting that it is of, as it was typed.
@@ -58,7 +65,7 @@ impl Elsewhere {
     }
 
     /// Has these faults on at a server from now on and no others, or leaves all as it is; what is on then.
-    pub(super) fn bend(&mut self, at: usize, change: Option<&Change<'_>>) -> Result<Vec<Bending>> {
+    pub(super) fn bend(&mut self, at: usize, change: Option<&Change<'_>>) -> Result<Knobs> {
         let server = &self.servers[at];
         let mut request = json!({ "v": 1, "ask": "fault", "name": server.name });
         if let Some(change) = change {
@@ -68,7 +75,8 @@ impl Elsewhere {
             }
         }
         let answer = self.callers[server.caller].ask(&request)?;
-        Ok(items(&answer["faults"]).map(Bending::of).collect())
+        let faults = items(&answer["faults"]).map(Bending::of).collect();
+        Ok(Knobs { seed: text(&answer["seed"]), faults })
     }
 }
 

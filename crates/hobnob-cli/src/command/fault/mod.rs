@@ -3,14 +3,15 @@
 mod elsewhere;
 mod show;
 
+use hobnob::engine;
 use hobnob::error::{Error, Kind, Result, Try, quoted};
 use hobnob::spec::nearest;
 
-use crate::command::{Scene, say};
+use crate::command::{Scene, brief, say};
 use crate::control::{Folder, Survey};
 use crate::report::error::{Typed, tell};
 use crate::report::json::Json;
-use elsewhere::{Bending, Change, Elsewhere, Server};
+use elsewhere::{Change, Elsewhere, Knobs, Server};
 
 /// The word that takes all faults away.
 const CLEAR: &str = "clear";
@@ -28,13 +29,13 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
     let change = asked(scene.text("like"), faults)?;
     let bent = elsewhere.bend(at, change.as_ref());
     let server = &elsewhere.servers[at];
-    let bending = bent.map_err(|error| in_words(&error, server))?;
+    let knobs = bent.map_err(|error| in_words(&error, server))?;
     if scene.is_on("json") {
-        return events(scene, &[(server, bending)]);
+        return events(scene, &[(server, knobs)]);
     }
     say(&match change {
-        None => show::whole(server, &bending, scene.out),
-        Some(_) => show::change(server, &bending),
+        None => show::whole(server, &knobs, scene.out),
+        Some(_) => show::change(server, &knobs),
     })
 }
 
@@ -89,10 +90,10 @@ fn list(scene: &Scene, elsewhere: &mut Elsewhere) -> Result<u8> {
     if scene.is_on("json") { events(scene, &all) } else { say(&show::list(&all, scene.out)) }
 }
 
-fn events(scene: &Scene, all: &[(&Server, Vec<Bending>)]) -> Result<u8> {
+fn events(scene: &Scene, all: &[(&Server, Knobs)]) -> Result<u8> {
     let (mut json, mut out) = (Json::new(scene.clock, "", ""), Vec::new());
-    for (server, bending) in all {
-        json.relay(&mut out, |line| show::fields(line, server, bending));
+    for (server, knobs) in all {
+        json.relay(&mut out, |line| show::fields(line, server, knobs));
     }
     say(&String::from_utf8_lossy(&out))
 }
@@ -103,7 +104,10 @@ impl Elsewhere {
         let all = |is_it: &dyn Fn(&Server) -> bool| -> Vec<usize> {
             (0..self.servers.len()).filter(|at| is_it(&self.servers[*at])).collect()
         };
-        let mut fits = all(&|one| one.name == typed);
+        // A target may be typed in any of its spellings.
+        let short = engine::parse(typed).map(|endpoint| brief(&endpoint.to_string()));
+        let short = short.as_deref().unwrap_or(typed);
+        let mut fits = all(&|one| one.name == typed || one.name == short);
         if fits.is_empty() {
             fits = all(&|one| one.own_name() == typed);
         }

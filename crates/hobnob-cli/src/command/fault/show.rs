@@ -2,54 +2,57 @@
 
 use std::fmt::Write as _;
 
-use crate::command::fault::elsewhere::{Bending, Bound, Server};
+use crate::command::fault::elsewhere::{Bending, Bound, Knobs, Server};
 use crate::report::line::Line;
 use crate::report::look::Look;
 use crate::report::show::{count, fold, grouped, pad, safe, width};
 
 /// Columns that a page has.
 const COLUMNS: usize = 80;
-/// The least columns of a relay's name.
-const NAMES: usize = 10;
+/// Columns of a relay's name; a wider one has a line of its own.
+const NAMES: std::ops::Range<usize> = 10..24;
 
 /// All relays, each with what is on.
-pub(super) fn list(all: &[(&Server, Vec<Bending>)], look: Look) -> String {
+pub(super) fn list(all: &[(&Server, Knobs)], look: Look) -> String {
     if all.is_empty() {
         return "no relay runs; hobnob relay :9001 :9000 starts one\n".to_owned();
     }
-    let names = all.iter().map(|(server, _)| width(&safe(&server.name))).max().unwrap_or(0);
-    let names = names.max(NAMES);
+    let widest = all.iter().map(|(server, _)| width(&safe(&server.name))).max().unwrap_or(0);
+    let column = widest.clamp(NAMES.start, NAMES.end) + 2;
     let mut out = String::new();
-    for (server, bending) in all {
-        let head =
-            format!("{}  {}", pad(&safe(&server.name), names), safe(&server.sides(look.sent())));
-        let state = state(server);
-        if width(&head) + 3 + width(&state) <= COLUMNS {
-            let _ = writeln!(out, "{head}   {state}");
-        } else {
-            let _ = writeln!(out, "{head}\n{:names$}  {state}", "");
+    for (server, knobs) in all {
+        let mut name = safe(&server.name);
+        if width(&name) > column - 2 {
+            let _ = writeln!(out, "{name}");
+            name.clear();
         }
-        for line in fold(&settings(bending), COLUMNS - names - 2) {
-            let _ = writeln!(out, "{:names$}  {line}", "");
+        let (sides, state) = (safe(&server.sides(look.sent())), state(server));
+        let is_one = column + width(&sides) + 3 + width(&state) <= COLUMNS;
+        let heads = if is_one { vec![format!("{sides}   {state}")] } else { vec![sides, state] };
+        for item in heads.into_iter().chain([settings(&knobs.faults)]) {
+            for line in fold(&item, COLUMNS - column) {
+                let _ = writeln!(out, "{}{}", pad(&std::mem::take(&mut name), column), line.trim());
+            }
         }
     }
     out
 }
 
 /// One relay, its faults a line each.
-pub(super) fn whole(server: &Server, bending: &[Bending], look: Look) -> String {
+pub(super) fn whole(server: &Server, knobs: &Knobs, look: Look) -> String {
     let mut out = format!("{}  {}\n", safe(&server.name), safe(&server.sides(look.sent())));
-    let _ = writeln!(out, "  {}", state(server));
-    if bending.is_empty() {
+    let _ = writeln!(out, "  {}   seed {}", state(server), safe(&knobs.seed));
+    let faults = &knobs.faults;
+    if faults.is_empty() {
         out.push_str("  no faults\n");
         return out;
     }
-    let faults = bending.iter().map(|one| width(&safe(&one.kind))).max().unwrap_or(0).max(8);
-    let _ = writeln!(out, "  way   {}     hits  of", pad("fault", faults));
+    let kinds = faults.iter().map(|one| width(&safe(&one.kind))).max().unwrap_or(0).max(8);
+    let _ = writeln!(out, "  way   {}     hits  of", pad("fault", kinds));
     for (way, hits) in [("up", up as fn(&Bending) -> _), ("down", down)] {
-        for (one, hits) in bending.iter().filter_map(|one| Some((one, hits(one)?))) {
-            let (fault, setting) = (pad(&safe(&one.kind), faults), safe(&one.setting));
-            let _ = writeln!(out, "  {way:<4}  {fault}  {:>7}  {setting}", grouped(hits));
+        for (one, hits) in faults.iter().filter_map(|one| Some((one, hits(one)?))) {
+            let (kind, setting) = (pad(&safe(&one.kind), kinds), safe(&one.setting));
+            let _ = writeln!(out, "  {way:<4}  {kind}  {:>7}  {setting}", grouped(hits));
         }
     }
     out
@@ -64,8 +67,8 @@ fn down(bending: &Bending) -> Option<u64> {
 }
 
 /// What is on from now on.
-pub(super) fn change(server: &Server, bending: &[Bending]) -> String {
-    format!("{}: {}\n", safe(&server.name), settings(bending))
+pub(super) fn change(server: &Server, knobs: &Knobs) -> String {
+    format!("{}: {}\n", safe(&server.name), settings(&knobs.faults))
 }
 
 /// `latency=1s on both ways`, `up:rate=64k   down:latency=1s`.
@@ -90,7 +93,7 @@ fn state(server: &Server) -> String {
 }
 
 /// The same for programs.
-pub(super) fn fields(line: &mut Line<'_>, server: &Server, bending: &[Bending]) {
+pub(super) fn fields(line: &mut Line<'_>, server: &Server, knobs: &Knobs) {
     line.text("name", &server.name);
     line.number("pid", u64::from(server.pid));
     line.text("service", &server.service);
@@ -98,7 +101,8 @@ pub(super) fn fields(line: &mut Line<'_>, server: &Server, bending: &[Bending]) 
     line.number("sessions", server.sessions);
     line.objects("bound", &server.bound, bound);
     line.texts("targets", server.targets.iter().map(String::as_str));
-    line.objects("faults", bending, fault);
+    line.text("seed", &knobs.seed);
+    line.objects("faults", &knobs.faults, fault);
 }
 
 fn bound(line: &mut Line<'_>, bound: &Bound) {
