@@ -101,7 +101,7 @@ pub(crate) const SERVING: &[Flag] = &[
     switch("once", None, "stop after one session"),
     value("max", "N", "stop after so many sessions"),
     value("for", "DUR", "stop after a time"),
-    value("name", "NAME", "what it is called in events; default: the service"),
+    value("name", "NAME", "what it is called in events and by fault; default: service or target"),
 ];
 
 /// Flags of services that take text messages.
@@ -116,6 +116,10 @@ pub(crate) const RELAYING: &[Flag] = &[
     switch("both-dial", None, "dial both addresses, and join them"),
     switch("retry", None, "while nobody is there yet, try again with growing pauses"),
 ];
+
+/// Flags of what turns the knobs of a relay.
+pub(crate) const BENDING: &[Flag] =
+    &[value("like", "PROFILE", "the faults of a kind of network, before those that are named")];
 
 /// Flags of what starts several servers.
 pub(crate) const STARTING: &[Flag] = &[value("for", "DUR", "stop after a time")];

@@ -21,6 +21,10 @@ pub(crate) struct Environment {
     pub(crate) color: Option<bool>,
     /// Where state such as line history belongs.
     pub(crate) state: Option<PathBuf>,
+    /// `XDG_RUNTIME_DIR`: where what lives as long as a login belongs.
+    pub(crate) runtime: Option<PathBuf>,
+    /// `TMPDIR`, or else `/tmp`.
+    pub(crate) temporary: PathBuf,
     /// `PAGER`; an empty one means that none is wanted.
     pub(crate) pager: Option<String>,
     /// Whether `LESS` says how less should be.
@@ -58,6 +62,9 @@ impl Environment {
             let home = || variable("HOME").map(|home| PathBuf::from(home).join(below));
             variable(name).map(PathBuf::from).or_else(home)
         };
+        // A path that is not whole is to be ignored, says the XDG Base Directory Specification.
+        let whole =
+            |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
         Environment {
             ascii: variable("HOBNOB_ASCII").map(|value| value != "0"),
             config: variable("HOBNOB_CONFIG").map(PathBuf::from),
@@ -66,6 +73,8 @@ impl Environment {
             timeout: None,
             color,
             state: folder("XDG_STATE_HOME", ".local/state"),
+            runtime: whole("XDG_RUNTIME_DIR"),
+            temporary: whole("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp")),
             pager: raw("PAGER"),
             has_less_options: raw("LESS").is_some(),
         }

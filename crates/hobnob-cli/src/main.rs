@@ -4,6 +4,7 @@ mod args;
 mod bug;
 mod command;
 mod config;
+mod control;
 mod env;
 mod report;
 

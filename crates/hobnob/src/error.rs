@@ -47,8 +47,14 @@ kinds! {
     BadOption "bad-option" 2,
     /// Known to the tables, but not part of this build.
     NotBuiltIn "not-built-in" 2,
+    /// Several things have that name, and nothing says which is meant.
+    AmbiguousName "ambiguous-name" 2,
     /// Two parts that cannot be put together: a layer or service on a shape it does not take.
     DoesNotFit "does-not-fit" 2,
+    /// A fault that loses, repeats or reorders packets, on bytes, which have none.
+    FaultNeedsDatagrams "fault-needs-datagrams" 2,
+    /// No fault of that name.
+    UnknownFault "unknown-fault" 2,
     /// A dial that would come back to where it is made from.
     Loop "loop" 2,
     /// The command line is not understood.
@@ -73,6 +79,8 @@ kinds! {
     ConnectionReset "connection-reset" 5,
     /// No route to that network or host.
     Unreachable "unreachable" 5,
+    /// No server or session of that name or number runs.
+    NotRunning "not-running" 5,
     /// The connection broke in another way.
     ConnectionBroken "connection-broken" 5,
     /// No answer to the dial within `--timeout`.
@@ -117,6 +125,8 @@ kinds! {
     BadRedirect "bad-redirect" 10,
     /// A limit of ours cut it; the message names the limit.
     Limit "limit" 5,
+    /// A fault that was asked for tore it down.
+    Fault "fault" 5,
     /// The operation would block, on a socket in non-blocking mode.
     WouldBlock "would-block" 5,
     /// Something else that the system said.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::chunk::Direction;
 use crate::error::Error;
+use crate::fault::Act;
 
 /// A fact, stamped.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub enum Fact {
     Data(Box<Data>),
     /// A request was answered, in a protocol that has them.
     Exchanged(Box<Exchange>),
+    /// A fault that was asked for did something.
+    Bent(Box<Bent>),
     /// A session is over.
     Closed(Box<Closed>),
     /// A peer was turned away before it became a session.
@@ -146,6 +149,17 @@ pub struct Exchange {
     pub took: Duration,
 }
 
+/// What a fault did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bent {
+    /// The fault's name.
+    pub kind: &'static str,
+    /// Which way what it did it to was going.
+    pub direction: Direction,
+    /// What it did.
+    pub act: Act,
+}
+
 /// How a session ended.
 #[derive(Debug, Clone)]
 pub struct Closed {
@@ -249,6 +263,8 @@ pub enum Reason {
     Timeout(&'static str),
     /// It went past a limit.
     Limit(&'static str),
+    /// A fault that was asked for ended it; its name.
+    Fault(&'static str),
     /// We stopped: the drain.
     Stopped,
     /// Something failed.
@@ -263,6 +279,7 @@ impl Reason {
             Reason::Reset => "reset",
             Reason::Timeout(_) => "timeout",
             Reason::Limit(_) => "limit",
+            Reason::Fault(_) => "fault",
             Reason::Stopped => "stopped",
             Reason::Error => "error",
         }

@@ -19,7 +19,7 @@
 //!
 //! | floor | modules |
 //! |---|---|
-//! | pure | [`error`], [`spec`], [`address`], [`endpoint`], [`chunk`], [`event`], [`codec`] |
+//! | pure | [`error`], [`spec`], [`address`], [`endpoint`], [`chunk`], [`event`], [`codec`], [`fault`] |
 //! | the one door to the kernel | [`socket`], over `sys` |
 //! | the folders of our own | [`home`] |
 //! | the seam | [`conn`], [`bus`], [`clock`], [`session`] |
@@ -43,6 +43,7 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod exchange;
+pub mod fault;
 pub mod home;
 pub mod layer;
 pub mod service;
@@ -53,7 +54,7 @@ mod sys;
 pub mod testing;
 pub mod transport;
 
-pub use engine::{Dialer, Server, serve};
+pub use engine::{Dialer, Server, relay, serve};
 pub use error::{Error, Result};
 pub use exchange::get;
 pub use service::{Responder, Service};

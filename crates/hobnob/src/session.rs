@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::address::Address;
 use crate::bus::Bus;
 use crate::chunk::Direction;
 use crate::clock::Clock;
@@ -37,6 +38,8 @@ pub struct Session {
     held: AtomicU64,
     /// What its service says of an end in order. Boxed: most sessions have nothing to say.
     conclusion: OnceLock<Box<Conclusion>>,
+    /// Whom it dialled first. Boxed, as most dial nobody.
+    upstream: OnceLock<Box<Address>>,
     task: OnceLock<Waker>,
     bus: Bus,
     shard: usize,
@@ -91,6 +94,8 @@ pub struct Conclusion {
     pub limit: Option<&'static str>,
     /// In plain words: `said /quit`.
     pub detail: Option<String>,
+    /// The fault that ended it.
+    pub fault: Option<&'static str>,
     /// Whom the session had dialled, and how that went.
     pub upstream: Option<Upstream>,
 }
@@ -107,8 +112,10 @@ pub enum Cut {
     Stall,
     /// All sessions together held more than the budget of buffers, and this one held most.
     Memory,
-    /// The drain ran out of patience, or somebody killed it.
+    /// The drain ran out of patience.
     Stopped,
+    /// Somebody asked for the end of this very session.
+    Killed,
 }
 
 impl Session {
@@ -128,6 +135,7 @@ impl Session {
             stalled: AtomicU64::new(0),
             held: AtomicU64::new(0),
             conclusion: OnceLock::new(),
+            upstream: OnceLock::new(),
             task: OnceLock::new(),
             bus: opening.bus,
             shard: opening.shard,
@@ -195,14 +203,16 @@ impl Session {
     /// its last words with it. The first word counts.
     pub fn conclude(&self, limit: Option<&'static str>, detail: impl Into<String>) {
         let detail = Some(detail.into());
-        self.conclusion.get_or_init(|| Box::new(Conclusion { limit, detail, upstream: None }));
+        let (fault, upstream) = (None, None);
+        self.conclusion.get_or_init(|| Box::new(Conclusion { limit, detail, fault, upstream }));
     }
 
-    /// The service's: whom it had dialled, told at the session's end. The first word counts.
-    pub fn conclude_upstream(&self, upstream: Upstream) {
-        let upstream = Some(upstream);
+    /// The service's: whom it had dialled, and the fault that ended it, told at the session's end. The first word
+    /// counts.
+    pub fn conclude_between(&self, upstream: Option<Upstream>, fault: Option<&'static str>) {
+        let detail = fault.map(|fault| format!("closed by the fault {fault}"));
         self.conclusion
-            .get_or_init(|| Box::new(Conclusion { limit: None, detail: None, upstream }));
+            .get_or_init(|| Box::new(Conclusion { limit: None, detail, fault, upstream }));
     }
 
     /// What its service said of the end, if it did.
@@ -267,6 +277,7 @@ impl Session {
             Cut::Stall => 2,
             Cut::Stopped => 3,
             Cut::Memory => 4,
+            Cut::Killed => 5,
         };
         if self.cut.load(Relaxed) == 0 {
             self.cut.store(code, Relaxed);
@@ -281,6 +292,7 @@ impl Session {
             2 => Some(Cut::Stall),
             3 => Some(Cut::Stopped),
             4 => Some(Cut::Memory),
+            5 => Some(Cut::Killed),
             _ => None,
         }
     }
@@ -298,7 +310,14 @@ impl Session {
 
     /// Opens another conn, layers and all.
     pub async fn dial(&self, to: &str) -> Result<Conn> {
-        self.powers.dial(to, &self.facts).await
+        let conn = self.powers.dial(to, &self.facts).await?;
+        self.upstream.get_or_init(|| Box::new(conn.facts().peer.clone()));
+        Ok(conn)
+    }
+
+    /// Whom it has dialled, if it has: the first, where there were several.
+    pub fn upstream(&self) -> Option<&Address> {
+        self.upstream.get().map(|address| &**address)
     }
 
     /// How text is to be cut into messages: `--framing`.

@@ -69,17 +69,28 @@ pub enum ValueKind {
     Bytes,
     /// A whole number.
     Count,
+    /// `2%`, `0.5%`: at most all of it.
+    Percent,
+    /// `64k` (65,536 bytes a second), `10mbit/s` (1,250,000); bytes a second.
+    Rate,
     /// Any text, taken as it stands.
     Text,
     /// Text in which `\r \n \t \\ \xHH` are read as the bytes they name.
     Escaped,
     /// An endpoint to dial. A service cannot run without it, and it is planned before anything is open.
     Endpoint,
+    /// A fault of a service's links. It may be given several times, and is read before anything is open.
+    Fault,
     /// One of these words.
     Choice(&'static [&'static str]),
 }
 
 impl ValueKind {
+    /// Whether it may be given several times.
+    pub fn repeats(self) -> bool {
+        self == ValueKind::Fault
+    }
+
     /// The placeholder in help: `DUR`, `N`, `TEXT`.
     pub fn placeholder(self) -> String {
         match self {
@@ -89,6 +100,9 @@ impl ValueKind {
             ValueKind::Count => "N".to_owned(),
             ValueKind::Text | ValueKind::Escaped => "TEXT".to_owned(),
             ValueKind::Endpoint => "ADDR".to_owned(),
+            ValueKind::Percent => "P%".to_owned(),
+            ValueKind::Rate => "BYTES/s".to_owned(),
+            ValueKind::Fault => "SPEC".to_owned(),
             ValueKind::Choice(words) => words.join("|"),
         }
     }
@@ -116,6 +130,17 @@ impl ValueKind {
                 Ok(count) => Ok(Value::Count(count)),
                 Err(_) => bad("it takes a whole number".to_owned()),
             },
+            ValueKind::Percent => match parse_percent(text) {
+                Some(share) => Ok(Value::Share(share)),
+                None => {
+                    bad("a share is a number up to 100 with its sign, as in 2%, 0.5%".to_owned())
+                }
+            },
+            ValueKind::Rate => match parse_rate(text) {
+                Some(rate) => Ok(Value::Count(rate)),
+                None => bad("a rate is bytes or bits a second, as in 64k, 10mbit/s".to_owned()),
+            },
+            ValueKind::Fault => Ok(Value::Texts(vec![text.to_owned()])),
             ValueKind::Text | ValueKind::Endpoint => Ok(Value::Text(text.as_bytes().to_vec())),
             ValueKind::Escaped => match unescape(text) {
                 Ok(bytes) => Ok(Value::Text(bytes)),
@@ -136,8 +161,12 @@ pub enum Value {
     Flag(bool),
     /// A time.
     Duration(Duration),
-    /// A number, or a number of bytes.
+    /// A number, a number of bytes, or bytes a second.
     Count(u64),
+    /// A part of the whole, in millionths: 2% is 20,000.
+    Share(u32),
+    /// Several texts, in the order given.
+    Texts(Vec<String>),
     /// Bytes: text as typed, or with its escapes read.
     Text(Vec<u8>),
 }
@@ -148,6 +177,8 @@ impl fmt::Display for Value {
             Value::Flag(on) => write!(f, "{}", if *on { "yes" } else { "no" }),
             Value::Duration(duration) => f.write_str(&show_duration(*duration)),
             Value::Count(count) => write!(f, "{count}"),
+            Value::Share(share) => f.write_str(&show_percent(*share)),
+            Value::Texts(texts) => f.write_str(&texts.join(" ")),
             Value::Text(bytes) => write!(f, "{}", bytes.escape_ascii()),
         }
     }
@@ -190,7 +221,11 @@ impl Options {
                     ));
                 }
             };
-            self.given.insert(spec.name, spec.kind.parse(spec.name, text)?);
+            let value = spec.kind.parse(spec.name, text)?;
+            match (self.given.get_mut(spec.name), value) {
+                (Some(Value::Texts(all)), Value::Texts(more)) => all.extend(more),
+                (_, value) => drop(self.given.insert(spec.name, value)),
+            }
             return Ok(());
         }
         let denied = name.strip_prefix("no-").and_then(|name| {
@@ -239,6 +274,22 @@ impl Options {
         match self.value(name) {
             Some(Value::Count(count)) => Some(*count),
             _ => None,
+        }
+    }
+
+    /// A share, in millionths.
+    pub fn share(&self, name: &str) -> Option<u32> {
+        match self.value(name) {
+            Some(Value::Share(share)) => Some(*share),
+            _ => None,
+        }
+    }
+
+    /// Texts, of an option that may be given several times.
+    pub fn texts(&self, name: &str) -> &[String] {
+        match self.value(name) {
+            Some(Value::Texts(texts)) => texts,
+            _ => &[],
         }
     }
 
@@ -342,6 +393,36 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
+/// `64k`, `64k/s`: bytes a second in powers of 1,024; `10mbit/s`: bits a second in powers of 1,000.
+pub fn parse_rate(text: &str) -> Option<u64> {
+    let text = text.strip_suffix("/s").unwrap_or(text).to_ascii_lowercase();
+    let Some(bits) = text.strip_suffix("bit") else { return parse_bytes(&text) };
+    let split = bits.find(|c: char| !c.is_ascii_digit()).unwrap_or(bits.len());
+    let (number, unit) = bits.split_at(split);
+    let scale = match unit {
+        "" => 1,
+        "k" => 1_000,
+        "m" => 1_000_000,
+        "g" => 1_000_000_000,
+        _ => return None,
+    };
+    Some(number.parse::<u64>().ok()?.checked_mul(scale)? / 8)
+}
+
+/// `2%`, `0.5%` in millionths; none above 100%, or without the sign.
+pub fn parse_percent(text: &str) -> Option<u32> {
+    let number = text.strip_suffix('%')?;
+    let is_number = number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let percent: f64 = number.parse().ok().filter(|_| is_number)?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1,000,000")]
+    (percent <= 100.0).then(|| (percent * 10_000.0).round() as u32)
+}
+
+/// A share as it is typed: `0.5%`.
+pub fn show_percent(share: u32) -> String {
+    format!("{}%", f64::from(share) / 10_000.0)
+}
+
 /// Reads `\r \n \t \0 \\ \xHH`; the error is the escape that is none of them.
 pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
     let mut out = Vec::with_capacity(text.len());
@@ -413,6 +494,18 @@ mod tests {
         assert_eq!(parse_duration("1e400s"), None);
         assert_eq!(show_duration(Duration::from_millis(1_500)), "1500ms");
         assert_eq!(show_duration(Duration::from_mins(2)), "2m");
+    }
+
+    #[test]
+    fn shares_and_rates_have_their_units() {
+        assert_eq!(parse_percent("2%"), Some(20_000));
+        assert_eq!(parse_percent("0.05%"), Some(500));
+        assert_eq!(["2", "101%", "-1%", "%"].map(parse_percent), [None; 4]);
+        assert_eq!(show_percent(500), "0.05%");
+        assert_eq!(parse_rate("64k"), Some(65_536));
+        assert_eq!(parse_rate("64k/s"), Some(65_536));
+        assert_eq!(parse_rate("10mbit/s"), Some(1_250_000));
+        assert_eq!(parse_rate("10mbyte"), None);
     }
 
     #[test]

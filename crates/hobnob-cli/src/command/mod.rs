@@ -4,6 +4,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod explain;
+mod fault;
 mod get;
 pub(crate) mod help;
 mod man;
@@ -26,8 +27,8 @@ use hobnob::socket::Family;
 use tokio::runtime::Runtime;
 
 use crate::args::{
-    self, COMMON, CUTTING, EXAMINING, EXPLAINING, GETTING, OPENING, RELAYING, SERVING, SHOWING,
-    STARTING, TALKING, Verb,
+    self, BENDING, COMMON, CUTTING, EXAMINING, EXPLAINING, GETTING, OPENING, RELAYING, SERVING,
+    SHOWING, STARTING, TALKING, Verb,
 };
 use crate::config::Settings;
 use crate::env::Environment;
@@ -58,6 +59,13 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "relay",
         words: "LISTEN TARGET",
         flags: &[RELAYING, SERVING, SHOWING, OPENING, COMMON],
+        takes_service_options: false,
+        heeds_settings: true,
+    },
+    Verb {
+        name: "fault",
+        words: "[NAME] [FAULT...]",
+        flags: &[BENDING, COMMON],
         takes_service_options: false,
         heeds_settings: true,
     },
@@ -258,6 +266,7 @@ fn start(typed: &mut Typed, clock: Clock) -> Result<u8> {
     match name.as_str() {
         "serve" => serve::run(&scene),
         "relay" => relay::run(&scene, &name),
+        "fault" => fault::run(&scene),
         "talk" => talk::run(&scene),
         "get" => get::run(&scene),
         "explain" => explain::run(&scene),
@@ -297,7 +306,7 @@ fn scene(
     // The words that are endpoints, for what to try.
     scene.typed.endpoints = match verb {
         "serve" => scene.words().split_off(scene.words().len().min(1)),
-        "up" => Vec::new(),
+        "up" | "fault" => Vec::new(),
         _ => scene.words().into_iter().take(1).collect(),
     };
     typed.endpoints.clone_from(&scene.typed.endpoints);

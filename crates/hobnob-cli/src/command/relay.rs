@@ -16,9 +16,8 @@ pub(crate) fn run(scene: &Scene, name: &str) -> Result<u8> {
     serve::set_limits(scene, &mut server)?;
     server.on(&serve::on_lan(scene, listen))?;
     serve::until_over(async |signals| {
-        let (running, teller) =
-            serve::start(scene, server, row, "relay", Some(&target.to_string()))?;
-        serve::watch::watch(&[running], teller, signals).await
+        let target = target.to_string();
+        serve::start(scene, server, row, "relay", Some(&target))?.watch(signals).await
     })
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hobnob::chunk::Direction;
 use hobnob::clock::{Clock, rfc3339};
+use hobnob::engine::Summary;
 use hobnob::error::Error;
 use hobnob::event::{Closed, Data, Event, Fact};
 
@@ -57,11 +58,8 @@ impl Json {
     }
 
     pub(super) fn line<'a>(&mut self, out: &'a mut Vec<u8>, word: &str, at: Duration) -> Line<'a> {
-        out.extend_from_slice(br#"{"v":1,"type":""#);
-        out.extend_from_slice(word.as_bytes());
-        let micros = at.as_micros();
-        let _ = write!(out, r#"","t":{}.{:06}"#, micros / 1_000_000, micros % 1_000_000);
-        let mut line = Line(out);
+        let mut line = Line::begin(out, word);
+        line.seconds("t", at);
         if std::mem::take(&mut self.is_first) {
             line.text("at", &rfc3339(self.clock.wall()));
         }
@@ -283,23 +281,27 @@ impl Json {
         line.end();
     }
 
+    /// A relay that runs, as another process sees it.
+    pub(crate) fn relay(&mut self, out: &mut Vec<u8>, write: impl FnOnce(&mut Line<'_>)) {
+        let at = self.clock.now();
+        let mut line = self.line(out, "relay", at);
+        write(&mut line);
+        line.end();
+    }
+
     /// How it all went.
-    pub(crate) fn summary(
-        &mut self,
-        out: &mut Vec<u8>,
-        verb: &str,
-        numbers: &[(&str, u64)],
-        lasted: Duration,
-    ) {
+    pub(crate) fn summary(&mut self, out: &mut Vec<u8>, verb: &str, summary: &Summary) {
         let name = self.name.clone();
         let at = self.clock.now();
         let mut line = self.line(out, "summary", at);
         line.text("verb", verb);
         line.text("name", &name);
-        for (key, number) in numbers {
-            line.number(key, *number);
-        }
-        line.seconds("lasted", lasted);
+        line.number("sessions", summary.sessions);
+        line.number("in", summary.bytes_in);
+        line.number("out", summary.bytes_out);
+        line.number("refused", summary.refused);
+        line.number("dropped", summary.dropped);
+        line.seconds("lasted", summary.lasted);
         line.end();
     }
 }

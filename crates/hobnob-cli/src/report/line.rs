@@ -8,37 +8,61 @@ use base64::Engine as _;
 use crate::report::show::is_treacherous;
 
 /// A line that is being written.
-pub(super) struct Line<'a>(pub(super) &'a mut Vec<u8>);
+pub(crate) struct Line<'a>(pub(super) &'a mut Vec<u8>);
 
-impl Line<'_> {
+impl<'a> Line<'a> {
+    /// Begins a line of this version of its form.
+    pub(crate) fn begin(out: &'a mut Vec<u8>, word: &str) -> Self {
+        out.extend_from_slice(br#"{"v":1,"type":""#);
+        out.extend_from_slice(word.as_bytes());
+        out.push(b'"');
+        Line(out)
+    }
+
+    /// Goes on after a brace.
+    pub(crate) fn within(out: &'a mut Vec<u8>) -> Self {
+        Line(out)
+    }
+
+    /// Fields that are written already.
+    pub(crate) fn fields(&mut self, fields: &[u8]) {
+        if !fields.is_empty() {
+            self.0.push(b',');
+            self.0.extend_from_slice(fields);
+        }
+    }
+
     fn key(&mut self, key: &str) {
-        self.0.extend_from_slice(b",\"");
+        if self.0.last() != Some(&b'{') {
+            self.0.push(b',');
+        }
+        self.0.push(b'"');
         self.0.extend_from_slice(key.as_bytes());
         self.0.extend_from_slice(b"\":");
     }
 
-    pub(super) fn raw(&mut self, key: &str, value: &str) {
+    pub(crate) fn raw(&mut self, key: &str, value: &str) {
         self.key(key);
         self.0.extend_from_slice(value.as_bytes());
     }
 
-    pub(super) fn number(&mut self, key: &str, number: u64) {
+    pub(crate) fn number(&mut self, key: &str, number: u64) {
         self.key(key);
         let _ = write!(self.0, "{number}");
     }
 
-    pub(super) fn seconds(&mut self, key: &str, time: Duration) {
+    pub(crate) fn seconds(&mut self, key: &str, time: Duration) {
         self.key(key);
         let micros = time.as_micros();
         let _ = write!(self.0, "{}.{:06}", micros / 1_000_000, micros % 1_000_000);
     }
 
-    pub(super) fn text(&mut self, key: &str, text: &str) {
+    pub(crate) fn text(&mut self, key: &str, text: &str) {
         self.key(key);
         string(self.0, text);
     }
 
-    pub(super) fn texts<'t>(&mut self, key: &str, texts: impl Iterator<Item = &'t str>) {
+    pub(crate) fn texts<'t>(&mut self, key: &str, texts: impl Iterator<Item = &'t str>) {
         self.key(key);
         self.0.push(b'[');
         for (at, text) in texts.enumerate() {
@@ -51,7 +75,7 @@ impl Line<'_> {
     }
 
     /// Names and values, in their order and each as often as it is there.
-    pub(super) fn pairs<'t>(
+    pub(crate) fn pairs<'t>(
         &mut self,
         key: &str,
         pairs: impl Iterator<Item = (&'t [u8], &'t [u8])>,
@@ -68,7 +92,32 @@ impl Line<'_> {
         self.0.push(b']');
     }
 
-    pub(super) fn payload(&mut self, bytes: &[u8]) {
+    /// Objects, in their order, each written field by field.
+    pub(crate) fn objects<T>(
+        &mut self,
+        key: &str,
+        items: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(&mut Line<'_>, T),
+    ) {
+        self.key(key);
+        self.0.push(b'[');
+        for (at, item) in items.into_iter().enumerate() {
+            self.0.extend_from_slice(if at == 0 { b"{" } else { b",{" });
+            write(&mut Line(self.0), item);
+            self.0.push(b'}');
+        }
+        self.0.push(b']');
+    }
+
+    /// One object.
+    pub(crate) fn object(&mut self, key: &str, write: impl FnOnce(&mut Line<'_>)) {
+        self.key(key);
+        self.0.push(b'{');
+        write(&mut Line(self.0));
+        self.0.push(b'}');
+    }
+
+    pub(crate) fn payload(&mut self, bytes: &[u8]) {
         if let Ok(text) = std::str::from_utf8(bytes) {
             self.text("text", text);
         } else {
@@ -77,7 +126,7 @@ impl Line<'_> {
         }
     }
 
-    pub(super) fn end(self) {
+    pub(crate) fn end(self) {
         self.0.extend_from_slice(b"}\n");
     }
 }

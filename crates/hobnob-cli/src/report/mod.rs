@@ -3,7 +3,7 @@
 pub(crate) mod answered;
 pub(crate) mod error;
 pub(crate) mod json;
-mod line;
+pub(crate) mod line;
 pub(crate) mod look;
 pub(crate) mod show;
 pub(crate) mod sink;

@@ -219,6 +219,7 @@ impl Transcript {
             (None, Reason::Limit(limit)) => format!("cut by the limit {limit}"),
             (None, Reason::Stopped) => "stopped".to_owned(),
             (None, Reason::Error) => "failed".to_owned(),
+            (None, Reason::Fault(fault)) => format!("closed by the fault {fault}"),
             (None, Reason::Eof) => String::new(),
         };
         if !why.is_empty() {

@@ -5,7 +5,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
-use crate::kit::{Done, finish, folder, hobnob, run, run_with, skip, steady};
+use crate::kit::{Done, as_nobody, finish, folder, hobnob, run, run_with, skip, steady};
 
 /// The error of a command: as a snapshot, with its code and slug checked against the event of `--json`.
 fn fails(name: &str, words: &[&str], stdin: &[u8]) -> Done {
@@ -161,35 +161,17 @@ fn peers_that_go_wrong() {
     assert!(done.err.contains("error[message-too-long]"), "{}", done.err);
 }
 
-/// Runs as somebody without rights; none where we have none to give up.
-fn as_nobody(words: &[&str]) -> Option<Done> {
-    let whoami = Command::new("id").arg("-u").output().ok()?;
-    if whoami.stdout != b"0\n" {
-        return None;
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]);
-    // The build folder may be closed to others.
-    let folder = folder();
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(folder.path(), open).ok()?;
-    let copy = folder.path().join("hobnob");
-    std::fs::copy(env!("CARGO_BIN_EXE_hobnob"), &copy).ok()?;
-    command.arg(&copy).args(words);
-    Some(finish(command, b""))
-}
-
 #[test]
 fn rights_that_are_missing() {
     let folder = folder();
     let path = folder.path().join("x.sock");
     let _listener = UnixListener::bind(&path).expect("a socket");
-    let Some(done) = as_nobody(&["talk", &path.to_string_lossy()]) else {
+    let Some(done) = as_nobody(&["talk", &path.to_string_lossy()], None) else {
         return skip("rights_that_are_missing", "needs root and setpriv");
     };
     assert_eq!(done.code, 8, "{}", done.err);
     assert!(done.err.contains("error[permission-denied]"), "{}", done.err);
-    let done = as_nobody(&["serve", "echo", ":80", "--for", "1ms"]).expect("as before");
+    let done = as_nobody(&["serve", "echo", ":80", "--for", "1ms"], None).expect("as before");
     let start = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     if start.is_ok_and(|start| start.trim().parse().unwrap_or(0) <= 80) {
         return skip("rights_that_are_missing", "this machine reserves no ports");

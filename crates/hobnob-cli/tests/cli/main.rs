@@ -1,10 +1,12 @@
 //! The program as a person or a program meets it: the real binary, its stdout, stderr and exit codes.
 
+mod control;
 mod demo;
 mod doctor;
 mod ends;
 mod errors;
 mod failures;
+mod fault;
 mod get;
 mod hardship;
 mod json;

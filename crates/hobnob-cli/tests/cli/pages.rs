@@ -2,9 +2,10 @@
 
 use crate::kit::{run, steady};
 
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 12] = [
     "serve",
     "relay",
+    "fault",
     "up",
     "demo",
     "talk",
@@ -49,8 +50,15 @@ fn the_short_help_of_each_verb() {
 
 #[test]
 fn every_topic_has_a_page_of_eighty_columns() {
-    let topics =
-        VERBS.into_iter().chain(["addresses", "eof", "keys", "json", "exit-codes", "environment"]);
+    let topics = VERBS.into_iter().chain([
+        "addresses",
+        "eof",
+        "keys",
+        "json",
+        "exit-codes",
+        "environment",
+        "control",
+    ]);
     let services = hobnob::engine::services().iter().map(|row| row.spec.name);
     let transports = hobnob::engine::transports().iter().map(|row| row.spec.name);
     let layers = hobnob::engine::layers().iter().map(|row| row.spec.name);

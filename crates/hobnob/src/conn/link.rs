@@ -1,7 +1,11 @@
 //! A relay's two directions, in one future: what comes in on one conn goes out on the other, with its end.
 //!
+//! Faults stand between: what comes in goes through their chain, while one is on; see `bent`.
+//!
 //! Small reads are copied through a buffer of the thread; reads that fill it go through a kernel pipe (splice(2)), which
 //! halves their cost and would raise that of small ones. A link that waits holds nothing but what could not be sent.
+
+mod bent;
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -12,8 +16,10 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
+use crate::clock::Clock;
 use crate::conn::{Channel, Conn, scratch, wire};
 use crate::error::{Error, Kind, Result};
+use crate::fault::{Bend, Chain, Hit};
 use crate::socket::Pipe;
 use crate::spec::Shape;
 
@@ -61,6 +67,18 @@ pub trait Witness: Sync {
     fn is_asked_to_end(&self) -> bool;
     /// It does: the dialled side is told that no more will come.
     fn ends_as_asked(&self);
+    /// A fault did something to what this side said.
+    fn hit(&self, from: Side, hit: Hit);
+    /// A fault has ended both directions.
+    fn closed_by(&self, fault: &'static str);
+}
+
+/// The faults of a session, and the clock that they go by.
+pub struct Faults {
+    /// The session's hold on the knobs.
+    pub bend: Bend,
+    /// The clock.
+    pub clock: Clock,
 }
 
 /// A conn failed, and with it the link. The other is its owner's to tear down.
@@ -117,15 +135,22 @@ pub fn run<'a>(
     downstream: &'a mut Conn,
     upstream: &'a mut Conn,
     ahead: Ahead,
+    faults: Faults,
     witness: &'a dyn Witness,
 ) -> impl Future<Output = Result<(), Broken>> + Send + 'a {
     let (up, down) = (Way::from(Side::Downstream), Way::from(Side::Upstream));
-    let mut link = Link { up, down, is_ups_turn: true, quiet: None };
+    let mut link = Link { up, down, is_ups_turn: true, quiet: None, faults };
     link.up.waiting = ahead.waiting;
-    if ahead.has_ended {
-        link.up.end(downstream, witness);
-    }
-    poll_fn(move |cx| link.poll(cx, downstream, upstream, witness))
+    let mut has_ended = Some(ahead.has_ended);
+    poll_fn(move |cx| {
+        if let Some(has_ended) = has_ended.take() {
+            link.begin(cx, downstream.shape());
+            if has_ended {
+                link.up.end(downstream, &mut link.down.refusal, &link.faults, witness)?;
+            }
+        }
+        link.poll(cx, downstream, upstream, witness)
+    })
 }
 
 struct Link {
@@ -134,6 +159,7 @@ struct Link {
     is_ups_turn: bool,
     /// Since when nothing has come from a peer that will not say when it has said all.
     quiet: Option<Pin<Box<Sleep>>>,
+    faults: Faults,
 }
 
 impl Link {
@@ -144,19 +170,36 @@ impl Link {
         upstream: &mut Conn,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
+        self.heed_knobs(cx);
         for _ in 0..ROUNDS {
             let mut has_moved = false;
             for is_up in [self.is_ups_turn, !self.is_ups_turn] {
                 let (up, down) = (&mut self.up, &mut self.down);
                 let round = if is_up {
-                    up.poll_round(cx, downstream, upstream, &mut down.refusal, witness)
+                    up.poll_round(
+                        cx,
+                        downstream,
+                        upstream,
+                        &mut down.refusal,
+                        &self.faults,
+                        witness,
+                    )
                 } else {
-                    down.poll_round(cx, upstream, downstream, &mut up.refusal, witness)
+                    down.poll_round(
+                        cx,
+                        upstream,
+                        downstream,
+                        &mut up.refusal,
+                        &self.faults,
+                        witness,
+                    )
                 };
                 has_moved |= round?.is_ready();
             }
             self.is_ups_turn = !self.is_ups_turn;
-            if self.up.is_gone || self.down.is_gone || self.up.is_over() && self.down.is_over() {
+            has_moved |= self.heed_close(witness);
+            if self.up.is_left() || self.down.is_left() || self.up.is_over() && self.down.is_over()
+            {
                 return Poll::Ready(Ok(()));
             }
             if has_moved {
@@ -166,6 +209,9 @@ impl Link {
             witness.holds(self.up.held() + self.down.held());
             let is_unheard = self.up.is_over() && !upstream.facts().has_end
                 || self.down.is_over() && !downstream.facts().has_end;
+            if is_unheard && (self.up.is_bending() || self.down.is_bending()) {
+                return Poll::Pending;
+            }
             if is_unheard {
                 return self.poll_quiet(cx, QUIET).map(Ok);
             }
@@ -174,7 +220,7 @@ impl Link {
             }
             ready!(self.poll_quiet(cx, LULL));
             witness.ends_as_asked();
-            self.up.stage = Stage::Ending;
+            self.up.end_behind_all(&self.faults);
             self.quiet = None;
         }
         cx.waker().wake_by_ref();
@@ -190,6 +236,8 @@ impl Link {
 enum Stage {
     /// More may come.
     Open,
+    /// Nothing more comes, but the faults are not done with what came.
+    Passing,
     /// Nothing more comes; the other side is to be told, once it has all.
     Ending,
     /// It was told, or takes no more.
@@ -212,6 +260,11 @@ struct Way {
     is_copied: bool,
     /// Only while something is in it.
     pipe: Option<Pipe>,
+    /// Only while a fault is on, or what one held is on its way.
+    chain: Option<Box<Chain>>,
+    timer: Option<bent::Timer>,
+    /// The fault that has ended it.
+    closed_by: Option<&'static str>,
 }
 
 /// What was received and could not be sent yet. A packet may be empty.
@@ -248,6 +301,9 @@ impl Way {
             is_spliced: false,
             is_copied: false,
             pipe: None,
+            chain: None,
+            timer: None,
+            closed_by: None,
         }
     }
 
@@ -263,7 +319,7 @@ impl Way {
     }
 
     fn held(&self) -> usize {
-        self.waiting.bytes.capacity()
+        self.waiting.bytes.capacity() + self.chain.as_ref().map_or(0, |chain| chain.held())
     }
 
     /// Moves one thing; pending where nothing can be moved. `refusal` is why the sender takes no more, if it does not.
@@ -273,6 +329,7 @@ impl Way {
         from: &mut Conn,
         to: &mut Conn,
         refusal: &mut Option<Error>,
+        faults: &Faults,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
         if self.pipe.is_some() {
@@ -285,12 +342,15 @@ impl Way {
         }
         match self.stage {
             Stage::Over => Poll::Pending,
-            Stage::Ending => {
+            Stage::Open | Stage::Passing if self.chain.is_some() => {
+                self.poll_bent(cx, from, to, refusal, faults, witness)
+            }
+            Stage::Ending | Stage::Passing => {
                 let ended = ready!(to.channel().poll_end(cx));
                 self.stage = Stage::Over;
                 Poll::Ready(self.unless_broken(ended, witness))
             }
-            Stage::Open => self.poll_receive(cx, from, to, refusal, witness),
+            Stage::Open => self.poll_receive(cx, from, to, refusal, faults, witness),
         }
     }
 
@@ -300,7 +360,7 @@ impl Way {
             Err(error) if is_closed(error.kind()) => {
                 witness.broke(self.to());
                 self.waiting = Waiting::default();
-                self.pipe = None;
+                (self.pipe, self.chain, self.timer) = (None, None, None);
                 self.stage = Stage::Over;
                 self.refusal = Some(error);
                 Ok(())
@@ -316,6 +376,7 @@ impl Way {
         from: &mut Conn,
         to: &mut Conn,
         refusal: &mut Option<Error>,
+        faults: &Faults,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
         self.is_spliced = self.is_spliced && are_bare(from, to);
@@ -333,14 +394,7 @@ impl Way {
                 Poll::Pending
             }
             Poll::Ready(Ok(Some(passed))) => Poll::Ready(self.unless_broken(passed, witness)),
-            Poll::Ready(Ok(None)) => Poll::Ready(match refusal.take() {
-                // The kernel tells of a reset once, and a send has heard it: what looks like an end is none.
-                Some(error) => Err(Broken { side: self.from, error }),
-                None => {
-                    self.end(from, witness);
-                    Ok(())
-                }
-            }),
+            Poll::Ready(Ok(None)) => Poll::Ready(self.end(from, refusal, faults, witness)),
             Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => {
                 witness.too_large();
                 Poll::Ready(Ok(()))
@@ -349,11 +403,22 @@ impl Way {
         }
     }
 
-    fn end(&mut self, from: &Conn, witness: &dyn Witness) {
+    fn end(
+        &mut self,
+        from: &Conn,
+        refusal: &mut Option<Error>,
+        faults: &Faults,
+        witness: &dyn Witness,
+    ) -> Result<(), Broken> {
+        // The kernel tells of a reset once, and a send has heard it: what looks like an end is none.
+        if let Some(error) = refusal.take() {
+            return Err(Broken { side: self.from, error });
+        }
         witness.ended(self.from);
-        self.stage = Stage::Ending;
+        self.end_behind_all(faults);
         // Where the medium has no ends, this is our own word that the peer was silent for too long.
         self.is_gone = !from.facts().has_end;
+        Ok(())
     }
 
     /// Receives once, and sends as much of it as can be sent. None: the end. The inner result is the sending's.

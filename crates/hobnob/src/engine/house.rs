@@ -15,6 +15,7 @@ use crate::engine::kept::Kept;
 use crate::engine::limits::{Gate, Limits, Permit, Reflection};
 use crate::engine::plan::{self, Ready};
 use crate::engine::respond::Ending;
+use crate::engine::running::Summary;
 use crate::engine::shards::Shard;
 use crate::engine::stack::Stack;
 use crate::engine::target::Targets;
@@ -163,8 +164,25 @@ impl House {
         });
     }
 
+    /// What it did so far. Bytes of open sessions count when they close.
+    pub(super) fn summary(&self) -> Summary {
+        Summary {
+            sessions: self.totals.sessions.load(Relaxed),
+            bytes_in: self.totals.bytes_in.load(Relaxed),
+            bytes_out: self.totals.bytes_out.load(Relaxed),
+            refused: self.totals.refused.load(Relaxed),
+            dropped: self.bus.drops(),
+            lasted: self.bus.clock().now(),
+        }
+    }
+
     pub(super) fn each_session(&self, mut visit: impl FnMut(&Arc<Session>)) {
         self.shards.iter().for_each(|shard| shard.each(&mut visit));
+    }
+
+    /// The session of this number, if it is open.
+    pub(super) fn session(&self, id: u64) -> Option<Arc<Session>> {
+        self.shards.iter().find_map(|shard| shard.session(id))
     }
 
     /// Counts and tells that a peer was turned away.
@@ -293,9 +311,12 @@ fn closed(session: &Session, end: Option<Box<Ended>>) -> Closed {
         (Some(Cut::Stall), _) => (Reason::Timeout("stall"), None),
         (Some(Cut::Memory), _) => (Reason::Limit("memory"), None),
         (Some(Cut::Stopped), _) => (Reason::Stopped, None),
+        (Some(Cut::Killed), _) => (Reason::Stopped, Some("killed".to_owned())),
         (None, Ok(ending)) => (ending.reason.unwrap_or(Reason::Eof), ending.detail),
         (None, Err(error)) => {
+            let fault = session.conclusion().and_then(|conclusion| conclusion.fault);
             let reason = match (error.kind(), error.limit_name()) {
+                (Kind::Fault, _) => Reason::Fault(fault.unwrap_or_default()),
                 (Kind::ConnectionReset | Kind::ConnectionBroken, _) => Reason::Reset,
                 (Kind::TimedOut, limit) => Reason::Timeout(limit.unwrap_or("kernel")),
                 (_, Some(limit)) => Reason::Limit(limit),

@@ -147,6 +147,7 @@ fn heeded(session: &Session) -> Ending {
     let has_word = |said: &&Conclusion| said.limit.is_some() || said.detail.is_some();
     if let Some(conclusion) = session.conclusion().filter(has_word) {
         let reason = conclusion.limit.map(Reason::Limit);
+        let reason = reason.or(conclusion.fault.map(Reason::Fault));
         return Ending { reason, detail: conclusion.detail.clone() };
     }
     let is_ours = |end: End| end.by == By::Us;

@@ -8,6 +8,7 @@
 //! ```
 
 mod batch;
+mod control;
 mod dial;
 mod house;
 mod kept;
@@ -37,6 +38,7 @@ use crate::socket::{Family, Observer};
 use crate::spec::{Options, Shape};
 use crate::{layer, transport};
 
+pub use control::{Control, SessionState};
 pub use dial::{Dialed, Dialer, Pump, Waiting, is_not_there_yet};
 pub use limits::{Limits, Network};
 pub use plan::{DOOR_OPTIONS, Resolved, grammar, insecure, parse, resolve};
@@ -61,6 +63,14 @@ pub fn transports() -> &'static [&'static transport::Row] {
 /// Serves a service on an endpoint until it is stopped: the one-line form of [`Server`].
 pub fn serve(service: &str, endpoint: &str) -> Result<Running> {
     Server::new(service)?.at(endpoint)?.start()
+}
+
+/// Passes on from one endpoint to another, under faults that [`Running::faults`] turns on, changes and counts.
+pub fn relay(listen: &str, to: &str) -> Result<Running> {
+    let mut server = Server::new(service::relay::ROW.spec.name)?;
+    server.set("to", Some(to))?;
+    server.on(&parse(listen)?)?;
+    server.start()
 }
 
 /// A plan for serving, validated step by step; nothing is open until [`start`](Server::start).
@@ -231,6 +241,9 @@ impl Server {
                 (plan::make(row, &options)?, targets)
             }
         };
+        if let (Some(panel), Some(at)) = (service.panel(), self.endpoints.first()) {
+            panel.fit(at.shape)?;
+        }
         let scene = transport::Scene {
             family: self.family,
             timeout: self.limits.handshake,

@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result, quoted};
 use crate::layer::{self, Layer, Role};
 use crate::spec::{self, OptionSpec, Options, Shape, Spec, ValueKind};
 use crate::transport::{self, Place, Transport};
-use crate::{service, socket};
+use crate::{fault, service, socket};
 
 /// Options of any endpoint that are the engine's own.
 pub static DOOR_OPTIONS: &[OptionSpec] = &[
@@ -510,6 +510,11 @@ pub(super) fn set_option(
     name: &str,
     value: Option<&str>,
 ) -> Result<()> {
+    let is_fault =
+        row.spec.options.iter().any(|own| own.name == name && own.kind == ValueKind::Fault);
+    if let (true, Some(text)) = (is_fault, value) {
+        fault::Setting::parse(text)?;
+    }
     options.set(row.spec.options, name, value).map_err(|error| {
         let command = format!("hobnob help {}", row.spec.name);
         error.try_command(command, "its options")

@@ -1,6 +1,5 @@
 //! A running server: started all or not at all, drained, cut, and summed up.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use crate::address::Address;
 use crate::bus::{Bus, Subscription, Wish};
 use crate::codec::text::Cutting;
 use crate::conn::listener::Listener;
+use crate::engine::control::Control;
 use crate::engine::house::{Door, House, Phase, Plan};
 use crate::engine::limits::{Gate, Limits};
 use crate::engine::plan::Ready;
@@ -20,6 +20,7 @@ use crate::engine::stack::Stack;
 use crate::engine::{Bound, Stop, batch, sweep};
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
+use crate::fault::Panel;
 use crate::service::Made;
 use crate::session::Cut;
 use crate::socket;
@@ -228,9 +229,24 @@ impl Running {
         &self.bound
     }
 
+    /// A handle to look and to steer by, for as many consoles as there are.
+    pub fn control(&self) -> Control {
+        Control::of(self.house.clone())
+    }
+
     /// Sessions that are open now.
     pub fn open(&self) -> u64 {
         self.house.live()
+    }
+
+    /// The knobs of its faults, where it is a relay: they may be turned while it runs.
+    pub fn faults(&self) -> Option<Panel> {
+        self.house.service.panel().cloned()
+    }
+
+    /// The seed of all its chance.
+    pub fn seed(&self) -> u64 {
+        self.house.seed
     }
 
     /// Sees what happens from now on.
@@ -273,15 +289,7 @@ impl Running {
 
     /// What it did so far. Bytes of open sessions count when they close.
     pub fn summary(&self) -> Summary {
-        let totals = &self.house.totals;
-        Summary {
-            sessions: totals.sessions.load(Relaxed),
-            bytes_in: totals.bytes_in.load(Relaxed),
-            bytes_out: totals.bytes_out.load(Relaxed),
-            refused: totals.refused.load(Relaxed),
-            dropped: self.house.bus.drops(),
-            lasted: self.house.bus.clock().now(),
-        }
+        self.house.summary()
     }
 
     /// The last to leave stops the threads.

@@ -42,6 +42,11 @@ impl Shard {
         self.lock().values().for_each(&mut visit);
     }
 
+    /// The session of this number, if it is here.
+    pub(super) fn session(&self, id: u64) -> Option<Arc<Session>> {
+        self.lock().get(&id).cloned()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Session>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -34,6 +34,13 @@ impl Targets {
         Targets { dialer, planned, others: Kept::default() }
     }
 
+    /// Those that were planned, as they were named.
+    pub(super) fn planned(&self) -> Vec<String> {
+        let mut planned: Vec<_> = self.planned.keys().cloned().collect();
+        planned.sort_unstable();
+        planned
+    }
+
     /// Binds those that are waited for, and refuses those that are plainly where we listen ourselves.
     pub(super) async fn open(&self) -> Result<Vec<Bound>> {
         let mut bound = Vec::new();

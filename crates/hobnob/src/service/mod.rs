@@ -23,6 +23,7 @@ use crate::address::Address;
 use crate::clock::Clock;
 use crate::conn::{Boxed, Conn};
 use crate::error::Result;
+use crate::fault::Panel;
 use crate::session::Session;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
@@ -96,6 +97,21 @@ pub enum Made {
 pub trait Service: Send + Sync {
     /// Runs until the session is over. When it returns well, the engine ends the conn in order; on an error it aborts it.
     fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()>;
+
+    /// The knobs of its faults, where it has links to bend.
+    fn panel(&self) -> Option<&Panel> {
+        None
+    }
+}
+
+impl Made {
+    /// The knobs of its faults, where it has links to bend.
+    pub fn panel(&self) -> Option<&Panel> {
+        match self {
+            Made::Responder(_) => None,
+            Made::Service(service) => service.panel(),
+        }
+    }
 }
 
 /// A service without I/O and without memory: a message in, at most one message out, perhaps goodbye.

@@ -1,30 +1,55 @@
 //! Passes on what it gets to an endpoint that it dials, and the answers back.
 
+mod decisions;
+
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
+use std::time::Duration;
 
 use super::{Made, Row, Service};
 use crate::chunk::Direction;
-use crate::conn::link::{self, Ahead, Broken, Side, Witness};
+use crate::conn::link::{self, Ahead, Broken, Faults, Side, Witness};
 use crate::conn::{Boxed, Conn};
-use crate::error::{Kind, Result};
-use crate::event::{By, Dialed, Fact, How, Upstream};
+use crate::error::{Error, Kind, Result};
+use crate::event::{Bent, By, Dialed, Fact, How, Upstream};
+use crate::fault::{Act, Bend, Hit, Panel, Profile, Setting};
 use crate::session::Session;
-use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
+use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
+use decisions::Decisions;
 
 /// The row of the table.
 pub static ROW: Row = Row {
     spec: &Spec {
         name: "relay",
         summary: "any address to any other (--to)",
-        options: &[OptionSpec {
-            name: "to",
-            kind: ValueKind::Endpoint,
-            default: "",
-            help: "where to: an address that each session dials",
-        }],
+        options: &[
+            OptionSpec {
+                name: "to",
+                kind: ValueKind::Endpoint,
+                default: "",
+                help: "where to: an address that each session dials",
+            },
+            OptionSpec {
+                name: "fault",
+                kind: ValueKind::Fault,
+                default: "",
+                help: "bend what passes, as in down:latency=200ms (repeat)",
+            },
+            OptionSpec {
+                name: "like",
+                kind: ValueKind::Text,
+                default: "",
+                help: "the faults of a kind of network: 3g, edge, wifi-bad, satellite, offline",
+            },
+            OptionSpec {
+                name: "decisions",
+                kind: ValueKind::Text,
+                default: "",
+                help: "a new file for what the faults decide, a line each, to compare runs",
+            },
+        ],
         examples: &["hobnob serve relay :9001 --to :9000"],
         is_built_in: true,
     },
@@ -33,28 +58,52 @@ pub static ROW: Row = Row {
     protocol: None,
     port: 9001,
     doors: &[],
-    make: Some(|options| {
-        let to = options.text("to").unwrap_or_default().to_owned();
-        Ok(Made::Service(Box::new(Relay { to })))
-    }),
+    make: Some(make),
 };
+
+fn make(options: &Options) -> Result<Made> {
+    let to = options.text("to").unwrap_or_default().to_owned();
+    let mut settings = match options.text("like") {
+        Some(name) => Profile::settings(name)?,
+        None => Vec::new(),
+    };
+    for text in options.texts("fault") {
+        settings.push(Setting::parse(text)?);
+    }
+    let panel = Panel::default();
+    let decisions = options.text("decisions").map(Decisions::open).transpose()?.map(Arc::new);
+    if let Some(decisions) = &decisions {
+        panel.log(decisions.clone());
+    }
+    if !settings.is_empty() {
+        panel.set(settings)?;
+    }
+    Ok(Made::Service(Box::new(Relay { to, panel, decisions })))
+}
 
 struct Relay {
     to: String,
+    panel: Panel,
+    decisions: Option<Arc<Decisions>>,
 }
 
 impl Service for Relay {
     fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
         Box::pin(async move {
             // Boxed: only the beginning needs it, and thousands lie idle in what follows.
-            let (dialed, ahead) = Box::pin(dial(&self.to, session, conn)).await?;
+            let (bend, dialed, ahead) = Box::pin(self.begin(session, conn)).await?;
             let mut far = Far(Some(dialed));
             let Some(upstream) = &mut far.0 else { return Ok(()) };
-            let telling = Telling { session, has_end: upstream.facts().has_end };
-            let passed = link::run(conn, upstream, ahead, &telling).await;
-            conclude(session, upstream);
+            let has_end = upstream.facts().has_end;
+            let telling = Telling { session, has_end, closed_by: OnceLock::new() };
+            let faults = Faults { bend, clock: session.clock() };
+            let passed = link::run(conn, upstream, ahead, faults, &telling).await;
+            conclude(session, upstream, telling.closed_by.get().copied());
             if passed.is_ok() {
                 far.0 = None;
+            }
+            if let Some(decisions) = &self.decisions {
+                decisions.flush();
             }
             passed.map_err(|broken| {
                 note_broken(session, &broken);
@@ -62,11 +111,42 @@ impl Service for Relay {
             })
         })
     }
+
+    fn panel(&self) -> Option<&Panel> {
+        Some(&self.panel)
+    }
+}
+
+impl Relay {
+    /// Dials, if and when the faults let it.
+    async fn begin(&self, session: &Session, conn: &mut Conn) -> Result<(Bend, Conn, Ahead)> {
+        let mut ahead = Ahead::default();
+        let entry = self.panel.enter(session.id, session.seed);
+        entry.hits.into_iter().for_each(|hit| tell(session, Direction::In, hit));
+        if let Some(fault) = entry.refused_by {
+            session.conclude_between(None, Some(fault));
+            note_both(session, By::Us);
+            return Err(Error::new(Kind::Fault, format!("turned away by the fault {fault}")));
+        }
+        if !entry.wait.is_zero() {
+            wait(entry.wait, conn, &mut ahead).await?;
+        }
+        let dialed = dial(&self.to, session, conn, &mut ahead).await?;
+        Ok((entry.bend, dialed, ahead))
+    }
+}
+
+/// Lets time pass, unless the one who waits is gone.
+async fn wait(time: Duration, conn: &mut Conn, ahead: &mut Ahead) -> Result<()> {
+    tokio::select! {
+        error = ahead.read(conn) => Err(error),
+        () = tokio::time::sleep(time) => Ok(()),
+    }
 }
 
 /// Dials, unless the one for whom it is done is gone before it is done.
-async fn dial(to: &str, session: &Session, conn: &mut Conn) -> Result<(Conn, Ahead)> {
-    let (began, mut ahead) = (session.clock().now(), Ahead::default());
+async fn dial(to: &str, session: &Session, conn: &mut Conn, ahead: &mut Ahead) -> Result<Conn> {
+    let began = session.clock().now();
     let upstream = {
         let (mut dialing, mut gone) = (pin!(session.dial(to)), pin!(ahead.read(conn)));
         std::future::poll_fn(|cx| {
@@ -86,7 +166,7 @@ async fn dial(to: &str, session: &Session, conn: &mut Conn) -> Result<(Conn, Ahe
             took: session.clock().now().saturating_sub(began),
         })));
     }
-    Ok((upstream, ahead))
+    Ok(upstream)
 }
 
 /// The dialled conn. Torn down unless both sides had said all: what is cut short must not look like an end.
@@ -100,21 +180,25 @@ impl Drop for Far {
     }
 }
 
-fn conclude(session: &Session, upstream: &Conn) {
-    if session.bus().is_watched() {
-        let vitals = upstream.vitals();
-        session.conclude_upstream(Upstream {
-            peer: upstream.facts().peer.clone(),
-            round_trip: vitals.map(|vitals| vitals.round_trip),
-            resent: vitals.map(|vitals| vitals.resent),
-        });
+fn conclude(session: &Session, upstream: &Conn, fault: Option<&'static str>) {
+    if !session.bus().is_watched() {
+        return session.conclude_between(None, fault);
     }
+    let vitals = upstream.vitals();
+    let upstream = Upstream {
+        peer: upstream.facts().peer.clone(),
+        round_trip: vitals.map(|vitals| vitals.round_trip),
+        resent: vitals.map(|vitals| vitals.resent),
+    };
+    session.conclude_between(Some(upstream), fault);
 }
 
 struct Telling<'a> {
     session: &'a Session,
     /// Whether the dialled side can say that it has said all, and be told so.
     has_end: bool,
+    /// The fault that has ended it, or torn it down.
+    closed_by: OnceLock<&'static str>,
 }
 
 impl Telling<'_> {
@@ -152,15 +236,45 @@ impl Witness for Telling<'_> {
     fn ends_as_asked(&self) {
         self.session.note_end(Direction::In, By::Us, self.how());
     }
+
+    fn hit(&self, from: Side, hit: Hit) {
+        if hit.act == Act::Aborted {
+            self.closed_by.get_or_init(|| hit.kind);
+        }
+        let direction = match from {
+            Side::Downstream => Direction::In,
+            Side::Upstream => Direction::Out,
+        };
+        tell(self.session, direction, hit);
+    }
+
+    fn closed_by(&self, fault: &'static str) {
+        self.closed_by.get_or_init(|| fault);
+        self.session.note_end(Direction::In, By::Us, How::Fin);
+        self.session.note_end(Direction::Out, By::Us, How::Fin);
+    }
+}
+
+fn tell(session: &Session, direction: Direction, Hit { kind, act }: Hit) {
+    if session.bus().is_watched() {
+        session.emit(Fact::Bent(Box::new(Bent { kind, direction, act })));
+    }
+}
+
+/// Both directions are torn down.
+fn note_both(session: &Session, by: By) {
+    session.note_end(Direction::In, by, How::Rst);
+    session.note_end(Direction::Out, by, How::Rst);
 }
 
 fn note_broken(session: &Session, broken: &Broken) {
-    if broken.side == Side::Upstream {
+    if broken.error.kind() == Kind::Fault {
+        note_both(session, By::Us);
+    } else if broken.side == Side::Upstream {
         let by = match broken.error.kind() {
             Kind::TimedOut | Kind::Unreachable | Kind::ConnectionRefused => By::Kernel,
             _ => By::Upstream,
         };
-        session.note_end(Direction::In, by, How::Rst);
-        session.note_end(Direction::Out, by, How::Rst);
+        note_both(session, by);
     }
 }

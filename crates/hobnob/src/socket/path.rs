@@ -1,6 +1,6 @@
 //! The path of a Unix socket: replaced when it is a dead one of ours, and never anything else.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -44,18 +44,23 @@ pub fn claim(path: &Path) -> Result<Claim> {
         };
         return Err(explain::kept_path(path, what));
     }
-    if found.uid() != nix::unistd::geteuid().as_raw() {
+    if !is_own(&found) {
         return Err(explain::kept_path(path, "another user's socket"));
     }
     if is_alive(&name).map_err(|error| Error::from_io("connect", &error))? {
         return Err(explain::live_path(path));
     }
-    // Whoever has put another file there since keeps it.
-    if identity(path) == Some((found.dev(), found.ino())) {
-        let removed = fs::remove_file(path);
-        removed.map_err(|error| Error::from_io(&format!("unlink({address})"), &error))?;
-    }
+    let removed = remove(path, &found);
+    removed.map_err(|error| Error::from_io(&format!("unlink({address})"), &error))?;
     Ok(free(true))
+}
+
+/// Removes a socket there that is our user's and proven dead, and says whether it did. Whatever else is there stays.
+pub fn clear(path: &Path) -> bool {
+    let Ok(found) = path.symlink_metadata() else { return false };
+    let is_dead =
+        || Name::of(&Address::path(path)).is_ok_and(|name| matches!(is_alive(&name), Ok(false)));
+    found.file_type().is_socket() && is_own(&found) && is_dead() && remove(path, &found).is_ok()
 }
 
 impl Claim {
@@ -90,6 +95,15 @@ impl Drop for Claim {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+fn is_own(found: &Metadata) -> bool {
+    found.uid() == nix::unistd::geteuid().as_raw()
+}
+
+/// Removes the file that was found. Whoever has put another one there since keeps it.
+fn remove(path: &Path, found: &Metadata) -> io::Result<()> {
+    if identity(path) == Some((found.dev(), found.ino())) { fs::remove_file(path) } else { Ok(()) }
 }
 
 /// Whether any socket is bound there. A datagram probe leaves no trace: a stream probe would be a connection that a live
@@ -203,6 +217,24 @@ mod tests {
     }
 
     #[test]
+    fn only_a_dead_socket_of_ours_is_cleared() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        drop(UnixListener::bind(at("dead")).expect("bound"));
+        drop(UnixListener::bind(at("behind")).expect("bound"));
+        let _listener = UnixListener::bind(at("live")).expect("bound");
+        fs::write(at("file"), b"mine").expect("written");
+        symlink(at("behind"), at("link")).expect("linked");
+        let cleared = ["dead", "live", "file", "link", "nothing"].map(|name| clear(&at(name)));
+        assert_eq!(cleared, [true, false, false, false, false]);
+        let is_there = |name: &str| at(name).symlink_metadata().is_ok();
+        assert_eq!(
+            ["dead", "live", "file", "link", "behind"].map(is_there),
+            [false, true, true, true, true]
+        );
+    }
+
+    #[test]
     fn another_users_stale_socket_is_kept() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.sock");
@@ -212,6 +244,7 @@ mod tests {
             return;
         }
         assert!(is_kept(&path).message().contains("another user's socket"));
+        assert!(!clear(&path));
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod reading;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hobnob::{layer, service, transport};
+use hobnob::{fault, layer, service, transport};
 
 /// What each part of the library may import, beside itself. A part that is not here has no floor yet.
 const FLOORS: &[(&str, &[&[&str]])] = &[
@@ -15,7 +15,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("chunk", &[]),
     ("address", &[]),
     ("clock", &[]),
-    ("event", &[&["error", "endpoint", "chunk", "address"]]),
+    ("event", &[&["error", "endpoint", "chunk", "address", "fault"]]),
     ("bus", &[&["clock", "event", "chunk"]]),
     ("home", &[&["error", "clock"]]),
     ("codec", &[&["chunk", "error"]]),
@@ -37,12 +37,15 @@ const GROUND_FLOOR: &[&str] =
     &["error", "spec", "endpoint", "chunk", "address", "clock", "event", "bus", "codec", "fault"];
 const SEAM: &[&str] = &["conn", "session"];
 const SHELVES: &[&str] = &["transport", "layer", "service"];
+/// What stands in the folder of the faults and is none.
+const FAULT_PARTS: &[&str] = &["bend", "outbox", "seed"];
 
 /// Names of files that say nothing.
 const EMPTY_NAMES: &[&str] = &["utils", "util", "misc", "common", "helpers", "helper"];
 
-/// Words of the command line that are words of the tables too: `--raw`, `--framing lines`, `--http 1.0`, and `relay`.
-const WORDS_OF_THE_PROGRAM: &[&str] = &["raw", "lines", "http", "relay"];
+/// Words of the program that are words of the tables too: `--raw`, `--framing lines`, `--http 1.0` and the verb `relay` of
+/// its command line, `hello` and `ok` of its control protocol.
+const WORDS_OF_THE_PROGRAM: &[&str] = &["raw", "lines", "http", "relay", "hello", "ok"];
 
 /// A source file: where it stands under `src`, and its text.
 struct File {
@@ -118,9 +121,11 @@ fn faults_of_library(file: &File, all: &[String]) -> Vec<String> {
         if target != part && !allowed.iter().any(|group| group.contains(&target)) {
             faults.push(format!("{part} imports {}", path.join("::")));
         }
-        if let (true, Some(own), Some(other)) =
-            (SHELVES.contains(&target), module.get(1), path.get(1))
-        {
+        // What carries the faults is no resident of their shelf.
+        let is_shelf = SHELVES.contains(&target) || target == "fault" && module.len() == 2;
+        let is_shelf =
+            is_shelf && path.get(1).is_none_or(|other| !FAULT_PARTS.contains(&other.as_str()));
+        if let (true, Some(own), Some(other)) = (is_shelf, module.get(1), path.get(1)) {
             let is_a_file = all.contains(&format!("{target}/{other}.rs"))
                 || all.contains(&format!("{target}/{other}/mod.rs"));
             if target == part && other != own && is_a_file {
@@ -162,7 +167,8 @@ fn faults_of_program(file: &File) -> Vec<String> {
     let services = service::TABLE.iter().map(|row| row.spec.name);
     let layers = layer::TABLE.iter().map(|row| row.spec.name);
     let transports = transport::TABLE.iter().map(|row| row.spec.name);
-    let words: Vec<_> = services.chain(layers).chain(transports).collect();
+    let faults = fault::TABLE.iter().map(|row| row.spec.name);
+    let words: Vec<_> = services.chain(layers).chain(transports).chain(faults).collect();
     let code = reading::read(&file.source);
     let mut faults = faults_of_any(file, &code.text);
     for literal in &code.literals {

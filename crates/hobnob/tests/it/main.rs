@@ -18,6 +18,7 @@ mod places;
 mod powers;
 mod scale;
 mod stage;
+mod steering;
 mod stops;
 mod stuck;
 mod tables;

@@ -5,13 +5,14 @@ use std::collections::HashSet;
 use hobnob::engine::{self, DOOR_OPTIONS};
 use hobnob::error::Kind;
 use hobnob::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
-use hobnob::{layer, service, transport};
+use hobnob::{fault, layer, service, transport};
 
 fn specs() -> Vec<(&'static str, &'static Spec)> {
     let services = service::TABLE.iter().map(|row| ("service", row.spec));
     let layers = layer::TABLE.iter().map(|row| ("layer", &row.spec));
     let transports = transport::TABLE.iter().map(|row| ("transport", row.spec));
-    services.chain(layers).chain(transports).collect()
+    let faults = fault::TABLE.iter().map(|row| ("fault", &row.spec));
+    services.chain(layers).chain(transports).chain(faults).collect()
 }
 
 fn options() -> Vec<(String, &'static OptionSpec)> {
@@ -20,7 +21,8 @@ fn options() -> Vec<(String, &'static OptionSpec)> {
         spec.options.iter().map(move |option| (owner.clone(), option))
     };
     let doors = DOOR_OPTIONS.iter().map(|option| ("every door".to_owned(), option));
-    specs().into_iter().flat_map(of).chain(doors).collect()
+    let faults = fault::KEYS.iter().map(|option| ("every fault".to_owned(), option));
+    specs().into_iter().flat_map(of).chain(doors).chain(faults).collect()
 }
 
 fn is_kebab_case(name: &str) -> bool {
@@ -35,9 +37,14 @@ fn names_are_unique_and_kebab_case() {
     let mut services = HashSet::new();
     // Layers and transports stand side by side in one endpoint.
     let mut words = HashSet::new();
+    let mut faults = HashSet::new();
     for (kind, spec) in specs() {
         assert!(is_kebab_case(spec.name), "{kind} {:?}", spec.name);
-        let names = if kind == "service" { &mut services } else { &mut words };
+        let names = match kind {
+            "service" => &mut services,
+            "fault" => &mut faults,
+            _ => &mut words,
+        };
         assert!(names.insert(spec.name), "{kind} {} is there twice", spec.name);
     }
 }
@@ -108,7 +115,10 @@ fn defaults_make_every_service_and_layer() {
 
 /// The words of an example that are endpoints: those with a scheme, a colon before a number, a path, a `-`.
 fn endpoints(example: &str) -> Vec<&str> {
-    let words = example.split_whitespace().filter(|word| !word.starts_with('\''));
+    let is_other = |word: &str| {
+        word.starts_with(['\'']) || word.starts_with("up:") || word.starts_with("down:")
+    };
+    let words = example.split_whitespace().filter(|word| !is_other(word));
     let looks_like_one = |word: &&str| {
         *word == "-"
             || word.starts_with([':', '/', '@'])

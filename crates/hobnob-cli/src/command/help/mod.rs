@@ -20,6 +20,7 @@ use row::{entry, flag_of, part, service};
 const PAGES: &[(&str, &str)] = &[
     ("serve", include_str!("../../help/serve.md")),
     ("relay", include_str!("../../help/relay.md")),
+    ("fault", include_str!("../../help/fault.md")),
     ("talk", include_str!("../../help/talk.md")),
     ("get", include_str!("../../help/get.md")),
     ("up", include_str!("../../help/up.md")),
@@ -34,6 +35,7 @@ const PAGES: &[(&str, &str)] = &[
     ("keys", include_str!("../../help/keys.md")),
     ("json", include_str!("../../help/json.md")),
     ("exit-codes", include_str!("../../help/exit-codes.md")),
+    ("control", include_str!("../../help/control.md")),
     ("environment", include_str!("../../help/environment.md")),
 ];
 /// Every error, a heading each.

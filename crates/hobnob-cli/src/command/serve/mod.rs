@@ -14,10 +14,11 @@ use hobnob::socket::Family;
 use hobnob::spec::{OptionSpec, ValueKind};
 
 use crate::args;
-use crate::command::{Scene, VERBS, help, runtime, say};
+use crate::command::{Scene, VERBS, brief, help, runtime, say};
+use crate::control;
 use limits::Limits;
 use signals::Signals;
-use teller::Teller;
+use teller::{Names, Teller};
 
 /// How many ports after the default one are tried.
 const NEXT_PORTS: u16 = 100;
@@ -32,14 +33,14 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
     set_limits(scene, &mut server)?;
     let endpoints = endpoints(scene, row)?;
     until_over(async |signals| {
-        let (running, teller) = match endpoints {
+        let started = match endpoints {
             Some(endpoints) => {
                 endpoints.iter().try_for_each(|endpoint| server.on(endpoint))?;
                 start(scene, server, row, "serve", None)?
             }
             None => start_on_default(scene, row)?,
         };
-        watch::watch(&[running], teller, signals).await
+        started.watch(signals).await
     })
 }
 
@@ -85,7 +86,7 @@ pub(crate) fn on_lan(scene: &Scene, endpoint: Endpoint) -> Endpoint {
 }
 
 /// The default port, or the next one that is free: nobody asked for that very port.
-fn start_on_default(scene: &Scene, row: &'static Row) -> Result<(Running, Teller)> {
+fn start_on_default(scene: &Scene, row: &'static Row) -> Result<Started> {
     let mut first = None;
     for port in row.port..row.port.saturating_add(NEXT_PORTS) {
         let endpoint = on_lan(scene, engine::parse(&format!(":{port}"))?);
@@ -94,18 +95,32 @@ fn start_on_default(scene: &Scene, row: &'static Row) -> Result<(Running, Teller
         set_limits(scene, &mut server)?;
         server.on(&endpoint)?;
         match start(scene, server, row, "serve", None) {
-            Ok((running, mut teller)) => {
+            Ok(mut started) => {
                 if port != row.port {
                     let text = format!("port {} is in use, so this is {port}", row.port);
-                    teller.say(&text);
+                    started.teller.say(&text);
                 }
-                return Ok((running, teller));
+                return Ok(started);
             }
             Err(error) if error.kind() == Kind::PortInUse => first = first.or(Some(error)),
             Err(error) => return Err(error),
         }
     }
     Err(first.unwrap_or_else(|| Error::new(Kind::PortInUse, "no port is free")))
+}
+
+/// A server that runs, with who tells of it and where it can be spoken to.
+pub(crate) struct Started {
+    running: Running,
+    teller: Teller,
+    host: Option<control::Host>,
+}
+
+impl Started {
+    /// Sees it to its end.
+    pub(crate) async fn watch(self, signals: Signals) -> Result<u8> {
+        watch::watch(&[self.running], self.teller, self.host, signals).await
+    }
 }
 
 /// Starts it and says so. `target` is whom it passes on to, where it stands between two sides.
@@ -115,14 +130,40 @@ pub(crate) fn start(
     row: &Row,
     verb: &'static str,
     target: Option<&str>,
-) -> Result<(Running, Teller)> {
-    let name = scene.text("name").unwrap_or(row.spec.name).to_owned();
+) -> Result<Started> {
     let mut teller = Teller::new(scene, server.clock(), verb);
     let heard = teller.hear(&server);
     let running = server.start()?;
-    teller.add(heard, &name, row.spec.name);
-    banner::tell(scene, &mut teller, &name, &running, target);
-    Ok((running, teller))
+    let service = row.spec.name;
+    let title = scene.text("name").unwrap_or(service);
+    let name = scene.text("name").map_or_else(|| default_name(service, &running), str::to_owned);
+    teller.add(heard, Names { name: &name, title, service });
+    // Before anything is said: who reads it may ask at once.
+    let host = open_control(scene, &mut teller, vec![control::Part::new(&name, service, &running)]);
+    banner::tell(scene, &mut teller, title, &running, target);
+    Ok(Started { running, teller, host })
+}
+
+/// The service; or where to, of what passes everything on.
+fn default_name(service: &str, running: &Running) -> String {
+    let targets = running.control().targets();
+    targets.first().map_or_else(|| service.to_owned(), |target| brief(target))
+}
+
+/// Opens the control socket. A server does its work without, where it cannot be opened.
+pub(crate) fn open_control(
+    scene: &Scene,
+    teller: &mut Teller,
+    parts: Vec<control::Part>,
+) -> Option<control::Host> {
+    control::Host::open(scene, teller.verb(), parts)
+        .map_err(|error| {
+            let why = error.reasons().first().map(|why| format!(": {why}")).unwrap_or_default();
+            let text =
+                format!("no control socket, so that hobnob fault cannot find this: {error}{why}");
+            teller.remark(&text);
+        })
+        .ok()
 }
 
 /// The service's own flags. One that only other services have is told as that.

@@ -39,6 +39,8 @@ enum Voice {
 /// One server as it is told about.
 struct Part {
     name: String,
+    /// What it is called to people where it is the only one.
+    title: String,
     service: String,
     /// It stands between two sides.
     is_between: bool,
@@ -47,6 +49,17 @@ struct Part {
     subscription: Subscription,
     /// Sessions that were seen to open.
     opened: u64,
+}
+
+/// What a server is called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Names<'n> {
+    /// To programs, and on the command line of others.
+    pub(crate) name: &'n str,
+    /// To people, where it is the only one.
+    pub(crate) title: &'n str,
+    /// What it serves.
+    pub(crate) service: &'n str,
 }
 
 /// Turns events into lines.
@@ -60,6 +73,7 @@ pub(crate) struct Teller {
     noted: HashSet<String>,
     clock: Clock,
     is_quiet: bool,
+    is_verbose: bool,
     /// What became of writing.
     broken: Option<io::Error>,
 }
@@ -67,10 +81,10 @@ pub(crate) struct Teller {
 impl Teller {
     /// A teller of servers whose events are by this clock.
     pub(crate) fn new(scene: &Scene, clock: Clock, verb: &'static str) -> Self {
+        let is_verbose = scene.is_on("verbose");
         let (voice, sink) = if scene.is_on("json") {
             (Voice::Json(Json::new(clock, "", "")), Sink::stdout())
         } else {
-            let is_verbose = scene.is_on("verbose");
             let transcript = Transcript::new(clock, scene.err, scene.view, is_verbose);
             (Voice::Words(transcript), Sink::stderr())
         };
@@ -83,8 +97,14 @@ impl Teller {
             noted: HashSet::new(),
             clock,
             is_quiet: scene.is_on("quiet"),
+            is_verbose,
             broken: None,
         }
+    }
+
+    /// The verb of what is told.
+    pub(super) fn verb(&self) -> &'static str {
+        self.verb
     }
 
     /// Hears a server that is about to start, from its first event on.
@@ -94,9 +114,11 @@ impl Teller {
     }
 
     /// A server that has started, as it was heard.
-    pub(crate) fn add(&mut self, subscription: Subscription, name: &str, service: &str) {
+    pub(crate) fn add(&mut self, subscription: Subscription, names: Names<'_>) {
+        let Names { name, title, service } = names;
         self.parts.push(Part {
             name: name.to_owned(),
+            title: title.to_owned(),
             service: service.to_owned(),
             is_between: engine::services()
                 .iter()
@@ -115,6 +137,30 @@ impl Teller {
             out.push(b'\n');
             self.sink.give(out);
         }
+    }
+
+    /// A remark for who wants to know everything, and for programs.
+    pub(crate) fn remark(&mut self, text: &str) {
+        let at = self.clock.now();
+        let mut out = self.sink.take();
+        match &mut self.voice {
+            Voice::Json(json) => {
+                let fact = Fact::Note(text.to_owned());
+                json.speak_of("", "", false);
+                json.event(&mut out, &Event { at, session: 0, fact });
+            }
+            Voice::Words(transcript) if self.is_verbose && !self.is_quiet => {
+                let mut words = String::new();
+                transcript.speak_of("");
+                transcript.event(
+                    &mut words,
+                    &Event { at, session: 0, fact: Fact::Note(text.to_owned()) },
+                );
+                out.extend_from_slice(words.as_bytes());
+            }
+            Voice::Words(_) => {}
+        }
+        self.sink.give(out);
     }
 
     /// Tells programs where each server listens, once all were added; false: people are to be told in words.
@@ -241,16 +287,9 @@ impl Teller {
     fn sum_up(&mut self, at: usize, summary: Summary) {
         let Some(part) = self.parts.get(at) else { return };
         if let Voice::Json(json) = &mut self.voice {
-            let numbers = [
-                ("sessions", summary.sessions),
-                ("in", summary.bytes_in),
-                ("out", summary.bytes_out),
-                ("refused", summary.refused),
-                ("dropped", summary.dropped),
-            ];
             let mut out = self.sink.take();
             json.speak_of(&part.name, &part.service, false);
-            json.summary(&mut out, self.verb, &numbers, summary.lasted);
+            json.summary(&mut out, self.verb, &summary);
             self.sink.give(out);
             return;
         }
@@ -259,7 +298,7 @@ impl Teller {
         let (came, went) = if part.is_between { ("up", "down") } else { ("in", "out") };
         let mut text = format!(
             "{}: {}, {} {came}, {} {went}, {}",
-            safe(&part.name),
+            safe(&part.title),
             count(summary.sessions, if summary.sessions == 0 { "session" } else { noun }),
             size(summary.bytes_in),
             size(summary.bytes_out),

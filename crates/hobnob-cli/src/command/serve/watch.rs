@@ -9,6 +9,7 @@ use hobnob::error::Result;
 use crate::command::output_failed;
 use crate::command::serve::signals::{Asked, Signals};
 use crate::command::serve::teller::Teller;
+use crate::control;
 use crate::report::show::count;
 
 /// Between two pulls while much comes.
@@ -17,7 +18,12 @@ const BUSY: Duration = Duration::from_millis(1);
 const MUCH: usize = 512;
 
 /// Tells until all are over; answers the exit code.
-pub(crate) async fn watch(all: &[Running], mut teller: Teller, mut signals: Signals) -> Result<u8> {
+pub(crate) async fn watch(
+    all: &[Running],
+    mut teller: Teller,
+    host: Option<control::Host>,
+    mut signals: Signals,
+) -> Result<u8> {
     let mut asked = 0_u32;
     let summaries = {
         let finished = finished(all);
@@ -37,8 +43,14 @@ pub(crate) async fn watch(all: &[Running], mut teller: Teller, mut signals: Sign
             }
         }
     };
+    let last_words = async {
+        if let Some(host) = host {
+            host.close().await;
+        }
+        teller.finish(&summaries).await;
+    };
     tokio::select! {
-        () = teller.finish(&summaries) => {}
+        () = last_words => {}
         _ = signals.next() => {}
     }
     teller.failure().map_or(Ok(0), output_failed)

@@ -7,13 +7,15 @@ use hobnob::error::{Error, Kind, Result};
 
 use crate::args;
 use crate::command::Scene;
+use crate::command::serve::open_control;
 use crate::command::serve::signals::Signals;
-use crate::command::serve::teller::Teller;
+use crate::command::serve::teller::{Names, Teller};
 use crate::command::serve::watch::watch;
 use crate::command::up::overlap;
 use crate::command::up::plan::Planned;
 use crate::command::up::started::Started;
 use crate::config::{Config, Part};
+use crate::control;
 
 /// How many ports after the usual one are tried.
 const NEXT_PORTS: u16 = 100;
@@ -72,11 +74,12 @@ impl<'c> Fleet<'c> {
             let parts = self.all.iter().map(|planned| planned.part);
             let all = parts.zip(&afloat).map(|(part, one)| (part, &one.running, one.usual));
             let page = page(&Started { all: all.collect() });
+            let host = open_control(scene, &mut teller, self.consoles(&afloat));
             let all: Vec<_> = afloat.into_iter().map(|one| one.running).collect();
             if !teller.listening(&all) {
                 teller.say(page.trim_end());
             }
-            watch(&all, teller, signals).await
+            watch(&all, teller, host, signals).await
         });
         runtime.shutdown_background();
         result
@@ -107,10 +110,22 @@ impl<'c> Fleet<'c> {
         }
         let mut afloat = Vec::new();
         for (planned, (one, heard)) in self.all.iter().zip(found.into_iter().flatten()) {
-            teller.add(heard, &planned.part.name.text, &planned.part.service.text);
+            let name = planned.part.name.text.as_str();
+            let service = planned.part.service.text.as_str();
+            teller.add(heard, Names { name, title: name, service });
             afloat.push(one);
         }
         Ok(afloat)
+    }
+
+    /// All of them, as consoles see them.
+    fn consoles(&self, afloat: &[Afloat]) -> Vec<control::Part> {
+        let parts = self.all.iter().map(|planned| planned.part).zip(afloat);
+        parts
+            .map(|(part, one)| {
+                control::Part::new(&part.name.text, &part.service.text, &one.running)
+            })
+            .collect()
     }
 
     fn failed(&self, planned: &Planned<'_>, error: Error, taken: Taken) -> Error {

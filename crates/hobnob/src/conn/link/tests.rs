@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::*;
 use crate::conn::memory::{pair, pair_holding};
+use crate::fault::Panel;
 
 /// What a link said.
 #[derive(Default)]
@@ -43,6 +44,14 @@ impl Witness for Heard {
     fn ends_as_asked(&self) {
         self.say("as asked".to_owned());
     }
+
+    fn hit(&self, from: Side, hit: Hit) {
+        self.say(format!("{from:?} {} {:?}", hit.kind, hit.act));
+    }
+
+    fn closed_by(&self, fault: &'static str) {
+        self.say(format!("closed by {fault}"));
+    }
 }
 
 /// A link between a client and a server, each in our hands.
@@ -58,11 +67,16 @@ fn between(shape: Shape) -> Between {
 }
 
 fn link(client: (Conn, Conn), server: (Conn, Conn), ahead: Ahead) -> Between {
+    link_under(&Panel::default(), client, server, ahead)
+}
+
+fn link_under(panel: &Panel, client: (Conn, Conn), server: (Conn, Conn), ahead: Ahead) -> Between {
+    let faults = Faults { bend: panel.enter(1, 7).bend, clock: Clock::start() };
     let ((client, mut downstream), (mut upstream, server)) = (client, server);
     let heard = std::sync::Arc::new(Heard::default());
     let witness = heard.clone();
     let link = tokio::spawn(async move {
-        let result = run(&mut downstream, &mut upstream, ahead, &*witness).await;
+        let result = run(&mut downstream, &mut upstream, ahead, faults, &*witness).await;
         if let Err(broken) = &result {
             match broken.side {
                 Side::Downstream => upstream.abort(),
@@ -282,3 +296,5 @@ async fn a_reset_that_a_send_has_heard_of_is_no_end() {
     let error = at.client.recv(&mut buffer).await.expect_err("a reset");
     assert_eq!(error.kind(), Kind::ConnectionReset);
 }
+
+mod bent;

@@ -1,0 +1,157 @@
+//! `hobnob fault`: the knobs of a relay that runs, turned from elsewhere.
+
+mod elsewhere;
+mod show;
+
+use hobnob::engine;
+use hobnob::error::{Error, Kind, Result, Try, quoted};
+use hobnob::spec::nearest;
+
+use crate::command::{Scene, brief, say};
+use crate::control::{Folder, Survey};
+use crate::report::error::{Typed, tell};
+use crate::report::json::Json;
+use elsewhere::{Change, Elsewhere, Knobs, Server};
+
+/// The word that takes all faults away.
+const CLEAR: &str = "clear";
+
+/// Runs the verb.
+pub(crate) fn run(scene: &Scene) -> Result<u8> {
+    let words = scene.words();
+    let survey = match Folder::find(&scene.environment)? {
+        Some(folder) => Survey::of(&folder)?,
+        None => Survey::default(),
+    };
+    let mut elsewhere = Elsewhere::of(survey);
+    let Some((name, faults)) = words.split_first() else { return list(scene, &mut elsewhere) };
+    let at = elsewhere.meant(name)?;
+    let change = asked(scene.text("like"), faults)?;
+    let bent = elsewhere.bend(at, change.as_ref());
+    let server = &elsewhere.servers[at];
+    let knobs = bent.map_err(|error| in_words(&error, server))?;
+    if scene.is_on("json") {
+        return events(scene, &[(server, knobs)]);
+    }
+    say(&match change {
+        None => show::whole(server, &knobs, scene.out),
+        Some(_) => show::change(server, &knobs),
+    })
+}
+
+/// What is to be on; none: nothing is to be changed.
+fn asked<'c>(like: Option<&'c str>, words: &'c [String]) -> Result<Option<Change<'c>>> {
+    let clears = words.iter().any(|word| word == CLEAR);
+    match words {
+        [] if like.is_none() => Ok(None),
+        [_] if clears && like.is_none() => Ok(Some(Change { like, faults: &[] })),
+        _ if clears => {
+            let text = "clear takes all faults away, and stands alone";
+            Err(Error::new(Kind::Usage, text).try_command("hobnob fault -h", ""))
+        }
+        faults => Ok(Some(Change { like, faults })),
+    }
+}
+
+/// What a relay's flags could be are words here: `--fault stall` is `hobnob fault NAME stall`.
+fn in_words(error: &Error, server: &Server) -> Error {
+    let mut told = Error::new(error.kind(), error.message());
+    if let Some(span) = error.span() {
+        told = told.at(&span.text, span.at.clone(), span.label.as_str());
+    }
+    for why in error.reasons() {
+        told = told.why(why);
+    }
+    error.tries().iter().fold(told, |told, one| match one {
+        Try::Flag { flag, note } => {
+            let fault = flag.strip_prefix("--fault ").unwrap_or(flag);
+            told.try_command(format!("hobnob fault {} {fault}", quoted(&server.name)), note)
+        }
+        Try::Command { command, note } => told.try_command(command, note),
+        Try::Endpoint { endpoint, note } => told.try_endpoint(endpoint, note),
+    })
+}
+
+fn list(scene: &Scene, elsewhere: &mut Elsewhere) -> Result<u8> {
+    for (_, error) in &elsewhere.silent {
+        eprint!("{}", tell(error, &Typed::default(), scene.err));
+    }
+    let mut states = Vec::new();
+    for at in 0..elsewhere.servers.len() {
+        // One that has gone meanwhile is not there any more.
+        if elsewhere.servers[at].is_between()
+            && let Ok(state) = elsewhere.bend(at, None)
+        {
+            states.push((at, state));
+        }
+    }
+    let all = states.into_iter().map(|(at, state)| (&elsewhere.servers[at], state));
+    let all: Vec<_> = all.collect();
+    if scene.is_on("json") { events(scene, &all) } else { say(&show::list(&all, scene.out)) }
+}
+
+fn events(scene: &Scene, all: &[(&Server, Knobs)]) -> Result<u8> {
+    let (mut json, mut out) = (Json::new(scene.clock, "", ""), Vec::new());
+    for (server, knobs) in all {
+        json.relay(&mut out, |line| show::fields(line, server, knobs));
+    }
+    say(&String::from_utf8_lossy(&out))
+}
+
+impl Elsewhere {
+    /// The relay of that name, or of that name and process: `redis`, `redis@4711`.
+    fn meant(&self, typed: &str) -> Result<usize> {
+        let all = |is_it: &dyn Fn(&Server) -> bool| -> Vec<usize> {
+            (0..self.servers.len()).filter(|at| is_it(&self.servers[*at])).collect()
+        };
+        // A target may be typed in any of its spellings.
+        let short = engine::parse(typed).map(|endpoint| brief(&endpoint.to_string()));
+        let short = short.as_deref().unwrap_or(typed);
+        let mut fits = all(&|one| one.name == typed || one.name == short);
+        if fits.is_empty() {
+            fits = all(&|one| one.own_name() == typed);
+        }
+        match fits.as_slice() {
+            [] => Err(self.unknown(typed)),
+            [only] if self.servers[*only].is_between() => Ok(*only),
+            [only] => Err(no_relay(&self.servers[*only])),
+            several => Err(self.ambiguous(several, typed)),
+        }
+    }
+
+    fn unknown(&self, typed: &str) -> Error {
+        let mut error = Error::new(Kind::NotRunning, format!("no relay {typed:?} runs"));
+        for (_, silent) in &self.silent {
+            error = error.why(silent.message());
+        }
+        let mut names =
+            self.servers.iter().filter(|one| one.is_between()).map(|one| one.name.as_str());
+        if let Some(near) = nearest(typed, names.clone()) {
+            error =
+                error.try_command(format!("hobnob fault {}", quoted(near)), "did you mean this?");
+        }
+        if names.next().is_none() {
+            return error.try_command("hobnob relay :9001 :9000 --name NAME", "starts one");
+        }
+        error.try_command("hobnob fault", "lists those that run")
+    }
+
+    fn ambiguous(&self, several: &[usize], typed: &str) -> Error {
+        let text = format!("{} servers are called {typed:?}", several.len());
+        several.iter().fold(Error::new(Kind::AmbiguousName, text), |error, at| {
+            let one = &self.servers[*at];
+            let command = format!("hobnob fault {}", quoted(&one.own_name()));
+            error
+                .why(format!("process {}: {}", one.pid, one.sides("\u{bb}")))
+                .try_command(command, "")
+        })
+    }
+}
+
+fn no_relay(server: &Server) -> Error {
+    let text = format!("{} is no relay, and only what passes through a relay is bent", server.name);
+    Error::new(Kind::DoesNotFit, text)
+        .why(format!("process {} serves {} there", server.pid, server.service))
+        .try_command("hobnob help relay", "puts one before it")
+        .try_command("hobnob fault", "lists the relays that run")
+}

@@ -1,0 +1,196 @@
+//! One client: its requests in their order, each with one answer, and the events that it watches.
+
+use std::sync::Arc;
+
+use hobnob::error::{Error, Kind, Result};
+use hobnob::fault::{Profile, Setting};
+use hobnob::socket::AsyncSocket;
+use tokio::sync::watch;
+
+use super::answer::{self, Fields};
+use super::host::{House, passed};
+use super::part;
+use super::request::{Ask, Request};
+use super::watch::Watch;
+use super::{LINE, TICK};
+
+/// Bytes that are read at once.
+const READ: usize = 4_096;
+
+/// A client that was let in.
+pub(super) struct Client {
+    house: Arc<House>,
+    socket: AsyncSocket,
+    lines: Lines,
+    watch: Option<Watch>,
+    /// It asks nothing more, and may watch on.
+    has_asked_all: bool,
+    out: Vec<u8>,
+}
+
+/// What happens next.
+enum Next {
+    /// A line.
+    Line(Vec<u8>),
+    /// There are no more.
+    End,
+    /// It is time to see what has happened.
+    Look,
+    /// All is over.
+    Over,
+}
+
+impl Client {
+    pub(super) fn of(house: Arc<House>, socket: AsyncSocket) -> Self {
+        Client {
+            house,
+            socket,
+            lines: Lines::default(),
+            watch: None,
+            has_asked_all: false,
+            out: Vec::new(),
+        }
+    }
+
+    /// Answers until it leaves, or everything is over. Who does not read is not read from either, and its events are
+    /// dropped and counted where they were made: nobody else waits.
+    pub(super) async fn hold(mut self, mut over: watch::Receiver<bool>) {
+        loop {
+            let next = tokio::select! {
+                line = self.lines.next(&self.socket), if !self.has_asked_all => line,
+                () = look(self.watch.is_some()) => Ok(Next::Look),
+                () = passed(&mut over) => Ok(Next::Over),
+            };
+            let is_over = matches!(next, Ok(Next::Over) | Err(_));
+            match next {
+                Ok(Next::Line(line)) => self.answer(&line),
+                Ok(Next::Look) => self.pull(),
+                Ok(Next::End) if self.watch.is_none() => return,
+                Ok(Next::End) => self.has_asked_all = true,
+                Ok(Next::Over) => self.part(),
+                Err(error) => self.out = answer::refusal(&error),
+            }
+            // Also where there is nothing to say: that fails where nobody is left to hear it.
+            let said = self.socket.send_all(&self.out).await;
+            self.out.clear();
+            if is_over || said.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn pull(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.pull(&self.house.parts, &mut self.out);
+        }
+    }
+
+    /// The last events, and how it all went.
+    fn part(&mut self) {
+        self.pull();
+        if let Some(watch) = &mut self.watch {
+            watch.sum_up(&self.house.parts, &mut self.out);
+        }
+    }
+
+    fn answer(&mut self, line: &[u8]) {
+        let request = Request::read(line);
+        // What was seen before stands before the answer.
+        self.pull();
+        let answered = request.ask.and_then(|ask| self.obey(ask));
+        answer::write(&mut self.out, request.word, request.tag.as_ref(), answered);
+    }
+
+    /// Does what is asked.
+    fn obey(&mut self, ask: Ask) -> Result<Fields> {
+        let parts = &self.house.parts;
+        match ask {
+            Ask::Hello => Ok(answer::hello(self.house.verb, self.house.began, parts)),
+            Ask::List { name, after, most } => {
+                let meant = part::some(parts, name.as_deref())?;
+                if after > 0 {
+                    part::one(parts, name.as_deref())?;
+                }
+                Ok(answer::list(&meant, after, most))
+            }
+            Ask::Watch { name, data, snap } => self.watch(name.as_deref(), data, snap),
+            Ask::Kill { name, id } => {
+                let part = part::one(parts, name.as_deref())?;
+                if part.control.kill(id) {
+                    return Ok(Fields::none());
+                }
+                let text = format!("{} has no open session {id}", part.name);
+                Err(Error::new(Kind::NotRunning, text))
+            }
+            Ask::Drain { name } => {
+                let part = part::one(parts, name.as_deref())?;
+                let open = part.control.open();
+                part.control.drain();
+                Ok(Fields::of(|line| line.number("sessions", open)))
+            }
+            Ask::Fault { name, like, set } => {
+                let part = part::one(parts, name.as_deref())?;
+                let panel = part.panel()?;
+                if like.is_some() || set.is_some() {
+                    panel.set(settings(like.as_deref(), &set.unwrap_or_default())?)?;
+                }
+                Ok(answer::faults(part, &panel))
+            }
+        }
+    }
+
+    fn watch(&mut self, name: Option<&str>, data: bool, snap: u64) -> Result<Fields> {
+        if self.watch.is_some() {
+            let text = "this connection watches already, and another one may";
+            return Err(Error::new(Kind::Usage, text));
+        }
+        let parts = &self.house.parts;
+        let meant = part::some(parts, name)?;
+        self.watch = Some(Watch::of(parts, &meant, data, snap, self.house.verb));
+        Ok(Fields::none())
+    }
+}
+
+/// Those of a profile first, as on the command line of a relay.
+fn settings(like: Option<&str>, set: &[String]) -> Result<Vec<Setting>> {
+    let mut settings = like.map(Profile::settings).transpose()?.unwrap_or_default();
+    for text in set {
+        settings.push(Setting::parse(text)?);
+    }
+    Ok(settings)
+}
+
+async fn look(is_watching: bool) {
+    if is_watching {
+        tokio::time::sleep(TICK).await;
+    } else {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The lines of a client. What has come of the next one stays where a read is given up.
+#[derive(Default)]
+struct Lines {
+    buffer: Vec<u8>,
+}
+
+impl Lines {
+    async fn next(&mut self, socket: &AsyncSocket) -> Result<Next> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let mut line: Vec<u8> = self.buffer.drain(..=end).collect();
+                line.pop();
+                return Ok(Next::Line(line));
+            }
+            if self.buffer.len() > LINE {
+                let text = format!("a line is at most {LINE} bytes");
+                return Err(Error::limit("control-line", text));
+            }
+            let mut piece = [0; READ];
+            match socket.recv(&mut piece).await {
+                Ok(0) | Err(_) => return Ok(Next::End),
+                Ok(read) => self.buffer.extend_from_slice(&piece[..read]),
+            }
+        }
+    }
+}

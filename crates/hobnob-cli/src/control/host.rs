@@ -1,0 +1,105 @@
+//! The socket of this process, and who is let in.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use hobnob::error::{Error, Kind, Result};
+use hobnob::socket::path::Claim;
+use hobnob::socket::{AsyncSocket, Flags, Socket};
+use nix::unistd::geteuid;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::client::Client;
+use super::part::Part;
+use super::place::Folder;
+use super::{CLIENTS, LAST_WORDS, answer};
+use crate::command::Scene;
+
+/// Before accepting is tried again where there are no descriptors: who waits stays in the kernel's queue.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The control socket. Its file is removed when this is dropped.
+pub(crate) struct Host {
+    _claim: Claim,
+    over: watch::Sender<bool>,
+    doorman: JoinHandle<()>,
+}
+
+/// What its clients share.
+pub(super) struct House {
+    pub(super) verb: &'static str,
+    pub(super) began: SystemTime,
+    /// At least one.
+    pub(super) parts: Vec<Part>,
+}
+
+impl Host {
+    /// Opens it for these servers. To be called within the runtime that sees them to their end.
+    pub(crate) fn open(scene: &Scene, verb: &'static str, parts: Vec<Part>) -> Result<Self> {
+        let (claim, socket) = Folder::make(&scene.environment)?.bind()?;
+        let socket = AsyncSocket::new(socket)?;
+        let clock = scene.clock;
+        let began = clock.wall().checked_sub(clock.now()).unwrap_or_else(|| clock.wall());
+        let house = Arc::new(House { verb, began, parts });
+        let over = watch::Sender::new(false);
+        let doorman = tokio::spawn(admit(house, socket, over.subscribe()));
+        Ok(Host { _claim: claim, over, doorman })
+    }
+
+    /// Tells who watches the last of it, within bounds.
+    pub(crate) async fn close(self) {
+        self.over.send_replace(true);
+        // Who does not read its last words has to do without them.
+        let _ = tokio::time::timeout(LAST_WORDS, self.doorman).await;
+    }
+}
+
+async fn admit(house: Arc<House>, socket: AsyncSocket, over: watch::Receiver<bool>) {
+    let mut clients = JoinSet::new();
+    let mut is_over = over.clone();
+    loop {
+        tokio::select! {
+            accepted = socket.accept() => match accepted {
+                // Who is refused has been told so.
+                Ok((client, _)) => if let Ok(client) = let_in(client, clients.len()) {
+                    clients.spawn(Client::of(house.clone(), client).hold(over.clone()));
+                },
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            },
+            Some(_) = clients.join_next() => {}
+            () = passed(&mut is_over) => break,
+        }
+    }
+    drop(socket);
+    while clients.join_next().await.is_some() {}
+}
+
+/// Resolves when all is over.
+pub(super) async fn passed(over: &mut watch::Receiver<bool>) {
+    // An error means that the host is gone, which is the same.
+    drop(over.wait_for(|over| *over).await);
+}
+
+/// Lets a client in, or tells it why not.
+fn let_in(socket: Socket, inside: usize) -> Result<AsyncSocket> {
+    let peer = socket.peer_process()?;
+    let own = geteuid().as_raw();
+    let refused = if peer.uid != own && peer.uid != 0 {
+        let text = format!("uid {} may not ask here: uid {own} and root may", peer.uid);
+        Some(Error::new(Kind::PermissionDenied, text))
+    } else if inside >= CLIENTS {
+        let text = format!("{CLIENTS} clients are here, and more are not let in");
+        Some(Error::limit("control-clients", text))
+    } else {
+        None
+    };
+    match refused {
+        None => AsyncSocket::new(socket),
+        Some(error) => {
+            // It has just connected, so that there is room for a line.
+            let _ = socket.send(&answer::refusal(&error), Flags::NONE);
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What one client is told of what happens: the events of `--json`, as many as it takes.
+
+use hobnob::bus::{Subscription, Wish};
+use hobnob::event::{Event, Fact};
+
+use super::EVENTS;
+use super::part::Part;
+use crate::report::json::Json;
+
+/// Events for one client.
+pub(super) struct Watch {
+    json: Json,
+    feeds: Vec<Feed>,
+    /// Whether each line says which server it is about.
+    is_several: bool,
+    snap: usize,
+    verb: &'static str,
+}
+
+/// Those of one server.
+struct Feed {
+    /// Which of the process's servers.
+    part: usize,
+    subscription: Subscription,
+}
+
+impl Watch {
+    /// Sees what these servers do from now on.
+    pub(super) fn of(
+        all: &[Part],
+        meant: &[&Part],
+        data: bool,
+        snap: u64,
+        verb: &'static str,
+    ) -> Self {
+        let snap = usize::try_from(snap).unwrap_or(usize::MAX);
+        let is_meant = |part: &Part| meant.iter().any(|one| std::ptr::eq(*one, part));
+        let feeds = all.iter().enumerate().filter(|(_, part)| is_meant(part));
+        let feeds = feeds.map(|(at, part)| Feed {
+            part: at,
+            subscription: part.control.subscribe(Wish { data, snap, capacity: EVENTS }),
+        });
+        let clock = all[0].control.clock();
+        Watch {
+            json: Json::new(clock, "", ""),
+            feeds: feeds.collect(),
+            is_several: all.len() > 1,
+            snap,
+            verb,
+        }
+    }
+
+    /// Writes what has happened since the last time, in the order of time. What did not fit is counted in a note.
+    pub(super) fn pull(&mut self, all: &[Part], out: &mut Vec<u8>) {
+        let (mut events, mut come) = (Vec::new(), Vec::new());
+        let mut missed = Vec::new();
+        for feed in &self.feeds {
+            missed.push((feed.part, feed.subscription.pull(&mut come)));
+            events.extend(come.drain(..).map(|event| (feed.part, event)));
+        }
+        events.sort_by_key(|(_, event)| event.at);
+        for (part, mut event) in events {
+            cut(&mut event, self.snap);
+            self.speak_of(&all[part]);
+            self.json.event(out, &event);
+        }
+        for (part, missed) in missed.into_iter().filter(|(_, missed)| *missed > 0) {
+            self.speak_of(&all[part]);
+            self.json.missed(out, missed);
+        }
+    }
+
+    /// How it all went, for the last line.
+    pub(super) fn sum_up(&mut self, all: &[Part], out: &mut Vec<u8>) {
+        for at in 0..self.feeds.len() {
+            let part = &all[self.feeds[at].part];
+            self.speak_of(part);
+            self.json.summary(out, self.verb, &part.control.summary());
+        }
+    }
+
+    fn speak_of(&mut self, part: &Part) {
+        self.json.speak_of(&part.name, &part.service, self.is_several);
+        self.json.speak_between(part.is_between());
+    }
+}
+
+/// Another subscriber may have wanted more of a chunk.
+fn cut(event: &mut Event, snap: usize) {
+    if let Fact::Data(data) = &mut event.fact
+        && data.bytes.len() > snap
+    {
+        data.bytes = data.bytes[..snap].into();
+    }
+}

@@ -1,0 +1,212 @@
+//! The way through the faults: what is received goes into their chain, and what comes out of it is sent.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Sleep, sleep_until};
+
+use super::{Broken, Faults, Link, Stage, Waiting, Way, Witness};
+use crate::chunk::Chunk;
+use crate::conn::{Conn, scratch};
+use crate::error::{Error, Kind, Result};
+use crate::fault::Item;
+use crate::spec::Shape;
+
+/// A timer is set anew after so long: one for a thousand years would be past what clocks can say.
+const FAR: Duration = Duration::from_hours(24);
+
+/// When the chain has something to do again.
+pub(super) struct Timer {
+    wake: Duration,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Link {
+    /// Makes the chains what the knobs say, if they were turned.
+    pub(super) fn heed_knobs(&mut self, cx: &mut Context<'_>) {
+        if self.faults.bend.is_stale() {
+            let now = self.faults.clock.now();
+            let chains = [&mut self.up.chain, &mut self.down.chain];
+            self.faults.bend.refresh(cx.waker(), now, chains);
+        }
+    }
+
+    /// What came before the link did goes through the faults, too.
+    pub(super) fn begin(&mut self, cx: &mut Context<'_>, shape: Shape) {
+        self.heed_knobs(cx);
+        if let Some(chain) = self.up.chain.as_mut().filter(|_| self.up.waiting.is_something) {
+            let Waiting { bytes, .. } = std::mem::take(&mut self.up.waiting);
+            chain.push(bytes.into(), shape == Shape::Packets, self.faults.clock.now());
+        }
+    }
+
+    /// What a fault has ended is over for both sides.
+    pub(super) fn heed_close(&mut self, witness: &dyn Witness) -> bool {
+        let is_up = match (self.up.is_closed(), self.down.is_closed()) {
+            (true, _) => true,
+            (false, true) => false,
+            (false, false) => return false,
+        };
+        let (up, down) = (&mut self.up, &mut self.down);
+        let (closed, other) = if is_up { (up, down) } else { (down, up) };
+        if let Some(fault) = closed.closed_by.take() {
+            witness.closed_by(fault);
+        }
+        if !other.is_over() {
+            (other.chain, other.timer, other.stage) = (None, None, Stage::Ending);
+        }
+        true
+    }
+}
+
+impl Way {
+    /// Whether faults still have something that is to be passed on.
+    pub(super) fn is_bending(&self) -> bool {
+        let is_open = matches!(self.stage, Stage::Open | Stage::Passing);
+        is_open && self.chain.as_ref().is_some_and(|chain| chain.is_holding())
+    }
+
+    /// Whether a fault has ended it, and its receiver has heard.
+    fn is_closed(&self) -> bool {
+        self.is_over() && self.closed_by.is_some()
+    }
+
+    /// Whether its sender has left without an end, and all that it said has been passed on.
+    pub(super) fn is_left(&self) -> bool {
+        self.is_gone && !self.is_bending()
+    }
+
+    /// Nothing more comes: the other side hears so behind all that the faults hold.
+    pub(super) fn end_behind_all(&mut self, faults: &Faults) {
+        self.stage = match &mut self.chain {
+            Some(chain) => {
+                chain.end(faults.clock.now());
+                Stage::Passing
+            }
+            None => Stage::Ending,
+        };
+    }
+
+    /// Moves one thing out of the chain, or else into it.
+    pub(super) fn poll_bent(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Conn,
+        to: &mut Conn,
+        refusal: &mut Option<Error>,
+        faults: &Faults,
+        witness: &dyn Witness,
+    ) -> Poll<Result<(), Broken>> {
+        let Some(chain) = &mut self.chain else { return Poll::Ready(Ok(())) };
+        let now = faults.clock.now();
+        let item = chain.take(now);
+        let (is_empty, room, wake) = (chain.is_empty(), chain.room(), chain.wake());
+        chain.hits().for_each(|hit| witness.hit(self.from, hit));
+        match item {
+            Some(Item::Chunk(chunk)) => {
+                let passed = self.pass_chunk(cx, to, &chunk, witness);
+                return Poll::Ready(self.unless_broken(passed, witness));
+            }
+            Some(Item::End { by }) => {
+                (self.closed_by, self.chain, self.timer) = (by, None, None);
+                self.stage = Stage::Ending;
+                return Poll::Ready(Ok(()));
+            }
+            Some(Item::Abort { by }) => {
+                let error = Error::new(Kind::Fault, format!("torn down by the fault {by}"));
+                return Poll::Ready(Err(Broken { side: self.from, error }));
+            }
+            None if is_empty => {
+                (self.chain, self.timer) = (None, None);
+                return Poll::Ready(Ok(()));
+            }
+            None => {}
+        }
+        if self.poll_timer(cx, wake, now, faults).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if self.stage == Stage::Open && room > 0 {
+            let received = self.poll_receive_bent(cx, from, room, refusal, faults, witness);
+            if received.is_ready() {
+                return received;
+            }
+        }
+        // Flush before you wait: what fails here fails again in the next send.
+        let _ = to.channel().poll_flush(cx);
+        Poll::Pending
+    }
+
+    fn pass_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut Conn,
+        chunk: &Chunk,
+        witness: &dyn Witness,
+    ) -> Result<()> {
+        if chunk.is_packet {
+            self.pass_packet(cx, to.channel(), &chunk.bytes, witness)
+        } else {
+            self.pass_bytes(cx, to.channel(), &chunk.bytes)
+        }
+    }
+
+    /// Receives as much as the first fault has room for.
+    fn poll_receive_bent(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Conn,
+        room: usize,
+        refusal: &mut Option<Error>,
+        faults: &Faults,
+        witness: &dyn Witness,
+    ) -> Poll<Result<(), Broken>> {
+        let is_packet = from.shape() == Shape::Packets;
+        let received = scratch::with_large(|buffer| {
+            let room = if is_packet { buffer.len() } else { room.min(buffer.len()) };
+            let received = from.channel().poll_recv(cx, &mut buffer[..room]);
+            received.map_ok(|length| length.map(|length| Bytes::copy_from_slice(&buffer[..length])))
+        });
+        match received {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(Some(bytes))) => {
+                if let Some(chain) = &mut self.chain {
+                    chain.push(bytes, is_packet, faults.clock.now());
+                }
+            }
+            Poll::Ready(Ok(None)) => return Poll::Ready(self.end(from, refusal, faults, witness)),
+            Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => witness.too_large(),
+            Poll::Ready(Err(error)) => {
+                return Poll::Ready(Err(Broken { side: self.from, error }));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ready when the chain has something to do.
+    fn poll_timer(
+        &mut self,
+        cx: &mut Context<'_>,
+        wake: Option<Duration>,
+        now: Duration,
+        faults: &Faults,
+    ) -> Poll<()> {
+        let Some(wake) = wake else {
+            self.timer = None;
+            return Poll::Pending;
+        };
+        if self.timer.as_ref().is_none_or(|timer| timer.wake != wake) {
+            let ahead = wake.saturating_sub(now).min(FAR);
+            let sleep = Box::pin(sleep_until(faults.clock.instant_in(ahead)));
+            self.timer = Some(Timer { wake, sleep });
+        }
+        let Some(timer) = &mut self.timer else { return Poll::Pending };
+        let elapsed = timer.sleep.as_mut().poll(cx);
+        if elapsed.is_ready() {
+            self.timer = None;
+        }
+        elapsed
+    }
+}

@@ -1,0 +1,305 @@
+//! The faults of one direction of one session, one behind the other, each with its queue.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::gate::{Gate, Turn};
+use super::panel::{Hits, Log, Logged, Planned};
+use crate::chunk::{Chunk, Direction};
+use crate::fault::outbox::{Act, Item, NEVER, Outbox};
+use crate::fault::{Chance, Fault};
+
+/// A row of faults. What comes in at the front goes through all of them; what is to be done now comes out at the back.
+///
+/// It does nothing by itself: it is driven with the time as an argument.
+#[derive(Default)]
+pub struct Chain {
+    stages: Vec<Stage>,
+    /// What faults that were taken away still had, and nobody stands behind them.
+    freed: VecDeque<Item>,
+    hits: Vec<Hit>,
+}
+
+/// What a fault did, to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hit {
+    /// The fault.
+    pub kind: &'static str,
+    /// What it did.
+    pub act: Act,
+}
+
+/// One fault with its gate and its queue.
+pub(super) struct Stage {
+    pub(super) plan: Arc<Planned>,
+    /// The how-many-eth fault of the plan it is.
+    pub(super) index: usize,
+    fault: Box<dyn Fault>,
+    gate: Gate,
+    out: Outbox,
+    hold: usize,
+    hits: Arc<Hits>,
+    log: Option<Logger>,
+}
+
+#[derive(Clone)]
+pub(super) struct Logger {
+    pub(super) log: Arc<dyn Log>,
+    pub(super) session: u64,
+    pub(super) direction: Direction,
+}
+
+impl Chain {
+    /// Whether there is nothing in it that could bend anything, nor anything left to pass on.
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty() && self.freed.is_empty()
+    }
+
+    /// Whether something is on its way.
+    pub fn is_holding(&self) -> bool {
+        !self.freed.is_empty() || self.stages.iter().any(|stage| stage.out.due().is_some())
+    }
+
+    /// Bytes on their way, and what holding them costs.
+    pub fn held(&self) -> usize {
+        self.stages.iter().map(|stage| stage.out.weight()).sum()
+    }
+
+    /// How many bytes may come in now; 0: the sender has to wait.
+    pub fn room(&self) -> usize {
+        let has_closed = self.stages.iter().any(|stage| stage.out.has_closed);
+        if has_closed || !self.freed.is_empty() {
+            return 0;
+        }
+        self.stages.first().map_or(usize::MAX, Stage::room)
+    }
+
+    /// Bytes of a stream, or a packet, come in.
+    pub fn push(&mut self, bytes: Bytes, is_packet: bool, now: Duration) {
+        self.feed(0, Item::Chunk(Chunk { bytes, at: 0, is_packet }), now);
+    }
+
+    /// Nothing more comes in.
+    pub fn end(&mut self, now: Duration) {
+        self.feed(0, Item::End { by: None }, now);
+    }
+
+    /// What is to be done now, one thing at a time.
+    pub fn take(&mut self, now: Duration) -> Option<Item> {
+        if let Some(item) = self.freed.pop_front() {
+            return Some(item);
+        }
+        self.settle(now);
+        let last = self.stages.len().checked_sub(1)?;
+        self.leave(last, now)
+    }
+
+    /// When there will be something to do, if nothing comes in.
+    pub fn wake(&self) -> Option<Duration> {
+        if !self.freed.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        self.stages.iter().filter_map(Stage::wake).min()
+    }
+
+    /// What the faults did since this was asked last.
+    pub fn hits(&mut self) -> impl Iterator<Item = Hit> {
+        self.hits.drain(..)
+    }
+
+    /// Moves what is due from each fault to the next.
+    fn settle(&mut self, now: Duration) {
+        for stage in &mut self.stages {
+            stage.tick(now, &mut self.hits);
+        }
+        loop {
+            let mut has_moved = false;
+            for at in (1..self.stages.len()).rev() {
+                while self.stages[at].room() > 0
+                    && let Some(item) = self.leave(at - 1, now)
+                {
+                    self.feed(at, item, now);
+                    has_moved = true;
+                }
+            }
+            if !has_moved {
+                return;
+            }
+        }
+    }
+
+    fn feed(&mut self, at: usize, item: Item, now: Duration) {
+        match self.stages.get_mut(at) {
+            Some(stage) => stage.feed(item, now, &mut self.hits),
+            None => self.freed.push_back(item),
+        }
+    }
+
+    fn leave(&mut self, at: usize, now: Duration) -> Option<Item> {
+        let stage = &mut self.stages[at];
+        let (item, held) = stage.out.take(now)?;
+        if !held.is_zero() && matches!(item, Item::Chunk(_)) {
+            let (kind, act) = (stage.kind(), Act::Held(held));
+            // What goes at one time was held once.
+            match self.hits.last_mut() {
+                Some(Hit { kind: last, act: Act::Held(time) }) if *last == kind => {
+                    *time = held.max(*time);
+                }
+                _ => self.hits.push(Hit { kind, act }),
+            }
+        }
+        Some(item)
+    }
+
+    /// Becomes the row of these faults. One that stays keeps what it holds; what others hold goes on at once, in order.
+    pub(super) fn become_row(&mut self, wanted: Vec<Wanted>, now: Duration) {
+        let mut old: VecDeque<Stage> = std::mem::take(&mut self.stages).into();
+        let mut row: Vec<Stage> = Vec::new();
+        let mut gone: Vec<(usize, Stage)> = Vec::new();
+        for wanted in wanted {
+            let stays = old.iter().position(|stage| wanted.is(stage));
+            match stays {
+                Some(at) => {
+                    gone.extend(old.drain(..at).map(|stage| (row.len(), stage)));
+                    row.extend(old.pop_front());
+                }
+                None => row.extend(wanted.make(now)),
+            }
+        }
+        let behind = row.len();
+        gone.extend(old.into_iter().map(|stage| (behind, stage)));
+        self.stages = row;
+        // From the back, so that nothing overtakes. What one that is gone held goes to the next that was there before.
+        for (next, mut stage) in gone.into_iter().rev() {
+            let items: Vec<Item> = stage.out.empty().collect();
+            items.into_iter().for_each(|item| self.feed(next, item, now));
+        }
+    }
+}
+
+/// A fault as a chain is to have it.
+pub(super) struct Wanted {
+    pub(super) plan: Arc<Planned>,
+    pub(super) index: usize,
+    pub(super) chance: Chance,
+    pub(super) hits: Arc<Hits>,
+    pub(super) log: Option<Logger>,
+}
+
+impl Wanted {
+    fn is(&self, stage: &Stage) -> bool {
+        Arc::ptr_eq(&self.plan, &stage.plan) && self.index == stage.index
+    }
+
+    fn make(self, now: Duration) -> Option<Stage> {
+        let (row, _) = self.plan.setting.faults()[self.index];
+        let fault = self.plan.setting.flow(self.index, self.chance)?;
+        let mut out = Outbox::new(row.spec.name, row.claims.keeps_order);
+        out.logs = self.log.is_some();
+        Some(Stage {
+            gate: Gate::new(self.plan.setting.rules(), now),
+            hold: self.plan.setting.hold(self.index),
+            index: self.index,
+            plan: self.plan,
+            fault,
+            out,
+            hits: self.hits,
+            log: self.log,
+        })
+    }
+}
+
+impl Stage {
+    fn kind(&self) -> &'static str {
+        self.plan.setting.faults()[self.index].0.spec.name
+    }
+
+    fn room(&self) -> usize {
+        self.hold.saturating_sub(self.out.weight())
+    }
+
+    fn feed(&mut self, item: Item, now: Duration, told: &mut Vec<Hit>) {
+        self.out.begin(now);
+        match item {
+            Item::Chunk(chunk) => self.feed_chunk(chunk, now),
+            Item::End { by: None } if self.gate.is_open() => {
+                self.out.is_ending = true;
+                self.fault.end(now, &mut self.out);
+                self.out.is_ending = false;
+            }
+            other => self.out.pass(other),
+        }
+        self.tell(told);
+    }
+
+    fn feed_chunk(&mut self, mut chunk: Chunk, now: Duration) {
+        let is_packet = chunk.is_packet;
+        let mut is_left = true;
+        while is_left {
+            let length = self.gate.look(&chunk, now);
+            self.turn(now, is_packet, true);
+            let mut part = match is_packet {
+                true => {
+                    std::mem::replace(&mut chunk, Chunk { bytes: Bytes::new(), at: 0, is_packet })
+                }
+                // The gate may have turned, and look further now.
+                false => {
+                    let length =
+                        if self.gate.is_open() { self.gate.look(&chunk, now) } else { length };
+                    chunk.split_off_front(length)
+                }
+            };
+            part.at = self.gate.at(is_packet);
+            self.gate.note(&part);
+            if self.gate.is_open() {
+                self.fault.chunk(part, now, &mut self.out);
+            } else {
+                self.out.pass(Item::Chunk(part));
+            }
+            is_left = !chunk.bytes.is_empty();
+        }
+        // At the very byte, and not with the next.
+        self.turn(now, is_packet, false);
+    }
+
+    fn turn(&mut self, now: Duration, is_packet: bool, has_come: bool) {
+        while let Some(turn) = self.gate.turn(now, has_come) {
+            match turn {
+                Turn::Opened => self.fault.begin(self.gate.at(is_packet), now, &mut self.out),
+                Turn::Over => self.out.release(),
+            }
+        }
+    }
+
+    /// What time alone brings.
+    fn tick(&mut self, now: Duration, told: &mut Vec<Hit>) {
+        self.out.begin(now);
+        self.turn(now, self.plan.is_packets(), false);
+        if self.out.take_wake(now) {
+            self.fault.wake(now, &mut self.out);
+        }
+        self.tell(told);
+    }
+
+    fn tell(&mut self, told: &mut Vec<Hit>) {
+        if self.out.is_hit {
+            self.hits.count();
+        }
+        let kind = self.kind();
+        told.extend(self.out.acts.drain(..).map(|act| Hit { kind, act }));
+        if let Some(Logger { log, session, direction }) = &self.log {
+            for decision in self.out.decisions.drain(..) {
+                let (session, direction) = (*session, *direction);
+                log.decided(&Logged { session, direction, fault: kind, decision });
+            }
+        }
+    }
+
+    fn wake(&self) -> Option<Duration> {
+        let due = self.out.due().filter(|due| *due != NEVER);
+        [due, self.out.wake(), self.gate.wake()].into_iter().flatten().min()
+    }
+}

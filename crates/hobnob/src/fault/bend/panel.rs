@@ -1,0 +1,377 @@
+//! The knobs of a relay: what is on, shared by all of its sessions, and changed while they run.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use super::chain::{Chain, Hit, Logger, Wanted};
+use super::setting::Setting;
+use crate::chunk::Direction;
+use crate::error::Result;
+use crate::fault::outbox::{Act, Decision};
+use crate::fault::{Chance, Opening, Seed, TABLE};
+use crate::spec::Shape;
+
+/// The knobs of one relay. Clones are the same panel: a relay, its sessions and any number of consoles hold one.
+///
+/// ```
+/// use hobnob::fault::Panel;
+///
+/// let panel = Panel::default();
+/// panel.turn(&["down:latency=200ms,jitter=50ms", "up:rate=64k"])?;
+/// assert_eq!(panel.state().len(), 3);
+/// panel.clear();
+/// # Ok::<(), hobnob::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Panel(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// Counts the changes. All that a session without faults ever reads.
+    changes: AtomicU64,
+    board: Mutex<Board>,
+}
+
+#[derive(Default)]
+struct Board {
+    shape: Option<Shape>,
+    plans: Vec<Arc<Planned>>,
+    /// Sessions under faults, which must hear of a change although nothing comes.
+    wakers: HashMap<u64, Waker>,
+    log: Option<Arc<dyn Log>>,
+    /// Hits of faults that are off again, by place in the table.
+    past: HashMap<&'static str, u64>,
+}
+
+/// A setting that is on.
+pub(super) struct Planned {
+    pub(super) setting: Setting,
+    /// Its place when it was set, from which its chance comes.
+    place: u64,
+    is_packets: bool,
+    /// For each of its faults, what it has hit on the way up and down.
+    hits: Vec<[Arc<Hits>; 2]>,
+}
+
+/// Counts what a fault has hit.
+#[derive(Debug, Default)]
+pub struct Hits(AtomicU64);
+
+/// What one fault of a setting is, and what it has hit so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The setting that it belongs to, as it was typed.
+    pub setting: String,
+    /// The fault.
+    pub kind: &'static str,
+    /// Chunks, packets or sessions that it did something to on the way up; none: it is not for that way.
+    pub up: Option<u64>,
+    /// The same on the way down.
+    pub down: Option<u64>,
+}
+
+/// Who notes each decision, for who compares two runs.
+pub trait Log: Send + Sync {
+    /// A decision was made. Those of one fault in one direction of one session come in order.
+    fn decided(&self, decision: &Logged);
+}
+
+/// A decision, and whose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logged {
+    /// The session's number.
+    pub session: u64,
+    /// The direction.
+    pub direction: Direction,
+    /// The fault.
+    pub fault: &'static str,
+    /// What it decided.
+    pub decision: Decision,
+}
+
+/// How a session begins under the faults that are on.
+pub struct Entry {
+    /// Its hold on the panel.
+    pub bend: Bend,
+    /// For how long nothing is dialled.
+    pub wait: Duration,
+    /// The fault that refuses it.
+    pub refused_by: Option<&'static str>,
+    /// What was done to it.
+    pub hits: Vec<Hit>,
+}
+
+/// One session's hold on the panel.
+pub struct Bend {
+    panel: Panel,
+    seen: u64,
+    session: u64,
+    seed: Seed,
+    is_waiting: bool,
+}
+
+impl Panel {
+    /// Turns the knobs: these faults and no others, in this order. One that was on already, word for word, goes on
+    /// with what it holds; what others hold goes on its way at once. No byte in flight is lost or repeated.
+    pub fn set(&self, settings: Vec<Setting>) -> Result<()> {
+        let mut board = self.board();
+        if let Some(shape) = board.shape {
+            board.place(fitting(settings, shape)?, shape);
+        } else {
+            board.place(settings, Shape::Bytes);
+        }
+        self.tell(board);
+        Ok(())
+    }
+
+    /// The same, of settings as a person writes them.
+    pub fn turn(&self, texts: &[&str]) -> Result<()> {
+        self.set(texts.iter().map(|text| Setting::parse(text)).collect::<Result<_>>()?)
+    }
+
+    /// All faults off.
+    pub fn clear(&self) {
+        let mut board = self.board();
+        board.place(Vec::new(), Shape::Bytes);
+        self.tell(board);
+    }
+
+    /// What is on.
+    pub fn settings(&self) -> Vec<Setting> {
+        self.board().plans.iter().map(|plan| plan.setting.clone()).collect()
+    }
+
+    /// What is on, fault by fault, with what each has hit.
+    pub fn state(&self) -> Vec<State> {
+        self.board().plans.iter().flat_map(|plan| plan.state()).collect()
+    }
+
+    /// What each fault has hit since the relay began, also those that are off again. None that hit nothing.
+    pub fn totals(&self) -> Vec<(&'static str, u64)> {
+        let board = self.board();
+        let mut totals = board.past.clone();
+        board.plans.iter().for_each(|plan| plan.sum_up(&mut totals));
+        let total = |name| totals.get(name).map(|hits| (name, *hits)).filter(|(_, hits)| *hits > 0);
+        TABLE.iter().filter_map(|row| total(row.spec.name)).collect()
+    }
+
+    /// From now on each decision of sessions to come is noted there.
+    pub fn log(&self, log: Arc<dyn Log>) {
+        self.board().log = Some(log);
+    }
+
+    /// The relay's: it passes on what has this shape. What is on must fit, and all that is set later.
+    pub fn fit(&self, shape: Shape) -> Result<()> {
+        let mut board = self.board();
+        let settings = board.plans.iter().map(|plan| plan.setting.clone()).collect();
+        board.plans.clear();
+        board.place(fitting(settings, shape)?, shape);
+        board.shape = Some(shape);
+        self.tell(board);
+        Ok(())
+    }
+
+    /// The relay's: a session of this number, from 1, begins.
+    pub fn enter(&self, session: u64, seed: u64) -> Entry {
+        let seed = Seed::new(seed);
+        let bend = Bend { panel: self.clone(), seen: 0, session, seed, is_waiting: false };
+        let mut entry = Entry { bend, wait: Duration::ZERO, refused_by: None, hits: Vec::new() };
+        if self.0.changes.load(Relaxed) == 0 {
+            return entry;
+        }
+        let board = self.board();
+        for plan in &board.plans {
+            let own = seed.of(plan.place);
+            if !plan.setting.takes(session, own) {
+                continue;
+            }
+            for (index, kind) in plan.setting.kinds().enumerate() {
+                let session_seed = own.of(1 + index as u64);
+                let chance = Chance { session: session_seed, direction: session_seed };
+                let act = match plan.setting.door(index, chance) {
+                    None | Some(Opening::Go) => continue,
+                    Some(Opening::Wait(time)) => {
+                        entry.wait = entry.wait.saturating_add(time);
+                        Act::Held(time)
+                    }
+                    Some(Opening::Refuse) => {
+                        entry.refused_by = Some(kind);
+                        Act::Aborted
+                    }
+                };
+                plan.hits[index][0].count();
+                entry.hits.push(Hit { kind, act });
+                if let Some(log) = &board.log {
+                    let what = if act == Act::Aborted { "refuse" } else { "wait" };
+                    let decision = Decision { at: 0, what, value: None };
+                    log.decided(&Logged {
+                        session,
+                        direction: Direction::In,
+                        fault: kind,
+                        decision,
+                    });
+                }
+            }
+        }
+        entry
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.0.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, board: MutexGuard<'_, Board>) {
+        self.0.changes.fetch_add(1, Relaxed);
+        let wakers: Vec<Waker> = board.wakers.values().cloned().collect();
+        drop(board);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// The settings that fit. One that a person named must.
+fn fitting(settings: Vec<Setting>, shape: Shape) -> Result<Vec<Setting>> {
+    let mut fitting = Vec::new();
+    for setting in settings {
+        match setting.check(shape) {
+            Ok(()) => fitting.push(setting),
+            Err(_) if setting.yields() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(fitting)
+}
+
+impl Board {
+    fn place(&mut self, settings: Vec<Setting>, shape: Shape) {
+        let mut old = std::mem::take(&mut self.plans);
+        for (place, setting) in settings.into_iter().enumerate() {
+            let stays = old.iter().position(|plan| plan.setting == setting);
+            let plan = match stays {
+                Some(at) => old.remove(at),
+                None => Arc::new(Planned::new(setting, place as u64, shape)),
+            };
+            self.plans.push(plan);
+        }
+        old.iter().for_each(|plan| plan.sum_up(&mut self.past));
+    }
+}
+
+impl Planned {
+    fn new(setting: Setting, place: u64, shape: Shape) -> Self {
+        let hits = setting.kinds().map(|_| [Arc::default(), Arc::default()]).collect();
+        Planned { setting, place, is_packets: shape == Shape::Packets, hits }
+    }
+
+    pub(super) fn is_packets(&self) -> bool {
+        self.is_packets
+    }
+
+    fn state(&self) -> Vec<State> {
+        let hits = |direction: Direction, hits: &[Arc<Hits>; 2]| {
+            self.setting.is_for(direction).then(|| hits[direction as usize].0.load(Relaxed))
+        };
+        let state = |(kind, counts)| State {
+            setting: self.setting.text().to_owned(),
+            kind,
+            up: hits(Direction::In, counts),
+            down: hits(Direction::Out, counts),
+        };
+        self.setting.kinds().zip(&self.hits).map(state).collect()
+    }
+
+    fn sum_up(&self, totals: &mut HashMap<&'static str, u64>) {
+        for (kind, hits) in self.setting.kinds().zip(&self.hits) {
+            let sum: u64 = hits.iter().map(|hits| hits.0.load(Relaxed)).sum();
+            *totals.entry(kind).or_default() += sum;
+        }
+    }
+}
+
+impl Hits {
+    pub(super) fn count(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+impl Bend {
+    /// Whether the knobs were turned since [`refresh`](Self::refresh). One relaxed load.
+    pub fn is_stale(&self) -> bool {
+        self.panel.0.changes.load(Relaxed) != self.seen
+    }
+
+    /// Makes the chains of both directions, up first, what the knobs say. From then on `waker` hears of changes, while
+    /// there is a chain.
+    pub fn refresh(
+        &mut self,
+        waker: &Waker,
+        now: Duration,
+        mut chains: [&mut Option<Box<Chain>>; 2],
+    ) {
+        let board_of = self.panel.clone();
+        let mut board = board_of.board();
+        // Under the lock, so that no change falls between what is read here and the waker.
+        self.seen = self.panel.0.changes.load(Relaxed);
+        for (direction, chain) in Direction::BOTH.into_iter().zip(&mut chains) {
+            let wanted = self.wanted(&board, direction);
+            if !wanted.is_empty() || chain.is_some() {
+                chain.get_or_insert_default().become_row(wanted, now);
+            }
+            if chain.as_ref().is_some_and(|chain| chain.is_empty()) {
+                **chain = None;
+            }
+        }
+        self.is_waiting = chains.iter().any(|chain| chain.is_some());
+        if self.is_waiting {
+            board.wakers.insert(self.session, waker.clone());
+        } else {
+            board.wakers.remove(&self.session);
+        }
+    }
+
+    fn wanted(&self, board: &Board, direction: Direction) -> Vec<Wanted> {
+        let mut wanted = Vec::new();
+        for plan in board.plans.iter().filter(|plan| plan.setting.is_for(direction)) {
+            let own = self.seed.of(plan.place);
+            if !plan.setting.takes(self.session, own) {
+                continue;
+            }
+            for index in 0..plan.hits.len() {
+                let session = own.of(1 + index as u64);
+                let chance = Chance { session, direction: session.of(direction as u64) };
+                let logger = |log: &Arc<dyn Log>| Logger {
+                    log: log.clone(),
+                    session: self.session,
+                    direction,
+                };
+                wanted.push(Wanted {
+                    plan: plan.clone(),
+                    index,
+                    chance,
+                    hits: plan.hits[index][direction as usize].clone(),
+                    log: board.log.as_ref().map(logger),
+                });
+            }
+        }
+        // One that decides before the dial has nothing to say later.
+        wanted.retain(|wanted| !wanted.plan.setting.faults()[wanted.index].0.is_before_the_dial);
+        wanted
+    }
+}
+
+impl Drop for Bend {
+    fn drop(&mut self) {
+        if self.is_waiting {
+            self.panel.board().wakers.remove(&self.session);
+        }
+    }
+}
+
+impl fmt::Debug for Panel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.settings()).finish()
+    }
+}

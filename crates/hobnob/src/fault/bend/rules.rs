@@ -1,0 +1,91 @@
+//! When a setting's faults come on, and for how long: `when`, `after`, `on`, `for`.
+
+use std::time::Duration;
+
+use super::pattern::Pattern;
+use crate::spec::{OptionSpec, ValueKind, parse_bytes, parse_duration};
+
+/// The keys of any fault.
+pub static KEYS: &[OptionSpec] = &[
+    OptionSpec {
+        name: "when",
+        kind: ValueKind::Percent,
+        default: "",
+        help: "how many of the sessions it hits, by chance",
+    },
+    OptionSpec {
+        name: "after",
+        kind: ValueKind::Text,
+        default: "",
+        help: "it comes on after 3conn, 4k (bytes), 5pkt or 10s",
+    },
+    OptionSpec {
+        name: "on",
+        kind: ValueKind::Text,
+        default: "",
+        help: "it comes on behind the first match of a /REGEX/",
+    },
+    OptionSpec {
+        name: "for",
+        kind: ValueKind::Text,
+        default: "",
+        help: "it is over after 1conn, 4k (bytes), 5pkt or 10s",
+    },
+];
+
+/// How much of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Amount {
+    /// Sessions of the relay.
+    Sessions(u64),
+    /// Bytes of the direction.
+    Bytes(u64),
+    /// Packets of the direction.
+    Packets(u64),
+    /// Time of the session.
+    Time(Duration),
+}
+
+impl Amount {
+    /// `3conn`, `5pkt`, `4k`, `10s`.
+    pub(super) fn read(text: &str) -> Option<Amount> {
+        let counted = |unit| text.strip_suffix(unit).and_then(|number: &str| number.parse().ok());
+        let sessions = counted("conn").map(Amount::Sessions);
+        let packets = || counted("pkt").map(Amount::Packets);
+        // 5m is five minutes, as in any other time; 5mb is bytes.
+        let time = || parse_duration(text).map(Amount::Time);
+        sessions.or_else(packets).or_else(time).or_else(|| parse_bytes(text).map(Amount::Bytes))
+    }
+
+    pub(super) fn is_nothing(self) -> bool {
+        match self {
+            Amount::Sessions(count) | Amount::Bytes(count) | Amount::Packets(count) => count == 0,
+            Amount::Time(time) => time.is_zero(),
+        }
+    }
+}
+
+/// The rules of one setting.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rules {
+    /// The share of sessions, in millionths.
+    pub(super) when: Option<u32>,
+    pub(super) after: Option<Amount>,
+    pub(super) on: Option<Pattern>,
+    pub(super) lasts: Option<Amount>,
+}
+
+impl Rules {
+    /// Whether sessions of this number, from 1, are among those that it may hit at all.
+    pub(super) fn takes_session(&self, number: u64) -> bool {
+        let after = match self.after {
+            Some(Amount::Sessions(after)) => after,
+            _ => 0,
+        };
+        let upto = match self.lasts {
+            Some(Amount::Sessions(lasts)) => after.saturating_add(lasts),
+            _ => u64::MAX,
+        };
+        number > after && number <= upto
+    }
+}

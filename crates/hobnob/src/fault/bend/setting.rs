@@ -1,0 +1,324 @@
+//! What a person asks for in one word of the command line: `down:latency=200ms,jitter=50ms,when=10%`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::pattern::Pattern;
+use super::rules::{Amount, KEYS, Rules};
+use super::typed::Piece;
+use crate::chunk::Direction;
+use crate::error::{Error, Kind, Result};
+use crate::fault::{Chance, Fault, Made, Opening, Row, Seed, TABLE};
+use crate::spec::{Options, Shape, ValueKind, parse_percent};
+
+/// Faults that share a direction and their triggers, in the order in which they bend.
+#[derive(Clone)]
+pub struct Setting(Arc<Parts>);
+
+struct Parts {
+    text: String,
+    /// One direction only.
+    way: Option<Direction>,
+    faults: Vec<(&'static Row, Options)>,
+    rules: Rules,
+    /// It is of a profile, which leaves out what does not fit.
+    is_of_profile: bool,
+}
+
+impl Setting {
+    /// Reads one. An error points at what is wrong.
+    pub fn parse(text: &str) -> Result<Self> {
+        Self::read(text, false)
+    }
+
+    pub(super) fn of_profile(text: &str) -> Result<Self> {
+        Self::read(text, true)
+    }
+
+    fn read(text: &str, is_of_profile: bool) -> Result<Self> {
+        let (way, start) = way(text)?;
+        let mut parts = Parts {
+            text: text.to_owned(),
+            way,
+            faults: Vec::new(),
+            rules: Rules::default(),
+            is_of_profile,
+        };
+        let pieces = Piece::all(text, start);
+        let mut named: Vec<&Piece<'_>> = Vec::new();
+        for piece in &pieces {
+            if let Some(row) = TABLE.iter().find(|row| row.spec.name == piece.key) {
+                parts.faults.push((*row, Options::of(row.spec.options)));
+                named.push(piece);
+            }
+            parts.add(piece)?;
+        }
+        for ((row, options), piece) in parts.faults.iter().zip(&named) {
+            check_fault(row, options, piece, way)?;
+        }
+        for piece in &pieces {
+            parts.check_rule(piece)?;
+        }
+        Ok(Setting(Arc::new(parts)))
+    }
+
+    /// As it was typed.
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    /// The names of its faults, in their order.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.0.faults.iter().map(|(row, _)| row.spec.name)
+    }
+
+    /// Whether it bends this direction.
+    pub fn is_for(&self, direction: Direction) -> bool {
+        self.0.way.is_none_or(|way| way == direction)
+    }
+
+    /// Whether its faults fit a relay of this shape; what would, otherwise.
+    pub fn check(&self, shape: Shape) -> Result<()> {
+        let text = self.text();
+        let place = |word: &str| text.find(word).map_or(0..text.len(), |at| at..at + word.len());
+        for (row, _) in &self.0.faults {
+            let name = row.spec.name;
+            if row.shapes.contains(&shape) {
+                continue;
+            }
+            let message =
+                format!("{name} is for datagrams; bytes have none, and TCP would only resend");
+            let error = Error::new(Kind::FaultNeedsDatagrams, message);
+            let error = error.at(text, place(name), "for packets: udp, unixgram, lines+tcp");
+            let error = row.instead.iter().fold(error, |error, (spec, note)| {
+                error.try_flag(format!("--fault {spec}"), *note)
+            });
+            return Err(error);
+        }
+        let counts_packets = |rule: Option<Amount>| matches!(rule, Some(Amount::Packets(_)));
+        let rules = [("after", self.0.rules.after), ("for", self.0.rules.lasts)];
+        let counted = rules.into_iter().find(|(_, rule)| counts_packets(*rule));
+        if let (Some((key, _)), Shape::Bytes) = (counted, shape) {
+            let message =
+                format!("{key} counts packets here, and bytes have none: it cannot happen");
+            let error = Error::new(Kind::FaultNeedsDatagrams, message);
+            return Err(error.at(text, place(&format!("{key}=")), "bytes are counted as in 4k"));
+        }
+        Ok(())
+    }
+
+    /// Whether it is left out silently where it does not fit.
+    pub(super) fn yields(&self) -> bool {
+        self.0.is_of_profile
+    }
+
+    pub(super) fn faults(&self) -> &[(&'static Row, Options)] {
+        &self.0.faults
+    }
+
+    pub(super) fn rules(&self) -> &Rules {
+        &self.0.rules
+    }
+
+    /// Whether a session is one that it hits.
+    pub(super) fn takes(&self, number: u64, seed: Seed) -> bool {
+        let when = self.0.rules.when.is_none_or(|share| seed.hits(0, share));
+        when && self.0.rules.takes_session(number)
+    }
+
+    /// One of its faults, for one direction of one session, where it bends what passes.
+    pub(super) fn flow(&self, index: usize, chance: Chance) -> Option<Box<dyn Fault>> {
+        match self.made(index, chance)? {
+            Made::Flow(fault) => Some(fault),
+            Made::Door(_) => None,
+        }
+    }
+
+    /// What it decides before the dial, if it does.
+    pub(super) fn door(&self, index: usize, chance: Chance) -> Option<Opening> {
+        match self.made(index, chance)? {
+            Made::Flow(_) => None,
+            Made::Door(opening) => Some(opening),
+        }
+    }
+
+    fn made(&self, index: usize, chance: Chance) -> Option<Made> {
+        let (row, options) = self.0.faults.get(index)?;
+        // Its options were tried when it was read.
+        (row.make)(options, chance).ok()
+    }
+
+    /// Bytes that one of its faults may hold.
+    pub(super) fn hold(&self, index: usize) -> usize {
+        let held = self.0.faults.get(index).and_then(|(_, options)| options.count("hold"));
+        held.and_then(|held| usize::try_from(held).ok()).unwrap_or(64 * 1_024).max(1)
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.text)
+    }
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Setting({:?})", self.0.text)
+    }
+}
+
+impl PartialEq for Setting {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.text == other.0.text && self.0.is_of_profile == other.0.is_of_profile
+    }
+}
+
+impl Parts {
+    /// Reads one piece: a fault, an option of the fault before it, or a rule of all.
+    fn add(&mut self, piece: &Piece<'_>) -> Result<()> {
+        if KEYS.iter().any(|key| key.name == piece.key) {
+            return self.add_rule(piece);
+        }
+        let is_row = |row: &&Row| row.spec.name == piece.key;
+        let names = || TABLE.iter().map(|row| row.spec.name);
+        let Some((row, options)) = self.faults.last_mut() else {
+            let text = match piece.key {
+                "" => "here a fault is missing".to_owned(),
+                key => format!("there is no fault {key:?}"),
+            };
+            return Err(piece.unknown(Kind::UnknownFault, text, names()));
+        };
+        let own = row.spec.options.iter().map(|option| option.name);
+        if !own.clone().any(|name| name == piece.key) && !is_row(row) {
+            let text = format!(
+                "{} has no option {:?}, and no fault is called so",
+                row.spec.name, piece.key
+            );
+            let known = own.filter(|name| *name != row.spec.name);
+            let known = known.chain(KEYS.iter().map(|key| key.name)).chain(names());
+            return Err(piece.unknown(Kind::UnknownOption, text, known));
+        }
+        match piece.value {
+            // By itself it is what its default says.
+            None if is_row(row) => Ok(()),
+            Some(_) if is_row(row) && !own.clone().any(|name| name == row.spec.name) => {
+                let text = format!("{} takes no value", row.spec.name);
+                Err(piece.value_error(Kind::BadOption, text, "leave it out"))
+            }
+            value => {
+                options.set(row.spec.options, piece.key, value).map_err(|error| piece.mark(&error))
+            }
+        }
+    }
+
+    fn add_rule(&mut self, piece: &Piece<'_>) -> Result<()> {
+        let key = piece.key;
+        let bad = |label: &str| {
+            let text = match piece.value {
+                Some(value) => format!("{key} does not take {value:?}"),
+                None => format!("{key} needs a value"),
+            };
+            Err(piece.value_error(Kind::BadOption, text, label))
+        };
+        let value = piece.value.unwrap_or_default();
+        match key {
+            "when" => match parse_percent(value) {
+                Some(share) => self.rules.when = Some(share),
+                None => return bad("a share up to 100%, as in 10%"),
+            },
+            "on" => {
+                let pattern = value.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
+                let Some(pattern) = pattern.filter(|pattern| !pattern.is_empty()) else {
+                    return bad("a pattern stands between slashes, as in /QUIT/");
+                };
+                match Pattern::read(pattern) {
+                    Ok(pattern) => self.rules.on = Some(pattern),
+                    Err(why) => return bad(&why),
+                }
+            }
+            _ => {
+                let Some(amount) = Amount::read(value) else {
+                    return bad("sessions, bytes, packets or time, as in 3conn, 4k, 5pkt, 10s");
+                };
+                let rule =
+                    if key == "after" { &mut self.rules.after } else { &mut self.rules.lasts };
+                *rule = Some(amount);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what a rule waits for can happen.
+    fn check_rule(&self, piece: &Piece<'_>) -> Result<()> {
+        let key = piece.key;
+        let amount = match key {
+            "after" => self.rules.after,
+            "for" => self.rules.lasts,
+            _ => None,
+        };
+        let never = |label: &str| {
+            let text = format!("{key}={} cannot happen", piece.value.unwrap_or_default());
+            Err(piece.value_error(Kind::BadOption, text, label))
+        };
+        let counts_sessions = matches!(amount, Some(Amount::Sessions(_)));
+        if key == "when" && self.rules.when == Some(0) {
+            return never("that is no session at all");
+        }
+        if key == "for" && amount.is_some_and(Amount::is_nothing) {
+            return never("it would be over before it began");
+        }
+        if key == "on" && self.rules.on.as_ref().is_some_and(Pattern::matches_nothing) {
+            return never("it matches before anything has come: leave it out");
+        }
+        let is_along_the_way = key == "on" || amount.is_some() && !counts_sessions;
+        let is_door = |(row, _): &&(&Row, Options)| row.is_before_the_dial;
+        if let Some((row, _)) = self.faults.iter().find(is_door).filter(|_| is_along_the_way) {
+            let label =
+                format!("{} is decided before anything passes: count in conn", row.spec.name);
+            return never(&label);
+        }
+        Ok(())
+    }
+}
+
+/// `up:`, `down:`, and where the rest begins.
+fn way(text: &str) -> Result<(Option<Direction>, usize)> {
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphabetic());
+    let Some((word, _)) = text.split_once(':').filter(|(word, _)| is_word(word)) else {
+        return Ok((None, 0));
+    };
+    let way = Direction::BOTH.into_iter().find(|way| way.between() == word);
+    let way = way.ok_or_else(|| {
+        let error = Error::new(Kind::BadOption, format!("there is no direction {word:?}"));
+        let error = error.at(text, 0..word.len(), "up, down, or none for both");
+        error.try_command("hobnob help faults", "")
+    })?;
+    Ok((Some(way), word.len() + 1))
+}
+
+fn check_fault(
+    row: &Row,
+    options: &Options,
+    piece: &Piece<'_>,
+    way: Option<Direction>,
+) -> Result<()> {
+    let name = row.spec.name;
+    let value = row.spec.options.iter().find(|option| option.name == name);
+    let is_missing = !row.stands_alone && options.value(name).is_none();
+    if let Some(value) = value.filter(|_| is_missing) {
+        let example = match value.kind {
+            ValueKind::Duration => "200ms",
+            ValueKind::Percent => "2%",
+            _ => "64k",
+        };
+        let text = format!("{name} needs a value");
+        return Err(piece.value_error(Kind::BadOption, text, &format!("as in {name}={example}")));
+    }
+    if let (true, Some(way)) = (row.is_before_the_dial, way) {
+        let text = format!("{name} has no direction: it is decided before anything passes");
+        let label = format!("without {}:", way.between());
+        return Err(piece.key_error(Kind::BadOption, text, &label));
+    }
+    let chance = Chance { session: Seed::new(0), direction: Seed::new(0) };
+    (row.make)(options, chance).map(drop).map_err(|error| piece.mark(&error))
+}

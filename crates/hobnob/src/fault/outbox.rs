@@ -1,0 +1,251 @@
+//! What a fault speaks to: the one queue of what it holds, with its chunks, its end and its abort in one row.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::chunk::Chunk;
+
+/// A time that never comes: what is held until then goes on when the fault is over, or taken away.
+pub const NEVER: Duration = Duration::MAX;
+
+/// What holding one thing costs beside its bytes; so that the bound on what is held bounds empty packets too.
+const COST: usize = 64;
+
+/// One thing in the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// Bytes or a packet.
+    Chunk(Chunk),
+    /// Nothing more comes: the sender has said all, or the fault `by` says that it has.
+    End {
+        /// The fault that made it.
+        by: Option<&'static str>,
+    },
+    /// Both conns are torn down, by this fault.
+    Abort {
+        /// The fault that made it.
+        by: &'static str,
+    },
+}
+
+/// What a fault did, worth telling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Held bytes or a packet for so long.
+    Held(Duration),
+    /// Discarded so many bytes, or a packet of so many.
+    Discarded(u64),
+    /// Changed something, in a word: `flipped a bit`.
+    Changed(&'static str),
+    /// Ended both directions in order.
+    Ended,
+    /// Tore both conns down.
+    Aborted,
+}
+
+/// A decision: what a fault chose to do, and where. Two runs with the same seed and input have the same ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The offset of the byte, or the number of the packet, that it is about.
+    pub at: u64,
+    /// In a word.
+    pub what: &'static str,
+    /// With a number, where there is one: microseconds held, a bit's place.
+    pub value: Option<u64>,
+}
+
+/// What a fault speaks to.
+#[derive(Debug)]
+pub struct Outbox {
+    name: &'static str,
+    keeps_order: bool,
+    queue: VecDeque<Held>,
+    weight: usize,
+    wake: Option<Duration>,
+    /// The clock, as of this call.
+    now: Duration,
+    pub(super) has_closed: bool,
+    pub(super) acts: Vec<Act>,
+    pub(super) decisions: Vec<Decision>,
+    pub(super) logs: bool,
+    /// It did something to what came in last.
+    pub(super) is_hit: bool,
+    /// It hands the sender's own end on.
+    pub(super) is_ending: bool,
+}
+
+#[derive(Debug)]
+struct Held {
+    due: Duration,
+    since: Duration,
+    item: Item,
+}
+
+impl Outbox {
+    /// The outbox of a fault of this name, that claims to keep the order or not.
+    pub fn new(name: &'static str, keeps_order: bool) -> Self {
+        Outbox {
+            name,
+            keeps_order,
+            queue: VecDeque::new(),
+            weight: 0,
+            wake: None,
+            now: Duration::ZERO,
+            has_closed: false,
+            acts: Vec::new(),
+            decisions: Vec::new(),
+            logs: false,
+            is_hit: false,
+            is_ending: false,
+        }
+    }
+
+    /// Passes on, behind what is held already where the fault keeps the order.
+    pub fn send(&mut self, chunk: Chunk) {
+        self.put(self.now, Item::Chunk(chunk));
+    }
+
+    /// Passes on at that time; with [`NEVER`] when the fault is over.
+    pub fn send_at(&mut self, due: Duration, chunk: Chunk) {
+        self.is_hit |= due > self.now;
+        self.put(due, Item::Chunk(chunk));
+    }
+
+    /// Does not pass it on, and says why, in a word.
+    pub fn discard(&mut self, chunk: &Chunk, why: &'static str) {
+        self.note(Act::Discarded(chunk.bytes.len() as u64));
+        self.decide(chunk.at, why, None);
+    }
+
+    /// Asks for a call of [`wake`](super::Fault::wake) at that time. The last word counts.
+    pub fn wake_at(&mut self, time: Duration) {
+        self.wake = Some(time);
+    }
+
+    /// Ends this direction then, behind all that is held. If its sender has not said all, both are over.
+    pub fn end_at(&mut self, due: Duration) {
+        let by = (!self.is_ending).then_some(self.name);
+        self.put_last(due, Item::End { by });
+        if by.is_some() {
+            self.note(Act::Ended);
+            self.has_closed = true;
+        }
+    }
+
+    /// Ends it behind all that is held.
+    pub fn end(&mut self) {
+        self.end_at(self.now);
+    }
+
+    /// Tears both conns down then, behind all that is held.
+    pub fn abort_at(&mut self, due: Duration) {
+        self.put_last(due, Item::Abort { by: self.name });
+        self.note(Act::Aborted);
+        self.has_closed = true;
+    }
+
+    /// Tells that it changed what came in.
+    pub fn changed(&mut self, at: u64, what: &'static str, value: Option<u64>) {
+        self.note(Act::Changed(what));
+        self.decide(at, what, value);
+    }
+
+    /// Notes a decision, for who compares two runs.
+    pub fn decide(&mut self, at: u64, what: &'static str, value: Option<u64>) {
+        if self.logs {
+            self.decisions.push(Decision { at, what, value });
+        }
+    }
+
+    fn note(&mut self, act: Act) {
+        self.is_hit = true;
+        self.acts.push(act);
+    }
+
+    fn put_last(&mut self, due: Duration, item: Item) {
+        let last = self.queue.back().map_or(Duration::ZERO, |held| held.due);
+        self.push(due.max(last), item);
+    }
+
+    fn put(&mut self, due: Duration, item: Item) {
+        if self.keeps_order { self.put_last(due, item) } else { self.push(due, item) }
+    }
+
+    /// In the order of the times; at the same time in the order of coming.
+    fn push(&mut self, due: Duration, item: Item) {
+        // Behind what closes it nothing goes.
+        if self.has_closed {
+            return;
+        }
+        self.weight += weight(&item);
+        let behind = self.queue.iter().rev().take_while(|held| held.due > due).count();
+        let at = self.queue.len() - behind;
+        self.queue.insert(at, Held { due, since: self.now, item });
+    }
+
+    // What follows is the chain's.
+
+    /// The time of the calls to come.
+    pub(super) fn begin(&mut self, now: Duration) {
+        self.now = now;
+        self.is_hit = false;
+    }
+
+    /// The first thing whose time has come, and how long it was held.
+    pub(super) fn take(&mut self, now: Duration) -> Option<(Item, Duration)> {
+        let held = self.queue.pop_front_if(|held| held.due <= now)?;
+        self.weight -= weight(&held.item);
+        Some((held.item, now.saturating_sub(held.since)))
+    }
+
+    /// Puts something on the way that the fault is not asked about.
+    pub(super) fn pass(&mut self, item: Item) {
+        match item {
+            Item::Chunk(chunk) => self.send(chunk),
+            item => {
+                let closes = !matches!(item, Item::End { by: None });
+                self.put_last(self.now, item);
+                self.has_closed |= closes;
+            }
+        }
+    }
+
+    /// What was held without a time goes now, and what stands behind it.
+    pub(super) fn release(&mut self) {
+        for held in self.queue.iter_mut().filter(|held| held.due == NEVER) {
+            held.due = self.now;
+        }
+    }
+
+    /// All that is held, in the order in which it would have gone.
+    pub(super) fn empty(&mut self) -> impl Iterator<Item = Item> {
+        self.weight = 0;
+        std::mem::take(&mut self.queue).into_iter().map(|held| held.item)
+    }
+
+    /// When the first thing is due.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.queue.front().map(|held| held.due)
+    }
+
+    /// Bytes held, and what holding them costs.
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+
+    pub(super) fn wake(&self) -> Option<Duration> {
+        self.wake
+    }
+
+    /// Whether a wake is due; it is asked for once.
+    pub(super) fn take_wake(&mut self, now: Duration) -> bool {
+        self.wake.take_if(|time| *time <= now).is_some()
+    }
+}
+
+fn weight(item: &Item) -> usize {
+    match item {
+        Item::Chunk(chunk) => COST + chunk.bytes.len(),
+        _ => COST,
+    }
+}
