@@ -6,7 +6,8 @@ use std::time::Duration;
 use hobnob::chunk::Direction;
 use hobnob::clock::{Clock, rfc3339};
 use hobnob::error::Error;
-use hobnob::event::{Closed, Data, Event, Fact};
+use hobnob::event::{Bent, Closed, Data, Event, Fact};
+use hobnob::fault::Act;
 
 use crate::report::error::{Typed, tries};
 use crate::report::line::Line;
@@ -116,6 +117,7 @@ impl Json {
                 line.seconds("took", exchange.took);
                 line.end();
             }
+            Fact::Bent(bent) => self.bent(out, at, event.session, bent),
             Fact::Closed(closed) => self.closed(out, at, event.session, closed),
             Fact::Refused { peer, limit } => {
                 let mut line = self.line(out, "note", at);
@@ -159,6 +161,22 @@ impl Json {
         line.payload(&data.bytes);
         if data.bytes.len() < data.length {
             line.raw("cut", "true");
+        }
+        line.end();
+    }
+
+    fn bent(&mut self, out: &mut Vec<u8>, at: Duration, session: u64, bent: &Bent) {
+        let direction = self.direction(bent.direction);
+        let mut line = self.line(out, "fault", at);
+        line.number("id", session);
+        line.text("dir", direction);
+        line.text("kind", bent.kind);
+        match bent.act {
+            Act::Held(time) => line.millis("held_ms", time),
+            Act::Discarded(bytes) => line.number("discarded", bytes),
+            Act::Changed(what) => line.text("did", what),
+            Act::Ended => line.text("did", "close"),
+            Act::Aborted => line.text("did", "reset"),
         }
         line.end();
     }
@@ -232,6 +250,7 @@ impl Json {
         transport: &str,
         endpoint: &str,
         addr: &str,
+        bent: Option<&(Vec<String>, u64)>,
     ) {
         let (name, service) = (self.name.clone(), self.service.clone());
         let at = self.clock.now();
@@ -243,6 +262,10 @@ impl Json {
         line.text("transport", transport);
         line.text("endpoint", endpoint);
         line.text("addr", addr);
+        if let Some((faults, seed)) = bent {
+            line.texts("faults", faults.iter().map(String::as_str));
+            line.number("seed", *seed);
+        }
         line.end();
     }
 
@@ -289,6 +312,7 @@ impl Json {
         out: &mut Vec<u8>,
         verb: &str,
         numbers: &[(&str, u64)],
+        hits: &[(&str, u64)],
         lasted: Duration,
     ) {
         let name = self.name.clone();
@@ -298,6 +322,13 @@ impl Json {
         line.text("name", &name);
         for (key, number) in numbers {
             line.number(key, *number);
+        }
+        for (at, (kind, number)) in hits.iter().enumerate() {
+            let before = if at == 0 { r#","hits":{"# } else { "," };
+            let _ = write!(line.0, r#"{before}"{kind}":{number}"#);
+        }
+        if !hits.is_empty() {
+            line.0.push(b'}');
         }
         line.seconds("lasted", lasted);
         line.end();

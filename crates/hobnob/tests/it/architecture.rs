@@ -122,9 +122,9 @@ fn faults_of_library(file: &File, all: &[String]) -> Vec<String> {
         }
         // What carries the faults is no resident of their shelf.
         let is_shelf = SHELVES.contains(&target) || target == "fault" && module.len() == 2;
-        let is_shelf = is_shelf && path.get(1).is_none_or(|other| !FAULT_PARTS.contains(&other.as_str()));
-        if let (true, Some(own), Some(other)) = (is_shelf, module.get(1), path.get(1))
-        {
+        let is_shelf =
+            is_shelf && path.get(1).is_none_or(|other| !FAULT_PARTS.contains(&other.as_str()));
+        if let (true, Some(own), Some(other)) = (is_shelf, module.get(1), path.get(1)) {
             let is_a_file = all.contains(&format!("{target}/{other}.rs"))
                 || all.contains(&format!("{target}/{other}/mod.rs"));
             if target == part && other != own && is_a_file {

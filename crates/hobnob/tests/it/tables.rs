@@ -115,7 +115,9 @@ fn defaults_make_every_service_and_layer() {
 
 /// The words of an example that are endpoints: those with a scheme, a colon before a number, a path, a `-`.
 fn endpoints(example: &str) -> Vec<&str> {
-    let is_other = |word: &str| word.starts_with(['\'']) || word.starts_with("up:") || word.starts_with("down:");
+    let is_other = |word: &str| {
+        word.starts_with(['\'']) || word.starts_with("up:") || word.starts_with("down:")
+    };
     let words = example.split_whitespace().filter(|word| !is_other(word));
     let looks_like_one = |word: &&str| {
         *word == "-"

@@ -120,7 +120,7 @@ pub(crate) fn start(
     let mut teller = Teller::new(scene, server.clock(), verb);
     let heard = teller.hear(&server);
     let running = server.start()?;
-    teller.add(heard, &name, row.spec.name);
+    teller.add(heard, &name, row.spec.name, &running);
     banner::tell(scene, &mut teller, &name, &running, target);
     Ok((running, teller))
 }
@@ -150,8 +150,8 @@ fn given(scene: &Scene, option: &OptionSpec) -> Vec<(String, Option<String>)> {
             .map(|name| (name, None))
             .collect();
     }
-    let value = scene.text(option.name).map(str::to_owned);
-    value.into_iter().map(|value| (option.name.to_owned(), Some(value))).collect()
+    let values = scene.texts(option.name).into_iter();
+    values.map(|value| (option.name.to_owned(), Some(value))).collect()
 }
 
 fn elsewhere(row: &Row, option: &OptionSpec) -> Error {

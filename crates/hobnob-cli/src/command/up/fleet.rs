@@ -104,7 +104,8 @@ impl<'c> Fleet<'c> {
         }
         let mut afloat = Vec::new();
         for (planned, (one, heard)) in self.all.iter().zip(found.into_iter().flatten()) {
-            teller.add(heard, &planned.part.name.text, &planned.part.service.text);
+            let (name, service) = (&planned.part.name.text, &planned.part.service.text);
+            teller.add(heard, name, service, &one.running);
             afloat.push(one);
         }
         Ok(afloat)
