@@ -172,9 +172,7 @@ impl Json {
         match bent.act {
             Act::Held(time) => line.millis("held_ms", time),
             Act::Discarded(bytes) => line.number("discarded", bytes),
-            Act::Changed(what) => line.text("did", what),
-            Act::Ended => line.text("did", "close"),
-            Act::Aborted => line.text("did", "reset"),
+            did => line.text("did", did.word()),
         }
         line.end();
     }
