@@ -330,7 +330,9 @@ impl Json {
         line.number("dropped", summary.dropped);
         if !hits.is_empty() {
             line.object("hits", |line| {
-                hits.iter().for_each(|(kind, number)| line.number(kind, *number));
+                for (kind, number) in hits {
+                    line.number(kind, *number);
+                }
             });
         }
         line.seconds("lasted", summary.lasted);
