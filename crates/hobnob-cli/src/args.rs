@@ -101,6 +101,7 @@ pub(crate) const SERVING: &[Flag] = &[
     switch("once", None, "stop after one session"),
     value("max", "N", "stop after so many sessions"),
     value("for", "DUR", "stop after a time"),
+    value("seed", "N", "where all chance comes from: the same seed, the same run"),
     value("name", "NAME", "what it is called in events and by fault; default: service or target"),
 ];
 
@@ -115,11 +116,23 @@ pub(crate) const RELAYING: &[Flag] = &[
     switch("both-listen", None, "wait at both addresses, and join who comes"),
     switch("both-dial", None, "dial both addresses, and join them"),
     switch("retry", None, "while nobody is there yet, try again with growing pauses"),
+    Flag {
+        long: "fault",
+        short: None,
+        value: "SPEC",
+        repeats: true,
+        help: "bend what passes, as in down:latency=200ms (repeat); see help faults",
+    },
+    value("like", "NETWORK", "3g, edge, wifi-bad, satellite or offline: faults that go together"),
+    value("decisions", "FILE", "a new file for each decision of a fault, to compare runs"),
 ];
 
 /// Flags of what turns the knobs of a relay.
-pub(crate) const BENDING: &[Flag] =
-    &[value("like", "PROFILE", "the faults of a kind of network, before those that are named")];
+pub(crate) const BENDING: &[Flag] = &[value(
+    "like",
+    "NETWORK",
+    "3g, edge, wifi-bad, satellite or offline: faults that go together",
+)];
 
 /// Flags of what starts several servers.
 pub(crate) const STARTING: &[Flag] = &[value("for", "DUR", "stop after a time")];
@@ -263,7 +276,8 @@ pub(crate) fn service_options(verb: &Verb) -> Vec<&'static OptionSpec> {
 
 fn service_arguments(option: &'static OptionSpec) -> Vec<Arg> {
     if option.kind != ValueKind::Flag {
-        let argument = Arg::new(option.name).long(option.name).action(ArgAction::Set);
+        let action = if option.kind.repeats() { ArgAction::Append } else { ArgAction::Set };
+        let argument = Arg::new(option.name).long(option.name).action(action);
         return vec![argument.value_name("VALUE").allow_hyphen_values(true)];
     }
     let denied = format!("no-{}", option.name);

@@ -165,6 +165,12 @@ impl Scene {
         self.matches.try_get_one::<String>(name).ok().flatten().map(String::as_str)
     }
 
+    /// All that a flag was given.
+    pub(crate) fn texts(&self, name: &str) -> Vec<String> {
+        let texts = self.matches.try_get_many::<String>(name).ok().flatten();
+        texts.into_iter().flatten().cloned().collect()
+    }
+
     /// The words that are not flags.
     pub(crate) fn words(&self) -> Vec<String> {
         let words = self.matches.try_get_many::<String>(args::WORDS).ok().flatten();

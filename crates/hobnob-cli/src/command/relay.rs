@@ -13,6 +13,11 @@ pub(crate) fn run(scene: &Scene, name: &str) -> Result<u8> {
     let row = server.row().expect("it is one of the table");
     let to = row.targets().next().expect("a relay has a target");
     server.set(to.name, Some(&target.to_string()))?;
+    for option in row.spec.options.iter().filter(|option| option.name != to.name) {
+        for value in scene.texts(option.name) {
+            server.set(option.name, Some(&value))?;
+        }
+    }
     serve::set_limits(scene, &mut server)?;
     server.on(&serve::on_lan(scene, listen))?;
     serve::until_over(async |signals| {

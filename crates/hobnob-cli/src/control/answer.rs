@@ -123,8 +123,7 @@ fn bound(line: &mut Line<'_>, bound: &Bound) {
 pub(super) fn faults(part: &Part, panel: &Panel) -> Fields {
     Fields::of(|line| {
         line.text("name", &part.name);
-        // In a string: not every reader of JSON has whole numbers of 64 bits.
-        line.text("seed", &part.control.seed().to_string());
+        line.number("seed", part.control.seed());
         line.objects("faults", panel.state(), |line, state| {
             line.text("setting", &state.setting);
             line.text("kind", state.kind);

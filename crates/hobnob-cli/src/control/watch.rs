@@ -75,7 +75,8 @@ impl Watch {
         for at in 0..self.feeds.len() {
             let part = &all[self.feeds[at].part];
             self.speak_of(part);
-            self.json.summary(out, self.verb, &part.control.summary());
+            let hits = part.control.faults().map(|panel| panel.totals()).unwrap_or_default();
+            self.json.summary(out, self.verb, &part.control.summary(), &hits);
         }
     }
 

@@ -28,15 +28,23 @@ impl Typed {
     pub(crate) fn suggest(&self, suggestion: &Try, error: &Error) -> (String, String) {
         match suggestion {
             Try::Command { command, note } => (command.clone(), note.clone()),
-            Try::Flag { flag, note } => (self.with_flag(flag), note.clone()),
+            Try::Flag { flag, note } => (self.with_flag(flag, error), note.clone()),
             Try::Endpoint { endpoint, note } => (self.with_endpoint(endpoint, error), note.clone()),
         }
     }
 
     /// The command with this flag, in place of the same one with another value.
-    fn with_flag(&self, flag: &str) -> String {
+    fn with_flag(&self, flag: &str, error: &Error) -> String {
         let (name, value) = flag.split_once(' ').unwrap_or((flag, ""));
         let mut words = self.words.clone();
+        // Of several, the one under the caret is the one that is wrong.
+        let spanned = error.span().map(|span| span.text.as_str());
+        let wrong =
+            words.windows(2).position(|two| two[0] == name && Some(two[1].as_str()) == spanned);
+        if let Some(at) = wrong {
+            words[at + 1] = value.to_owned();
+            return self.command(&words);
+        }
         if !args::may_repeat(name) {
             if let Some(at) = words.iter().position(|word| word == name) {
                 let values = usize::from(!value.is_empty() && at + 1 < words.len());

@@ -7,7 +7,8 @@ use hobnob::chunk::Direction;
 use hobnob::clock::{Clock, rfc3339};
 use hobnob::engine::Summary;
 use hobnob::error::Error;
-use hobnob::event::{Closed, Data, Event, Fact};
+use hobnob::event::{Bent, Closed, Data, Event, Fact};
+use hobnob::fault::Act;
 
 use crate::report::error::{Typed, tries};
 use crate::report::line::Line;
@@ -114,6 +115,7 @@ impl Json {
                 line.seconds("took", exchange.took);
                 line.end();
             }
+            Fact::Bent(bent) => self.bent(out, at, event.session, bent),
             Fact::Closed(closed) => self.closed(out, at, event.session, closed),
             Fact::Refused { peer, limit } => {
                 let mut line = self.line(out, "note", at);
@@ -157,6 +159,20 @@ impl Json {
         line.payload(&data.bytes);
         if data.bytes.len() < data.length {
             line.raw("cut", "true");
+        }
+        line.end();
+    }
+
+    fn bent(&mut self, out: &mut Vec<u8>, at: Duration, session: u64, bent: &Bent) {
+        let direction = self.direction(bent.direction);
+        let mut line = self.line(out, "fault", at);
+        line.number("id", session);
+        line.text("dir", direction);
+        line.text("kind", bent.kind);
+        match bent.act {
+            Act::Held(time) => line.millis("held_ms", time),
+            Act::Discarded(bytes) => line.number("discarded", bytes),
+            did => line.text("did", did.word()),
         }
         line.end();
     }
@@ -230,6 +246,7 @@ impl Json {
         transport: &str,
         endpoint: &str,
         addr: &str,
+        bent: Option<&(Vec<String>, u64)>,
     ) {
         let (name, service) = (self.name.clone(), self.service.clone());
         let at = self.clock.now();
@@ -241,6 +258,10 @@ impl Json {
         line.text("transport", transport);
         line.text("endpoint", endpoint);
         line.text("addr", addr);
+        if let Some((faults, seed)) = bent {
+            line.texts("faults", faults.iter().map(String::as_str));
+            line.number("seed", *seed);
+        }
         line.end();
     }
 
@@ -290,7 +311,13 @@ impl Json {
     }
 
     /// How it all went.
-    pub(crate) fn summary(&mut self, out: &mut Vec<u8>, verb: &str, summary: &Summary) {
+    pub(crate) fn summary(
+        &mut self,
+        out: &mut Vec<u8>,
+        verb: &str,
+        summary: &Summary,
+        hits: &[(&str, u64)],
+    ) {
         let name = self.name.clone();
         let at = self.clock.now();
         let mut line = self.line(out, "summary", at);
@@ -301,6 +328,13 @@ impl Json {
         line.number("out", summary.bytes_out);
         line.number("refused", summary.refused);
         line.number("dropped", summary.dropped);
+        if !hits.is_empty() {
+            line.object("hits", |line| {
+                for (kind, number) in hits {
+                    line.number(kind, *number);
+                }
+            });
+        }
         line.seconds("lasted", summary.lasted);
         line.end();
     }

@@ -57,6 +57,12 @@ impl<'a> Line<'a> {
         let _ = write!(self.0, "{}.{:06}", micros / 1_000_000, micros % 1_000_000);
     }
 
+    /// A time in milliseconds, to the microsecond.
+    pub(crate) fn millis(&mut self, key: &str, time: Duration) {
+        let micros = time.as_micros();
+        self.raw(key, &format!("{}.{:03}", micros / 1_000, micros % 1_000));
+    }
+
     pub(crate) fn text(&mut self, key: &str, text: &str) {
         self.key(key);
         string(self.0, text);

@@ -1,11 +1,13 @@
 //! The transcript of a server, for people: one event, one line.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use hobnob::chunk::Direction;
 use hobnob::clock::Clock;
-use hobnob::event::{By, Closed, Data, End, Event, Exchange, Fact, How, Learnt, Reason};
+use hobnob::event::{Bent, By, Closed, Data, End, Event, Exchange, Fact, How, Learnt, Reason};
+use hobnob::fault::Act;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -30,6 +32,8 @@ pub(crate) struct Transcript {
     label: String,
     began: SystemTime,
     zone: TimeZone,
+    /// For how long faults held what a session is about to be told, the longest since it was told something.
+    held: HashMap<u64, Duration>,
     /// The last second written, and how: formatting a time zone for each line would be most of the work.
     second: (u64, String),
 }
@@ -44,6 +48,7 @@ impl Transcript {
             is_verbose,
             is_between: false,
             label: String::new(),
+            held: HashMap::new(),
             began,
             zone: TimeZone::system(),
             second: (u64::MAX, String::new()),
@@ -82,6 +87,7 @@ impl Transcript {
             Fact::Exchanged(exchange) => {
                 self.line(out, event.at, session, &access(exchange));
             }
+            Fact::Bent(bent) => self.bent(out, event.at, session, bent),
             Fact::Closed(closed) => self.closed(out, event.at, session, closed),
             Fact::Note(text) => self.note(out, event.at, session, &safe(text)),
             Fact::Warning(text) => {
@@ -172,7 +178,11 @@ impl Transcript {
         let gutter = if is_in { self.look.paint(Paint::Green, gutter) } else { gutter.to_owned() };
         let _ = write!(out, "{gutter}  ");
         cells += 3;
-        let length = size(data.length as u64);
+        let mut length = size(data.length as u64);
+        if let Some(held) = self.held.remove(&session).filter(|_| data.direction == Direction::Out)
+        {
+            length = format!("held {}   {length:>6}", span(held));
+        }
         let shown = self.shown(data);
         let gap = SIZE_ENDS.saturating_sub(cells + width(&shown) + length.len()).max(2);
         let _ = writeln!(out, "{shown}{:gap$}{length}", "");
@@ -199,7 +209,28 @@ impl Transcript {
         shown
     }
 
+    /// What a fault did. For how long it held what goes down stands where that is shown; what went up was shown before.
+    fn bent(&mut self, out: &mut String, at: Duration, session: u64, bent: &Bent) {
+        let is_down = bent.direction == Direction::Out;
+        let did = match bent.act {
+            Act::Held(time) if is_down => {
+                // Each fault of a row holds a while: together it is their sum.
+                *self.held.entry(session).or_default() += time;
+                return;
+            }
+            Act::Held(_) if !self.is_verbose => return,
+            Act::Held(time) => format!("held {}", span(time)),
+            Act::Discarded(bytes) => format!("discarded {}", size(bytes)),
+            Act::Changed(what) => what.to_owned(),
+            Act::Ended => "closed both sides".to_owned(),
+            Act::Aborted => "reset both sides".to_owned(),
+        };
+        let gutter = if is_down { self.look.received() } else { self.look.sent() };
+        self.line(out, at, session, &format!("{gutter}  {}: {did}", bent.kind));
+    }
+
     fn closed(&mut self, out: &mut String, at: Duration, session: u64, closed: &Closed) {
+        self.held.remove(&session);
         self.head(out, at, session);
         let (bytes_in, bytes_out) = (size(closed.bytes_in), size(closed.bytes_out));
         let lasted = span(closed.lasted);
@@ -217,9 +248,9 @@ impl Transcript {
             (Some(detail), _) => safe(detail),
             (None, Reason::Timeout(limit)) => format!("ran out of time: {limit}"),
             (None, Reason::Limit(limit)) => format!("cut by the limit {limit}"),
+            (None, Reason::Fault(fault)) => format!("ended by the fault {fault}"),
             (None, Reason::Stopped) => "stopped".to_owned(),
             (None, Reason::Error) => "failed".to_owned(),
-            (None, Reason::Fault(fault)) => format!("closed by the fault {fault}"),
             (None, Reason::Eof) => String::new(),
         };
         if !why.is_empty() {

@@ -493,21 +493,45 @@ fn without_a_control_socket_a_server_serves_all_the_same_and_says_so() {
     assert!(done.err.contains("no control socket"), "{}", done.err);
 }
 
+/// An echo with so few descriptors.
+fn with_descriptors(place: &Place, most: usize, words: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    let script = format!("ulimit -n {most}; exec \"$0\" serve echo 127.0.0.1:0 \"$@\"");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_hobnob")]).args(words).env_clear();
+    command.env("PATH", "/usr/bin:/bin").env("XDG_RUNTIME_DIR", place.0.path());
+    command
+}
+
 #[test]
 fn with_few_descriptors_it_serves_or_says_why_not() {
     let place = Place::new();
     let mut codes = Vec::new();
+    let mut enough = None;
     for most in 4..48 {
-        let script = format!("ulimit -n {most}; exec \"$0\" serve echo 127.0.0.1:0 --for 1ms");
-        let mut command = Command::new("sh");
-        command.args(["-c", &script, env!("CARGO_BIN_EXE_hobnob")]).env_clear();
-        command.env("PATH", "/usr/bin:/bin").env("XDG_RUNTIME_DIR", place.0.path());
-        let done = finish(command, b"");
+        let done = finish(with_descriptors(&place, most, &["--for", "1ms", "-v"]), b"");
         assert!([0, 3].contains(&done.code), "{most}: {} {}", done.code, done.err);
         codes.push(done.code);
+        if done.code == 0 && !done.err.contains("no control socket") {
+            enough = enough.or(Some(most));
+        }
     }
     codes.dedup();
     assert_eq!(codes, [3, 0], "once there are enough it serves");
+    // Room for two clients, and eight of them: each is served once there is room, and nobody is turned away.
+    let most = enough.expect("it has a control socket") + 2;
+    let served = serve_with(with_descriptors(&place, most, &[]));
+    let clients: Vec<Asking> = (0..8)
+        .map(|_| {
+            let mut asking = place.ask(&served);
+            asking.say(r#"{"v":1,"ask":"hello"}"#);
+            asking
+        })
+        .collect();
+    for client in clients {
+        assert_eq!(client.heard()["ok"], json!(true));
+        client.to.shutdown(std::net::Shutdown::Both).expect("it is open");
+    }
+    assert_eq!(served.stop("TERM").0, 0);
 }
 
 #[test]

@@ -43,6 +43,19 @@ pub enum Act {
     Aborted,
 }
 
+impl Act {
+    /// What it did, in a word of JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Act::Held(_) => "hold",
+            Act::Discarded(_) => "discard",
+            Act::Changed(what) => what,
+            Act::Ended => "close",
+            Act::Aborted => "reset",
+        }
+    }
+}
+
 /// A decision: what a fault chose to do, and where. Two runs with the same seed and input have the same ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
@@ -191,11 +204,13 @@ impl Outbox {
         self.is_hit = false;
     }
 
-    /// The first thing whose time has come, and how long it was held.
+    /// The first thing whose time has come, and how long it was held, if the fault wanted that.
     pub(super) fn take(&mut self, now: Duration) -> Option<(Item, Duration)> {
         let held = self.queue.pop_front_if(|held| held.due <= now)?;
         self.weight -= weight(&held.item);
-        Some((held.item, now.saturating_sub(held.since)))
+        let is_wanted = held.due > held.since;
+        let time = if is_wanted { now.saturating_sub(held.since) } else { Duration::ZERO };
+        Some((held.item, time))
     }
 
     /// Puts something on the way that the fault is not asked about.

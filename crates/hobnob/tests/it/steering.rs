@@ -19,6 +19,8 @@ async fn sessions_are_listed_by_number_a_page_at_a_time() {
     ask(&mut clients[2], b"four", b"four").await;
     let ids = |after, most| control.sessions(after, most).iter().map(|s| s.id).collect::<Vec<_>>();
     assert_eq!((ids(0, 10), ids(0, 2), ids(2, 2)), (vec![1, 2, 3, 4, 5], vec![1, 2], vec![3, 4]));
+    // What is sent is counted once it is sent, which the client may know before.
+    stage.holds("both are counted", |_| control.sessions(2, 1)[0].bytes_out == 4).await;
     let third = &control.sessions(2, 1)[0];
     let local = clients[2].local_addr().expect("it is connected");
     assert_eq!((third.transport, third.peer.ip()), ("tcp", Some(local)));

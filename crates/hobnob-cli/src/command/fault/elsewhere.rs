@@ -37,7 +37,7 @@ pub(super) struct Bound {
 /// What bends a relay.
 pub(super) struct Knobs {
     /// Where its chance comes from.
-    pub(super) seed: String,
+    pub(super) seed: u64,
     pub(super) faults: Vec<Bending>,
 }
 
@@ -76,7 +76,7 @@ impl Elsewhere {
         }
         let answer = self.callers[server.caller].ask(&request)?;
         let faults = items(&answer["faults"]).map(Bending::of).collect();
-        Ok(Knobs { seed: text(&answer["seed"]), faults })
+        Ok(Knobs { seed: answer["seed"].as_u64().unwrap_or(0), faults })
     }
 }
 

@@ -3,6 +3,8 @@
 mod elsewhere;
 mod show;
 
+use std::io::Write as _;
+
 use hobnob::engine;
 use hobnob::error::{Error, Kind, Result, Try, quoted};
 use hobnob::spec::nearest;
@@ -74,7 +76,9 @@ fn in_words(error: &Error, server: &Server) -> Error {
 
 fn list(scene: &Scene, elsewhere: &mut Elsewhere) -> Result<u8> {
     for (_, error) in &elsewhere.silent {
-        eprint!("{}", tell(error, &Typed::default(), scene.err));
+        // A remark beside the list: nobody may be there to read it.
+        let told = tell(error, &Typed::default(), scene.err);
+        let _ = std::io::stderr().lock().write_all(told.as_bytes());
     }
     let mut states = Vec::new();
     for at in 0..elsewhere.servers.len() {

@@ -41,7 +41,7 @@ pub(super) fn list(all: &[(&Server, Knobs)], look: Look) -> String {
 /// One relay, its faults a line each.
 pub(super) fn whole(server: &Server, knobs: &Knobs, look: Look) -> String {
     let mut out = format!("{}  {}\n", safe(&server.name), safe(&server.sides(look.sent())));
-    let _ = writeln!(out, "  {}   seed {}", state(server), safe(&knobs.seed));
+    let _ = writeln!(out, "  {}   seed {}", state(server), knobs.seed);
     let faults = &knobs.faults;
     if faults.is_empty() {
         out.push_str("  no faults\n");
@@ -101,7 +101,7 @@ pub(super) fn fields(line: &mut Line<'_>, server: &Server, knobs: &Knobs) {
     line.number("sessions", server.sessions);
     line.objects("bound", &server.bound, bound);
     line.texts("targets", server.targets.iter().map(String::as_str));
-    line.text("seed", &knobs.seed);
+    line.number("seed", knobs.seed);
     line.objects("faults", &knobs.faults, fault);
 }
 

@@ -1,5 +1,6 @@
 //! `hobnob help`, `-h`, `--help`, and the screen of `hobnob` alone.
 
+mod fault;
 mod pager;
 mod row;
 
@@ -31,6 +32,7 @@ const PAGES: &[(&str, &str)] = &[
     ("completions", include_str!("../../help/completions.md")),
     ("man", include_str!("../../help/man.md")),
     ("addresses", include_str!("../../help/addresses.md")),
+    ("faults", include_str!("../../help/faults.md")),
     ("eof", include_str!("../../help/eof.md")),
     ("keys", include_str!("../../help/keys.md")),
     ("json", include_str!("../../help/json.md")),
@@ -52,6 +54,7 @@ pub(crate) fn topics() -> Vec<&'static str> {
         .chain(engine::services().iter().map(|row| row.spec.name))
         .chain(engine::transports().iter().map(|row| row.spec.name))
         .chain(engine::layers().iter().map(|row| row.spec.name))
+        .chain(hobnob::fault::TABLE.iter().map(|row| row.spec.name))
         .chain(Kind::ALL.iter().map(|kind| kind.slug()))
         .collect()
 }
@@ -66,7 +69,7 @@ pub(crate) fn title(topic: &str) -> &'static str {
 pub(crate) fn body(topic: &str) -> String {
     let text = PAGES.iter().find(|(name, _)| *name == topic).map_or("", |(_, text)| text);
     let body = text.split_once('\n').map_or("", |(_, body)| body).replace("\n---\n", "\n");
-    if topic == "exit-codes" { body + "\n" + &codes() } else { body }
+    body + &appendix(topic)
 }
 
 /// Runs the verb.
@@ -79,6 +82,7 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
         .or_else(|| page(topic, true, scene.out))
         .or_else(|| service(topic, scene.out))
         .or_else(|| part(topic, scene.out))
+        .or_else(|| fault::page(topic, scene.out))
         .or_else(|| error_page(topic, scene.out));
     text.map_or_else(|| Err(unknown(topic)), |text| pager::show(scene, &text))
 }
@@ -151,11 +155,17 @@ fn page(topic: &str, is_full: bool, look: Look) -> Option<String> {
         text.push('\n');
         text.push_str(rest.trim_start());
     }
-    if topic == "exit-codes" {
-        text.push('\n');
-        text.push_str(&codes());
-    }
+    text.push_str(&appendix(topic));
     Some(rendered(&text, look))
+}
+
+/// What the tables add to a page.
+fn appendix(topic: &str) -> String {
+    match topic {
+        "exit-codes" => format!("\n{}", codes()),
+        "faults" => fault::list(),
+        _ => String::new(),
+    }
 }
 
 /// Markdown as it reads on a terminal: headings stand out, fences and backticks go.
@@ -258,12 +268,14 @@ mod tests {
     fn no_page_is_wider_than_eighty_columns() {
         let pages = PAGES.iter().map(|(name, _)| *name);
         let services = engine::services().iter().map(|row| row.spec.name);
+        let faults = hobnob::fault::TABLE.iter().map(|row| row.spec.name);
         let slugs = Kind::ALL.iter().map(|kind| kind.slug());
         let look = Look::default();
-        for topic in pages.chain(services).chain(slugs) {
+        for topic in pages.chain(services).chain(faults).chain(slugs) {
             let text = verb(topic, look)
                 .or_else(|| page(topic, true, look))
                 .or_else(|| service(topic, look))
+                .or_else(|| fault::page(topic, look))
                 .or_else(|| error_page(topic, look));
             // The pager is given a page before it runs.
             assert!(text.as_ref().is_some_and(|text| text.len() < 32 * 1_024), "{topic}");

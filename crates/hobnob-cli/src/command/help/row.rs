@@ -86,7 +86,7 @@ pub(super) fn part(name: &str, look: Look) -> Option<String> {
     Some(out)
 }
 
-fn heading(spec: &Spec, before: &str, look: Look) -> String {
+pub(super) fn heading(spec: &Spec, before: &str, look: Look) -> String {
     let title = format!("{before} {}", spec.name);
     let mut out = format!("{}: {}\n", look.paint(Paint::Bold, title.trim()), spec.summary);
     if !spec.is_built_in {

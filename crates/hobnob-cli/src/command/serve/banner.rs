@@ -8,9 +8,9 @@ use hobnob::endpoint::Host;
 use hobnob::engine::{self, Bound, Running};
 use hobnob::socket;
 
-use crate::command::serve::teller::Teller;
+use crate::command::serve::teller::{Teller, bent};
 use crate::command::{Scene, brief};
-use crate::report::show::{pad, safe, width};
+use crate::report::show::{fold, pad, safe, width};
 
 /// Columns of an address before its hint.
 const ADDRESS: usize = 18;
@@ -50,6 +50,14 @@ pub(super) fn tell(
     }
     if let Some(target) = target {
         let _ = writeln!(text, "  {}  {}", scene.err.sent(), safe(&brief(target)));
+    }
+    if let Some((faults, seed)) = bent(running) {
+        let mut words: Vec<_> = faults.iter().map(|fault| safe(fault)).collect();
+        words.push(format!("seed {seed}"));
+        for (at, line) in fold(&words.join("   "), COLUMNS - 10).iter().enumerate() {
+            let label = if at == 0 { "faults" } else { "" };
+            let _ = writeln!(text, "  {label:<8}{line}");
+        }
     }
     if is_open {
         let why = if scene.is_on("lan") { " because of --lan" } else { "" };

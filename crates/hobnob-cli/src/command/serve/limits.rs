@@ -7,7 +7,8 @@ use hobnob::error::{Error, Kind, Result};
 use crate::args;
 
 /// What can be set. The first may be given several times.
-pub(crate) const NAMES: &[&str] = &["allow", "max-conns", "idle", "max", "for", "framing", "recv"];
+pub(crate) const NAMES: &[&str] =
+    &["allow", "max-conns", "idle", "max", "for", "framing", "recv", "seed"];
 
 /// Bytes of a chunk, where nobody says otherwise.
 const RECV: usize = 65_536;
@@ -42,6 +43,7 @@ impl Limits {
             "idle" => server.limits.idle = Some(args::read_duration(said, text)?),
             "max" => server.stop.sessions = Some(count()?),
             "for" => server.stop.after = Some(args::read_duration(said, text)?),
+            "seed" => server.seed = Some(args::read_number(said, text, 0)?),
             "recv" => self.recv = Some(whole(count()?)),
             _ => self.framing = Some(framing(said, text)?),
         }

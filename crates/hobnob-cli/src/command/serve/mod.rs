@@ -137,7 +137,7 @@ pub(crate) fn start(
     let service = row.spec.name;
     let title = scene.text("name").unwrap_or(service);
     let name = scene.text("name").map_or_else(|| default_name(service, &running), str::to_owned);
-    teller.add(heard, Names { name: &name, title, service });
+    teller.add(heard, Names { name: &name, title, service }, &running);
     // Before anything is said: who reads it may ask at once.
     let host = open_control(scene, &mut teller, vec![control::Part::new(&name, service, &running)]);
     banner::tell(scene, &mut teller, title, &running, target);
@@ -191,8 +191,8 @@ fn given(scene: &Scene, option: &OptionSpec) -> Vec<(String, Option<String>)> {
             .map(|name| (name, None))
             .collect();
     }
-    let value = scene.text(option.name).map(str::to_owned);
-    value.into_iter().map(|value| (option.name.to_owned(), Some(value))).collect()
+    let values = scene.texts(option.name).into_iter();
+    values.map(|value| (option.name.to_owned(), Some(value))).collect()
 }
 
 fn elsewhere(row: &Row, option: &OptionSpec) -> Error {

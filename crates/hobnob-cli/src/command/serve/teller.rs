@@ -9,6 +9,7 @@ use hobnob::bus::{Subscription, Wish};
 use hobnob::clock::Clock;
 use hobnob::engine::{self, Running, Server, Summary};
 use hobnob::event::{Event, Fact};
+use hobnob::fault::Panel;
 
 use crate::command::Scene;
 use crate::report::json::Json;
@@ -44,6 +45,8 @@ struct Part {
     service: String,
     /// It stands between two sides.
     is_between: bool,
+    /// The knobs of its faults, where it has some.
+    faults: Option<Panel>,
     /// The name before a line, where there are several.
     label: String,
     subscription: Subscription,
@@ -114,9 +117,10 @@ impl Teller {
     }
 
     /// A server that has started, as it was heard.
-    pub(crate) fn add(&mut self, subscription: Subscription, names: Names<'_>) {
+    pub(crate) fn add(&mut self, subscription: Subscription, names: Names<'_>, running: &Running) {
         let Names { name, title, service } = names;
         self.parts.push(Part {
+            faults: running.faults(),
             name: name.to_owned(),
             title: title.to_owned(),
             service: service.to_owned(),
@@ -176,7 +180,8 @@ impl Teller {
             json.speak_of(&part.name, &part.service, self.parts.len() > 1);
             for bound in running.bound() {
                 let address = bound.address.to_string();
-                json.listening(&mut out, bound.transport, &bound.endpoint, &address);
+                let bent = bent(running);
+                json.listening(&mut out, bound.transport, &bound.endpoint, &address, bent.as_ref());
             }
         }
         self.sink.give(out);
@@ -289,7 +294,8 @@ impl Teller {
         if let Voice::Json(json) = &mut self.voice {
             let mut out = self.sink.take();
             json.speak_of(&part.name, &part.service, false);
-            json.summary(&mut out, self.verb, &summary);
+            let hits = part.faults.as_ref().map(Panel::totals).unwrap_or_default();
+            json.summary(&mut out, self.verb, &summary, &hits);
             self.sink.give(out);
             return;
         }
@@ -309,6 +315,11 @@ impl Teller {
                 let _ = write!(text, ", {number} {word}");
             }
         }
+        let hits = part.faults.as_ref().map(Panel::totals).unwrap_or_default();
+        let hits: Vec<_> = hits.iter().map(|(kind, hits)| format!("{kind} {hits}")).collect();
+        if !hits.is_empty() {
+            let _ = write!(text, "\nfaults hit: {}", hits.join(", "));
+        }
         self.say(&text);
     }
 
@@ -321,4 +332,11 @@ impl Teller {
     pub(super) fn failure(&self) -> Option<&io::Error> {
         self.broken.as_ref().filter(|_| self.is_unheard())
     }
+}
+
+/// The faults that are on, as they were typed, and the seed of their chance.
+pub(crate) fn bent(running: &Running) -> Option<(Vec<String>, u64)> {
+    let settings = running.faults()?.settings();
+    let texts: Vec<_> = settings.iter().map(|setting| setting.text().to_owned()).collect();
+    (!texts.is_empty()).then(|| (texts, running.seed()))
 }

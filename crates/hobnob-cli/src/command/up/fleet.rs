@@ -112,7 +112,7 @@ impl<'c> Fleet<'c> {
         for (planned, (one, heard)) in self.all.iter().zip(found.into_iter().flatten()) {
             let name = planned.part.name.text.as_str();
             let service = planned.part.service.text.as_str();
-            teller.add(heard, Names { name, title: name, service });
+            teller.add(heard, Names { name, title: name, service }, &one.running);
             afloat.push(one);
         }
         Ok(afloat)

@@ -4,7 +4,7 @@ use hobnob::endpoint::Endpoint;
 use hobnob::engine::{self, Server};
 use hobnob::error::{Error, Kind, Result};
 use hobnob::service::Row;
-use hobnob::spec::nearest;
+use hobnob::spec::{OptionSpec, nearest};
 
 use crate::command::serve::limits::{self, Limits};
 use crate::config::source::Placed;
@@ -53,7 +53,9 @@ impl<'c> Planned<'c> {
         if !is_limit && !self.row.spec.options.iter().any(|option| option.name == key) {
             return Err(self.unknown(&setting.key));
         }
-        if setting.values.len() != 1 && key != REPEATED {
+        let repeats = |option: &OptionSpec| option.name == key && option.kind.repeats();
+        let is_repeated = key == REPEATED || self.row.spec.options.iter().any(repeats);
+        if setting.values.len() != 1 && !is_repeated {
             let text = format!("{key} takes one value, and here are {}", setting.values.len());
             return Err(self.config.source.wrong(text, &setting.key.at, "one value"));
         }

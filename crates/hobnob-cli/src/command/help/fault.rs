@@ -1,0 +1,66 @@
+//! Pages of the faults: a line of each for the list, and a page from its own words.
+
+use std::fmt::Write as _;
+
+use hobnob::fault::{KEYS, PROFILES, TABLE};
+use hobnob::spec::{OptionSpec, Shape, ValueKind};
+
+use crate::command::help::row::{entry, heading};
+use crate::report::look::{Look, Paint};
+
+/// What each does and what it is good for; then the networks.
+pub(super) fn list() -> String {
+    let mut out = "\n# Each of them\n\n".to_owned();
+    for row in TABLE {
+        let only = if row.shapes == [Shape::Packets] { " (packets only)" } else { "" };
+        entry(&mut out, row.spec.name, &format!("{}{only}", row.spec.summary));
+        entry(&mut out, "", row.advice);
+    }
+    out.push_str("\n# Kinds of networks: --like NAME\n\n");
+    for profile in PROFILES {
+        entry(&mut out, profile.name, profile.summary);
+        entry(&mut out, "", &profile.faults.join(" and "));
+    }
+    let example = TABLE.first().map_or("", |row| row.spec.name);
+    let _ = writeln!(out, "\neach of the first is also a page: hobnob help {example}");
+    out
+}
+
+/// A fault's page.
+pub(super) fn page(name: &str, look: Look) -> Option<String> {
+    let row = TABLE.iter().find(|row| row.spec.name == name)?;
+    let mut out = heading(&row.spec, "--fault", look);
+    for line in crate::report::show::fold(row.advice, 78) {
+        let _ = writeln!(out, "  {line}");
+    }
+    let shapes: Vec<_> = row.shapes.iter().map(Shape::to_string).collect();
+    let _ = writeln!(out, "\n  bends {}", shapes.join(" and "));
+    let of = |is_kept: bool, kept: &str, not: &str| {
+        if is_kept { kept.to_owned() } else { not.to_owned() }
+    };
+    let claims = [
+        of(row.claims.lossless, "nothing is lost or changed", "not all arrives as it was sent"),
+        of(row.claims.keeps_order, "order is kept", "some is overtaken"),
+        of(row.claims.keeps_boundaries, "packets stay whole", "packets are cut"),
+    ];
+    let _ = writeln!(out, "  {}", claims.join("; "));
+    for (title, options) in [("Options", row.spec.options), ("Options of every fault", KEYS)] {
+        let _ = writeln!(out, "\n{}", look.paint(Paint::Bold, title));
+        options.iter().for_each(|option| described(&mut out, option));
+    }
+    out.push_str("\nhow they are put together: hobnob help faults\n");
+    Some(out)
+}
+
+fn described(out: &mut String, option: &OptionSpec) {
+    let name = match option.kind {
+        ValueKind::Flag => option.name.to_owned(),
+        ValueKind::Text => format!("{}=...", option.name),
+        kind => format!("{}={}", option.name, kind.placeholder()),
+    };
+    let default = match option.default {
+        "" => String::new(),
+        default => format!(" ({default})"),
+    };
+    entry(out, &name, &format!("{}{default}", option.help));
+}
