@@ -11,7 +11,8 @@ async fn hears(place: &str, fault: &str, says: &[&str], count: usize) -> (Vec<St
     let bent = Bent::new(place, &[fault]);
     let mut conn = bent.dial().await;
     for text in says {
-        soon("room", conn.send(text.as_bytes())).await.expect("it is open");
+        // A fault may have ended it meanwhile.
+        let _ = soon("room", conn.send(text.as_bytes())).await;
     }
     let mut heard = Vec::new();
     while heard.len() < count
@@ -54,22 +55,21 @@ async fn packets_suffer_alike_over_every_transport() {
 
 #[tokio::test]
 async fn bytes_suffer_alike_over_every_transport() {
-    let table: &[(&str, &str, bool)] = &[
-        ("latency=5ms", "one two three", true),
-        ("jitter=5ms", "one two three", true),
-        ("rate=1k", "one two three", true),
-        ("slice=2", "one two three", true),
-        ("stall=30ms,after=4", "one two three", true),
-        ("slow-accept=20ms", "one two three", true),
-        ("down:close-after=4", "one ", true),
-        ("up:close-after=4", "", true),
-        ("refuse", "", false),
+    let table: &[(&str, &str)] = &[
+        ("latency=5ms", "one two three"),
+        ("jitter=5ms", "one two three"),
+        ("rate=1k", "one two three"),
+        ("slice=2", "one two three"),
+        ("stall=30ms,after=4", "one two three"),
+        ("slow-accept=20ms", "one two three"),
+        ("down:close-after=4", "one "),
+        ("up:close-after=4", ""),
     ];
     for place in places(Shape::Bytes) {
-        for (fault, expected, is_in_order) in table {
+        for (fault, expected) in table {
             let bent = Bent::new(&place, &[fault]);
             let mut conn = bent.dial().await;
-            // Who is refused may learn so while speaking.
+            // The close may come first.
             let _ = soon("room", conn.send(b"one two three")).await;
             let _ = soon("an end", conn.end()).await;
             let mut heard = Vec::new();
@@ -87,7 +87,7 @@ async fn bytes_suffer_alike_over_every_transport() {
                 // What was on its way back may be cut.
                 assert!("one ".starts_with(&*heard), "{what}: {heard}");
             } else {
-                assert_eq!((&*heard, ended), (*expected, *is_in_order), "{what}");
+                assert_eq!((&*heard, ended), (*expected, true), "{what}");
             }
         }
     }

@@ -30,8 +30,8 @@ async fn who_ended_a_session_is_told_and_what_was_hit_is_counted() {
 #[tokio::test]
 async fn a_refused_session_dials_nobody() {
     let mut bent = Bent::new("tcp://127.0.0.1:0", &["refuse"]);
-    let mut conn = bent.dial().await;
-    assert_eq!(receive(&mut conn).await, None);
+    // The reset may overtake the connect's own return.
+    drop(tokio::net::TcpStream::connect(bent.relay.address()).await);
     let closed = bent.relay.closed_by(Reason::Fault("refuse")).await;
     assert_eq!(closed.detail.as_deref(), Some("turned away by the fault refuse"));
     assert_eq!(bent.relay.count(|fact| matches!(fact, Fact::Dialed(_))), 0);
