@@ -8,6 +8,7 @@ mod crew;
 mod drain;
 mod examples;
 mod exchange;
+mod faults;
 mod grid;
 #[cfg(feature = "http")]
 mod http;
