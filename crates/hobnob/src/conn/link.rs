@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
 use crate::clock::Clock;
-use crate::conn::{Channel, Conn, scratch, wire};
+use crate::conn::{Channel, Conn, Kernel, scratch, wire};
 use crate::error::{Error, Kind, Result};
 use crate::fault::{Bend, Chain, Hit};
 use crate::socket::Pipe;
@@ -206,6 +206,7 @@ impl Link {
                 self.quiet = None;
                 continue;
             }
+            self.let_rest(downstream, upstream);
             witness.holds(self.up.held() + self.down.held());
             let is_unheard = self.up.is_over() && !upstream.facts().has_end
                 || self.down.is_over() && !downstream.facts().has_end;
@@ -225,6 +226,18 @@ impl Link {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Who is not read from until what it sent has gone, and waits for nothing itself, would wake us for nothing with
+    /// all that it sends on.
+    fn let_rest(&self, downstream: &mut Conn, upstream: &mut Conn) {
+        for (way, back, from) in
+            [(&self.up, &self.down, downstream), (&self.down, &self.up, upstream)]
+        {
+            if way.pipe.is_some() && !back.is_sending() {
+                from.channel().kernel().into_iter().for_each(Kernel::rest);
+            }
+        }
     }
 
     fn poll_quiet(&mut self, cx: &mut Context<'_>, silence: Duration) -> Poll<()> {
@@ -316,6 +329,11 @@ impl Way {
 
     fn is_over(&self) -> bool {
         self.stage == Stage::Over
+    }
+
+    /// Whether it waits for its receiver.
+    fn is_sending(&self) -> bool {
+        self.pipe.is_some() || self.waiting.is_something || self.stage == Stage::Ending
     }
 
     fn held(&self) -> usize {
@@ -563,7 +581,7 @@ fn are_bare(from: &mut Conn, to: &mut Conn) -> bool {
 
 fn with_kernel(
     conn: &mut Conn,
-    operation: impl FnOnce(&mut dyn crate::conn::Kernel) -> Poll<io::Result<usize>>,
+    operation: impl FnOnce(&mut dyn Kernel) -> Poll<io::Result<usize>>,
 ) -> Poll<Result<usize>> {
     match conn.channel().kernel() {
         Some(kernel) => {

@@ -79,6 +79,10 @@ pub trait Kernel {
         cx: &mut Context<'_>,
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>>;
+
+    /// Nobody is to be woken by this socket until it is used again, not even by its failure: for who cannot take what
+    /// comes, and would be woken for nothing by all of it. The next operation that would block ends the rest.
+    fn rest(&mut self);
 }
 
 /// What the kernel knows about a connection.

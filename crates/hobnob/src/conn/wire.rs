@@ -12,7 +12,13 @@ use crate::conn::{Channel, Kernel, Vitals};
 use crate::error::{Error, Kind, Result};
 
 /// What tokio's stream sockets have in common, and does not say with a trait.
-pub trait Stream: AsyncRead + AsyncWrite + AsFd + Unpin + Send {
+pub trait Stream: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sized {
+    /// The same socket outside of the runtime.
+    type Resting: AsFd + Send;
+    /// Takes it out of the runtime.
+    fn rest(self) -> io::Result<Self::Resting>;
+    /// Hands it to the current runtime again.
+    fn resume(resting: Self::Resting) -> io::Result<Self>;
     /// Ready when a read may bring something.
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
     /// Ready when a write may take something.
@@ -24,38 +30,77 @@ pub trait Stream: AsyncRead + AsyncWrite + AsFd + Unpin + Send {
         operation: &mut dyn FnMut() -> io::Result<usize>,
     ) -> io::Result<usize>;
     /// What the kernel counts.
-    fn vitals(&self) -> Option<Vitals>;
+    fn vitals(socket: BorrowedFd<'_>) -> Option<Vitals>;
     /// Makes the close that follows a reset, where the medium has one.
-    fn reset_on_close(&self);
+    fn reset_on_close(socket: BorrowedFd<'_>);
 }
 
-/// A stream socket. Empty once it was aborted.
-pub struct Wire<S>(Option<S>);
+/// A stream socket.
+pub struct Wire<S: Stream>(State<S>);
+
+enum State<S: Stream> {
+    /// The runtime tells of all that comes and of all room, wanted or not.
+    Watched(S),
+    /// Nobody waits for it, so nobody is woken.
+    Resting(S::Resting),
+    /// It was aborted.
+    Gone,
+}
 
 impl<S: Stream> Wire<S> {
     /// Around a connected socket.
     pub fn new(stream: S) -> Self {
-        Wire(Some(stream))
+        Wire(State::Watched(stream))
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.0 {
+            State::Watched(stream) => Some(stream.as_fd()),
+            State::Resting(resting) => Some(resting.as_fd()),
+            State::Gone => None,
+        }
     }
 
     fn stream(&mut self) -> Result<&mut S> {
-        self.0.as_mut().ok_or_else(|| Error::new(Kind::ConnectionBroken, "the conn was aborted"))
+        self.resume().map_err(|error| failed("epoll_ctl", &error))?;
+        match &mut self.0 {
+            State::Watched(stream) => Ok(stream),
+            _ => Err(Error::new(Kind::ConnectionBroken, "the conn was aborted")),
+        }
     }
 
-    /// Runs an operation as often as the stream is ready for it, until it no longer would block.
+    /// Does nothing unless it rests.
+    fn resume(&mut self) -> io::Result<()> {
+        self.0 = match std::mem::replace(&mut self.0, State::Gone) {
+            State::Resting(resting) => State::Watched(S::resume(resting)?),
+            state => state,
+        };
+        Ok(())
+    }
+
+    /// Runs an operation as often as the stream is ready for it, until it no longer would block. What rests is not
+    /// watched: it is tried at once, and rests on if that did it.
     fn poll_with(
-        &self,
+        &mut self,
         interest: Interest,
         mut poll_ready: impl FnMut(&S) -> Poll<io::Result<()>>,
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let Some(stream) = &self.0 else {
+        let would_block = |done: &io::Result<usize>| matches!(done, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        if let State::Resting(resting) = &self.0 {
+            let done = operation(resting.as_fd());
+            if !would_block(&done) {
+                return Poll::Ready(done);
+            }
+            self.resume()?;
+        }
+        let State::Watched(stream) = &self.0 else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
         loop {
             ready!(poll_ready(stream))?;
             let done = stream.attempt(interest, &mut || operation(stream.as_fd()));
-            if !matches!(&done, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            if !would_block(&done) {
                 return Poll::Ready(done);
             }
         }
@@ -92,23 +137,24 @@ impl<S: Stream> Channel for Wire<S> {
     }
 
     fn abort(&mut self) {
-        if let Some(stream) = self.0.take() {
-            stream.reset_on_close();
+        if let Some(socket) = self.as_fd() {
+            S::reset_on_close(socket);
         }
+        self.0 = State::Gone;
     }
 
     fn kernel(&mut self) -> Option<&mut dyn Kernel> {
-        if self.0.is_some() { Some(self) } else { None }
+        if matches!(self.0, State::Gone) { None } else { Some(self) }
     }
 
     fn vitals(&self) -> Option<Vitals> {
-        self.0.as_ref().and_then(Stream::vitals)
+        S::vitals(self.as_fd()?)
     }
 }
 
 impl<S: Stream> Kernel for Wire<S> {
     fn descriptor(&mut self) -> Option<BorrowedFd<'_>> {
-        self.0.as_ref().map(AsFd::as_fd)
+        self.as_fd()
     }
 
     fn poll_read_with(
@@ -125,6 +171,14 @@ impl<S: Stream> Kernel for Wire<S> {
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         self.poll_with(Interest::WRITABLE, |stream| stream.poll_writable(cx), operation)
+    }
+
+    fn rest(&mut self) {
+        self.0 = match std::mem::replace(&mut self.0, State::Gone) {
+            // It fails only if the runtime is gone.
+            State::Watched(stream) => stream.rest().map_or(State::Gone, State::Resting),
+            state => state,
+        };
     }
 }
 
@@ -144,8 +198,18 @@ pub fn failed(call: &str, error: &io::Error) -> Error {
 }
 
 macro_rules! stream {
-    ($type:ty, $vitals:expr, $reset:expr) => {
+    ($type:ty, $resting:ty, $vitals:expr, $reset:expr) => {
         impl Stream for $type {
+            type Resting = $resting;
+
+            fn rest(self) -> io::Result<$resting> {
+                self.into_std()
+            }
+
+            fn resume(resting: $resting) -> io::Result<Self> {
+                Self::from_std(resting)
+            }
+
             fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
                 self.poll_read_ready(cx)
             }
@@ -162,12 +226,12 @@ macro_rules! stream {
                 self.try_io(interest, operation)
             }
 
-            fn vitals(&self) -> Option<Vitals> {
-                $vitals(self)
+            fn vitals(socket: BorrowedFd<'_>) -> Option<Vitals> {
+                $vitals(socket)
             }
 
-            fn reset_on_close(&self) {
-                $reset(self)
+            fn reset_on_close(socket: BorrowedFd<'_>) {
+                $reset(socket)
             }
         }
     };
@@ -175,14 +239,67 @@ macro_rules! stream {
 
 stream!(
     TcpStream,
-    |stream: &TcpStream| crate::socket::tcp_info(stream.as_fd())
+    std::net::TcpStream,
+    |socket: BorrowedFd<'_>| crate::socket::tcp_info(socket)
         .ok()
         .map(|info| Vitals { round_trip: info.round_trip, resent: info.resent }),
-    |stream: &TcpStream| {
+    |socket: BorrowedFd<'_>| {
         // SO_LINGER of zero: close sends RST and forgets what was not sent. An error means it is gone already.
-        drop(socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO)));
+        drop(socket2::SockRef::from(&socket).set_linger(Some(std::time::Duration::ZERO)));
     }
 );
 
 // A Unix socket has no reset of its own: the kernel makes one where bytes are left unread.
-stream!(UnixStream, |_: &UnixStream| None, |_: &UnixStream| {});
+stream!(UnixStream, std::os::unix::net::UnixStream, |_: BorrowedFd<'_>| None, |_: BorrowedFd<
+    '_,
+>| {});
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+    use crate::address::Address;
+    use crate::conn::{Conn, Facts};
+    use crate::spec::Shape;
+
+    fn pair() -> (Conn, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().expect("two descriptors");
+        let facts = Facts::new("unix", Address::Unnamed, Address::Unnamed);
+        (Conn::new(facts, Shape::Bytes, Box::new(Wire::new(ours))), theirs)
+    }
+
+    fn rest(conn: &mut Conn) {
+        conn.channel().kernel().expect("it is a plain socket").rest();
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_rested_is_as_good_as_ever() {
+        let (mut ours, mut theirs) = pair();
+        let mut room = [0; 8];
+        rest(&mut ours);
+        theirs.write_all(b"before").await.expect("it is open");
+        assert_eq!(ours.recv(&mut room).await, Ok(Some(6)));
+        rest(&mut ours);
+        let late = async {
+            tokio::task::yield_now().await;
+            theirs.write_all(b"late").await
+        };
+        let (received, sent) = tokio::join!(ours.recv(&mut room), late);
+        sent.expect("it is open");
+        assert_eq!(received, Ok(Some(4)));
+        rest(&mut ours);
+        ours.send(b"ours").await.expect("it is open");
+        rest(&mut ours);
+        ours.end().await.expect("it is open");
+        let mut all = Vec::new();
+        theirs.read_to_end(&mut all).await.expect("it is open");
+        assert_eq!(all, b"ours");
+        rest(&mut ours);
+        drop(theirs);
+        assert_eq!(ours.recv(&mut room).await, Ok(None));
+        rest(&mut ours);
+        ours.abort();
+        assert!(ours.channel().kernel().is_none());
+    }
+}

@@ -179,6 +179,12 @@ impl Kernel for Tap {
         }
         Poll::Ready(moved)
     }
+
+    fn rest(&mut self) {
+        if let Some(kernel) = self.inner.kernel() {
+            kernel.rest();
+        }
+    }
 }
 
 fn gone() -> io::Error {

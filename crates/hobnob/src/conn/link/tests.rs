@@ -1,7 +1,12 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
 use super::*;
+use crate::address::Address;
+use crate::conn::Facts;
 use crate::conn::memory::{pair, pair_holding};
 use crate::fault::Panel;
 
@@ -295,6 +300,53 @@ async fn a_reset_that_a_send_has_heard_of_is_no_end() {
     assert_eq!(at.heard.all(), ["Upstream broke"]);
     let error = at.client.recv(&mut buffer).await.expect_err("a reset");
     assert_eq!(error.kind(), Kind::ConnectionReset);
+}
+
+/// The far end of a socket, and the conn around its near end.
+async fn socket() -> (TcpStream, Conn) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let at = listener.local_addr().expect("bound");
+    let (far, near) = tokio::join!(TcpStream::connect(at), listener.accept());
+    let (near, peer) = near.expect("it was dialled");
+    let facts = Facts::new("tcp", Address::Ip(at), Address::Ip(peer));
+    let near = Conn::new(facts, Shape::Bytes, Box::new(wire::Wire::new(near)));
+    (far.expect("somebody listens"), near)
+}
+
+/// Sends until nothing more is taken, then reads once, and so on: whoever it talks to is blocked most of the time.
+/// Says what it received, once both have said all.
+async fn talk_by_turns(mut peer: TcpStream, all: &[u8]) -> Vec<u8> {
+    let (mut sent, mut received) = (0, Vec::new());
+    while sent < all.len() {
+        match peer.try_write(&all[sent..]) {
+            Ok(taken) => sent += taken,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                assert_ne!(peer.read_buf(&mut received).await.expect("it is open"), 0);
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    peer.shutdown().await.expect("it is open");
+    peer.read_to_end(&mut received).await.expect("it is open");
+    received
+}
+
+#[tokio::test]
+async fn sockets_that_are_blocked_both_ways_lose_neither_a_byte_nor_a_wake() {
+    let ((client, mut downstream), (server, mut upstream)) = (socket().await, socket().await);
+    let heard = Heard::default();
+    let faults = Faults { bend: Panel::default().enter(1, 7).bend, clock: Clock::start() };
+    let link = run(&mut downstream, &mut upstream, Ahead::default(), faults, &heard);
+    let noise = |seed: usize| -> Vec<u8> {
+        (0..32 << 20).map(|at: usize| (at.wrapping_mul(seed) >> 7) as u8).collect()
+    };
+    let (up, down) = (noise(0x9e37_79b1), noise(0x85eb_ca6b));
+    let talk =
+        async { tokio::join!(talk_by_turns(client, &up), talk_by_turns(server, &down), link) };
+    let patience = Duration::from_secs(60);
+    let (got_down, got_up, passed) = tokio::time::timeout(patience, talk).await.expect("it ends");
+    passed.expect("both said all");
+    assert!(got_up == up && got_down == down, "bytes were lost, doubled or moved");
 }
 
 mod bent;
