@@ -4,6 +4,7 @@ mod demo;
 mod ends;
 mod errors;
 mod failures;
+mod faults;
 mod hardship;
 mod json;
 mod kit;
