@@ -142,7 +142,7 @@ pub async fn run(
     up.waiting = ahead.waiting;
     let mut link = Link { up, down, is_ups_turn: true, quiet: None, faults };
     let shape = downstream.shape();
-    poll_fn(|cx| Poll::Ready(link.begin(cx, shape))).await;
+    poll_fn(|cx| link.poll_begin(cx, shape)).await;
     if ahead.has_ended {
         link.up.end(downstream, &link.faults, witness);
     }

@@ -35,12 +35,13 @@ impl Link {
     }
 
     /// What came before the link did goes through the faults, too.
-    pub(super) fn begin(&mut self, cx: &mut Context<'_>, shape: Shape) {
+    pub(super) fn poll_begin(&mut self, cx: &mut Context<'_>, shape: Shape) -> Poll<()> {
         self.heed_knobs(cx);
         if let Some(chain) = self.up.chain.as_mut().filter(|_| self.up.waiting.is_something) {
             let Waiting { bytes, .. } = std::mem::take(&mut self.up.waiting);
             chain.push(bytes.into(), shape == Shape::Packets, self.faults.clock.now());
         }
+        Poll::Ready(())
     }
 
     /// What a fault has ended is over for both sides.
