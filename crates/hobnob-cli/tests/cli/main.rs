@@ -7,6 +7,7 @@ mod ends;
 mod errors;
 mod failures;
 mod fault;
+mod faults;
 mod get;
 mod hardship;
 mod json;

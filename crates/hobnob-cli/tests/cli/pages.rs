@@ -52,6 +52,7 @@ fn the_short_help_of_each_verb() {
 fn every_topic_has_a_page_of_eighty_columns() {
     let topics = VERBS.into_iter().chain([
         "addresses",
+        "faults",
         "eof",
         "keys",
         "json",
@@ -62,8 +63,9 @@ fn every_topic_has_a_page_of_eighty_columns() {
     let services = hobnob::engine::services().iter().map(|row| row.spec.name);
     let transports = hobnob::engine::transports().iter().map(|row| row.spec.name);
     let layers = hobnob::engine::layers().iter().map(|row| row.spec.name);
+    let faults = hobnob::fault::TABLE.iter().map(|row| row.spec.name);
     let slugs = hobnob::error::Kind::ALL.iter().map(|kind| kind.slug());
-    for topic in topics.chain(services).chain(transports).chain(layers).chain(slugs) {
+    for topic in topics.chain(services).chain(transports).chain(layers).chain(faults).chain(slugs) {
         let done = run(&["help", topic]);
         assert_eq!((done.code, done.err.as_str()), (0, ""), "{topic}");
         for line in done.out.lines() {

@@ -69,6 +69,7 @@ pub struct Decision {
 
 /// What a fault speaks to.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub struct Outbox {
     name: &'static str,
     keeps_order: bool,

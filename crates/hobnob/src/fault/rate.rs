@@ -36,16 +36,17 @@ pub static ROW: Row = Row {
     claims: Claims::ALL,
     instead: &[],
     make: |options, _| {
-        let rate = options.count("rate").unwrap_or(u64::MAX).max(1);
-        let burst = time_of(options.count("burst").unwrap_or(0), rate);
+        let pace = options.count("rate").unwrap_or(u64::MAX).max(1);
+        let burst = time_of(options.count("burst").unwrap_or(0), pace);
         // A hundredth of a second's worth: fine enough to be smooth, coarse enough for the timer.
-        let piece = usize::try_from(rate / 100).unwrap_or(usize::MAX).max(1);
-        Ok(Made::Flow(Box::new(Rate { rate, burst, piece, free: Duration::ZERO })))
+        let piece = usize::try_from(pace / 100).unwrap_or(usize::MAX).max(1);
+        Ok(Made::Flow(Box::new(Rate { pace, burst, piece, free: Duration::ZERO })))
     },
 };
 
 struct Rate {
-    rate: u64,
+    /// Bytes a second.
+    pace: u64,
     /// How long the wire takes for what may pass at once.
     burst: Duration,
     piece: usize,
@@ -55,21 +56,21 @@ struct Rate {
 
 impl Fault for Rate {
     fn begin(&mut self, at: u64, _: Duration, out: &mut Outbox) {
-        out.decide(at, "pace", Some(self.rate));
+        out.decide(at, "pace", Some(self.pace));
     }
 
     fn chunk(&mut self, mut chunk: Chunk, now: Duration, out: &mut Outbox) {
         while !chunk.is_packet && chunk.bytes.len() > self.piece {
             let piece = chunk.split_off_front(self.piece);
-            self.pace(piece, now, out);
+            self.send(piece, now, out);
         }
-        self.pace(chunk, now, out);
+        self.send(chunk, now, out);
     }
 }
 
 impl Rate {
-    fn pace(&mut self, piece: Chunk, now: Duration, out: &mut Outbox) {
-        let takes = time_of(piece.bytes.len() as u64, self.rate);
+    fn send(&mut self, piece: Chunk, now: Duration, out: &mut Outbox) {
+        let takes = time_of(piece.bytes.len() as u64, self.pace);
         self.free = self.free.max(now).saturating_add(takes);
         out.send_at(self.free.saturating_sub(self.burst).max(now), piece);
     }

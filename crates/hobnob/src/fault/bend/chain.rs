@@ -174,8 +174,9 @@ impl Chain {
         self.stages = row;
         // From the back, so that nothing overtakes. What one that is gone held goes to the next that was there before.
         for (next, mut stage) in gone.into_iter().rev() {
-            let items: Vec<Item> = stage.out.empty().collect();
-            items.into_iter().for_each(|item| self.feed(next, item, now));
+            for item in stage.out.empty() {
+                self.feed(next, item, now);
+            }
         }
     }
 }
@@ -237,29 +238,25 @@ impl Stage {
 
     fn feed_chunk(&mut self, mut chunk: Chunk, now: Duration) {
         let is_packet = chunk.is_packet;
-        let mut is_left = true;
-        while is_left {
-            let length = self.gate.look(&chunk, now);
+        loop {
+            let mut length = self.gate.look(&chunk, now);
             self.turn(now, is_packet, true);
-            let mut part = match is_packet {
-                true => {
-                    std::mem::replace(&mut chunk, Chunk { bytes: Bytes::new(), at: 0, is_packet })
-                }
-                // The gate may have turned, and look further now.
-                false => {
-                    let length =
-                        if self.gate.is_open() { self.gate.look(&chunk, now) } else { length };
-                    chunk.split_off_front(length)
-                }
-            };
-            part.at = self.gate.at(is_packet);
+            if self.gate.is_open() {
+                // It may have turned just now, and looks further.
+                length = self.gate.look(&chunk, now);
+            }
+            let at = self.gate.at(is_packet);
+            let rest = if is_packet { Bytes::new() } else { chunk.bytes.split_off(length) };
+            let part = Chunk { bytes: std::mem::replace(&mut chunk.bytes, rest), at, is_packet };
             self.gate.note(&part);
             if self.gate.is_open() {
                 self.fault.chunk(part, now, &mut self.out);
             } else {
                 self.out.pass(Item::Chunk(part));
             }
-            is_left = !chunk.bytes.is_empty();
+            if chunk.bytes.is_empty() {
+                break;
+            }
         }
         // At the very byte, and not with the next.
         self.turn(now, is_packet, false);

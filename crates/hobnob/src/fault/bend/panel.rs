@@ -154,7 +154,9 @@ impl Panel {
     pub fn totals(&self) -> Vec<(&'static str, u64)> {
         let board = self.board();
         let mut totals = board.past.clone();
-        board.plans.iter().for_each(|plan| plan.sum_up(&mut totals));
+        for plan in &board.plans {
+            plan.sum_up(&mut totals);
+        }
         let total = |name| totals.get(name).map(|hits| (name, *hits)).filter(|(_, hits)| *hits > 0);
         TABLE.iter().filter_map(|row| total(row.spec.name)).collect()
     }
@@ -256,7 +258,9 @@ impl Board {
             };
             self.plans.push(plan);
         }
-        old.iter().for_each(|plan| plan.sum_up(&mut self.past));
+        for plan in &old {
+            plan.sum_up(&mut self.past);
+        }
     }
 }
 

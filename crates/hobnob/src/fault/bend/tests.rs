@@ -100,13 +100,12 @@ impl Bench {
     /// Says this now, whatever the room.
     fn say(&mut self, bytes: &[u8]) {
         let (now, is_packet) = (self.now, self.shape == Shape::Packets);
-        match self.up() {
-            Some(chain) => chain.push(Bytes::copy_from_slice(bytes), is_packet, now),
-            None => {
-                let chunk =
-                    crate::chunk::Chunk { bytes: Bytes::copy_from_slice(bytes), at: 0, is_packet };
-                self.out.push((now, Item::Chunk(chunk)));
-            }
+        let bytes = Bytes::copy_from_slice(bytes);
+        if let Some(chain) = self.up() {
+            chain.push(bytes, is_packet, now);
+        } else {
+            let chunk = crate::chunk::Chunk { bytes, at: 0, is_packet };
+            self.out.push((now, Item::Chunk(chunk)));
         }
         self.take();
     }
