@@ -42,7 +42,7 @@ impl Typed {
         let wrong =
             words.windows(2).position(|two| two[0] == name && Some(two[1].as_str()) == spanned);
         if let Some(at) = wrong {
-            words[at + 1] = value.to_owned();
+            value.clone_into(&mut words[at + 1]);
             return self.command(&words);
         }
         if !args::may_repeat(name) {

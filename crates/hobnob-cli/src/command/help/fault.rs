@@ -46,7 +46,9 @@ pub(super) fn page(name: &str, look: Look) -> Option<String> {
     let _ = writeln!(out, "  {}", claims.join("; "));
     for (title, options) in [("Options", row.spec.options), ("Options of every fault", KEYS)] {
         let _ = writeln!(out, "\n{}", look.paint(Paint::Bold, title));
-        options.iter().for_each(|option| described(&mut out, option));
+        for option in options {
+            described(&mut out, option);
+        }
     }
     out.push_str("\nhow they are put together: hobnob help faults\n");
     Some(out)
