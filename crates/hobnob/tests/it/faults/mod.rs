@@ -90,7 +90,8 @@ async fn receive(conn: &mut Conn) -> Option<Vec<u8>> {
 
 /// Says `total` bytes of a pattern and hears them again, both at once; answers how many came back in their order.
 async fn echoed(conn: &mut Conn, total: usize) -> usize {
-    let pattern: Vec<u8> = (0..65_521_u32).map(|at| (at * 31 >> 3) as u8).collect();
+    let pattern: Vec<u8> =
+        (0..65_521_u32).map(|at| at.to_le_bytes()[0] ^ at.to_le_bytes()[1]).collect();
     let (mut sent, mut heard, mut has_ended) = (0, 0, false);
     let mut room = vec![0; 262_144];
     poll_fn(|cx| {

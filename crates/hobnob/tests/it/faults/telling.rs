@@ -70,7 +70,7 @@ async fn two_runs_with_one_seed_decide_the_same() {
         });
         for _ in 0..4 {
             let mut conn = bent.dial().await;
-            for part in [7; 30_000].chunks(piece) {
+            for part in vec![7; 30_000].chunks(piece) {
                 soon("room", conn.send(part)).await.expect("it is open");
             }
             soon("an end", conn.end()).await.expect("it is open");
