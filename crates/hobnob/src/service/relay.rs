@@ -9,7 +9,7 @@ use super::{Made, Row, Service};
 use crate::chunk::Direction;
 use crate::conn::link::{self, Ahead, Broken, Side, Witness};
 use crate::conn::{Boxed, Conn};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::event::{By, Dialed, Fact, How, Upstream};
 use crate::session::Session;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
@@ -49,8 +49,8 @@ impl Service for Relay {
             let mut ahead = Ahead::default();
             // Boxed: only the beginning needs it, and thousands lie idle in what follows.
             let dialed = Box::pin(dial(&self.to, session, conn, &mut ahead)).await;
-            let mut upstream = Far(Some(dialed?));
-            let passed = upstream.pass(session, conn, ahead).await;
+            let mut upstream = Far { conn: dialed?, session, is_over: false };
+            let passed = upstream.pass(conn, ahead).await;
             passed.map_err(|broken| {
                 note_broken(session, &broken);
                 broken.error
@@ -66,7 +66,7 @@ async fn dial(to: &str, session: &Session, conn: &mut Conn, ahead: &mut Ahead) -
         let (mut dialing, mut gone) = (pin!(session.dial(to)), pin!(ahead.read(conn)));
         std::future::poll_fn(|cx| {
             if let Poll::Ready(dialed) = dialing.as_mut().poll(cx) {
-                return Poll::Ready(dialed);
+                return Poll::Ready(dialed.inspect_err(|error| note_failed(session, error)));
             }
             gone.as_mut().poll(cx).map(Err)
         })
@@ -85,29 +85,25 @@ async fn dial(to: &str, session: &Session, conn: &mut Conn, ahead: &mut Ahead) -
 }
 
 /// The dialled conn. Torn down unless both sides had said all: what is cut short must not look like an end.
-struct Far(Option<Conn>);
+struct Far<'a> {
+    conn: Conn,
+    session: &'a Session,
+    is_over: bool,
+}
 
-impl Far {
-    async fn pass(
-        &mut self,
-        session: &Session,
-        conn: &mut Conn,
-        ahead: Ahead,
-    ) -> Result<(), Broken> {
-        let Some(upstream) = &mut self.0 else { return Ok(()) };
-        let passed = link::run(conn, upstream, ahead, &Telling(session)).await;
-        conclude(session, upstream);
-        if passed.is_ok() {
-            self.0 = None;
-        }
+impl Far<'_> {
+    async fn pass(&mut self, conn: &mut Conn, ahead: Ahead) -> Result<(), Broken> {
+        let passed = link::run(conn, &mut self.conn, ahead, &Telling(self.session)).await;
+        self.is_over = passed.is_ok();
         passed
     }
 }
 
-impl Drop for Far {
+impl Drop for Far<'_> {
     fn drop(&mut self) {
-        if let Some(upstream) = &mut self.0 {
-            upstream.abort();
+        conclude(self.session, &self.conn);
+        if !self.is_over {
+            self.conn.abort();
         }
     }
 }
@@ -153,6 +149,14 @@ impl Witness for Telling<'_> {
 
     fn ends_as_asked(&self) {
         self.0.note_end(Direction::In, By::Us, How::Fin);
+    }
+}
+
+/// A target that answers and drops us before we could say a word has ended the session; one that is not there has not.
+fn note_failed(session: &Session, error: &Error) {
+    if error.kind() == Kind::ConnectionReset {
+        session.note_end(Direction::In, By::Upstream, How::Rst);
+        session.note_end(Direction::Out, By::Upstream, How::Rst);
     }
 }
 
