@@ -13,6 +13,7 @@ mod pages;
 #[path = "../../../hobnob/tests/it/tls/papers.rs"]
 mod papers;
 mod pipes;
+mod relay;
 mod screen;
 mod serving;
 mod shells;
