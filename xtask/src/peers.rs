@@ -16,7 +16,7 @@ const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer 
     Peer { program, packages, says: None }
 }
 
-const PEERS: [Peer; 9] = [
+const PEERS: [Peer; 15] = [
     Peer { program: "nc", packages: &["netcat-openbsd"], says: Some("OpenBSD") },
     peer("ncat", &["ncat"]),
     peer("socat", &["socat"]),
@@ -25,12 +25,36 @@ const PEERS: [Peer; 9] = [
     peer("openssl", &["openssl"]),
     peer("curl", &["curl"]),
     peer("tmux", &["tmux"]),
+    peer("redis-server", &["redis-server"]),
+    peer("redis-cli", &["redis-tools"]),
+    peer("nginx", &["nginx"]),
+    peer("initdb", &["postgresql"]),
+    peer("psql", &["postgresql-client"]),
+    peer("sshd", &["openssh-server", "openssh-client"]),
     peer("cc", &["gcc", "libc6-dev"]),
 ];
 
 /// The programs' names, as a skip's reason would have them.
-pub(crate) const NAMES: &[&str] =
-    &["nc", "ncat", "socat", "telnet", "python3", "openssl", "curl", "tmux", "cc"];
+pub(crate) const NAMES: &[&str] = &[
+    "nc",
+    "ncat",
+    "socat",
+    "telnet",
+    "python3",
+    "openssl",
+    "curl",
+    "tmux",
+    "redis-server",
+    "redis-cli",
+    "nginx",
+    "initdb",
+    "psql",
+    "sshd",
+    "cc",
+];
+
+/// Where systems keep what only their servers run: not on everybody's path.
+const ELSEWHERE: &str = "/usr/lib/postgresql";
 
 /// Nothing may be left out for a missing peer where this holds.
 pub(crate) fn in_ci() -> bool {
@@ -72,7 +96,10 @@ fn is_there(peer: &Peer) -> bool {
 
 fn is_on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| is_executable(&folder.join(program)))
+    let versions = fs::read_dir(ELSEWHERE).into_iter().flatten().flatten();
+    let elsewhere = versions.map(|version| version.path().join("bin"));
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]).chain(elsewhere);
+    folders.into_iter().any(|folder| is_executable(&folder.join(program)))
 }
 
 fn is_executable(file: &Path) -> bool {
@@ -116,6 +143,7 @@ fn apt(args: &[&str]) -> Result<(), String> {
         .args(["-qq", "-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=2"])
         .args(args)
         .env("DEBIAN_FRONTEND", "noninteractive")
+        .env("RUNLEVEL", "1") // no server is started because it is installed
         .stdin(Stdio::null())
         .stdout(Stdio::null()) // dpkg talks even under -qq; errors go to stderr
         .status();

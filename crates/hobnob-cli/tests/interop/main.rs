@@ -5,6 +5,7 @@ mod chat;
 mod clients;
 mod http;
 mod peer;
+mod relay;
 mod scripts;
 mod servers;
 mod tls;
