@@ -18,7 +18,7 @@ const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer 
     Peer { program, packages, says: None, is_module: false }
 }
 
-const PEERS: [Peer; 12] = [
+const PEERS: [Peer; 17] = [
     Peer { says: Some("OpenBSD"), ..peer("nc", &["netcat-openbsd"]) },
     peer("ncat", &["ncat"]),
     peer("socat", &["socat"]),
@@ -27,17 +27,40 @@ const PEERS: [Peer; 12] = [
     peer("openssl", &["openssl"]),
     peer("curl", &["curl"]),
     peer("tmux", &["tmux"]),
+    peer("redis-server", &["redis-server"]),
+    peer("redis-cli", &["redis-tools"]),
+    peer("nginx", &["nginx"]),
+    peer("initdb", &["postgresql"]),
+    peer("psql", &["postgresql-client"]),
+    peer("sshd", &["openssh-server", "openssh-client"]),
     peer("cc", &["gcc", "libc6-dev"]),
-    peer("nginx", &["nginx-light"]),
     peer("wrk", &["wrk"]),
     Peer { is_module: true, ..peer("h11", &["python3-h11"]) },
 ];
 
 /// The programs' names, as a skip's reason would have them.
 pub(crate) const NAMES: &[&str] = &[
-    "nc", "ncat", "socat", "telnet", "python3", "openssl", "curl", "tmux", "cc", "nginx", "wrk",
+    "nc",
+    "ncat",
+    "socat",
+    "telnet",
+    "python3",
+    "openssl",
+    "curl",
+    "tmux",
+    "redis-server",
+    "redis-cli",
+    "nginx",
+    "initdb",
+    "psql",
+    "sshd",
+    "cc",
+    "wrk",
     "h11",
 ];
+
+/// Where systems keep what only their servers run: not on everybody's path.
+const ELSEWHERE: &str = "/usr/lib/postgresql";
 
 /// Nothing may be left out for a missing peer where this holds.
 pub(crate) fn in_ci() -> bool {
@@ -83,7 +106,10 @@ fn is_there(peer: &Peer) -> bool {
 
 fn is_on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| is_executable(&folder.join(program)))
+    let versions = fs::read_dir(ELSEWHERE).into_iter().flatten().flatten();
+    let elsewhere = versions.map(|version| version.path().join("bin"));
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]).chain(elsewhere);
+    folders.into_iter().any(|folder| is_executable(&folder.join(program)))
 }
 
 fn is_executable(file: &Path) -> bool {
@@ -156,6 +182,7 @@ fn apt(args: &[&str]) -> Result<(), String> {
         .args(["-qq", "-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=2"])
         .args(args)
         .env("DEBIAN_FRONTEND", "noninteractive")
+        .env("RUNLEVEL", "1") // no server is started because it is installed
         .stdin(Stdio::null())
         .stdout(Stdio::null()) // dpkg talks even under -qq; errors go to stderr
         .status();

@@ -20,9 +20,11 @@ pub(crate) fn run(scene: &Scene, name: &str) -> Result<u8> {
     }
     serve::set_limits(scene, &mut server)?;
     server.on(&serve::on_lan(scene, listen))?;
+    // Where it waits itself it says with where it listens.
+    let is_waited_for = target.settings().iter().any(|setting| setting.key == "listen");
+    let dialled = Some(target.to_string()).filter(|_| !is_waited_for);
     serve::until_over(async |signals| {
-        let target = target.to_string();
-        serve::start(scene, server, row, "relay", Some(&target))?.watch(signals).await
+        serve::start(scene, server, row, "relay", dialled.as_deref())?.watch(signals).await
     })
 }
 

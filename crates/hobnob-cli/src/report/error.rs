@@ -79,9 +79,10 @@ impl Typed {
             let text = text.split(',').next().unwrap_or_default();
             text.rsplit(['/', ':']).next().unwrap_or_default().to_owned()
         };
-        self.endpoints
-            .iter()
-            .find(|endpoint| Some(endpoint.as_str()) == spanned)
+        // One that was not understood is a word like any other.
+        let words = || self.endpoints.iter().chain(&self.words);
+        words()
+            .find(|word| Some(word.as_str()) == spanned)
             .or_else(|| {
                 self.endpoints.iter().find(|endpoint| {
                     let tail = tail(endpoint);

@@ -231,33 +231,61 @@ impl Transcript {
 
     fn closed(&mut self, out: &mut String, at: Duration, session: u64, closed: &Closed) {
         self.held.remove(&session);
-        self.head(out, at, session);
         let (bytes_in, bytes_out) = (size(closed.bytes_in), size(closed.bytes_out));
-        let lasted = span(closed.lasted);
+        let lasted = format!("out after {}", span(closed.lasted));
         if self.is_between {
             let (up, down) = (ended(closed.inward), ended(closed.outward));
-            let _ = write!(out, "out after {lasted}   up {bytes_in} ({up})   ");
-            let _ = write!(out, "down {bytes_out} ({down}){}", vitals(closed));
-        } else {
-            let _ = write!(out, "out after {lasted}   {bytes_in} in, {bytes_out} out");
+            let mut parts =
+                vec![lasted, format!("up {bytes_in} ({up})"), format!("down {bytes_out} ({down})")];
+            parts.extend(vitals(closed));
+            parts.extend(why(closed).filter(|_| closed.reason != Reason::Reset));
+            return self.parts(out, at, session, &parts);
         }
-        let why = match (&closed.detail, closed.reason) {
-            (_, Reason::Reset) if self.is_between => String::new(),
-            // A reset has one cause far more often than any other.
-            (_, Reason::Reset) => "reset: the peer left, perhaps with our answer unread".to_owned(),
-            (Some(detail), _) => safe(detail),
-            (None, Reason::Timeout(limit)) => format!("ran out of time: {limit}"),
-            (None, Reason::Limit(limit)) => format!("cut by the limit {limit}"),
-            (None, Reason::Fault(fault)) => format!("ended by the fault {fault}"),
-            (None, Reason::Stopped) => "stopped".to_owned(),
-            (None, Reason::Error) => "failed".to_owned(),
-            (None, Reason::Eof) => String::new(),
-        };
-        if !why.is_empty() {
+        self.head(out, at, session);
+        let _ = write!(out, "{lasted}   {bytes_in} in, {bytes_out} out");
+        if let Some(why) = why(closed) {
             let _ = write!(out, "   {why}");
         }
         out.push('\n');
     }
+
+    /// Parts that may be more than one line of the page holds.
+    fn parts(&mut self, out: &mut String, at: Duration, session: u64, parts: &[String]) {
+        let number = if session == 0 { 0 } else { 3 + session.to_string().len() };
+        let mut cells = NOTE_BEGINS + width(&self.label) + number;
+        self.head(out, at, session);
+        for (number, part) in parts.iter().enumerate() {
+            let is_first = number == 0;
+            if !is_first && cells + 3 + width(part) > COLUMNS {
+                cells = NOTE_BEGINS;
+                let lines = fold(part, COLUMNS - NOTE_BEGINS);
+                for line in &lines {
+                    let _ = write!(out, "\n{:NOTE_BEGINS$}{line}", "");
+                }
+                cells += lines.last().map_or(0, |line| width(line));
+                continue;
+            }
+            let gap = if is_first { "" } else { "   " };
+            cells += gap.len() + width(part);
+            let _ = write!(out, "{gap}{part}");
+        }
+        out.push('\n');
+    }
+}
+
+/// Why a session is over, where there is more to say than that both sides had said all.
+fn why(closed: &Closed) -> Option<String> {
+    Some(match (&closed.detail, closed.reason) {
+        // A reset has one cause far more often than any other.
+        (_, Reason::Reset) => "reset: the peer left, perhaps with our answer unread".to_owned(),
+        (Some(detail), _) => safe(detail),
+        (None, Reason::Timeout(limit)) => format!("ran out of time: {limit}"),
+        (None, Reason::Limit(limit)) => format!("cut by the limit {limit}"),
+        (None, Reason::Stopped) => "stopped".to_owned(),
+        (None, Reason::Error) => "failed".to_owned(),
+        (None, Reason::Fault(fault)) => format!("ended by the fault {fault}"),
+        (None, Reason::Eof) => return None,
+    })
 }
 
 /// Who ended a direction of a relay, and how.
@@ -274,20 +302,20 @@ fn ended(end: End) -> String {
     }
 }
 
-/// What the kernel counted on both sides of a relay: `   rtt 0.1, 0.9 ms   resent 0, 0`.
-fn vitals(closed: &Closed) -> String {
-    let Some(upstream) = &closed.upstream else { return String::new() };
+/// What the kernel counted on both sides of a relay: `rtt 0.1 ms, 0.9 ms` and `resent 0, 0`.
+fn vitals(closed: &Closed) -> Vec<String> {
+    let Some(upstream) = &closed.upstream else { return Vec::new() };
     let micros = |time: Duration| match time.as_micros() {
         micros @ 0..1_000 => format!("{micros} us"),
         _ => span(time),
     };
     let times = [closed.round_trip, upstream.round_trip].into_iter().flatten().map(micros);
     let resent = [closed.resent, upstream.resent].into_iter().flatten().map(|n| n.to_string());
-    let list = |name, values: Vec<String>| match values.join(", ") {
-        values if values.is_empty() => String::new(),
-        values => format!("   {name} {values}"),
+    let list = |name, values: Vec<String>| {
+        Some(format!("{name} {}", values.join(", "))).filter(|_| !values.is_empty())
     };
-    list("rtt", times.collect()) + &list("resent", resent.collect())
+    let lists = [list("rtt", times.collect()), list("resent", resent.collect())];
+    lists.into_iter().flatten().collect()
 }
 
 /// `GET /index.html   200   4.1 KB   0.4 ms`.

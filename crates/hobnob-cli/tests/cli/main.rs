@@ -19,6 +19,7 @@ mod pages;
 mod papers;
 mod pipes;
 mod readme;
+mod relay;
 mod screen;
 mod serving;
 mod shells;

@@ -11,6 +11,7 @@ mod http;
 #[path = "../../../hobnob/tests/it/tls/papers.rs"]
 mod papers;
 mod peer;
+mod relay;
 mod scripts;
 mod servers;
 #[cfg(feature = "tls")]

@@ -48,6 +48,13 @@ impl Running {
         self.child.stdin = None;
     }
 
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn ask_to_end(self) -> Output {
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
+        assert!(asked.expect("kill is there").success(), "it is gone");
+        self.finish()
+    }
+
     /// Waits for its end, and what it printed since the last line that was read.
     pub(crate) fn finish(mut self) -> Output {
         self.end_input();

@@ -216,7 +216,7 @@ impl Link {
             if is_unheard {
                 return self.poll_quiet(cx, QUIET).map(Ok);
             }
-            if !witness.is_asked_to_end() || self.up.stage != Stage::Open {
+            if !witness.is_asked_to_end() || !self.up.is_listening() {
                 return Poll::Pending;
             }
             ready!(self.poll_quiet(cx, LULL));
@@ -336,6 +336,11 @@ impl Way {
         self.pipe.is_some() || self.waiting.is_something || self.stage == Stage::Ending
     }
 
+    /// Whether it waits for more to come, and not for room for what came: then silence says nothing of its sender.
+    fn is_listening(&self) -> bool {
+        self.stage == Stage::Open && !self.waiting.is_something && self.pipe.is_none()
+    }
+
     fn held(&self) -> usize {
         self.waiting.bytes.capacity() + self.chain.as_ref().map_or(0, |chain| chain.held())
     }
@@ -350,13 +355,14 @@ impl Way {
         faults: &Faults,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
-        if self.pipe.is_some() {
-            let poured = ready!(self.poll_pour(cx, to));
-            return Poll::Ready(self.unless_broken(poured, witness));
-        }
+        // What was taken out of a pipe goes before what is still in it.
         if self.waiting.is_something {
             let sent = ready!(self.poll_send_waiting(cx, to, witness));
             return Poll::Ready(self.unless_broken(sent, witness));
+        }
+        if self.pipe.is_some() {
+            let poured = ready!(self.poll_pour(cx, to));
+            return Poll::Ready(self.unless_broken(poured, witness));
         }
         match self.stage {
             Stage::Over => Poll::Pending,

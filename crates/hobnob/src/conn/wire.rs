@@ -36,7 +36,12 @@ pub trait Stream: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sized {
 }
 
 /// A stream socket.
-pub struct Wire<S: Stream>(State<S>);
+pub struct Wire<S: Stream> {
+    state: State<S>,
+    /// A send has heard that the peer tore it down. The kernel says so once, and from then on that all was received:
+    /// what cut a stream short would look like its end.
+    was_reset: bool,
+}
 
 enum State<S: Stream> {
     /// The runtime tells of all that comes and of all room, wanted or not.
@@ -50,11 +55,11 @@ enum State<S: Stream> {
 impl<S: Stream> Wire<S> {
     /// Around a connected socket.
     pub fn new(stream: S) -> Self {
-        Wire(State::Watched(stream))
+        Wire { state: State::Watched(stream), was_reset: false }
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        match &self.0 {
+        match &self.state {
             State::Watched(stream) => Some(stream.as_fd()),
             State::Resting(resting) => Some(resting.as_fd()),
             State::Gone => None,
@@ -63,7 +68,7 @@ impl<S: Stream> Wire<S> {
 
     fn stream(&mut self) -> Result<&mut S> {
         self.resume().map_err(|error| failed("epoll_ctl", &error))?;
-        match &mut self.0 {
+        match &mut self.state {
             State::Watched(stream) => Ok(stream),
             _ => Err(Error::new(Kind::ConnectionBroken, "the conn was aborted")),
         }
@@ -71,7 +76,7 @@ impl<S: Stream> Wire<S> {
 
     /// Does nothing unless it rests.
     fn resume(&mut self) -> io::Result<()> {
-        self.0 = match std::mem::replace(&mut self.0, State::Gone) {
+        self.state = match std::mem::replace(&mut self.state, State::Gone) {
             State::Resting(resting) => State::Watched(S::resume(resting)?),
             state => state,
         };
@@ -87,14 +92,14 @@ impl<S: Stream> Wire<S> {
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let would_block = |done: &io::Result<usize>| matches!(done, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
-        if let State::Resting(resting) = &self.0 {
+        if let State::Resting(resting) = &self.state {
             let done = operation(resting.as_fd());
             if !would_block(&done) {
                 return Poll::Ready(done);
             }
             self.resume()?;
         }
-        let State::Watched(stream) = &self.0 else {
+        let State::Watched(stream) = &self.state else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
         loop {
@@ -107,10 +112,22 @@ impl<S: Stream> Wire<S> {
     }
 }
 
+fn is_reset(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionReset
+}
+
+/// The system's word for it, where a send has heard it before.
+fn reset() -> io::Error {
+    io::Error::from_raw_os_error(libc::ECONNRESET)
+}
+
 impl<S: Stream> Channel for Wire<S> {
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
         let mut into = ReadBuf::new(buf);
         match ready!(Pin::new(self.stream()?).poll_read(cx, &mut into)) {
+            Ok(()) if into.filled().is_empty() && self.was_reset => {
+                Poll::Ready(Err(failed("recv", &reset())))
+            }
             Ok(()) => Poll::Ready(Ok(Some(into.filled().len()).filter(|length| *length > 0))),
             Err(error) => Poll::Ready(Err(failed("recv", &error))),
         }
@@ -118,6 +135,7 @@ impl<S: Stream> Channel for Wire<S> {
 
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
         let sent = ready!(Pin::new(self.stream()?).poll_write(cx, buf));
+        self.was_reset |= sent.as_ref().is_err_and(is_reset);
         Poll::Ready(sent.map_err(|error| failed("send", &error)))
     }
 
@@ -140,11 +158,11 @@ impl<S: Stream> Channel for Wire<S> {
         if let Some(socket) = self.as_fd() {
             S::reset_on_close(socket);
         }
-        self.0 = State::Gone;
+        self.state = State::Gone;
     }
 
     fn kernel(&mut self) -> Option<&mut dyn Kernel> {
-        if matches!(self.0, State::Gone) { None } else { Some(self) }
+        if matches!(self.state, State::Gone) { None } else { Some(self) }
     }
 
     fn vitals(&self) -> Option<Vitals> {
@@ -162,7 +180,9 @@ impl<S: Stream> Kernel for Wire<S> {
         cx: &mut Context<'_>,
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        self.poll_with(Interest::READABLE, |stream| stream.poll_readable(cx), operation)
+        let done = self.poll_with(Interest::READABLE, |stream| stream.poll_readable(cx), operation);
+        let is_end = matches!(done, Poll::Ready(Ok(0)));
+        if is_end && self.was_reset { Poll::Ready(Err(reset())) } else { done }
     }
 
     fn poll_write_with(
@@ -170,11 +190,13 @@ impl<S: Stream> Kernel for Wire<S> {
         cx: &mut Context<'_>,
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        self.poll_with(Interest::WRITABLE, |stream| stream.poll_writable(cx), operation)
+        let done = self.poll_with(Interest::WRITABLE, |stream| stream.poll_writable(cx), operation);
+        self.was_reset |= matches!(&done, Poll::Ready(Err(error)) if is_reset(error));
+        done
     }
 
     fn rest(&mut self) {
-        self.0 = match std::mem::replace(&mut self.0, State::Gone) {
+        self.state = match std::mem::replace(&mut self.state, State::Gone) {
             // It fails only if the runtime is gone.
             State::Watched(stream) => stream.rest().map_or(State::Gone, State::Resting),
             state => state,

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::address::Address;
@@ -15,6 +16,7 @@ use crate::engine::limits::{Gate, Limits};
 use crate::engine::plan::{self, Ready, Resolved};
 use crate::engine::stack::{self, Stack};
 use crate::error::{Error, Kind, Result, quoted};
+use crate::event::Fact;
 use crate::layer::Role;
 use crate::socket::{Family, Observer};
 use crate::transport::{Own, Scene};
@@ -173,6 +175,7 @@ impl Dialer {
             endpoint: at.endpoint.clone(),
             dialled: at.dialled.clone(),
             transport: at.name,
+            bus: self.scene.bus.clone(),
             shared: Vec::new(),
         })
     }
@@ -187,6 +190,8 @@ pub struct Waiting {
     endpoint: String,
     dialled: String,
     transport: &'static str,
+    /// Where it is told of who could not come in.
+    bus: Bus,
     /// Which of them are listeners within: what they yield lives only as long as they are polled.
     shared: Vec<usize>,
 }
@@ -212,27 +217,31 @@ impl Waiting {
     /// Accepts one peer and closes the door behind it. On a shared datagram socket its packets come through the
     /// pump, which is to be run beside the conversation.
     pub async fn accept(mut self) -> Result<(Conn, Pump)> {
-        let (at, conn) = self.next_at().await?;
-        let listener = self.shared.contains(&at).then(|| self.listeners.swap_remove(at));
-        Ok((conn, Pump(listener)))
-    }
-
-    /// Accepts the next peer, and leaves the door open.
-    pub(super) async fn next(&mut self) -> Result<Conn> {
-        Ok(self.next_at().await?.1)
-    }
-
-    async fn next_at(&mut self) -> Result<(usize, Conn)> {
         loop {
-            let (at, accepted) = poll_fn(|cx| {
-                for (at, listener) in self.listeners.iter_mut().enumerate() {
-                    if let std::task::Poll::Ready(accepted) = listener.poll_accept(cx) {
-                        return std::task::Poll::Ready((at, accepted));
-                    }
-                }
-                std::task::Poll::Pending
-            })
-            .await;
+            let (at, conn) = self.come().await?;
+            if let Some(conn) = self.stack.dress(conn, self.handshake).await? {
+                let listener = self.shared.contains(&at).then(|| self.listeners.swap_remove(at));
+                return Ok((conn, Pump(listener)));
+            }
+        }
+    }
+
+    /// Accepts the next peer, and leaves the door open. One whose handshake fails is told of, and another waited for.
+    pub(super) async fn next(&mut self) -> Result<Conn> {
+        loop {
+            let (_, conn) = self.come().await?;
+            match self.stack.dress(conn, self.handshake).await {
+                Ok(Some(conn)) => return Ok(conn),
+                Ok(None) => {}
+                Err(error) => self.bus.emit(0, 0, Fact::Failed(error)),
+            }
+        }
+    }
+
+    /// The next that may come, without its layers. An error is the door's own.
+    async fn come(&mut self) -> Result<(usize, Conn)> {
+        loop {
+            let (at, accepted) = poll_fn(|cx| self.poll_doors(cx)).await;
             let conn = match accepted {
                 Accepted::Conn(conn) => conn,
                 Accepted::Opening(opening) => opening.await?,
@@ -247,12 +256,19 @@ impl Waiting {
                     return Err(Error::new(Kind::ConnectionBroken, "nobody can come any more"));
                 }
             };
-            if !self.may_come(&conn.facts().peer) {
-                continue;
+            if self.may_come(&conn.facts().peer) {
+                return Ok((at, conn));
             }
-            let Some(conn) = self.stack.dress(conn, self.handshake).await? else { continue };
-            return Ok((at, conn));
         }
+    }
+
+    fn poll_doors(&mut self, cx: &mut Context<'_>) -> Poll<(usize, Accepted)> {
+        for (at, listener) in self.listeners.iter_mut().enumerate() {
+            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                return Poll::Ready((at, accepted));
+            }
+        }
+        Poll::Pending
     }
 
     fn may_come(&self, peer: &Address) -> bool {
@@ -276,11 +292,16 @@ impl Pump {
     }
 }
 
-/// Whether a server that starts later would make the difference.
+/// Whether a server that starts later would make the difference. One that is going down, or stands behind something
+/// that accepts on its behalf, is a reset.
 pub fn is_not_there_yet(error: &Error) -> bool {
     matches!(
         error.kind(),
-        Kind::ConnectionRefused | Kind::NotFound | Kind::ConnectTimeout | Kind::Unreachable
+        Kind::ConnectionRefused
+            | Kind::ConnectionReset
+            | Kind::NotFound
+            | Kind::ConnectTimeout
+            | Kind::Unreachable
     )
 }
 

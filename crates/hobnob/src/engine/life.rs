@@ -175,7 +175,7 @@ fn poll_uncut<F: Future>(
 /// After our end, waits for the peer's: a close with its bytes unread would be a reset, and could overtake the
 /// answer that is still on its way.
 async fn linger(session: &Session, conn: &mut Conn, linger: Duration) {
-    if session.end_of(Direction::In).is_some() {
+    if session.end_of(Direction::In).is_some_and(|end| end.by != By::Us) {
         return;
     }
     let discard = poll_fn(|cx| {

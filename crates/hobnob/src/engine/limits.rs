@@ -13,7 +13,8 @@ use crate::error::{Error, Kind, Result};
 /// The limits of a server, with their defaults.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// `max-conns`: most peers at once; at the limit accepting pauses. Default: open files less 64.
+    /// `max-conns`: most peers at once; at the limit accepting pauses. Default: open files less 64; half of that where
+    /// each session dials, which takes a second one.
     pub max_conns: Option<usize>,
     /// `per-source`: most peers at once from one address (one /64 of IPv6); loopback is exempt.
     pub per_source: usize,

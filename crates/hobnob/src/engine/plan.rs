@@ -450,7 +450,8 @@ pub(super) fn targets(
         if resolved.door.flag("listen") && !resolved.transport.has_opening {
             let name = resolved.transport.spec.name;
             let text = format!("nobody arrives at {name}: there is no conn to wait for");
-            return Err(Error::new(Kind::DoesNotFit, text).try_endpoint(":9001", "tcp has them"));
+            let command = format!("hobnob help {}", row.spec.name);
+            return Err(Error::new(Kind::DoesNotFit, text).try_command(command, "who can wait"));
         }
         targets.push((text.to_owned(), resolved.ready(Role::Client, bus)?));
     }
@@ -471,11 +472,20 @@ fn check_same_shape(
     let text = format!("{here} gives {}, and {there} gives {}", door.shape, target.shape);
     let why = "bytes have no borders, and packets are nothing but: a framing layer makes one of the other";
     let (here, there) = match door.shape {
-        Shape::Bytes => (format!("lines+{here}"), there.clone()),
-        Shape::Packets => (here.clone(), format!("lines+{there}")),
+        Shape::Bytes => (in_lines(door), there.clone()),
+        Shape::Packets => (here.clone(), in_lines(target)),
     };
+    let (here, there) = (quoted(&here), quoted(&there));
     let command = format!("hobnob serve {} {here} --{} {there}", row.spec.name, option.name);
     Err(Error::new(Kind::DoesNotFit, text).why(why).try_command(command, "a packet a line"))
+}
+
+/// The same place with a packet a line. What has no place is named: a layer does not stand on `-`.
+fn in_lines(at: &Resolved) -> String {
+    match at.place.target {
+        Target::Nothing if at.layers.is_empty() => format!("lines+{}:", at.transport.spec.name),
+        _ => format!("lines+{}", at.endpoint),
+    }
 }
 
 fn is_loopback(target: &Target) -> bool {

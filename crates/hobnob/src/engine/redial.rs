@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -13,6 +14,9 @@ use crate::conn::{Boxed, Channel, Conn, Kernel, Vitals};
 use crate::engine::dial::Dialer;
 use crate::engine::plan::Ready;
 use crate::error::Result;
+
+/// Between the end of a conn and the next dial: who accepts and closes at once is not dialled without pause.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Yields one conn at a time: the first as it was dialled, and with `retry` the next once that is over.
 pub(super) struct Redial {
@@ -29,15 +33,16 @@ enum State {
 }
 
 impl Redial {
-    /// Dials for the first time: who cannot be reached at all is an error of the start.
+    /// Dials for the first time: who cannot be reached at all is an error of the start, unless it is to be waited for,
+    /// which can take for ever.
     pub(super) async fn begin(dialer: Dialer, ready: Ready) -> Result<Self> {
-        let conn = dialer.dial_for(&ready, None).await?.conn;
-        Ok(Redial { dialer, ready: Arc::new(ready), state: State::Has(Box::new(conn)) })
-    }
-
-    fn dial(&self) -> Boxed<'static, Conn> {
-        let (dialer, ready) = (self.dialer.clone(), self.ready.clone());
-        Box::pin(async move { Ok(dialer.dial_for(&ready, None).await?.conn) })
+        let ready = Arc::new(ready);
+        let state = if ready.retries {
+            State::Dialing(dial(dialer.clone(), ready.clone(), Duration::ZERO))
+        } else {
+            State::Has(Box::new(dialer.dial_for(&ready, None).await?.conn))
+        };
+        Ok(Redial { dialer, ready, state })
     }
 
     fn lend(&mut self, mut conn: Conn) -> Poll<Accepted> {
@@ -64,7 +69,8 @@ impl Listener for Redial {
                         return Poll::Pending;
                     }
                     if self.ready.retries {
-                        self.state = State::Dialing(self.dial());
+                        let dialing = dial(self.dialer.clone(), self.ready.clone(), PAUSE);
+                        self.state = State::Dialing(dialing);
                     }
                 }
                 State::Dialing(mut dialing) => match dialing.as_mut().poll(cx) {
@@ -79,6 +85,13 @@ impl Listener for Redial {
             }
         }
     }
+}
+
+fn dial(dialer: Dialer, ready: Arc<Ready>, pause: Duration) -> Boxed<'static, Conn> {
+    Box::pin(async move {
+        tokio::time::sleep(pause).await;
+        Ok(dialer.dial_for(&ready, None).await?.conn)
+    })
 }
 
 /// A conn whose end is waited for.

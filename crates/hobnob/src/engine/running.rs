@@ -70,7 +70,10 @@ pub struct Summary {
 /// Binds everything on the first shard, then serves.
 pub(super) fn start(start: Start) -> Result<Running> {
     let files = socket::raise_open_files().unwrap_or(1_024);
-    let most = usize::try_from(files.saturating_sub(SPARE_FILES)).unwrap_or(usize::MAX).max(1);
+    // Who dials for each session needs a second descriptor for it.
+    let each = if start.targets.is_empty() { 1 } else { 2 };
+    let most = files.saturating_sub(SPARE_FILES) / each;
+    let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
     let max_conns = start.limits.max_conns.unwrap_or(most);
     let gate = Gate::new(&start.limits, max_conns);
     let (scene, endpoints, stop) = (start.scene.clone(), start.endpoints, start.stop);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use tokio::sync::{Mutex, OnceCell};
 
+use crate::address::Address;
 use crate::conn::{Conn, Facts};
 use crate::endpoint::{Host, Target as Name};
 use crate::engine::Bound;
@@ -51,9 +52,9 @@ impl Targets {
                 bound.extend(waiting.bound());
                 // It was just made, so nobody else has set it.
                 let _ = target.waiting.set(Mutex::new(waiting));
-            } else if is_here(&ready.place.target) {
-                for address in ready.place.addresses(&self.dialer.scene).await? {
-                    self.dialer.scene.own.check(ready.name, &address.into())?;
+            } else {
+                for address in self.known_addresses(ready).await? {
+                    self.dialer.scene.own.check(ready.name, &address)?;
                 }
             }
         }
@@ -73,9 +74,19 @@ impl Targets {
         let mut waiting = target.waiting.get().ok_or_else(not_open)?.lock().await;
         waiting.next().await
     }
-}
 
-/// Whether no look-up is needed to know where that is.
-fn is_here(target: &Name) -> bool {
-    matches!(target, Name::Net { host: Host::Loopback | Host::V4(_) | Host::V6 { .. }, .. })
+    /// Where a target is, as far as no look-up is needed to know.
+    async fn known_addresses(&self, ready: &Ready) -> Result<Vec<Address>> {
+        Ok(match &ready.place.target {
+            Name::Net { host: Host::Name(_), .. } => Vec::new(),
+            Name::Net { .. } => {
+                let addresses = ready.place.addresses(&self.dialer.scene).await?;
+                addresses.into_iter().map(Address::Ip).collect()
+            }
+            Name::Path(path) => vec![Address::path(path.clone())],
+            Name::Abstract(name) => vec![Address::Abstract(name.as_slice().into())],
+            Name::Name(name) => vec![Address::name(&format!("{}:{name}", ready.name))],
+            _ => Vec::new(),
+        })
+    }
 }

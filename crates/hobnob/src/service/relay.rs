@@ -92,16 +92,13 @@ impl Service for Relay {
         Box::pin(async move {
             // Boxed: only the beginning needs it, and thousands lie idle in what follows.
             let (bend, dialed, ahead) = Box::pin(self.begin(session, conn)).await?;
-            let mut far = Far(Some(dialed));
-            let Some(upstream) = &mut far.0 else { return Ok(()) };
-            let has_end = upstream.facts().has_end;
+            let mut far = Far { conn: dialed, session, is_over: false, closed_by: None };
+            let has_end = far.conn.facts().has_end;
             let telling = Telling { session, has_end, closed_by: OnceLock::new() };
             let faults = Faults { bend, clock: session.clock() };
-            let passed = link::run(conn, upstream, ahead, faults, &telling).await;
-            conclude(session, upstream, telling.closed_by.get().copied());
-            if passed.is_ok() {
-                far.0 = None;
-            }
+            let passed = link::run(conn, &mut far.conn, ahead, faults, &telling).await;
+            far.is_over = passed.is_ok();
+            far.closed_by = telling.closed_by.get().copied();
             if let Some(decisions) = &self.decisions {
                 decisions.flush();
             }
@@ -151,7 +148,7 @@ async fn dial(to: &str, session: &Session, conn: &mut Conn, ahead: &mut Ahead) -
         let (mut dialing, mut gone) = (pin!(session.dial(to)), pin!(ahead.read(conn)));
         std::future::poll_fn(|cx| {
             if let Poll::Ready(dialed) = dialing.as_mut().poll(cx) {
-                return Poll::Ready(dialed);
+                return Poll::Ready(dialed.inspect_err(|error| note_failed(session, error)));
             }
             gone.as_mut().poll(cx).map(Err)
         })
@@ -170,12 +167,19 @@ async fn dial(to: &str, session: &Session, conn: &mut Conn, ahead: &mut Ahead) -
 }
 
 /// The dialled conn. Torn down unless both sides had said all: what is cut short must not look like an end.
-struct Far(Option<Conn>);
+struct Far<'a> {
+    conn: Conn,
+    session: &'a Session,
+    is_over: bool,
+    /// The fault that has ended it.
+    closed_by: Option<&'static str>,
+}
 
-impl Drop for Far {
+impl Drop for Far<'_> {
     fn drop(&mut self) {
-        if let Some(upstream) = &mut self.0 {
-            upstream.abort();
+        conclude(self.session, &self.conn, self.closed_by);
+        if !self.is_over {
+            self.conn.abort();
         }
     }
 }
@@ -265,6 +269,14 @@ fn tell(session: &Session, direction: Direction, Hit { kind, act }: Hit) {
 fn note_both(session: &Session, by: By) {
     session.note_end(Direction::In, by, How::Rst);
     session.note_end(Direction::Out, by, How::Rst);
+}
+
+/// A target that answers and drops us before we could say a word has ended the session; one that is not there has not.
+fn note_failed(session: &Session, error: &Error) {
+    if error.kind() == Kind::ConnectionReset {
+        session.note_end(Direction::In, By::Upstream, How::Rst);
+        session.note_end(Direction::Out, By::Upstream, How::Rst);
+    }
 }
 
 fn note_broken(session: &Session, broken: &Broken) {

@@ -62,9 +62,16 @@ impl Transport for Memory {
         })
     }
 
-    fn connect<'a>(&'a self, to: &'a Place, _: &'a Scene, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
+    fn connect<'a>(
+        &'a self,
+        to: &'a Place,
+        scene: &'a Scene,
+        _: Option<&'a Facts>,
+    ) -> Boxed<'a, Conn> {
         Box::pin(async move {
             let name = name(to)?;
+            let there = Address::name(&format!("memory:{name}"));
+            scene.own.check("memory", &there)?;
             let refused = || {
                 Error::new(
                     Kind::ConnectionRefused,
@@ -74,8 +81,7 @@ impl Transport for Memory {
             let door =
                 names().as_ref().and_then(|names| names.get(name).cloned()).ok_or_else(refused)?;
             let dialler = Address::name(&format!("memory:{name}#"));
-            let (here, there) =
-                memory::pair_named(Shape::Bytes, dialler, Address::name(&format!("memory:{name}")));
+            let (here, there) = memory::pair_named(Shape::Bytes, dialler, there);
             door.send(there).await.map_err(|_| refused())?;
             Ok(here)
         })

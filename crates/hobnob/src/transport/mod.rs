@@ -11,11 +11,13 @@ pub mod unix;
 
 pub use twin::{Twin, over_ip};
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::address::Address;
+use crate::address::{Address, canonical};
 use crate::bus::Bus;
 use crate::conn::listener::Listener;
 use crate::conn::{Boxed, Conn, Facts};
@@ -204,12 +206,23 @@ impl Scene {
     }
 }
 
-/// Whether who dials `asked` arrives at `own`. A wildcard hears all of loopback, and dialled it is loopback.
+/// Whether who dials `asked` arrives at `own`. A wildcard hears all of loopback, and dialled it is loopback; a path may
+/// have many names.
 fn leads_to(asked: &Address, own: &Address) -> bool {
+    if let (Address::Path(asked), Address::Path(own)) = (asked, own) {
+        return asked == own || is_same_file(asked, own);
+    }
     let (Some(to), Some(at)) = (asked.ip(), own.ip()) else { return asked == own };
-    let is_here = |address: SocketAddr| address.ip().is_loopback() || address.ip().is_unspecified();
-    let is_wide = to.ip().is_unspecified() || at.ip().is_unspecified();
-    to == at || is_wide && to.port() == at.port() && is_here(to) && is_here(at)
+    let (there, here) = (canonical(to.ip()), canonical(at.ip()));
+    let is_local = |ip: IpAddr| ip.is_loopback() || ip.is_unspecified();
+    let is_wide = there.is_unspecified() || here.is_unspecified();
+    to.port() == at.port() && (there == here || is_wide && is_local(there) && is_local(here))
+}
+
+/// Whether both are there, and are one file. A socket's path is looked up without waiting for anybody.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    identity(one).is_some_and(|file| Some(file) == identity(other))
 }
 
 /// Knows how to bind and connect one kind of medium.

@@ -228,6 +228,8 @@ impl Channel for Ends {
             if state.is_ended {
                 return Poll::Ready(Ok(None));
             }
+            // As with a socket: who takes no more is gone, and has nothing more to say.
+            unwritten(&self.output.lock())?;
             state.task = Some(cx.waker().clone());
             return Poll::Pending;
         }

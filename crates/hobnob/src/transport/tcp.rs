@@ -76,11 +76,12 @@ impl Transport for Tcp {
             for address in &addresses {
                 scene.own.check("tcp", &Address::Ip(*address))?;
             }
-            let stream = race(interleave(addresses), to, scene).await?;
+            let (stream, address) = race(interleave(addresses), to, scene).await?;
             let local =
                 stream.local_addr().map_err(|error| Error::from_io("getsockname()", &error))?;
-            let peer =
-                stream.peer_addr().map_err(|error| Error::from_io("getpeername()", &error))?;
+            // Where we went may be a wildcard, and where we came to is not. A peer that has torn it down by now has no
+            // address any more; who receives is told.
+            let peer = stream.peer_addr().unwrap_or(address);
             Ok(conn(stream, local.into(), peer.into()))
         })
     }
@@ -153,7 +154,11 @@ fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 }
 
 /// Connects to whichever address answers first. A failure starts the next at once, silence after a while.
-async fn race(addresses: Vec<SocketAddr>, to: &Place, scene: &Scene) -> Result<TcpStream> {
+async fn race(
+    addresses: Vec<SocketAddr>,
+    to: &Place,
+    scene: &Scene,
+) -> Result<(TcpStream, SocketAddr)> {
     let mut waiting = addresses.into_iter();
     let mut running = JoinSet::new();
     let mut first_error: Option<Error> = None;
@@ -174,7 +179,7 @@ async fn race(addresses: Vec<SocketAddr>, to: &Place, scene: &Scene) -> Result<T
             _ => next.await,
         };
         match ended {
-            Some(Ok(Ok(stream))) => return Ok(stream),
+            Some(Ok(Ok(connected))) => return Ok(connected),
             Some(Ok(Err(error))) => drop(first_error.get_or_insert(error)),
             // A task that was ended is one that lost; a panic in it is our bug, and shows as an error.
             Some(Err(_)) | None => {}
@@ -182,10 +187,11 @@ async fn race(addresses: Vec<SocketAddr>, to: &Place, scene: &Scene) -> Result<T
     }
 }
 
-async fn connect(socket: Socket, address: SocketAddr) -> Result<TcpStream> {
+async fn connect(socket: Socket, address: SocketAddr) -> Result<(TcpStream, SocketAddr)> {
     let socket = AsyncSocket::connect(socket, &Address::Ip(address)).await?;
     let stream = std::net::TcpStream::from(std::os::fd::OwnedFd::from(socket.into_socket()));
-    TcpStream::from_std(stream).map_err(|error| Error::from_io("epoll_ctl()", &error))
+    let stream = TcpStream::from_std(stream);
+    stream.map(|stream| (stream, address)).map_err(|error| Error::from_io("epoll_ctl()", &error))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod limits;
 mod parity;
 mod places;
 mod powers;
+mod relay;
 mod scale;
 mod stage;
 mod steering;

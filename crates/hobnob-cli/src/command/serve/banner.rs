@@ -29,7 +29,7 @@ pub(super) fn tell(
         return;
     }
     let name = safe(name);
-    let state = if running.bound().is_empty() { "is connected" } else { "is listening" };
+    let state = if running.bound().is_empty() { "dials out" } else { "is listening" };
     let mut text = format!("{name} {state}\n");
     let bounds = running.bound();
     let column = bounds.iter().map(|bound| width(&shown(bound))).max().unwrap_or(0);

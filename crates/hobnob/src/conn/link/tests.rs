@@ -349,4 +349,25 @@ async fn sockets_that_are_blocked_both_ways_lose_neither_a_byte_nor_a_wake() {
     assert!(got_up == up && got_down == down, "bytes were lost, doubled or moved");
 }
 
+/// Silence while the other side takes nothing is not the accepted side's: what it has still to say is not cut off.
+#[tokio::test(start_paused = true)]
+async fn a_link_that_is_asked_to_end_waits_for_who_does_not_read() {
+    let (upstream, mut server) = pair_holding(Shape::Bytes, 1_000);
+    let unused = pair(Shape::Bytes).0;
+    let at = link(pair(Shape::Bytes), (upstream, unused), Ahead::default());
+    let (mut client, text) = (at.client, vec![b'x'; 1_000_000]);
+    let sending = tokio::spawn(async move {
+        client.send(&text).await.expect("the link takes it");
+        client.end().await.expect("an end");
+        client
+    });
+    assert_eq!(server.recv(&mut [0; 16]).await, Ok(Some(16)));
+    at.heard.is_asked.store(true, Relaxed);
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert_eq!(read_all(&mut server).await.map(|all| all.len()), Ok(1_000_000 - 16));
+    drop((server, sending.await.expect("sent")));
+    at.link.await.expect("no panic").expect("an end in order");
+    assert_eq!(at.heard.all(), ["Downstream ended", "Upstream ended"]);
+}
+
 mod bent;

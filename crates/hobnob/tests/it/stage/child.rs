@@ -104,6 +104,23 @@ impl Child {
         std::fs::read_dir(self.proc("fd")).expect("procfs").count()
     }
 
+    /// The limit of open files under which a child that holds the same could open one more.
+    pub(crate) fn limit_with_one_left(&self) -> usize {
+        let files = std::fs::read_dir(self.proc("fd")).expect("procfs");
+        let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
+        let numbers: Vec<usize> = names.filter_map(|name| name.parse().ok()).collect();
+        // What it was given may have higher numbers than any limit.
+        let left = |limit: usize| limit - numbers.iter().filter(|number| **number < limit).count();
+        (1..=1_024).rev().find(|limit| left(*limit) == 1).expect("it holds some")
+    }
+
+    /// Ends of pipes, with those that it was given.
+    pub(crate) fn pipes(&self) -> usize {
+        let files = std::fs::read_dir(self.proc("fd")).expect("procfs");
+        let names = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+        names.filter(|name| name.to_string_lossy().starts_with("pipe:")).count()
+    }
+
     /// Threads but for those that tokio keeps for a while to look up names.
     pub(crate) fn threads(&self) -> u64 {
         self.status("Threads:")

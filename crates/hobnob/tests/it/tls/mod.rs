@@ -1,7 +1,7 @@
 //! TLS as a layer, both roles, over tcp, unix and memory; and what goes wrong with it.
 
 mod hostile;
-mod papers;
+pub(crate) mod papers;
 
 use std::sync::Arc;
 

@@ -1,0 +1,229 @@
+//! What `docs/reference/hardship.md` says of a relay.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::process::Stdio;
+
+use super::{Nobody, echo, relay, target};
+use crate::kit::{BOUND, Bounded, Lines, code, hobnob, launch, serve_with, signal};
+
+fn connect(address: &str) -> TcpStream {
+    let peer = TcpStream::connect(address).expect("it listens");
+    peer.set_read_timeout(Some(BOUND)).expect("a timeout");
+    peer
+}
+
+fn asks(peer: &mut TcpStream) {
+    peer.write_all(b"hello").expect("it is open");
+    let mut room = [0; 5];
+    peer.read_exact(&mut room).expect("it answers");
+    assert_eq!(&room, b"hello");
+}
+
+/// Under so many descriptors.
+fn with_files(files: u32, words: &[&str]) -> std::process::Command {
+    let mut command = hobnob(&[]);
+    let program = command.get_program().to_owned();
+    command = std::process::Command::new("sh");
+    command.arg("-c").arg(format!("ulimit -n {files}; exec \"$0\" \"$@\"")).arg(program);
+    command.args(words).env_clear().env("PATH", "/usr/bin:/bin");
+    command
+}
+
+#[test]
+fn too_few_descriptors_for_both_sides() {
+    let (_echo, at) = echo("tcp://127.0.0.1:0");
+    // At the start.
+    let done = launch(with_files(8, &["relay", "127.0.0.1:0", &at]));
+    assert_eq!(code(done.child.wait()), 3);
+    assert!(done.err.rest().join("\n").contains("error[too-many-files]"));
+    // Later: more may not come than can be dialled for, unless somebody says so.
+    let words = ["relay", "127.0.0.1:0", &at, "--max-conns", "100", "--json"];
+    let served = serve_with(with_files(32, &words));
+    let mut kept: Vec<TcpStream> = Vec::new();
+    let failed = loop {
+        assert!(kept.len() < 32, "it never ran out");
+        let mut peer = connect(&served.address);
+        let _ = peer.write_all(b"hello");
+        match peer.read(&mut [0; 8]) {
+            Ok(length) if length > 0 => kept.push(peer),
+            gone => break gone,
+        }
+    };
+    assert!(failed.is_err(), "who could not be dialled for was answered");
+    let close = served.out.until(r#""reason":"error""#);
+    assert!(close.contains("open files"), "{close}");
+    // Who is served stays served; and when somebody leaves, others come.
+    kept.iter_mut().for_each(asks);
+    kept.truncate(1);
+    served.out.until(r#""type":"close""#);
+    asks(&mut connect(&served.address));
+    asks(&mut kept[0]);
+    drop(kept);
+    let (code, _) = served.stop("TERM");
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn a_full_disk_ends_it_only_under_its_events() {
+    let (_echo, at) = echo("tcp://127.0.0.1:0");
+    let full = || std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+    let mut command = hobnob(&["relay", "127.0.0.1:0", &at, "--json"]);
+    command.stdin(Stdio::null()).stdout(full()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary is there");
+    let err = Lines::of(child.stderr.take().expect("it is piped"));
+    assert_eq!(code(Bounded::of(child).wait()), 9);
+    let said = err.rest();
+    assert!(said[0].starts_with("error[output-failed]"), "{said:?}");
+    // Its log is a courtesy.
+    let folder = crate::kit::folder();
+    let path = folder.path().join("x.sock").to_string_lossy().into_owned();
+    let mut command = hobnob(&["relay", &path, &at]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(full());
+    let child = Bounded::of(command.spawn().expect("the binary is there"));
+    for _ in 0..2 {
+        let done = crate::kit::run(&["talk", &path, "--retry", "x"]);
+        assert_eq!((done.code, done.out.as_str()), (0, "x\n"), "{}", done.err);
+    }
+    signal(child.id(), "TERM");
+    assert_eq!(code(child.wait()), 0);
+}
+
+/// As the target of a file that cannot be written: the session ends, and says why.
+#[test]
+fn a_full_disk_under_standard_output_is_told() {
+    let (target, at) = target();
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+    let mut command = hobnob(&["relay", "-", &at]);
+    command.stdin(Stdio::piped()).stdout(full).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary is there");
+    let err = Lines::of(child.stderr.take().expect("it is piped"));
+    let input = child.stdin.take();
+    let child = Bounded::of(child);
+    let mut server = target.accept().expect("a session").0;
+    server.write_all(b"an answer").expect("it is open");
+    let said = err.rest().join("\n");
+    assert!(said.contains("   no space left on device"), "{said}");
+    child.wait();
+    drop(input);
+}
+
+#[test]
+fn the_first_signal_closes_and_the_second_drops() {
+    for name in ["TERM", "INT", "HUP"] {
+        let (target, at) = target();
+        let served = relay(&["127.0.0.1:0", &at]);
+        let mut client = connect(&served.address);
+        let mut server = target.accept().expect("a session").0;
+        client.write_all(b"question").expect("it is open");
+        server.read_exact(&mut [0; 8]).expect("it comes");
+        let id = served.child.id();
+        signal(id, name);
+        served.err.until("closing 1 session");
+        // The target hears an end in order, and its answer still arrives.
+        assert_eq!(server.read(&mut [0; 8]).expect("an end in order"), 0, "{name}");
+        server.write_all(b"answer").expect("it is open");
+        client.read_exact(&mut [0; 6]).expect("it comes");
+        signal(id, name);
+        client.read(&mut [0; 8]).expect_err("a reset");
+        assert_eq!(code(served.child.wait()), 0, "{name}");
+    }
+}
+
+/// A transfer that is under way when the signal comes is not cut short.
+#[test]
+fn a_signal_in_the_middle_of_a_transfer_cuts_nothing_short() {
+    const MUCH: usize = 64 << 20;
+    let (target, at) = target();
+    let served = relay(&["127.0.0.1:0", &at]);
+    let mut client = connect(&served.address);
+    let mut server = target.accept().expect("a session").0;
+    let pouring = std::thread::spawn(move || {
+        server.write_all(&vec![b'x'; MUCH]).expect("it is open");
+        server.shutdown(Shutdown::Write).expect("it is open");
+        server.read_to_end(&mut Vec::new()).expect("an end in order");
+    });
+    let mut room = vec![0; 1 << 20];
+    client.read_exact(&mut room).expect("it comes");
+    signal(served.child.id(), "TERM");
+    served.err.until("closing 1 session");
+    let mut heard = room.len();
+    loop {
+        match client.read(&mut room).expect("an end in order") {
+            0 => break,
+            length => heard += length,
+        }
+    }
+    assert_eq!(heard, MUCH);
+    drop(client);
+    pouring.join().expect("no panic");
+    assert_eq!(code(served.child.wait()), 0);
+}
+
+/// Who waits for a target, or for both, can still be ended.
+#[test]
+fn a_relay_that_waits_for_its_targets_ends_when_it_is_asked_to() {
+    let (one, other) = (Nobody::new(), Nobody::new());
+    for name in ["TERM", "INT"] {
+        let words = ["relay", &one.address(), &other.address(), "--both-dial", "--retry"];
+        let launched = launch(hobnob(&words));
+        launched.err.until("Ctrl-C stops it.");
+        let (code, _) = launched.stop(name);
+        assert_eq!(code, 0, "{name}");
+        let served = relay(&["127.0.0.1:0", &other.address(), "--retry"]);
+        let _waits = connect(&served.address);
+        served.err.until("  in");
+        signal(served.child.id(), name);
+        served.err.until("closing 1 session");
+        let (code, _) = served.stop(name);
+        assert_eq!(code, 0, "{name}");
+    }
+}
+
+#[test]
+fn a_side_that_does_not_read_holds_up_nobody_else() {
+    let (target, at) = target();
+    let served = relay(&["127.0.0.1:0", &at, "--json"]);
+    let deaf = connect(&served.address);
+    let mut pours = target.accept().expect("a session").0;
+    let pouring =
+        std::thread::spawn(move || while pours.write_all(&vec![b'x'; 1 << 16]).is_ok() {});
+    let mut other = connect(&served.address);
+    let mut server = target.accept().expect("a session").0;
+    for _ in 0..100 {
+        other.write_all(b"hello").expect("it is open");
+        server.read_exact(&mut [0; 5]).expect("it is served all the same");
+        server.write_all(b"hello").expect("it is open");
+        other.read_exact(&mut [0; 5]).expect("it is served all the same");
+    }
+    let status = format!("/proc/{}/statm", served.child.id());
+    let pages = std::fs::read_to_string(status).expect("it runs");
+    let resident: u64 = pages.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("a number");
+    assert!(resident * 4_096 < 256 << 20, "{resident} pages");
+    drop((deaf, other, server));
+    pouring.join().expect("no panic");
+    let (code, _) = served.stop("INT");
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn a_reset_of_either_side_is_a_reset_for_the_other() {
+    let (target, at) = target();
+    let served = relay(&["127.0.0.1:0", &at, "--json"]);
+    for client_resets in [true, false] {
+        let mut client = connect(&served.address);
+        let mut server = target.accept().expect("a session").0;
+        client.write_all(b"x").expect("it is open");
+        server.read_exact(&mut [0]).expect("it comes");
+        let (resets, mut other) = if client_resets { (client, server) } else { (server, client) };
+        let resets = socket2::Socket::from(resets);
+        resets.set_linger(Some(std::time::Duration::ZERO)).expect("it is open");
+        drop(resets);
+        let error = other.read(&mut [0; 8]).expect_err("a reset");
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        let close = served.out.until(r#""type":"close""#);
+        assert!(close.contains(r#""reason":"reset""#), "{close}");
+        let by = if client_resets { r#""by":"peer""# } else { r#""by":"upstream""# };
+        assert!(close.contains(by), "{close}");
+    }
+}

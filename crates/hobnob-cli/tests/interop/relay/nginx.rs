@@ -1,0 +1,96 @@
+//! nginx and curl: a file of some mebibytes, several requests on one connection, and https that passes untouched.
+
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::{Server, concluded, file, free_port, program, relay, succeeds_with, text};
+use crate::peer::{Running, has, succeeds};
+
+/// Bytes of the file.
+const MUCH: usize = 8 << 20;
+
+struct Nginx {
+    folder: TempDir,
+    _server: Server,
+    plain: u16,
+    tls: u16,
+}
+
+impl Nginx {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (plain, tls) = (free_port(), free_port());
+        let at = folder.path().display();
+        let mut command = Command::new("openssl");
+        command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+        command.args(["-nodes", "-days", "30", "-subj", "/CN=localhost"]);
+        command.args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]);
+        command.arg("-out").arg(folder.path().join("cert.pem"));
+        succeeds(command.arg("-keyout").arg(folder.path().join("key.pem")));
+        let configuration = format!(
+            "daemon off; master_process off; pid {at}/nginx.pid; error_log {at}/error.log;
+             events {{}}
+             http {{
+               access_log off;
+               client_body_temp_path {at}/body; proxy_temp_path {at}/proxy;
+               fastcgi_temp_path {at}/fastcgi; uwsgi_temp_path {at}/uwsgi;
+               scgi_temp_path {at}/scgi;
+               server {{ listen 127.0.0.1:{plain}; root {at}/site; }}
+               server {{
+                 listen 127.0.0.1:{tls} ssl; root {at}/site;
+                 ssl_certificate {at}/cert.pem; ssl_certificate_key {at}/key.pem;
+               }}
+             }}"
+        );
+        let path = file(&folder, "nginx.conf", configuration.as_bytes());
+        std::fs::create_dir(folder.path().join("site")).expect("there is room");
+        file(&folder, "site/much", &text(MUCH));
+        file(&folder, "site/little", b"a little\n");
+        let mut command = Command::new(program("nginx").expect("it is there"));
+        command.arg("-c").arg(path).arg("-p").arg(folder.path());
+        let server = Server::start(command.arg("-e").arg(folder.path().join("error.log")), &folder);
+        Nginx { folder, _server: server, plain, tls }
+    }
+
+    /// What several requests on one connection bring, and how often curl connected for each.
+    fn fetched(&self, base: &str, names: &[&str]) -> String {
+        let mut command = Command::new("curl");
+        command.args(["-sS", "--fail", "-w", "%{num_connects} %{http_code} %{size_download}\n"]);
+        command.arg("--cacert").arg(self.folder.path().join("cert.pem"));
+        for (at, name) in names.iter().enumerate() {
+            command.arg("-o").arg(self.folder.path().join(format!("got-{at}")));
+            command.arg(format!("{base}/{name}"));
+        }
+        String::from_utf8(succeeds_with(&mut command, None).stdout).expect("text")
+    }
+
+    fn got(&self, at: usize) -> Vec<u8> {
+        std::fs::read(self.folder.path().join(format!("got-{at}"))).expect("it was fetched")
+    }
+}
+
+/// The same on both of its ports: the second is TLS from end to end, which the relay does not look into.
+#[test]
+fn curl_fetches_from_nginx_on_one_connection() {
+    let test = "relay::nginx::curl_fetches_from_nginx_on_one_connection";
+    if program("nginx").is_none() && !has(test, "nginx") || !has(test, "curl") {
+        return;
+    }
+    if !has(test, "openssl") {
+        return;
+    }
+    let nginx = Nginx::start();
+    for (scheme, port) in [("http", nginx.plain), ("https", nginx.tls)] {
+        let (relay, port): (Running, _) = relay(&format!("127.0.0.1:{port}"));
+        let base = format!("{scheme}://localhost:{port}");
+        let said = nginx.fetched(&base, &["much", "little", "much"]);
+        assert_eq!(said, format!("1 200 {MUCH}\n0 200 9\n0 200 {MUCH}\n"), "{scheme}");
+        for (at, due) in [(0, text(MUCH)), (1, b"a little\n".to_vec()), (2, text(MUCH))] {
+            assert!(nginx.got(at) == due, "{scheme}: file {at}");
+        }
+        let closed = concluded(relay);
+        assert_eq!(closed.len(), 1, "{scheme}: {closed:?}");
+        assert!(closed[0]["out"].as_u64() > Some(2 * MUCH as u64), "{scheme}: {closed:?}");
+    }
+}

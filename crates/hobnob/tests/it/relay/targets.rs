@@ -1,0 +1,120 @@
+//! Targets that are not there, or no more.
+
+use std::net::SocketAddr;
+
+use hobnob::event::{By, End, How, Reason};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpStream, UdpSocket};
+
+use super::pair::{self, Pair};
+use super::{Closed, accept, relay, target};
+use crate::stage::{ask, is_turned_away, receive, rest, soon, udp};
+
+#[tokio::test]
+async fn a_target_that_refuses_resets_the_client_and_is_told() {
+    let closed = Closed::new();
+    let mut stage = relay("tcp://127.0.0.1:0", &closed.endpoint(), |_| {});
+    for _ in 0..3 {
+        let came = TcpStream::connect(stage.address()).await;
+        assert!(is_turned_away(came).await, "it heard something");
+        let closed = stage.closed().await;
+        assert_eq!(closed.reason, Reason::Error);
+        let detail = closed.detail.expect("it says why");
+        assert!(detail.starts_with("nothing is listening on 127.0.0.1:"), "{detail}");
+        assert_eq!(closed.outward, End { by: By::Us, how: How::Rst });
+        assert_eq!(closed.upstream, None, "there was nobody");
+    }
+    assert_eq!(stage.finish().await.sessions, 3);
+}
+
+/// The listener goes between two sessions, and comes back.
+#[test]
+fn a_target_that_vanishes_fails_its_sessions_until_it_is_back() {
+    pair::each(
+        |pair| pair.server.is_refused_at_once(),
+        async |pair: &Pair| {
+            let mut relayed = pair.relay("");
+            relayed.serves().await;
+            let at = relayed.close_behind().await;
+            relayed.dial_in_vain().await;
+            relayed
+                .stage
+                .until("a session that failed", |event| match &event.fact {
+                    hobnob::event::Fact::Closed(closed) => {
+                        (closed.reason == Reason::Error).then_some(())
+                    }
+                    _ => None,
+                })
+                .await;
+            relayed.open_behind(&at);
+            relayed.serves().await;
+        },
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_has_is_an_error_of_each_session() {
+    let mut stage = relay("tcp://127.0.0.1:0", "tcp://no-such-host.invalid:80", |_| {});
+    for _ in 0..2 {
+        let mut client = stage.connect().await;
+        assert!(!rest(&mut client).await.1, "in order");
+        let closed = stage.closed().await;
+        assert_eq!(closed.reason, Reason::Error);
+        let detail = closed.detail.expect("it says why");
+        assert!(detail.contains("no-such-host.invalid"), "{detail}");
+    }
+}
+
+/// Of two peers over UDP one asks while the target's port is closed: only its session ends.
+#[tokio::test]
+async fn a_closed_udp_port_ends_the_session_of_who_asked_and_no_other() {
+    let target = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
+    let at: SocketAddr = target.local_addr().expect("it is bound");
+    let mut stage = relay("udp://127.0.0.1:0", &format!("udp://{at}"), |_| {});
+    let asks = udp("127.0.0.1:0", stage.address()).await;
+    let waits = udp("127.0.0.1:0", stage.address()).await;
+    let mut room = [0; 64];
+    let mut met = Vec::new();
+    for client in [&asks, &waits] {
+        client.send(b"hello").await.expect("sent");
+        let (_, from) = soon("a hello", target.recv_from(&mut room)).await.expect("a datagram");
+        met.push(from);
+    }
+    drop(target);
+    asks.send(b"anybody?").await.expect("sent");
+    let closed = stage.closed().await;
+    assert_eq!(closed.inward, End { by: By::Kernel, how: How::Rst }, "{closed:?}");
+    assert_eq!(closed.reason, Reason::Error);
+    assert_eq!(closed.upstream.expect("it had dialled").peer, at.into());
+    assert_eq!(stage.running.open(), 1, "the other's session is over too");
+    let target = UdpSocket::bind(at).await.expect("it is free again");
+    // The other goes on in its session: the target sees it where it was.
+    waits.send(b"still here").await.expect("sent");
+    let (length, from) = soon("it", target.recv_from(&mut room)).await.expect("a datagram");
+    assert_eq!((&room[..length], from), (&b"still here"[..], met[1]));
+    target.send_to(b"so am I", from).await.expect("sent");
+    assert_eq!(receive(&waits).await, b"so am I");
+    // And the first has a new one.
+    asks.send(b"again").await.expect("sent");
+    let (_, from) = soon("it", target.recv_from(&mut room)).await.expect("a datagram");
+    target.send_to(b"yes", from).await.expect("sent");
+    assert_eq!(receive(&asks).await, b"yes");
+}
+
+/// A datagram that is larger than the other side carries is dropped and counted, and the next one passes.
+#[tokio::test]
+async fn a_packet_that_the_other_side_cannot_carry_is_counted() {
+    let (target, to) = target().await;
+    let mut stage = relay("udp://127.0.0.1:0", &format!("lines+{to}"), |_| {});
+    let client = udp("127.0.0.1:0", stage.address()).await;
+    client.send(b"before").await.expect("sent");
+    let mut server = accept(&target).await;
+    crate::stage::hear(&mut server, b"before\n").await;
+    // A line on the way back that is larger than any datagram.
+    server.write_all(&[b"y".repeat(65_530), b"\n".to_vec()].concat()).await.expect("it is open");
+    assert_eq!(stage.dropped("packet-size").await, 1);
+    server.write_all(b"after\n").await.expect("it is open");
+    assert_eq!(receive(&client).await, b"after");
+    client.send(b"more").await.expect("sent");
+    ask(&mut server, b"", b"more\n").await;
+}
