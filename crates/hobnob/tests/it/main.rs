@@ -6,6 +6,7 @@ mod chat;
 mod conformance;
 mod crew;
 mod drain;
+mod faults;
 mod grid;
 #[cfg(feature = "http")]
 mod http;
