@@ -267,6 +267,19 @@ fn the_knobs_are_turned_while_it_runs() {
 }
 
 #[test]
+fn a_relay_under_faults_says_how_to_change_them() {
+    let place = Place::new();
+    let behind = place.serve(&["serve", "echo", "127.0.0.1:0"]);
+    let words = ["relay", "127.0.0.1:0", &behind.address, "--fault", "latency=1ms"];
+    let relay = place.serve(&words);
+    let said = relay.err.until("change them while it runs: ");
+    let command = said.split("hobnob ").nth(1).expect("a command");
+    let words: Vec<&str> = command.split(' ').collect();
+    let done = finish(place.hobnob(&[&words[..], &["clear"]].concat()), b"");
+    assert_eq!(done.out, format!("{}: no faults\n", behind.address), "{}", done.err);
+}
+
+#[test]
 fn no_byte_is_lost_or_repeated_while_knobs_are_turned() {
     let place = Place::new();
     let (_behind, all) = relays(&place, &["redis"]);

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use hobnob::address::Address;
 use hobnob::endpoint::Host;
 use hobnob::engine::{self, Bound, Running};
+use hobnob::error::quoted;
 use hobnob::socket;
 
 use crate::command::serve::teller::{Teller, bent};
@@ -17,13 +18,14 @@ const ADDRESS: usize = 18;
 /// Columns that a page has.
 const COLUMNS: usize = 80;
 
-/// Says it, in words or as events.
+/// Says it, in words or as events. `steered_as` is what it is called by who changes it while it runs.
 pub(super) fn tell(
     scene: &Scene,
     teller: &mut Teller,
     name: &str,
     running: &Running,
     target: Option<&str>,
+    steered_as: Option<&str>,
 ) {
     if teller.listening(std::slice::from_ref(running)) {
         return;
@@ -57,6 +59,10 @@ pub(super) fn tell(
         for (at, line) in fold(&words.join("   "), COLUMNS - 10).iter().enumerate() {
             let label = if at == 0 { "faults" } else { "" };
             let _ = writeln!(text, "  {label:<8}{line}");
+        }
+        if let Some(name) = steered_as {
+            let _ =
+                writeln!(text, "  change them while it runs: hobnob fault {}", safe(&quoted(name)));
         }
     }
     if is_open {

@@ -140,7 +140,8 @@ pub(crate) fn start(
     teller.add(heard, Names { name: &name, title, service }, &running);
     // Before anything is said: who reads it may ask at once.
     let host = open_control(scene, &mut teller, vec![control::Part::new(&name, service, &running)]);
-    banner::tell(scene, &mut teller, title, &running, target);
+    let steered_as = host.is_some().then_some(name.as_str());
+    banner::tell(scene, &mut teller, title, &running, target, steered_as);
     Ok(Started { running, teller, host })
 }
 
