@@ -184,7 +184,9 @@ impl Link {
     /// Who is not read from until what it sent has gone, and waits for nothing itself, would wake us for nothing with
     /// all that it sends on.
     fn let_rest(&self, downstream: &mut Conn, upstream: &mut Conn) {
-        for (way, back, from) in [(&self.up, &self.down, downstream), (&self.down, &self.up, upstream)] {
+        for (way, back, from) in
+            [(&self.up, &self.down, downstream), (&self.down, &self.up, upstream)]
+        {
             if way.pipe.is_some() && !back.is_sending() {
                 from.channel().kernel().into_iter().for_each(Kernel::rest);
             }

@@ -250,12 +250,9 @@ stream!(
 );
 
 // A Unix socket has no reset of its own: the kernel makes one where bytes are left unread.
-stream!(
-    UnixStream,
-    std::os::unix::net::UnixStream,
-    |_: BorrowedFd<'_>| None,
-    |_: BorrowedFd<'_>| {}
-);
+stream!(UnixStream, std::os::unix::net::UnixStream, |_: BorrowedFd<'_>| None, |_: BorrowedFd<
+    '_,
+>| {});
 
 #[cfg(test)]
 mod tests {

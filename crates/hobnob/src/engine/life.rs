@@ -134,7 +134,9 @@ impl<R: Future<Output = Result<Ending>> + Unpin> Future for Serving<'_, R> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut *self {
             Serving::Answered(answering) => Pin::new(answering).poll(cx),
-            Serving::Held(holding, session) => holding.as_mut().poll(cx).map_ok(|()| heeded(session)),
+            Serving::Held(holding, session) => {
+                holding.as_mut().poll(cx).map_ok(|()| heeded(session))
+            }
         }
     }
 }

@@ -75,8 +75,7 @@ async fn five_thousand_idle_then_two_hundred_active_and_none_lost() {
 async fn five_thousand_idle_peers_of_a_udp_relay_weigh_little_and_leave_nothing() {
     let files = hobnob::socket::raise_open_files().expect("up to the hard limit anybody may");
     if files < 2 * IDLE as u64 {
-        let test =
-            "scale::five_thousand_idle_peers_of_a_udp_relay_weigh_little_and_leave_nothing";
+        let test = "scale::five_thousand_idle_peers_of_a_udp_relay_weigh_little_and_leave_nothing";
         return skip(test, &format!("at most {files} open files"));
     }
     let echo = Child::serve("echo udp://127.0.0.1:0").await;
