@@ -40,7 +40,7 @@ FIGURES = {
     ),
 }
 NGINX_STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"  # libnginx-mod-stream
-UDP_FORGOTTEN_S = 80  # hobnob forgets a silent UDP peer after 60 s, and looks every 7.5 s
+UDP_FORGOTTEN_S = 80  # a silent UDP peer is forgotten after 60 s; hobnob looks every 7.5 s
 
 # Both as they come, but for a single process or thread each, and for half-close.
 HAPROXY = """\
@@ -67,7 +67,7 @@ stream {{
     server {{
         listen 127.0.0.1:{port}{udp};
         proxy_pass 127.0.0.1:{target};
-        proxy_timeout 300s;
+        proxy_timeout 60s;
         {half_close}
     }}
 }}

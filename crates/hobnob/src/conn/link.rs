@@ -6,18 +6,18 @@
 //! halves their cost and would raise that of small ones. A link that waits holds nothing but what could not be sent.
 
 mod bent;
+mod spliced;
 
-use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
+use self::spliced::are_bare;
 use crate::clock::Clock;
-use crate::conn::{Channel, Conn, Kernel, scratch, wire};
+use crate::conn::{Channel, Conn, Kernel, scratch};
 use crate::error::{Error, Kind, Result};
 use crate::fault::{Bend, Chain, Hit};
 use crate::socket::Pipe;
@@ -25,24 +25,12 @@ use crate::spec::Shape;
 
 /// Rounds of both directions before other sessions of the thread get their turn.
 const ROUNDS: usize = 16;
-/// A read of so much means that more is there; after so many of them bytes are spliced.
-const FULL: usize = 32_768;
-const FULL_READS: u8 = 3;
-/// After so many reads of less than so much they are copied again.
-const SMALL: usize = 8_192;
-const SMALL_READS: u8 = 8;
 /// Bytes that are read ahead for a conn that is still being dialled.
 const AHEAD: usize = 65_536;
-/// Pipes that a thread keeps for the next that splices.
-const SPARE_PIPES: usize = 16;
 /// Silence after which nothing more is expected of a peer that cannot be told that we have said all.
 const QUIET: Duration = Duration::from_secs(1);
 /// Silence after which a link that is asked to end takes it that the accepted side has said all.
 const LULL: Duration = Duration::from_millis(250);
-
-thread_local! {
-    static PIPES: RefCell<Vec<Pipe>> = const { RefCell::new(Vec::new()) };
-}
 
 /// One of the two conns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,13 +128,15 @@ pub fn run<'a>(
 ) -> impl Future<Output = Result<(), Broken>> + Send + 'a {
     let (up, down) = (Way::from(Side::Downstream), Way::from(Side::Upstream));
     let mut link = Link { up, down, is_ups_turn: true, quiet: None, faults };
-    link.up.waiting = ahead.waiting;
+    if ahead.waiting.is_something {
+        link.up.waiting = Some(Box::new(ahead.waiting));
+    }
     let mut has_ended = Some(ahead.has_ended);
     poll_fn(move |cx| {
         if let Some(has_ended) = has_ended.take() {
             link.begin(cx, downstream.shape());
             if has_ended {
-                link.up.end(downstream, &mut link.down.refusal, &link.faults, witness)?;
+                link.up.end(downstream, &link.faults, witness)?;
             }
         }
         link.poll(cx, downstream, upstream, witness)
@@ -176,28 +166,14 @@ impl Link {
             for is_up in [self.is_ups_turn, !self.is_ups_turn] {
                 let (up, down) = (&mut self.up, &mut self.down);
                 let round = if is_up {
-                    up.poll_round(
-                        cx,
-                        downstream,
-                        upstream,
-                        &mut down.refusal,
-                        &self.faults,
-                        witness,
-                    )
+                    up.poll_round(cx, downstream, upstream, &self.faults, witness)
                 } else {
-                    down.poll_round(
-                        cx,
-                        upstream,
-                        downstream,
-                        &mut up.refusal,
-                        &self.faults,
-                        witness,
-                    )
+                    down.poll_round(cx, upstream, downstream, &self.faults, witness)
                 };
                 has_moved |= round?.is_ready();
             }
             self.is_ups_turn = !self.is_ups_turn;
-            has_moved |= self.heed_close(witness);
+            has_moved |= self.heed_close();
             if self.up.is_left() || self.down.is_left() || self.up.is_over() && self.down.is_over()
             {
                 return Poll::Ready(Ok(()));
@@ -258,14 +234,14 @@ enum Stage {
 }
 
 /// One direction.
+#[expect(clippy::struct_excessive_bools, reason = "four questions about one direction")]
 struct Way {
     from: Side,
     stage: Stage,
     /// Its sender is gone, and cannot be told anything either.
     is_gone: bool,
-    /// Why its receiver takes no more.
-    refusal: Option<Error>,
-    waiting: Waiting,
+    /// Only while it is used: an idle link has none.
+    waiting: Option<Box<Waiting>>,
     full_reads: u8,
     small_reads: u8,
     is_spliced: bool,
@@ -275,9 +251,9 @@ struct Way {
     pipe: Option<Pipe>,
     /// Only while a fault is on, or what one held is on its way.
     chain: Option<Box<Chain>>,
-    timer: Option<bent::Timer>,
+    timer: Option<Box<bent::Timer>>,
     /// The fault that has ended it.
-    closed_by: Option<&'static str>,
+    is_cut: bool,
 }
 
 /// What was received and could not be sent yet. A packet may be empty.
@@ -307,8 +283,7 @@ impl Way {
             from,
             stage: Stage::Open,
             is_gone: false,
-            refusal: None,
-            waiting: Waiting::default(),
+            waiting: None,
             full_reads: 0,
             small_reads: 0,
             is_spliced: false,
@@ -316,7 +291,7 @@ impl Way {
             pipe: None,
             chain: None,
             timer: None,
-            closed_by: None,
+            is_cut: false,
         }
     }
 
@@ -331,32 +306,41 @@ impl Way {
         self.stage == Stage::Over
     }
 
+    /// Whether something was received and could not be sent yet.
+    fn is_holding(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.is_something)
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        self.waiting.get_or_insert_default().keep(bytes);
+    }
+
     /// Whether it waits for its receiver.
     fn is_sending(&self) -> bool {
-        self.pipe.is_some() || self.waiting.is_something || self.stage == Stage::Ending
+        self.pipe.is_some() || self.is_holding() || self.stage == Stage::Ending
     }
 
     /// Whether it waits for more to come, and not for room for what came: then silence says nothing of its sender.
     fn is_listening(&self) -> bool {
-        self.stage == Stage::Open && !self.waiting.is_something && self.pipe.is_none()
+        self.stage == Stage::Open && !self.is_holding() && self.pipe.is_none()
     }
 
     fn held(&self) -> usize {
-        self.waiting.bytes.capacity() + self.chain.as_ref().map_or(0, |chain| chain.held())
+        let waiting = self.waiting.as_ref().map_or(0, |waiting| waiting.bytes.capacity());
+        waiting + self.chain.as_ref().map_or(0, |chain| chain.held())
     }
 
-    /// Moves one thing; pending where nothing can be moved. `refusal` is why the sender takes no more, if it does not.
+    /// Moves one thing; pending where nothing can be moved.
     fn poll_round(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut Conn,
         to: &mut Conn,
-        refusal: &mut Option<Error>,
         faults: &Faults,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
         // What was taken out of a pipe goes before what is still in it.
-        if self.waiting.is_something {
+        if self.is_holding() {
             let sent = ready!(self.poll_send_waiting(cx, to, witness));
             return Poll::Ready(self.unless_broken(sent, witness));
         }
@@ -367,14 +351,14 @@ impl Way {
         match self.stage {
             Stage::Over => Poll::Pending,
             Stage::Open | Stage::Passing if self.chain.is_some() => {
-                self.poll_bent(cx, from, to, refusal, faults, witness)
+                self.poll_bent(cx, from, to, faults, witness)
             }
             Stage::Ending | Stage::Passing => {
                 let ended = ready!(to.channel().poll_end(cx));
                 self.stage = Stage::Over;
                 Poll::Ready(self.unless_broken(ended, witness))
             }
-            Stage::Open => self.poll_receive(cx, from, to, refusal, faults, witness),
+            Stage::Open => self.poll_receive(cx, from, to, faults, witness),
         }
     }
 
@@ -383,10 +367,9 @@ impl Way {
         match sent {
             Err(error) if is_closed(error.kind()) => {
                 witness.broke(self.to());
-                self.waiting = Waiting::default();
+                self.waiting = None;
                 (self.pipe, self.chain, self.timer) = (None, None, None);
                 self.stage = Stage::Over;
-                self.refusal = Some(error);
                 Ok(())
             }
             Err(error) => Err(Broken { side: self.to(), error }),
@@ -399,7 +382,6 @@ impl Way {
         cx: &mut Context<'_>,
         from: &mut Conn,
         to: &mut Conn,
-        refusal: &mut Option<Error>,
         faults: &Faults,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
@@ -412,13 +394,13 @@ impl Way {
         match received {
             Poll::Pending => {
                 // An idle link holds no buffer.
-                self.waiting = Waiting::default();
+                self.waiting = None;
                 // Flush before you wait: what fails here fails again in the next send.
                 let _ = to.channel().poll_flush(cx);
                 Poll::Pending
             }
             Poll::Ready(Ok(Some(passed))) => Poll::Ready(self.unless_broken(passed, witness)),
-            Poll::Ready(Ok(None)) => Poll::Ready(self.end(from, refusal, faults, witness)),
+            Poll::Ready(Ok(None)) => Poll::Ready(self.end(from, faults, witness)),
             Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => {
                 witness.too_large();
                 Poll::Ready(Ok(()))
@@ -427,17 +409,7 @@ impl Way {
         }
     }
 
-    fn end(
-        &mut self,
-        from: &Conn,
-        refusal: &mut Option<Error>,
-        faults: &Faults,
-        witness: &dyn Witness,
-    ) -> Result<(), Broken> {
-        // The kernel tells of a reset once, and a send has heard it: what looks like an end is none.
-        if let Some(error) = refusal.take() {
-            return Err(Broken { side: self.from, error });
-        }
+    fn end(&mut self, from: &Conn, faults: &Faults, witness: &dyn Witness) -> Result<(), Broken> {
         witness.ended(self.from);
         self.end_behind_all(faults);
         // Where the medium has no ends, this is our own word that the peer was silent for too long.
@@ -476,7 +448,7 @@ impl Way {
         witness: &dyn Witness,
     ) -> Result<()> {
         match to.poll_send(cx, packet) {
-            Poll::Pending => self.waiting.keep(packet),
+            Poll::Pending => self.keep(packet),
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => witness.too_large(),
             Poll::Ready(Err(error)) => return Err(error),
@@ -494,7 +466,7 @@ impl Way {
             match to.poll_send(cx, bytes) {
                 Poll::Ready(sent) => bytes = &bytes[sent?..],
                 Poll::Pending => {
-                    self.waiting.keep(bytes);
+                    self.keep(bytes);
                     break;
                 }
             }
@@ -508,105 +480,20 @@ impl Way {
         to: &mut Conn,
         witness: &dyn Witness,
     ) -> Poll<Result<()>> {
-        match ready!(to.channel().poll_send(cx, &self.waiting.bytes[self.waiting.sent..])) {
-            Ok(sent) => self.waiting.sent += sent,
+        let Some(waiting) = &mut self.waiting else { return Poll::Ready(Ok(())) };
+        match ready!(to.channel().poll_send(cx, &waiting.bytes[waiting.sent..])) {
+            Ok(sent) => waiting.sent += sent,
             Err(error) if error.kind() == Kind::MessageTooLong => {
                 witness.too_large();
-                self.waiting.clear();
+                waiting.clear();
             }
             Err(error) => return Poll::Ready(Err(error)),
         }
-        if self.waiting.sent == self.waiting.bytes.len() {
-            self.waiting.clear();
+        if waiting.sent == waiting.bytes.len() {
+            waiting.clear();
         }
         Poll::Ready(Ok(()))
     }
-
-    /// Splices once the reads are full.
-    fn note_read(&mut self, length: usize, from: &mut Conn, to: &mut Conn) {
-        self.full_reads = if length >= FULL { self.full_reads + 1 } else { 0 };
-        if self.full_reads == FULL_READS {
-            self.full_reads = 0;
-            self.is_spliced = !self.is_copied && are_bare(from, to);
-        }
-    }
-
-    /// Receives into a pipe. None: the end.
-    fn poll_fill(
-        &mut self,
-        cx: &mut Context<'_>,
-        from: &mut Conn,
-    ) -> Poll<Result<Option<Result<()>>>> {
-        let Some(mut pipe) = take_pipe() else {
-            (self.is_copied, self.is_spliced) = (true, false);
-            return Poll::Ready(Ok(Some(Ok(()))));
-        };
-        let filled = with_kernel(from, |kernel| {
-            kernel.poll_read_with(cx, &mut |socket| pipe.fill_from(socket))
-        });
-        let length = match filled {
-            Poll::Ready(Ok(length)) if length > 0 => length,
-            empty => {
-                give_pipe(pipe);
-                return empty.map(|end| end.map(|_| None));
-            }
-        };
-        self.pipe = Some(pipe);
-        self.small_reads = if length < SMALL { self.small_reads + 1 } else { 0 };
-        if self.small_reads == SMALL_READS {
-            (self.is_spliced, self.small_reads) = (false, 0);
-        }
-        Poll::Ready(Ok(Some(Ok(()))))
-    }
-
-    /// Sends out of the pipe.
-    fn poll_pour(&mut self, cx: &mut Context<'_>, to: &mut Conn) -> Poll<Result<()>> {
-        let Some(pipe) = &mut self.pipe else { return Poll::Ready(Ok(())) };
-        if to.channel().kernel().is_some() {
-            let poured = with_kernel(to, |kernel| {
-                kernel.poll_write_with(cx, &mut |socket| pipe.pour_into(socket))
-            });
-            ready!(poured)?;
-        } else {
-            // Somebody has begun to look at what passes: it goes the common way.
-            let mut bytes = vec![0; pipe.filled()];
-            let taken = pipe.take(&mut bytes).map_err(|error| Error::from_io("read()", &error))?;
-            self.waiting.keep(&bytes[..taken]);
-        }
-        if pipe.filled() == 0 {
-            self.pipe.take().into_iter().for_each(give_pipe);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-/// Whether both are plain sockets, with nobody who looks at what passes.
-fn are_bare(from: &mut Conn, to: &mut Conn) -> bool {
-    from.channel().kernel().is_some() && to.channel().kernel().is_some()
-}
-
-fn with_kernel(
-    conn: &mut Conn,
-    operation: impl FnOnce(&mut dyn Kernel) -> Poll<io::Result<usize>>,
-) -> Poll<Result<usize>> {
-    match conn.channel().kernel() {
-        Some(kernel) => {
-            operation(kernel).map(|done| done.map_err(|error| wire::failed("splice", &error)))
-        }
-        None => Poll::Ready(Err(Error::new(Kind::ConnectionBroken, "the conn was aborted"))),
-    }
-}
-
-fn take_pipe() -> Option<Pipe> {
-    PIPES.with_borrow_mut(Vec::pop).or_else(|| Pipe::open().ok())
-}
-
-fn give_pipe(pipe: Pipe) {
-    PIPES.with_borrow_mut(|pipes| {
-        if pipes.len() < SPARE_PIPES {
-            pipes.push(pipe);
-        }
-    });
 }
 
 fn is_closed(kind: Kind) -> bool {

@@ -4,7 +4,8 @@ mod decisions;
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::conn::link::{self, Ahead, Broken, Faults, Side, Witness};
 use crate::conn::{Boxed, Conn};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Bent, By, Dialed, Fact, How, Upstream};
-use crate::fault::{Act, Bend, Hit, Panel, Profile, Setting};
+use crate::fault::{self, Act, Bend, Hit, Panel, Profile, Setting};
 use crate::session::Session;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 use decisions::Decisions;
@@ -92,13 +93,12 @@ impl Service for Relay {
         Box::pin(async move {
             // Boxed: only the beginning needs it, and thousands lie idle in what follows.
             let (bend, dialed, ahead) = Box::pin(self.begin(session, conn)).await?;
-            let mut far = Far { conn: dialed, session, is_over: false, closed_by: None };
-            let has_end = far.conn.facts().has_end;
-            let telling = Telling { session, has_end, closed_by: OnceLock::new() };
+            let has_end = dialed.facts().has_end;
+            let telling = Telling { session, has_end, closed_by: AtomicU8::new(0) };
+            let mut far = Far { conn: dialed, telling, is_over: false };
             let faults = Faults { bend, clock: session.clock() };
-            let passed = link::run(conn, &mut far.conn, ahead, faults, &telling).await;
+            let passed = link::run(conn, &mut far.conn, ahead, faults, &far.telling).await;
             far.is_over = passed.is_ok();
-            far.closed_by = telling.closed_by.get().copied();
             if let Some(decisions) = &self.decisions {
                 decisions.flush();
             }
@@ -169,15 +169,13 @@ async fn dial(to: &str, session: &Session, conn: &mut Conn, ahead: &mut Ahead) -
 /// The dialled conn. Torn down unless both sides had said all: what is cut short must not look like an end.
 struct Far<'a> {
     conn: Conn,
-    session: &'a Session,
+    telling: Telling<'a>,
     is_over: bool,
-    /// The fault that has ended it.
-    closed_by: Option<&'static str>,
 }
 
 impl Drop for Far<'_> {
     fn drop(&mut self) {
-        conclude(self.session, &self.conn, self.closed_by);
+        conclude(self.telling.session, &self.conn, self.telling.fault());
         if !self.is_over {
             self.conn.abort();
         }
@@ -201,11 +199,24 @@ struct Telling<'a> {
     session: &'a Session,
     /// Whether the dialled side can say that it has said all, and be told so.
     has_end: bool,
-    /// The fault that has ended it, or torn it down.
-    closed_by: OnceLock<&'static str>,
+    /// The fault that has ended it, or torn it down: its place in the table, from 1. Small, as thousands lie idle.
+    closed_by: AtomicU8,
 }
 
 impl Telling<'_> {
+    /// The first word counts.
+    fn note_fault(&self, name: &str) {
+        let place = fault::TABLE.iter().position(|row| row.spec.name == name).map(|at| at + 1);
+        let place = place.and_then(|place| u8::try_from(place).ok()).unwrap_or(0);
+        // Only the session's own thread writes it.
+        let _ = self.closed_by.compare_exchange(0, place, Relaxed, Relaxed);
+    }
+
+    fn fault(&self) -> Option<&'static str> {
+        let place = usize::from(self.closed_by.load(Relaxed)).checked_sub(1)?;
+        fault::TABLE.get(place).map(|row| row.spec.name)
+    }
+
     fn how(&self) -> How {
         if self.has_end { How::Fin } else { How::None }
     }
@@ -243,7 +254,7 @@ impl Witness for Telling<'_> {
 
     fn hit(&self, from: Side, hit: Hit) {
         if hit.act == Act::Aborted {
-            self.closed_by.get_or_init(|| hit.kind);
+            self.note_fault(hit.kind);
         }
         let direction = match from {
             Side::Downstream => Direction::In,
@@ -253,7 +264,7 @@ impl Witness for Telling<'_> {
     }
 
     fn closed_by(&self, fault: &'static str) {
-        self.closed_by.get_or_init(|| fault);
+        self.note_fault(fault);
         self.session.note_end(Direction::In, By::Us, How::Fin);
         self.session.note_end(Direction::Out, By::Us, How::Fin);
     }

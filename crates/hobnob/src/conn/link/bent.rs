@@ -37,14 +37,16 @@ impl Link {
     /// What came before the link did goes through the faults, too.
     pub(super) fn begin(&mut self, cx: &mut Context<'_>, shape: Shape) {
         self.heed_knobs(cx);
-        if let Some(chain) = self.up.chain.as_mut().filter(|_| self.up.waiting.is_something) {
-            let Waiting { bytes, .. } = std::mem::take(&mut self.up.waiting);
+        if let Some(chain) = self.up.chain.as_mut()
+            && let Some(waiting) = self.up.waiting.take()
+        {
+            let Waiting { bytes, .. } = *waiting;
             chain.push(bytes.into(), shape == Shape::Packets, self.faults.clock.now());
         }
     }
 
     /// What a fault has ended is over for both sides.
-    pub(super) fn heed_close(&mut self, witness: &dyn Witness) -> bool {
+    pub(super) fn heed_close(&mut self) -> bool {
         let is_up = match (self.up.is_closed(), self.down.is_closed()) {
             (true, _) => true,
             (false, true) => false,
@@ -52,9 +54,7 @@ impl Link {
         };
         let (up, down) = (&mut self.up, &mut self.down);
         let (closed, other) = if is_up { (up, down) } else { (down, up) };
-        if let Some(fault) = closed.closed_by.take() {
-            witness.closed_by(fault);
-        }
+        closed.is_cut = false;
         if !other.is_over() {
             (other.chain, other.timer, other.stage) = (None, None, Stage::Ending);
         }
@@ -71,7 +71,7 @@ impl Way {
 
     /// Whether a fault has ended it, and its receiver has heard.
     fn is_closed(&self) -> bool {
-        self.is_over() && self.closed_by.is_some()
+        self.is_over() && self.is_cut
     }
 
     /// Whether its sender has left without an end, and all that it said has been passed on.
@@ -96,7 +96,6 @@ impl Way {
         cx: &mut Context<'_>,
         from: &mut Conn,
         to: &mut Conn,
-        refusal: &mut Option<Error>,
         faults: &Faults,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
@@ -111,7 +110,10 @@ impl Way {
                 return Poll::Ready(self.unless_broken(passed, witness));
             }
             Some(Item::End { by }) => {
-                (self.closed_by, self.chain, self.timer) = (by, None, None);
+                if let Some(fault) = by {
+                    witness.closed_by(fault);
+                }
+                (self.is_cut, self.chain, self.timer) = (by.is_some(), None, None);
                 self.stage = Stage::Ending;
                 return Poll::Ready(Ok(()));
             }
@@ -129,7 +131,7 @@ impl Way {
             return Poll::Ready(Ok(()));
         }
         if self.stage == Stage::Open && room > 0 {
-            let received = self.poll_receive_bent(cx, from, room, refusal, faults, witness);
+            let received = self.poll_receive_bent(cx, from, room, faults, witness);
             if received.is_ready() {
                 return received;
             }
@@ -159,7 +161,6 @@ impl Way {
         cx: &mut Context<'_>,
         from: &mut Conn,
         room: usize,
-        refusal: &mut Option<Error>,
         faults: &Faults,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
@@ -176,7 +177,7 @@ impl Way {
                     chain.push(bytes, is_packet, faults.clock.now());
                 }
             }
-            Poll::Ready(Ok(None)) => return Poll::Ready(self.end(from, refusal, faults, witness)),
+            Poll::Ready(Ok(None)) => return Poll::Ready(self.end(from, faults, witness)),
             Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => witness.too_large(),
             Poll::Ready(Err(error)) => {
                 return Poll::Ready(Err(Broken { side: self.from, error }));
@@ -200,7 +201,7 @@ impl Way {
         if self.timer.as_ref().is_none_or(|timer| timer.wake != wake) {
             let ahead = wake.saturating_sub(now).min(FAR);
             let sleep = Box::pin(sleep_until(faults.clock.instant_in(ahead)));
-            self.timer = Some(Timer { wake, sleep });
+            self.timer = Some(Box::new(Timer { wake, sleep }));
         }
         let Some(timer) = &mut self.timer else { return Poll::Pending };
         let elapsed = timer.sleep.as_mut().poll(cx);

@@ -4,10 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use std::io;
+
 use super::*;
 use crate::address::Address;
 use crate::conn::Facts;
 use crate::conn::memory::{pair, pair_holding};
+use crate::conn::wire;
 use crate::fault::Panel;
 
 /// What a link said.
@@ -249,57 +252,6 @@ async fn a_link_that_is_asked_to_end_does_so_in_order() {
     assert_eq!(read_all(&mut at.client).await.as_deref(), Ok(&b"answer"[..]));
     at.link.await.expect("no panic").expect("an end in order");
     assert_eq!(at.heard.all(), ["as asked", "Upstream ended"]);
-}
-
-/// A conn whose peer has reset it, as a kernel socket tells so: once, to whichever call comes first.
-struct ResetBySend {
-    is_told: bool,
-    last_words: Option<&'static [u8]>,
-}
-
-impl Channel for ResetBySend {
-    fn poll_recv(&mut self, _: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
-        match self.last_words.take_if(|_| self.is_told) {
-            Some(words) => {
-                buf[..words.len()].copy_from_slice(words);
-                Poll::Ready(Ok(Some(words.len())))
-            }
-            None if self.is_told => Poll::Ready(Ok(None)),
-            None => Poll::Pending,
-        }
-    }
-
-    fn poll_send(&mut self, _: &mut Context<'_>, _: &[u8]) -> Poll<Result<usize>> {
-        self.is_told = true;
-        Poll::Ready(Err(Error::new(Kind::ConnectionReset, "reset")))
-    }
-
-    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_end(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn abort(&mut self) {}
-}
-
-/// The kernel tells of a reset once. Where it was a send that heard of it, the end that a receive hears next is none.
-#[tokio::test]
-async fn a_reset_that_a_send_has_heard_of_is_no_end() {
-    let (upstream, server) = pair(Shape::Bytes);
-    let channel = ResetBySend { is_told: false, last_words: Some(b"last words") };
-    let upstream = upstream.map(Shape::Bytes, |_| Box::new(channel));
-    let mut at = link(pair(Shape::Bytes), (upstream, server), Ahead::default());
-    at.client.send(b"question").await.expect("room");
-    let mut buffer = [0; 16];
-    assert_eq!(at.client.recv(&mut buffer).await, Ok(Some(10)));
-    let broken = at.link.await.expect("no panic").expect_err("a reset");
-    assert_eq!((broken.side, broken.error.kind()), (Side::Upstream, Kind::ConnectionReset));
-    assert_eq!(at.heard.all(), ["Upstream broke"]);
-    let error = at.client.recv(&mut buffer).await.expect_err("a reset");
-    assert_eq!(error.kind(), Kind::ConnectionReset);
 }
 
 /// The far end of a socket, and the conn around its near end.
