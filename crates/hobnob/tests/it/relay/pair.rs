@@ -221,7 +221,8 @@ impl Pair {
         arriving: Option<mpsc::UnboundedReceiver<Conn>>,
     ) -> Relayed {
         let behind = self.serve(service, &self.server.listening(options));
-        let target = self.server.reached(self.server.layer, &behind.bound()[0].address);
+        let small = if self.server.has_buffers { options } else { "" };
+        let target = self.server.reached(self.server.layer, &behind.bound()[0].address) + small;
         let mut relay = Server::new("relay").expect("it is of the table").on_crew(&self.crew);
         relay.on(&parsed(&self.client.listening(options))).expect("any shape fits");
         let option = relay.row().and_then(|row| row.targets().next()).expect("it has a target");
@@ -302,6 +303,11 @@ impl Relayed {
         let at = behind.bound()[0].address.clone();
         behind.drain();
         soon("its end", behind.finished()).await;
+        // A datagram socket is closed by its own thread, a little later.
+        let server = &self.pair.server;
+        let there = parsed(&server.bound("", &at));
+        let is_there = async || Dialer::default().dial(&there).await.is_ok();
+        soon("its place is free", async { while is_there().await {} }).await;
         at
     }
 

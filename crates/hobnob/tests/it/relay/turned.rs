@@ -189,7 +189,8 @@ async fn with_retry_there_is_a_pause_between_two_conns() {
     for _ in 0..4 {
         reset(accept(&one).await);
     }
-    assert!(clock.now() >= 3 * Duration::from_millis(200), "four in {:?}", clock.now());
+    // A dial that is itself reset is tried again after half as long at least.
+    assert!(clock.now() >= 3 * Duration::from_millis(100), "four in {:?}", clock.now());
     drop(stage);
 }
 
