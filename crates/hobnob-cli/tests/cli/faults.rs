@@ -85,6 +85,8 @@ fn what_decides_is_noted_in_a_new_file() {
     let (relay, echo) = relay(&["--fault", "down:close-after=2", "--decisions", path]);
     let done = run(&["talk", &relay.address, "hello"]);
     assert_eq!(done.out, "he");
+    relay.err.until("out after");
+    assert!(relay.err.next().contains("close-after"), "the line is folded");
     let out = relay.err.until("out after");
     assert!(out.contains("closed by the fault close-after"), "{out}");
     let noted = std::fs::read_to_string(path).expect("it is there");

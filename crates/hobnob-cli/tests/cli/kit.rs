@@ -280,7 +280,8 @@ pub(crate) fn steady(text: &str) -> String {
             let (number, after) = tail.split_at(end);
             let is_port = (before.ends_with(':') || before.ends_with("port "))
                 && number.parse::<u32>().is_ok_and(|port| (10_000..=65_535).contains(&port));
-            let is_time = after.starts_with(" ms") || after.starts_with(" s");
+            let is_short = after.starts_with(" us");
+            let is_time = is_short || after.starts_with(" ms") || after.starts_with(" s");
             let is_pid = before.ends_with("pid ");
             out.push_str(match (is_port, is_time, is_pid) {
                 (true, ..) => "PORT",
@@ -288,7 +289,11 @@ pub(crate) fn steady(text: &str) -> String {
                 (_, _, true) => "PID",
                 _ => number,
             });
-            rest = after;
+            // A round trip on this machine is now this, now that side of a millisecond.
+            if is_short {
+                out.push_str(" ms");
+            }
+            rest = if is_short { &after[3..] } else { after };
         }
         out.push_str(rest);
         out.push('\n');

@@ -13,6 +13,8 @@ use crate::error::{Error, Kind, Result};
 
 /// What tokio's stream sockets have in common, and does not say with a trait.
 pub trait Stream: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sized {
+    /// Whether the medium has resets: there a broken pipe is one that somebody has heard of before.
+    const RESETS: bool;
     /// The same socket outside of the runtime.
     type Resting: AsFd + Send;
     /// Takes it out of the runtime.
@@ -112,8 +114,9 @@ impl<S: Stream> Wire<S> {
     }
 }
 
-fn is_reset(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::ConnectionReset
+fn is_reset<S: Stream>(error: &io::Error) -> bool {
+    let is_broken = error.kind() == io::ErrorKind::BrokenPipe;
+    error.kind() == io::ErrorKind::ConnectionReset || S::RESETS && is_broken
 }
 
 /// The system's word for it, where a send has heard it before.
@@ -135,7 +138,7 @@ impl<S: Stream> Channel for Wire<S> {
 
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
         let sent = ready!(Pin::new(self.stream()?).poll_write(cx, buf));
-        self.was_reset |= sent.as_ref().is_err_and(is_reset);
+        self.was_reset |= sent.as_ref().is_err_and(is_reset::<S>);
         Poll::Ready(sent.map_err(|error| failed("send", &error)))
     }
 
@@ -191,7 +194,7 @@ impl<S: Stream> Kernel for Wire<S> {
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let done = self.poll_with(Interest::WRITABLE, |stream| stream.poll_writable(cx), operation);
-        self.was_reset |= matches!(&done, Poll::Ready(Err(error)) if is_reset(error));
+        self.was_reset |= matches!(&done, Poll::Ready(Err(error)) if is_reset::<S>(error));
         done
     }
 
@@ -220,8 +223,9 @@ pub fn failed(call: &str, error: &io::Error) -> Error {
 }
 
 macro_rules! stream {
-    ($type:ty, $resting:ty, $vitals:expr, $reset:expr) => {
+    ($type:ty, $resets:expr, $resting:ty, $vitals:expr, $reset:expr) => {
         impl Stream for $type {
+            const RESETS: bool = $resets;
             type Resting = $resting;
 
             fn rest(self) -> io::Result<$resting> {
@@ -261,6 +265,7 @@ macro_rules! stream {
 
 stream!(
     TcpStream,
+    true,
     std::net::TcpStream,
     |socket: BorrowedFd<'_>| crate::socket::tcp_info(socket)
         .ok()
@@ -272,9 +277,13 @@ stream!(
 );
 
 // A Unix socket has no reset of its own: the kernel makes one where bytes are left unread.
-stream!(UnixStream, std::os::unix::net::UnixStream, |_: BorrowedFd<'_>| None, |_: BorrowedFd<
-    '_,
->| {});
+stream!(
+    UnixStream,
+    false,
+    std::os::unix::net::UnixStream,
+    |_: BorrowedFd<'_>| None,
+    |_: BorrowedFd<'_>| {}
+);
 
 #[cfg(test)]
 mod tests {
