@@ -18,7 +18,7 @@ const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer 
     Peer { program, packages, says: None, is_module: false }
 }
 
-const PEERS: [Peer; 17] = [
+const PEERS: [Peer; 18] = [
     Peer { says: Some("OpenBSD"), ..peer("nc", &["netcat-openbsd"]) },
     peer("ncat", &["ncat"]),
     peer("socat", &["socat"]),
@@ -27,6 +27,7 @@ const PEERS: [Peer; 17] = [
     peer("openssl", &["openssl"]),
     peer("curl", &["curl"]),
     peer("tmux", &["tmux"]),
+    peer("jq", &["jq"]),
     peer("redis-server", &["redis-server"]),
     peer("redis-cli", &["redis-tools"]),
     peer("nginx", &["nginx"]),
@@ -48,6 +49,7 @@ pub(crate) const NAMES: &[&str] = &[
     "openssl",
     "curl",
     "tmux",
+    "jq",
     "redis-server",
     "redis-cli",
     "nginx",
