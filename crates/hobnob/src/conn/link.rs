@@ -362,6 +362,19 @@ impl Way {
         }
     }
 
+    /// Flush before you wait. A failure counts now: the sender may have nothing more to say that would fail again.
+    fn poll_flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut Conn,
+        witness: &dyn Witness,
+    ) -> Poll<Result<(), Broken>> {
+        match to.channel().poll_flush(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(self.unless_broken(Err(error), witness)),
+            _ => Poll::Pending,
+        }
+    }
+
     /// Who takes no more may still be saying its last words: this direction alone is over.
     fn unless_broken(&mut self, sent: Result<()>, witness: &dyn Witness) -> Result<(), Broken> {
         match sent {
@@ -395,9 +408,7 @@ impl Way {
             Poll::Pending => {
                 // An idle link holds no buffer.
                 self.waiting = None;
-                // Flush before you wait: what fails here fails again in the next send.
-                let _ = to.channel().poll_flush(cx);
-                Poll::Pending
+                self.poll_flush(cx, to, witness)
             }
             Poll::Ready(Ok(Some(passed))) => Poll::Ready(self.unless_broken(passed, witness)),
             Poll::Ready(Ok(None)) => Poll::Ready(self.end(from, faults, witness)),

@@ -136,9 +136,7 @@ impl Way {
                 return received;
             }
         }
-        // Flush before you wait: what fails here fails again in the next send.
-        let _ = to.channel().poll_flush(cx);
-        Poll::Pending
+        self.poll_flush(cx, to, witness)
     }
 
     fn pass_chunk(

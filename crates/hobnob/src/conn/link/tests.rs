@@ -254,6 +254,40 @@ async fn a_link_that_is_asked_to_end_does_so_in_order() {
     assert_eq!(at.heard.all(), ["as asked", "Upstream ended"]);
 }
 
+/// Takes what it is given, and fails to pass it on.
+struct FullDisk;
+
+impl Channel for FullDisk {
+    fn poll_recv(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<Result<Option<usize>>> {
+        Poll::Pending
+    }
+
+    fn poll_send(&mut self, _: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Err(Error::new(Kind::OutputFailed, "no space left on device")))
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.poll_flush(cx)
+    }
+
+    fn abort(&mut self) {}
+}
+
+/// Nobody sends anything more that could fail, so nothing else would tell.
+#[tokio::test]
+async fn what_could_not_be_passed_on_is_told_although_nothing_more_comes() {
+    let (upstream, server) = pair(Shape::Bytes);
+    let upstream = upstream.map(Shape::Bytes, |_| Box::new(FullDisk));
+    let mut at = link(pair(Shape::Bytes), (upstream, server), Ahead::default());
+    at.client.send(b"all there is").await.expect("room");
+    let broken = at.link.await.expect("no panic").expect_err("a full disk");
+    assert_eq!((broken.side, broken.error.kind()), (Side::Upstream, Kind::OutputFailed));
+}
+
 /// The far end of a socket, and the conn around its near end.
 async fn socket() -> (TcpStream, Conn) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
