@@ -14,8 +14,9 @@ fn greet(server: &str, name: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(server)?;
     let mut welcome = [0; 8];
     stream.read_exact(&mut welcome)?;
-    writeln!(stream, "{name}")?;
-    writeln!(stream, "exit")?;
+    // In one write: until a peer has sent its first newline, what comes together is one message.
+    stream.write_all(format!("{name}\n").as_bytes())?;
+    stream.write_all(b"exit\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer.trim_end().to_owned())
