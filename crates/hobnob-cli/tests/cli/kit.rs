@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hobnob::engine::Running;
 
@@ -136,6 +136,20 @@ pub(crate) fn signal(id: u32, name: &str) {
     assert!(done.expect("kill is there").success());
 }
 
+/// When a test gives up on something that takes several steps.
+struct Deadline(Instant);
+
+impl Deadline {
+    #[allow(clippy::disallowed_methods, reason = "what a test waits for is another process")]
+    fn start() -> Self {
+        Deadline(Instant::now())
+    }
+
+    fn left(&self) -> Duration {
+        BOUND.saturating_sub(self.0.elapsed())
+    }
+}
+
 /// Lines of a stream as they come.
 pub(crate) struct Lines(Receiver<String>);
 
@@ -161,10 +175,12 @@ impl Lines {
         self.0.recv_timeout(BOUND).expect("a line comes in time")
     }
 
-    /// The next line that has this in it.
+    /// The next line that has this in it, within bounds however many others come.
     pub(crate) fn until(&self, part: &str) -> String {
+        let deadline = Deadline::start();
         loop {
-            let line = self.next();
+            let line = self.0.recv_timeout(deadline.left());
+            let line = line.unwrap_or_else(|_| panic!("no line with {part} comes in time"));
             if line.contains(part) {
                 return line;
             }
@@ -173,9 +189,9 @@ impl Lines {
 
     /// All that still comes until the stream ends.
     pub(crate) fn rest(&self) -> Vec<String> {
-        let mut lines = Vec::new();
+        let (deadline, mut lines) = (Deadline::start(), Vec::new());
         loop {
-            match self.0.recv_timeout(BOUND) {
+            match self.0.recv_timeout(deadline.left()) {
                 Ok(line) => lines.push(line),
                 Err(RecvTimeoutError::Disconnected) => return lines,
                 Err(RecvTimeoutError::Timeout) => panic!("the stream does not end: {lines:?}"),
