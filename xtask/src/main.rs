@@ -11,6 +11,7 @@
 #![allow(clippy::disallowed_methods, reason = "chores read the environment and the clock")]
 
 mod bench;
+mod hang;
 mod peers;
 mod steps;
 mod tally;
@@ -61,14 +62,21 @@ fn test() -> ExitCode {
     for step in selfchecks() {
         report.run(&step);
     }
+    report.run(&build());
     tests::run(&mut report);
     report.close()
 }
 
 fn only_tests() -> ExitCode {
     let mut report = Report::default();
+    report.run(&build());
     tests::run(&mut report);
     report.close()
+}
+
+/// A step of its own, so that the time of the tests is theirs alone.
+fn build() -> Step {
+    Step::cargo("build", &["test", "--workspace", "--no-run", "--quiet"])
 }
 
 fn lint() -> ExitCode {

@@ -29,6 +29,8 @@ impl fmt::Display for Tally {
 pub(crate) struct Reader {
     tally: Tally,
     passed: BTreeSet<String>,
+    /// Tests of which libtest said that they take long, and not yet how they ended.
+    long: BTreeSet<String>,
     is_running: bool,
     crashed: usize,
 }
@@ -43,11 +45,27 @@ impl Reader {
         } else if is_start(line) {
             self.crashed += usize::from(self.is_running);
             self.is_running = true;
-        } else if let Some(name) =
-            line.strip_prefix("test ").and_then(|l| l.strip_suffix(" ... ok"))
-        {
-            self.passed.insert(name.to_owned());
+            self.long.clear();
+        } else if let Some(line) = line.strip_prefix("test ") {
+            self.test(line);
         }
+    }
+
+    /// What libtest says of one test: `NAME ... ok`, `NAME has been running for over 60 seconds`.
+    fn test(&mut self, line: &str) {
+        if let Some((name, outcome)) = line.split_once(" ... ") {
+            self.long.remove(name);
+            if outcome == "ok" {
+                self.passed.insert(name.to_owned());
+            }
+        } else if let Some((name, _)) = line.split_once(" has been running for over ") {
+            self.long.insert(name.to_owned());
+        }
+    }
+
+    /// Tests that take long and go on.
+    pub(crate) fn running(&self) -> impl Iterator<Item = &str> {
+        self.long.iter().map(String::as_str)
     }
 
     /// The sum. A skip that bears the name of a test means that the whole test was left out
@@ -165,6 +183,14 @@ test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
         assert_eq!(read(OUTPUT).crashed(), 0);
         assert_eq!(read("running 3 tests\ntest a ... ok\n").crashed(), 1);
         assert_eq!(read(&format!("running 3 tests\n{OUTPUT}")).crashed(), 1);
+    }
+
+    #[test]
+    fn what_takes_long_is_known_until_it_ends() {
+        let long = |name: &str| format!("test {name} has been running for over 60 seconds\n");
+        let output = format!("running 3 tests\n{}{}test a::b ... ok\n", long("a::b"), long("a::c"));
+        assert_eq!(read(&output).running().collect::<Vec<_>>(), ["a::c"]);
+        assert_eq!(read(&format!("{output}running 1 test\n")).running().count(), 0);
     }
 
     #[test]

@@ -5,12 +5,15 @@
 //! test (`interop::telnet`) when all of it was left out, else the name of the part; REASON begins
 //! with `missing` when a program is not there, which fails the run when `CI=true`.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::{fs, io};
+use std::sync::mpsc::{Sender, channel};
+use std::{fs, io, thread};
 
+use crate::hang::{self, SILENCE};
 use crate::peers;
 use crate::steps::{Report, cargo};
 use crate::tally::{Reader, Skip, Tally};
@@ -69,22 +72,38 @@ fn fresh(file: &Path) -> io::Result<()> {
 }
 
 fn pass_through(skips_file: &Path, reader: &mut Reader) -> io::Result<ExitStatus> {
-    let mut child = Command::new(cargo())
-        .args(["test", "--workspace", "--no-fail-fast"])
-        .env("HOBNOB_SKIPS", skips_file)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let mut child = test_command(skips_file).spawn()?;
+    let (to, lines) = channel();
     if let Some(stdout) = child.stdout.take() {
-        let mut stdout = BufReader::new(stdout);
-        let mut line = Vec::new();
-        while stdout.read_until(b'\n', &mut line)? > 0 {
-            io::stdout().write_all(&line)?;
-            reader.line(String::from_utf8_lossy(&line).trim_end());
-            line.clear();
+        thread::spawn(move || send_lines(BufReader::new(stdout), &to));
+    }
+    let reader = RefCell::new(reader);
+    let line = |line: &[u8]| {
+        let _ = io::stdout().write_all(line);
+        reader.borrow_mut().line(String::from_utf8_lossy(line).trim_end());
+    };
+    hang::watch(child.id(), &lines, SILENCE, line, || {
+        println!("nothing was said for {SILENCE:?}: the test binary is ended");
+        reader.borrow().running().for_each(|name| println!("it was at {name}"));
+    });
+    child.wait()
+}
+
+/// Under `nohup` SIGHUP is ignored, and so it would be in every program that a test starts.
+fn test_command(skips_file: &Path) -> Command {
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", &cargo(), "test", "--workspace", "--no-fail-fast"]);
+    command.env("HOBNOB_SKIPS", skips_file).stdin(Stdio::null()).stdout(Stdio::piped());
+    command
+}
+
+fn send_lines(mut from: impl BufRead, to: &Sender<Vec<u8>>) {
+    let mut line = Vec::new();
+    while from.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+        if to.send(std::mem::take(&mut line)).is_err() {
+            return;
         }
     }
-    child.wait()
 }
 
 fn read_skips(file: &Path) -> BTreeSet<Skip> {
