@@ -244,6 +244,10 @@ impl Stage {
 
     fn feed(&mut self, item: Item, now: Duration, told: &mut Vec<Hit>) {
         self.out.begin(now);
+        if item == (Item::End { by: None }) {
+            // It may be all that ever comes.
+            self.turn(now, self.plan.is_packets(), true);
+        }
         match item {
             Item::Chunk(chunk) => self.feed_chunk(chunk, now),
             Item::End { by: None } if self.gate.is_open() => {
