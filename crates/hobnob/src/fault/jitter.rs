@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Claims, Fault, Made, Outbox, Row, Seed, each_cell, hold};
+use super::{CELL, Claims, Fault, Made, Outbox, Row, Seed, each_cell, hold};
 use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
@@ -44,6 +44,10 @@ struct Jitter {
 }
 
 impl Fault for Jitter {
+    fn piece(&self) -> Option<usize> {
+        usize::try_from(CELL).ok()
+    }
+
     fn chunk(&mut self, chunk: Chunk, now: Duration, out: &mut Outbox) {
         each_cell(chunk, |cell, part| {
             let micros = self.seed.below(cell, self.micros.saturating_add(1));

@@ -139,6 +139,11 @@ pub trait Fault: Send {
         out.end();
     }
 
+    /// Bytes of the pieces that it cuts a stream into, if it does: each is held for itself, and costs room.
+    fn piece(&self) -> Option<usize> {
+        None
+    }
+
     /// The time has come that it [asked for](Outbox::wake_at).
     fn wake(&mut self, _now: Duration, _out: &mut Outbox) {}
 }

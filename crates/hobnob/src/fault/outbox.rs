@@ -9,7 +9,7 @@ use crate::chunk::Chunk;
 pub const NEVER: Duration = Duration::MAX;
 
 /// What holding one thing costs beside its bytes; so that the bound on what is held bounds empty packets too.
-const COST: usize = 64;
+pub(super) const COST: usize = 64;
 
 /// One thing in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,10 +205,20 @@ impl Outbox {
         self.is_hit = false;
     }
 
-    /// The first thing whose time has come, and how long it was held, if the fault wanted that.
-    pub(super) fn take(&mut self, now: Duration) -> Option<(Item, Duration)> {
-        let held = self.queue.pop_front_if(|held| held.due <= now)?;
+    /// The first thing whose time has come, of a stream at most so many bytes, and how long it was held, if the fault
+    /// wanted that.
+    pub(super) fn take(&mut self, now: Duration, most: usize) -> Option<(Item, Duration)> {
+        let mut held = self.queue.pop_front_if(|held| held.due <= now)?;
         self.weight -= weight(&held.item);
+        if let Item::Chunk(chunk) = &mut held.item
+            && !chunk.is_packet
+            && chunk.bytes.len() > most
+        {
+            let front = Item::Chunk(chunk.split_off_front(most));
+            let rest = Held { item: std::mem::replace(&mut held.item, front), ..held };
+            self.weight += weight(&rest.item);
+            self.queue.push_front(rest);
+        }
         let is_wanted = held.due > held.since;
         let time = if is_wanted { now.saturating_sub(held.since) } else { Duration::ZERO };
         Some((held.item, time))

@@ -59,6 +59,10 @@ impl Fault for Rate {
         out.decide(at, "pace", Some(self.pace));
     }
 
+    fn piece(&self) -> Option<usize> {
+        Some(self.piece)
+    }
+
     fn chunk(&mut self, mut chunk: Chunk, now: Duration, out: &mut Outbox) {
         while !chunk.is_packet && chunk.bytes.len() > self.piece {
             let piece = chunk.split_off_front(self.piece);

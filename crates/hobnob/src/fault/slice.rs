@@ -59,6 +59,10 @@ impl Fault for Slice {
         out.decide(at, "slice", Some(self.size as u64));
     }
 
+    fn piece(&self) -> Option<usize> {
+        Some(self.size)
+    }
+
     fn chunk(&mut self, mut chunk: Chunk, now: Duration, out: &mut Outbox) {
         loop {
             let size = self.size as u64;

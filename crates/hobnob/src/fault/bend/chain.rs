@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::gate::{Gate, Turn};
 use super::panel::{Hits, Log, Logged, Planned};
 use crate::chunk::{Chunk, Direction};
-use crate::fault::outbox::{Act, Item, NEVER, Outbox};
+use crate::fault::outbox::{Act, COST, Item, NEVER, Outbox};
 use crate::fault::{Chance, Fault};
 
 /// A row of faults. What comes in at the front goes through all of them; what is to be done now comes out at the back.
@@ -68,6 +68,12 @@ impl Chain {
         self.stages.iter().map(|stage| stage.out.weight()).sum()
     }
 
+    /// The same of the last fault alone.
+    #[cfg(test)]
+    pub(super) fn held_last(&self) -> usize {
+        self.stages.last().map_or(0, |stage| stage.out.weight())
+    }
+
     /// How many bytes may come in now; 0: the sender has to wait.
     pub fn room(&self) -> usize {
         let has_closed = self.stages.iter().any(|stage| stage.out.has_closed);
@@ -94,7 +100,7 @@ impl Chain {
         }
         self.settle(now);
         let last = self.stages.len().checked_sub(1)?;
-        self.leave(last, now)
+        self.leave(last, usize::MAX, now)
     }
 
     /// When there will be something to do, if nothing comes in.
@@ -102,7 +108,12 @@ impl Chain {
         if !self.freed.is_empty() {
             return Some(Duration::ZERO);
         }
-        self.stages.iter().filter_map(Stage::wake).min()
+        let wakes = self.stages.iter().enumerate().filter_map(|(at, stage)| {
+            // What cannot go on has to wait for room, and not for its time, which has come.
+            let can_leave = self.stages.get(at + 1).is_none_or(|next| next.room() > 0);
+            stage.wake(can_leave)
+        });
+        wakes.min()
     }
 
     /// What the faults did since this was asked last.
@@ -118,9 +129,12 @@ impl Chain {
         loop {
             let mut has_moved = false;
             for at in (1..self.stages.len()).rev() {
-                while self.stages[at].room() > 0
-                    && let Some(item) = self.leave(at - 1, now)
-                {
+                loop {
+                    let room = self.stages[at].room();
+                    if room == 0 {
+                        break;
+                    }
+                    let Some(item) = self.leave(at - 1, room, now) else { break };
                     self.feed(at, item, now);
                     has_moved = true;
                 }
@@ -138,9 +152,10 @@ impl Chain {
         }
     }
 
-    fn leave(&mut self, at: usize, now: Duration) -> Option<Item> {
+    /// What is due at a fault, of a stream at most so many bytes.
+    fn leave(&mut self, at: usize, most: usize, now: Duration) -> Option<Item> {
         let stage = &mut self.stages[at];
-        let (item, held) = stage.out.take(now)?;
+        let (item, held) = stage.out.take(now, most)?;
         if !held.is_zero() && matches!(item, Item::Chunk(_)) {
             let (kind, act) = (stage.kind(), Act::Held(held));
             // What goes at one time was held once.
@@ -218,12 +233,21 @@ impl Stage {
         self.plan.setting.faults()[self.index].0.spec.name
     }
 
+    /// Bytes that may come in. Where each piece of them costs more than its bytes, so many fewer.
     fn room(&self) -> usize {
-        self.hold.saturating_sub(self.out.weight())
+        let left = self.hold.saturating_sub(self.out.weight());
+        match self.fault.piece() {
+            Some(piece) if left > 0 && !self.plan.is_packets() => fitting(left, piece.max(1)),
+            _ => left,
+        }
     }
 
     fn feed(&mut self, item: Item, now: Duration, told: &mut Vec<Hit>) {
         self.out.begin(now);
+        if item == (Item::End { by: None }) {
+            // It may be all that ever comes.
+            self.turn(now, self.plan.is_packets(), true);
+        }
         match item {
             Item::Chunk(chunk) => self.feed_chunk(chunk, now),
             Item::End { by: None } if self.gate.is_open() => {
@@ -295,8 +319,14 @@ impl Stage {
         }
     }
 
-    fn wake(&self) -> Option<Duration> {
-        let due = self.out.due().filter(|due| *due != NEVER);
+    fn wake(&self, can_leave: bool) -> Option<Duration> {
+        let due = self.out.due().filter(|due| can_leave && *due != NEVER);
         [due, self.out.wake(), self.gate.wake()].into_iter().flatten().min()
     }
+}
+
+/// How many bytes weigh `left` at most when they are held in pieces of so many; one at least.
+fn fitting(left: usize, piece: usize) -> usize {
+    let bytes = left as u128 * piece as u128 / (piece as u128 + COST as u128);
+    usize::try_from(bytes).unwrap_or(usize::MAX).max(1)
 }

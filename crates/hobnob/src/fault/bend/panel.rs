@@ -1,6 +1,6 @@
 //! The knobs of a relay: what is on, shared by all of its sessions, and changed while they run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -250,13 +250,20 @@ fn fitting(settings: Vec<Setting>, shape: Shape) -> Result<Vec<Setting>> {
 impl Board {
     fn place(&mut self, settings: Vec<Setting>, shape: Shape) {
         let mut old = std::mem::take(&mut self.plans);
-        for (place, setting) in settings.into_iter().enumerate() {
+        let staying = settings.into_iter().map(|setting| {
             let stays = old.iter().position(|plan| plan.setting == setting);
-            let plan = match stays {
-                Some(at) => old.remove(at),
-                None => Arc::new(Planned::new(setting, place as u64, shape)),
-            };
-            self.plans.push(plan);
+            stays.map(|at| old.remove(at)).ok_or(setting)
+        });
+        let staying: Vec<_> = staying.collect();
+        // Two at one place would draw the same lots: one that comes goes to its own, unless one that stays has it.
+        let taken: HashSet<u64> = staying.iter().flatten().map(|plan| plan.place).collect();
+        let mut others = (staying.len() as u64..).filter(|place| !taken.contains(place));
+        for (place, plan) in (0..).zip(staying) {
+            self.plans.push(plan.unwrap_or_else(|setting| {
+                let is_free = !taken.contains(&place);
+                let place = if is_free { Some(place) } else { others.next() };
+                Arc::new(Planned::new(setting, place.unwrap_or(u64::MAX), shape))
+            }));
         }
         for plan in &old {
             plan.sum_up(&mut self.past);

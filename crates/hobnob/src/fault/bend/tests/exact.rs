@@ -151,6 +151,20 @@ fn stall_by_itself_lasts_until_it_is_taken_away() {
 }
 
 #[test]
+fn an_end_with_nothing_before_it_is_held_as_bytes_are() {
+    for (text, due) in [("latency=200ms", 200), ("stall=5s", 5_000), ("rate=1k", 0)] {
+        let mut bench = Bench::bytes(&[text]);
+        bench.end();
+        bench.finish();
+        assert_eq!(bench.out, [(millis(due), Item::End { by: None })], "{text}");
+    }
+    let mut bench = Bench::bytes(&["stall"]);
+    bench.end();
+    bench.until(Duration::from_hours(24));
+    assert_eq!(bench.out, [], "silence is silence");
+}
+
+#[test]
 fn reset_comes_at_its_byte() {
     for cut in [1, 3, 4, 5, 9] {
         let mut bench = Bench::bytes(&["latency=30ms", "reset,after=4"]);

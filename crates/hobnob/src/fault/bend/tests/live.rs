@@ -57,6 +57,33 @@ fn no_byte_is_lost_or_repeated_by_a_hundred_changes_a_second() {
     assert!(bench.text() == text, "{} of {} bytes", bench.text().len(), text.len());
 }
 
+/// Or it would be looked at again and again until there is room.
+#[test]
+fn what_waits_for_room_behind_it_does_not_ask_to_be_woken() {
+    let mut bench = Bench::bytes(&["latency=1ms", "stall=1h,hold=1k"]);
+    for _ in 0..10 {
+        bench.say(&numbered(1_000));
+    }
+    bench.until(millis(2));
+    assert_eq!(bench.up().expect("faults").wake(), Some(millis(3_600_001)));
+}
+
+/// One that stays keeps its chance, and what comes before it must not draw the same lots.
+#[test]
+fn settings_that_come_later_have_a_chance_of_their_own() {
+    let panel = Panel::default();
+    panel.set(settings(&["up:latency=1ms,when=50%"])).expect("it fits");
+    panel.set(settings(&["down:latency=1ms,when=50%", "up:latency=1ms,when=50%"])).expect("too");
+    let is_hit = |number| {
+        let mut bend = panel.enter(number, number * 31).bend;
+        let (mut up, mut down) = (None, None);
+        bend.refresh(std::task::Waker::noop(), Duration::ZERO, [&mut up, &mut down]);
+        (up.is_some(), down.is_some())
+    };
+    let alike = (1..=1_000).map(is_hit).filter(|(up, down)| up == down).count();
+    assert!((400..=600).contains(&alike), "{alike} of 1,000 sessions are hit both ways or neither");
+}
+
 #[test]
 fn state_says_what_is_on_and_what_it_hit() {
     let mut bench = Bench::bytes(&["up:latency=1ms,rate=1m", "down:stall"]);
