@@ -16,7 +16,6 @@ mod up;
 
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use clap::ArgMatches;
 use hobnob::clock::Clock;
@@ -42,9 +41,6 @@ pub(crate) const BROKEN_PIPE: u8 = 141;
 pub(crate) const INTERRUPTED: u8 = 130;
 /// SIGTERM.
 pub(crate) const TERMINATED: u8 = 143;
-
-/// Between two tries of `--retry`.
-pub(crate) const RETRY: Duration = Duration::from_millis(200);
 
 /// Every verb, in the order of the help pages.
 pub(crate) const VERBS: &[Verb] = &[

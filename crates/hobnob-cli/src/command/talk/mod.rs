@@ -25,7 +25,7 @@ use hobnob::spec::Shape;
 
 use crate::args;
 pub(crate) use crate::command::signals::Signals;
-use crate::command::{BROKEN_PIPE, INTERRUPTED, RETRY, Scene, TERMINATED, runtime};
+use crate::command::{BROKEN_PIPE, INTERRUPTED, Scene, TERMINATED, runtime};
 use crate::report::json::Json;
 use crate::report::look::Paint;
 use crate::report::show::{safe, span};
@@ -180,18 +180,9 @@ async fn connect(scene: &Scene, wishes: &Wishes, endpoint: &Endpoint) -> Result<
         let took = scene.clock.now().saturating_sub(began);
         return Ok(Line { conn, took, wants_crlf: None });
     }
-    let open = loop {
-        match dialer.dial(endpoint).await {
-            Err(error) if scene.is_on("retry") && engine::is_not_there_yet(&error) => {
-                notes.pull(&mut Vec::new()); // they come again with the next try
-                tokio::time::sleep(RETRY).await;
-            }
-            open => {
-                tell_notes(scene, wishes, &notes);
-                break open?;
-            }
-        }
-    };
+    let open = dialer.retry(scene.is_on("retry")).dial(endpoint).await;
+    tell_notes(scene, wishes, &notes);
+    let open = open?;
     let wants_crlf = endpoint.port().filter(|port| CRLF_PORTS.contains(port));
     Ok(Line { conn: open.conn, took: open.took, wants_crlf })
 }
