@@ -42,6 +42,9 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// SIGTERM.
 pub(crate) const TERMINATED: u8 = 143;
 
+/// SIGHUP.
+pub(crate) const HUNG_UP: u8 = 129;
+
 /// Every verb, in the order of the help pages.
 pub(crate) const VERBS: &[Verb] = &[
     Verb {

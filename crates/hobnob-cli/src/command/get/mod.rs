@@ -8,12 +8,12 @@ mod teller;
 use std::time::Duration;
 
 use hobnob::engine::Dialer;
-use hobnob::error::{Error, Result};
+use hobnob::error::Result;
 use hobnob::exchange::{Asked, Exchange, Head, Part, Redirect};
 
 use crate::args;
 use crate::command::signals::Signals;
-use crate::command::Scene;
+use crate::command::{Scene, runtime};
 use page::Page;
 use teller::Teller;
 
@@ -29,22 +29,19 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
     let endpoint = scene.endpoint("get what? a URL is missing")?;
     let exchange = Exchange::new(&endpoint, asking::read(scene)?)?;
     let wishes = Wishes::read(scene)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::from_io("epoll_create", &error))?;
+    let runtime = runtime()?;
     let result = runtime.block_on(async {
-        let mut signals = Signals::open()?;
+        let mut signals = Signals::catch()?;
         let page = Page::open(scene)?;
         let teller = Teller::new(scene, &wishes.dialer, page.is_file());
         let mut get = Get { wishes, page, teller };
         let ended = tokio::select! {
             ended = get.run(exchange) => ended,
-            code = signals.next() => Ok(Ended::Early(code)),
+            asked = signals.next() => Ok(Ended::Early(asked.code())),
         };
         tokio::select! {
             code = get.end(ended) => code,
-            code = signals.next() => Ok(code),
+            asked = signals.next() => Ok(asked.code()),
         }
     });
     // The resolver, or a write to a full pipe, may still be blocked on its thread.

@@ -24,8 +24,8 @@ use hobnob::event::Fact;
 use hobnob::spec::Shape;
 
 use crate::args;
-pub(crate) use crate::command::signals::Signals;
-use crate::command::{BROKEN_PIPE, INTERRUPTED, Scene, TERMINATED, runtime};
+use crate::command::signals::Signals;
+use crate::command::{BROKEN_PIPE, INTERRUPTED, Scene, runtime};
 use crate::report::json::Json;
 use crate::report::look::Paint;
 use crate::report::show::{safe, span};
@@ -135,11 +135,10 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
 }
 
 async fn converse(scene: &Scene, wishes: &Wishes, endpoint: &Endpoint) -> Result<u8> {
-    let mut signals = Signals::open()?;
+    let mut signals = Signals::catch()?;
     let line = tokio::select! {
         line = connect(scene, wishes, endpoint) => line?,
-        _ = signals.interrupt.recv() => return Ok(interrupted(INTERRUPTED)),
-        _ = signals.terminate.recv() => return Ok(TERMINATED),
+        asked = signals.next() => return Ok(interrupted(asked.code())),
     };
     if is_typed(wishes) {
         terminal::run(scene, wishes, line, signals).await
