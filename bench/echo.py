@@ -11,12 +11,8 @@ seconds and printed first.
 """
 
 import argparse
-import contextlib
 import os
 import shlex
-import signal
-import sys
-import tempfile
 
 import paired
 from paired import BASE, BUILT
@@ -64,19 +60,6 @@ def servers_wanted(args):
     return [w for w in wanted if w[1] in used]
 
 
-def start(wanted, folder, stack):
-    servers = []
-    for name, wire, command, is_kept in wanted:
-        output = os.path.join(folder, paired.file_name(wire, name) + ".out") if is_kept else None
-        server = paired.Server(name, wire, command, folder, port=paired.free_port(wire),
-                               is_up=paired.answers(wire), output=output)
-        stack.callback(server.stop)
-        servers.append(server)
-    for server in servers:
-        server.wait_until_up()
-    return servers
-
-
 def run(args, servers):
     """Takes the turns; {workload: figures}."""
     order, found = paired.order_of(args), {}
@@ -94,18 +77,12 @@ def run(args, servers):
 
 def main():
     args = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
-    os.chdir(paired.ROOT)
-    paired.build()
-    if args.only_build:
-        return
-    paired.check_hobnob(args)
+    paired.set_up(args)
     wanted = servers_wanted(args)
-    runs = sum(WORKLOADS[w][0] == s[1] for w in args.workload or USUAL for s in wanted)
-    print(f"at least {runs * args.cycles * args.seconds:.0f} s: {runs} pairs of server and workload, "
-          f"{args.cycles} cycles of {args.seconds:g} s", flush=True)
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        found = run(args, start(wanted, folder, stack))
+    pairs = sum(WORKLOADS[w][0] == s[1] for w in args.workload or USUAL for s in wanted)
+    paired.announce(args, pairs, f"{pairs} pairs of server and workload")
+    with paired.stage() as (folder, stack):
+        found = run(args, paired.start(wanted, folder, stack))
     commands = {f"{wire} {name}": command for name, wire, command, _ in wanted}
     paired.write_report(args, "echo.py", commands, {"workloads": found})
     paired.exit_if_wrong(found)

@@ -8,16 +8,13 @@ order, and the ratio is taken within the cycle. Loopback only. Needs nginx and w
 """
 
 import argparse
-import contextlib
 import json
 import os
 import shlex
 import shutil
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
 
 import paired
 
@@ -61,39 +58,21 @@ def measure(server, depth, seconds):
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--name", help="write bench/results/NAME.json")
-    p.add_argument("--cycles", type=int, default=7)
-    p.add_argument("--seconds", type=int, default=2)
-    p.add_argument("--workload", action="append", choices=WORKLOADS, help="again for more")
-    p.add_argument("--hobnob", default=os.path.join(paired.TARGET, "release/hobnob"), metavar="PROGRAM")
-    p.add_argument("--seed", type=int, help="of the order; a new one each time")
+    paired.add_turn_arguments(p, WORKLOADS, seconds=int)  # wrk takes no parts of one
     return p.parse_args()
 
 
 def servers_wanted(args, folder):
-    """(name, command, does its stdout go to a file) for each server."""
+    """(name, wire, command, does its stdout go to a file) for each server."""
     missing = [word for word in ("nginx", "wrk", "taskset") if not shutil.which(word)]
     if missing or not os.access(args.hobnob, os.X_OK):
         sys.exit(f"bench: needs {' '.join(missing) or args.hobnob}")
     serve = f"{shlex.quote(args.hobnob)} serve http 127.0.0.1:{{port}}"
     return [
-        (BASE, f"sh bench/reference/nginx.sh {{port}} {folder}", False),
-        ("hobnob -q", f"{serve} -q", False),
-        ("hobnob --json", f"{serve} --json", True),
+        (BASE, "tcp", f"sh bench/reference/nginx.sh {{port}} {folder}", False),
+        ("hobnob -q", "tcp", f"{serve} -q", False),
+        ("hobnob --json", "tcp", f"{serve} --json", True),
     ]
-
-
-def start(wanted, folder, stack):
-    servers = []
-    for name, command, is_kept in wanted:
-        output = os.path.join(folder, paired.file_name("tcp", name) + ".out") if is_kept else None
-        server = paired.Server(name, "tcp", command, folder, port=paired.free_port("tcp"),
-                               is_up=answers, output=output)
-        stack.callback(server.stop)
-        servers.append(server)
-    for server in servers:
-        server.wait_until_up()
-    return servers
 
 
 def run(args, servers):
@@ -108,16 +87,14 @@ def run(args, servers):
 
 def main():
     args = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
     os.chdir(paired.ROOT)
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+    with paired.stage() as (folder, stack):
         os.chmod(folder, 0o755)  # nginx's worker is another user
         wanted = servers_wanted(args, folder)
-        runs = len(args.workload or WORKLOADS) * len(wanted)
-        print(f"at least {runs * args.cycles * args.seconds} s: {runs} pairs of server and workload, "
-              f"{args.cycles} cycles of {args.seconds} s", flush=True)
-        found = run(args, start(wanted, folder, stack))
-    commands = {name: command.replace(folder, "FOLDER") for name, command, _ in wanted}
+        pairs = len(args.workload or WORKLOADS) * len(wanted)
+        paired.announce(args, pairs, f"{pairs} pairs of server and workload")
+        found = run(args, paired.start(wanted, folder, stack, lambda _: answers))
+    commands = {name: command.replace(folder, "FOLDER") for name, _, command, _ in wanted}
     paired.write_report(args, "http.py", commands, {"workloads": found})
     paired.exit_if_wrong(found)
 

@@ -5,15 +5,18 @@ take turns in a random order, and the ratio to the first is taken within the cyc
 speed drifts, so that only figures from the same few seconds may be compared.
 """
 
+import contextlib
 import datetime
 import json
 import os
 import random
 import shlex
+import signal
 import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -28,7 +31,7 @@ REFERENCES = ["echo_tcp", "echo_udp", "relay_splice"]
 def build():
     """The C programs, each when it is older than its source."""
     os.makedirs(BUILT, exist_ok=True)
-    programs = {name: [f"bench/reference/{name}.c"] for name in REFERENCES}
+    programs = {name: [f"bench/reference/{name}.c", "bench/reference/listen.h"] for name in REFERENCES}
     programs["load"] = sorted(f"bench/load/{f}" for f in os.listdir("bench/load"))
     for name, sources in programs.items():
         out = os.path.join(BUILT, name)
@@ -188,6 +191,41 @@ def take_turns(servers, words, args, order, by=measure):
     return cycles
 
 
+def start(wanted, folder, stack, look=answers):
+    """Servers of (name, wire, command, does its stdout go to a file), all up; `look` is for a wire."""
+    servers = []
+    for name, wire, command, is_kept in wanted:
+        output = os.path.join(folder, file_name(wire, name) + ".out") if is_kept else None
+        server = Server(name, wire, command, folder, port=free_port(wire), is_up=look(wire), output=output)
+        stack.callback(server.stop)
+        servers.append(server)
+    for server in servers:
+        server.wait_until_up()
+    return servers
+
+
+@contextlib.contextmanager
+def stage():
+    """A folder for one run, and a stack on which each server is stopped, whatever ends us."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        yield folder, stack
+
+
+def set_up(args):
+    """From any folder: the C programs, and a look whether there is a hobnob."""
+    os.chdir(ROOT)
+    build()
+    if args.only_build:
+        sys.exit()
+    check_hobnob(args)
+
+
+def announce(args, pairs, what):
+    total = pairs * args.cycles * args.seconds
+    print(f"at least {total:g} s: {what}, {args.cycles} cycles of {args.seconds:g} s", flush=True)
+
+
 def order_of(args):
     return random.Random(args.seed)
 
@@ -227,16 +265,26 @@ def print_table(title, figures, columns):
         )
 
 
-def add_arguments(p, workloads):
+def add_run_arguments(p):
     """What every harness takes."""
     p.add_argument("--name", help="write bench/results/NAME.json")
-    p.add_argument("--cycles", type=int, default=7)
-    p.add_argument("--seconds", type=float, default=2)
-    p.add_argument("--workload", action="append", choices=workloads, help="again for more")
     p.add_argument("--hobnob", default=os.path.join(TARGET, "release/hobnob"), metavar="PROGRAM")
+
+
+def add_turn_arguments(p, workloads, seconds=float):
+    """And what each takes in which servers take turns."""
+    add_run_arguments(p)
+    p.add_argument("--cycles", type=int, default=7)
+    p.add_argument("--seconds", type=seconds, default=2)
+    p.add_argument("--workload", action="append", choices=workloads, help="again for more")
+    p.add_argument("--seed", type=int, help="of the order; a new one each time")
+
+
+def add_arguments(p, workloads):
+    """And where the C programs are what hobnob is measured against."""
+    add_turn_arguments(p, workloads)
     p.add_argument("--no-hobnob", action="store_true")
     p.add_argument("--only-build", action="store_true", help="the C programs, then end")
-    p.add_argument("--seed", type=int, help="of the order; a new one each time")
 
 
 def check_hobnob(args):
@@ -261,6 +309,12 @@ def version():
 
 
 def write_report(args, script, servers, found):
+    """Of turns: what was compared, and how long."""
+    facts = {"cycles": args.cycles, "seconds": args.seconds, "servers": servers}
+    write_result(args, script, {**facts, **found})
+
+
+def write_result(args, script, found):
     if not args.name:
         return
     report = {
@@ -268,9 +322,6 @@ def write_report(args, script, servers, found):
         "date": datetime.date.today().isoformat(),
         "version": version(),
         "machine": machine(),
-        "cycles": args.cycles,
-        "seconds": args.seconds,
-        "servers": servers,
         **found,
     }
     os.makedirs("bench/results", exist_ok=True)

@@ -10,14 +10,11 @@ time is bounded by cycles x relays x seconds and printed first.
 """
 
 import argparse
-import contextlib
 import os
 import shlex
 import shutil
-import signal
 import socket
 import sys
-import tempfile
 import time
 
 import paired
@@ -266,21 +263,15 @@ def weights(args, found, stage):
 
 def main():
     args = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the relays are stopped
-    os.chdir(paired.ROOT)
-    paired.build()
-    if args.only_build:
-        return
-    paired.check_hobnob(args)
+    paired.set_up(args)
     found, wanted = relays(args), args.workload or USUAL
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+    with paired.stage() as (folder, stack):
         stage = Stage(folder, stack)
         if args.weights:
             said = {"weights": weights(args, found, stage)}
         else:
-            total = len(found) * len(wanted) * args.cycles * args.seconds
-            print(f"at least {total:.0f} s: {len(found)} relays, {len(wanted)} workloads, "
-                  f"{args.cycles} cycles of {args.seconds:g} s", flush=True)
+            what = f"{len(found)} relays, {len(wanted)} workloads"
+            paired.announce(args, len(found) * len(wanted), what)
             sink = paired.free_port("tcp")
             servers = start(found, {WORKLOADS[w][0] for w in wanted}, sink, stage)
             said = {"workloads": run(args, servers, sink)}

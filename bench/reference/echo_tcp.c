@@ -4,20 +4,15 @@
  *     cc -O2 -o echo_tcp echo_tcp.c && ./echo_tcp 9100
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
+#include "listen.h"
+
 #include <errno.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-enum { BUFFER = 64 * 1024, EVENTS = 256, BACKLOG = 4096, MAX_FDS = 1 << 20 };
+enum { BUFFER = 64 * 1024, EVENTS = 256, MAX_FDS = 1 << 20 };
 
 /* What a slow peer has not taken yet. A connection with a rest is not read from. */
 struct rest {
@@ -29,39 +24,11 @@ static struct rest *rests[MAX_FDS];
 static char buffer[BUFFER];
 static int epfd;
 
-static void die(const char *call)
-{
-    perror(call);
-    exit(1);
-}
-
 static void watch(int op, int fd, uint32_t events)
 {
     struct epoll_event ev = {.events = events, .data.fd = fd};
     if (epoll_ctl(epfd, op, fd, &ev) < 0)
         die("epoll_ctl");
-}
-
-static int listen_on(int port)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        die("socket");
-    int one = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    struct sockaddr_in at = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof at;
-    if (bind(fd, (struct sockaddr *)&at, len) < 0)
-        die("bind");
-    if (listen(fd, BACKLOG) < 0)
-        die("listen");
-    if (getsockname(fd, (struct sockaddr *)&at, &len) < 0)
-        die("getsockname");
-    printf("listening %d\n", ntohs(at.sin_port));
-    fflush(stdout);
-    return fd;
 }
 
 static void drop(int fd)
@@ -143,11 +110,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s PORT\n", argv[0]);
         return 2;
     }
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+    raise_files();
     int listener = listen_on(atoi(argv[1]));
     epfd = epoll_create1(EPOLL_CLOEXEC);
     if (epfd < 0)

@@ -4,13 +4,9 @@
  *     cc -O2 -o echo_udp echo_udp.c && ./echo_udp 9101
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
+#include "listen.h"
+
 #include <errno.h>
-#include <netinet/in.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
 
 enum { BATCH = 32, BUFFER = 64 * 1024 };
 
@@ -18,30 +14,6 @@ static char buffers[BATCH][BUFFER];
 static struct sockaddr_in peers[BATCH];
 static struct iovec vectors[BATCH];
 static struct mmsghdr messages[BATCH];
-
-static void die(const char *call)
-{
-    perror(call);
-    exit(1);
-}
-
-static int bind_to(int port)
-{
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        die("socket");
-    struct sockaddr_in at = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof at;
-    if (bind(fd, (struct sockaddr *)&at, len) < 0)
-        die("bind");
-    if (getsockname(fd, (struct sockaddr *)&at, &len) < 0)
-        die("getsockname");
-    printf("listening %d\n", ntohs(at.sin_port));
-    fflush(stdout);
-    return fd;
-}
 
 /* Room for the next batch: sizes and address lengths are overwritten by every call. */
 static void make_room(int count)
@@ -74,7 +46,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s PORT\n", argv[0]);
         return 2;
     }
-    int fd = bind_to(atoi(argv[1]));
+    int fd = said(bound(SOCK_DGRAM, 0, atoi(argv[1])));
     make_room(BATCH);
     for (;;) {
         int n = recvmmsg(fd, messages, BATCH, MSG_WAITFORONE, NULL);

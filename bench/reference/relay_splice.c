@@ -4,22 +4,17 @@
  *     cc -O2 -o relay_splice relay_splice.c && ./relay_splice 9102 9100
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
+#include "listen.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-enum { PIPE = 1 << 20, EVENTS = 256, BACKLOG = 4096 };
+enum { PIPE = 1 << 20, EVENTS = 256 };
 
 /* One socket, and the pipe that takes what comes from it to the other one. */
 struct side {
@@ -40,39 +35,6 @@ struct session {
 static struct sockaddr_in target;
 static struct session *dead; /* freed after the batch: it may hold more of their events */
 static int epfd;
-
-static void die(const char *call)
-{
-    perror(call);
-    exit(1);
-}
-
-static struct sockaddr_in loopback(int port)
-{
-    return (struct sockaddr_in){.sin_family = AF_INET,
-                                .sin_port = htons((uint16_t)port),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
-
-static int listen_on(int port)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        die("socket");
-    int one = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    struct sockaddr_in at = loopback(port);
-    socklen_t len = sizeof at;
-    if (bind(fd, (struct sockaddr *)&at, len) < 0)
-        die("bind");
-    if (listen(fd, BACKLOG) < 0)
-        die("listen");
-    if (getsockname(fd, (struct sockaddr *)&at, &len) < 0)
-        die("getsockname");
-    printf("listening %d\n", ntohs(at.sin_port));
-    fflush(stdout);
-    return fd;
-}
 
 static void watch(struct side *s, uint32_t events)
 {
@@ -228,11 +190,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s PORT TARGET_PORT\n", argv[0]);
         return 2;
     }
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+    raise_files();
     signal(SIGPIPE, SIG_IGN); /* splice has no MSG_NOSIGNAL */
     target = loopback(atoi(argv[2]));
     int listener = listen_on(atoi(argv[1]));

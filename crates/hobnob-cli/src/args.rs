@@ -144,7 +144,7 @@ pub(crate) const TALKING: &[Flag] = &[
     value("wait", "DUR", "silence allowed after our side has ended"),
     value("idle", "DUR", "give up after so much silence"),
     value("timeout", "DUR", "how long connecting may take (10s)"),
-    switch("retry", None, "while nobody listens there yet, try again"),
+    switch("retry", None, "while nobody listens there yet, try again with growing pauses"),
     switch("half-close", None, "end our side when the input ends (the default)"),
     switch("no-half-close", None, "keep our side open when the input ends"),
 ];
@@ -186,7 +186,7 @@ pub(crate) const GETTING: &[Flag] = &[
     switch("check", None, "exit 1 where the status is 400 or more"),
     value("idle", "DUR", "give up after so much silence"),
     value("timeout", "DUR", "how long connecting may take (10s)"),
-    switch("retry", None, "while nobody listens there yet, try again"),
+    switch("retry", None, "while nobody listens there yet, try again with growing pauses"),
 ];
 
 /// The flag of `doctor`.

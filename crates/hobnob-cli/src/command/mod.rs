@@ -16,7 +16,6 @@ mod up;
 
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use clap::ArgMatches;
 use hobnob::clock::Clock;
@@ -43,8 +42,8 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// SIGTERM.
 pub(crate) const TERMINATED: u8 = 143;
 
-/// Between two tries of `--retry`.
-pub(crate) const RETRY: Duration = Duration::from_millis(200);
+/// SIGHUP.
+pub(crate) const HUNG_UP: u8 = 129;
 
 /// Every verb, in the order of the help pages.
 pub(crate) const VERBS: &[Verb] = &[

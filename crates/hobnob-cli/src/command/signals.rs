@@ -1,31 +1,81 @@
-//! The signals that end a verb of one conversation.
+//! What asks us to stop: Ctrl-C, SIGTERM, and the terminal that is closed.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
 
 use hobnob::error::{Error, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::command::{INTERRUPTED, TERMINATED};
+use crate::command::{HUNG_UP, INTERRUPTED, TERMINATED};
 
-/// SIGINT and SIGTERM.
+/// Who asks for an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Ctrl-C.
+    Typed,
+    /// SIGTERM.
+    Told,
+    /// The terminal is closed, which a shell and the kernel may both say: it asks once.
+    HungUp,
+}
+
+impl Asked {
+    /// The exit code of what ends at once: 128 and the signal's number, as a shell says it.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Asked::Typed => INTERRUPTED,
+            Asked::Told => TERMINATED,
+            Asked::HungUp => HUNG_UP,
+        }
+    }
+}
+
+/// The signals that ask for an end.
 pub(crate) struct Signals {
-    pub(crate) interrupt: Signal,
-    pub(crate) terminate: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+    /// None under nohup, which means to outlive its terminal.
+    hangup: Option<Signal>,
 }
 
 impl Signals {
-    /// Takes them over from the kernel's default, inside a runtime.
-    pub(crate) fn open() -> Result<Self> {
+    /// Catches them from here on. To be called before anything is open, so that none is missed.
+    pub(crate) fn catch() -> Result<Self> {
         let open = |kind| signal(kind).map_err(|error| Error::from_io("sigaction", &error));
+        let is_ignored = ignores(SignalKind::hangup());
         Ok(Signals {
             interrupt: open(SignalKind::interrupt())?,
             terminate: open(SignalKind::terminate())?,
+            hangup: if is_ignored { None } else { Some(open(SignalKind::hangup())?) },
         })
     }
 
-    /// Waits for one of them: the exit code that it means.
-    pub(crate) async fn next(&mut self) -> u8 {
-        tokio::select! {
-            _ = self.interrupt.recv() => INTERRUPTED,
-            _ = self.terminate.recv() => TERMINATED,
-        }
+    /// The next of them.
+    pub(crate) async fn next(&mut self) -> Asked {
+        poll_fn(|cx| self.poll_next(cx)).await
     }
+
+    /// As [`next`](Self::next), for a future that polls other things, too.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Asked> {
+        let all = [
+            (Asked::Typed, Some(&mut self.interrupt)),
+            (Asked::Told, Some(&mut self.terminate)),
+            (Asked::HungUp, self.hangup.as_mut()),
+        ];
+        for (asked, signal) in all {
+            if signal.is_some_and(|signal| signal.poll_recv(cx).is_ready()) {
+                return Poll::Ready(asked);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+/// Whether who started us wants this signal ignored (`SigIgn` in proc(5)). Asking sigaction(2) would need
+/// unsafe.
+fn ignores(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << (kind.as_raw_value() - 1)) != 0
 }

@@ -189,12 +189,13 @@ fn events_have_the_name_of_what_they_belong_to() {
 
 #[test]
 fn without_descriptors_it_says_so_and_nothing_runs() {
-    let mut command = Command::new("sh");
-    command.args(["-c", &format!("ulimit -n 20; exec {BINARY} demo --for 10s")]);
-    command.stdin(Stdio::null());
-    let done = finish(command, b"");
-    assert_eq!(done.code, 3, "{}", done.err);
-    assert!(done.err.contains("error[too-many-files]: "), "{}", done.err);
+    for most in 4..=20 {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {most}; exec {BINARY} demo --for 10s")]);
+        let done = finish(command, b"");
+        assert_eq!(done.code, 3, "{most}: {}", done.err);
+        assert!(done.err.contains("error[too-many-files]: "), "{most}: {}", done.err);
+    }
 }
 
 #[test]

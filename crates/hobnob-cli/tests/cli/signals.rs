@@ -77,7 +77,7 @@ fn under_nohup_a_server_outlives_its_terminal() {
 
 #[test]
 fn talk_leaves_at_once_while_stdin_blocks() {
-    for (name, expected) in [("INT", 130), ("TERM", 143)] {
+    for (name, expected) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("it is bound").to_string();
         let mut command = hobnob(&["talk", &address]);

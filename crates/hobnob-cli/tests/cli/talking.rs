@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 
-use crate::kit::{Bounded, Lines, code, finish, folder, hobnob, run, run_with, serve};
+use crate::kit::{Bounded, Lines, code, finish, folder, hobnob, launch, run, run_with, serve};
 
 #[test]
 fn a_pipe_carries_exactly_the_bytes() {
@@ -86,6 +86,28 @@ fn it_retries_until_somebody_listens() {
     drop(peer);
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.stdout, b"at last");
+}
+
+#[test]
+fn it_waits_for_a_peer_but_not_for_a_file_of_its_own() {
+    let words = ["talk", "tls://127.0.0.1:1,ca=/nowhere/ca.pem", "--retry", "x"];
+    let done = run(&words);
+    assert_eq!(done.code, 9, "{}", done.err);
+}
+
+#[test]
+fn ctrl_c_ends_the_waiting() {
+    let closing = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = format!("tls://{}", closing.local_addr().expect("it is bound"));
+    for verb in ["talk", "get"] {
+        let waiting = launch(hobnob(&[verb, &address, "--retry"]));
+        for _ in 0..2 {
+            // Closed with something unread, it is a reset.
+            let (mut peer, _) = closing.accept().expect("it tries again");
+            peer.read_exact(&mut [0]).expect("it begins a handshake");
+        }
+        assert_eq!(waiting.stop("INT"), (130, Vec::new()), "{verb}");
+    }
 }
 
 #[test]

@@ -30,6 +30,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub struct Dialer {
     pub(super) scene: Scene,
     protocol: Option<&'static str>,
+    retries: bool,
 }
 
 /// A conn that was dialled.
@@ -59,7 +60,7 @@ impl Default for Dialer {
 
 impl Dialer {
     pub(super) fn with_scene(scene: Scene) -> Self {
-        Dialer { scene, protocol: None }
+        Dialer { scene, protocol: None, retries: false }
     }
 
     /// The protocol that its caller is going to speak: an endpoint may name it, as `http://host` does.
@@ -77,6 +78,12 @@ impl Dialer {
     /// How long connecting and all handshakes may take together.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.scene.timeout = timeout;
+        self
+    }
+
+    /// Waits for whoever is not there yet, whatever the endpoint says: as `,retry` in it.
+    pub fn retry(mut self, retries: bool) -> Self {
+        self.retries = retries;
         self
     }
 
@@ -126,12 +133,12 @@ impl Dialer {
         Ok(resolved)
     }
 
-    /// Dials; again and again where the endpoint says so and nobody is there yet.
+    /// Dials; again and again where it is to be waited for and nobody is there yet.
     pub(super) async fn dial_for(&self, to: &Ready, asker: Option<&Facts>) -> Result<Dialed> {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.dial_once(to, asker).await {
-                Err(error) if to.retries && is_not_there_yet(&error) => {
+                Err(error) if (self.retries || to.retries) && is_not_there_yet(&error) => {
                     // Many that wait for one server must not all come in the same instant.
                     tokio::time::sleep(clock::draw_between(pause / 2, pause)).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -294,7 +301,7 @@ impl Pump {
 
 /// Whether a server that starts later would make the difference. One that is going down, or stands behind something
 /// that accepts on its behalf, is a reset.
-pub fn is_not_there_yet(error: &Error) -> bool {
+fn is_not_there_yet(error: &Error) -> bool {
     matches!(
         error.kind(),
         Kind::ConnectionRefused

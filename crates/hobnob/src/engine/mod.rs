@@ -39,7 +39,7 @@ use crate::spec::{Options, Shape};
 use crate::{layer, transport};
 
 pub use control::{Control, SessionState};
-pub use dial::{Dialed, Dialer, Pump, Waiting, is_not_there_yet};
+pub use dial::{Dialed, Dialer, Pump, Waiting};
 pub use limits::{Limits, Network};
 pub use plan::{DOOR_OPTIONS, Resolved, grammar, insecure, parse, resolve};
 pub use running::{Running, Summary};

@@ -47,8 +47,9 @@ impl Asked {
         let stopwatch = Stopwatch::start();
         let dialer = dialer.clone().speaking(PROTOCOL).observer(Arc::clone(&stopwatch) as _);
         let clock = dialer.bus().clock();
-        let began = clock.now();
         let dialed = dialer.dial(exchange.endpoint()).await?;
+        // Who was not there yet was waited for: that is no part of how long it took.
+        let began = clock.now().saturating_sub(dialed.took);
         let has_layers = !exchange.endpoint().layers().is_empty();
         let times = Times {
             look_up: stopwatch.look_up(),

@@ -7,13 +7,13 @@ mod teller;
 
 use std::time::Duration;
 
-use hobnob::engine::{self, Dialer};
-use hobnob::error::{Error, Result};
+use hobnob::engine::Dialer;
+use hobnob::error::Result;
 use hobnob::exchange::{Asked, Exchange, Head, Part, Redirect};
 
 use crate::args;
 use crate::command::signals::Signals;
-use crate::command::{RETRY, Scene};
+use crate::command::{Scene, runtime};
 use page::Page;
 use teller::Teller;
 
@@ -29,22 +29,19 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
     let endpoint = scene.endpoint("get what? a URL is missing")?;
     let exchange = Exchange::new(&endpoint, asking::read(scene)?)?;
     let wishes = Wishes::read(scene)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::from_io("epoll_create", &error))?;
+    let runtime = runtime()?;
     let result = runtime.block_on(async {
-        let mut signals = Signals::open()?;
+        let mut signals = Signals::catch()?;
         let page = Page::open(scene)?;
         let teller = Teller::new(scene, &wishes.dialer, page.is_file());
         let mut get = Get { wishes, page, teller };
         let ended = tokio::select! {
             ended = get.run(exchange) => ended,
-            code = signals.next() => Ok(Ended::Early(code)),
+            asked = signals.next() => Ok(Ended::Early(asked.code())),
         };
         tokio::select! {
             code = get.end(ended) => code,
-            code = signals.next() => Ok(code),
+            asked = signals.next() => Ok(asked.code()),
         }
     });
     // The resolver, or a write to a full pipe, may still be blocked on its thread.
@@ -56,7 +53,6 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
 struct Wishes {
     follow: bool,
     check: bool,
-    retry: bool,
     idle: Option<Duration>,
     dialer: Dialer,
 }
@@ -67,9 +63,11 @@ impl Wishes {
         Ok(Wishes {
             follow: scene.is_on("follow"),
             check: scene.is_on("check"),
-            retry: scene.is_on("retry"),
             idle: args::duration(&scene.matches, "idle")?,
-            dialer: Dialer::default().family(scene.family()?).timeout(timeout.unwrap_or(TIMEOUT)),
+            dialer: Dialer::default()
+                .family(scene.family()?)
+                .timeout(timeout.unwrap_or(TIMEOUT))
+                .retry(scene.is_on("retry")),
         })
     }
 }
@@ -100,7 +98,9 @@ impl Get {
     /// From the first request to the last answer.
     async fn run(&mut self, mut exchange: Exchange) -> Result<Ended> {
         loop {
-            let mut asked = self.ask(&exchange).await?;
+            let asked = exchange.ask(&self.wishes.dialer).await;
+            self.teller.notes();
+            let mut asked = asked?;
             asked.set_idle(self.wishes.idle);
             self.teller.opened(&exchange, &asked);
             let heard = self.hear(&exchange, &mut asked).await;
@@ -119,21 +119,6 @@ impl Get {
                     return Ok(Ended::Whole(head));
                 }
                 Heard::Elsewhere(_, redirect) => exchange = redirect.exchange,
-            }
-        }
-    }
-
-    async fn ask(&mut self, exchange: &Exchange) -> Result<Asked> {
-        loop {
-            let asked = exchange.ask(&self.wishes.dialer).await;
-            match asked {
-                Err(error) if self.wishes.retry && engine::is_not_there_yet(&error) => {
-                    tokio::time::sleep(RETRY).await;
-                }
-                asked => {
-                    self.teller.notes();
-                    return asked;
-                }
             }
         }
     }

@@ -2,7 +2,6 @@
 
 mod banner;
 pub(crate) mod limits;
-pub(crate) mod signals;
 pub(crate) mod teller;
 pub(crate) mod watch;
 
@@ -14,10 +13,10 @@ use hobnob::socket::Family;
 use hobnob::spec::{OptionSpec, ValueKind};
 
 use crate::args;
+use crate::command::signals::Signals;
 use crate::command::{Scene, VERBS, brief, help, runtime, say};
 use crate::control;
 use limits::Limits;
-use signals::Signals;
 use teller::{Names, Teller};
 
 /// How many ports after the default one are tried.

@@ -7,8 +7,8 @@ use hobnob::engine::{Running, Summary};
 use hobnob::error::Result;
 
 use crate::command::output_failed;
-use crate::command::serve::signals::{Asked, Signals};
 use crate::command::serve::teller::Teller;
+use crate::command::signals::{Asked, Signals};
 use crate::control;
 use crate::report::show::count;
 

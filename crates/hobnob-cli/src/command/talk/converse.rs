@@ -11,7 +11,7 @@ use hobnob::error::{Error, Result};
 use hobnob::spec::Shape;
 use tokio::time::Sleep;
 
-use crate::command::talk::Signals;
+use crate::command::signals::{Asked, Signals};
 use crate::report::sink::Sink;
 
 /// Bytes of one receive: more than any packet.
@@ -34,10 +34,8 @@ pub(crate) enum Happening<I> {
     Written(std::io::Result<()>),
     /// The timer ran out.
     Silence,
-    /// Ctrl-C.
-    Interrupted,
-    /// SIGTERM.
-    Terminated,
+    /// Somebody asks us to stop.
+    Asked(Asked),
     /// The conn failed.
     Failed(Error),
 }
@@ -126,11 +124,8 @@ impl Converse {
         mut input: impl FnMut(&mut Context<'_>, bool, u64) -> Poll<I>,
     ) -> Happening<I> {
         poll_fn(|cx| {
-            if signals.interrupt.poll_recv(cx).is_ready() {
-                return Poll::Ready(Happening::Interrupted);
-            }
-            if signals.terminate.poll_recv(cx).is_ready() {
-                return Poll::Ready(Happening::Terminated);
+            if let Poll::Ready(asked) = signals.poll_next(cx) {
+                return Poll::Ready(Happening::Asked(asked));
             }
             if let Poll::Ready(result) = sink.poll_back(cx) {
                 return Poll::Ready(Happening::Written(result));

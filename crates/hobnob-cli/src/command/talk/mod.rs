@@ -24,8 +24,8 @@ use hobnob::event::Fact;
 use hobnob::spec::Shape;
 
 use crate::args;
-pub(crate) use crate::command::signals::Signals;
-use crate::command::{BROKEN_PIPE, INTERRUPTED, RETRY, Scene, TERMINATED, runtime};
+use crate::command::signals::Signals;
+use crate::command::{BROKEN_PIPE, INTERRUPTED, Scene, runtime};
 use crate::report::json::Json;
 use crate::report::look::Paint;
 use crate::report::show::{safe, span};
@@ -135,11 +135,10 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
 }
 
 async fn converse(scene: &Scene, wishes: &Wishes, endpoint: &Endpoint) -> Result<u8> {
-    let mut signals = Signals::open()?;
+    let mut signals = Signals::catch()?;
     let line = tokio::select! {
         line = connect(scene, wishes, endpoint) => line?,
-        _ = signals.interrupt.recv() => return Ok(interrupted(INTERRUPTED)),
-        _ = signals.terminate.recv() => return Ok(TERMINATED),
+        asked = signals.next() => return Ok(interrupted(asked.code())),
     };
     if is_typed(wishes) {
         terminal::run(scene, wishes, line, signals).await
@@ -180,18 +179,9 @@ async fn connect(scene: &Scene, wishes: &Wishes, endpoint: &Endpoint) -> Result<
         let took = scene.clock.now().saturating_sub(began);
         return Ok(Line { conn, took, wants_crlf: None });
     }
-    let open = loop {
-        match dialer.dial(endpoint).await {
-            Err(error) if scene.is_on("retry") && engine::is_not_there_yet(&error) => {
-                notes.pull(&mut Vec::new()); // they come again with the next try
-                tokio::time::sleep(RETRY).await;
-            }
-            open => {
-                tell_notes(scene, wishes, &notes);
-                break open?;
-            }
-        }
-    };
+    let open = dialer.retry(scene.is_on("retry")).dial(endpoint).await;
+    tell_notes(scene, wishes, &notes);
+    let open = open?;
     let wants_crlf = endpoint.port().filter(|port| CRLF_PORTS.contains(port));
     Ok(Line { conn: open.conn, took: open.took, wants_crlf })
 }

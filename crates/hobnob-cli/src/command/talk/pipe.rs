@@ -9,13 +9,14 @@ use hobnob::error::{Error, Kind, Result};
 use hobnob::event::{Event, Fact, Opened};
 use hobnob::spec::Shape;
 
+use crate::command::signals::Signals;
 use crate::command::talk::converse::{Converse, Happening};
 use crate::command::talk::event::{closed, data};
 use crate::command::talk::input::Input;
 use crate::command::talk::show::Show;
 use crate::command::talk::source::Source;
-use crate::command::talk::{Line, Signals, Wishes, broken_output, greeting, learnt, silence};
-use crate::command::{INTERRUPTED, Scene, TERMINATED};
+use crate::command::talk::{Line, Wishes, broken_output, greeting, learnt, silence};
+use crate::command::{HUNG_UP, INTERRUPTED, Scene, TERMINATED};
 use crate::report::show::{count, size, span};
 use crate::report::sink::Sink;
 
@@ -109,8 +110,7 @@ impl Pipe<'_> {
                         return Ok(code);
                     }
                 }
-                Happening::Interrupted => return Ok(INTERRUPTED),
-                Happening::Terminated => return Ok(TERMINATED),
+                Happening::Asked(asked) => return Ok(asked.code()),
                 Happening::Failed(error) => return self.failed(error),
             }
             if self.is_done() {
@@ -246,7 +246,7 @@ impl Pipe<'_> {
 
     /// The last bytes into stdout, then the totals.
     async fn close(&mut self, result: Result<u8>, signals: &mut Signals) -> Result<u8> {
-        if matches!(result, Ok(INTERRUPTED | TERMINATED)) {
+        if matches!(result, Ok(INTERRUPTED | TERMINATED | HUNG_UP)) {
             self.talk.part(Duration::ZERO).await;
             return result;
         }
@@ -260,8 +260,7 @@ impl Pipe<'_> {
         self.sink.give(out);
         let written = tokio::select! {
             written = self.sink.finish(LAST_WORDS) => written,
-            _ = signals.interrupt.recv() => return Ok(INTERRUPTED),
-            _ = signals.terminate.recv() => return Ok(TERMINATED),
+            asked = signals.next() => return Ok(asked.code()),
         };
         note(
             self.wishes,

@@ -13,13 +13,14 @@ use hobnob::spec::Shape;
 use nix::unistd::dup2_stdout;
 
 use crate::bug;
+use crate::command::signals::Signals;
 use crate::command::talk::chunk::chunk;
 use crate::command::talk::converse::{Converse, Happening};
 use crate::command::talk::editor::{self, Hold, Typed};
 use crate::command::talk::orders::{LIST, Order};
 use crate::command::talk::pipe::PARTING;
-use crate::command::talk::{Eol, Line, Signals, Wishes, greeting, learnt, silence};
-use crate::command::{INTERRUPTED, Scene, TERMINATED};
+use crate::command::talk::{Eol, Line, Wishes, greeting, learnt, silence};
+use crate::command::{INTERRUPTED, Scene};
 use crate::report::error::tell;
 use crate::report::look::{Look, Paint, View};
 use crate::report::show::{safe, size, span};
@@ -130,8 +131,8 @@ impl Terminal<'_> {
                         return Ok(code);
                     }
                 }
-                Happening::Interrupted | Happening::Written(Err(_)) => return Ok(INTERRUPTED),
-                Happening::Terminated => return Ok(TERMINATED),
+                Happening::Asked(asked) => return Ok(asked.code()),
+                Happening::Written(Err(_)) => return Ok(INTERRUPTED),
                 Happening::Failed(error) => {
                     self.totals("broken");
                     return Err(error);

@@ -7,10 +7,9 @@ use hobnob::error::{Error, Kind, Result};
 
 use crate::args;
 use crate::command::Scene;
-use crate::command::serve::open_control;
-use crate::command::serve::signals::Signals;
 use crate::command::serve::teller::{Names, Teller};
 use crate::command::serve::watch::watch;
+use crate::command::serve::{open_control, until_over};
 use crate::command::up::overlap;
 use crate::command::up::plan::Planned;
 use crate::command::up::started::Started;
@@ -59,13 +58,8 @@ impl<'c> Fleet<'c> {
         taken: Taken,
         page: impl Fn(&Started<'_>) -> String,
     ) -> Result<u8> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Error::from_io("epoll_create", &error))?;
         let after = args::duration(&scene.matches, "for")?;
-        let result = runtime.block_on(async {
-            let signals = Signals::catch()?;
+        until_over(async |signals| {
             let crew = Crew::start()?;
             let mut teller = Teller::new(scene, crew.clock(), verb);
             let afloat = self.start(after, &crew, &mut teller, taken)?;
@@ -80,9 +74,7 @@ impl<'c> Fleet<'c> {
                 teller.say(page.trim_end());
             }
             watch(&all, teller, host, signals).await
-        });
-        runtime.shutdown_background();
-        result
+        })
     }
 
     /// All or none: with an error, what was started already is dropped, and so closed.
