@@ -3,8 +3,8 @@
 use std::io::Read as _;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
-use std::process::Command;
 
+use crate::kit::hardship::a_lack_of_files_is_told;
 use crate::kit::{Done, as_nobody, finish, folder, hobnob, run, run_with, skip, steady};
 
 /// The error of a command: as a snapshot, with its code and slug checked against the event of `--json`.
@@ -186,12 +186,7 @@ fn rights_that_are_missing() {
 
 #[test]
 fn too_many_files() {
-    let mut command = Command::new("sh");
-    let binary = env!("CARGO_BIN_EXE_hobnob");
-    command.args(["-c", "ulimit -n 4; exec \"$0\" talk 127.0.0.1:9", binary]);
-    let done = finish(command, b"");
-    assert_eq!(done.code, 3, "{}", done.err);
-    assert!(done.err.contains("error[too-many-files]"), "{}", done.err);
+    a_lack_of_files_is_told(&["talk", "127.0.0.1:9"], 5);
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! `hobnob up`: what a file says is served, all of it or none, and each mistake has its line and column.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::kit::{BOUND, Bounded, Done, Lines, code, finish, folder, hobnob, launch, steady};
+use crate::kit::hardship::{connect, ends_without_its_events, goes_on_without_its_log, with_files};
+use crate::kit::{Done, code, finish, folder, hobnob, launch, steady};
 
 /// A command in a folder.
 fn there(folder: &Path, words: &[&str]) -> Command {
@@ -289,9 +290,7 @@ fn the_first_signal_closes_and_the_second_drops() {
         .map(|_| {
             let line = up.err.next();
             let address = line.split_whitespace().nth(2).expect("an address").to_owned();
-            let peer = TcpStream::connect(address).expect("it listens");
-            peer.set_read_timeout(Some(BOUND)).expect("a timeout");
-            peer
+            connect(&address)
         })
         .collect();
     up.err.until("  in");
@@ -309,25 +308,12 @@ fn the_first_signal_closes_and_the_second_drops() {
 
 #[test]
 fn a_full_disk_ends_it_only_under_its_events() {
-    let full = || std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
     let folder = folder();
     std::fs::write(folder.path().join("hobnob.toml"), "[echo.a]\non = \"./a.sock\"\n")
         .expect("a file");
-    let mut command = there(folder.path(), &["up", "--json"]);
-    command.stdin(Stdio::null()).stdout(full()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the binary is there");
-    let err = Lines::of(child.stderr.take().expect("it is piped"));
-    assert_eq!(code(Bounded::of(child).wait()), 9);
-    assert!(err.rest()[0].starts_with("error[output-failed]"));
-    let mut command = there(folder.path(), &["up"]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(full());
-    let child = Bounded::of(command.spawn().expect("the binary is there"));
-    for _ in 0..2 {
-        let done = finish(there(folder.path(), &["talk", "./a.sock", "--retry", "x"]), b"");
-        assert_eq!((done.code, done.out.as_str()), (0, "x\n"), "{}", done.err);
-    }
-    crate::kit::signal(child.id(), "TERM");
-    assert_eq!(code(child.wait()), 0);
+    ends_without_its_events(there(folder.path(), &["up", "--json"]));
+    let path = folder.path().join("a.sock").display().to_string();
+    goes_on_without_its_log(there(folder.path(), &["up"]), &path);
 }
 
 #[test]
@@ -335,8 +321,7 @@ fn without_descriptors_it_says_so_and_nothing_runs() {
     let folder = folder();
     let parts = (0..8).map(|at| format!("[echo.p{at}]\non = \"./{at}.sock\"\n"));
     std::fs::write(folder.path().join("hobnob.toml"), parts.collect::<String>()).expect("a file");
-    let mut command = Command::new("sh");
-    command.args(["-c", r#"ulimit -n 20; exec "$@""#, "sh", env!("CARGO_BIN_EXE_hobnob"), "up"]);
+    let mut command = with_files(20, &["up"]);
     command.current_dir(folder.path());
     let done = finish(command, b"");
     assert_eq!(done.code, 3, "{}", done.err);
