@@ -280,6 +280,35 @@ fn an_alias_stands_for_an_address() {
 }
 
 #[test]
+fn relays_that_dial_each_other_are_found_in_the_file() {
+    let folder = folder();
+    let path = folder.path().join("hobnob.toml");
+    let relay =
+        |name: &str, on: &str, to: &str| format!("[relay.{name}]\non = [{on:?}]\nto = {to:?}\n");
+    let up = |text: String| {
+        std::fs::write(&path, text).expect("a file");
+        finish(there(folder.path(), &["up", "--for", "1ms"]), b"")
+    };
+    let two = |to: &str, on: &str| {
+        relay("a", "127.0.0.1:39001", to) + &relay("b", on, "tcp://localhost:39001")
+    };
+    for (to, on) in [(":39002", "127.0.0.1:39002"), ("127.0.0.1:39002", "0.0.0.0:39002")] {
+        let done = up(two(to, on));
+        let first = done.err.lines().next().expect("a line");
+        assert_eq!(first, "error[loop]: hobnob.toml:6:6: this goes round for ever: a to b to a");
+        assert!(done.err.contains("^ a listens there"), "{}", done.err);
+        assert_eq!(done.code, 2, "{}", done.err);
+    }
+    let done = up(relay("a", "./a.sock", "./b.sock")
+        + &relay("b", "./b.sock", "./c.sock")
+        + &relay("c", "./c.sock", "./b.sock"));
+    assert!(done.err.contains("this goes round for ever: b to c to b"), "{}", done.err);
+    // One behind the other is no circle, and neither is the same port over another transport.
+    let done = up(relay("a", "./a.sock", "./b.sock") + &relay("b", "./b.sock", "./c.sock"));
+    assert_eq!(done.code, 0, "{}", done.err);
+}
+
+#[test]
 fn the_first_signal_closes_and_the_second_drops() {
     let folder = folder();
     let text = "[echo.a]\non = \"127.0.0.1:0\"\n[upper.b]\non = \"127.0.0.1:0\"\n";
