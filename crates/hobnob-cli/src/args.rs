@@ -212,6 +212,19 @@ pub(crate) fn parse(words: &[String]) -> Result<ArgMatches> {
     command.clone().try_get_matches_from(words).map_err(|error| retell(&error, &command, words))
 }
 
+/// Whether a verb can do something with each of its words: one that it would not look at was meant somehow.
+pub(crate) fn check_count(name: &str, matches: &ArgMatches) -> Result<()> {
+    let Some(verb) = VERBS.iter().find(|verb| verb.name == name) else { return Ok(()) };
+    if verb.words.contains("...") {
+        return Ok(());
+    }
+    let mut words = matches.get_many::<String>(WORDS).into_iter().flatten();
+    let Some(surplus) = words.nth(verb.words.split_whitespace().count()) else { return Ok(()) };
+    let takes = if verb.words.is_empty() { "no words" } else { verb.words };
+    let text = format!("hobnob {name} takes {takes}, and {surplus:?} is one word too many");
+    Err(Error::new(Kind::Usage, text).try_command(format!("hobnob {name} -h"), ""))
+}
+
 fn program() -> Command {
     let mut program = bare("hobnob")
         .no_binary_name(true)
@@ -357,9 +370,6 @@ fn retell(error: &clap::Error, program: &Command, words: &[String]) -> Error {
         }
         ErrorKind::TooManyValues => {
             Error::new(Kind::Usage, format!("{argument} takes no value")).try_command(help, "")
-        }
-        ErrorKind::InvalidUtf8 => {
-            Error::new(Kind::Usage, "a word of the command is not UTF-8").try_command(help, "")
         }
         _ => {
             let text = error.to_string();

@@ -1,5 +1,6 @@
 //! The environment, read here and nowhere else. A flag goes before a variable, a variable before a default.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -59,15 +60,14 @@ impl Environment {
             _ => None,
         };
         let folder = |name: &str, below: &str| {
-            let home = || variable("HOME").map(|home| PathBuf::from(home).join(below));
-            variable(name).map(PathBuf::from).or_else(home)
+            let home = || path("HOME").map(|home| home.join(below));
+            path(name).or_else(home)
         };
         // A path that is not whole is to be ignored, says the XDG Base Directory Specification.
-        let whole =
-            |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let whole = |name: &str| path(name).filter(|path| path.is_absolute());
         Environment {
             ascii: variable("HOBNOB_ASCII").map(|value| value != "0"),
-            config: variable("HOBNOB_CONFIG").map(PathBuf::from),
+            config: path("HOBNOB_CONFIG"),
             own_config: folder("XDG_CONFIG_HOME", ".config")
                 .map(|folder| folder.join("hobnob/config.toml")),
             timeout: None,
@@ -86,10 +86,19 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     raw(name).filter(|value| !value.is_empty())
 }
 
+/// A variable's value as a path, whatever its bytes.
+fn path(name: &str) -> Option<PathBuf> {
+    bytes(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 /// A variable's value, also an empty one.
-#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn raw(name: &str) -> Option<String> {
-    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+    bytes(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn bytes(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }
 
 fn bad(name: &str, value: &str, expected: &str) -> Error {

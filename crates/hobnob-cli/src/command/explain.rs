@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, ToSocketAddrs as _};
 
-use hobnob::endpoint::{Host, Target, well_known_port};
+use hobnob::endpoint::{Command, Endpoint, Host, Target, well_known_port};
 use hobnob::engine::{self, Resolved};
-use hobnob::error::Result;
+use hobnob::error::{Result, quoted};
 use hobnob::spec::{OptionSpec, Options};
 use hobnob::transport::Twin;
 use serde_json::{Value, json};
@@ -25,6 +25,7 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
         addresses: addresses(&resolved.place.target, scene),
         twins: twins(&resolved),
         is_listening: scene.is_on("listen"),
+        door: door(&endpoint),
         resolved: &resolved,
     };
     if scene.is_on("json") {
@@ -38,6 +39,7 @@ struct Tree<'a> {
     addresses: Found,
     twins: Vec<Twin>,
     is_listening: bool,
+    door: Vec<Setting>,
 }
 
 /// What a host name stands for.
@@ -110,9 +112,6 @@ impl Tree<'_> {
     fn words(&self, look: Look) -> String {
         let resolved = self.resolved;
         let mut out = format!("{}\n", look.paint(Paint::Bold, &safe(&resolved.endpoint)));
-        let line = |out: &mut String, label: &str, text: &str| {
-            let _ = writeln!(out, "  {}{text}", pad(label, LABEL));
-        };
         if let Some((spec, options)) = &resolved.protocol {
             line(&mut out, "protocol", &format!("{}: {}", spec.name, spec.summary));
             list(&mut out, &settings(spec.options, options));
@@ -126,33 +125,45 @@ impl Tree<'_> {
         let missing = if row.transport.is_some() { "" } else { "   (not built in)" };
         line(&mut out, "transport", &format!("{}: {}{missing}", row.spec.name, row.spec.summary));
         list(&mut out, &settings(row.spec.options, &resolved.place.options));
+        if !self.door.is_empty() {
+            line(&mut out, "any verb", "who may come, and who begins");
+            list(&mut out, &self.door);
+        }
         line(&mut out, "shape", &format!("{}, {}", resolved.shape, meaning(resolved.shape)));
         if let Some((family, kind)) = self.kind() {
             line(&mut out, "socket", &format!("{family}, {kind}"));
         }
         line(&mut out, "target", &target(&resolved.place.target));
-        match &self.addresses {
-            Found::Nothing => {}
-            Found::Failed(text) => line(&mut out, "addresses", &format!("none: {text}")),
-            Found::Addresses(all) => {
-                for (at, ip) in all.iter().enumerate() {
-                    let label = if at == 0 { "addresses" } else { "" };
-                    line(&mut out, label, &number(*ip));
-                }
-            }
-        }
-        let mut label = "same with";
-        for twin in &self.twins {
-            let command = if self.is_listening { &twin.listens } else { &twin.dials };
-            for text in command.iter().flat_map(|text| text.lines()) {
-                line(&mut out, label, &format!("{}{}", pad(twin.tool, 8), safe(text)));
-                label = "";
-            }
-        }
+        self.addresses(&mut out);
+        self.same_with(&mut out);
         let parts = resolved.layers.iter().map(|(row, _)| row.spec.name).chain([row.spec.name]);
         let pages: Vec<_> = parts.map(|part| format!("hobnob help {part}")).collect();
         line(&mut out, "options", &pages.join("   "));
         out
+    }
+
+    fn addresses(&self, out: &mut String) {
+        match &self.addresses {
+            Found::Nothing => {}
+            Found::Failed(text) => line(out, "addresses", &format!("none: {text}")),
+            Found::Addresses(all) => {
+                for (at, ip) in all.iter().enumerate() {
+                    let label = if at == 0 { "addresses" } else { "" };
+                    line(out, label, &number(*ip));
+                }
+            }
+        }
+    }
+
+    fn same_with(&self, out: &mut String) {
+        let mut label = "same with";
+        for twin in &self.twins {
+            let command = if self.is_listening { &twin.listens } else { &twin.dials };
+            for text in command.iter().flat_map(|text| text.lines()) {
+                line(out, label, &format!("{}{}", pad(twin.tool, 8), safe(text)));
+                label = "";
+            }
+        }
     }
 
     /// Family and type of the socket.
@@ -171,14 +182,18 @@ impl Tree<'_> {
         Some((family, kind))
     }
 
+    fn numbers(&self) -> Vec<Value> {
+        let Found::Addresses(all) = &self.addresses else { return Vec::new() };
+        let number = |ip: &IpAddr| match ip {
+            IpAddr::V4(v4) => json!({ "address": ip, "number": v4.to_bits() }),
+            IpAddr::V6(_) => json!({ "address": ip }),
+        };
+        all.iter().map(number).collect()
+    }
+
     fn json(&self) -> Value {
         let resolved = self.resolved;
-        let options = |specs, options| -> Vec<Value> {
-            settings(specs, options)
-                .iter()
-                .map(|one| json!({ "name": one.name, "value": one.value, "from": one.origin }))
-                .collect()
-        };
+        let options = |specs, options| as_json(&settings(specs, options));
         let layers: Vec<Value> = resolved
             .layers
             .iter()
@@ -194,16 +209,6 @@ impl Tree<'_> {
             |(spec, given)| json!({ "name": spec.name, "options": options(spec.options, given) }),
         );
         let row = resolved.transport;
-        let addresses: Vec<Value> = match &self.addresses {
-            Found::Addresses(all) => all
-                .iter()
-                .map(|ip| match ip {
-                    IpAddr::V4(v4) => json!({ "address": ip, "number": v4.to_bits() }),
-                    IpAddr::V6(_) => json!({ "address": ip }),
-                })
-                .collect(),
-            _ => Vec::new(),
-        };
         let twins: Vec<Value> = self
             .twins
             .iter()
@@ -221,14 +226,37 @@ impl Tree<'_> {
                 "built_in": row.transport.is_some(),
                 "options": options(row.spec.options, &resolved.place.options),
             },
+            "any_verb": as_json(&self.door),
             "shape": resolved.shape.to_string(),
             "family": family,
             "socket": kind,
             "target": target(&resolved.place.target),
-            "addresses": addresses,
+            "addresses": self.numbers(),
             "twins": twins,
         })
     }
+}
+
+/// The options that are the engine's own, those that were given: without them nobody looks for them here.
+fn door(endpoint: &Endpoint) -> Vec<Setting> {
+    let given = endpoint.settings().iter().filter(|setting| setting.layer.is_none());
+    let known = |setting: &hobnob::endpoint::Setting| {
+        let key = setting.key.as_str();
+        let (word, bare) = key.strip_prefix("no-").map_or(("yes", key), |bare| ("no", bare));
+        let spec = engine::DOOR_OPTIONS.iter().find(|spec| spec.name == bare)?;
+        let value = safe(setting.value.as_deref().unwrap_or(word));
+        Some(Setting { name: spec.name, value, origin: "you" })
+    };
+    given.filter_map(known).collect()
+}
+
+fn as_json(settings: &[Setting]) -> Vec<Value> {
+    let one = |one: &Setting| json!({ "name": one.name, "value": one.value, "from": one.origin });
+    settings.iter().map(one).collect()
+}
+
+fn line(out: &mut String, label: &str, text: &str) {
+    let _ = writeln!(out, "  {}{text}", pad(label, LABEL));
 }
 
 fn list(out: &mut String, settings: &[Setting]) {
@@ -276,7 +304,11 @@ fn target(target: &Target) -> String {
         }
         Target::Path(path) => format!("the path {}", safe(&path.to_string_lossy())),
         Target::Abstract(name) => format!("the abstract name @{}", name.escape_ascii()),
-        Target::Command(command) => format!("the program {}", safe(&format!("{command:?}"))),
+        Target::Command(Command::Line(line)) => format!("the line {} of a shell", safe(line)),
+        Target::Command(Command::Argv(words)) => {
+            let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
+            format!("the program {}", safe(&words.join(" ")))
+        }
         Target::Number(number) => format!("the descriptor {number}"),
         Target::Name(name) => format!("the name {}", safe(name)),
         Target::Nothing => "nothing else".to_owned(),

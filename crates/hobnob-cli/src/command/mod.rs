@@ -14,6 +14,7 @@ mod signals;
 mod talk;
 mod up;
 
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 
@@ -236,14 +237,25 @@ impl Scene {
 }
 
 /// Runs the command line; answers the exit code.
-pub(crate) fn run(words: Vec<String>) -> u8 {
+pub(crate) fn run(words: &[OsString]) -> u8 {
     let clock = Clock::start();
+    let garbled = words.iter().find(|word| word.to_str().is_none());
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let is_json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     let mut typed = Typed { words, endpoints: Vec::new() };
-    match start(&mut typed, clock) {
-        Ok(code) => code,
-        Err(error) => fail(&error, &typed, clock, is_json),
-    }
+    let result = match garbled {
+        None => start(&mut typed, clock),
+        Some(word) => Err(not_text(word)),
+    };
+    result.unwrap_or_else(|error| fail(&error, &typed, clock, is_json))
+}
+
+/// It would be the name of another file, or another message, than was typed.
+fn not_text(word: &OsStr) -> Error {
+    let word = word.as_encoded_bytes().escape_ascii();
+    Error::new(Kind::Usage, format!("a word of the command is not UTF-8: \"{word}\""))
+        .why("in the path of an address such a byte is typed as %FF")
+        .try_command("hobnob help addresses", "")
 }
 
 fn start(typed: &mut Typed, clock: Clock) -> Result<u8> {
@@ -260,6 +272,9 @@ fn start(typed: &mut Typed, clock: Clock) -> Result<u8> {
         Settings::default()
     };
     settings.fill(&mut environment);
+    if !asks_for_help {
+        args::check_count(&name, &matches)?;
+    }
     let scene = scene(&name, matches, typed, environment, settings, clock)?;
     let is_on = |name| scene.is_on(name);
     if let Some(topic) = (is_on("h") || is_on("help")).then_some(name.as_str()) {

@@ -104,7 +104,10 @@ impl Typed {
 
 /// What to try, as commands with notes; there is always something.
 pub(crate) fn tries(error: &Error, typed: &Typed) -> Vec<(String, String)> {
-    let mut tries: Vec<_> = error.tries().iter().map(|one| typed.suggest(one, error)).collect();
+    // Of an event nobody knows the command that it is to be a part of.
+    let is_whole = |one: &&Try| !typed.words.is_empty() || matches!(one, Try::Command { .. });
+    let suggest = |one| typed.suggest(one, error);
+    let mut tries: Vec<_> = error.tries().iter().filter(is_whole).map(suggest).collect();
     tries.retain(|(command, _)| is_possible(command));
     if tries.is_empty() {
         tries.push((format!("hobnob help {}", error.kind().slug()), String::new()));
@@ -226,6 +229,13 @@ mod tests {
         let expected =
             ["hobnob talk h:1 -O a=1 --wait 1s -O b=2", "hobnob talk h:1 -O a=1 --wait 2s"];
         assert_eq!(tries, expected);
+    }
+
+    #[test]
+    fn what_is_no_command_is_not_proposed() {
+        let error = Error::new(Kind::Usage, "x").try_flag("-k", "").try_endpoint(":1", "");
+        let told = tries(&error, &Typed::default());
+        assert_eq!(told, [("hobnob help usage".to_owned(), String::new())]);
     }
 
     #[test]

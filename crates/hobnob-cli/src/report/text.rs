@@ -96,7 +96,7 @@ impl Transcript {
             }
             Fact::Failed(error) => {
                 let text = format!("error[{}]: {}", error.kind().slug(), safe(error.message()));
-                self.line(out, event.at, session, &text);
+                self.note(out, event.at, session, &text);
             }
             Fact::Paused { limit } => {
                 let text = format!("paused by {limit}: new peers wait");
@@ -131,10 +131,11 @@ impl Transcript {
 
     /// A line that may be longer than the page is wide.
     fn note(&mut self, out: &mut String, at: Duration, session: u64, text: &str) {
-        for (number, line) in fold(text, COLUMNS - NOTE_BEGINS).iter().enumerate() {
+        let begins = self.head_cells(session);
+        for (number, line) in fold(text, COLUMNS.saturating_sub(begins)).iter().enumerate() {
             match number {
                 0 => self.line(out, at, session, line),
-                _ => writeln!(out, "{:NOTE_BEGINS$}{line}", "").unwrap_or_default(),
+                _ => writeln!(out, "{:begins$}{line}", "").unwrap_or_default(),
             }
         }
     }
@@ -148,6 +149,12 @@ impl Transcript {
         if session != 0 {
             let _ = write!(out, "#{session}  ");
         }
+    }
+
+    /// The cells that it takes.
+    fn head_cells(&self, session: u64) -> usize {
+        let number = if session == 0 { 0 } else { 3 + session.to_string().len() };
+        NOTE_BEGINS + width(&self.label) + number
     }
 
     fn refresh(&mut self, at: Duration) {
@@ -165,8 +172,7 @@ impl Transcript {
     fn data(&mut self, out: &mut String, at: Duration, session: u64, data: &Data) {
         let start = out.len();
         self.head(out, at, session);
-        let mut cells = 10 + width(&self.label);
-        cells += if session == 0 { 0 } else { 3 + session.to_string().len() };
+        let mut cells = self.head_cells(session);
         if let Some(peer) = data.peer.as_ref().filter(|_| session == 0) {
             let peer = safe(&peer.to_string());
             cells += width(&peer) + 2;
@@ -251,8 +257,7 @@ impl Transcript {
 
     /// Parts that may be more than one line of the page holds.
     fn parts(&mut self, out: &mut String, at: Duration, session: u64, parts: &[String]) {
-        let number = if session == 0 { 0 } else { 3 + session.to_string().len() };
-        let mut cells = NOTE_BEGINS + width(&self.label) + number;
+        let mut cells = self.head_cells(session);
         self.head(out, at, session);
         for (number, part) in parts.iter().enumerate() {
             let is_first = number == 0;
@@ -339,6 +344,7 @@ pub(crate) fn learnt_lines(learnt: &[Learnt]) -> Vec<String> {
 mod tests {
     use super::*;
     use hobnob::address::Address;
+    use hobnob::error::{Error, Kind};
 
     fn transcript() -> Transcript {
         let mut transcript = Transcript::new(Clock::start(), Look::default(), View::Text, false);
@@ -372,5 +378,14 @@ mod tests {
              00:00:51  #12  «  李雷\\x1b[2J                                      10 B\n\
              00:00:51  127.0.0.1:40001  «  20C                                   3 B\n"
         );
+    }
+    #[test]
+    fn an_error_stays_within_the_page() {
+        let mut out = String::new();
+        let error = Error::new(Kind::System, "word ".repeat(40).trim_end());
+        let event = Event { at: Duration::ZERO, session: 7, fact: Fact::Failed(error) };
+        transcript().event(&mut out, &event);
+        assert!(out.lines().count() > 2, "{out}");
+        assert!(out.lines().all(|line| width(line) <= COLUMNS), "{out}");
     }
 }

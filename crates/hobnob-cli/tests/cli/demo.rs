@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
+use crate::kit::hardship::{ends_without_its_events, with_files};
 use crate::kit::{Launched, code, finish, folder, hobnob, launch, skip};
 use crate::screen::{BINARY, Screen};
 
@@ -190,9 +191,7 @@ fn events_have_the_name_of_what_they_belong_to() {
 #[test]
 fn without_descriptors_it_says_so_and_nothing_runs() {
     for most in 4..=20 {
-        let mut command = Command::new("sh");
-        command.args(["-c", &format!("ulimit -n {most}; exec {BINARY} demo --for 10s")]);
-        let done = finish(command, b"");
+        let done = finish(with_files(most, &["demo", "--for", "10s"]), b"");
         assert_eq!(done.code, 3, "{most}: {}", done.err);
         assert!(done.err.contains("error[too-many-files]: "), "{most}: {}", done.err);
     }
@@ -200,11 +199,5 @@ fn without_descriptors_it_says_so_and_nothing_runs() {
 
 #[test]
 fn a_full_disk_under_its_events_ends_it() {
-    let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
-    let mut command = hobnob(&["demo", "--json"]);
-    command.stdin(Stdio::null()).stdout(full).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the binary is there");
-    let err = crate::kit::Lines::of(child.stderr.take().expect("it is piped"));
-    assert_eq!(code(crate::kit::Bounded::of(child).wait()), 9);
-    assert!(err.rest()[0].starts_with("error[output-failed]"));
+    ends_without_its_events(hobnob(&["demo", "--json"]));
 }

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::kit::hardship::{full, with_files};
 use crate::kit::{Done, finish, folder, hobnob, run, skip};
 
 fn examined(done: &Done) -> Value {
@@ -152,11 +153,8 @@ fn a_machine_that_trusts_nobody_is_told_as_one() {
 
 #[test]
 fn hardly_any_descriptors_are_said_and_no_reason_to_fail() {
-    let mut command = Command::new("sh");
     // One is left, which the loader needs for a moment.
-    command.args(["-c", r#"ulimit -n 4; exec "$@""#, "sh", env!("CARGO_BIN_EXE_hobnob")]);
-    command.args(["doctor", "--json"]);
-    let told = examined(&finish(command, b""));
+    let told = examined(&finish(with_files(4, &["doctor", "--json"]), b""));
     assert!(!is_fine(&told, "Unix sockets"), "a pair is two: {told}");
     assert!(is_fine(&told, "IPv4 loopback"), "{told}");
     assert_eq!(told["limits"]["open_files"][0], 4);
@@ -164,11 +162,9 @@ fn hardly_any_descriptors_are_said_and_no_reason_to_fail() {
 
 #[test]
 fn a_full_disk_is_said() {
-    let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
     for words in [&["doctor"][..], &["doctor", "--config"], &["completions", "bash"], &["man"]] {
         let mut command = hobnob(words);
-        let full = full.try_clone().expect("a descriptor");
-        command.stdin(Stdio::null()).stdout(full).stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(full()).stderr(Stdio::piped());
         let output = command.spawn().expect("it is there").wait_with_output().expect("it ends");
         let err = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(9), "{words:?}: {err}");

@@ -3,8 +3,8 @@
 use std::io::Read as _;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
-use std::process::Command;
 
+use crate::kit::hardship::a_lack_of_files_is_told;
 use crate::kit::{Done, as_nobody, finish, folder, hobnob, run, run_with, skip, steady};
 
 /// The error of a command: as a snapshot, with its code and slug checked against the event of `--json`.
@@ -185,13 +185,38 @@ fn rights_that_are_missing() {
 }
 
 #[test]
-fn too_many_files() {
-    let mut command = Command::new("sh");
-    let binary = env!("CARGO_BIN_EXE_hobnob");
-    command.args(["-c", "ulimit -n 4; exec \"$0\" talk 127.0.0.1:9", binary]);
+fn a_word_that_is_not_text_is_not_taken_for_another() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = folder();
+    let mut command = hobnob(&["get", "http://127.0.0.1:1", "-o"]);
+    command.arg(std::ffi::OsStr::from_bytes(b"page\xff")).current_dir(folder.path());
     let done = finish(command, b"");
-    assert_eq!(done.code, 3, "{}", done.err);
-    assert!(done.err.contains("error[too-many-files]"), "{}", done.err);
+    assert_eq!(done.code, 2, "{}", done.err);
+    assert!(done.err.contains(r#"error[usage]: a word of the command is not UTF-8: "page\xff""#));
+}
+
+#[test]
+fn a_word_that_nobody_looks_at_is_refused() {
+    let usual = [
+        &["get", "http://127.0.0.1:1", "two"][..],
+        &["explain", ":1", ":2"],
+        &["doctor", "now"],
+        &["demo", "now"],
+        &["help", "talk", "get"],
+        &["completions", "bash", "zsh"],
+        &["man", ".", "."],
+    ];
+    for words in usual {
+        let done = run(words);
+        let last = words[words.len() - 1];
+        assert_eq!((done.code, done.out.as_str()), (2, ""), "{words:?} {}", done.err);
+        assert!(done.err.contains(&format!("{last:?} is one word too many")), "{}", done.err);
+    }
+}
+
+#[test]
+fn too_many_files() {
+    a_lack_of_files_is_told(&["talk", "127.0.0.1:9"], 5);
 }
 
 #[test]

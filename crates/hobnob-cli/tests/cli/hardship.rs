@@ -1,22 +1,12 @@
 //! What `docs/reference/hardship.md` says, each cell that no other test shows.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
-use crate::kit::{BOUND, Bounded, Lines, Served, code, hobnob, needs, run, serve, signal};
-
-fn connect(address: &str) -> TcpStream {
-    let peer = TcpStream::connect(address).expect("it listens");
-    peer.set_read_timeout(Some(BOUND)).expect("a timeout");
-    peer
-}
-
-/// Closes with a reset.
-fn reset(peer: TcpStream) {
-    let peer = socket2::Socket::from(peer);
-    peer.set_linger(Some(std::time::Duration::ZERO)).expect("it is open");
-}
+use crate::kit::hardship::{
+    connect, ends_without_its_events, goes_on_without_its_log, is_light, reset,
+};
+use crate::kit::{Bounded, Lines, Served, code, hobnob, needs, serve, signal};
 
 /// The services of this build, each on a port of its own.
 fn each_service() -> impl Iterator<Item = (&'static str, Served)> {
@@ -70,28 +60,11 @@ fn sigterm_and_sigint_end_any_service_with_peers() {
 
 #[test]
 fn a_full_disk_ends_a_server_of_events_and_no_other() {
-    let full = || std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
-    let mut command = hobnob(&["serve", "echo", "127.0.0.1:0", "--json"]);
-    command.stdin(Stdio::null()).stdout(full()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the binary is there");
-    let err = Lines::of(child.stderr.take().expect("it is piped"));
-    assert_eq!(code(Bounded::of(child).wait()), 9);
-    let said = err.rest();
-    assert!(said[0].starts_with("error[output-failed]"), "{said:?}");
+    let said = ends_without_its_events(hobnob(&["serve", "echo", "127.0.0.1:0", "--json"]));
     assert!(said[1].contains("ENOSPC"), "{said:?}");
-
-    // Its log is a courtesy.
     let folder = crate::kit::folder();
     let path = folder.path().join("x.sock").to_string_lossy().into_owned();
-    let mut command = hobnob(&["serve", "echo", &path]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(full());
-    let child = Bounded::of(command.spawn().expect("the binary is there"));
-    for _ in 0..2 {
-        let done = run(&["talk", &path, "--retry", "x"]);
-        assert_eq!((done.code, done.out.as_str()), (0, "x\n"), "{}", done.err);
-    }
-    signal(child.id(), "TERM");
-    assert_eq!(code(child.wait()), 0);
+    goes_on_without_its_log(hobnob(&["serve", "echo", &path]), &path);
 }
 
 #[test]
@@ -135,10 +108,7 @@ fn a_peer_that_does_not_read_holds_up_nobody_else() {
     let mut other = connect(&served.address);
     let mut some = vec![0; 1 << 20];
     other.read_exact(&mut some).expect("it is served all the same");
-    let status = format!("/proc/{}/statm", served.child.id());
-    let pages = std::fs::read_to_string(status).expect("it runs");
-    let resident: u64 = pages.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("a number");
-    assert!(resident * 4_096 < 256 << 20, "{resident} pages");
+    is_light(served.child.id());
     drop(other);
     let (code, _) = served.stop("INT");
     assert_eq!(code, 0);

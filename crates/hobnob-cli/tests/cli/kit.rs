@@ -1,5 +1,7 @@
 //! Runs the real binary, bounded in time, and reads what it says.
 
+pub(crate) mod hardship;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};

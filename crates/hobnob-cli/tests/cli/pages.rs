@@ -100,6 +100,8 @@ fn explain_shows_what_an_address_means() {
         ("explain-tcp", vec!["explain", ":9000"]),
         ("explain-udp", vec!["explain", "udp://10.0.0.7:53,ttl=3"]),
         ("explain-unix", vec!["explain", "unix:@chat", "--listen"]),
+        ("explain-door", vec!["explain", "/tmp/x.sock,allow=10.0.0.0/8,retry"]),
+        ("explain-program", vec!["explain", "exec:'a b'"]),
         ("explain-layer", vec!["explain", "lines+tcp://:9000"]),
     ] {
         let done = run(&words);

@@ -1,12 +1,13 @@
 //! `hobnob up`: what a file says is served, all of it or none, and each mistake has its line and column.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::kit::{BOUND, Bounded, Done, Lines, code, finish, folder, hobnob, launch, steady};
+use crate::kit::hardship::{connect, ends_without_its_events, goes_on_without_its_log, with_files};
+use crate::kit::{Done, code, finish, folder, hobnob, launch, steady};
 
 /// A command in a folder.
 fn there(folder: &Path, words: &[&str]) -> Command {
@@ -279,6 +280,35 @@ fn an_alias_stands_for_an_address() {
 }
 
 #[test]
+fn relays_that_dial_each_other_are_found_in_the_file() {
+    let folder = folder();
+    let path = folder.path().join("hobnob.toml");
+    let relay =
+        |name: &str, on: &str, to: &str| format!("[relay.{name}]\non = [{on:?}]\nto = {to:?}\n");
+    let up = |text: String| {
+        std::fs::write(&path, text).expect("a file");
+        finish(there(folder.path(), &["up", "--for", "1ms"]), b"")
+    };
+    let two = |to: &str, on: &str| {
+        relay("a", "127.0.0.1:39001", to) + &relay("b", on, "tcp://localhost:39001")
+    };
+    for (to, on) in [(":39002", "127.0.0.1:39002"), ("127.0.0.1:39002", "0.0.0.0:39002")] {
+        let done = up(two(to, on));
+        let first = done.err.lines().next().expect("a line");
+        assert_eq!(first, "error[loop]: hobnob.toml:6:6: this goes round for ever: a to b to a");
+        assert!(done.err.contains("^ a listens there"), "{}", done.err);
+        assert_eq!(done.code, 2, "{}", done.err);
+    }
+    let done = up(relay("a", "./a.sock", "./b.sock")
+        + &relay("b", "./b.sock", "./c.sock")
+        + &relay("c", "./c.sock", "./b.sock"));
+    assert!(done.err.contains("this goes round for ever: b to c to b"), "{}", done.err);
+    // One behind the other is no circle, and neither is the same port over another transport.
+    let done = up(relay("a", "./a.sock", "./b.sock") + &relay("b", "./b.sock", "./c.sock"));
+    assert_eq!(done.code, 0, "{}", done.err);
+}
+
+#[test]
 fn the_first_signal_closes_and_the_second_drops() {
     let folder = folder();
     let text = "[echo.a]\non = \"127.0.0.1:0\"\n[upper.b]\non = \"127.0.0.1:0\"\n";
@@ -289,9 +319,7 @@ fn the_first_signal_closes_and_the_second_drops() {
         .map(|_| {
             let line = up.err.next();
             let address = line.split_whitespace().nth(2).expect("an address").to_owned();
-            let peer = TcpStream::connect(address).expect("it listens");
-            peer.set_read_timeout(Some(BOUND)).expect("a timeout");
-            peer
+            connect(&address)
         })
         .collect();
     up.err.until("  in");
@@ -309,25 +337,12 @@ fn the_first_signal_closes_and_the_second_drops() {
 
 #[test]
 fn a_full_disk_ends_it_only_under_its_events() {
-    let full = || std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
     let folder = folder();
     std::fs::write(folder.path().join("hobnob.toml"), "[echo.a]\non = \"./a.sock\"\n")
         .expect("a file");
-    let mut command = there(folder.path(), &["up", "--json"]);
-    command.stdin(Stdio::null()).stdout(full()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the binary is there");
-    let err = Lines::of(child.stderr.take().expect("it is piped"));
-    assert_eq!(code(Bounded::of(child).wait()), 9);
-    assert!(err.rest()[0].starts_with("error[output-failed]"));
-    let mut command = there(folder.path(), &["up"]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(full());
-    let child = Bounded::of(command.spawn().expect("the binary is there"));
-    for _ in 0..2 {
-        let done = finish(there(folder.path(), &["talk", "./a.sock", "--retry", "x"]), b"");
-        assert_eq!((done.code, done.out.as_str()), (0, "x\n"), "{}", done.err);
-    }
-    crate::kit::signal(child.id(), "TERM");
-    assert_eq!(code(child.wait()), 0);
+    ends_without_its_events(there(folder.path(), &["up", "--json"]));
+    let path = folder.path().join("a.sock").display().to_string();
+    goes_on_without_its_log(there(folder.path(), &["up"]), &path);
 }
 
 #[test]
@@ -335,8 +350,7 @@ fn without_descriptors_it_says_so_and_nothing_runs() {
     let folder = folder();
     let parts = (0..8).map(|at| format!("[echo.p{at}]\non = \"./{at}.sock\"\n"));
     std::fs::write(folder.path().join("hobnob.toml"), parts.collect::<String>()).expect("a file");
-    let mut command = Command::new("sh");
-    command.args(["-c", r#"ulimit -n 20; exec "$@""#, "sh", env!("CARGO_BIN_EXE_hobnob"), "up"]);
+    let mut command = with_files(20, &["up"]);
     command.current_dir(folder.path());
     let done = finish(command, b"");
     assert_eq!(done.code, 3, "{}", done.err);

@@ -1,7 +1,7 @@
 //! What all the parts of one running server share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Notify, watch};
 
@@ -61,6 +61,8 @@ pub(super) struct House {
     live: AtomicI64,
     /// A session is over: there may be descriptors again.
     pub freed: Notify,
+    /// Why nobody can come any more, where nobody asked for that.
+    pub failure: Arc<OnceLock<Error>>,
 }
 
 /// Sums over all sessions and packets.
@@ -121,6 +123,7 @@ impl House {
             next_id: AtomicU64::new(1),
             live: AtomicI64::new(0),
             freed: Notify::new(),
+            failure: Arc::default(),
         }
     }
 

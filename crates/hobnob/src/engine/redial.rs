@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use crate::conn::listener::{Accepted, Listener};
 use crate::conn::{Boxed, Channel, Conn, Kernel, Vitals};
 use crate::engine::dial::Dialer;
 use crate::engine::plan::Ready;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::event::Fact;
 
 /// Between the end of a conn and the next dial: who accepts and closes at once is not dialled without pause.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -23,6 +24,7 @@ pub(super) struct Redial {
     dialer: Dialer,
     ready: Arc<Ready>,
     state: State,
+    failure: Arc<OnceLock<Error>>,
 }
 
 enum State {
@@ -34,15 +36,19 @@ enum State {
 
 impl Redial {
     /// Dials for the first time: who cannot be reached at all is an error of the start, unless it is to be waited for,
-    /// which can take for ever.
-    pub(super) async fn begin(dialer: Dialer, ready: Ready) -> Result<Self> {
+    /// which can take for ever. What ends that is left in `failure`, too.
+    pub(super) async fn begin(
+        dialer: Dialer,
+        ready: Ready,
+        failure: Arc<OnceLock<Error>>,
+    ) -> Result<Self> {
         let ready = Arc::new(ready);
         let state = if ready.retries {
             State::Dialing(dial(dialer.clone(), ready.clone(), Duration::ZERO))
         } else {
             State::Has(Box::new(dialer.dial_for(&ready, None).await?.conn))
         };
-        Ok(Redial { dialer, ready, state })
+        Ok(Redial { dialer, ready, state, failure })
     }
 
     fn lend(&mut self, mut conn: Conn) -> Poll<Accepted> {
@@ -79,7 +85,10 @@ impl Listener for Redial {
                         return Poll::Pending;
                     }
                     Poll::Ready(Ok(conn)) => return self.lend(conn),
-                    Poll::Ready(Err(error)) => return Poll::Ready(Accepted::Failed(error)),
+                    Poll::Ready(Err(error)) => {
+                        self.dialer.bus().emit(0, 0, Fact::Failed(error.clone()));
+                        self.failure.get_or_init(|| error);
+                    }
                 },
                 State::Over => return Poll::Ready(Accepted::NoMore),
             }

@@ -124,7 +124,8 @@ async fn open(house: &House, endpoints: Vec<Ready>, scene: &Scene) -> Result<(Ve
         let (gate, has_ends) = (house.gate.with_allow(&ready.allow), ready.has_opening);
         if ready.is_turned {
             let door = Arc::new(Door { stack: Stack::bare(&house.bus), gate, has_ends });
-            let redial = Redial::begin(house.powers.dialer.clone(), ready).await?;
+            let redial =
+                Redial::begin(house.powers.dialer.clone(), ready, house.failure.clone()).await?;
             open.entrances.push(Entrance { listener: Box::new(redial), door });
             continue;
         }
@@ -288,6 +289,11 @@ impl Running {
         let _ = over.recv();
         self.leave_crew();
         self.summary()
+    }
+
+    /// Why nobody can come any more, where that is nothing that was asked for: what it dials anew cannot be dialled.
+    pub fn failure(&self) -> Option<&Error> {
+        self.house.failure.get()
     }
 
     /// What it did so far. Bytes of open sessions count when they close.

@@ -24,6 +24,10 @@ impl Place {
     /// Opens a file of this name, which must not be there unless it `may_replace` it.
     pub(super) fn open(name: &str, may_replace: bool) -> Result<(Self, File)> {
         let failed = |error: &io::Error| failed("open", name, error);
+        if name.is_empty() {
+            let error = Error::new(Kind::Usage, "-o needs the name of a file");
+            return Err(error.try_flag("-o page.html", "for one"));
+        }
         let found = fs::metadata(name);
         let mut place = Place {
             name: name.to_owned(),
@@ -220,5 +224,6 @@ mod tests {
         place.finish().expect("nothing to do");
         assert!(Path::new("/dev/null").exists() && !Path::new("/dev/null.part").exists());
         assert!(Place::open("/dev", false).is_err());
+        assert_eq!(Place::open("", true).err().map(|error| error.kind()), Some(Kind::Usage));
     }
 }

@@ -188,6 +188,11 @@ impl Teller {
         true
     }
 
+    /// Whether it speaks in events.
+    pub(super) fn tells_programs(&self) -> bool {
+        matches!(self.voice, Voice::Json(_))
+    }
+
     /// How long nothing is missed by not pulling.
     pub(super) fn interval(&self) -> Duration {
         match self.voice {
@@ -325,7 +330,7 @@ impl Teller {
 
     /// Whether what is told reaches nobody, and nothing else is left to be done here.
     pub(super) fn is_unheard(&self) -> bool {
-        matches!(self.voice, Voice::Json(_)) && self.broken.is_some()
+        self.tells_programs() && self.broken.is_some()
     }
 
     /// What became of writing, where that is what it was all for.

@@ -53,7 +53,12 @@ pub(crate) async fn watch(
         () = last_words => {}
         _ = signals.next() => {}
     }
-    teller.failure().map_or(Ok(0), output_failed)
+    match all.iter().find_map(Running::failure) {
+        // As an event it was told already.
+        Some(error) if teller.tells_programs() => Ok(error.kind().exit_code()),
+        Some(error) => Err(error.clone()),
+        None => teller.failure().map_or(Ok(0), output_failed),
+    }
 }
 
 async fn finished(all: &[Running]) -> Vec<Summary> {

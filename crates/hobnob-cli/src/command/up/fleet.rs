@@ -10,9 +10,9 @@ use crate::command::Scene;
 use crate::command::serve::teller::{Names, Teller};
 use crate::command::serve::watch::watch;
 use crate::command::serve::{open_control, until_over};
-use crate::command::up::overlap;
 use crate::command::up::plan::Planned;
 use crate::command::up::started::Started;
+use crate::command::up::{circle, overlap};
 use crate::config::{Config, Part};
 use crate::control;
 
@@ -47,6 +47,7 @@ impl<'c> Fleet<'c> {
         let all: Vec<_> =
             parts.iter().map(|part| Planned::of(config, part)).collect::<Result<_>>()?;
         overlap::check(config, &all)?;
+        circle::check(config, &all)?;
         Ok(Fleet { config, all })
     }
 

@@ -1,5 +1,6 @@
 //! `hobnob up`: everything in `hobnob.toml`, in one process.
 
+mod circle;
 pub(crate) mod fleet;
 mod overlap;
 mod plan;
@@ -12,6 +13,7 @@ use hobnob::spec::nearest;
 
 use crate::command::Scene;
 use crate::config::{Config, FILE, Part};
+use crate::report::show::safe;
 use fleet::{Fleet, Taken};
 
 /// Runs the verb.
@@ -25,7 +27,12 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
         _ => error,
     })?;
     let chosen = choose(&config, &names)?;
-    let head = format!("{}: {} of {} started", path.display(), chosen.len(), config.parts.len());
+    let head = format!(
+        "{}: {} of {} started",
+        safe(&config.source.name),
+        chosen.len(),
+        config.parts.len()
+    );
     let fleet = Fleet::plan(&config, &chosen)?;
     fleet.run(scene, "up", Taken::Fails, |started| format!("{head}\n{}", started.addresses()))
 }

@@ -10,9 +10,9 @@ use crate::command::up::plan::Planned;
 use crate::config::Config;
 
 /// What one endpoint takes for itself.
-struct Claim<'p> {
-    target: Target,
-    owner: &'p str,
+pub(super) struct Claim<'p> {
+    pub(super) target: Target,
+    pub(super) owner: &'p str,
 }
 
 /// The first address that is wanted twice, as an error.
@@ -39,7 +39,8 @@ pub(super) fn check(config: &Config, all: &[Planned<'_>]) -> Result<()> {
 }
 
 impl Claim<'_> {
-    fn collides(&self, other: &Claim<'_>) -> bool {
+    /// Whether who wants the one is at the other.
+    pub(super) fn collides(&self, other: &Claim<'_>) -> bool {
         match (&self.target, &other.target) {
             // The kernel gives each its own.
             (Target::Net { port: Some(0), .. }, _) => false,

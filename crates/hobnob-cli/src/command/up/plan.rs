@@ -33,6 +33,13 @@ impl<'c> Planned<'c> {
         Ok(planned)
     }
 
+    /// Where it passes on what comes.
+    pub(super) fn targets(&self) -> impl Iterator<Item = &Placed> {
+        let is_target =
+            |setting: &&Setting| self.row.targets().any(|option| option.name == setting.key.text);
+        self.part.settings.iter().filter(is_target).flat_map(|setting| &setting.values)
+    }
+
     /// The server, on these endpoints.
     pub(super) fn server(&self, endpoints: impl Iterator<Item = Endpoint>) -> Result<Server> {
         let mut server = Server::new(self.row.spec.name)?;

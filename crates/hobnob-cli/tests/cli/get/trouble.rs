@@ -2,11 +2,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::channel;
 
 use super::{Played, get, request};
-use crate::kit::{Bounded, Lines, code, finish, folder, hobnob, run, signal};
+use crate::kit::hardship::a_lack_of_files_is_told;
+use crate::kit::{Bounded, Lines, code, folder, hobnob, run, signal};
 
 /// The slug of the error that an answer like this gets, and its exit code.
 fn refused(answer: &str) -> (String, i32) {
@@ -158,21 +159,9 @@ fn a_reader_that_leaves_ends_it_quietly() {
     played.asked();
 }
 
-/// However few there are, it is the lack of them that is told.
 #[test]
 fn too_many_files() {
-    let codes: Vec<i32> = (4..=20)
-        .map(|most| {
-            let mut command = Command::new("sh");
-            let line = format!("ulimit -n {most}; exec \"$0\" get http://127.0.0.1:9");
-            command.args(["-c", &line, env!("CARGO_BIN_EXE_hobnob")]);
-            let done = finish(command, b"");
-            let is_told = done.err.contains("error[too-many-files]");
-            assert!(done.code == 5 || is_told, "{most}: {}", done.err);
-            done.code
-        })
-        .collect();
-    assert_eq!((codes.first(), codes.last()), (Some(&3), Some(&5)), "{codes:?}");
+    a_lack_of_files_is_told(&["get", "http://127.0.0.1:9"], 5);
 }
 
 #[test]

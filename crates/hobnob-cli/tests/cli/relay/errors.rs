@@ -1,11 +1,12 @@
 //! Relays that cannot be: what is said, the exit code, the same as an event, and that what is suggested works.
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::process::Command;
 
 use super::{Nobody, target};
 use crate::errors::{fails_by, snapshot};
-use crate::kit::{Done, finish, folder, run};
+use crate::kit::{Done, code, finish, folder, hobnob, launch, run};
 
 fn fails(name: &str, words: &[&str]) -> Done {
     fails_by(name, &mut |flags| run(&[&["relay"], flags, words].concat()))
@@ -72,6 +73,25 @@ fn who_is_dialled_at_the_start_and_is_not_there() {
     let done = fails("both-dial", &[&nobody.address(), &at, "--both-dial"]);
     assert_eq!(done.code, 5, "{}", done.err);
     snapshot("relay-both-dial", &done);
+}
+
+/// Who is there and speaks something else is not waited for.
+#[cfg(feature = "tls")]
+#[test]
+fn who_is_dialled_anew_and_cannot_be() {
+    for json in [false, true] {
+        let ((one, one_at), (_other, other_at)) = (target(), target());
+        let to = format!("tls://{one_at}");
+        let words = ["relay", &to, &other_at, "--both-dial", "--retry", "--json"];
+        let launched = launch(hobnob(&words[..words.len() - usize::from(!json)]));
+        let mut peer = one.accept().expect("it dials").0;
+        peer.write_all(b"this is no TLS at all").expect("it is open");
+        assert_eq!(code(launched.child.wait()), 7);
+        let (err, out) = (launched.err.rest().join("\n"), launched.out.rest());
+        let told = out.iter().filter(|line| line.contains(r#""slug":"not-tls""#)).count();
+        assert_eq!((err.contains("\nerror[not-tls]: "), told), (!json, usize::from(json)), "{err}");
+        assert!(!out.iter().any(|line| line.contains("hobnob -")), "{out:?}");
+    }
 }
 
 /// Each suggestion for shapes that do not fit, as it would be pasted, but for a moment only.

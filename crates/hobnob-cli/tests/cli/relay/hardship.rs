@@ -6,29 +6,16 @@ use std::net::{Shutdown, TcpStream};
 use std::process::{Command, Stdio};
 
 use super::{Nobody, echo, relay, target};
-use crate::kit::{BOUND, Bounded, Lines, code, hobnob, launch, signal};
-
-fn connect(address: &str) -> TcpStream {
-    let peer = TcpStream::connect(address).expect("it listens");
-    peer.set_read_timeout(Some(BOUND)).expect("a timeout");
-    peer
-}
+use crate::kit::hardship::{
+    connect, ends_without_its_events, full, goes_on_without_its_log, is_light, reset, with_files,
+};
+use crate::kit::{Bounded, Lines, code, hobnob, launch, signal};
 
 fn asks(peer: &mut TcpStream) {
     peer.write_all(b"hello").expect("it is open");
     let mut room = [0; 5];
     peer.read_exact(&mut room).expect("it answers");
     assert_eq!(&room, b"hello");
-}
-
-/// Under so many descriptors.
-fn with_files(files: u32, words: &[&str]) -> Command {
-    let mut command = hobnob(&[]);
-    let program = command.get_program().to_owned();
-    command = Command::new("sh");
-    command.arg("-c").arg(format!("ulimit -n {files}; exec \"$0\" \"$@\"")).arg(program);
-    command.args(words).env_clear().env("PATH", "/usr/bin:/bin");
-    command
 }
 
 /// Sessions that are served, each of which has two descriptors.
@@ -80,35 +67,18 @@ fn too_few_descriptors_for_both_sides() {
 #[test]
 fn a_full_disk_ends_it_only_under_its_events() {
     let (_echo, at) = echo("tcp://127.0.0.1:0");
-    let full = || std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
-    let mut command = hobnob(&["relay", "127.0.0.1:0", &at, "--json"]);
-    command.stdin(Stdio::null()).stdout(full()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the binary is there");
-    let err = Lines::of(child.stderr.take().expect("it is piped"));
-    assert_eq!(code(Bounded::of(child).wait()), 9);
-    let said = err.rest();
-    assert!(said[0].starts_with("error[output-failed]"), "{said:?}");
-    // Its log is a courtesy.
+    ends_without_its_events(hobnob(&["relay", "127.0.0.1:0", &at, "--json"]));
     let folder = crate::kit::folder();
     let path = folder.path().join("x.sock").to_string_lossy().into_owned();
-    let mut command = hobnob(&["relay", &path, &at]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(full());
-    let child = Bounded::of(command.spawn().expect("the binary is there"));
-    for _ in 0..2 {
-        let done = crate::kit::run(&["talk", &path, "--retry", "x"]);
-        assert_eq!((done.code, done.out.as_str()), (0, "x\n"), "{}", done.err);
-    }
-    signal(child.id(), "TERM");
-    assert_eq!(code(child.wait()), 0);
+    goes_on_without_its_log(hobnob(&["relay", &path, &at]), &path);
 }
 
 /// As the target of a file that cannot be written: the session ends, and says why.
 #[test]
 fn a_full_disk_under_standard_output_is_told() {
     let (target, at) = target();
-    let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
     let mut command = hobnob(&["relay", "-", &at]);
-    command.stdin(Stdio::piped()).stdout(full).stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(full()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary is there");
     let err = Lines::of(child.stderr.take().expect("it is piped"));
     let input = child.stdin.take();
@@ -209,10 +179,7 @@ fn a_side_that_does_not_read_holds_up_nobody_else() {
         server.write_all(b"hello").expect("it is open");
         other.read_exact(&mut [0; 5]).expect("it is served all the same");
     }
-    let status = format!("/proc/{}/statm", served.child.id());
-    let pages = std::fs::read_to_string(status).expect("it runs");
-    let resident: u64 = pages.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("a number");
-    assert!(resident * 4_096 < 256 << 20, "{resident} pages");
+    is_light(served.child.id());
     drop((deaf, other, server));
     pouring.join().expect("no panic");
     let (code, _) = served.stop("INT");
@@ -229,9 +196,7 @@ fn a_reset_of_either_side_is_a_reset_for_the_other() {
         client.write_all(b"x").expect("it is open");
         server.read_exact(&mut [0]).expect("it comes");
         let (resets, mut other) = if client_resets { (client, server) } else { (server, client) };
-        let resets = socket2::Socket::from(resets);
-        resets.set_linger(Some(std::time::Duration::ZERO)).expect("it is open");
-        drop(resets);
+        reset(resets);
         let error = other.read(&mut [0; 8]).expect_err("a reset");
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
         let close = served.out.until(r#""type":"close""#);

@@ -5,12 +5,8 @@ use std::net::{Shutdown, TcpStream, UdpSocket};
 
 use super::{Nobody, echo, relay, target, told};
 use crate::json::valid;
+use crate::kit::hardship::reset;
 use crate::kit::{Served, code, folder, hobnob, launch, signal};
-
-fn reset(peer: TcpStream) {
-    let peer = socket2::Socket::from(peer);
-    peer.set_linger(Some(std::time::Duration::ZERO)).expect("it is open");
-}
 
 fn hear(peer: &mut TcpStream, words: &[u8]) {
     let mut room = vec![0; words.len()];

@@ -1,10 +1,9 @@
 //! What `docs/reference/hardship.md` says of TLS, each cell that no other test shows.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::process::{ChildStdin, ChildStdout, Stdio};
 
+use crate::kit::hardship::{a_lack_of_files_is_told, connect, is_light, reset};
 use crate::kit::{Bounded, Served, code, finish, hobnob, run, serve, signal};
 use crate::papers::Papers;
 
@@ -25,23 +24,11 @@ fn talking(to: &str) -> (Bounded, ChildStdin, ChildStdout) {
     (Bounded::of(child), input, output)
 }
 
-/// However few there are, it is the lack of them that is told.
 #[test]
 fn too_few_descriptors_are_told_as_that() {
     let papers = Papers::new();
     let served = served("echo", &papers);
-    let codes: Vec<i32> = (4..=24)
-        .map(|most| {
-            let mut command = Command::new("sh");
-            let line = format!("ulimit -n {most}; exec \"$0\" talk \"$1\" hello");
-            command.args(["-c", &line, env!("CARGO_BIN_EXE_hobnob"), &to(&served, &papers)]);
-            let done = finish(command, b"");
-            let is_told = done.err.contains("error[too-many-files]");
-            assert!(done.code == 0 || is_told, "{most}: {}", done.err);
-            done.code
-        })
-        .collect();
-    assert_eq!((codes.first(), codes.last()), (Some(&3), Some(&0)), "{codes:?}");
+    a_lack_of_files_is_told(&["talk", &to(&served, &papers), "hello"], 0);
 }
 
 #[test]
@@ -76,9 +63,7 @@ fn a_peer_that_does_not_read_holds_up_nobody_else() {
     let (other, _others_input, mut output) = talking(&to(&served, &papers));
     output.read_exact(&mut vec![0; 8 << 20]).expect("it is served all the same");
     for process in [served.child.id(), deaf.id()] {
-        let statm = std::fs::read_to_string(format!("/proc/{process}/statm")).expect("it runs");
-        let pages: u64 = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("a number");
-        assert!(pages * 4_096 < 256 << 20, "{pages} pages");
+        is_light(process);
     }
     drop((deaf, other));
 }
@@ -89,12 +74,10 @@ fn a_reset_ends_one_session_at_any_time() {
     let served = served("source", &papers);
     // Before a word, in the middle of the handshake, and with much unread.
     for said in [&b""[..], &[22, 3, 1, 0, 4, 1]] {
-        let mut peer = TcpStream::connect(&served.address).expect("it listens");
+        let mut peer = connect(&served.address);
         peer.write_all(said).expect("it is open");
         served.out.until(r#""type":"open""#);
-        let peer = socket2::Socket::from(peer);
-        peer.set_linger(Some(Duration::ZERO)).expect("it is open");
-        drop(peer);
+        reset(peer);
         let close = served.out.until(r#""type":"close""#);
         assert!(close.contains(r#""reason":"reset""#), "{close}");
     }

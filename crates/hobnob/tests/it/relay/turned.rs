@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hobnob::engine::Running;
-use hobnob::error::Kind;
+use hobnob::error::{Error, Kind};
 use hobnob::event::{By, End, How, Reason};
 use hobnob::socket::{Call, Observer};
 use tokio::io::AsyncWriteExt;
@@ -178,6 +178,19 @@ async fn with_retry_each_of_two_that_are_dialled_may_come_later() {
     let other = other.open();
     let mut at_other = accept(&other).await;
     talk(&mut at_one, &mut at_other).await;
+}
+
+/// Waiting helps with nobody who is there and speaks something else.
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn with_retry_what_does_not_pass_is_the_end() {
+    let ((one, one_at), (_other, other_at)) = (target().await, target().await);
+    let one_at = one_at.replace("tcp://", "tls://");
+    let stage = dials_both(&one_at, &other_at, ",retry").await.expect("it starts");
+    let mut at_one = accept(&one).await;
+    at_one.write_all(b"this is no TLS at all").await.expect("it is open");
+    soon("its end", stage.running.finished()).await;
+    assert_eq!(stage.running.failure().map(Error::kind), Some(Kind::NotTls));
 }
 
 /// Who accepts and closes at once is not dialled as fast as it does so.
