@@ -200,7 +200,7 @@ impl House {
     pub(super) fn open(
         self: &Arc<Self>,
         shard: &Arc<Shard>,
-        facts: Facts,
+        facts: Arc<Facts>,
         permit: Permit,
         parent: u64,
     ) -> Presence {

@@ -1,4 +1,4 @@
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -66,7 +66,7 @@ impl Witness for Heard {
 struct Between {
     client: Conn,
     server: Conn,
-    heard: std::sync::Arc<Heard>,
+    heard: Arc<Heard>,
     link: tokio::task::JoinHandle<Result<(), Broken>>,
 }
 
@@ -81,7 +81,7 @@ fn link(client: (Conn, Conn), server: (Conn, Conn), ahead: Ahead) -> Between {
 fn link_under(panel: &Panel, client: (Conn, Conn), server: (Conn, Conn), ahead: Ahead) -> Between {
     let faults = Faults { bend: panel.enter(1, 7).bend, clock: Clock::start() };
     let ((client, mut downstream), (mut upstream, server)) = (client, server);
-    let heard = std::sync::Arc::new(Heard::default());
+    let heard = Arc::new(Heard::default());
     let witness = heard.clone();
     let link = tokio::spawn(async move {
         let result = run(&mut downstream, &mut upstream, ahead, faults, &*witness).await;
@@ -216,7 +216,7 @@ async fn a_peer_that_breaks_during_the_dial_is_noticed() {
 async fn after_an_end_that_cannot_be_told_silence_is_the_end() {
     let (mut client, downstream) = pair(Shape::Packets);
     let (mut upstream, mut server) = pair(Shape::Packets);
-    upstream.facts.has_end = false;
+    Arc::make_mut(&mut upstream.facts).has_end = false;
     client.send(b"question").await.expect("room");
     client.end().await.expect("an end");
     let at = link((client, downstream), (upstream, pair(Shape::Packets).0), Ahead::default());
@@ -231,7 +231,7 @@ async fn after_an_end_that_cannot_be_told_silence_is_the_end() {
 #[tokio::test]
 async fn a_peer_that_was_forgotten_ends_the_link() {
     let (client, mut downstream) = pair(Shape::Packets);
-    downstream.facts.has_end = false;
+    Arc::make_mut(&mut downstream.facts).has_end = false;
     let at = link((client, downstream), pair(Shape::Packets), Ahead::default());
     drop(at.client);
     at.link.await.expect("no panic").expect("an end in order");
