@@ -93,9 +93,7 @@ impl Service for Relay {
         Box::pin(async move {
             // Boxed: only the beginning needs it, and thousands lie idle in what follows.
             let (bend, dialed, ahead) = Box::pin(self.begin(session, conn)).await?;
-            let has_end = dialed.facts().has_end;
-            let telling = Telling { session, has_end, closed_by: AtomicU8::new(0) };
-            let mut far = Far { conn: dialed, telling, is_over: false };
+            let mut far = Far::new(session, dialed);
             let faults = Faults { bend, clock: session.clock() };
             let passed = link::run(conn, &mut far.conn, ahead, faults, &far.telling).await;
             far.is_over = passed.is_ok();
@@ -171,6 +169,15 @@ struct Far<'a> {
     conn: Conn,
     telling: Telling<'a>,
     is_over: bool,
+}
+
+impl<'a> Far<'a> {
+    /// Takes it from who has not looked at it: a future keeps the room of what was looked at, although it was moved.
+    fn new(session: &'a Session, conn: Conn) -> Self {
+        let has_end = conn.facts().has_end;
+        let telling = Telling { session, has_end, closed_by: AtomicU8::new(0) };
+        Far { conn, telling, is_over: false }
+    }
 }
 
 impl Drop for Far<'_> {
