@@ -136,7 +136,7 @@ pub fn run<'a>(
         if let Some(has_ended) = has_ended.take() {
             link.begin(cx, downstream.shape());
             if has_ended {
-                link.up.end(downstream, &link.faults, witness)?;
+                link.up.end(downstream, &link.faults, witness);
             }
         }
         link.poll(cx, downstream, upstream, witness)
@@ -252,7 +252,7 @@ struct Way {
     /// Only while a fault is on, or what one held is on its way.
     chain: Option<Box<Chain>>,
     timer: Option<Box<bent::Timer>>,
-    /// The fault that has ended it.
+    /// A fault has ended it, and the other direction has not heard yet.
     is_cut: bool,
 }
 
@@ -411,7 +411,10 @@ impl Way {
                 self.poll_flush(cx, to, witness)
             }
             Poll::Ready(Ok(Some(passed))) => Poll::Ready(self.unless_broken(passed, witness)),
-            Poll::Ready(Ok(None)) => Poll::Ready(self.end(from, faults, witness)),
+            Poll::Ready(Ok(None)) => {
+                self.end(from, faults, witness);
+                Poll::Ready(Ok(()))
+            }
             Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => {
                 witness.too_large();
                 Poll::Ready(Ok(()))
@@ -420,12 +423,12 @@ impl Way {
         }
     }
 
-    fn end(&mut self, from: &Conn, faults: &Faults, witness: &dyn Witness) -> Result<(), Broken> {
+    /// Its sender has said all.
+    fn end(&mut self, from: &Conn, faults: &Faults, witness: &dyn Witness) {
         witness.ended(self.from);
         self.end_behind_all(faults);
         // Where the medium has no ends, this is our own word that the peer was silent for too long.
         self.is_gone = !from.facts().has_end;
-        Ok(())
     }
 
     /// Receives once, and sends as much of it as can be sent. None: the end. The inner result is the sending's.

@@ -175,7 +175,7 @@ impl Way {
                     chain.push(bytes, is_packet, faults.clock.now());
                 }
             }
-            Poll::Ready(Ok(None)) => return Poll::Ready(self.end(from, faults, witness)),
+            Poll::Ready(Ok(None)) => self.end(from, faults, witness),
             Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => witness.too_large(),
             Poll::Ready(Err(error)) => {
                 return Poll::Ready(Err(Broken { side: self.from, error }));
