@@ -59,14 +59,8 @@ pub trait Witness: Sync {
     fn hit(&self, from: Side, hit: Hit);
     /// A fault has ended both directions.
     fn closed_by(&self, fault: &'static str);
-}
-
-/// The faults of a session, and the clock that they go by.
-pub struct Faults {
-    /// The session's hold on the knobs.
-    pub bend: Bend,
-    /// The clock.
-    pub clock: Clock,
+    /// The clock that faults go by.
+    fn clock(&self) -> Clock;
 }
 
 /// A conn failed, and with it the link. The other is its owner's to tear down.
@@ -123,36 +117,34 @@ pub fn run<'a>(
     downstream: &'a mut Conn,
     upstream: &'a mut Conn,
     ahead: Ahead,
-    faults: Faults,
-    witness: &'a dyn Witness,
+    bend: Bend,
+    witness: &'a impl Witness,
 ) -> impl Future<Output = Result<(), Broken>> + Send + 'a {
-    let (up, down) = (Way::from(Side::Downstream), Way::from(Side::Upstream));
-    let mut link = Link { up, down, is_ups_turn: true, quiet: None, faults };
-    if ahead.waiting.is_something {
-        link.up.waiting = Some(Box::new(ahead.waiting));
-    }
-    let mut has_ended = Some(ahead.has_ended);
-    poll_fn(move |cx| {
-        if let Some(has_ended) = has_ended.take() {
-            link.begin(cx, downstream.shape());
-            if has_ended {
-                link.up.end(downstream, &link.faults, witness);
-            }
-        }
-        link.poll(cx, downstream, upstream, witness)
-    })
+    let mut link = Link::new(ahead, bend);
+    poll_fn(move |cx| link.poll(cx, downstream, upstream, witness))
 }
 
 struct Link {
     up: Way,
     down: Way,
     is_ups_turn: bool,
+    /// Until it is first polled: whether the accepted side has said all already.
+    had_ended: Option<bool>,
     /// Since when nothing has come from a peer that will not say when it has said all.
     quiet: Option<Pin<Box<Sleep>>>,
-    faults: Faults,
+    /// The session's hold on the knobs.
+    bend: Bend,
 }
 
 impl Link {
+    fn new(ahead: Ahead, bend: Bend) -> Self {
+        let Ahead { waiting, has_ended } = ahead;
+        let mut up = Way::from(Side::Downstream);
+        up.waiting = waiting.is_something.then(|| Box::new(waiting));
+        let down = Way::from(Side::Upstream);
+        Link { up, down, is_ups_turn: true, had_ended: Some(has_ended), quiet: None, bend }
+    }
+
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -160,15 +152,18 @@ impl Link {
         upstream: &mut Conn,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
-        self.heed_knobs(cx);
+        self.heed_knobs(cx, witness);
+        if let Some(had_ended) = self.had_ended.take() {
+            self.begin(downstream, had_ended, witness);
+        }
         for _ in 0..ROUNDS {
             let mut has_moved = false;
             for is_up in [self.is_ups_turn, !self.is_ups_turn] {
                 let (up, down) = (&mut self.up, &mut self.down);
                 let round = if is_up {
-                    up.poll_round(cx, downstream, upstream, &self.faults, witness)
+                    up.poll_round(cx, downstream, upstream, witness)
                 } else {
-                    down.poll_round(cx, upstream, downstream, &self.faults, witness)
+                    down.poll_round(cx, upstream, downstream, witness)
                 };
                 has_moved |= round?.is_ready();
             }
@@ -197,7 +192,7 @@ impl Link {
             }
             ready!(self.poll_quiet(cx, LULL));
             witness.ends_as_asked();
-            self.up.end_behind_all(&self.faults);
+            self.up.end_behind_all(witness);
             self.quiet = None;
         }
         cx.waker().wake_by_ref();
@@ -336,7 +331,6 @@ impl Way {
         cx: &mut Context<'_>,
         from: &mut Conn,
         to: &mut Conn,
-        faults: &Faults,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
         // What was taken out of a pipe goes before what is still in it.
@@ -351,14 +345,14 @@ impl Way {
         match self.stage {
             Stage::Over => Poll::Pending,
             Stage::Open | Stage::Passing if self.chain.is_some() => {
-                self.poll_bent(cx, from, to, faults, witness)
+                self.poll_bent(cx, from, to, witness)
             }
             Stage::Ending | Stage::Passing => {
                 let ended = ready!(to.channel().poll_end(cx));
                 self.stage = Stage::Over;
                 Poll::Ready(self.unless_broken(ended, witness))
             }
-            Stage::Open => self.poll_receive(cx, from, to, faults, witness),
+            Stage::Open => self.poll_receive(cx, from, to, witness),
         }
     }
 
@@ -395,7 +389,6 @@ impl Way {
         cx: &mut Context<'_>,
         from: &mut Conn,
         to: &mut Conn,
-        faults: &Faults,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
         self.is_spliced = self.is_spliced && are_bare(from, to);
@@ -412,7 +405,7 @@ impl Way {
             }
             Poll::Ready(Ok(Some(passed))) => Poll::Ready(self.unless_broken(passed, witness)),
             Poll::Ready(Ok(None)) => {
-                self.end(from, faults, witness);
+                self.end(from, witness);
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => {
@@ -424,9 +417,9 @@ impl Way {
     }
 
     /// Its sender has said all.
-    fn end(&mut self, from: &Conn, faults: &Faults, witness: &dyn Witness) {
+    fn end(&mut self, from: &Conn, witness: &dyn Witness) {
         witness.ended(self.from);
-        self.end_behind_all(faults);
+        self.end_behind_all(witness);
         // Where the medium has no ends, this is our own word that the peer was silent for too long.
         self.is_gone = !from.facts().has_end;
     }

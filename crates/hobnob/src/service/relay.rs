@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use super::{Made, Row, Service};
 use crate::chunk::Direction;
-use crate::conn::link::{self, Ahead, Broken, Faults, Side, Witness};
+use crate::clock::Clock;
+use crate::conn::link::{self, Ahead, Broken, Side, Witness};
 use crate::conn::{Boxed, Conn};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Bent, By, Dialed, Fact, How, Upstream};
@@ -94,8 +95,7 @@ impl Service for Relay {
             // Boxed: only the beginning needs it, and thousands lie idle in what follows.
             let (bend, dialed, ahead) = Box::pin(self.begin(session, conn)).await?;
             let mut far = Far::new(session, dialed);
-            let faults = Faults { bend, clock: session.clock() };
-            let passed = link::run(conn, &mut far.conn, ahead, faults, &far.telling).await;
+            let passed = link::run(conn, &mut far.conn, ahead, bend, &far.telling).await;
             far.is_over = passed.is_ok();
             if let Some(decisions) = &self.decisions {
                 decisions.flush();
@@ -274,6 +274,10 @@ impl Witness for Telling<'_> {
         self.note_fault(fault);
         self.session.note_end(Direction::In, By::Us, How::Fin);
         self.session.note_end(Direction::Out, By::Us, How::Fin);
+    }
+
+    fn clock(&self) -> Clock {
+        self.session.clock()
     }
 }
 

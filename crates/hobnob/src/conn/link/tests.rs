@@ -14,13 +14,17 @@ use crate::conn::wire;
 use crate::fault::Panel;
 
 /// What a link said.
-#[derive(Default)]
 struct Heard {
     said: Mutex<Vec<String>>,
     is_asked: AtomicBool,
+    clock: Clock,
 }
 
 impl Heard {
+    fn nothing() -> Self {
+        Heard { said: Mutex::default(), is_asked: AtomicBool::new(false), clock: Clock::start() }
+    }
+
     fn say(&self, text: String) {
         self.said.lock().expect("nobody panicked").push(text);
     }
@@ -60,6 +64,10 @@ impl Witness for Heard {
     fn closed_by(&self, fault: &'static str) {
         self.say(format!("closed by {fault}"));
     }
+
+    fn clock(&self) -> Clock {
+        self.clock
+    }
 }
 
 /// A link between a client and a server, each in our hands.
@@ -79,12 +87,12 @@ fn link(client: (Conn, Conn), server: (Conn, Conn), ahead: Ahead) -> Between {
 }
 
 fn link_under(panel: &Panel, client: (Conn, Conn), server: (Conn, Conn), ahead: Ahead) -> Between {
-    let faults = Faults { bend: panel.enter(1, 7).bend, clock: Clock::start() };
+    let bend = panel.enter(1, 7).bend;
     let ((client, mut downstream), (mut upstream, server)) = (client, server);
-    let heard = Arc::new(Heard::default());
+    let heard = Arc::new(Heard::nothing());
     let witness = heard.clone();
     let link = tokio::spawn(async move {
-        let result = run(&mut downstream, &mut upstream, ahead, faults, &*witness).await;
+        let result = run(&mut downstream, &mut upstream, ahead, bend, &*witness).await;
         if let Err(broken) = &result {
             match broken.side {
                 Side::Downstream => upstream.abort(),
@@ -329,8 +337,8 @@ async fn sockets_that_are_blocked_both_ways_lose_neither_a_byte_nor_a_wake() {
     let (up, down) = (noise(0x9e37_79b1), noise(0x85eb_ca6b));
     // Tasks of their own: nobody is polled because another was woken.
     let link = tokio::spawn(async move {
-        let faults = Faults { bend: Panel::default().enter(1, 7).bend, clock: Clock::start() };
-        run(&mut downstream, &mut upstream, Ahead::default(), faults, &Heard::default()).await
+        let (bend, heard) = (Panel::default().enter(1, 7).bend, Heard::nothing());
+        run(&mut downstream, &mut upstream, Ahead::default(), bend, &heard).await
     });
     let client = tokio::spawn(talk_by_turns(client, up.clone()));
     let server = tokio::spawn(talk_by_turns(server, down.clone()));
