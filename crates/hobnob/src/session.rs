@@ -28,6 +28,8 @@ pub struct Session {
     pub opened: Duration,
     /// Its own source of chance, so that a run can be repeated.
     pub seed: u64,
+    /// The shard that it lives on.
+    pub shard: usize,
     counters: Counters,
     notice: AtomicU8,
     cut: AtomicU8,
@@ -42,7 +44,6 @@ pub struct Session {
     upstream: OnceLock<Arc<Facts>>,
     task: OnceLock<Waker>,
     bus: Bus,
-    shard: usize,
     powers: Arc<dyn Powers>,
 }
 
@@ -128,6 +129,7 @@ impl Session {
             facts: opening.facts,
             opened: opening.bus.clock().now(),
             seed: opening.seed,
+            shard: opening.shard,
             counters: Counters::default(),
             notice: AtomicU8::new(0),
             cut: AtomicU8::new(0),
@@ -138,7 +140,6 @@ impl Session {
             upstream: OnceLock::new(),
             task: OnceLock::new(),
             bus: opening.bus,
-            shard: opening.shard,
             powers: opening.powers,
         }
     }
