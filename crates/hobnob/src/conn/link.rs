@@ -5,7 +5,9 @@
 //! Small reads are copied through a buffer of the thread; reads that fill it go through a kernel pipe (splice(2)), which
 //! halves their cost and would raise that of small ones. A link that waits holds nothing but what could not be sent.
 
+mod ahead;
 mod bent;
+mod copied;
 mod spliced;
 
 use std::future::{Future, poll_fn};
@@ -15,18 +17,17 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
+pub use self::ahead::Ahead;
+use self::copied::Waiting;
 use self::spliced::are_bare;
 use crate::clock::Clock;
-use crate::conn::{Channel, Conn, Kernel, scratch};
+use crate::conn::{Conn, Kernel, scratch};
 use crate::error::{Error, Kind, Result};
 use crate::fault::{Bend, Chain, Hit};
 use crate::socket::Pipe;
-use crate::spec::Shape;
 
 /// Rounds of both directions before other sessions of the thread get their turn.
 const ROUNDS: usize = 16;
-/// Bytes that are read ahead for a conn that is still being dialled.
-const AHEAD: usize = 65_536;
 /// Silence after which nothing more is expected of a peer that cannot be told that we have said all.
 const QUIET: Duration = Duration::from_secs(1);
 /// Silence after which a link that is asked to end takes it that the accepted side has said all.
@@ -70,45 +71,6 @@ pub struct Broken {
     pub side: Side,
     /// How.
     pub error: Error,
-}
-
-/// What a conn has said while nobody could take it yet.
-#[derive(Debug, Default)]
-pub struct Ahead {
-    waiting: Waiting,
-    has_ended: bool,
-}
-
-impl Ahead {
-    /// Reads on while the other side is being dialled: ready when the conn has failed, so that nobody dials for a peer
-    /// that is gone.
-    pub async fn read(&mut self, conn: &mut Conn) -> Error {
-        poll_fn(|cx| self.poll_read(cx, conn)).await
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, conn: &mut Conn) -> Poll<Error> {
-        let shape = conn.shape();
-        loop {
-            let is_full = match shape {
-                Shape::Bytes => self.waiting.bytes.len() >= AHEAD,
-                Shape::Packets => self.waiting.is_something,
-            };
-            if is_full || self.has_ended {
-                return Poll::Pending;
-            }
-            let received = scratch::with(|buffer| {
-                let received = conn.channel().poll_recv(cx, buffer);
-                if let Poll::Ready(Ok(Some(length))) = received {
-                    self.waiting.keep(&buffer[..length]);
-                }
-                received
-            });
-            match ready!(received) {
-                Ok(received) => self.has_ended = received.is_none(),
-                Err(error) => return Poll::Ready(error),
-            }
-        }
-    }
 }
 
 /// Runs until both sides have said all, or one of them failed. A plain future of what it must remember: thousands lie
@@ -249,27 +211,6 @@ struct Way {
     timer: Option<Box<bent::Timer>>,
     /// A fault has ended it, and the other direction has not heard yet.
     is_cut: bool,
-}
-
-/// What was received and could not be sent yet. A packet may be empty.
-#[derive(Debug, Default)]
-struct Waiting {
-    bytes: Vec<u8>,
-    sent: usize,
-    is_something: bool,
-}
-
-impl Waiting {
-    fn keep(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-        self.is_something = true;
-    }
-
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.sent = 0;
-        self.is_something = false;
-    }
 }
 
 impl Way {
@@ -422,84 +363,6 @@ impl Way {
         self.end_behind_all(witness);
         // Where the medium has no ends, this is our own word that the peer was silent for too long.
         self.is_gone = !from.facts().has_end;
-    }
-
-    /// Receives once, and sends as much of it as can be sent. None: the end. The inner result is the sending's.
-    fn poll_copy(
-        &mut self,
-        cx: &mut Context<'_>,
-        from: &mut Conn,
-        to: &mut Conn,
-        buffer: &mut [u8],
-        witness: &dyn Witness,
-    ) -> Poll<Result<Option<Result<()>>>> {
-        let Some(length) = ready!(from.channel().poll_recv(cx, buffer))? else {
-            return Poll::Ready(Ok(None));
-        };
-        let received = &buffer[..length];
-        let passed = match from.shape() {
-            Shape::Packets => self.pass_packet(cx, to.channel(), received, witness),
-            Shape::Bytes => {
-                self.note_read(length, from, to);
-                self.pass_bytes(cx, to.channel(), received)
-            }
-        };
-        Poll::Ready(Ok(Some(passed)))
-    }
-
-    fn pass_packet(
-        &mut self,
-        cx: &mut Context<'_>,
-        to: &mut dyn Channel,
-        packet: &[u8],
-        witness: &dyn Witness,
-    ) -> Result<()> {
-        match to.poll_send(cx, packet) {
-            Poll::Pending => self.keep(packet),
-            Poll::Ready(Ok(_)) => {}
-            Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => witness.too_large(),
-            Poll::Ready(Err(error)) => return Err(error),
-        }
-        Ok(())
-    }
-
-    fn pass_bytes(
-        &mut self,
-        cx: &mut Context<'_>,
-        to: &mut dyn Channel,
-        mut bytes: &[u8],
-    ) -> Result<()> {
-        while !bytes.is_empty() {
-            match to.poll_send(cx, bytes) {
-                Poll::Ready(sent) => bytes = &bytes[sent?..],
-                Poll::Pending => {
-                    self.keep(bytes);
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn poll_send_waiting(
-        &mut self,
-        cx: &mut Context<'_>,
-        to: &mut Conn,
-        witness: &dyn Witness,
-    ) -> Poll<Result<()>> {
-        let Some(waiting) = &mut self.waiting else { return Poll::Ready(Ok(())) };
-        match ready!(to.channel().poll_send(cx, &waiting.bytes[waiting.sent..])) {
-            Ok(sent) => waiting.sent += sent,
-            Err(error) if error.kind() == Kind::MessageTooLong => {
-                witness.too_large();
-                waiting.clear();
-            }
-            Err(error) => return Poll::Ready(Err(error)),
-        }
-        if waiting.sent == waiting.bytes.len() {
-            waiting.clear();
-        }
-        Poll::Ready(Ok(()))
     }
 }
 

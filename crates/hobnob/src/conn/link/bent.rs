@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Sleep, sleep_until};
 
-use super::{Broken, Link, Stage, Waiting, Way, Witness};
+use super::copied::Waiting;
+use super::{Broken, Link, Stage, Way, Witness};
 use crate::chunk::Chunk;
 use crate::conn::{Conn, scratch};
 use crate::error::{Error, Kind, Result};

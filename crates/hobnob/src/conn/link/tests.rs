@@ -1,5 +1,5 @@
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -8,10 +8,11 @@ use std::io;
 
 use super::*;
 use crate::address::Address;
-use crate::conn::Facts;
 use crate::conn::memory::{pair, pair_holding};
 use crate::conn::wire;
+use crate::conn::{Channel, Facts};
 use crate::fault::Panel;
+use crate::spec::Shape;
 
 /// What a link said.
 struct Heard {
