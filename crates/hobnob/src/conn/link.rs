@@ -119,46 +119,71 @@ impl Link {
             self.begin(downstream, had_ended, witness);
         }
         for _ in 0..ROUNDS {
-            let mut has_moved = false;
-            for is_up in [self.is_ups_turn, !self.is_ups_turn] {
-                let (up, down) = (&mut self.up, &mut self.down);
-                let round = if is_up {
-                    up.poll_round(cx, downstream, upstream, witness)
-                } else {
-                    down.poll_round(cx, upstream, downstream, witness)
-                };
-                has_moved |= round?.is_ready();
-            }
-            self.is_ups_turn = !self.is_ups_turn;
-            has_moved |= self.heed_close();
+            let has_moved = self.take_turns(cx, downstream, upstream, witness)?;
+            let has_closed = self.heed_close();
             if self.up.is_left() || self.down.is_left() || self.up.is_over() && self.down.is_over()
             {
                 return Poll::Ready(Ok(()));
             }
-            if has_moved {
+            if has_moved || has_closed {
                 self.quiet = None;
                 continue;
             }
             self.let_rest(downstream, upstream);
             witness.holds(self.up.held() + self.down.held());
-            let is_unheard = self.up.is_over() && !upstream.facts().has_end
-                || self.down.is_over() && !downstream.facts().has_end;
-            if is_unheard && (self.up.is_bending() || self.down.is_bending()) {
-                return Poll::Pending;
+            if ready!(self.poll_silence(cx, downstream, upstream, witness)) {
+                return Poll::Ready(Ok(()));
             }
-            if is_unheard {
-                return self.poll_quiet(cx, QUIET).map(Ok);
-            }
-            if !witness.is_asked_to_end() || !self.up.is_listening() {
-                return Poll::Pending;
-            }
-            ready!(self.poll_quiet(cx, LULL));
-            witness.ends_as_asked();
-            self.up.end_behind_all(witness);
-            self.quiet = None;
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// A round of each direction, and in the next the other is first. True: something has moved.
+    fn take_turns(
+        &mut self,
+        cx: &mut Context<'_>,
+        downstream: &mut Conn,
+        upstream: &mut Conn,
+        witness: &dyn Witness,
+    ) -> Result<bool, Broken> {
+        let mut has_moved = false;
+        for is_up in [self.is_ups_turn, !self.is_ups_turn] {
+            let round = if is_up {
+                self.up.poll_round(cx, downstream, upstream, witness)
+            } else {
+                self.down.poll_round(cx, upstream, downstream, witness)
+            };
+            has_moved |= round?.is_ready();
+        }
+        self.is_ups_turn = !self.is_ups_turn;
+        Ok(has_moved)
+    }
+
+    /// Ready when nothing has moved for long enough to mean something. True: it was the end.
+    fn poll_silence(
+        &mut self,
+        cx: &mut Context<'_>,
+        downstream: &Conn,
+        upstream: &Conn,
+        witness: &dyn Witness,
+    ) -> Poll<bool> {
+        let is_unheard = self.up.is_over() && !upstream.facts().has_end
+            || self.down.is_over() && !downstream.facts().has_end;
+        if is_unheard {
+            if self.up.is_bending() || self.down.is_bending() {
+                return Poll::Pending;
+            }
+            return self.poll_quiet(cx, QUIET).map(|()| true);
+        }
+        if !witness.is_asked_to_end() || !self.up.is_listening() {
+            return Poll::Pending;
+        }
+        ready!(self.poll_quiet(cx, LULL));
+        witness.ends_as_asked();
+        self.up.end_behind_all(witness);
+        self.quiet = None;
+        Poll::Ready(false)
     }
 
     /// Who is not read from until what it sent has gone, and waits for nothing itself, would wake us for nothing with
