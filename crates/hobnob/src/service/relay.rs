@@ -296,8 +296,7 @@ fn note_both(session: &Session, by: By) {
 /// A target that answers and drops us before we could say a word has ended the session; one that is not there has not.
 fn note_failed(session: &Session, error: &Error) {
     if error.kind() == Kind::ConnectionReset {
-        session.note_end(Direction::In, By::Upstream, How::Rst);
-        session.note_end(Direction::Out, By::Upstream, How::Rst);
+        note_both(session, By::Upstream);
     }
 }
 
