@@ -23,11 +23,13 @@ pub struct Session {
     /// Which door of the service it came in by; empty for a service with one.
     pub door: &'static str,
     /// Who talks to whom.
-    pub facts: Facts,
+    pub facts: Arc<Facts>,
     /// When it opened.
     pub opened: Duration,
     /// Its own source of chance, so that a run can be repeated.
     pub seed: u64,
+    /// The shard that it lives on.
+    pub shard: usize,
     counters: Counters,
     notice: AtomicU8,
     cut: AtomicU8,
@@ -38,11 +40,10 @@ pub struct Session {
     held: AtomicU64,
     /// What its service says of an end in order. Boxed: most sessions have nothing to say.
     conclusion: OnceLock<Box<Conclusion>>,
-    /// Whom it dialled first. Boxed, as most dial nobody.
-    upstream: OnceLock<Box<Address>>,
+    /// Whom it dialled first.
+    upstream: OnceLock<Arc<Facts>>,
     task: OnceLock<Waker>,
     bus: Bus,
-    shard: usize,
     powers: Arc<dyn Powers>,
 }
 
@@ -68,7 +69,7 @@ pub struct Opening {
     /// The door.
     pub door: &'static str,
     /// Who talks to whom.
-    pub facts: Facts,
+    pub facts: Arc<Facts>,
     /// The shard that it lives on.
     pub shard: usize,
     /// The engine's bus.
@@ -128,6 +129,7 @@ impl Session {
             facts: opening.facts,
             opened: opening.bus.clock().now(),
             seed: opening.seed,
+            shard: opening.shard,
             counters: Counters::default(),
             notice: AtomicU8::new(0),
             cut: AtomicU8::new(0),
@@ -138,7 +140,6 @@ impl Session {
             upstream: OnceLock::new(),
             task: OnceLock::new(),
             bus: opening.bus,
-            shard: opening.shard,
             powers: opening.powers,
         }
     }
@@ -311,13 +312,13 @@ impl Session {
     /// Opens another conn, layers and all.
     pub async fn dial(&self, to: &str) -> Result<Conn> {
         let conn = self.powers.dial(to, &self.facts).await?;
-        self.upstream.get_or_init(|| Box::new(conn.facts().peer.clone()));
+        self.upstream.get_or_init(|| conn.facts().clone());
         Ok(conn)
     }
 
     /// Whom it has dialled, if it has: the first, where there were several.
     pub fn upstream(&self) -> Option<&Address> {
-        self.upstream.get().map(|address| &**address)
+        self.upstream.get().map(|facts| &facts.peer)
     }
 
     /// How text is to be cut into messages: `--framing`.

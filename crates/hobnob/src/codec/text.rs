@@ -66,6 +66,7 @@ impl std::error::Error for TooLong {}
 #[derive(Debug)]
 pub struct Cutter {
     state: State,
+    /// Bytes of the longest line, or of a chunk.
     cap: usize,
     /// The beginning of a message that is not complete. Never empty with room: idle sessions are many.
     pending: Vec<u8>,
@@ -76,16 +77,16 @@ enum State {
     /// Auto, and no newline has come yet.
     Bursts,
     Lines,
-    Chunks(usize),
+    Chunks,
 }
 
 impl Cutter {
     /// A cutter by this rule, with lines of at most `cap` bytes (their newline not counted).
     pub fn new(rule: Rule, cap: usize) -> Self {
-        let state = match rule {
-            Rule::Auto => State::Bursts,
-            Rule::Lines => State::Lines,
-            Rule::Chunks { recv } => State::Chunks(recv.max(1)),
+        let (state, cap) = match rule {
+            Rule::Auto => (State::Bursts, cap),
+            Rule::Lines => (State::Lines, cap),
+            Rule::Chunks { recv } => (State::Chunks, recv.max(1)),
         };
         Cutter { state, cap, pending: Vec::new() }
     }
@@ -101,7 +102,7 @@ impl Cutter {
         mut sink: impl FnMut(Message<'_>) -> ControlFlow<()>,
     ) -> Result<usize, TooLong> {
         match self.state {
-            State::Chunks(recv) => return Ok(chunks(bytes, recv, sink)),
+            State::Chunks => return Ok(chunks(bytes, self.cap, sink)),
             State::Bursts if memchr::memchr(b'\n', bytes).is_none() => {
                 self.burst(bytes, sink);
                 return Ok(bytes.len());

@@ -365,10 +365,11 @@ fn admit(hub: &Arc<Hub>, peer: Address, mailbox: Arc<Mailbox>) -> Conn {
         hub.make_room();
     }
     lock(&hub.peers).insert(peer.clone(), mailbox.clone());
-    let mut facts =
-        Facts::new(hub.rules.transport, hub.address.clone(), peer.clone()).without_end();
+    let mut facts = Facts::new(hub.rules.transport, hub.address.clone(), peer).without_end();
     facts.can_be_forged = hub.address.ip().is_some();
-    Conn::new(facts, Shape::Packets, Box::new(Peer { hub: hub.clone(), mailbox, address: peer }))
+    let facts = Arc::new(facts);
+    let channel = Peer { hub: hub.clone(), mailbox, facts: facts.clone() };
+    Conn::new(facts, Shape::Packets, Box::new(channel))
 }
 
 impl Listener for Demux {
@@ -402,7 +403,7 @@ impl Drop for Demux {
 struct Peer {
     hub: Arc<Hub>,
     mailbox: Arc<Mailbox>,
-    address: Address,
+    facts: Arc<Facts>,
 }
 
 impl Channel for Peer {
@@ -427,7 +428,7 @@ impl Channel for Peer {
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
-        match self.hub.socket.try_send_to(buf, &self.address) {
+        match self.hub.socket.try_send_to(buf, &self.facts.peer) {
             Err(error) if error.kind() == Kind::WouldBlock => {
                 lock(&self.hub.writers).push(cx.waker().clone());
                 lock(&self.hub.pump).iter().for_each(Waker::wake_by_ref);
@@ -459,8 +460,8 @@ impl Drop for Peer {
     fn drop(&mut self) {
         let mut peers = lock(&self.hub.peers);
         // The address may be another session's by now.
-        if peers.get(&self.address).is_some_and(|mailbox| Arc::ptr_eq(mailbox, &self.mailbox)) {
-            peers.remove(&self.address);
+        if peers.get(&self.facts.peer).is_some_and(|mailbox| Arc::ptr_eq(mailbox, &self.mailbox)) {
+            peers.remove(&self.facts.peer);
         }
     }
 }

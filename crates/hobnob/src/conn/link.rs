@@ -5,7 +5,9 @@
 //! Small reads are copied through a buffer of the thread; reads that fill it go through a kernel pipe (splice(2)), which
 //! halves their cost and would raise that of small ones. A link that waits holds nothing but what could not be sent.
 
+mod ahead;
 mod bent;
+mod copied;
 mod spliced;
 
 use std::future::{Future, poll_fn};
@@ -15,18 +17,17 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
+pub use self::ahead::Ahead;
+use self::copied::Waiting;
 use self::spliced::are_bare;
 use crate::clock::Clock;
-use crate::conn::{Channel, Conn, Kernel, scratch};
+use crate::conn::{Conn, Kernel, scratch};
 use crate::error::{Error, Kind, Result};
 use crate::fault::{Bend, Chain, Hit};
 use crate::socket::Pipe;
-use crate::spec::Shape;
 
 /// Rounds of both directions before other sessions of the thread get their turn.
 const ROUNDS: usize = 16;
-/// Bytes that are read ahead for a conn that is still being dialled.
-const AHEAD: usize = 65_536;
 /// Silence after which nothing more is expected of a peer that cannot be told that we have said all.
 const QUIET: Duration = Duration::from_secs(1);
 /// Silence after which a link that is asked to end takes it that the accepted side has said all.
@@ -59,14 +60,8 @@ pub trait Witness: Sync {
     fn hit(&self, from: Side, hit: Hit);
     /// A fault has ended both directions.
     fn closed_by(&self, fault: &'static str);
-}
-
-/// The faults of a session, and the clock that they go by.
-pub struct Faults {
-    /// The session's hold on the knobs.
-    pub bend: Bend,
-    /// The clock.
-    pub clock: Clock,
+    /// The clock that faults go by.
+    fn clock(&self) -> Clock;
 }
 
 /// A conn failed, and with it the link. The other is its owner's to tear down.
@@ -78,81 +73,40 @@ pub struct Broken {
     pub error: Error,
 }
 
-/// What a conn has said while nobody could take it yet.
-#[derive(Debug, Default)]
-pub struct Ahead {
-    waiting: Waiting,
-    has_ended: bool,
-}
-
-impl Ahead {
-    /// Reads on while the other side is being dialled: ready when the conn has failed, so that nobody dials for a peer
-    /// that is gone.
-    pub async fn read(&mut self, conn: &mut Conn) -> Error {
-        poll_fn(|cx| self.poll_read(cx, conn)).await
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, conn: &mut Conn) -> Poll<Error> {
-        let shape = conn.shape();
-        loop {
-            let is_full = match shape {
-                Shape::Bytes => self.waiting.bytes.len() >= AHEAD,
-                Shape::Packets => self.waiting.is_something,
-            };
-            if is_full || self.has_ended {
-                return Poll::Pending;
-            }
-            let received = scratch::with(|buffer| {
-                let received = conn.channel().poll_recv(cx, buffer);
-                if let Poll::Ready(Ok(Some(length))) = received {
-                    self.waiting.keep(&buffer[..length]);
-                }
-                received
-            });
-            match ready!(received) {
-                Ok(received) => self.has_ended = received.is_none(),
-                Err(error) => return Poll::Ready(error),
-            }
-        }
-    }
-}
-
 /// Runs until both sides have said all, or one of them failed. A plain future of what it must remember: thousands lie
 /// idle.
 pub fn run<'a>(
     downstream: &'a mut Conn,
     upstream: &'a mut Conn,
     ahead: Ahead,
-    faults: Faults,
-    witness: &'a dyn Witness,
+    bend: Bend,
+    witness: &'a impl Witness,
 ) -> impl Future<Output = Result<(), Broken>> + Send + 'a {
-    let (up, down) = (Way::from(Side::Downstream), Way::from(Side::Upstream));
-    let mut link = Link { up, down, is_ups_turn: true, quiet: None, faults };
-    if ahead.waiting.is_something {
-        link.up.waiting = Some(Box::new(ahead.waiting));
-    }
-    let mut has_ended = Some(ahead.has_ended);
-    poll_fn(move |cx| {
-        if let Some(has_ended) = has_ended.take() {
-            link.begin(cx, downstream.shape());
-            if has_ended {
-                link.up.end(downstream, &link.faults, witness)?;
-            }
-        }
-        link.poll(cx, downstream, upstream, witness)
-    })
+    let mut link = Link::new(ahead, bend);
+    poll_fn(move |cx| link.poll(cx, downstream, upstream, witness))
 }
 
 struct Link {
     up: Way,
     down: Way,
     is_ups_turn: bool,
+    /// Until it is first polled: whether the accepted side has said all already.
+    had_ended: Option<bool>,
     /// Since when nothing has come from a peer that will not say when it has said all.
     quiet: Option<Pin<Box<Sleep>>>,
-    faults: Faults,
+    /// The session's hold on the knobs.
+    bend: Bend,
 }
 
 impl Link {
+    fn new(ahead: Ahead, bend: Bend) -> Self {
+        let Ahead { waiting, has_ended } = ahead;
+        let mut up = Way::from(Side::Downstream);
+        up.waiting = waiting.is_something.then(|| Box::new(waiting));
+        let down = Way::from(Side::Upstream);
+        Link { up, down, is_ups_turn: true, had_ended: Some(has_ended), quiet: None, bend }
+    }
+
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -160,48 +114,76 @@ impl Link {
         upstream: &mut Conn,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
-        self.heed_knobs(cx);
+        self.heed_knobs(cx, witness);
+        if let Some(had_ended) = self.had_ended.take() {
+            self.begin(downstream, had_ended, witness);
+        }
         for _ in 0..ROUNDS {
-            let mut has_moved = false;
-            for is_up in [self.is_ups_turn, !self.is_ups_turn] {
-                let (up, down) = (&mut self.up, &mut self.down);
-                let round = if is_up {
-                    up.poll_round(cx, downstream, upstream, &self.faults, witness)
-                } else {
-                    down.poll_round(cx, upstream, downstream, &self.faults, witness)
-                };
-                has_moved |= round?.is_ready();
-            }
-            self.is_ups_turn = !self.is_ups_turn;
-            has_moved |= self.heed_close();
+            let has_moved = self.take_turns(cx, downstream, upstream, witness)?;
+            let has_closed = self.heed_close();
             if self.up.is_left() || self.down.is_left() || self.up.is_over() && self.down.is_over()
             {
                 return Poll::Ready(Ok(()));
             }
-            if has_moved {
+            if has_moved || has_closed {
                 self.quiet = None;
                 continue;
             }
             self.let_rest(downstream, upstream);
             witness.holds(self.up.held() + self.down.held());
-            let is_unheard = self.up.is_over() && !upstream.facts().has_end
-                || self.down.is_over() && !downstream.facts().has_end;
-            if is_unheard && (self.up.is_bending() || self.down.is_bending()) {
-                return Poll::Pending;
+            if ready!(self.poll_silence(cx, downstream, upstream, witness)) {
+                return Poll::Ready(Ok(()));
             }
-            if is_unheard {
-                return self.poll_quiet(cx, QUIET).map(Ok);
-            }
-            if !witness.is_asked_to_end() || !self.up.is_listening() {
-                return Poll::Pending;
-            }
-            ready!(self.poll_quiet(cx, LULL));
-            witness.ends_as_asked();
-            self.up.end_behind_all(&self.faults);
-            self.quiet = None;
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// A round of each direction, and in the next the other is first. True: something has moved.
+    fn take_turns(
+        &mut self,
+        cx: &mut Context<'_>,
+        downstream: &mut Conn,
+        upstream: &mut Conn,
+        witness: &dyn Witness,
+    ) -> Result<bool, Broken> {
+        let mut has_moved = false;
+        for is_up in [self.is_ups_turn, !self.is_ups_turn] {
+            let round = if is_up {
+                self.up.poll_round(cx, downstream, upstream, witness)
+            } else {
+                self.down.poll_round(cx, upstream, downstream, witness)
+            };
+            has_moved |= round?.is_ready();
+        }
+        self.is_ups_turn = !self.is_ups_turn;
+        Ok(has_moved)
+    }
+
+    /// Ready when nothing has moved for long enough to mean something. True: it was the end.
+    fn poll_silence(
+        &mut self,
+        cx: &mut Context<'_>,
+        downstream: &Conn,
+        upstream: &Conn,
+        witness: &dyn Witness,
+    ) -> Poll<bool> {
+        let is_unheard = self.up.is_over() && !upstream.facts().has_end
+            || self.down.is_over() && !downstream.facts().has_end;
+        if is_unheard {
+            if self.up.is_bending() || self.down.is_bending() {
+                return Poll::Pending;
+            }
+            return self.poll_quiet(cx, QUIET).map(|()| true);
+        }
+        if !witness.is_asked_to_end() || !self.up.is_listening() {
+            return Poll::Pending;
+        }
+        ready!(self.poll_quiet(cx, LULL));
+        witness.ends_as_asked();
+        self.up.end_behind_all(witness);
+        self.quiet = None;
+        Poll::Ready(false)
     }
 
     /// Who is not read from until what it sent has gone, and waits for nothing itself, would wake us for nothing with
@@ -252,29 +234,8 @@ struct Way {
     /// Only while a fault is on, or what one held is on its way.
     chain: Option<Box<Chain>>,
     timer: Option<Box<bent::Timer>>,
-    /// The fault that has ended it.
+    /// A fault has ended it, and the other direction has not heard yet.
     is_cut: bool,
-}
-
-/// What was received and could not be sent yet. A packet may be empty.
-#[derive(Debug, Default)]
-struct Waiting {
-    bytes: Vec<u8>,
-    sent: usize,
-    is_something: bool,
-}
-
-impl Waiting {
-    fn keep(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-        self.is_something = true;
-    }
-
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.sent = 0;
-        self.is_something = false;
-    }
 }
 
 impl Way {
@@ -336,7 +297,6 @@ impl Way {
         cx: &mut Context<'_>,
         from: &mut Conn,
         to: &mut Conn,
-        faults: &Faults,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
         // What was taken out of a pipe goes before what is still in it.
@@ -351,14 +311,14 @@ impl Way {
         match self.stage {
             Stage::Over => Poll::Pending,
             Stage::Open | Stage::Passing if self.chain.is_some() => {
-                self.poll_bent(cx, from, to, faults, witness)
+                self.poll_bent(cx, from, to, witness)
             }
             Stage::Ending | Stage::Passing => {
                 let ended = ready!(to.channel().poll_end(cx));
                 self.stage = Stage::Over;
                 Poll::Ready(self.unless_broken(ended, witness))
             }
-            Stage::Open => self.poll_receive(cx, from, to, faults, witness),
+            Stage::Open => self.poll_receive(cx, from, to, witness),
         }
     }
 
@@ -395,7 +355,6 @@ impl Way {
         cx: &mut Context<'_>,
         from: &mut Conn,
         to: &mut Conn,
-        faults: &Faults,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
         self.is_spliced = self.is_spliced && are_bare(from, to);
@@ -411,7 +370,10 @@ impl Way {
                 self.poll_flush(cx, to, witness)
             }
             Poll::Ready(Ok(Some(passed))) => Poll::Ready(self.unless_broken(passed, witness)),
-            Poll::Ready(Ok(None)) => Poll::Ready(self.end(from, faults, witness)),
+            Poll::Ready(Ok(None)) => {
+                self.end(from, witness);
+                Poll::Ready(Ok(()))
+            }
             Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => {
                 witness.too_large();
                 Poll::Ready(Ok(()))
@@ -420,90 +382,12 @@ impl Way {
         }
     }
 
-    fn end(&mut self, from: &Conn, faults: &Faults, witness: &dyn Witness) -> Result<(), Broken> {
+    /// Its sender has said all.
+    fn end(&mut self, from: &Conn, witness: &dyn Witness) {
         witness.ended(self.from);
-        self.end_behind_all(faults);
+        self.end_behind_all(witness);
         // Where the medium has no ends, this is our own word that the peer was silent for too long.
         self.is_gone = !from.facts().has_end;
-        Ok(())
-    }
-
-    /// Receives once, and sends as much of it as can be sent. None: the end. The inner result is the sending's.
-    fn poll_copy(
-        &mut self,
-        cx: &mut Context<'_>,
-        from: &mut Conn,
-        to: &mut Conn,
-        buffer: &mut [u8],
-        witness: &dyn Witness,
-    ) -> Poll<Result<Option<Result<()>>>> {
-        let Some(length) = ready!(from.channel().poll_recv(cx, buffer))? else {
-            return Poll::Ready(Ok(None));
-        };
-        let received = &buffer[..length];
-        let passed = match from.shape() {
-            Shape::Packets => self.pass_packet(cx, to.channel(), received, witness),
-            Shape::Bytes => {
-                self.note_read(length, from, to);
-                self.pass_bytes(cx, to.channel(), received)
-            }
-        };
-        Poll::Ready(Ok(Some(passed)))
-    }
-
-    fn pass_packet(
-        &mut self,
-        cx: &mut Context<'_>,
-        to: &mut dyn Channel,
-        packet: &[u8],
-        witness: &dyn Witness,
-    ) -> Result<()> {
-        match to.poll_send(cx, packet) {
-            Poll::Pending => self.keep(packet),
-            Poll::Ready(Ok(_)) => {}
-            Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => witness.too_large(),
-            Poll::Ready(Err(error)) => return Err(error),
-        }
-        Ok(())
-    }
-
-    fn pass_bytes(
-        &mut self,
-        cx: &mut Context<'_>,
-        to: &mut dyn Channel,
-        mut bytes: &[u8],
-    ) -> Result<()> {
-        while !bytes.is_empty() {
-            match to.poll_send(cx, bytes) {
-                Poll::Ready(sent) => bytes = &bytes[sent?..],
-                Poll::Pending => {
-                    self.keep(bytes);
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn poll_send_waiting(
-        &mut self,
-        cx: &mut Context<'_>,
-        to: &mut Conn,
-        witness: &dyn Witness,
-    ) -> Poll<Result<()>> {
-        let Some(waiting) = &mut self.waiting else { return Poll::Ready(Ok(())) };
-        match ready!(to.channel().poll_send(cx, &waiting.bytes[waiting.sent..])) {
-            Ok(sent) => waiting.sent += sent,
-            Err(error) if error.kind() == Kind::MessageTooLong => {
-                witness.too_large();
-                waiting.clear();
-            }
-            Err(error) => return Poll::Ready(Err(error)),
-        }
-        if waiting.sent == waiting.bytes.len() {
-            waiting.clear();
-        }
-        Poll::Ready(Ok(()))
     }
 }
 

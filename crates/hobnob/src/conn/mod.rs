@@ -120,7 +120,7 @@ pub struct Facts {
     pub can_be_forged: bool,
     /// False where neither side can tell the other that it has said all: datagrams.
     pub has_end: bool,
-    /// What the layers learnt in their handshakes; one pointer, as an idle session holds these facts too.
+    /// What the layers learnt in their handshakes; one pointer, as most learn nothing.
     learnt: Option<Arc<Vec<Learnt>>>,
 }
 
@@ -156,19 +156,20 @@ impl Facts {
 
 /// One open channel with its facts.
 pub struct Conn {
-    facts: Facts,
+    /// Shared with its session: thousands lie idle.
+    facts: Arc<Facts>,
     shape: Shape,
     channel: Box<dyn Channel>,
 }
 
 impl Conn {
     /// A conn over a channel of this shape.
-    pub fn new(facts: Facts, shape: Shape, channel: Box<dyn Channel>) -> Self {
-        Conn { facts, shape, channel }
+    pub fn new(facts: impl Into<Arc<Facts>>, shape: Shape, channel: Box<dyn Channel>) -> Self {
+        Conn { facts: facts.into(), shape, channel }
     }
 
     /// What is known about it.
-    pub fn facts(&self) -> &Facts {
+    pub fn facts(&self) -> &Arc<Facts> {
         &self.facts
     }
 
@@ -201,7 +202,7 @@ impl Conn {
 
     /// Adds what a layer learnt in its handshake.
     pub fn learn(&mut self, learnt: impl IntoIterator<Item = Learnt>) {
-        let all = self.facts.learnt.get_or_insert_default();
+        let all = Arc::make_mut(&mut self.facts).learnt.get_or_insert_default();
         Arc::make_mut(all).extend(learnt);
     }
 

@@ -203,7 +203,7 @@ impl House {
     pub(super) fn open(
         self: &Arc<Self>,
         shard: &Arc<Shard>,
-        facts: Facts,
+        facts: Arc<Facts>,
         permit: Permit,
         parent: u64,
     ) -> Presence {
@@ -234,13 +234,7 @@ impl House {
         if let Some(opened) = opened {
             session.emit(Fact::Opened(Box::new(opened)));
         }
-        let presence = Presence {
-            house: self.clone(),
-            shard: shard.clone(),
-            session,
-            _permit: permit,
-            end: None,
-        };
+        let presence = Presence { house: self.clone(), session, end: None, _permit: permit };
         // A drain that began meanwhile has already asked the others.
         if *self.phase.borrow() >= Phase::Draining {
             presence.session.ask_to_end();
@@ -255,7 +249,6 @@ pub(super) struct Presence {
     pub house: Arc<House>,
     pub session: Arc<Session>,
     end: Option<Box<Ended>>,
-    shard: Arc<Shard>,
     _permit: Permit,
 }
 
@@ -289,7 +282,7 @@ impl Drop for Presence {
             let closed = closed(session, self.end.take());
             session.emit(Fact::Closed(Box::new(closed)));
         }
-        self.shard.leave(session.id);
+        house.shards[session.shard].leave(session.id);
         house.live.fetch_sub(1, Relaxed);
         house.freed.notify_waiters();
     }

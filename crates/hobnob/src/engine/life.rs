@@ -36,10 +36,7 @@ pub(super) fn live(
             return;
         }
         tap::lay(&presence.session, &mut conn);
-        let held = {
-            let mut serving = serve(&presence.house, &presence.session, &mut conn);
-            poll_fn(|cx| poll_uncut(&presence.session, Pin::new(&mut serving), cx)).await
-        };
+        let held = serve(&presence.house, &presence.session, &mut conn).await;
         Box::pin(part(presence, conn, held, door.has_ends)).await;
     }
 }
@@ -114,30 +111,40 @@ fn serve<'a>(
     session: &'a Arc<Session>,
     conn: &'a mut Conn,
 ) -> Serving<'a, impl Future<Output = Result<Ending>> + Send + Unpin + 'a> {
-    match &house.service {
+    let work = match &house.service {
         Made::Responder(responder) => {
-            Serving::Answered(respond::run(&**responder, session, conn, house.cutting))
+            Work::Answering(respond::run(&**responder, session, conn, house.cutting))
         }
-        Made::Service(service) => Serving::Held(service.run(session, conn), session),
-    }
+        Made::Service(service) => Work::Holding(service.run(session, conn)),
+    };
+    Serving { session, work }
 }
 
-/// What a session does between its layers and its end. An async block would hold its arguments beside it.
-enum Serving<'a, R> {
-    Answered(R),
-    Held(Boxed<'a, ()>, &'a Session),
+/// What a session does between its layers and its end, until the engine cuts it: then none. An async block would hold
+/// its arguments beside it.
+struct Serving<'a, R> {
+    session: &'a Session,
+    work: Work<'a, R>,
+}
+
+enum Work<'a, R> {
+    Answering(R),
+    Holding(Boxed<'a, ()>),
 }
 
 impl<R: Future<Output = Result<Ending>> + Unpin> Future for Serving<'_, R> {
-    type Output = Result<Ending>;
+    type Output = Option<Result<Ending>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *self {
-            Serving::Answered(answering) => Pin::new(answering).poll(cx),
-            Serving::Held(holding, session) => {
-                holding.as_mut().poll(cx).map_ok(|()| heeded(session))
-            }
+        let Serving { session, work } = &mut *self;
+        if session.cut_by().is_some() {
+            return Poll::Ready(None);
         }
+        let ended = match work {
+            Work::Answering(answering) => Pin::new(answering).poll(cx),
+            Work::Holding(holding) => holding.as_mut().poll(cx).map_ok(|()| heeded(session)),
+        };
+        ended.map(Some)
     }
 }
 
@@ -158,18 +165,11 @@ fn heeded(session: &Session) -> Ending {
 /// Runs until the engine cuts the session: then none. The notice wakes this task.
 async fn uncut<T>(session: &Session, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
-    poll_fn(|cx| poll_uncut(session, work.as_mut(), cx)).await
-}
-
-fn poll_uncut<F: Future>(
-    session: &Session,
-    work: Pin<&mut F>,
-    cx: &mut Context<'_>,
-) -> Poll<Option<F::Output>> {
-    match session.cut_by() {
+    poll_fn(|cx| match session.cut_by() {
         Some(_) => Poll::Ready(None),
-        None => work.poll(cx).map(Some),
-    }
+        None => work.as_mut().poll(cx).map(Some),
+    })
+    .await
 }
 
 /// After our end, waits for the peer's: a close with its bytes unread would be a reset, and could overtake the

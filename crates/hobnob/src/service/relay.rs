@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use super::{Made, Row, Service};
 use crate::chunk::Direction;
-use crate::conn::link::{self, Ahead, Broken, Faults, Side, Witness};
+use crate::clock::Clock;
+use crate::conn::link::{self, Ahead, Broken, Side, Witness};
 use crate::conn::{Boxed, Conn};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Bent, By, Dialed, Fact, How, Upstream};
@@ -93,11 +94,8 @@ impl Service for Relay {
         Box::pin(async move {
             // Boxed: only the beginning needs it, and thousands lie idle in what follows.
             let (bend, dialed, ahead) = Box::pin(self.begin(session, conn)).await?;
-            let has_end = dialed.facts().has_end;
-            let telling = Telling { session, has_end, closed_by: AtomicU8::new(0) };
-            let mut far = Far { conn: dialed, telling, is_over: false };
-            let faults = Faults { bend, clock: session.clock() };
-            let passed = link::run(conn, &mut far.conn, ahead, faults, &far.telling).await;
+            let mut far = Far::new(session, dialed);
+            let passed = link::run(conn, &mut far.conn, ahead, bend, &far.telling).await;
             far.is_over = passed.is_ok();
             if let Some(decisions) = &self.decisions {
                 decisions.flush();
@@ -171,6 +169,15 @@ struct Far<'a> {
     conn: Conn,
     telling: Telling<'a>,
     is_over: bool,
+}
+
+impl<'a> Far<'a> {
+    /// Takes it from who has not looked at it: a future keeps the room of what was looked at, although it was moved.
+    fn new(session: &'a Session, conn: Conn) -> Self {
+        let has_end = conn.facts().has_end;
+        let telling = Telling { session, has_end, closed_by: AtomicU8::new(0) };
+        Far { conn, telling, is_over: false }
+    }
 }
 
 impl Drop for Far<'_> {
@@ -268,6 +275,10 @@ impl Witness for Telling<'_> {
         self.session.note_end(Direction::In, By::Us, How::Fin);
         self.session.note_end(Direction::Out, By::Us, How::Fin);
     }
+
+    fn clock(&self) -> Clock {
+        self.session.clock()
+    }
 }
 
 fn tell(session: &Session, direction: Direction, Hit { kind, act }: Hit) {
@@ -285,8 +296,7 @@ fn note_both(session: &Session, by: By) {
 /// A target that answers and drops us before we could say a word has ended the session; one that is not there has not.
 fn note_failed(session: &Session, error: &Error) {
     if error.kind() == Kind::ConnectionReset {
-        session.note_end(Direction::In, By::Upstream, How::Rst);
-        session.note_end(Direction::Out, By::Upstream, How::Rst);
+        note_both(session, By::Upstream);
     }
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Sleep, sleep_until};
 
-use super::{Broken, Faults, Link, Stage, Waiting, Way, Witness};
+use super::copied::Waiting;
+use super::{Broken, Link, Stage, Way, Witness};
 use crate::chunk::Chunk;
 use crate::conn::{Conn, scratch};
 use crate::error::{Error, Kind, Result};
@@ -26,22 +27,24 @@ pub(super) struct Timer {
 
 impl Link {
     /// Makes the chains what the knobs say, if they were turned.
-    pub(super) fn heed_knobs(&mut self, cx: &mut Context<'_>) {
-        if self.faults.bend.is_stale() {
-            let now = self.faults.clock.now();
+    pub(super) fn heed_knobs(&mut self, cx: &mut Context<'_>, witness: &dyn Witness) {
+        if self.bend.is_stale() {
             let chains = [&mut self.up.chain, &mut self.down.chain];
-            self.faults.bend.refresh(cx.waker(), now, chains);
+            self.bend.refresh(cx.waker(), witness.clock().now(), chains);
         }
     }
 
     /// What came before the link did goes through the faults, too.
-    pub(super) fn begin(&mut self, cx: &mut Context<'_>, shape: Shape) {
-        self.heed_knobs(cx);
+    pub(super) fn begin(&mut self, downstream: &Conn, had_ended: bool, witness: &dyn Witness) {
         if let Some(chain) = self.up.chain.as_mut()
             && let Some(waiting) = self.up.waiting.take()
         {
             let Waiting { bytes, .. } = *waiting;
-            chain.push(bytes.into(), shape == Shape::Packets, self.faults.clock.now());
+            let is_packet = downstream.shape() == Shape::Packets;
+            chain.push(bytes.into(), is_packet, witness.clock().now());
+        }
+        if had_ended {
+            self.up.end(downstream, witness);
         }
     }
 
@@ -80,10 +83,10 @@ impl Way {
     }
 
     /// Nothing more comes: the other side hears so behind all that the faults hold.
-    pub(super) fn end_behind_all(&mut self, faults: &Faults) {
+    pub(super) fn end_behind_all(&mut self, witness: &dyn Witness) {
         self.stage = match &mut self.chain {
             Some(chain) => {
-                chain.end(faults.clock.now());
+                chain.end(witness.clock().now());
                 Stage::Passing
             }
             None => Stage::Ending,
@@ -96,11 +99,10 @@ impl Way {
         cx: &mut Context<'_>,
         from: &mut Conn,
         to: &mut Conn,
-        faults: &Faults,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
         let Some(chain) = &mut self.chain else { return Poll::Ready(Ok(())) };
-        let now = faults.clock.now();
+        let now = witness.clock().now();
         let item = chain.take(now);
         let (is_empty, room, wake) = (chain.is_empty(), chain.room(), chain.wake());
         chain.hits().for_each(|hit| witness.hit(self.from, hit));
@@ -127,11 +129,11 @@ impl Way {
             }
             None => {}
         }
-        if self.poll_timer(cx, wake, now, faults).is_ready() {
+        if self.poll_timer(cx, wake, now, witness).is_ready() {
             return Poll::Ready(Ok(()));
         }
         if self.stage == Stage::Open && room > 0 {
-            let received = self.poll_receive_bent(cx, from, room, faults, witness);
+            let received = self.poll_receive_bent(cx, from, room, witness);
             if received.is_ready() {
                 return received;
             }
@@ -159,7 +161,6 @@ impl Way {
         cx: &mut Context<'_>,
         from: &mut Conn,
         room: usize,
-        faults: &Faults,
         witness: &dyn Witness,
     ) -> Poll<Result<(), Broken>> {
         let is_packet = from.shape() == Shape::Packets;
@@ -172,10 +173,10 @@ impl Way {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(Some(bytes))) => {
                 if let Some(chain) = &mut self.chain {
-                    chain.push(bytes, is_packet, faults.clock.now());
+                    chain.push(bytes, is_packet, witness.clock().now());
                 }
             }
-            Poll::Ready(Ok(None)) => return Poll::Ready(self.end(from, faults, witness)),
+            Poll::Ready(Ok(None)) => self.end(from, witness),
             Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => witness.too_large(),
             Poll::Ready(Err(error)) => {
                 return Poll::Ready(Err(Broken { side: self.from, error }));
@@ -190,7 +191,7 @@ impl Way {
         cx: &mut Context<'_>,
         wake: Option<Duration>,
         now: Duration,
-        faults: &Faults,
+        witness: &dyn Witness,
     ) -> Poll<()> {
         let Some(wake) = wake else {
             self.timer = None;
@@ -198,7 +199,7 @@ impl Way {
         };
         if self.timer.as_ref().is_none_or(|timer| timer.wake != wake) {
             let ahead = wake.saturating_sub(now).min(FAR);
-            let sleep = Box::pin(sleep_until(faults.clock.instant_in(ahead)));
+            let sleep = Box::pin(sleep_until(witness.clock().instant_in(ahead)));
             self.timer = Some(Box::new(Timer { wake, sleep }));
         }
         let Some(timer) = &mut self.timer else { return Poll::Pending };

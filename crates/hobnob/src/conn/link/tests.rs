@@ -1,5 +1,5 @@
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -8,19 +8,24 @@ use std::io;
 
 use super::*;
 use crate::address::Address;
-use crate::conn::Facts;
 use crate::conn::memory::{pair, pair_holding};
 use crate::conn::wire;
+use crate::conn::{Channel, Facts};
 use crate::fault::Panel;
+use crate::spec::Shape;
 
 /// What a link said.
-#[derive(Default)]
 struct Heard {
     said: Mutex<Vec<String>>,
     is_asked: AtomicBool,
+    clock: Clock,
 }
 
 impl Heard {
+    fn nothing() -> Self {
+        Heard { said: Mutex::default(), is_asked: AtomicBool::new(false), clock: Clock::start() }
+    }
+
     fn say(&self, text: String) {
         self.said.lock().expect("nobody panicked").push(text);
     }
@@ -60,13 +65,17 @@ impl Witness for Heard {
     fn closed_by(&self, fault: &'static str) {
         self.say(format!("closed by {fault}"));
     }
+
+    fn clock(&self) -> Clock {
+        self.clock
+    }
 }
 
 /// A link between a client and a server, each in our hands.
 struct Between {
     client: Conn,
     server: Conn,
-    heard: std::sync::Arc<Heard>,
+    heard: Arc<Heard>,
     link: tokio::task::JoinHandle<Result<(), Broken>>,
 }
 
@@ -79,12 +88,12 @@ fn link(client: (Conn, Conn), server: (Conn, Conn), ahead: Ahead) -> Between {
 }
 
 fn link_under(panel: &Panel, client: (Conn, Conn), server: (Conn, Conn), ahead: Ahead) -> Between {
-    let faults = Faults { bend: panel.enter(1, 7).bend, clock: Clock::start() };
+    let bend = panel.enter(1, 7).bend;
     let ((client, mut downstream), (mut upstream, server)) = (client, server);
-    let heard = std::sync::Arc::new(Heard::default());
+    let heard = Arc::new(Heard::nothing());
     let witness = heard.clone();
     let link = tokio::spawn(async move {
-        let result = run(&mut downstream, &mut upstream, ahead, faults, &*witness).await;
+        let result = run(&mut downstream, &mut upstream, ahead, bend, &*witness).await;
         if let Err(broken) = &result {
             match broken.side {
                 Side::Downstream => upstream.abort(),
@@ -216,7 +225,7 @@ async fn a_peer_that_breaks_during_the_dial_is_noticed() {
 async fn after_an_end_that_cannot_be_told_silence_is_the_end() {
     let (mut client, downstream) = pair(Shape::Packets);
     let (mut upstream, mut server) = pair(Shape::Packets);
-    upstream.facts.has_end = false;
+    Arc::make_mut(&mut upstream.facts).has_end = false;
     client.send(b"question").await.expect("room");
     client.end().await.expect("an end");
     let at = link((client, downstream), (upstream, pair(Shape::Packets).0), Ahead::default());
@@ -231,7 +240,7 @@ async fn after_an_end_that_cannot_be_told_silence_is_the_end() {
 #[tokio::test]
 async fn a_peer_that_was_forgotten_ends_the_link() {
     let (client, mut downstream) = pair(Shape::Packets);
-    downstream.facts.has_end = false;
+    Arc::make_mut(&mut downstream.facts).has_end = false;
     let at = link((client, downstream), pair(Shape::Packets), Ahead::default());
     drop(at.client);
     at.link.await.expect("no panic").expect("an end in order");
@@ -329,8 +338,8 @@ async fn sockets_that_are_blocked_both_ways_lose_neither_a_byte_nor_a_wake() {
     let (up, down) = (noise(0x9e37_79b1), noise(0x85eb_ca6b));
     // Tasks of their own: nobody is polled because another was woken.
     let link = tokio::spawn(async move {
-        let faults = Faults { bend: Panel::default().enter(1, 7).bend, clock: Clock::start() };
-        run(&mut downstream, &mut upstream, Ahead::default(), faults, &Heard::default()).await
+        let (bend, heard) = (Panel::default().enter(1, 7).bend, Heard::nothing());
+        run(&mut downstream, &mut upstream, Ahead::default(), bend, &heard).await
     });
     let client = tokio::spawn(talk_by_turns(client, up.clone()));
     let server = tokio::spawn(talk_by_turns(server, down.clone()));

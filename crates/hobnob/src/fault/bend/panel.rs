@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub struct Panel(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     /// Counts the changes. All that a session without faults ever reads.
-    changes: AtomicU64,
+    changes: AtomicU32,
     board: Mutex<Board>,
 }
 
@@ -108,9 +108,9 @@ pub struct Entry {
 /// One session's hold on the panel.
 pub struct Bend {
     panel: Panel,
-    seen: u64,
     session: u64,
     seed: Seed,
+    seen: u32,
     is_waiting: bool,
 }
 

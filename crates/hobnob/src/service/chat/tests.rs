@@ -63,7 +63,7 @@ impl Guest {
             id,
             parent: 0,
             door: "",
-            facts,
+            facts: facts.into(),
             shard: 0,
             bus: Bus::new(Clock::start(), 1),
             seed: 0,

@@ -31,7 +31,7 @@ fn session() -> Arc<Session> {
         id: 1,
         parent: 0,
         door: "",
-        facts: Facts::new("memory", name.clone(), name),
+        facts: Facts::new("memory", name.clone(), name).into(),
         shard: 0,
         bus: Bus::new(Clock::start(), 1),
         seed: 1,

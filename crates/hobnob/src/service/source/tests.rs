@@ -92,7 +92,7 @@ fn stage(shape: Shape, given: &[(&str, &str)]) -> Stage {
         panic!("a service")
     };
     let name = Address::name("far");
-    let facts = Facts::new("memory", name.clone(), name);
+    let facts = Arc::new(Facts::new("memory", name.clone(), name));
     let is_packets = shape == Shape::Packets;
     let far = Arc::new(Mutex::new(Far { is_packets, ..Far::default() }));
     let conn = Conn::new(facts.clone(), shape, Box::new(Scripted(far.clone())));

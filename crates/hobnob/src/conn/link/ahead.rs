@@ -1,0 +1,51 @@
+//! What comes in while the other side is still being dialled.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+
+use super::copied::Waiting;
+use crate::conn::{Conn, scratch};
+use crate::error::Error;
+use crate::spec::Shape;
+
+/// Bytes that are read ahead for a conn that is still being dialled.
+const AHEAD: usize = 65_536;
+
+/// What a conn has said while nobody could take it yet.
+#[derive(Debug, Default)]
+pub struct Ahead {
+    pub(super) waiting: Waiting,
+    pub(super) has_ended: bool,
+}
+
+impl Ahead {
+    /// Reads on while the other side is being dialled: ready when the conn has failed, so that nobody dials for a peer
+    /// that is gone.
+    pub async fn read(&mut self, conn: &mut Conn) -> Error {
+        poll_fn(|cx| self.poll_read(cx, conn)).await
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, conn: &mut Conn) -> Poll<Error> {
+        let shape = conn.shape();
+        loop {
+            let is_full = match shape {
+                Shape::Bytes => self.waiting.bytes.len() >= AHEAD,
+                Shape::Packets => self.waiting.is_something,
+            };
+            if is_full || self.has_ended {
+                return Poll::Pending;
+            }
+            let received = scratch::with(|buffer| {
+                let received = conn.channel().poll_recv(cx, buffer);
+                if let Poll::Ready(Ok(Some(length))) = received {
+                    self.waiting.keep(&buffer[..length]);
+                }
+                received
+            });
+            match ready!(received) {
+                Ok(received) => self.has_ended = received.is_none(),
+                Err(error) => return Poll::Ready(error),
+            }
+        }
+    }
+}
