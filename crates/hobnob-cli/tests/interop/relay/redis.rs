@@ -78,7 +78,7 @@ fn redis_under_latency_is_slow_and_right() {
     let said = succeeds_with(&mut redis.client(), Some(&commands)).stdout;
     let took = clock.now();
     let said = String::from_utf8(said).expect("text");
-    let counted = said.lines().map(|line| line.parse().expect("a number"));
+    let counted = said.lines().map(|line| line.parse::<u64>().expect("a number"));
     assert!(counted.eq(1..=20), "{said}");
     // No machine is so fast that it takes less.
     assert!(took >= 20 * Duration::from_millis(60), "{took:?}");
