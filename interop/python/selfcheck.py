@@ -30,6 +30,7 @@ FITTING = [
     (["udp_greeting_client"], "udp_greeting_server", 4),
     (["udp_echo_client"], "udp_echo_server", 6),
     (["udp_temp_client"], "udp_temp_server", 5),
+    (["resolver_client", "--questions", "6"], "udp_echo_server", 6),
 ]
 WRONG = [
     (["greeting_client"], "echo_server", "nothing came in time"),

@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode, Stdio};
 use crate::steps::cargo;
 
 /// Each is `bench/NAME.py`.
-const HARNESSES: [&str; 3] = ["echo", "relay", "start"];
+const HARNESSES: [&str; 4] = ["echo", "relay", "latency", "start"];
 
 /// All harnesses, each with its result in `bench/results/NAME.json`; or one, with arguments of its own. None: there is
 /// no such harness.

@@ -4,8 +4,9 @@
 //! cargo xtask test                 everything that checks hobnob; installs the peers it can
 //! cargo xtask test --only tests    the tests alone
 //! cargo xtask lint                 formatting, clippy, documentation
-//! cargo xtask bench                bench/echo.py and bench/relay.py, beside C loops
-//! cargo xtask bench echo|relay ... one of them, with arguments of its own
+//! cargo xtask soak                 64 MiB through every pair of faults, in release
+//! cargo xtask bench                bench/echo.py, relay.py and latency.py
+//! cargo xtask bench NAME ...       one of them, with arguments of its own
 //! ```
 
 #![allow(clippy::disallowed_methods, reason = "chores read the environment and the clock")]
@@ -25,8 +26,9 @@ use steps::{Report, Step};
 const USAGE: &str = "\
 usage: cargo xtask test [--only tests]   peers, fmt, clippy, docs, all tests
        cargo xtask lint                  fmt, clippy, docs
+       cargo xtask soak                  64 MiB through every pair of faults, turned meanwhile
        cargo xtask bench                 builds all, measures all beside C loops
-       cargo xtask bench echo|relay ...  the same with bench/echo.py or relay.py ...";
+       cargo xtask bench NAME ...        the same with bench/NAME.py: echo, relay, latency";
 
 fn main() -> ExitCode {
     if let Err(e) = std::env::set_current_dir(root()) {
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         ["test"] => test(),
         ["test", "--only", "tests"] => only_tests(),
         ["lint"] => lint(),
+        ["soak"] => soak(),
         ["bench", rest @ ..] => bench::run(rest).unwrap_or_else(misused),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
@@ -84,6 +87,29 @@ fn lint() -> ExitCode {
     for step in linters() {
         report.run(&step);
     }
+    report.close()
+}
+
+/// What the tests do in small, in full.
+fn soak() -> ExitCode {
+    let mut report = Report::default();
+    report.run(
+        &Step::cargo(
+            "faults",
+            &[
+                "test",
+                "--release",
+                "-p",
+                "hobnob",
+                "--test",
+                "it",
+                "faults::bulk",
+                "--",
+                "--nocapture",
+            ],
+        )
+        .env("HOBNOB_SOAK", "1"),
+    );
     report.close()
 }
 

@@ -205,7 +205,8 @@ impl Reader<'_> {
     /// Values as a command line would have them.
     fn values(&self, key: &Key<'_>, value: &Value<'_>) -> Result<Vec<Placed>> {
         let text = match value.get_ref() {
-            DeValue::Array(_) => return self.texts(key, value),
+            DeValue::Array(all) => return all.iter().map(|one| self.value(key, one)).collect(),
+            DeValue::Table(_) => return Ok(vec![self.value(key, value)?]),
             DeValue::String(text) => text.to_string(),
             DeValue::Boolean(is_on) => is_on.to_string(),
             DeValue::Integer(number) if number.radix() == 10 => {
@@ -214,6 +215,24 @@ impl Reader<'_> {
             _ => return Err(self.no_type(key, value, "a text, a whole number, true or false")),
         };
         Ok(vec![Placed { text, at: value.span() }])
+    }
+
+    /// A text, or a table that says in keys what a text says between commas: `{ way = "down", latency = "1s" }`.
+    fn value(&self, key: &Key<'_>, value: &Value<'_>) -> Result<Placed> {
+        let Some(table) = value.get_ref().as_table() else { return self.text(key, value) };
+        let (mut way, mut pieces) = (String::new(), Vec::new());
+        let mut words: Vec<_> = table.iter().collect();
+        words.sort_by_key(|(word, _)| word.span().start);
+        for (word, value) in words {
+            let name = word.get_ref();
+            match value.get_ref() {
+                DeValue::String(text) if name == "way" => way = format!("{text}:"),
+                DeValue::String(text) => pieces.push(format!("{name}={text}")),
+                DeValue::Boolean(true) => pieces.push(name.to_string()),
+                _ => return Err(self.no_type(word, value, "a text in quotes, or true")),
+            }
+        }
+        Ok(Placed { text: way + &pieces.join(","), at: value.span() })
     }
 
     fn no_type(&self, key: &Key<'_>, value: &Value<'_>, expected: &str) -> Error {

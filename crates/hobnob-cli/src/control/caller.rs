@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hobnob::address::Address;
+use hobnob::clock::Clock;
 use hobnob::error::{Error, Kind, Result};
 use hobnob::socket::path;
 use hobnob::socket::{Family, Flags, Socket, Type};
@@ -26,6 +27,9 @@ pub(crate) struct Caller {
     pub(crate) pid: u32,
     socket: Socket,
     heard: Vec<u8>,
+    clock: Clock,
+    /// Until when the answer to what was asked last has to be there, all of it.
+    due: Duration,
 }
 
 /// What all the processes said.
@@ -39,13 +43,13 @@ pub(crate) struct Survey {
 
 impl Survey {
     /// Asks every process of this folder who it is. What dead ones have left is cleared.
-    pub(crate) fn of(folder: &Folder) -> Result<Self> {
+    pub(crate) fn of(folder: &Folder, clock: Clock) -> Result<Self> {
         let mut survey = Survey::default();
         // All are asked before any is waited for: one that is stopped costs its time once.
         let dialled: Vec<_> = folder
             .sockets()?
             .into_iter()
-            .map(|(pid, path)| (pid, Caller::dial(pid, &path)))
+            .map(|(pid, path)| (pid, Caller::dial(pid, &path, clock)))
             .collect();
         for (pid, dialled) in dialled {
             let hello = dialled.and_then(|caller| match caller {
@@ -63,7 +67,7 @@ impl Survey {
 
 impl Caller {
     /// Connects, and says hello; none: nobody is there any more.
-    fn dial(pid: u32, path: &Path) -> Result<Option<Self>> {
+    fn dial(pid: u32, path: &Path, clock: Clock) -> Result<Option<Self>> {
         let socket = Socket::new(Family::Unix, Type::Stream, 0)?;
         socket.set_timeout(Some(PATIENCE))?;
         let connected = socket.connect(&Address::path(path));
@@ -79,7 +83,7 @@ impl Caller {
             let text = format!("the process at {} is another user's (uid {peer})", path.display());
             return Err(Error::new(Kind::PermissionDenied, text));
         }
-        let mut caller = Caller { pid, socket, heard: Vec::new() };
+        let mut caller = Caller { pid, socket, heard: Vec::new(), clock, due: Duration::ZERO };
         caller.say(&json!({ "v": VERSION, "ask": "hello" }))?;
         Ok(Some(caller))
     }
@@ -91,6 +95,8 @@ impl Caller {
     }
 
     fn say(&mut self, request: &Value) -> Result<()> {
+        self.due = self.clock.now() + PATIENCE;
+        self.socket.set_timeout(Some(PATIENCE))?;
         self.socket.send_all(format!("{request}\n").as_bytes())
     }
 
@@ -113,12 +119,22 @@ impl Caller {
             if self.heard.len() > ANSWER {
                 return Err(self.strange("its line has no end"));
             }
-            let read = self.socket.recv(&mut piece, Flags::NONE);
+            let read = self.read(&mut piece);
             match read.map_err(|error| self.late(error))? {
                 0 => return Err(Error::new(Kind::CutShort, format!("process {} left", self.pid))),
                 read => self.heard.extend_from_slice(&piece[..read]),
             }
         }
+    }
+
+    /// What has come, within the time that is left: who says a byte now and then holds up nobody either.
+    fn read(&self, piece: &mut [u8]) -> Result<usize> {
+        let left = self.due.saturating_sub(self.clock.now());
+        if left.is_zero() {
+            return Err(Error::new(Kind::TimedOut, "the time is over"));
+        }
+        self.socket.set_timeout(Some(left))?;
+        self.socket.recv(piece, Flags::NONE)
     }
 
     fn late(&self, error: Error) -> Error {
@@ -187,6 +203,33 @@ mod tests {
             .try_flag("--x", "")
             .at("latncy=1s", 0..6, "latency?");
         assert_eq!(error, expected);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a peer that takes its time")]
+    fn who_says_a_byte_now_and_then_is_silent() {
+        use std::io::Write as _;
+        let home = tempfile::tempdir().expect("a folder");
+        let environment = crate::env::Environment {
+            runtime: Some(home.path().to_owned()),
+            ..crate::env::Environment::default()
+        };
+        let folder = Folder::make(&environment).expect("it can be made");
+        let at = home.path().join("hobnob/7.sock");
+        let listener = std::os::unix::net::UnixListener::bind(at).expect("bound");
+        std::thread::spawn(move || {
+            let mut caller = listener.accept().expect("a caller").0;
+            while caller.write_all(b"x").is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let (done, asked) = std::sync::mpsc::channel();
+        std::thread::spawn(move || done.send(Survey::of(&folder, Clock::start())));
+        let survey = asked.recv_timeout(10 * PATIENCE).expect("it gives up");
+        let survey = survey.expect("the folder is there");
+        assert_eq!((survey.heard.len(), survey.silent.len()), (0, 1));
+        assert_eq!(survey.silent[0].1.kind(), Kind::TimedOut);
+        assert_eq!(survey.silent[0].1.message(), "process 7 does not answer");
     }
 
     #[test]

@@ -103,24 +103,34 @@ fn a_file_of_servers_has_faults_too() {
     let echo = serve(&["echo", "127.0.0.1:0"]);
     let write = |fault: &str| {
         let text = format!(
-            "[serve.bent]\nservice = \"relay\"\non = \"127.0.0.1:0\"\nto = \"{}\"\nseed = 5\nfault = {fault}\n",
+            "[relay.bent]\nlisten = \"127.0.0.1:0\"\nto = \"{}\"\nseed = 5\n{fault}\n",
             echo.address
         );
         std::fs::write(&path, text).expect("there is room");
     };
     let path_text = path.to_str().expect("a plain name");
-    write("[\"latency=1ms\", \"up:rate=1m\"]");
+    write(
+        "faults = [\"latency=1ms\", { way = \"up\", rate = \"1m\", when = \"10%\" },\n\
+         { stall = true, after = \"1h\" }]",
+    );
     let mut command = hobnob(&["up", path_text, "--json"]);
     command.current_dir(folder.path());
     let up = serve_with(command);
-    assert_eq!(valid(&up.banner)["faults"], serde_json::json!(["latency=1ms", "up:rate=1m"]));
-    assert_eq!(valid(&up.banner)["seed"], 5);
-    write("[\"latency=1ms\", \"up:rte=1m\"]");
-    let wrong = run(&["up", path_text]);
-    assert_eq!(wrong.code, 2);
-    assert!(
-        wrong.err.contains("did you mean rate?") && wrong.err.contains("rte=1m"),
-        "{}",
-        wrong.err
+    assert_eq!(
+        valid(&up.banner)["faults"],
+        serde_json::json!(["latency=1ms", "up:rate=1m,when=10%", "stall,after=1h"])
     );
+    assert_eq!(valid(&up.banner)["seed"], 5);
+    for (text, said, shown) in [
+        ("faults = [\"latency=1ms\", \"up:rte=1m\"]", "did you mean rate?", "rte=1m"),
+        ("faults = { way = \"up\", rte = \"1m\" }", "did you mean rate?", "rte = \"1m\""),
+        ("faults = { latency = 7 }", "a text in quotes, or true", "latency = 7"),
+        ("faults = \"latency=200\"", "a time has a unit", "latency=200"),
+        ("fault = \"latency=1ms\"", "did you mean faults?", "fault = "),
+    ] {
+        write(text);
+        let wrong = run(&["up", path_text]);
+        assert_eq!(wrong.code, 2, "{text}: {}", wrong.err);
+        assert!(wrong.err.contains(said) && wrong.err.contains(shown), "{text}: {}", wrong.err);
+    }
 }

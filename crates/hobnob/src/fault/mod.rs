@@ -144,6 +144,11 @@ pub trait Fault: Send {
         None
     }
 
+    /// Bytes that it has to hold to do what it says, unless somebody has said how many it may.
+    fn needs(&self) -> usize {
+        0
+    }
+
     /// The time has come that it [asked for](Outbox::wake_at).
     fn wake(&mut self, _now: Duration, _out: &mut Outbox) {}
 }

@@ -59,6 +59,11 @@ impl Fault for Rate {
         out.decide(at, "pace", Some(self.pace));
     }
 
+    fn needs(&self) -> usize {
+        // Timers are late by some milliseconds: a fast wire would have nothing left to carry by then.
+        usize::try_from(self.pace / 50).unwrap_or(usize::MAX)
+    }
+
     fn piece(&self) -> Option<usize> {
         Some(self.piece)
     }

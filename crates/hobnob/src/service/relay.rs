@@ -92,14 +92,12 @@ struct Relay {
 impl Service for Relay {
     fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
         Box::pin(async move {
+            let _noting = Noting { relay: self, session };
             // Boxed: only the beginning needs it, and thousands lie idle in what follows.
             let (bend, dialed, ahead) = Box::pin(self.begin(session, conn)).await?;
             let mut far = Far::new(session, dialed);
             let passed = link::run(conn, &mut far.conn, ahead, bend, &far.telling).await;
             far.is_over = passed.is_ok();
-            if let Some(decisions) = &self.decisions {
-                decisions.flush();
-            }
             passed.map_err(|broken| {
                 note_broken(session, &broken);
                 broken.error
@@ -128,6 +126,20 @@ impl Relay {
         }
         let dialed = dial(&self.to, session, conn, &mut ahead).await?;
         Ok((entry.bend, dialed, ahead))
+    }
+}
+
+/// However a session ends, what was decided about it is written.
+struct Noting<'a> {
+    relay: &'a Relay,
+    session: &'a Session,
+}
+
+impl Drop for Noting<'_> {
+    fn drop(&mut self) {
+        if let Some(decisions) = &self.relay.decisions {
+            decisions.flush(self.session.bus());
+        }
     }
 }
 

@@ -22,7 +22,7 @@ const CLEAR: &str = "clear";
 pub(crate) fn run(scene: &Scene) -> Result<u8> {
     let words = scene.words();
     let survey = match Folder::find(&scene.environment)? {
-        Some(folder) => Survey::of(&folder)?,
+        Some(folder) => Survey::of(&folder, scene.clock)?,
         None => Survey::default(),
     };
     let mut elsewhere = Elsewhere::of(survey);

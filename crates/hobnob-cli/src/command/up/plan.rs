@@ -1,5 +1,7 @@
 //! From a part of the file to a server: what is wrong with it is said before anything opens.
 
+use std::borrow::Cow;
+
 use hobnob::endpoint::Endpoint;
 use hobnob::engine::{self, Server};
 use hobnob::error::{Error, Kind, Result};
@@ -57,21 +59,20 @@ impl<'c> Planned<'c> {
     fn set(&self, server: &mut Server, limits: &mut Limits, setting: &Setting) -> Result<()> {
         let key = setting.key.text.as_str();
         let is_limit = limits::NAMES.contains(&key);
-        if !is_limit && !self.row.spec.options.iter().any(|option| option.name == key) {
+        let option = self.row.spec.options.iter().find(|option| spelling(option) == key);
+        if !is_limit && option.is_none() {
             return Err(self.unknown(&setting.key));
         }
-        let repeats = |option: &OptionSpec| option.name == key && option.kind.repeats();
-        let is_repeated = key == REPEATED || self.row.spec.options.iter().any(repeats);
+        let is_repeated = key == REPEATED || option.is_some_and(|option| option.kind.repeats());
         if setting.values.len() != 1 && !is_repeated {
             let text = format!("{key} takes one value, and here are {}", setting.values.len());
             return Err(self.config.source.wrong(text, &setting.key.at, "one value"));
         }
         for value in &setting.values {
             let meant = secret::reveal(&value.text).map_err(|error| self.located(&error, value))?;
-            let set = if is_limit {
-                limits.set(server, key, &meant.text, key)
-            } else {
-                server.set(key, Some(&meant.text))
+            let set = match option.filter(|_| !is_limit) {
+                None => limits.set(server, key, &meant.text, key),
+                Some(option) => server.set(option.name, Some(&meant.text)),
             };
             set.map_err(|error| self.located(&meant.hide(key, error), value))?;
         }
@@ -93,7 +94,8 @@ impl<'c> Planned<'c> {
     fn unknown(&self, key: &Placed) -> Error {
         let name = self.row.spec.name;
         let text = format!("{name} has no option {:?}", key.text);
-        let own = self.row.spec.options.iter().map(|option| option.name);
+        let own: Vec<_> = self.row.spec.options.iter().map(spelling).collect();
+        let own = own.iter().map(AsRef::as_ref);
         let known: Vec<_> = own.chain(limits::NAMES.iter().copied()).chain(OWN_KEYS).collect();
         let label = match nearest(&key.text, known) {
             Some(near) => format!("did you mean {near}?"),
@@ -107,6 +109,11 @@ impl<'c> Planned<'c> {
     fn located(&self, error: &Error, place: &Placed) -> Error {
         self.config.source.relocate(error, place)
     }
+}
+
+/// How an option is spelt here: a flag that is repeated on the command line is a list, and so in the plural.
+fn spelling(option: &OptionSpec) -> Cow<'static, str> {
+    if option.kind.repeats() { format!("{}s", option.name).into() } else { option.name.into() }
 }
 
 fn no_service(config: &Config, service: &Placed, error: &Error) -> Error {

@@ -73,6 +73,44 @@ fn a_full_disk_ends_it_only_under_its_events() {
     goes_on_without_its_log(hobnob(&["relay", &path, &at]), &path);
 }
 
+/// A file that may not grow is as a disk that is full; the shell says so to what it becomes.
+#[test]
+fn a_full_disk_under_decisions_is_told_counted_and_ends_nothing() {
+    let (_echo, at) = echo("tcp://127.0.0.1:0");
+    let folder = crate::kit::folder();
+    let start = |flag: &str| {
+        let path = folder.path().join(format!("decisions{flag}.jsonl"));
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]);
+        command.arg(env!("CARGO_BIN_EXE_hobnob")).args(["relay", "127.0.0.1:0", &at, flag]);
+        command.args(["--fault", "down:close-after=2", "--decisions"]).arg(&path);
+        (crate::kit::serve_with(command), path)
+    };
+    let ask = |served: &crate::kit::Served| {
+        let done = crate::kit::run(&["talk", &served.address, "hello"]);
+        assert_eq!((done.code, done.out.as_str()), (0, "he"), "{}", done.err);
+    };
+    let (served, path) = start("--json");
+    ask(&served);
+    served.out.until("decisions are lost, and the sessions go on");
+    for _ in 0..2 {
+        served.out.until(r#""what":"dropped","limit":"decisions","count":1"#);
+        ask(&served);
+    }
+    signal(served.child.id(), "TERM");
+    let summary = served.out.rest().pop().expect("a summary");
+    assert!(summary.contains(r#""dropped":3"#), "{summary}");
+    assert_eq!(std::fs::metadata(path).expect("it was made").len(), 0);
+
+    let (served, _) = start("-v");
+    ask(&served);
+    served.err.until("decisions are lost, and the sessions go on");
+    served.err.until("dropped by decisions: 1");
+    let (code, rest) = served.stop("TERM");
+    assert_eq!(code, 0);
+    assert!(rest.iter().any(|line| line.ends_with(", 1 dropped")), "{rest:?}");
+}
+
 /// As the target of a file that cannot be written: the session ends, and says why.
 #[test]
 fn a_full_disk_under_standard_output_is_told() {

@@ -1,5 +1,6 @@
 //! `hobnob relay`: what it says, what it tells of its sessions, how it ends and how it fails.
 
+mod bent;
 mod errors;
 mod hardship;
 mod stdio;

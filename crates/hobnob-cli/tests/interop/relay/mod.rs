@@ -1,6 +1,7 @@
 //! What others have on both sides of a relay: databases, web servers, secure shells, as they are. Each server is the
 //! test's own: on a place of its own, with its files in a folder of its own, ended by its handle.
 
+mod lossy;
 mod nginx;
 mod postgres;
 mod redis;
@@ -25,8 +26,16 @@ const LONG_PATIENCE: Duration = Duration::from_mins(2);
 /// A relay to a target that may come later, and the port where it listens. It tells who comes and goes and shows no
 /// bytes, so that it passes on as it does when nobody looks.
 fn relay(target: &str) -> (Running, String) {
-    let words = ["relay", "127.0.0.1:0", target, "--retry", "--json", "-q"];
-    let mut running = Running::start(hobnob().args(words));
+    started(&["relay", "127.0.0.1:0", target, "--retry"])
+}
+
+/// The same under this fault.
+fn bent(target: &str, fault: &str) -> (Running, String) {
+    started(&["relay", "127.0.0.1:0", target, "--retry", "--fault", fault])
+}
+
+fn started(words: &[&str]) -> (Running, String) {
+    let mut running = Running::start(hobnob().args(words).args(["--json", "-q"]));
     let line = running.line();
     let port = line.split_once("\"addr\":\"127.0.0.1:").and_then(|(_, rest)| rest.split_once('"'));
     let port = port.unwrap_or_else(|| panic!("no address in {line:?}")).0.to_owned();
@@ -35,11 +44,16 @@ fn relay(target: &str) -> (Running, String) {
 
 /// Asks a relay to end, with all that it has: what its sessions came to.
 fn concluded(relay: Running) -> Vec<serde_json::Value> {
+    let events = told(relay).into_iter();
+    events.filter(|event: &serde_json::Value| event["type"] == "close").collect()
+}
+
+/// The same: all that it still told.
+fn told(relay: Running) -> Vec<serde_json::Value> {
     let output = relay.ask_to_end();
     assert!(output.status.success(), "it ended with {}", output.status);
     let lines = String::from_utf8(output.stdout).expect("UTF-8");
-    let events = lines.lines().map(|line| serde_json::from_str(line).expect("JSON"));
-    events.filter(|event: &serde_json::Value| event["type"] == "close").collect()
+    lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
 /// A server of somebody else's, ended by its own handle.

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{Server, concluded, file, free_port, program, relay, succeeds_with, text};
+use super::{Server, bent, concluded, file, free_port, program, relay, succeeds_with, text};
 use crate::peer::{Running, has, succeeds};
 
 /// Bytes of the file.
@@ -93,4 +93,30 @@ fn curl_fetches_from_nginx_on_one_connection() {
         assert_eq!(closed.len(), 1, "{scheme}: {closed:?}");
         assert!(closed[0]["out"].as_u64() > Some(2 * MUCH as u64), "{scheme}: {closed:?}");
     }
+}
+
+/// By its own meter it is never faster than the wire; how near it comes to it is measured by bench/latency.py.
+#[test]
+fn curl_under_a_rate_is_as_slow_as_the_wire() {
+    let test = "relay::nginx::curl_under_a_rate_is_as_slow_as_the_wire";
+    if program("nginx").is_none() && !has(test, "nginx") || !has(test, "curl") {
+        return;
+    }
+    if !has(test, "openssl") {
+        return;
+    }
+    let nginx = Nginx::start();
+    let (relay, port) = bent(&format!("127.0.0.1:{}", nginx.plain), "down:rate=8m");
+    let path = nginx.folder.path().join("got-0");
+    let mut command = Command::new("curl");
+    command.args(["-sS", "--fail", "-w", "%{http_code} %{size_download} %{speed_download}"]);
+    command.arg("-o").arg(path);
+    command.arg(format!("http://127.0.0.1:{port}/much"));
+    let said = String::from_utf8(succeeds_with(&mut command, None).stdout).expect("text");
+    let speed = said.strip_prefix(&format!("200 {MUCH} ")).and_then(|speed| speed.parse().ok());
+    let speed: f64 = speed.unwrap_or_else(|| panic!("curl said {said:?}"));
+    let rate = f64::from(8 << 20);
+    assert!(speed <= rate * 1.03, "{speed} bytes a second");
+    assert!(nginx.got(0) == text(MUCH));
+    concluded(relay);
 }

@@ -1,11 +1,11 @@
 //! `PostgreSQL` and psql: a COPY of some mebibytes each way, and an error in the middle of a session.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use super::{Server, concluded, file, is_root, program, relay, succeeds_with, text};
+use super::{Server, bent, concluded, file, is_root, program, relay, succeeds_with, text};
 use crate::peer::{Running, has};
 
 /// Bytes of the table.
@@ -58,8 +58,12 @@ impl Postgres {
     }
 
     fn client(&self) -> Command {
+        Postgres::client_at(&self.port)
+    }
+
+    fn client_at(port: &str) -> Command {
         let mut command = Command::new("psql");
-        command.args(["-h", "127.0.0.1", "-p", &self.port, "-U", "tester", "-d", "postgres"]);
+        command.args(["-h", "127.0.0.1", "-p", port, "-U", "tester", "-d", "postgres"]);
         command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]);
         command
     }
@@ -110,6 +114,38 @@ fn psql_copies_a_table_in_and_out() {
     let closed = concluded(postgres.relay.take().expect("it runs"));
     assert!(closed.iter().all(|close| close["reason"] == "eof"), "{closed:?}");
     assert!(closed.iter().any(|close| close["in"].as_u64() > Some(MUCH as u64)), "{closed:?}");
+}
+
+/// It says so, ends with the code that its manual has for a connection that went bad, and the server has done what came
+/// through and nothing else.
+#[test]
+fn psql_under_a_reset_says_that_its_connection_is_lost() {
+    let test = "relay::postgres::psql_under_a_reset_says_that_its_connection_is_lost";
+    let Some(programs) = programs() else {
+        has(test, "initdb");
+        return;
+    };
+    if !has(test, "psql") {
+        return;
+    }
+    let postgres = Postgres::start(&programs);
+    ready(&postgres);
+    postgres.run("CREATE TABLE notes (note text)");
+    let socket = postgres.folder.path().join(".s.PGSQL.5432");
+    let (relay, port) = bent(&format!("unix:{}", socket.display()), "up:reset,on=/second/");
+    let script = b"INSERT INTO notes VALUES ('first') RETURNING note;\n\
+        INSERT INTO notes VALUES ('second') RETURNING note;\n\
+        INSERT INTO notes VALUES ('third') RETURNING note;\n";
+    let path = file(&postgres.folder, "script", script);
+    let input = std::fs::File::open(path).expect("it is there");
+    let done = Postgres::client_at(&port).stdin(input).output().expect("psql is there");
+    let Output { status, stdout, stderr } = done;
+    let said = String::from_utf8_lossy(&stderr);
+    assert_eq!((status.code(), stdout.as_slice()), (Some(2), &b"first\n"[..]), "{said}");
+    assert!(said.contains("connection to server was lost"), "{said}");
+    let closed = concluded(relay);
+    assert_eq!((closed.len(), &closed[0]["reason"]), (1, &"fault".into()), "{closed:?}");
+    assert_eq!(postgres.run("SELECT note FROM notes"), b"first\n");
 }
 
 /// A server that starts lets people in a little after it listens.

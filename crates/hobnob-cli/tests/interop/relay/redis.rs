@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Server, concluded, file, relay, succeeds_with, text};
+use super::{Server, bent, concluded, file, relay, succeeds_with, text, told};
 use crate::peer::{Running, has};
 
 /// Commands of a conversation.
@@ -22,6 +23,10 @@ struct Redis {
 
 impl Redis {
     fn start() -> Self {
+        Redis::behind(relay)
+    }
+
+    fn behind(relay: impl Fn(&str) -> (Running, String)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let socket = folder.path().join("redis.sock");
         let mut command = Command::new("redis-server");
@@ -57,6 +62,29 @@ fn redis_answers_each_of_many_commands() {
     assert!(said == answers.as_bytes(), "{} bytes", said.len());
     let closed = concluded(redis.relay);
     assert_eq!((closed.len(), &closed[0]["reason"]), (1, &"eof".into()), "{closed:?}");
+}
+
+/// Each command waits for the answer of the one before, so that each costs a round trip. Nothing is lost, only late.
+#[test]
+fn redis_under_latency_is_slow_and_right() {
+    let test = "relay::redis::redis_under_latency_is_slow_and_right";
+    if !has(test, "redis-server") || !has(test, "redis-cli") {
+        return;
+    }
+    let redis = Redis::behind(|target| bent(target, "latency=30ms"));
+    let commands = "INCR counter\n".repeat(20);
+    let commands = file(&redis.folder, "commands", commands.as_bytes());
+    let clock = hobnob::clock::Clock::start();
+    let said = succeeds_with(&mut redis.client(), Some(&commands)).stdout;
+    let took = clock.now();
+    let said = String::from_utf8(said).expect("text");
+    let counted = said.lines().map(|line| line.parse::<u64>().expect("a number"));
+    assert!(counted.eq(1..=20), "{said}");
+    // No machine is so fast that it takes less.
+    assert!(took >= 20 * Duration::from_millis(60), "{took:?}");
+    let events = told(redis.relay);
+    let held: Vec<f64> = events.iter().filter_map(|event| event["held_ms"].as_f64()).collect();
+    assert!(held.len() >= 40 && held.iter().all(|held| *held >= 30.0), "{held:?}");
 }
 
 #[test]

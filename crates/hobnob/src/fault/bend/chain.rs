@@ -217,7 +217,7 @@ impl Wanted {
         out.logs = self.log.is_some();
         Some(Stage {
             gate: Gate::new(self.plan.setting.rules(), now),
-            hold: self.plan.setting.hold(self.index),
+            hold: self.plan.setting.hold(self.index, fault.needs()),
             index: self.index,
             plan: self.plan,
             fault,

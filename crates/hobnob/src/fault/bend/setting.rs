@@ -148,10 +148,13 @@ impl Setting {
         (row.make)(options, chance).ok()
     }
 
-    /// Bytes that one of its faults may hold.
-    pub(super) fn hold(&self, index: usize) -> usize {
-        let held = self.0.faults.get(index).and_then(|(_, options)| options.count("hold"));
-        held.and_then(|held| usize::try_from(held).ok()).unwrap_or(64 * 1_024).max(1)
+    /// Bytes that one of its faults may hold: what was said, or else what it usually does or `needs`.
+    pub(super) fn hold(&self, index: usize, needs: usize) -> usize {
+        let options = self.0.faults.get(index).map(|(_, options)| options);
+        let held = options.and_then(|options| options.count("hold"));
+        let held = held.and_then(|held| usize::try_from(held).ok()).unwrap_or(64 * 1_024);
+        let is_said = options.is_some_and(|options| options.is_given("hold"));
+        if is_said { held.max(1) } else { held.max(needs) }
     }
 }
 

@@ -15,6 +15,7 @@ mod claims;
 mod exact;
 mod live;
 mod spelling;
+mod toxics;
 mod triggers;
 
 /// One direction of one session, and its own time.

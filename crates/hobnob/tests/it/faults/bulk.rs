@@ -1,15 +1,26 @@
 //! Faults that lose nothing lose nothing: in every pair, in both orders, and while they are turned.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
+use hobnob::clock::Clock;
 use hobnob::fault::TABLE;
 use hobnob::spec::{Shape, ValueKind};
 
 use super::{Bent, echoed};
 
-/// Bytes through each pair, and through the rows that turn.
+/// Bytes through each pair, and through the rows that turn; `cargo xtask soak` sends the whole of it through every pair.
 const OF_A_PAIR: usize = 4 << 20;
-const OF_A_RUN: usize = 64 << 20;
+const WHOLE: usize = 64 << 20;
+/// Between two turns of the knobs.
+const TURN: Duration = Duration::from_millis(10);
+/// How long all that goes through one pair may take.
+const BOUND: Duration = Duration::from_mins(2);
+
+#[allow(clippy::disallowed_methods, reason = "the test run says how much")]
+fn of_a_pair() -> usize {
+    if std::env::var_os("HOBNOB_SOAK").is_some() { WHOLE } else { OF_A_PAIR }
+}
 
 /// What holds bytes and loses none, mildly enough for so many of them.
 fn lossless() -> Vec<String> {
@@ -42,14 +53,40 @@ fn pairs() -> Vec<[String; 2]> {
     pairs
 }
 
+/// Every pair as it stands, and then while it is turned a hundred times a second: into its other order, and into one of
+/// its two alone.
 async fn each_pair_over(place: &str) {
     let bent = Bent::new(place, &[]);
-    for [one, two] in pairs() {
-        bent.turn(&[&one, &two]);
-        let mut conn = bent.dial().await;
-        let heard = echoed(&mut conn, OF_A_PAIR).await;
-        assert_eq!(heard, OF_A_PAIR, "{place}: {one} before {two}");
+    let (much, began, turns) = (of_a_pair(), Clock::start(), AtomicU32::new(0));
+    let pairs = pairs();
+    for [one, two] in &pairs {
+        bent.turn(&[one, two]);
+        passes(&bent, much, &format!("{place}: {one} before {two}")).await;
+        let rows: [&[&str]; 4] = [&[two, one], &[one, two], &[one], &[one, two]];
+        let turning = async {
+            for row in rows.iter().cycle() {
+                bent.turn(row);
+                turns.fetch_add(1, Relaxed);
+                tokio::time::sleep(TURN).await;
+            }
+        };
+        let what = format!("{place}: {one} and {two}, turned");
+        tokio::select! {
+            () = turning => {}
+            () = passes(&bent, much, &what) => {}
+        }
     }
+    let (took, turns) = (began.now().as_secs_f64(), turns.load(Relaxed));
+    let (pairs, mebibytes) = (pairs.len(), much >> 20);
+    println!(
+        "{place}: twice {mebibytes} MiB there and back through {pairs} pairs, {turns} turns, {took:.1} s"
+    );
+}
+
+async fn passes(bent: &Bent, much: usize, what: &str) {
+    let mut conn = bent.dial().await;
+    let heard = tokio::time::timeout(BOUND, echoed(&mut conn, much)).await;
+    assert_eq!(heard, Ok(much), "{what}");
 }
 
 #[tokio::test]
@@ -81,13 +118,13 @@ async fn a_hundred_changes_a_second_lose_no_byte() {
             let specs: Vec<&str> =
                 row.iter().map(String::as_str).filter(|spec| !spec.is_empty()).collect();
             panel.turn(&specs).expect("they fit");
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(TURN).await;
         }
     };
     let mut conn = bent.dial().await;
     tokio::select! {
         () = turning => {}
-        heard = echoed(&mut conn, OF_A_RUN) => assert_eq!(heard, OF_A_RUN),
+        heard = echoed(&mut conn, WHOLE) => assert_eq!(heard, WHOLE),
     }
     assert!(!panel.totals().is_empty());
 }

@@ -114,11 +114,15 @@ async fn echoed(conn: &mut Conn, total: usize) -> usize {
             }
             match conn.channel().poll_recv(cx, &mut room) {
                 Poll::Ready(Ok(Some(length))) => {
-                    for byte in &room[..length] {
-                        if *byte != pattern[heard % pattern.len()] {
+                    let mut rest = &room[..length];
+                    while !rest.is_empty() {
+                        let due = &pattern[heard % pattern.len()..];
+                        let (part, others) = rest.split_at(due.len().min(rest.len()));
+                        if !due.starts_with(part) {
                             return Poll::Ready(());
                         }
-                        heard += 1;
+                        heard += part.len();
+                        rest = others;
                     }
                     has_moved = true;
                 }

@@ -112,6 +112,29 @@ async fn a_sender_waits_when_as_much_is_held_as_may_be() {
     assert!(sent.is_err(), "a million bytes went somewhere");
 }
 
+/// Timers are late by up to a millisecond: what is held meanwhile has to be enough for the wire.
+#[tokio::test(start_paused = true)]
+#[expect(clippy::disallowed_methods, reason = "the time that is held still")]
+async fn a_fast_wire_is_as_fast_as_it_says() {
+    for (fault, rate) in
+        [("rate=1m", 1 << 20), ("rate=50m", 50 << 20), ("rate=1gbit/s", 125_000_000)]
+    {
+        let (_, at) = under(Shape::Bytes, &[fault]);
+        let (mut client, mut server) = (at.client, at.server);
+        let began = Instant::now();
+        let sending = tokio::spawn(async move {
+            client.send(&vec![7; rate / 2]).await.expect("the link takes it");
+            client.end().await.expect("an end");
+            client
+        });
+        let came = read_all(&mut server).await.expect("all of it");
+        let took = began.elapsed().as_millis();
+        assert_eq!(came.len(), rate / 2);
+        assert!((495..=505).contains(&took), "{fault}: half a second's worth took {took} ms");
+        drop((server, sending.await.expect("sent")));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn knobs_that_are_turned_a_hundred_times_a_second_lose_nothing() {
     let (panel, at) = under(Shape::Bytes, &["rate=1m"]);

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""Faults against the clock: what a fault promises, and what a client measures through it.
+
+    python3 bench/latency.py --name latency
+
+A round trip under `down:latency=...` by the load driver, on the C echo loop: its median has to be
+within 2 ms of what was asked for. A transfer under `down:rate=...` by curl, whose own meter has to
+agree within 3 %. Loopback only; the time is bounded and printed first. No CPU is compared here, so
+that nothing takes turns; what is pinned and how is in paired.py.
+"""
+
+import argparse
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+import paired
+from paired import BUILT, CLIENT_CORE
+
+LATENCIES_MS = [20, 200, 1000]
+RATES = {"64k": 64 << 10, "1m": 1 << 20, "10mbit/s": 1_250_000, "50m": 50 << 20}
+CONNS = 20
+WITHIN_MS = 2
+WITHIN = 0.03
+TRANSFER_S = 4  # what is fetched is so many seconds' worth
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--name", help="write bench/results/NAME.json")
+    p.add_argument("--seconds", type=float, default=6, help="of round trips, for each latency")
+    p.add_argument("--hobnob", default=os.path.join(paired.TARGET, "release/hobnob"), metavar="PROGRAM")
+    p.set_defaults(no_hobnob=False, cycles=1)
+    return p.parse_args()
+
+
+def relay(args, stack, folder, target, fault, is_up):
+    port = paired.free_port("tcp")
+    command = (f"{shlex.quote(args.hobnob)} relay -q 127.0.0.1:{{port}} 127.0.0.1:{target} "
+               f"--fault {fault}")
+    server = paired.Server(fault, "relay", command, folder, port=port, is_up=is_up)
+    stack.callback(server.stop)
+    server.wait_until_up()
+    return server
+
+
+def round_trips(args, stack, folder):
+    """{fault: figures}"""
+    port, said = paired.free_port("tcp"), {}
+    echo = paired.Server("c", "echo", f"{BUILT}/echo_tcp {{port}}", folder, core=CLIENT_CORE,
+                         port=port, is_up=paired.answers("tcp"))
+    stack.callback(echo.stop)
+    echo.wait_until_up()
+    print(f"\n{'round trips':<22} {'count':>7} {'p50 ms':>9} {'p99 ms':>9} {'max ms':>9}")
+    for asked in LATENCIES_MS:
+        fault = f"down:latency={asked}ms"
+        server = relay(args, stack, folder, port, fault, listens)
+        words = ["tcp", "--size", "64", "--conns", str(CONNS), "--seconds", str(args.seconds)]
+        with paired.Load(server, words) as load:
+            result = load.go()
+            load.end()
+        p50, p99, most = (result[key] / 1000 for key in ("p50_us", "p99_us", "max_us"))
+        is_wrong = abs(p50 - asked) > WITHIN_MS or result["errors"] or not result["requests"]
+        said[fault] = {
+            "asked_ms": asked, "round_trips": result["requests"], "p50_ms": round(p50, 3),
+            "p99_ms": round(p99, 3), "max_ms": round(most, 3), "errors": int(bool(is_wrong)),
+        }
+        wrong = "   WRONG" if is_wrong else ""
+        print(f"  {fault:<20} {result['requests']:>7} {p50:>9.3f} {p99:>9.3f} {most:>9.3f}{wrong}", flush=True)
+        server.stop()
+    return said
+
+
+def listens(port):
+    """A look that costs a relay no session of the load's."""
+    try:
+        paired.socket.create_connection(("127.0.0.1", port), 0.5).close()
+        return True
+    except OSError:
+        return False
+
+
+def transfers(args, stack, folder):
+    """{fault: figures}"""
+    if not shutil.which("curl"):
+        print("without transfers: curl is not installed (apt-get install curl)")
+        return {}
+    said = {}
+    print(f"\n{'transfers by curl':<22} {'bytes':>11} {'asked B/s':>12} {'meter B/s':>12} {'ratio':>7}")
+    for text, asked in RATES.items():
+        body = os.path.join(folder, "body")
+        with open(body, "wb") as f:
+            f.truncate(asked * TRANSFER_S)
+        port = paired.free_port("tcp")
+        command = f"{sys.executable} -m http.server --bind 127.0.0.1 --directory {shlex.quote(folder)} {{port}}"
+        site = paired.Server("python", "http", command, folder, core=CLIENT_CORE, port=port, is_up=listens)
+        stack.callback(site.stop)
+        site.wait_until_up()
+        fault = f"down:rate={text}"
+        server = relay(args, stack, folder, port, fault, listens)
+        got = subprocess.run(
+            ["taskset", "-c", CLIENT_CORE, "curl", "-sS", "--fail", "-o", os.devnull, "--max-time", "60",
+             "-w", "%{size_download} %{speed_download}", f"http://127.0.0.1:{server.port}/body"],
+            capture_output=True, text=True)
+        size, meter = (int(word) for word in got.stdout.split()) if got.returncode == 0 else (0, 0)
+        ratio = meter / asked
+        is_wrong = abs(ratio - 1) > WITHIN or size != asked * TRANSFER_S
+        said[fault] = {
+            "asked_bytes_per_s": asked, "bytes": size, "curl_bytes_per_s": meter,
+            "ratio": round(ratio, 4), "errors": int(is_wrong),
+        }
+        wrong = "   WRONG " + got.stderr.strip() if is_wrong else ""
+        print(f"  {fault:<20} {size:>11} {asked:>12} {meter:>12} {ratio:>7.4f}{wrong}", flush=True)
+        server.stop()
+        site.stop()
+    return said
+
+
+def main():
+    args = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
+    os.chdir(paired.ROOT)
+    paired.build()
+    paired.check_hobnob(args)
+    seconds = len(LATENCIES_MS) * args.seconds + len(RATES) * TRANSFER_S
+    print(f"at least {seconds:.0f} s", flush=True)
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        found = {
+            "round_trips": round_trips(args, stack, folder),
+            "transfers": transfers(args, stack, folder),
+        }
+    paired.write_report(args, "latency.py", ["hobnob -q"], found)
+    paired.exit_if_wrong(found)
+
+
+if __name__ == "__main__":
+    main()
