@@ -13,6 +13,7 @@ use hobnob::spec::Shape;
 use tempfile::TempDir;
 
 use crate::kernel::clog;
+use crate::ports::Port;
 use crate::stage::{Stage, ask, connect, elsewhere, hear, own, rest, soon, udp};
 use crate::stuck;
 
@@ -216,7 +217,8 @@ async fn case_39_ports_and_paths_are_free_while_sessions_still_end() {
     let path = folder.path().join("door");
     let (unix, seq) = (format!("unix:{}", path.display()), format!("unixseq:{}-2", path.display()));
     let mut server = Server::of(own::deaf(), &[Shape::Bytes, Shape::Packets]);
-    for at in ["tcp://127.0.0.1:0", &unix, &seq] {
+    let port = Port::draw();
+    for at in [&format!("tcp://127.0.0.1:{}", port.number), &unix, &seq] {
         server.on(&parse(at).expect("an endpoint")).expect("it fits");
     }
     patient(&mut server);
@@ -240,10 +242,12 @@ async fn case_39_ports_and_paths_are_free_while_sessions_still_end() {
 
 #[tokio::test]
 async fn case_39_a_batched_datagram_port_is_free_too() {
-    let stage = Stage::serve("echo", "udp://127.0.0.1:0");
+    let port = Port::draw();
+    let place = format!("udp://127.0.0.1:{}", port.number);
+    let stage = Stage::serve("echo", &place);
     let at = stage.address();
     stage.finish().await;
-    let again = Stage::serve("echo", &format!("udp://{at}"));
+    let again = Stage::serve("echo", &place);
     let client = udp("127.0.0.1:0", at).await;
     client.send(b"again").await.expect("sent");
     assert_eq!(crate::stage::receive(&client).await, b"again");

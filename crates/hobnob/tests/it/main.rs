@@ -16,6 +16,7 @@ mod kernel;
 mod limits;
 mod parity;
 mod places;
+mod ports;
 mod powers;
 mod relay;
 mod scale;

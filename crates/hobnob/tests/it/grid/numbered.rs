@@ -218,7 +218,7 @@ async fn poured(cell: Cell) {
     let all = u64::from(PACKETS) * POURED as u64;
     let served = cell.serve(|server| server.set("bytes", Some(&all.to_string())).expect("its own"));
     let mut conn = served.dial().await;
-    let mut stream = Poured { cell, heard: 0, next: 0, room: vec![0; 65_536] };
+    let mut stream = Poured { cell: cell.clone(), heard: 0, next: 0, room: vec![0; 65_536] };
     cell.within("a wish", conn.send(b"more")).await.expect("the peer is there");
     let mut closed = std::pin::pin!(served.closed(1));
     let closed = loop {
