@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::kernel::clog;
 use crate::ports::Port;
-use crate::stage::{Stage, ask, connect, elsewhere, hear, own, rest, soon, udp};
+use crate::stage::{Stage, ask, births, connect, elsewhere, hear, own, rest, soon, udp};
 use crate::stuck;
 
 /// Nobody here waits for as long as this `grace`: a drain that comes to its end did not need it.
@@ -229,6 +229,7 @@ async fn case_39_ports_and_paths_are_free_while_sessions_still_end() {
     stage.until("drain", |event| matches!(event.fact, Fact::Draining { .. }).then_some(())).await;
     assert!(!path.exists(), "the path is still taken");
     let at = stage.address();
+    births::settled();
     let next = Stage::serve("echo", &format!("tcp://{at}"));
     ask(&mut connect(at).await, b"next", b"next").await;
     drop(Stage::serve("echo", &unix));
@@ -247,6 +248,7 @@ async fn case_39_a_batched_datagram_port_is_free_too() {
     let stage = Stage::serve("echo", &place);
     let at = stage.address();
     stage.finish().await;
+    births::settled();
     let again = Stage::serve("echo", &place);
     let client = udp("127.0.0.1:0", at).await;
     client.send(b"again").await.expect("sent");

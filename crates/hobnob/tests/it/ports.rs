@@ -1,7 +1,5 @@
 //! Ports that are a test's own even while nobody is bound to them: the kernel gives them to nobody.
 
-use std::io::ErrorKind;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr as Name, UnixDatagram};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -30,9 +28,7 @@ impl Port {
     fn claim(number: u16) -> Option<Self> {
         let name = Name::from_abstract_name(format!("hobnob-test-port-{number}"));
         let claim = UnixDatagram::bind_addr(&name.expect("a short name")).ok()?;
-        let anywhere = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-        let is_free = anywhere.into_iter().all(|here| is_free(SocketAddr::new(here, number)));
-        is_free.then_some(Port { number, _claim: claim })
+        is_free(number).then_some(Port { number, _claim: claim })
     }
 }
 
@@ -46,8 +42,16 @@ fn beyond_the_kernels() -> Vec<u16> {
     if all.is_empty() { (LOWEST..=u16::MAX).collect() } else { all }
 }
 
-fn is_free(at: SocketAddr) -> bool {
-    // A family that this machine does not have is nobody's.
-    let is_taken = |error: std::io::Error| error.kind() == ErrorKind::AddrInUse;
-    !TcpListener::bind(at).is_err_and(is_taken) && !UdpSocket::bind(at).is_err_and(is_taken)
+/// Whether nobody has it, by the kernel's own tables (proc(5)). Binding it to see would leave it bound for as long as a
+/// child of this process, made at that moment, has copies of all open files.
+fn is_free(number: u16) -> bool {
+    let end = format!(":{number:04X}");
+    let is_local = |line: &str| {
+        line.split_ascii_whitespace().nth(1).is_some_and(|local| local.ends_with(&end))
+    };
+    ["tcp", "tcp6", "udp", "udp6"].iter().all(|family| {
+        // A family that this machine does not have is nobody's.
+        let table = std::fs::read_to_string(format!("/proc/net/{family}")).unwrap_or_default();
+        !table.lines().any(is_local)
+    })
 }

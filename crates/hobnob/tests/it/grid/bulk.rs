@@ -156,10 +156,15 @@ fn upload(unit: u32, out: &mut Vec<u8>) {
         let length = MUCH - UNIT as u64;
         let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nX-Pad: ");
         out.extend(head.bytes());
-        out.resize(whole - 4, b'x');
+        fill(out, whole - 4);
         out.extend(b"\r\n\r\n");
     }
-    out.resize(whole, b'x');
+    fill(out, whole);
+}
+
+/// To so many bytes. (`resize` writes them one by one where nothing is optimised much.)
+fn fill(out: &mut Vec<u8>, whole: usize) {
+    out.extend_from_slice(&[b'x'; UNIT][..whole - out.len()]);
 }
 
 /// One side of a conversation: says so many units and then its end, and hears the other's.
@@ -246,7 +251,7 @@ impl Flow {
 fn say(unit: u32, out: &mut Vec<u8>) {
     let end = out.len() + UNIT - 1;
     write!(out, "{unit}\n{unit:08} {LETTERS} ").expect("room");
-    out.resize(end, b'x');
+    fill(out, end);
     out.push(b'\n');
 }
 
@@ -280,9 +285,11 @@ impl Due {
         let mut said = Vec::with_capacity(UNIT);
         (self.bytes, self.at) = (Vec::with_capacity(2 * UNIT), 0);
         (self.text.say)(self.unit, &mut said);
-        for line in said[..said.len() - 1].split(|byte| *byte == b'\n') {
-            self.bytes.extend((self.answer)(line));
+        let mut begins = 0;
+        for end in memchr::memchr_iter(b'\n', &said) {
+            self.bytes.extend_from_slice(&(self.answer)(&said[begins..end]));
             self.bytes.push(b'\n');
+            begins = end + 1;
         }
         self.unit += 1;
     }

@@ -20,6 +20,7 @@ use super::expected::{self, Talk};
 use crate::places::{self, Fresh};
 use crate::ports::Port;
 use crate::stage::alone::{self, Wiring};
+use crate::stage::births;
 
 /// Only what hangs takes this long.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -491,6 +492,7 @@ impl Served {
         for target in self.cell.service.targets() {
             server.set(target.name, Some(nobody)).expect("an endpoint");
         }
+        births::settled();
         server.start().unwrap_or_else(|error| panic!("{at} is not free: {error:?}"))
     }
 }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{planned, relay};
 use crate::ports::Port;
-use crate::stage::{Stage, is_turned_away};
+use crate::stage::{Stage, births, is_turned_away};
 
 fn started(at: &str, to: &str) -> hobnob::Result<Running> {
     planned(at, to)?.start()
@@ -19,6 +19,7 @@ fn refused(at: &str, to: &str) {
         Ok(_) => panic!("{at} to {to} is served"),
         Err(error) => assert_eq!(error.kind(), Kind::Loop, "{at} to {to}: {error:?}"),
     }
+    births::settled();
     drop(Stage::serve("echo", at));
 }
 

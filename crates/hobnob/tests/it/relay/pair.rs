@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::places::{self, Fresh};
 use crate::ports::Port;
-use crate::stage::{PATIENCE, Stage, own, soon};
+use crate::stage::{PATIENCE, Stage, births, own, soon};
 #[cfg(feature = "tls")]
 use crate::tls::papers::Papers;
 
@@ -330,6 +330,7 @@ impl Relayed {
         let at = behind.bound()[0].address.clone();
         behind.drain();
         soon("its end", behind.finished()).await;
+        births::settled();
         // A datagram socket is closed by its own thread, a little later.
         let server = &self.pair.server;
         let there = parsed(&server.bound("", &at));

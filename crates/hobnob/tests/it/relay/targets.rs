@@ -9,7 +9,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use super::pair::{self, Pair};
 use super::{Closed, accept, relay, target};
 use crate::ports::Port;
-use crate::stage::{ask, is_turned_away, receive, soon, udp};
+use crate::stage::{ask, births, is_turned_away, receive, soon, udp};
 
 #[tokio::test]
 async fn a_target_that_refuses_resets_the_client_and_is_told() {
@@ -83,6 +83,7 @@ async fn a_closed_udp_port_ends_the_session_of_who_asked_and_no_other() {
         met.push(from);
     }
     drop(target);
+    births::settled();
     asks.send(b"anybody?").await.expect("sent");
     let closed = stage.closed().await;
     assert_eq!(closed.inward, End { by: By::Kernel, how: How::Rst }, "{closed:?}");
