@@ -6,6 +6,7 @@ use std::os::unix::net::UnixListener;
 
 use crate::kit::hardship::a_lack_of_files_is_told;
 use crate::kit::{Done, as_nobody, finish, folder, hobnob, run, run_with, skip, steady};
+use crate::ports::Port;
 
 /// The error of a command: as a snapshot, with its code and slug checked against the event of `--json`.
 fn fails(name: &str, words: &[&str], stdin: &[u8]) -> Done {
@@ -115,16 +116,12 @@ fn places_that_cannot_be_listened_on() {
 
 #[test]
 fn peers_that_cannot_be_reached() {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = free.local_addr().expect("it is bound").port();
-    drop(free);
-    let done = fails("connection-refused", &["talk", &format!("127.0.0.1:{port}")], b"");
+    let port = Port::draw();
+    let address = format!("127.0.0.1:{}", port.number);
+    let done = fails("connection-refused", &["talk", &address], b"");
     snapshot("connection-refused", &done);
 
-    let free = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    let port = free.local_addr().expect("it is bound").port();
-    drop(free);
-    let done = fails("refused-udp", &["talk", &format!("udp://127.0.0.1:{port}"), "x"], b"");
+    let done = fails("refused-udp", &["talk", &format!("udp://{address}"), "x"], b"");
     assert!(done.err.contains("error[connection-refused]"), "{}", done.err);
 
     let done = fails("not-found", &["talk", "/nowhere/x.sock"], b"");

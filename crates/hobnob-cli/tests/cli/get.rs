@@ -9,6 +9,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread::JoinHandle;
 
 use crate::kit::{Done, finish, hobnob, run, serve, skip};
+use crate::ports::Port;
 
 /// A server that answers each peer in turn with one of these texts; what it was asked.
 struct Played {
@@ -236,9 +237,8 @@ fn over_tls_the_peer_is_checked_unless_it_is_not_wanted() {
 
 #[test]
 fn it_waits_for_a_server_that_comes_later() {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = free.local_addr().expect("it is bound").to_string();
-    drop(free);
+    let port = Port::draw();
+    let address = format!("127.0.0.1:{}", port.number);
     let getting = std::thread::spawn({
         let address = address.clone();
         move || finish(hobnob(&["get", &address, "--retry"]), b"")

@@ -18,6 +18,8 @@ mod pages;
 #[path = "../../../hobnob/tests/it/tls/papers.rs"]
 mod papers;
 mod pipes;
+#[path = "../../../hobnob/tests/it/ports.rs"]
+mod ports;
 mod readme;
 mod relay;
 mod screen;

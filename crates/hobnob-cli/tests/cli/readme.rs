@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::kit::{Bounded, Lines, code, signal};
+use crate::ports::Port;
 
 const README: &str = include_str!("../../../../README.md");
 
@@ -49,27 +50,26 @@ fn blocks() -> Vec<Block> {
 }
 
 /// Free ports in place of the README's, and back.
-struct Ports(HashMap<&'static str, String>);
+struct Ports(HashMap<&'static str, Port>);
 
 impl Ports {
     fn draw() -> Self {
-        // Held until all are drawn, so that no two are the same; free on IPv6 too, as far as a moment ago.
-        let held = PORTS.map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-        let number =
-            |socket: &TcpListener| socket.local_addr().expect("it is bound").port().to_string();
-        Ports(PORTS.into_iter().zip(held.iter().map(number)).collect())
+        Ports(PORTS.map(|known| (known, Port::draw())).into())
     }
 
     fn there(&self, text: &str) -> String {
         let all = self.0.iter();
-        all.fold(text.to_owned(), |text, (known, drawn)| {
+        all.fold(text.to_owned(), |text, (known, Port { number: drawn, .. })| {
             text.replace(&format!(":{known}"), &format!(":{drawn}"))
                 .replace(&format!(" {known}"), &format!(" {drawn}"))
         })
     }
 
     fn back(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, (known, drawn)| text.replace(drawn, known))
+        let all = self.0.iter();
+        all.fold(text.to_owned(), |text, (known, drawn)| {
+            text.replace(&drawn.number.to_string(), known)
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 
 use crate::kit::{Bounded, Lines, code, finish, folder, hobnob, launch, run, run_with, serve};
+use crate::ports::Port;
 
 #[test]
 fn a_pipe_carries_exactly_the_bytes() {
@@ -74,13 +75,12 @@ fn it_accepts_one_peer_and_talks_the_same_way() {
 
 #[test]
 fn it_retries_until_somebody_listens() {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = free.local_addr().expect("it is bound").to_string();
-    drop(free);
+    let port = Port::draw();
+    let address = format!("127.0.0.1:{}", port.number);
     let mut command = hobnob(&["talk", &address, "--retry", "x"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("the binary is there");
-    let late = TcpListener::bind(&address).expect("the port is still free");
+    let late = TcpListener::bind(&address).expect("a port of its own");
     let (mut peer, _) = late.accept().expect("it comes");
     peer.write_all(b"at last").expect("it is open");
     drop(peer);

@@ -11,6 +11,8 @@ mod http;
 #[path = "../../../hobnob/tests/it/tls/papers.rs"]
 mod papers;
 mod peer;
+#[path = "../../../hobnob/tests/it/ports.rs"]
+mod ports;
 mod relay;
 mod scripts;
 mod servers;

@@ -328,7 +328,8 @@ mod tests {
         let (ours, theirs) = tcp_pair().await;
         reset_by(theirs);
         ours.readable().await.expect("it is watched");
-        let taken = ours.take_error().expect("it is a socket").and_then(|error| error.raw_os_error());
+        let taken =
+            ours.take_error().expect("it is a socket").and_then(|error| error.raw_os_error());
         assert_eq!(taken, Some(libc::ECONNRESET));
         let mut ours = conn(ours);
         let error = ours.send(b"into the void").await.expect_err("nobody is there");
@@ -350,7 +351,8 @@ mod tests {
         let write = |fd: BorrowedFd<'_>| std::fs::File::from(fd.try_clone_to_owned()?).write(b"x");
         let sent = std::future::poll_fn(|cx| ours.poll_write_with(cx, &mut { write })).await;
         assert_eq!(sent.map_err(|error| error.raw_os_error()), Err(Some(libc::EPIPE)));
-        let read = |fd: BorrowedFd<'_>| std::fs::File::from(fd.try_clone_to_owned()?).read(&mut [0; 8]);
+        let read =
+            |fd: BorrowedFd<'_>| std::fs::File::from(fd.try_clone_to_owned()?).read(&mut [0; 8]);
         let received = std::future::poll_fn(|cx| ours.poll_read_with(cx, &mut { read })).await;
         assert_eq!(received.map_err(|error| error.raw_os_error()), Err(Some(libc::ECONNRESET)));
     }

@@ -13,7 +13,8 @@ use hobnob::spec::Shape;
 use tempfile::TempDir;
 
 use crate::kernel::clog;
-use crate::stage::{Stage, ask, connect, elsewhere, hear, own, rest, soon, udp};
+use crate::ports::Port;
+use crate::stage::{Stage, ask, births, connect, elsewhere, hear, own, rest, soon, udp};
 use crate::stuck;
 
 /// Nobody here waits for as long as this `grace`: a drain that comes to its end did not need it.
@@ -216,7 +217,8 @@ async fn case_39_ports_and_paths_are_free_while_sessions_still_end() {
     let path = folder.path().join("door");
     let (unix, seq) = (format!("unix:{}", path.display()), format!("unixseq:{}-2", path.display()));
     let mut server = Server::of(own::deaf(), &[Shape::Bytes, Shape::Packets]);
-    for at in ["tcp://127.0.0.1:0", &unix, &seq] {
+    let port = Port::draw();
+    for at in [&format!("tcp://127.0.0.1:{}", port.number), &unix, &seq] {
         server.on(&parse(at).expect("an endpoint")).expect("it fits");
     }
     patient(&mut server);
@@ -227,6 +229,7 @@ async fn case_39_ports_and_paths_are_free_while_sessions_still_end() {
     stage.until("drain", |event| matches!(event.fact, Fact::Draining { .. }).then_some(())).await;
     assert!(!path.exists(), "the path is still taken");
     let at = stage.address();
+    births::settled();
     let next = Stage::serve("echo", &format!("tcp://{at}"));
     ask(&mut connect(at).await, b"next", b"next").await;
     drop(Stage::serve("echo", &unix));
@@ -240,10 +243,13 @@ async fn case_39_ports_and_paths_are_free_while_sessions_still_end() {
 
 #[tokio::test]
 async fn case_39_a_batched_datagram_port_is_free_too() {
-    let stage = Stage::serve("echo", "udp://127.0.0.1:0");
+    let port = Port::draw();
+    let place = format!("udp://127.0.0.1:{}", port.number);
+    let stage = Stage::serve("echo", &place);
     let at = stage.address();
     stage.finish().await;
-    let again = Stage::serve("echo", &format!("udp://{at}"));
+    births::settled();
+    let again = Stage::serve("echo", &place);
     let client = udp("127.0.0.1:0", at).await;
     client.send(b"again").await.expect("sent");
     assert_eq!(crate::stage::receive(&client).await, b"again");

@@ -17,6 +17,7 @@ mod limits;
 mod parity;
 mod places;
 mod plans;
+mod ports;
 mod powers;
 mod relay;
 mod scale;

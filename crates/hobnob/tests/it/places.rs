@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use hobnob::endpoint::Form;
 use hobnob::transport::{self, Row};
 
+use crate::ports::Port;
+
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Who makes endpoints: each is free, and nobody else's.
@@ -26,6 +28,18 @@ pub(crate) fn all() -> Vec<(&'static Row, Fresh)> {
         all.extend(kinds.iter().map(|fresh| (*row, *fresh)));
     }
     all
+}
+
+/// The same place, but nobody else's even while nobody stands there: in place of any port that is free it has one of its
+/// own.
+pub(crate) fn kept(place: &str) -> (String, Option<Port>) {
+    match place.split_once(":0") {
+        Some((host, options)) if options.is_empty() || options.starts_with(',') => {
+            let port = Port::draw();
+            (format!("{host}:{}{options}", port.number), Some(port))
+        }
+        _ => (place.to_owned(), None),
+    }
 }
 
 fn v4(name: &str) -> String {

@@ -2,7 +2,9 @@
 //! own, so that what is measured is the server's.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use hobnob::clock::Clock;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
@@ -80,42 +82,68 @@ async fn five_thousand_idle_peers_of_a_udp_relay_weigh_little_and_leave_nothing(
         let test = "scale::five_thousand_idle_peers_of_a_udp_relay_weigh_little_and_leave_nothing";
         return skip(test, &format!("at most {files} open files"));
     }
+    // All of them are to come before the first is forgotten: on a machine that is too slow for that, again with more time.
+    for peer_idle in [3, 15, 120] {
+        if all_came_in_time(Duration::from_secs(peer_idle)).await {
+            return;
+        }
+    }
+    panic!("{IDLE} peers did not come within two minutes");
+}
+
+/// False where the first might have been forgotten before the last had come.
+async fn all_came_in_time(peer_idle: Duration) -> bool {
     let echo = Child::serve("echo udp://127.0.0.1:0").await;
-    // Long enough for all of them to come before the first is forgotten.
-    let plan = format!("relay udp://127.0.0.1:0 to=udp://{} peer-idle=15s", echo.address);
+    let (to, idle) = (echo.address, peer_idle.as_secs());
+    let plan = format!("relay udp://127.0.0.1:0 to=udp://{to} peer-idle={idle}s");
     let mut child = Child::serve(&plan).await;
-    let descriptors = child.descriptors();
+    let (clock, descriptors) = (Clock::start(), child.descriptors());
     let first = peers(child.address, 64).await;
     let resident = child.resident();
 
     let crowd = peers(child.address, IDLE).await;
     let each = child.resident().saturating_sub(resident) / IDLE as u64;
+    let (open, all) = (child.counts().await.0, (first.len() + crowd.len()) as u64);
+    if clock.now() >= peer_idle {
+        return false;
+    }
     println!("scale: {each} resident bytes for each of {IDLE} idle peers of a UDP relay");
-    let all = (first.len() + crowd.len()) as u64;
-    assert_eq!(child.counts().await.0, all, "some were forgotten before the last had come");
+    assert_eq!(open, all, "some were forgotten before the last had come");
     assert!(each <= RELAY_BYTES_EACH, "{each} bytes for each idle peer");
 
     for peer in crowd.iter().step_by(IDLE / ACTIVE) {
         says(peer).await;
+        hears(peer).await;
     }
     child.empties_but(0).await;
     assert_eq!(child.descriptors(), descriptors);
+    true
 }
 
-/// So many that are known to the relay: each has had its answer.
+/// So many that are known to the relay: each has had its answer. They come a few at a time, for whom any receive buffer
+/// has room.
 async fn peers(of: SocketAddr, size: usize) -> Vec<UdpSocket> {
     let mut peers = Vec::with_capacity(size);
-    for _ in 0..size {
-        let peer = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
-        peer.connect(of).await.expect("a datagram socket connects at once");
-        says(&peer).await;
-        peers.push(peer);
+    while peers.len() < size {
+        let before = peers.len();
+        for _ in 0..32.min(size - before) {
+            let peer = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
+            peer.connect(of).await.expect("a datagram socket connects at once");
+            says(&peer).await;
+            peers.push(peer);
+        }
+        for peer in &peers[before..] {
+            hears(peer).await;
+        }
     }
     peers
 }
 
 async fn says(peer: &UdpSocket) {
     peer.send(b"still there?").await.expect("somebody listens");
+}
+
+async fn hears(peer: &UdpSocket) {
     let mut answer = [0; 64];
     let length = soon("an answer", peer.recv(&mut answer)).await.expect("somebody listens");
     assert_eq!(&answer[..length], b"still there?");

@@ -4,8 +4,9 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{Server, bent, concluded, file, free_port, program, relay, succeeds_with, text};
+use super::{Server, bent, concluded, file, program, relay, succeeds_with, text};
 use crate::peer::{Running, has, succeeds};
+use crate::ports::Port;
 
 /// Bytes of the file.
 const MUCH: usize = 8 << 20;
@@ -13,14 +14,14 @@ const MUCH: usize = 8 << 20;
 struct Nginx {
     folder: TempDir,
     _server: Server,
-    plain: u16,
-    tls: u16,
+    plain: Port,
+    tls: Port,
 }
 
 impl Nginx {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let (plain, tls) = (free_port(), free_port());
+        let (plain, tls) = (Port::draw(), Port::draw());
         let at = folder.path().display();
         let mut command = Command::new("openssl");
         command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
@@ -36,12 +37,13 @@ impl Nginx {
                client_body_temp_path {at}/body; proxy_temp_path {at}/proxy;
                fastcgi_temp_path {at}/fastcgi; uwsgi_temp_path {at}/uwsgi;
                scgi_temp_path {at}/scgi;
-               server {{ listen 127.0.0.1:{plain}; root {at}/site; }}
+               server {{ listen 127.0.0.1:{}; root {at}/site; }}
                server {{
-                 listen 127.0.0.1:{tls} ssl; root {at}/site;
+                 listen 127.0.0.1:{} ssl; root {at}/site;
                  ssl_certificate {at}/cert.pem; ssl_certificate_key {at}/key.pem;
                }}
-             }}"
+             }}",
+            plain.number, tls.number
         );
         let path = file(&folder, "nginx.conf", configuration.as_bytes());
         std::fs::create_dir(folder.path().join("site")).expect("there is room");
@@ -81,8 +83,8 @@ fn curl_fetches_from_nginx_on_one_connection() {
         return;
     }
     let nginx = Nginx::start();
-    for (scheme, port) in [("http", nginx.plain), ("https", nginx.tls)] {
-        let (relay, port): (Running, _) = relay(&format!("127.0.0.1:{port}"));
+    for (scheme, port) in [("http", &nginx.plain), ("https", &nginx.tls)] {
+        let (relay, port): (Running, _) = relay(&format!("127.0.0.1:{}", port.number));
         let base = format!("{scheme}://localhost:{port}");
         let said = nginx.fetched(&base, &["much", "little", "much"]);
         assert_eq!(said, format!("1 200 {MUCH}\n0 200 9\n0 200 {MUCH}\n"), "{scheme}");
@@ -106,7 +108,7 @@ fn curl_under_a_rate_is_as_slow_as_the_wire() {
         return;
     }
     let nginx = Nginx::start();
-    let (relay, port) = bent(&format!("127.0.0.1:{}", nginx.plain), "down:rate=8m");
+    let (relay, port) = bent(&format!("127.0.0.1:{}", nginx.plain.number), "down:rate=8m");
     let path = nginx.folder.path().join("got-0");
     let mut command = Command::new("curl");
     command.args(["-sS", "--fail", "-w", "%{http_code} %{size_download} %{speed_download}"]);

@@ -5,8 +5,9 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{Server, concluded, file, free_port, is_root, program, relay, succeeds_with, text};
+use super::{Server, concluded, file, is_root, program, relay, succeeds_with, text};
 use crate::peer::{has, succeeds};
+use crate::ports::Port;
 
 /// Bytes that go there and come back.
 const MUCH: usize = 16 << 20;
@@ -18,7 +19,7 @@ fn user() -> String {
 }
 
 /// A secure shell daemon with keys of its own, and its port.
-fn sshd(folder: &TempDir) -> (Server, u16) {
+fn sshd(folder: &TempDir) -> (Server, Port) {
     if is_root() {
         // Where it locks itself in before it knows who comes; a system that starts one makes it.
         std::fs::create_dir_all("/run/sshd").expect("root may");
@@ -28,11 +29,12 @@ fn sshd(folder: &TempDir) -> (Server, u16) {
         command.args(["-q", "-t", "ed25519", "-N", "", "-f"]);
         succeeds(command.arg(folder.path().join(key)));
     }
-    let (at, port) = (folder.path().display(), free_port());
+    let (at, port) = (folder.path().display(), Port::draw());
     let configuration = format!(
-        "ListenAddress 127.0.0.1:{port}\nHostKey {at}/host\nPidFile {at}/sshd.pid\n\
+        "ListenAddress 127.0.0.1:{}\nHostKey {at}/host\nPidFile {at}/sshd.pid\n\
          AuthorizedKeysFile {at}/client.pub\nStrictModes no\nUsePAM no\n\
          PasswordAuthentication no\nPermitRootLogin prohibit-password\n{}\n",
+        port.number,
         REKEY.replace('=', " ")
     );
     let path = file(folder, "sshd_config", configuration.as_bytes());
@@ -47,8 +49,8 @@ fn ssh_changes_its_keys_in_the_middle_of_a_transfer() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let (_server, port) = sshd(&folder);
-    let (relay, port) = relay(&format!("127.0.0.1:{port}"));
+    let (_server, own) = sshd(&folder);
+    let (relay, port) = relay(&format!("127.0.0.1:{}", own.number));
     let much = text(MUCH);
     let path = file(&folder, "much", &much);
     let mut command = Command::new("ssh");

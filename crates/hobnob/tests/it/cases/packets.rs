@@ -15,6 +15,7 @@ use hobnob::spec::Shape;
 use tempfile::TempDir;
 use tokio::net::{UdpSocket, UnixDatagram};
 
+use crate::ports::Port;
 use crate::stage::{PATIENCE, Stage, elsewhere, own, receive, skip, soon, udp};
 
 async fn dial(to: &str) -> Conn {
@@ -184,14 +185,13 @@ async fn case_17_a_unix_peer_that_is_gone_does_not_either() {
 
 #[tokio::test]
 async fn case_17_a_dialled_conn_is_told_and_goes_on() {
-    let closed = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
-    let at = closed.local_addr().expect("bound");
-    drop(closed);
+    let port = Port::draw();
+    let at = SocketAddr::from(([127, 0, 0, 1], port.number));
     let mut conn = dial(&format!("udp://{at}")).await;
     conn.send(b"anybody?").await.expect("sent");
     let error = soon("the refusal", conn.recv(&mut [0; 8])).await.expect_err("nobody is there");
     assert_eq!(error.kind(), Kind::ConnectionRefused);
-    let server = UdpSocket::bind(at).await.expect("still free");
+    let server = UdpSocket::bind(at).await.expect("its own port");
     conn.send(b"now?").await.expect("sent");
     assert_eq!(receive(&server).await, b"now?");
 }

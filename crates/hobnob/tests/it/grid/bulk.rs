@@ -77,7 +77,7 @@ async fn answered(cell: Cell, text: Text, greeting: &str, answer: fn(&[u8]) -> V
         _ => greeting.to_owned(),
     };
     let mut due = Due { text, bytes: greeting.into(), at: 0, unit: 0, total: 0, answer };
-    let mut flow = Flow::new(cell, served.dial_bare().await, Some(text));
+    let mut flow = Flow::new(&cell, served.dial_bare().await, Some(text));
     poll_fn(|cx| flow.poll(cx, true, &mut |heard| due.hear(&cell, heard))).await;
     assert!(due.is_over(), "{}: it ended after unit {}", cell.name(), due.unit);
     let closed = served.closed(1).await;
@@ -91,7 +91,7 @@ async fn answered(cell: Cell, text: Text, greeting: &str, answer: fn(&[u8]) -> V
 /// All is taken and counted, and nothing is said.
 async fn swallowed(cell: Cell, text: Text) {
     let served = cell.serve(|_| {});
-    let mut flow = Flow::new(cell, served.dial_bare().await, Some(text));
+    let mut flow = Flow::new(&cell, served.dial_bare().await, Some(text));
     poll_fn(|cx| flow.poll(cx, true, &mut |heard| panic!("{}: {heard:?}", cell.name()))).await;
     let closed = served.closed(1).await;
     assert_eq!((closed.bytes_in, closed.bytes_out), (text.counted, 0), "{}", cell.name());
@@ -104,7 +104,7 @@ async fn swallowed(cell: Cell, text: Text) {
 /// All is taken and counted, whatever is said to it.
 async fn taken(cell: Cell, text: Text) {
     let served = cell.serve(|_| {});
-    let mut flow = Flow::new(cell, served.dial_bare().await, Some(text));
+    let mut flow = Flow::new(&cell, served.dial_bare().await, Some(text));
     poll_fn(|cx| flow.poll(cx, true, &mut |_| {})).await;
     let closed = served.closed(1).await;
     assert_eq!(closed.reason, Reason::Eof, "{}: {:?}", cell.name(), closed.detail);
@@ -116,7 +116,7 @@ async fn taken(cell: Cell, text: Text) {
 /// What pours does so without being asked.
 async fn poured(cell: Cell) {
     let served = cell.serve(|server| server.set("bytes", Some("64m")).expect("its option"));
-    let mut flow = Flow::new(cell, served.dial().await, None);
+    let mut flow = Flow::new(&cell, served.dial().await, None);
     let (mut offset, mut held) = (0, Vec::new());
     let mut hear = |heard: &[u8]| {
         held.extend_from_slice(heard);
@@ -139,7 +139,7 @@ async fn poured(cell: Cell) {
 /// a reset, which may overtake it.
 async fn outtalked(cell: Cell, text: Text) {
     let served = cell.serve(|server| server.limits.linger = Duration::from_mins(2));
-    let mut flow = Flow::new(cell, served.dial_bare().await, Some(text));
+    let mut flow = Flow::new(&cell, served.dial_bare().await, Some(text));
     let mut all = Vec::new();
     poll_fn(|cx| flow.poll(cx, false, &mut |heard| all.extend_from_slice(heard))).await;
     let closed = served.closed(1).await;
@@ -156,10 +156,15 @@ fn upload(unit: u32, out: &mut Vec<u8>) {
         let length = MUCH - UNIT as u64;
         let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nX-Pad: ");
         out.extend(head.bytes());
-        out.resize(whole - 4, b'x');
+        fill(out, whole - 4);
         out.extend(b"\r\n\r\n");
     }
-    out.resize(whole, b'x');
+    fill(out, whole);
+}
+
+/// To so many bytes. (`resize` writes them one by one where nothing is optimised much.)
+fn fill(out: &mut Vec<u8>, whole: usize) {
+    out.extend_from_slice(&[b'x'; UNIT][..whole - out.len()]);
 }
 
 /// One side of a conversation: says so many units and then its end, and hears the other's.
@@ -178,12 +183,12 @@ struct Flow {
 }
 
 impl Flow {
-    fn new(cell: Cell, conn: Conn, text: Option<Text>) -> Self {
+    fn new(cell: &Cell, conn: Conn, text: Option<Text>) -> Self {
         let (saying, room) = (Vec::new(), vec![0; 65_536]);
         // Who says nothing does not end either: its end would be read as a wish to hear no more.
         let has_ended = text.is_none();
         let (sent, unit, is_over) = (0, 0, false);
-        Flow { cell, conn, saying, sent, unit, text, has_ended, is_over, room }
+        Flow { cell: cell.clone(), conn, saying, sent, unit, text, has_ended, is_over, room }
     }
 
     /// Ready when both have ended. What it does not hear while it talks it hears afterwards.
@@ -246,7 +251,7 @@ impl Flow {
 fn say(unit: u32, out: &mut Vec<u8>) {
     let end = out.len() + UNIT - 1;
     write!(out, "{unit}\n{unit:08} {LETTERS} ").expect("room");
-    out.resize(end, b'x');
+    fill(out, end);
     out.push(b'\n');
 }
 
@@ -280,9 +285,11 @@ impl Due {
         let mut said = Vec::with_capacity(UNIT);
         (self.bytes, self.at) = (Vec::with_capacity(2 * UNIT), 0);
         (self.text.say)(self.unit, &mut said);
-        for line in said[..said.len() - 1].split(|byte| *byte == b'\n') {
-            self.bytes.extend((self.answer)(line));
+        let mut begins = 0;
+        for end in memchr::memchr_iter(b'\n', &said) {
+            self.bytes.extend_from_slice(&(self.answer)(&said[begins..end]));
             self.bytes.push(b'\n');
+            begins = end + 1;
         }
         self.unit += 1;
     }

@@ -8,7 +8,7 @@ use hobnob::address::Address;
 use hobnob::bus::{Subscription, Wish};
 use hobnob::conn::Conn;
 use hobnob::endpoint::Form;
-use hobnob::engine::{Dialer, Running, Server};
+use hobnob::engine::{Crew, Dialer, Running, Server};
 use hobnob::event::{By, Closed, Event, Fact};
 use hobnob::layer::{self, Role};
 use hobnob::service::{self, Made};
@@ -18,7 +18,9 @@ use tokio::sync::Semaphore;
 
 use super::expected::{self, Talk};
 use crate::places::{self, Fresh};
+use crate::ports::Port;
 use crate::stage::alone::{self, Wiring};
+use crate::stage::births;
 
 /// Only what hangs takes this long.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -26,10 +28,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LONG_PATIENCE: Duration = Duration::from_secs(150);
 /// Cells that are tried at once.
 const AT_ONCE: usize = 8;
+/// Children that are tried at once: each is a process.
+const CHILDREN: usize = 8;
 /// Bytes of a flood that are looked at.
 const ENOUGH: usize = 64 * 1_024;
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Cell {
     pub(crate) service: &'static service::Row,
     pub(crate) transport: &'static hobnob::transport::Row,
@@ -44,6 +48,8 @@ pub(crate) struct Cell {
     /// Whether there is a session to each peer; else the engine answers packets in batches.
     pub(crate) has_sessions: bool,
     pub(crate) talk: Talk,
+    /// The threads of all that is served in this test.
+    crew: Crew,
 }
 
 /// A place to serve at.
@@ -77,7 +83,7 @@ async fn stands() -> Vec<Stand> {
 
 /// Every transport with every service that fits it, and services of packets over the bytes that a layer cuts.
 async fn cells() -> Vec<Cell> {
-    let mut cells = Vec::new();
+    let (crew, mut cells) = (Crew::start().expect("threads"), Vec::new());
     for Stand { transport, fresh, wiring, has_ends } in stands().await {
         for service in service::TABLE {
             let Some(make) = service.make else { continue };
@@ -99,6 +105,7 @@ async fn cells() -> Vec<Cell> {
                         has_ends,
                         has_sessions: !is_batched,
                         talk: expected::talk(service.spec.name, layer),
+                        crew: crew.clone(),
                     });
                 }
             }
@@ -113,20 +120,31 @@ async fn cells() -> Vec<Cell> {
 
 /// Runs a case on every cell that it is for, several at once.
 pub(crate) fn each(is_for: impl Fn(&Cell) -> bool, case: impl AsyncFn(Cell) + 'static) {
+    each_of(AT_ONCE, is_for, case);
+}
+
+/// The same for a case that does little but wait: on all at once.
+pub(crate) fn all_at_once(is_for: impl Fn(&Cell) -> bool, case: impl AsyncFn(Cell) + 'static) {
+    each_of(Semaphore::MAX_PERMITS, is_for, case);
+}
+
+fn each_of(at_once: usize, is_for: impl Fn(&Cell) -> bool, case: impl AsyncFn(Cell) + 'static) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let (case, test) = (std::rc::Rc::new(case), alone::test());
     tokio::task::LocalSet::new().block_on(&runtime.expect("a runtime"), async move {
-        let slots = std::sync::Arc::new(Semaphore::new(AT_ONCE));
+        let slots = [at_once, CHILDREN].map(|slots| std::rc::Rc::new(Semaphore::new(slots)));
         let mut running = Vec::new();
         for cell in cells().await.into_iter().filter(|cell| is_for(cell)) {
-            let (slots, case, test) = (slots.clone(), case.clone(), test.clone());
+            let is_alone = cell.wiring.is_some() && alone::part().is_none();
+            let (case, test, tried) = (case.clone(), test.clone(), cell.clone());
+            let slots = slots[usize::from(is_alone)].clone();
             let trial = tokio::task::spawn_local(async move {
                 let _slot = slots.acquire().await.expect("nobody closes it");
-                if cell.wiring.is_some() && alone::part().is_none() {
-                    return cell.try_alone(test).await;
+                if is_alone {
+                    return tried.try_alone(test).await;
                 }
-                let done = tokio::time::timeout(LONG_PATIENCE, case(cell)).await;
-                assert!(done.is_ok(), "{}: it came to no end", cell.name());
+                let done = tokio::time::timeout(LONG_PATIENCE, case(tried.clone())).await;
+                assert!(done.is_ok(), "{}: it came to no end", tried.name());
             });
             running.push((cell, trial));
         }
@@ -201,6 +219,12 @@ impl Cell {
         self.serve_with("", rules)
     }
 
+    /// Serves where a second server can come after it: at a port that nobody else is given meanwhile.
+    pub(crate) fn serve_to_come_again(&self) -> Served {
+        let (at, port) = places::kept(&self.endpoint(None, ""));
+        Served { _port: port, ..self.serve_at(&at, "", |_| {}) }
+    }
+
     /// Serves with small buffers, where the transport has such options: so that little is needed to fill them.
     pub(crate) fn serve_small(&self, rules: impl FnOnce(&mut Server)) -> Served {
         let has = |name| self.transport.spec.options.iter().any(|option| option.name == name);
@@ -209,19 +233,22 @@ impl Cell {
     }
 
     fn serve_with(&self, options: &'static str, rules: impl FnOnce(&mut Server)) -> Served {
+        self.serve_at(&self.endpoint(None, options), options, rules)
+    }
+
+    fn serve_at(&self, at: &str, options: &'static str, rules: impl FnOnce(&mut Server)) -> Served {
         let peer = self.wiring.map(alone::take_over);
-        let mut server = Server::new(self.service.spec.name).expect("it is of the table");
-        let at = self.endpoint(None, options);
-        server.on(&hobnob::engine::parse(&at).expect("an endpoint")).expect("its shape fits");
+        let mut server = self.server(self.service.spec.name, at);
         let behind = self.serve_behind(&mut server);
         rules(&mut server);
         let events = server.subscribe(Wish { data: false, snap: 0, capacity: 100_000 });
         let running = server.start().unwrap_or_else(|error| panic!("{}: {error:?}", self.name()));
         let peer = RefCell::new(peer);
         Served {
-            cell: *self,
+            cell: self.clone(),
             running,
             _behind: behind,
+            _port: None,
             peer,
             options,
             events,
@@ -239,15 +266,21 @@ impl Cell {
             }
             None => self.endpoint(None, ""),
         };
-        let mut behind = Server::new("echo").expect("it is of the table");
-        behind.on(&hobnob::engine::parse(&at).expect("an endpoint")).expect("its shape fits");
-        let behind = behind.start().unwrap_or_else(|error| panic!("{}: {error:?}", self.name()));
+        let behind = self.server("echo", &at).start();
+        let behind = behind.unwrap_or_else(|error| panic!("{}: {error:?}", self.name()));
         let to = match self.wiring {
             Some(_) => at,
             None => self.endpoint(Some(&behind.bound()[0].address), ""),
         };
         server.set(target.name, Some(&to)).expect("an endpoint");
         Some(behind)
+    }
+
+    fn server(&self, service: &str, at: &str) -> Server {
+        let server = Server::new(service).expect("it is of the table");
+        let mut server = server.on_crew(&self.crew);
+        server.on(&hobnob::engine::parse(at).expect("an endpoint")).expect("its shape fits");
+        server
     }
 
     pub(crate) async fn within<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
@@ -339,6 +372,8 @@ pub(crate) struct Served {
     pub(crate) running: Running,
     /// What stands behind a relay.
     _behind: Option<Running>,
+    /// Its place is its own even when it has gone.
+    _port: Option<Port>,
     /// The one peer of standard input and output, until it is dialled.
     peer: RefCell<Option<Conn>>,
     options: &'static str,
@@ -446,11 +481,10 @@ impl Served {
         self.cell.within("the server's end", self.running.finished()).await;
     }
 
-    /// A server of the same service at the same place.
+    /// A server of the same service at the same place, which was kept for it.
     pub(crate) fn again(&self) -> Running {
-        let mut server = Server::new(self.cell.service.spec.name).expect("it is of the table");
         let at = self.cell.endpoint(Some(&self.running.bound()[0].address), self.options);
-        server.on(&hobnob::engine::parse(&at).expect("an endpoint")).expect("its shape fits");
+        let mut server = self.cell.server(self.cell.service.spec.name, &at);
         let nobody = match self.cell.shape {
             Shape::Bytes => "memory:nobody",
             Shape::Packets => "lines+memory:nobody",
@@ -458,6 +492,7 @@ impl Served {
         for target in self.cell.service.targets() {
             server.set(target.name, Some(nobody)).expect("an endpoint");
         }
+        births::settled();
         server.start().unwrap_or_else(|error| panic!("{at} is not free: {error:?}"))
     }
 }

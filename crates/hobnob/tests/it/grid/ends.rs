@@ -136,7 +136,7 @@ fn a_drain_ends_sessions_in_order_and_frees_the_place() {
     cell::each(
         |_| true,
         async |cell: Cell| {
-            let served = cell.serve(|_| {});
+            let served = cell.serve_to_come_again();
             let mut conn = served.dial().await;
             cell.say(&mut conn, b"Ada").await;
             if cell.has_sessions {

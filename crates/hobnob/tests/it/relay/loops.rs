@@ -1,32 +1,13 @@
 //! A target that is where the relay itself listens would open the next session with each, for ever.
 
-use std::net::{SocketAddr, TcpListener, UdpSocket};
-
 use hobnob::engine::Running;
 use hobnob::error::Kind;
 use hobnob::event::Reason;
 use tempfile::TempDir;
 
 use super::{planned, relay};
-use crate::stage::{Stage, is_turned_away};
-
-/// A port that was free just now, in both families.
-fn port(is_udp: bool) -> u16 {
-    loop {
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let here = |at: SocketAddr| {
-            if is_udp {
-                UdpSocket::bind(at).and_then(|socket| socket.local_addr())
-            } else {
-                TcpListener::bind(at).and_then(|socket| socket.local_addr())
-            }
-        };
-        let port = here(any).expect("a free port").port();
-        if here(SocketAddr::from(([0; 16], port))).is_ok() {
-            return port;
-        }
-    }
-}
+use crate::ports::Port;
+use crate::stage::{Stage, births, is_turned_away};
 
 fn started(at: &str, to: &str) -> hobnob::Result<Running> {
     planned(at, to)?.start()
@@ -38,6 +19,7 @@ fn refused(at: &str, to: &str) {
         Ok(_) => panic!("{at} to {to} is served"),
         Err(error) => assert_eq!(error.kind(), Kind::Loop, "{at} to {to}: {error:?}"),
     }
+    births::settled();
     drop(Stage::serve("echo", at));
 }
 
@@ -60,8 +42,9 @@ fn a_loop_in_so_many_words_is_refused_at_the_start() {
             ("127.0.0.1", "[::ffff:127.0.0.1]"),
             ("0.0.0.0", "[::ffff:127.0.0.1]"),
         ] {
-            let port = port(name == "udp");
-            refused(&format!("{name}://{at}:{port}"), &format!("{name}://{to}:{port}"));
+            let port = Port::draw();
+            let number = port.number;
+            refused(&format!("{name}://{at}:{number}"), &format!("{name}://{to}:{number}"));
         }
     }
 }
@@ -72,8 +55,9 @@ fn an_address_of_this_machine_is_where_a_wildcard_listens() {
         let test = "relay::loops::an_address_of_this_machine_is_where_a_wildcard_listens";
         return crate::stage::skip(test, "no address but loopback");
     };
-    let port = port(false);
-    refused(&format!("tcp://0.0.0.0:{port}"), &format!("tcp://{here}:{port}"));
+    let port = Port::draw();
+    let number = port.number;
+    refused(&format!("tcp://0.0.0.0:{number}"), &format!("tcp://{here}:{number}"));
 }
 
 #[test]
@@ -98,16 +82,17 @@ fn what_only_looks_like_a_loop_is_served() {
     let folder = TempDir::new().expect("a folder");
     let (door, other) = (folder.path().join("door"), folder.path().join("other"));
     let _other = Stage::serve("echo", &format!("unix:{}", other.display()));
+    let [one, another] = [Port::draw(), Port::draw()];
     for (at, to) in [
-        (format!("tcp://127.0.0.1:{}", port(false)), format!("tcp://127.0.0.1:{}", port(false))),
+        (format!("tcp://127.0.0.1:{}", one.number), format!("tcp://127.0.0.1:{}", another.number)),
         (format!("unix:{}", door.display()), format!("unix:{}", other.display())),
         // Nobody is there yet, which is for each session to find out.
         (format!("unix:{}", door.display()), format!("unix:{}-2", other.display())),
     ] {
         drop(started(&at, &to).unwrap_or_else(|error| panic!("{at} to {to}: {error:?}")));
     }
-    let port = port(false);
-    let beside = (format!("tcp://127.0.0.1:{port}"), format!("tcp://127.0.0.2:{port}"));
+    let number = one.number;
+    let beside = (format!("tcp://127.0.0.1:{number}"), format!("tcp://127.0.0.2:{number}"));
     drop(started(&beside.0, &beside.1).expect("another address of loopback"));
 }
 
@@ -115,10 +100,10 @@ fn what_only_looks_like_a_loop_is_served() {
 #[tokio::test]
 async fn a_name_that_leads_back_is_refused_in_the_session() {
     for at in ["127.0.0.1", "0.0.0.0"] {
-        let port = port(false);
-        let to = format!("tcp://localhost:{port}");
-        let mut stage = relay(&format!("tcp://{at}:{port}"), &to, |_| {});
-        let came = tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
+        let port = Port::draw();
+        let to = format!("tcp://localhost:{}", port.number);
+        let mut stage = relay(&format!("tcp://{at}:{}", port.number), &to, |_| {});
+        let came = tokio::net::TcpStream::connect(("127.0.0.1", port.number)).await;
         assert!(is_turned_away(came).await, "it heard something");
         let closed = stage.closed().await;
         assert_eq!(closed.reason, Reason::Error);

@@ -14,7 +14,8 @@ use hobnob::testing::Medium;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::places::{self, Fresh};
-use crate::stage::{Stage, own, soon};
+use crate::ports::Port;
+use crate::stage::{PATIENCE, Stage, births, own, soon};
 #[cfg(feature = "tls")]
 use crate::tls::papers::Papers;
 
@@ -196,6 +197,10 @@ impl Pair {
         self.client.shape
     }
 
+    pub(super) fn is_under_tls(&self) -> bool {
+        [&self.client, &self.server].iter().any(|kind| kind.layer == "tls+")
+    }
+
     pub(super) fn have_ends(&self) -> bool {
         self.client.has_ends && self.server.has_ends
     }
@@ -204,6 +209,14 @@ impl Pair {
     pub(super) fn relay(&self, options: &str) -> Relayed {
         let (arrive, arriving) = mpsc::unbounded_channel();
         self.relay_to(handing(arrive), options, Some(arriving))
+    }
+
+    /// The same, where the server can go and come back: to a port that nobody else is given meanwhile.
+    pub(super) fn relay_to_who_may_go(&self) -> Relayed {
+        let (arrive, arriving) = mpsc::unbounded_channel();
+        let (at, port) = places::kept(&self.server.listening(""));
+        let behind = self.serve(handing(arrive), &at);
+        Relayed { _port: port, ..self.relay_between(behind, "", Some(arriving)) }
     }
 
     /// A server of the other side, here or where one was before.
@@ -221,6 +234,15 @@ impl Pair {
         arriving: Option<mpsc::UnboundedReceiver<Conn>>,
     ) -> Relayed {
         let behind = self.serve(service, &self.server.listening(options));
+        self.relay_between(behind, options, arriving)
+    }
+
+    fn relay_between(
+        &self,
+        behind: Running,
+        options: &str,
+        arriving: Option<mpsc::UnboundedReceiver<Conn>>,
+    ) -> Relayed {
         let small = if self.server.has_buffers { options } else { "" };
         let target = self.server.reached(self.server.layer, &behind.bound()[0].address) + small;
         let mut relay = Server::new("relay").expect("it is of the table").on_crew(&self.crew);
@@ -231,7 +253,8 @@ impl Pair {
             Stage::start(relay).unwrap_or_else(|error| panic!("{}: {error:?}", self.name()));
         let arriving = RefCell::new(arriving);
         let (pair, behind) = (self.clone(), RefCell::new(Some(behind)));
-        Relayed { pair, stage, behind, arriving, options: options.to_owned() }
+        let (options, room) = (options.to_owned(), RefCell::default());
+        Relayed { pair, stage, behind, arriving, options, room, _port: None }
     }
 }
 
@@ -255,6 +278,10 @@ pub(super) struct Relayed {
     behind: RefCell<Option<Running>>,
     arriving: RefCell<Option<mpsc::UnboundedReceiver<Conn>>>,
     options: String,
+    /// For what is heard; nobody holds it while waiting.
+    room: RefCell<Vec<u8>>,
+    /// Where the server stands is its own even when it has gone.
+    _port: Option<Port>,
 }
 
 impl Relayed {
@@ -292,7 +319,7 @@ impl Relayed {
     /// The conn of who was dialled next.
     pub(super) async fn arrived(&self) -> Conn {
         let mut arriving = self.arriving.borrow_mut().take().expect("one waits at a time");
-        let conn = soon(&format!("{}: a conn behind", self.pair.name()), arriving.recv()).await;
+        let conn = self.within("a conn behind", arriving.recv()).await;
         self.arriving.replace(Some(arriving));
         conn.expect("the server runs")
     }
@@ -303,6 +330,7 @@ impl Relayed {
         let at = behind.bound()[0].address.clone();
         behind.drain();
         soon("its end", behind.finished()).await;
+        births::settled();
         // A datagram socket is closed by its own thread, a little later.
         let server = &self.pair.server;
         let there = parsed(&server.bound("", &at));
@@ -329,28 +357,37 @@ impl Relayed {
         (client, server)
     }
 
+    /// As `soon`; the pair has its name only where it is said, since there is much to wait for.
+    async fn within<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
+        let done = tokio::time::timeout(PATIENCE, work).await;
+        done.unwrap_or_else(|_| panic!("{}: {what} did not come", self.pair.name()))
+    }
+
     pub(super) async fn say(&self, conn: &mut Conn, words: &[u8]) {
-        let said = soon(&format!("{}: a send", self.pair.name()), conn.send(words)).await;
+        let said = self.within("a send", conn.send(words)).await;
         said.unwrap_or_else(|error| panic!("{}: {error:?}", self.pair.name()));
     }
 
     /// Hears exactly this: one packet, or so many bytes.
     pub(super) async fn hear(&self, conn: &mut Conn, words: &[u8]) {
-        let (mut heard, mut room) = (Vec::new(), vec![0; 65_536]);
+        let (mut heard, mut room) = (0, self.room.take());
+        // A byte more than is due: a longer packet is one too many.
+        room.resize(room.len().max(words.len() + 1), 0);
         loop {
             let most = match conn.shape() {
-                Shape::Bytes => words.len() - heard.len(),
+                Shape::Bytes => words.len(),
                 Shape::Packets => room.len(),
             };
-            let came = self.next(conn, &mut room[..most]).await;
+            let came = self.next(conn, &mut room[heard..most]).await;
             let came = came.unwrap_or_else(|error| panic!("{}: {error:?}", self.pair.name()));
             let length = came.unwrap_or_else(|| panic!("{}: an end", self.pair.name()));
-            heard.extend_from_slice(&room[..length]);
-            if conn.shape() == Shape::Packets || heard.len() == words.len() {
+            heard += length;
+            if conn.shape() == Shape::Packets || heard == words.len() {
                 break;
             }
         }
-        assert!(heard == words, "{}: {} bytes", self.pair.name(), heard.len());
+        assert!(room[..heard] == *words, "{}: {heard} bytes", self.pair.name());
+        self.room.replace(room);
     }
 
     pub(super) async fn next(
@@ -358,7 +395,7 @@ impl Relayed {
         conn: &mut Conn,
         room: &mut [u8],
     ) -> hobnob::Result<Option<usize>> {
-        soon(&format!("{}: more", self.pair.name()), conn.recv(room)).await
+        self.within("more", conn.recv(room)).await
     }
 
     /// Hears the end, in order, and nothing before it.

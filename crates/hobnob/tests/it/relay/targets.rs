@@ -8,7 +8,8 @@ use tokio::net::{TcpStream, UdpSocket};
 
 use super::pair::{self, Pair};
 use super::{Closed, accept, relay, target};
-use crate::stage::{ask, is_turned_away, receive, soon, udp};
+use crate::ports::Port;
+use crate::stage::{ask, births, is_turned_away, receive, soon, udp};
 
 #[tokio::test]
 async fn a_target_that_refuses_resets_the_client_and_is_told() {
@@ -33,7 +34,7 @@ fn a_target_that_vanishes_fails_its_sessions_until_it_is_back() {
     pair::each(
         |pair| pair.server.is_refused_at_once(),
         async |pair: &Pair| {
-            let mut relayed = pair.relay("");
+            let mut relayed = pair.relay_to_who_may_go();
             relayed.serves().await;
             let at = relayed.close_behind().await;
             relayed.dial_in_vain().await;
@@ -68,8 +69,9 @@ async fn a_name_that_nobody_has_is_an_error_of_each_session() {
 /// Of two peers over UDP one asks while the target's port is closed: only its session ends.
 #[tokio::test]
 async fn a_closed_udp_port_ends_the_session_of_who_asked_and_no_other() {
-    let target = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
-    let at: SocketAddr = target.local_addr().expect("it is bound");
+    let port = Port::draw();
+    let at = SocketAddr::from(([127, 0, 0, 1], port.number));
+    let target = UdpSocket::bind(at).await.expect("a port of its own");
     let mut stage = relay("udp://127.0.0.1:0", &format!("udp://{at}"), |_| {});
     let asks = udp("127.0.0.1:0", stage.address()).await;
     let waits = udp("127.0.0.1:0", stage.address()).await;
@@ -81,13 +83,14 @@ async fn a_closed_udp_port_ends_the_session_of_who_asked_and_no_other() {
         met.push(from);
     }
     drop(target);
+    births::settled();
     asks.send(b"anybody?").await.expect("sent");
     let closed = stage.closed().await;
     assert_eq!(closed.inward, End { by: By::Kernel, how: How::Rst }, "{closed:?}");
     assert_eq!(closed.reason, Reason::Error);
     assert_eq!(closed.upstream.expect("it had dialled").peer, at.into());
     assert_eq!(stage.running.open(), 1, "the other's session is over too");
-    let target = UdpSocket::bind(at).await.expect("it is free again");
+    let target = UdpSocket::bind(at).await.expect("its own again");
     // The other goes on in its session: the target sees it where it was.
     waits.send(b"still here").await.expect("sent");
     let (length, from) = soon("it", target.recv_from(&mut room)).await.expect("a datagram");

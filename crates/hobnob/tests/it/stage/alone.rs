@@ -21,6 +21,8 @@ use hobnob::spec::Shape;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::unix::pipe::{Receiver, Sender};
 
+use super::births;
+
 /// Where the child finds which part it is.
 const PART: &str = "HOBNOB_STAGE_PART";
 /// Only a child that hangs takes this long.
@@ -59,14 +61,14 @@ pub(crate) struct Playing(std::process::Child);
 
 /// Has a child run a test as one part of it.
 pub(crate) fn play(test: &str, part: &str) -> Playing {
-    let child = Command::new(std::env::current_exe().expect("it runs"))
+    let mut child = Command::new(std::env::current_exe().expect("it runs"));
+    child
         .args([test, "--exact", "--nocapture"])
         .env(PART, part)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn();
-    Playing(child.expect("it starts"))
+        .stderr(Stdio::piped());
+    Playing(births::spawn(&mut child).expect("it starts"))
 }
 
 impl Playing {

@@ -15,7 +15,7 @@ use hobnob::spec::parse_duration;
 use nix::sys::resource::{Resource, setrlimit};
 use tokio::sync::mpsc;
 
-use super::PATIENCE;
+use super::{PATIENCE, births};
 
 /// Where the child finds what it is to do.
 const PLAN: &str = "HOBNOB_STAGE_PLAN";
@@ -30,13 +30,13 @@ pub(crate) struct Child {
 impl Child {
     /// Serves; the plan is `service endpoint key=value...`.
     pub(crate) async fn serve(plan: &str) -> Self {
-        let mut process = Command::new(std::env::current_exe().expect("it runs"))
+        let mut command = Command::new(std::env::current_exe().expect("it runs"));
+        command
             .args(["stage::child::serves_as_a_child", "--exact", "--nocapture"])
             .env(PLAN, plan)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it starts");
+            .stdout(Stdio::piped());
+        let mut process = births::spawn(&mut command).expect("it starts");
         let out = BufReader::new(process.stdout.take().expect("piped"));
         let (send, lines) = mpsc::unbounded_channel();
         std::thread::spawn(move || {

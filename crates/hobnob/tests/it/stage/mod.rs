@@ -1,6 +1,7 @@
 //! A server on a stage: started for one test, its events gathered, and clients to talk to it.
 
 pub(crate) mod alone;
+pub(crate) mod births;
 pub(crate) mod child;
 pub(crate) mod own;
 
