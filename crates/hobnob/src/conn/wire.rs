@@ -13,7 +13,9 @@ use crate::error::{Error, Kind, Result};
 
 /// What tokio's stream sockets have in common, and does not say with a trait.
 pub trait Stream: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sized {
-    /// Whether the medium has resets: there a broken pipe is one that somebody has heard of before.
+    /// Whether the medium has resets, so that a broken pipe is one of which the kernel says no more. It says `ECONNRESET`
+    /// once, to whoever asks first, and `EPIPE` to every send from then on: a splice(2) that had moved a part tells the
+    /// part and swallows the error, and a reset that comes behind the peer's end is `EPIPE` from the first.
     const RESETS: bool;
     /// The same socket outside of the runtime.
     type Resting: AsFd + Send;
@@ -298,6 +300,84 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().expect("two descriptors");
         let facts = Facts::new("unix", Address::Unnamed, Address::Unnamed);
         (Conn::new(facts, Shape::Bytes, Box::new(Wire::new(ours))), theirs)
+    }
+
+    async fn tcp_pair() -> (TcpStream, TcpStream) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("it is bound");
+        let (theirs, ours) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (ours.expect("somebody came").0, theirs.expect("it listens"))
+    }
+
+    fn conn(stream: TcpStream) -> Conn {
+        let facts = Facts::new("tcp", Address::Unnamed, Address::Unnamed);
+        Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream)))
+    }
+
+    fn reset_by(stream: TcpStream) {
+        TcpStream::reset_on_close(stream.as_fd());
+        drop(stream);
+    }
+
+    fn is_a_reset<T>(result: Result<T>) -> bool {
+        result.is_err_and(|error| error.kind() == Kind::ConnectionReset)
+    }
+
+    /// As after a splice that had moved a part: the kernel has no error left to tell, only that all was received.
+    #[tokio::test]
+    async fn a_reset_that_was_taken_by_another_call_is_still_no_end() {
+        let (ours, theirs) = tcp_pair().await;
+        reset_by(theirs);
+        ours.readable().await.expect("it is watched");
+        let taken = ours.take_error().expect("it is a socket").and_then(|error| error.raw_os_error());
+        assert_eq!(taken, Some(libc::ECONNRESET));
+        let mut ours = conn(ours);
+        let error = ours.send(b"into the void").await.expect_err("nobody is there");
+        assert_eq!(error.errno(), Some(libc::EPIPE));
+        assert_eq!(error.kind(), Kind::ConnectionReset);
+        assert!(is_a_reset(ours.recv(&mut [0; 8]).await));
+        assert!(is_a_reset(ours.recv(&mut [0; 8]).await), "once heard of, it stays");
+    }
+
+    /// The same for who reads and writes by the descriptor, as a splice does.
+    #[tokio::test]
+    async fn a_reset_that_was_taken_is_no_end_to_a_splice_either() {
+        use std::io::{Read as _, Write as _};
+        let (ours, theirs) = tcp_pair().await;
+        reset_by(theirs);
+        ours.readable().await.expect("it is watched");
+        drop(ours.take_error());
+        let mut ours = Wire::new(ours);
+        let write = |fd: BorrowedFd<'_>| std::fs::File::from(fd.try_clone_to_owned()?).write(b"x");
+        let sent = std::future::poll_fn(|cx| ours.poll_write_with(cx, &mut { write })).await;
+        assert_eq!(sent.map_err(|error| error.raw_os_error()), Err(Some(libc::EPIPE)));
+        let read = |fd: BorrowedFd<'_>| std::fs::File::from(fd.try_clone_to_owned()?).read(&mut [0; 8]);
+        let received = std::future::poll_fn(|cx| ours.poll_read_with(cx, &mut { read })).await;
+        assert_eq!(received.map_err(|error| error.raw_os_error()), Err(Some(libc::ECONNRESET)));
+    }
+
+    /// Behind an end the kernel calls a reset a broken pipe from the first.
+    #[tokio::test]
+    async fn a_reset_behind_an_end_is_a_reset() {
+        let (ours, mut theirs) = tcp_pair().await;
+        let mut ours = conn(ours);
+        theirs.shutdown().await.expect("it is open");
+        assert_eq!(ours.recv(&mut [0; 8]).await, Ok(None));
+        reset_by(theirs);
+        let error = ours.send(b"too late").await.expect_err("nobody is there");
+        assert_eq!((error.errno(), error.kind()), (Some(libc::EPIPE), Kind::ConnectionReset));
+        assert!(is_a_reset(ours.recv(&mut [0; 8]).await));
+    }
+
+    /// A Unix socket's broken pipe is a peer that closed in order: what it said before has its end.
+    #[tokio::test]
+    async fn a_broken_pipe_without_resets_leaves_the_end_an_end() {
+        let (mut ours, mut theirs) = pair();
+        theirs.write_all(b"goodbye").await.expect("it is open");
+        drop(theirs);
+        assert!(ours.send(b"too late").await.is_err());
+        assert_eq!(ours.recv(&mut [0; 8]).await, Ok(Some(7)));
+        assert_eq!(ours.recv(&mut [0; 8]).await, Ok(None));
     }
 
     fn rest(conn: &mut Conn) {
