@@ -191,6 +191,8 @@ pub struct Error(Box<Parts>);
 struct Parts {
     kind: Kind,
     message: String,
+    /// Where a colon in the message ends what is wrong: behind it stands what was expected.
+    colon: Option<usize>,
     call: Option<Call>,
     why: Vec<String>,
     tries: Vec<Try>,
@@ -204,12 +206,20 @@ impl Error {
         Error(Box::new(Parts {
             kind,
             message: message.into(),
+            colon: None,
             call: None,
             why: Vec::new(),
             tries: Vec::new(),
             span: None,
             limit: None,
         }))
+    }
+
+    /// An error that says what was expected in place of what is wrong: both in one message, and each by itself.
+    pub fn expecting(kind: Kind, wrong: &str, expected: &str) -> Self {
+        let mut error = Error::new(kind, format!("{wrong}: {expected}"));
+        error.0.colon = Some(wrong.len());
+        error
     }
 
     /// A failed system call on the data path: `operation` is the call's name.
@@ -251,6 +261,7 @@ impl Error {
     /// The same error with another sentence.
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         self.0.message = message.into();
+        self.0.colon = None;
         self
     }
 
@@ -311,6 +322,12 @@ impl Error {
     /// One plain sentence.
     pub fn message(&self) -> &str {
         &self.0.message
+    }
+
+    /// What is wrong, without what was expected, and that; empty where it is not said.
+    pub fn parts(&self) -> (&str, &str) {
+        let Some(colon) = self.0.colon else { return (&self.0.message, "") };
+        (&self.0.message[..colon], self.0.message[colon..].trim_start_matches(": "))
     }
 
     /// The failed call, if a call failed.
@@ -409,6 +426,14 @@ mod tests {
         assert_eq!(error.message(), "connection reset by peer");
         let call = error.call().expect("the call was given");
         assert_eq!((call.errno, call.outcome.as_str()), (Some(104), "ECONNRESET"));
+    }
+
+    #[test]
+    fn what_is_wrong_and_what_was_expected_are_told_apart() {
+        let error = Error::expecting(Kind::BadOption, "there is no a: b", "it takes c: d");
+        assert_eq!(error.message(), "there is no a: b: it takes c: d");
+        assert_eq!(error.parts(), ("there is no a: b", "it takes c: d"));
+        assert_eq!(error.with_message("e: f").parts(), ("e: f", ""));
     }
 
     #[test]

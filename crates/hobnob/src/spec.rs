@@ -110,7 +110,8 @@ impl ValueKind {
     /// Reads one value; the error says what would be understood.
     pub fn parse(self, name: &str, text: &str) -> Result<Value> {
         let bad = |expected: String| {
-            Err(Error::new(Kind::BadOption, format!("{name} does not take {text:?}: {expected}")))
+            let wrong = format!("{name} does not take {text:?}");
+            Err(Error::expecting(Kind::BadOption, &wrong, &expected))
         };
         match self {
             ValueKind::Flag => match text {
@@ -214,11 +215,9 @@ impl Options {
                 (_, Some(text)) => text,
                 (ValueKind::Flag, None) => "",
                 (_, None) => {
-                    let example = spec.kind.placeholder();
-                    return Err(Error::new(
-                        Kind::BadOption,
-                        format!("{name} needs a value: {name}={example}"),
-                    ));
+                    let wrong = format!("{name} needs a value");
+                    let example = format!("{name}={}", spec.kind.placeholder());
+                    return Err(Error::expecting(Kind::BadOption, &wrong, &example));
                 }
             };
             let value = spec.kind.parse(spec.name, text)?;

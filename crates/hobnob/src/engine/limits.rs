@@ -74,8 +74,9 @@ impl Network {
     /// Reads an address with or without a prefix length.
     pub fn parse(text: &str) -> Result<Self> {
         let bad = || {
-            let message = format!("allow does not take {text:?}: it takes an address or a network");
-            Error::new(Kind::BadOption, message).why("as in 10.0.0.0/8, 192.168.1.20, fd00::/8")
+            let wrong = format!("allow does not take {text:?}");
+            Error::expecting(Kind::BadOption, &wrong, "it takes an address or a network")
+                .why("as in 10.0.0.0/8, 192.168.1.20, fd00::/8")
         };
         let (base, bits) =
             text.split_once('/').map_or((text, None), |(base, bits)| (base, Some(bits)));

@@ -315,9 +315,9 @@ fn has_option(options: &[OptionSpec], key: &str) -> bool {
 
 /// What is wrong with a value stands above the endpoint, and what is expected there under it.
 fn marked(setting: &Setting, error: Error) -> Error {
-    let (sentence, expected) = error.message().rsplit_once(": ").unwrap_or((error.message(), ""));
-    let (sentence, expected) = (sentence.to_owned(), expected.to_owned());
-    setting.typed.mark(error.with_message(sentence), expected)
+    let (wrong, expected) = error.parts();
+    let (wrong, expected) = (wrong.to_owned(), expected.to_owned());
+    setting.typed.mark(error.with_message(wrong), expected)
 }
 
 fn not_built_in(what: &str, spec: &Spec) -> Error {

@@ -39,8 +39,8 @@ pub static ROW: Row = Row {
     make: |options, _| {
         let size = options.count("slice").and_then(|size| usize::try_from(size).ok());
         let Some(size) = size.filter(|size| *size > 0) else {
-            let text = "slice does not take \"0\": a piece has at least one byte";
-            return Err(Error::new(Kind::BadOption, text));
+            let (wrong, expected) = ("slice does not take \"0\"", "a piece has at least one byte");
+            return Err(Error::expecting(Kind::BadOption, wrong, expected));
         };
         let gap = options.duration("gap").unwrap_or_default();
         Ok(Made::Flow(Box::new(Slice { size, gap, free: Duration::ZERO })))

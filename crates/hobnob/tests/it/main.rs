@@ -16,6 +16,7 @@ mod kernel;
 mod limits;
 mod parity;
 mod places;
+mod plans;
 mod powers;
 mod relay;
 mod scale;

@@ -45,7 +45,7 @@ impl<'t> Piece<'t> {
 
     /// The same error as an option's, with its caret. What was expected stands under the value.
     pub(super) fn mark(&self, error: &Error) -> Error {
-        let (text, label) = error.message().rsplit_once(": ").unwrap_or((error.message(), ""));
+        let (text, label) = error.parts();
         self.value_error(error.kind(), text, label)
     }
 
