@@ -32,6 +32,7 @@ pub static ROW: Row = Row {
     },
     below: Some(Shape::Bytes),
     above: Some(Shape::Packets),
+    is_one_line: true,
     make: Some(make),
 };
 

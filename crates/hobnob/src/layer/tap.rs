@@ -26,6 +26,7 @@ pub static ROW: Row = Row {
     },
     below: None,
     above: None,
+    is_one_line: false,
     make: None,
 };
 

@@ -47,6 +47,7 @@ pub static ROW: Row = Row {
     },
     below: Some(Shape::Bytes),
     above: None,
+    is_one_line: false,
     make: Some(make),
 };
 
