@@ -162,6 +162,7 @@ async fn dial(to: &str, session: &Session, conn: &mut Conn, ahead: &mut Ahead) -
             peer: facts.peer.clone(),
             took: session.clock().now().saturating_sub(began),
         })));
+        session.tell_learnt(By::Upstream, facts);
     }
     Ok(upstream)
 }
