@@ -86,13 +86,25 @@ pub struct Ahead {
 }
 
 impl Ahead {
-    /// Reads on while the other side is being dialled: ready when the conn has failed, so that nobody dials for a peer
-    /// that is gone.
+    /// Reads on while the other side is being dialled: ready when the conn has failed, or its peer is gone without a word,
+    /// so that nobody dials for a peer that is gone.
     pub async fn read(&mut self, conn: &mut Conn) -> Error {
-        poll_fn(|cx| self.poll_read(cx, conn)).await
+        if let Err(error) = poll_fn(|cx| self.poll_read(cx, conn)).await {
+            return error;
+        }
+        // From here on no read will tell.
+        match conn.left().await {
+            // What it said before it left is to be delivered.
+            Ok(()) if self.waiting.is_something => std::future::pending().await,
+            Ok(()) => {
+                Error::new(Kind::ConnectionBroken, "the peer left before anybody was there for it")
+            }
+            Err(error) => error,
+        }
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, conn: &mut Conn) -> Poll<Error> {
+    /// Ready when no more is read: the peer has said all, or more than is read ahead.
+    fn poll_read(&mut self, cx: &mut Context<'_>, conn: &mut Conn) -> Poll<Result<()>> {
         let shape = conn.shape();
         loop {
             let is_full = match shape {
@@ -100,7 +112,7 @@ impl Ahead {
                 Shape::Packets => self.waiting.is_something,
             };
             if is_full || self.has_ended {
-                return Poll::Pending;
+                return Poll::Ready(Ok(()));
             }
             let received = scratch::with(|buffer| {
                 let received = conn.channel().poll_recv(cx, buffer);
@@ -111,7 +123,7 @@ impl Ahead {
             });
             match ready!(received) {
                 Ok(received) => self.has_ended = received.is_none(),
-                Err(error) => return Poll::Ready(error),
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
     }

@@ -170,6 +170,10 @@ impl Channel for Framed {
         self.inner.abort();
     }
 
+    fn left(&mut self) -> Boxed<'_, ()> {
+        self.inner.left()
+    }
+
     fn vitals(&self) -> Option<Vitals> {
         self.inner.vitals()
     }
