@@ -35,7 +35,7 @@ const QUEUE: usize = 1_024;
 pub struct Rules {
     /// The transport's name.
     pub transport: &'static str,
-    /// Peers that are remembered; past it the one that was silent longest is forgotten.
+    /// Peers that are remembered, at least one; past it the one that was silent longest is forgotten.
     pub max_peers: usize,
     /// Silence after which a peer is forgotten, and its session ends.
     pub peer_idle: Duration,
@@ -361,7 +361,7 @@ impl Demux {
 }
 
 fn admit(hub: &Arc<Hub>, peer: Address, mailbox: Arc<Mailbox>) -> Conn {
-    if lock(&hub.peers).len() >= hub.rules.max_peers {
+    if lock(&hub.peers).len() >= hub.rules.max_peers.max(1) {
         hub.make_room();
     }
     lock(&hub.peers).insert(peer.clone(), mailbox.clone());

@@ -37,7 +37,7 @@ pub struct Limits {
     /// `memory`: bytes of buffers that all sessions hold together. From 95 % on accepting pauses, from 98 % on the
     /// session that holds most is cut.
     pub memory: u64,
-    /// `max-peers`: peers that one datagram socket remembers.
+    /// `max-peers`: peers that one datagram socket remembers, at least one.
     pub max_peers: usize,
     /// Silence after which such a peer is forgotten.
     pub peer_idle: Duration,
