@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::os::fd::AsFd;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -26,10 +27,10 @@ use crate::spec::Shape;
 const SLOTS: usize = 32;
 /// Bytes of the largest packet: no datagram is larger.
 const SLOT_BYTES: usize = 65_536;
-/// Packets that wait for one session.
+/// Packets that wait for one session, and their bytes; those of all sessions of a socket together.
 const MAILBOX: usize = 256;
-/// New peers that wait to be accepted.
-const QUEUE: usize = 1_024;
+const MAILBOX_BYTES: usize = 1 << 20;
+const HELD_BYTES: usize = 64 << 20;
 
 /// What a datagram listener is made with.
 pub struct Rules {
@@ -193,17 +194,23 @@ struct Hub {
     address: Address,
     rules: Rules,
     peers: Mutex<HashMap<Address, Arc<Mailbox>>>,
+    /// Bytes in all mailboxes.
+    held: Arc<AtomicUsize>,
     /// Sessions that wait until the socket takes more, and the pump that waits for them: a socket has one write waker.
     writers: Mutex<Vec<Waker>>,
     pump: Mutex<Option<Waker>>,
 }
 
-#[derive(Default)]
-struct Mailbox(Mutex<Mail>);
+struct Mailbox {
+    mail: Mutex<Mail>,
+    /// Bytes in all mailboxes of the socket, this one among them.
+    held: Arc<AtomicUsize>,
+}
 
 #[derive(Default)]
 struct Mail {
     packets: VecDeque<Box<[u8]>>,
+    bytes: usize,
     is_over: bool,
     last: Duration,
     reader: Option<Waker>,
@@ -226,7 +233,7 @@ impl Hub {
     fn forget(&self, mut is_forgotten: impl FnMut(Duration) -> bool) -> usize {
         let mut gone = Vec::new();
         lock(&self.peers).retain(|_, mailbox| {
-            let is_gone = is_forgotten(lock(&mailbox.0).last);
+            let is_gone = is_forgotten(lock(&mailbox.mail).last);
             if is_gone {
                 gone.push(mailbox.clone());
             }
@@ -242,7 +249,7 @@ impl Hub {
     /// a flood of new addresses does not pay a search each.
     fn make_room(&self) {
         let mut times: Vec<Duration> =
-            lock(&self.peers).values().map(|mailbox| lock(&mailbox.0).last).collect();
+            lock(&self.peers).values().map(|mailbox| lock(&mailbox.mail).last).collect();
         times.sort_unstable();
         let count = (self.rules.max_peers / 16).max(1);
         let oldest = times[count.min(times.len()) - 1];
@@ -257,26 +264,50 @@ impl Hub {
 }
 
 impl Mailbox {
+    fn new(held: Arc<AtomicUsize>) -> Self {
+        Mailbox { mail: Mutex::default(), held }
+    }
+
     fn end(&self) {
-        let mut mail = lock(&self.0);
+        let mut mail = lock(&self.mail);
         mail.is_over = true;
         let reader = mail.reader.take();
         drop(mail);
         reader.into_iter().for_each(Waker::wake);
     }
 
-    /// False: it is full.
+    /// False: it is full, or all together are.
     fn deliver(&self, packet: &[u8], now: Duration) -> bool {
-        let mut mail = lock(&self.0);
+        let mut mail = lock(&self.mail);
         mail.last = now;
-        if mail.packets.len() >= MAILBOX {
+        let is_full = mail.packets.len() >= MAILBOX || mail.bytes + packet.len() > MAILBOX_BYTES;
+        if is_full || self.held.load(Relaxed) + packet.len() > HELD_BYTES {
             return false;
         }
+        mail.bytes += packet.len();
+        self.held.fetch_add(packet.len(), Relaxed);
         mail.packets.push_back(packet.into());
         let reader = mail.reader.take();
         drop(mail);
         reader.into_iter().for_each(Waker::wake);
         true
+    }
+
+    /// The packet that has waited longest. With the last of them goes the room for them.
+    fn take(&self, mail: &mut Mail) -> Option<Box<[u8]>> {
+        let Some(packet) = mail.packets.pop_front() else {
+            mail.packets = VecDeque::new(); // an idle peer's mailbox holds no buffer
+            return None;
+        };
+        mail.bytes -= packet.len();
+        self.held.fetch_sub(packet.len(), Relaxed);
+        Some(packet)
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        self.held.fetch_sub(lock(&self.mail).bytes, Relaxed);
     }
 }
 
@@ -294,6 +325,7 @@ impl Demux {
             address,
             rules,
             peers: Mutex::default(),
+            held: Arc::default(),
             writers: Mutex::default(),
             pump: Mutex::default(),
         };
@@ -320,12 +352,14 @@ impl Demux {
             let known = lock(&self.hub.peers).get(&packet.peer).cloned();
             if let Some(mailbox) = known {
                 full += usize::from(!mailbox.deliver(packet.bytes, now));
-            } else if self.new.len() >= QUEUE {
-                self.hub.dropped("new-peers", 1);
             } else {
-                let mailbox = Arc::new(Mailbox::default());
-                mailbox.deliver(packet.bytes, now);
-                self.new.push_back(Accepted::Conn(admit(&self.hub, packet.peer, mailbox)));
+                // No more than a batch of them: the next one is received when these were accepted.
+                let mailbox = Arc::new(Mailbox::new(self.hub.held.clone()));
+                if mailbox.deliver(packet.bytes, now) {
+                    self.new.push_back(Accepted::Conn(admit(&self.hub, packet.peer, mailbox)));
+                } else {
+                    full += 1;
+                }
             }
         }
         if full > 0 {
@@ -407,8 +441,8 @@ struct Peer {
 
 impl Channel for Peer {
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
-        let mut mail = lock(&self.mailbox.0);
-        match mail.packets.pop_front() {
+        let mut mail = lock(&self.mailbox.mail);
+        match self.mailbox.take(&mut mail) {
             Some(packet) if packet.len() > buf.len() => {
                 Poll::Ready(Err(too_long_to_receive(packet.len(), buf.len())))
             }
@@ -418,8 +452,6 @@ impl Channel for Peer {
             }
             None if mail.is_over => Poll::Ready(Ok(None)),
             None => {
-                // An idle peer's mailbox holds no buffer.
-                mail.packets = VecDeque::new();
                 mail.reader = Some(cx.waker().clone());
                 Poll::Pending
             }
@@ -435,7 +467,7 @@ impl Channel for Peer {
             }
             sent => {
                 // It is not forgotten in the middle of a long answer.
-                lock(&self.mailbox.0).last = self.hub.now();
+                lock(&self.mailbox.mail).last = self.hub.now();
                 Poll::Ready(sent)
             }
         }
@@ -462,5 +494,39 @@ impl Drop for Peer {
         if peers.get(&self.address).is_some_and(|mailbox| Arc::ptr_eq(mailbox, &self.mailbox)) {
             peers.remove(&self.address);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::ZERO;
+
+    fn fill(mailbox: &Mailbox, packet: &[u8]) -> usize {
+        (0..=MAILBOX).take_while(|_| mailbox.deliver(packet, NOW)).count()
+    }
+
+    #[test]
+    fn a_mailbox_is_bounded_by_its_packets_and_by_their_bytes() {
+        let (small, large) = (Mailbox::new(Arc::default()), Mailbox::new(Arc::default()));
+        assert_eq!(fill(&small, b""), MAILBOX);
+        assert_eq!(fill(&large, &[0; SLOT_BYTES]), MAILBOX_BYTES / SLOT_BYTES);
+        assert!(large.take(&mut lock(&large.mail)).is_some());
+        assert_eq!(fill(&large, &[0; SLOT_BYTES]), 1, "there is room again");
+    }
+
+    #[test]
+    fn all_mailboxes_of_a_socket_are_bounded_together() {
+        let held = Arc::new(AtomicUsize::new(0));
+        let most = HELD_BYTES / MAILBOX_BYTES;
+        let mut mailboxes: Vec<_> = (0..=most).map(|_| Mailbox::new(held.clone())).collect();
+        let filled = mailboxes.iter().filter(|mailbox| fill(mailbox, &[0; SLOT_BYTES]) > 0);
+        assert_eq!((filled.count(), held.load(Relaxed)), (most, HELD_BYTES));
+        mailboxes.remove(0);
+        assert_eq!(held.load(Relaxed), HELD_BYTES - MAILBOX_BYTES, "what is unread goes with it");
+        assert!(mailboxes[most - 1].deliver(b"x", NOW));
+        drop(mailboxes);
+        assert_eq!(held.load(Relaxed), 0);
     }
 }
