@@ -10,6 +10,7 @@ use hobnob::conn::{Boxed, Conn};
 use hobnob::engine::{Dialer, Running, Server, parse};
 use hobnob::error::{Error, Kind};
 use hobnob::event::{By, Fact, Learnt, Reason};
+use hobnob::exchange::{Exchange, Request};
 use hobnob::layer::{Role, Scene, tls};
 use hobnob::service::{Made, Service};
 use hobnob::session::Session;
@@ -280,6 +281,34 @@ async fn what_was_learnt_by_dialling_is_told_with_its_side() {
         assert_eq!(with, side);
         assert!(learnt(&facts, "certificate").expect("it showed one").starts_with("localhost"));
     }
+}
+
+/// Answers before it has heard all, and listens to no more.
+struct Curt;
+
+impl Service for Curt {
+    fn run<'a>(&'a self, _: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
+        Box::pin(async move {
+            conn.recv(&mut [0; 64]).await?;
+            conn.send(b"HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\n\r\nno").await?;
+            std::future::pending().await
+        })
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_not_held_up_by_a_goodbye_that_nobody_takes() {
+    let papers = Papers::new();
+    let endpoint = format!("tls://127.0.0.1:0,{}", papers.listening());
+    let stage = Stage::of(Made::Service(Box::new(Curt)), &endpoint, |_| {});
+    let to = reached(&stage.running, "http+tls://127.0.0.1:0");
+    let to = parse(&format!("{to},{}", papers.dialling())).expect("an endpoint");
+    let body = Some(vec![b'x'; 30_000_000]);
+    let request = Request { method: "PUT".to_owned(), body, ..Request::to("/") };
+    let exchange = Exchange::new(&to, request).expect("it is planned");
+    let asked = exchange.ask(&Dialer::default()).await.expect("it is trusted");
+    let answered = soon("an answer", asked.collect(100)).await.expect("it is whole");
+    assert_eq!((answered.head.status, &*answered.body), (413, &b"no"[..]));
 }
 
 /// Says READY, and speaks TLS from there on.
