@@ -87,9 +87,14 @@ pub struct Ahead {
 
 impl Ahead {
     /// Reads on while the other side is being dialled: ready when the conn has failed, or its peer is gone without a word,
-    /// so that nobody dials for a peer that is gone.
-    pub async fn read(&mut self, conn: &mut Conn) -> Error {
-        if let Err(error) = poll_fn(|cx| self.poll_read(cx, conn)).await {
+    /// so that nobody dials for a peer that is gone. `holds` is told how many bytes wait.
+    pub async fn read(&mut self, conn: &mut Conn, holds: impl Fn(usize)) -> Error {
+        let read = poll_fn(|cx| {
+            let read = self.poll_read(cx, conn);
+            holds(self.waiting.bytes.capacity());
+            read
+        });
+        if let Err(error) = read.await {
             return error;
         }
         // From here on no read will tell.

@@ -75,7 +75,7 @@ async fn nobody_waits_for_a_target_on_behalf_of_a_client_that_was_reset() {
     said_all.write_all(b"hello").await.expect("it is open");
     said_all.shutdown().await.expect("it is open");
     let mut says_much = stage.connect().await;
-    says_much.write_all(&[b'x'; 200_000]).await.expect("that is room enough");
+    says_much.write_all(&vec![b'x'; 200_000]).await.expect("that is room enough");
     for client in [said_all, says_much] {
         reset(client);
         let closed = stage.closed().await;
@@ -83,6 +83,17 @@ async fn nobody_waits_for_a_target_on_behalf_of_a_client_that_was_reset() {
         assert_eq!(closed.outward, End { by: By::Peer, how: How::Rst });
         assert!(closed.detail.expect("it says why").contains("without goodbye"));
     }
+}
+
+/// What is read ahead for a target that is not there counts as all that waits in memory does.
+#[tokio::test]
+async fn what_waits_for_a_target_is_within_the_budget_of_memory() {
+    let closed = Closed::new();
+    let to = format!("{},retry", closed.endpoint());
+    let mut stage = relay("tcp://127.0.0.1:0", &to, |server| server.limits.memory = 10_000);
+    let mut client = stage.connect().await;
+    client.write_all(&vec![b'x'; 20_000]).await.expect("that is room enough");
+    stage.closed_by(Reason::Limit("memory")).await;
 }
 
 /// An end alone is no reason to give up: what was said before it is delivered.
