@@ -1,6 +1,7 @@
 //! One open channel, handshakes done: facts, a shape, and the bytes or packets themselves.
 
-pub mod demux;
+pub mod datagrams;
+mod demux;
 pub mod link;
 pub mod listener;
 pub mod memory;
