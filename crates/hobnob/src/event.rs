@@ -31,8 +31,13 @@ pub enum Fact {
     },
     /// A session began.
     Opened(Box<Opened>),
-    /// Its layers are on, and what they learnt in their handshakes.
-    Dressed(Vec<Learnt>),
+    /// The layers of one of its conns are on.
+    Dressed {
+        /// Whose conn: the peer's, or that of whom the session has dialled ([`By::Upstream`]).
+        with: By,
+        /// What the layers learnt in their handshakes.
+        learnt: Vec<Learnt>,
+    },
     /// It has a conn of its own to somebody else now, on its peer's behalf.
     Dialed(Box<Dialed>),
     /// Bytes passed, seen by the tap.

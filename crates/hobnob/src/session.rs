@@ -159,6 +159,13 @@ impl Session {
         self.bus.emit(self.shard, self.id, fact);
     }
 
+    /// Tells what the layers of one of its conns learnt: the peer's, or that of whom it has dialled.
+    pub fn tell_learnt(&self, with: By, facts: &Facts) {
+        if self.bus.is_watched() && !facts.learnt().is_empty() {
+            self.emit(Fact::Dressed { with, learnt: facts.learnt().to_vec() });
+        }
+    }
+
     /// Counts a chunk and says the how-many-eth it was in its direction. Only the session's own thread calls it.
     pub fn count(&self, direction: Direction, bytes: usize) -> u64 {
         let at = direction as usize;

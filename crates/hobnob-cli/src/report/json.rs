@@ -97,9 +97,10 @@ impl Json {
                 line.seconds("took", dialed.took);
                 line.end();
             }
-            Fact::Dressed(learnt) => {
+            Fact::Dressed { with, learnt } => {
                 let mut line = self.line(out, "dressed", at);
                 line.number("id", event.session);
+                line.text("with", with.word());
                 for learnt in learnt {
                     line.text(&format!("{}.{}", learnt.layer, learnt.name), &learnt.value);
                 }

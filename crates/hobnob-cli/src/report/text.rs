@@ -79,9 +79,11 @@ impl Transcript {
                 let text = format!("{}  {peer}   connect {took}", self.look.sent());
                 self.line(out, event.at, session, &text);
             }
-            Fact::Dressed(learnt) if self.is_verbose => {
+            Fact::Dressed { with, learnt } if self.is_verbose => {
+                // Beside whom it was dialled to, where the line before has said so.
+                let side = if *with == By::Upstream { self.look.sent() } else { "" };
                 for text in learnt_lines(learnt) {
-                    self.line(out, event.at, session, &text);
+                    self.line(out, event.at, session, format!("{side}  {text}").trim_start());
                 }
             }
             Fact::Exchanged(exchange) => {
@@ -363,6 +365,25 @@ mod tests {
             peer: peer.map(Address::name),
         }));
         Event { at: Duration::from_secs(51), session, fact }
+    }
+
+    #[test]
+    fn what_a_target_learnt_stands_beside_whom_it_was_dialled_to() {
+        let mut out = String::new();
+        let mut transcript = transcript();
+        transcript.is_verbose = true;
+        for with in [By::Peer, By::Upstream] {
+            let value = "1.3\x1b[2J".to_owned();
+            let learnt = vec![Learnt { layer: "tls", name: "version", value }];
+            let fact = Fact::Dressed { with, learnt };
+            let event = Event { at: Duration::from_secs(51), session: 1, fact };
+            transcript.event(&mut out, &event);
+        }
+        assert_eq!(
+            out,
+            "00:00:51  #1  tls: version 1.3\\x1b[2J\n\
+             00:00:51  #1  »  tls: version 1.3\\x1b[2J\n"
+        );
     }
 
     #[test]

@@ -22,6 +22,11 @@ impl Template {
         Template { text: kept.into(), holes: holes.into() }
     }
 
+    /// Whether all of it is one line, whatever line is filled in.
+    pub fn is_one_line(&self) -> bool {
+        !self.text.contains(&b'\n')
+    }
+
     /// Hands out the parts of the filled text in their order, at least one, perhaps an empty one.
     pub fn fill(&self, message: &[u8], mut push: impl FnMut(&[u8])) {
         let mut from = 0;
@@ -56,6 +61,13 @@ mod tests {
         assert_eq!(filled("OK", "x"), "OK");
         assert_eq!(filled("", "x"), "");
         assert_eq!(filled("{ } {", "x"), "{ } {");
+    }
+
+    #[test]
+    fn a_newline_of_its_own_makes_it_more_than_a_line() {
+        assert!(Template::new(b"Hello, {}!").is_one_line());
+        assert!(!Template::new(b"Hello,\n{}!").is_one_line());
+        assert!(!Template::new(b"{}\n").is_one_line());
     }
 
     #[test]

@@ -1,184 +1,31 @@
-//! One datagram socket: its packets answered in batches, or dealt out to a conn per peer.
+//! One datagram socket, and a conn for each of its peers.
 //!
-//! As a listener it yields the demux itself, once: it and all its conns live on one shard, and its pump runs
-//! whenever the engine polls it for new peers. Every mailbox is bounded; what does not fit is dropped and counted.
+//! As a listener it is yielded itself, once: it and all its conns live on one shard, and its pump runs whenever the engine
+//! polls it for new peers. Every mailbox is bounded; what does not fit is dropped and counted.
+
+mod mailbox;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
-use std::os::fd::AsFd;
 use std::pin::Pin;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::time::Sleep;
 
+use self::mailbox::Mailbox;
 use crate::address::Address;
-use crate::bus::Bus;
-use crate::conn::listener::{Accepted, Answer, Answered, Datagram, Datagrams, Listener};
+use crate::conn::datagrams::{Rules, incoming};
+use crate::conn::listener::{Accepted, Listener};
 use crate::conn::{Channel, Conn, Facts, too_long_to_receive};
-use crate::error::{Error, Kind, Result};
-use crate::event::Fact;
-use crate::socket::{AsyncSocket, Batch, Outgoing, Socket};
+use crate::error::{Kind, Result};
+use crate::socket::{AsyncSocket, Batch, Socket};
 use crate::spec::Shape;
 
-/// Packets of one batch.
-const SLOTS: usize = 32;
-/// Bytes of the largest packet: no datagram is larger.
-const SLOT_BYTES: usize = 65_536;
-/// Packets that wait for one session.
-const MAILBOX: usize = 256;
-/// New peers that wait to be accepted.
-const QUEUE: usize = 1_024;
-
-/// What a datagram listener is made with.
-pub struct Rules {
-    /// The transport's name.
-    pub transport: &'static str,
-    /// Peers that are remembered; past it the one that was silent longest is forgotten.
-    pub max_peers: usize,
-    /// Silence after which a peer is forgotten, and its session ends.
-    pub peer_idle: Duration,
-    /// Where drops are told.
-    pub bus: Bus,
-}
-
-/// A bound datagram socket. It joins the runtime that is entered when it is first polled.
-pub struct DatagramListener {
-    address: Address,
-    /// The socket until it has joined a runtime.
-    socket: Option<Socket>,
-    rules: Option<Rules>,
-    batch: Option<Batching>,
-    /// What removes the path of a Unix socket.
-    claim: Option<Box<dyn Send>>,
-}
-
-impl DatagramListener {
-    /// Around a bound socket. `claim` is dropped with it: what removes the path of a Unix socket.
-    pub fn new(socket: Socket, rules: Rules, claim: Option<Box<dyn Send>>) -> Result<Self> {
-        let address = socket.local_address()?;
-        Ok(DatagramListener {
-            address,
-            socket: Some(socket),
-            rules: Some(rules),
-            batch: None,
-            claim,
-        })
-    }
-}
-
-impl Listener for DatagramListener {
-    fn address(&self) -> Address {
-        self.address.clone()
-    }
-
-    fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<Accepted> {
-        let (Some(socket), Some(rules)) = (self.socket.take(), self.rules.take()) else {
-            return Poll::Ready(Accepted::NoMore);
-        };
-        Poll::Ready(match Demux::new(socket, self.address.clone(), rules, self.claim.take()) {
-            Ok(demux) => Accepted::Many(Box::new(demux)),
-            Err(error) => Accepted::Failed(error),
-        })
-    }
-
-    fn datagrams(&mut self) -> Option<&mut dyn Datagrams> {
-        Some(self)
-    }
-}
-
-/// What answering in batches needs; made when it begins.
-struct Batching {
-    socket: AsyncSocket,
-    incoming: Batch,
-    outgoing: Outgoing,
-    bus: Bus,
-}
-
-/// A batch to receive into. On a wildcard address each packet tells where it came to, so that the answer leaves
-/// from there. On any IP address it tells whether it is an answer: two listeners that one forged packet points at each
-/// other would answer for ever.
-fn incoming(socket: &AsyncSocket, address: &Address) -> Batch {
-    let mut batch = Batch::new(SLOTS, SLOT_BYTES);
-    let Some(ip) = address.ip().map(|address| address.ip()) else { return batch };
-    if ip.is_unspecified() {
-        // Without it the kernel picks the address to answer from, as it would without us.
-        drop(batch.ask_for_arrival(socket.as_fd()));
-    }
-    // Without it answers look like anything else, as they would without us.
-    drop(batch.ask_for_answers(socket.as_fd()));
-    batch
-}
-
-impl DatagramListener {
-    fn batching(&mut self) -> Result<&mut Batching> {
-        if self.batch.is_none() {
-            let gone = || Error::new(Kind::ConnectionBroken, "the socket was handed to a demux");
-            let (socket, rules) =
-                (self.socket.take().ok_or_else(gone)?, self.rules.take().ok_or_else(gone)?);
-            let socket = AsyncSocket::new(socket)?;
-            let incoming = incoming(&socket, &self.address);
-            self.batch =
-                Some(Batching { socket, incoming, outgoing: Outgoing::new(), bus: rules.bus });
-        }
-        self.batch.as_mut().ok_or_else(|| Error::new(Kind::Bug, "the batch was just made"))
-    }
-}
-
-impl Datagrams for DatagramListener {
-    fn poll_answer(
-        &mut self,
-        cx: &mut Context<'_>,
-        answer: &mut dyn FnMut(&Datagram<'_>, &mut Vec<u8>) -> Answer,
-    ) -> Poll<Result<Answered>> {
-        let local = self.address.clone();
-        let Batching { socket, incoming, outgoing, bus } = self.batching()?;
-        let received = ready!(socket.poll_recv_batch(cx, incoming))?;
-        let mut answered = Answered { received, dropped: 0 };
-        for packet in incoming.iter() {
-            if packet.is_truncated() {
-                bus.drop_by("packet-size", 1);
-                continue;
-            }
-            let datagram = Datagram {
-                peer: &packet.peer,
-                local: &local,
-                bytes: packet.bytes,
-                is_answer: packet.is_answer,
-            };
-            if answer(&datagram, outgoing.draft()) == Answer::Send {
-                let from = packet.arrival.and_then(|arrival| arrival.answer_from);
-                if outgoing.commit(&packet.peer, from).is_err() {
-                    answered.dropped += 1;
-                }
-            }
-        }
-        if !outgoing.is_empty() {
-            let sent = socket.try_send_batch(outgoing, &mut |_, error| {
-                if !is_the_peers_own(&error) {
-                    bus.emit(0, 0, Fact::Failed(Error::from_io("sendto()", &error)));
-                }
-            });
-            answered.dropped += sent.failed + sent.left;
-        }
-        Poll::Ready(Ok(answered))
-    }
-
-    fn try_send(&mut self, to: &Address, bytes: &[u8]) -> Result<()> {
-        self.batching()?.socket.try_send_to(bytes, to).map(drop)
-    }
-}
-
-/// A Unix peer whose queue is full, that is gone, or whose path is: its answer counts as dropped, which is all that
-/// there is to tell. It could ask a thousand times a second.
-fn is_the_peers_own(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{ConnectionRefused, NotFound, WouldBlock};
-    matches!(error.kind(), WouldBlock | ConnectionRefused | NotFound)
-}
-
 /// A datagram socket whose peers have sessions.
-struct Demux {
+pub(super) struct Demux {
     hub: Arc<Hub>,
     incoming: Batch,
     /// What is to be accepted: new peers' conns, and who sent us answers.
@@ -193,20 +40,11 @@ struct Hub {
     address: Address,
     rules: Rules,
     peers: Mutex<HashMap<Address, Arc<Mailbox>>>,
+    /// Bytes in all mailboxes.
+    held: Arc<AtomicUsize>,
     /// Sessions that wait until the socket takes more, and the pump that waits for them: a socket has one write waker.
     writers: Mutex<Vec<Waker>>,
     pump: Mutex<Option<Waker>>,
-}
-
-#[derive(Default)]
-struct Mailbox(Mutex<Mail>);
-
-#[derive(Default)]
-struct Mail {
-    packets: VecDeque<Box<[u8]>>,
-    is_over: bool,
-    last: Duration,
-    reader: Option<Waker>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -226,7 +64,7 @@ impl Hub {
     fn forget(&self, mut is_forgotten: impl FnMut(Duration) -> bool) -> usize {
         let mut gone = Vec::new();
         lock(&self.peers).retain(|_, mailbox| {
-            let is_gone = is_forgotten(lock(&mailbox.0).last);
+            let is_gone = is_forgotten(lock(&mailbox.mail).last);
             if is_gone {
                 gone.push(mailbox.clone());
             }
@@ -242,7 +80,7 @@ impl Hub {
     /// a flood of new addresses does not pay a search each.
     fn make_room(&self) {
         let mut times: Vec<Duration> =
-            lock(&self.peers).values().map(|mailbox| lock(&mailbox.0).last).collect();
+            lock(&self.peers).values().map(|mailbox| lock(&mailbox.mail).last).collect();
         times.sort_unstable();
         let count = (self.rules.max_peers / 16).max(1);
         let oldest = times[count.min(times.len()) - 1];
@@ -256,32 +94,8 @@ impl Hub {
     }
 }
 
-impl Mailbox {
-    fn end(&self) {
-        let mut mail = lock(&self.0);
-        mail.is_over = true;
-        let reader = mail.reader.take();
-        drop(mail);
-        reader.into_iter().for_each(Waker::wake);
-    }
-
-    /// False: it is full.
-    fn deliver(&self, packet: &[u8], now: Duration) -> bool {
-        let mut mail = lock(&self.0);
-        mail.last = now;
-        if mail.packets.len() >= MAILBOX {
-            return false;
-        }
-        mail.packets.push_back(packet.into());
-        let reader = mail.reader.take();
-        drop(mail);
-        reader.into_iter().for_each(Waker::wake);
-        true
-    }
-}
-
 impl Demux {
-    fn new(
+    pub(super) fn new(
         socket: Socket,
         address: Address,
         rules: Rules,
@@ -294,6 +108,7 @@ impl Demux {
             address,
             rules,
             peers: Mutex::default(),
+            held: Arc::default(),
             writers: Mutex::default(),
             pump: Mutex::default(),
         };
@@ -320,12 +135,14 @@ impl Demux {
             let known = lock(&self.hub.peers).get(&packet.peer).cloned();
             if let Some(mailbox) = known {
                 full += usize::from(!mailbox.deliver(packet.bytes, now));
-            } else if self.new.len() >= QUEUE {
-                self.hub.dropped("new-peers", 1);
             } else {
-                let mailbox = Arc::new(Mailbox::default());
-                mailbox.deliver(packet.bytes, now);
-                self.new.push_back(Accepted::Conn(admit(&self.hub, packet.peer, mailbox)));
+                // No more than a batch of them: the next one is received when these were accepted.
+                let mailbox = Arc::new(Mailbox::new(self.hub.held.clone()));
+                if mailbox.deliver(packet.bytes, now) {
+                    self.new.push_back(Accepted::Conn(admit(&self.hub, packet.peer, mailbox)));
+                } else {
+                    full += 1;
+                }
             }
         }
         if full > 0 {
@@ -361,7 +178,7 @@ impl Demux {
 }
 
 fn admit(hub: &Arc<Hub>, peer: Address, mailbox: Arc<Mailbox>) -> Conn {
-    if lock(&hub.peers).len() >= hub.rules.max_peers {
+    if lock(&hub.peers).len() >= hub.rules.max_peers.max(1) {
         hub.make_room();
     }
     lock(&hub.peers).insert(peer.clone(), mailbox.clone());
@@ -408,8 +225,8 @@ struct Peer {
 
 impl Channel for Peer {
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
-        let mut mail = lock(&self.mailbox.0);
-        match mail.packets.pop_front() {
+        let mut mail = lock(&self.mailbox.mail);
+        match self.mailbox.take(&mut mail) {
             Some(packet) if packet.len() > buf.len() => {
                 Poll::Ready(Err(too_long_to_receive(packet.len(), buf.len())))
             }
@@ -419,8 +236,6 @@ impl Channel for Peer {
             }
             None if mail.is_over => Poll::Ready(Ok(None)),
             None => {
-                // An idle peer's mailbox holds no buffer.
-                mail.packets = VecDeque::new();
                 mail.reader = Some(cx.waker().clone());
                 Poll::Pending
             }
@@ -436,7 +251,7 @@ impl Channel for Peer {
             }
             sent => {
                 // It is not forgotten in the middle of a long answer.
-                lock(&self.mailbox.0).last = self.hub.now();
+                lock(&self.mailbox.mail).last = self.hub.now();
                 Poll::Ready(sent)
             }
         }

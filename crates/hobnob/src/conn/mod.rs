@@ -1,6 +1,7 @@
 //! One open channel, handshakes done: facts, a shape, and the bytes or packets themselves.
 
-pub mod demux;
+pub mod datagrams;
+mod demux;
 pub mod link;
 pub mod listener;
 pub mod memory;
@@ -49,6 +50,13 @@ pub trait Channel: Send {
 
     /// Tears the conn down: the peer sees a reset where the medium has one. No default: a layer must pass it on.
     fn abort(&mut self);
+
+    /// For who neither receives nor sends: resolves when the peer will take nothing any more, however much of what it said
+    /// is unheard. Well, where it closed in order; an error, where it tore the conn down. Never, where the medium does not
+    /// tell: on TCP the end of one direction may be that of both, and only a reset is beyond doubt. A layer passes it on.
+    fn left(&mut self) -> Boxed<'_, ()> {
+        Box::pin(std::future::pending())
+    }
 
     /// The bare kernel socket below, where nothing stands between it and the bytes.
     fn kernel(&mut self) -> Option<&mut dyn Kernel> {
@@ -232,6 +240,11 @@ impl Conn {
     /// Ends our direction as [`Channel::poll_end`].
     pub async fn end(&mut self) -> Result<()> {
         poll_fn(|cx| self.channel.poll_end(cx)).await
+    }
+
+    /// Waits until the peer is gone as [`Channel::left`].
+    pub async fn left(&mut self) -> Result<()> {
+        self.channel.left().await
     }
 
     /// Tears it down as [`Channel::abort`].

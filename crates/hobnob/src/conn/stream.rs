@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::conn::{Channel, Conn, Vitals};
+use crate::conn::{Boxed, Channel, Conn, Vitals};
 use crate::error::{Error, Kind, Result};
 
 /// A conn of bytes, owned or borrowed, with tokio's traits. Its errors carry ours inside: see [`error_of`].
@@ -63,6 +63,8 @@ pub struct Wrapped<T> {
 pub struct Beyond<T> {
     /// Tears down the conn below.
     pub abort: fn(&mut T),
+    /// Whether the peer is gone, as the conn below knows it.
+    pub left: fn(&mut T) -> Boxed<'_, ()>,
     /// The kernel's figures of the conn below.
     pub vitals: fn(&T) -> Option<Vitals>,
     /// What an error of the stack means.
@@ -92,6 +94,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Channel for Wrapped<T> {
 
     fn abort(&mut self) {
         (self.beyond.abort)(&mut self.stream);
+    }
+
+    fn left(&mut self) -> Boxed<'_, ()> {
+        (self.beyond.left)(&mut self.stream)
     }
 
     fn vitals(&self) -> Option<Vitals> {
@@ -126,6 +132,7 @@ mod tests {
     fn beyond() -> Beyond<Stream<Conn>> {
         Beyond {
             abort: |stream| stream.0.abort(),
+            left: |stream| stream.0.channel().left(),
             vitals: |stream| stream.0.vitals(),
             error: |error| error_of(error).unwrap_or_else(|error| Error::from_io("stream", &error)),
         }

@@ -1,5 +1,6 @@
 //! A kernel stream socket as a channel: TCP and Unix streams, on tokio's own types, which measured best.
 
+use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
@@ -8,11 +9,11 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::conn::{Channel, Kernel, Vitals};
+use crate::conn::{Boxed, Channel, Kernel, Vitals};
 use crate::error::{Error, Kind, Result};
 
 /// What tokio's stream sockets have in common, and does not say with a trait.
-pub trait Stream: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sized {
+pub trait Stream: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sync + Sized {
     /// Whether the medium has resets, so that a broken pipe is one of which the kernel says no more. It says `ECONNRESET`
     /// once, to whoever asks first, and `EPIPE` to every send from then on: a splice(2) that had moved a part tells the
     /// part and swallows the error, and a reset that comes behind the peer's end is `EPIPE` from the first.
@@ -33,6 +34,8 @@ pub trait Stream: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sized {
         interest: Interest,
         operation: &mut dyn FnMut() -> io::Result<usize>,
     ) -> io::Result<usize>;
+    /// Ready when the peer is gone, as far as the medium tells.
+    fn left(&self) -> impl Future<Output = io::Result<()>> + Send;
     /// What the kernel counts.
     fn vitals(socket: BorrowedFd<'_>) -> Option<Vitals>;
     /// Makes the close that follows a reset, where the medium has one.
@@ -166,6 +169,13 @@ impl<S: Stream> Channel for Wire<S> {
         self.state = State::Gone;
     }
 
+    fn left(&mut self) -> Boxed<'_, ()> {
+        Box::pin(async move {
+            let left = self.stream()?.left().await;
+            left.map_err(|error| failed("poll", &error))
+        })
+    }
+
     fn kernel(&mut self) -> Option<&mut dyn Kernel> {
         if matches!(self.state, State::Gone) { None } else { Some(self) }
     }
@@ -225,7 +235,7 @@ pub fn failed(call: &str, error: &io::Error) -> Error {
 }
 
 macro_rules! stream {
-    ($type:ty, $resets:expr, $resting:ty, $vitals:expr, $reset:expr) => {
+    ($type:ty, $resets:expr, $resting:ty, $left:expr, $vitals:expr, $reset:expr) => {
         impl Stream for $type {
             const RESETS: bool = $resets;
             type Resting = $resting;
@@ -254,6 +264,10 @@ macro_rules! stream {
                 self.try_io(interest, operation)
             }
 
+            fn left(&self) -> impl Future<Output = io::Result<()>> + Send {
+                $left(self)
+            }
+
             fn vitals(socket: BorrowedFd<'_>) -> Option<Vitals> {
                 $vitals(socket)
             }
@@ -269,6 +283,7 @@ stream!(
     TcpStream,
     true,
     std::net::TcpStream,
+    torn_down,
     |socket: BorrowedFd<'_>| crate::socket::tcp_info(socket)
         .ok()
         .map(|info| Vitals { round_trip: info.round_trip, resent: info.resent }),
@@ -283,9 +298,21 @@ stream!(
     UnixStream,
     false,
     std::os::unix::net::UnixStream,
+    hung_up,
     |_: BorrowedFd<'_>| None,
     |_: BorrowedFd<'_>| {}
 );
+
+/// A reset is an error of the socket; two ends in order are nothing that the kernel tells of.
+async fn torn_down(stream: &TcpStream) -> io::Result<()> {
+    stream.ready(Interest::ERROR).await?;
+    Err(reset())
+}
+
+/// Who closes a Unix socket ends both directions at once.
+async fn hung_up(stream: &UnixStream) -> io::Result<()> {
+    crate::socket::hung_up(stream.as_fd()).await
+}
 
 #[cfg(test)]
 mod tests {
@@ -316,6 +343,7 @@ mod tests {
 
     fn reset_by(stream: TcpStream) {
         TcpStream::reset_on_close(stream.as_fd());
+        drop(stream);
     }
 
     fn is_a_reset<T>(result: Result<T>) -> bool {
@@ -379,6 +407,34 @@ mod tests {
         assert!(ours.send(b"too late").await.is_err());
         assert_eq!(ours.recv(&mut [0; 8]).await, Ok(Some(7)));
         assert_eq!(ours.recv(&mut [0; 8]).await, Ok(None));
+    }
+
+    async fn is_there(conn: &mut Conn) -> bool {
+        // Another conn comes by the same epoll, so what was to be told of this one is told by then.
+        tokio::select! { biased; _ = conn.left() => false, _ = tcp_pair() => true }
+    }
+
+    #[tokio::test]
+    async fn an_end_is_not_leaving_and_a_reset_is() {
+        let (ours, mut theirs) = tcp_pair().await;
+        let mut ours = conn(ours);
+        theirs.write_all(b"unheard").await.expect("it is open");
+        theirs.shutdown().await.expect("it is open");
+        assert!(is_there(&mut ours).await);
+        reset_by(theirs);
+        assert!(is_a_reset(ours.left().await));
+        assert!(is_a_reset(ours.left().await), "it does not come back");
+    }
+
+    #[tokio::test]
+    async fn who_closes_a_unix_socket_has_left() {
+        let (mut ours, mut theirs) = pair();
+        theirs.write_all(b"unheard").await.expect("it is open");
+        theirs.shutdown().await.expect("it is open");
+        assert!(is_there(&mut ours).await);
+        drop(theirs);
+        assert_eq!(ours.left().await, Ok(()));
+        assert_eq!(ours.recv(&mut [0; 8]).await, Ok(Some(7)), "nothing is lost by it");
     }
 
     fn rest(conn: &mut Conn) {

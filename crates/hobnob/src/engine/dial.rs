@@ -9,11 +9,12 @@ use crate::address::Address;
 use crate::bus::Bus;
 use crate::clock::{self, Clock};
 use crate::conn::listener::{Accepted, Listener};
-use crate::conn::{Conn, Facts};
+use crate::conn::{Boxed, Conn, Facts};
 use crate::endpoint::Endpoint;
 use crate::engine::Bound;
-use crate::engine::limits::{Gate, Limits};
+use crate::engine::limits::{Gate, Limits, OWN_ANSWER};
 use crate::engine::plan::{self, Ready, Resolved};
+use crate::engine::serve::{EXHAUSTED_WAIT, is_the_peers_fault};
 use crate::engine::stack::{self, Stack};
 use crate::error::{Error, Kind, Result, quoted};
 use crate::event::Fact;
@@ -251,22 +252,53 @@ impl Waiting {
             let (at, accepted) = poll_fn(|cx| self.poll_doors(cx)).await;
             let conn = match accepted {
                 Accepted::Conn(conn) => conn,
-                Accepted::Opening(opening) => opening.await?,
+                Accepted::Opening(opening) => match self.open(opening).await {
+                    Some(conn) => conn,
+                    None => continue,
+                },
                 Accepted::Many(listener) => {
                     self.listeners[at] = listener;
                     self.shared.push(at);
                     continue;
                 }
                 Accepted::Failed(error) if error.kind() == Kind::TooManyFiles => return Err(error),
-                Accepted::Answer(_) | Accepted::Failed(_) => continue,
+                Accepted::Failed(error) => {
+                    self.recover(error).await;
+                    continue;
+                }
+                Accepted::Answer(peer) => {
+                    self.refuse(peer, OWN_ANSWER);
+                    continue;
+                }
                 Accepted::NoMore => {
                     return Err(Error::new(Kind::ConnectionBroken, "nobody can come any more"));
                 }
             };
-            if self.may_come(&conn.facts().peer) {
-                return Ok((at, conn));
+            // Its share is not counted: it is the only one.
+            match self.gate.admit(&conn.facts().peer).map(drop) {
+                Ok(()) => return Ok((at, conn)),
+                Err(limit) => self.refuse(conn.facts().peer.clone(), limit),
             }
         }
+    }
+
+    /// Does a handshake of the transport's own. One that fails is told of.
+    async fn open(&mut self, opening: Boxed<'static, Conn>) -> Option<Conn> {
+        let opened = tokio::time::timeout(self.handshake, opening).await;
+        let opened = opened.unwrap_or_else(|_| Err(stack::late(self.handshake)));
+        opened.map_err(|error| self.bus.emit(0, 0, Fact::Failed(error))).ok()
+    }
+
+    /// What fails for longer than for one peer must not spin, nor be told without a pause.
+    async fn recover(&mut self, error: Error) {
+        if !is_the_peers_fault(&error) {
+            self.bus.emit(0, 0, Fact::Failed(error));
+            tokio::time::sleep(EXHAUSTED_WAIT).await;
+        }
+    }
+
+    fn refuse(&self, peer: Address, limit: &'static str) {
+        self.bus.emit(0, 0, Fact::Refused { peer, limit });
     }
 
     fn poll_doors(&mut self, cx: &mut Context<'_>) -> Poll<(usize, Accepted)> {
@@ -276,10 +308,6 @@ impl Waiting {
             }
         }
         Poll::Pending
-    }
-
-    fn may_come(&self, peer: &Address) -> bool {
-        self.gate.admit(peer).is_ok()
     }
 }
 
@@ -318,4 +346,81 @@ fn late(endpoint: &str, timeout: Duration) -> Error {
         .with_outcome(format!("connect({endpoint})"), None, "no answer")
         .why("a firewall that drops, a wrong address, or a machine that is off; a closed port would have refused at once")
         .try_flag("--timeout 60s", "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::Wish;
+    use crate::conn::memory;
+    use crate::engine::limits::Network;
+    use crate::spec::Shape;
+
+    /// What comes, in turn; then nobody.
+    struct Coming(Vec<Accepted>);
+
+    impl Listener for Coming {
+        fn address(&self) -> Address {
+            Address::Unnamed
+        }
+
+        fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<Accepted> {
+            Poll::Ready(if self.0.is_empty() { Accepted::NoMore } else { self.0.remove(0) })
+        }
+    }
+
+    fn waiting(coming: Vec<Accepted>) -> Waiting {
+        let bus = Dialer::default().bus().clone();
+        let allow = vec![Network::parse("192.0.2.0/24").expect("a network")];
+        Waiting {
+            listeners: vec![Box::new(Coming(coming))],
+            stack: Stack::bare(&bus),
+            gate: Gate::new(&Limits { allow, ..Limits::default() }, 1),
+            handshake: Duration::from_secs(1),
+            endpoint: String::new(),
+            dialled: String::new(),
+            transport: "memory",
+            bus,
+            shared: Vec::new(),
+        }
+    }
+
+    fn from(peer: &str) -> Conn {
+        let peer = Address::Ip(peer.parse().expect("an address"));
+        memory::pair_named(Shape::Bytes, peer, Address::Unnamed).1
+    }
+
+    fn failed(errno: i32) -> Error {
+        Error::from_io("accept", &std::io::Error::from_raw_os_error(errno))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_cannot_come_in_is_told_of_and_the_next_one_comes() {
+        let broken = Error::new(Kind::ConnectionReset, "in the middle of it");
+        let mut waiting = waiting(vec![
+            Accepted::Conn(from("198.51.100.7:1")),
+            Accepted::Failed(failed(libc::ECONNABORTED)),
+            Accepted::Failed(failed(libc::EINVAL)),
+            Accepted::Opening(Box::pin(async { Err(broken) })),
+            Accepted::Opening(Box::pin(std::future::pending())),
+            Accepted::Conn(from("192.0.2.7:2")),
+        ]);
+        let told = waiting.bus.subscribe(Wish { data: false, snap: 0, capacity: 16 });
+        let conn = waiting.next().await.expect("one of them may come");
+        assert_eq!(conn.facts().peer.to_string(), "192.0.2.7:2");
+        assert!(waiting.next().await.is_err(), "there are no more");
+        let mut events = Vec::new();
+        told.pull(&mut events);
+        let told: Vec<_> = events.into_iter().map(|event| event.fact).collect();
+        let [Fact::Refused { limit: "allow", .. }, rest @ ..] = &told[..] else {
+            panic!("{told:?}")
+        };
+        let kinds = rest.iter().map(|fact| match fact {
+            Fact::Failed(error) => error.kind(),
+            _ => panic!("{fact:?}"),
+        });
+        let late = stack::late(Duration::from_secs(1)).kind();
+        let kinds: Vec<_> = kinds.collect();
+        assert_eq!(kinds, [failed(libc::EINVAL).kind(), Kind::ConnectionReset, late]);
+    }
 }

@@ -11,7 +11,7 @@ use crate::conn::{Boxed, Conn, scratch};
 use crate::engine::house::{Door, House, Presence};
 use crate::engine::respond::{self, Ending};
 use crate::error::Result;
-use crate::event::{By, End, Fact, Reason};
+use crate::event::{By, End, Reason};
 use crate::layer::tap;
 use crate::service::Made;
 use crate::session::{Conclusion, Cut, Session};
@@ -35,6 +35,8 @@ pub(super) fn live(
             presence.ended(end, cut, None);
             return;
         }
+        // A conn that was dialled has its layers on already.
+        presence.session.tell_learnt(By::Peer, conn.facts());
         tap::lay(&presence.session, &mut conn);
         let held = serve(&presence.house, &presence.session, &mut conn).await;
         Box::pin(part(presence, conn, held, door.has_ends)).await;
@@ -56,9 +58,6 @@ async fn dress(presence: &Presence, conn: &mut Conn, door: &Door) -> Option<Resu
     match uncut(&presence.session, dressing).await {
         Some(Ok(Some(dressed))) => {
             *conn = dressed;
-            if presence.house.bus.is_watched() && !conn.facts().learnt().is_empty() {
-                presence.session.emit(Fact::Dressed(conn.facts().learnt().to_vec()));
-            }
             None
         }
         Some(Err(error)) => Some(Err(error)),

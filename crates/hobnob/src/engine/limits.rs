@@ -37,7 +37,7 @@ pub struct Limits {
     /// `memory`: bytes of buffers that all sessions hold together. From 95 % on accepting pauses, from 98 % on the
     /// session that holds most is cut.
     pub memory: u64,
-    /// `max-peers`: peers that one datagram socket remembers.
+    /// `max-peers`: peers that one datagram socket remembers, at least one.
     pub max_peers: usize,
     /// Silence after which such a peer is forgotten.
     pub peer_idle: Duration,
@@ -151,11 +151,11 @@ impl Gate {
         }
         let source = source_of(ip);
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = sources.entry(source).or_insert(0);
-        if *count >= self.per_source {
+        // Who is refused leaves nothing behind: where none may come, all the world could fill the memory.
+        if sources.get(&source).copied().unwrap_or(0) >= self.per_source {
             return Err("per-source");
         }
-        *count += 1;
+        *sources.entry(source).or_insert(0) += 1;
         Ok(Guest { source: Some(SourceSlot { sources: self.sources.clone(), source }) })
     }
 
@@ -375,6 +375,13 @@ mod tests {
         assert!(gate.admit(&address("127.0.0.1:5")).is_ok(), "loopback is exempt");
         drop(first);
         assert!(gate.admit(&peer).is_ok());
+    }
+
+    #[test]
+    fn who_is_refused_leaves_nothing_behind() {
+        let gate = Gate::new(&Limits { per_source: 0, ..Limits::default() }, 10);
+        assert_eq!(gate.admit(&address("192.0.2.1:1")).err(), Some("per-source"));
+        assert!(gate.sources.lock().expect("no panic").is_empty());
     }
 
     #[test]

@@ -192,6 +192,10 @@ impl Server {
         }
     }
 
+    fn name(&self) -> &'static str {
+        self.row().map_or("this service", |row| row.spec.name)
+    }
+
     /// Sets one of the service's own options.
     pub fn set(&mut self, option: &str, value: Option<&str>) -> Result<()> {
         match &mut self.service {
@@ -216,7 +220,7 @@ impl Server {
     pub fn on_resolved(&mut self, resolved: Resolved) -> Result<()> {
         match &self.service {
             Source::Table(row, _) => plan::check_fit(row, &resolved)?,
-            Source::Own(_, shapes) => plan::check_shape("this service", shapes, &resolved)?,
+            Source::Own(_, shapes) => plan::check_shape(self.name(), shapes, &resolved)?,
         }
         self.endpoints.push(resolved);
         Ok(())
@@ -234,6 +238,7 @@ impl Server {
 
     /// Binds all endpoints or none, and serves.
     pub fn start(self) -> Result<Running> {
+        let name = self.name();
         let (service, targets) = match self.service {
             Source::Own(made, _) => (made, Vec::new()),
             Source::Table(row, options) => {
@@ -241,6 +246,7 @@ impl Server {
                 (plan::make(row, &options)?, targets)
             }
         };
+        plan::check_lines(name, &service, &self.endpoints)?;
         if let (Some(panel), Some(at)) = (service.panel(), self.endpoints.first()) {
             panel.fit(at.shape)?;
         }

@@ -420,6 +420,27 @@ pub(super) fn check_shape(name: &str, shapes: &[Shape], at: &Resolved) -> Result
     })
 }
 
+/// Whether what a service says passes the layers of its endpoints. It depends on its options.
+pub(super) fn check_lines(name: &str, made: &service::Made, at: &[Resolved]) -> Result<()> {
+    if made.says_lines() {
+        return Ok(());
+    }
+    for endpoint in at {
+        let Some((layer, options)) = endpoint.layers.iter().find(|(row, _)| row.is_one_line) else {
+            continue;
+        };
+        let layer = layer.spec.name;
+        let text = format!("{name} says more than a line at a time, and {layer} takes one");
+        let below = endpoint.endpoint.strip_prefix(layer);
+        let below = below.and_then(|rest| rest.strip_prefix('+').or(rest.strip_prefix("://")));
+        let below = below.filter(|_| options.given().next().is_none());
+        let error = Error::new(Kind::DoesNotFit, text)
+            .why("a message with a newline in it would be heard as several");
+        return Err(error.try_endpoint(below.unwrap_or(":9000"), "without it"));
+    }
+    Ok(())
+}
+
 /// Makes a service of the table.
 pub(super) fn make(row: &service::Row, options: &Options) -> Result<service::Made> {
     let name = row.spec.name;

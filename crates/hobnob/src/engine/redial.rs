@@ -135,6 +135,10 @@ impl Channel for Lent {
         self.inner.kernel()
     }
 
+    fn left(&mut self) -> Boxed<'_, ()> {
+        self.inner.left()
+    }
+
     fn vitals(&self) -> Option<Vitals> {
         self.inner.vitals()
     }

@@ -19,7 +19,7 @@ use crate::error::{Error, Kind};
 use crate::event::Fact;
 
 /// How long to wait for what is exhausted, at most: a freed descriptor ends the wait at once.
-const EXHAUSTED_WAIT: Duration = Duration::from_millis(50);
+pub(super) const EXHAUSTED_WAIT: Duration = Duration::from_millis(50);
 
 /// A bound listener and the door that it is.
 pub(super) struct Entrance {
@@ -213,16 +213,20 @@ async fn recover(house: &House, told: &mut Told, error: Error) {
         let _ = until_drain(house, tokio::time::timeout(EXHAUSTED_WAIT, freed)).await;
         return;
     }
-    let is_the_peers_fault = matches!(
+    if !is_the_peers_fault(&error) {
+        told.once_a_second(house, Fact::Failed(error));
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Whether only who came is concerned, and the next may come at once.
+pub(super) fn is_the_peers_fault(error: &Error) -> bool {
+    matches!(
         error.errno(),
         Some(
             libc::ECONNABORTED | libc::EPROTO | libc::EINTR | libc::ECONNRESET | libc::ECONNREFUSED
         )
-    );
-    if !is_the_peers_fault {
-        told.once_a_second(house, Fact::Failed(error));
-        tokio::task::yield_now().await;
-    }
+    )
 }
 
 fn is_exhaustion(error: &Error) -> bool {

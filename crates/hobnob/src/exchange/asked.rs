@@ -17,6 +17,8 @@ use crate::exchange::failure::Peer;
 use crate::exchange::stopwatch::Stopwatch;
 use crate::exchange::{Answered, Exchange, PROTOCOL, Times};
 
+/// How long a goodbye may take: a peer that takes nothing any more cannot be told.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// Bytes of one receive.
 const RECEIVE: usize = 64 * 1_024;
 
@@ -179,7 +181,7 @@ impl Asked {
     /// Says goodbye in order.
     pub async fn close(mut self) {
         // The answer is there: a peer that does not care for a goodbye changes nothing.
-        let _ = self.conn.end().await;
+        let _ = tokio::time::timeout(GOODBYE, self.conn.end()).await;
     }
 
     /// Hears the whole answer, with at most so many bytes of a body.

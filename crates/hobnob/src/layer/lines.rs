@@ -32,6 +32,7 @@ pub static ROW: Row = Row {
     },
     below: Some(Shape::Bytes),
     above: Some(Shape::Packets),
+    is_one_line: true,
     make: Some(make),
 };
 
@@ -167,6 +168,10 @@ impl Channel for Framed {
 
     fn abort(&mut self) {
         self.inner.abort();
+    }
+
+    fn left(&mut self) -> Boxed<'_, ()> {
+        self.inner.left()
     }
 
     fn vitals(&self) -> Option<Vitals> {

@@ -36,7 +36,7 @@ const fn later(
     above: Option<Shape>,
 ) -> Row {
     let spec = Spec { name, summary, options: &[], examples: &[], is_built_in: false };
-    Row { spec, below, above, make: None }
+    Row { spec, below, above, is_one_line: false, make: None }
 }
 
 /// One layer of the table.
@@ -48,6 +48,8 @@ pub struct Row {
     pub below: Option<Shape>,
     /// The shape that it makes; none: the one below.
     pub above: Option<Shape>,
+    /// Whether a message above is a line, so that none with a newline in it passes.
+    pub is_one_line: bool,
     /// Makes one from its options; none where it is not built in.
     pub make: Option<fn(&Options) -> Result<Box<dyn Layer>>>,
 }

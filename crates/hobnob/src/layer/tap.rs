@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use crate::chunk::Direction;
-use crate::conn::{Channel, Conn, Kernel, Vitals, wire};
+use crate::conn::{Boxed, Channel, Conn, Kernel, Vitals, wire};
 use crate::error::{Error, Kind, Result};
 use crate::event::{By, Data, Fact, How};
 use crate::layer::Row;
@@ -26,6 +26,7 @@ pub static ROW: Row = Row {
     },
     below: None,
     above: None,
+    is_one_line: false,
     make: None,
 };
 
@@ -127,6 +128,13 @@ impl Channel for Tap {
         self.session.note_end(Direction::Out, By::Us, How::Rst);
         self.session.note_end(Direction::In, By::Us, How::Rst);
         self.inner.abort();
+    }
+
+    fn left(&mut self) -> Boxed<'_, ()> {
+        Box::pin(async move {
+            let left = self.inner.left().await;
+            left.map_err(|error| self.failed(Direction::Out, error))
+        })
     }
 
     /// A splice never shows its bytes, so there is no kernel to be had while somebody looks at them.

@@ -96,6 +96,11 @@ impl Responder for Hello {
             out.hold(delay);
         }
     }
+
+    fn says_lines(&self) -> bool {
+        let greeting = self.greeting.strip_suffix(b"\n").unwrap_or(&self.greeting);
+        !greeting.contains(&b'\n') && self.reply.is_one_line()
+    }
 }
 
 #[cfg(test)]

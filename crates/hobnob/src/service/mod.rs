@@ -102,6 +102,11 @@ pub trait Service: Send + Sync {
     fn panel(&self) -> Option<&Panel> {
         None
     }
+
+    /// Whether each message of its own is one line. One with a newline in it does not pass where a message is a line.
+    fn says_lines(&self) -> bool {
+        true
+    }
 }
 
 impl Made {
@@ -110,6 +115,14 @@ impl Made {
         match self {
             Made::Responder(_) => None,
             Made::Service(service) => service.panel(),
+        }
+    }
+
+    /// Whether each message of its own is one line.
+    pub fn says_lines(&self) -> bool {
+        match self {
+            Made::Responder(responder) => responder.says_lines(),
+            Made::Service(service) => service.says_lines(),
         }
     }
 }
@@ -128,6 +141,12 @@ pub trait Responder: Send + Sync {
 
     /// Answers one message.
     fn answer(&self, ask: &Ask<'_>, out: &mut Reply);
+
+    /// Whether each message of its own is one line; a newline that ends the greeting does not count. One with a newline
+    /// in it does not pass where a message is a line.
+    fn says_lines(&self) -> bool {
+        true
+    }
 }
 
 /// How a responder's messages are cut from bytes. On packets a message is a packet.

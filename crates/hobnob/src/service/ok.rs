@@ -58,6 +58,11 @@ impl Responder for Acknowledge {
     fn answer(&self, ask: &Ask<'_>, out: &mut Reply) {
         self.reply.fill(ask.message, |part| out.push(part));
     }
+
+    fn says_lines(&self) -> bool {
+        let greeting = self.greeting.strip_suffix(b"\n").unwrap_or(&self.greeting);
+        !greeting.contains(&b'\n') && self.reply.is_one_line()
+    }
 }
 
 #[cfg(test)]

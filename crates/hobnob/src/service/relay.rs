@@ -122,7 +122,7 @@ impl Relay {
             return Err(Error::new(Kind::Fault, format!("turned away by the fault {fault}")));
         }
         if !entry.wait.is_zero() {
-            wait(entry.wait, conn, &mut ahead).await?;
+            wait(entry.wait, session, conn, &mut ahead).await?;
         }
         let dialed = dial(&self.to, session, conn, &mut ahead).await?;
         Ok((entry.bend, dialed, ahead))
@@ -144,9 +144,9 @@ impl Drop for Noting<'_> {
 }
 
 /// Lets time pass, unless the one who waits is gone.
-async fn wait(time: Duration, conn: &mut Conn, ahead: &mut Ahead) -> Result<()> {
+async fn wait(time: Duration, session: &Session, conn: &mut Conn, ahead: &mut Ahead) -> Result<()> {
     tokio::select! {
-        error = ahead.read(conn) => Err(error),
+        error = ahead.read(conn, |bytes| session.note_held(bytes)) => Err(error),
         () = tokio::time::sleep(time) => Ok(()),
     }
 }
@@ -155,7 +155,8 @@ async fn wait(time: Duration, conn: &mut Conn, ahead: &mut Ahead) -> Result<()> 
 async fn dial(to: &str, session: &Session, conn: &mut Conn, ahead: &mut Ahead) -> Result<Conn> {
     let began = session.clock().now();
     let upstream = {
-        let (mut dialing, mut gone) = (pin!(session.dial(to)), pin!(ahead.read(conn)));
+        let mut dialing = pin!(session.dial(to));
+        let mut gone = pin!(ahead.read(conn, |bytes| session.note_held(bytes)));
         std::future::poll_fn(|cx| {
             if let Poll::Ready(dialed) = dialing.as_mut().poll(cx) {
                 return Poll::Ready(dialed.inspect_err(|error| note_failed(session, error)));
@@ -172,6 +173,7 @@ async fn dial(to: &str, session: &Session, conn: &mut Conn, ahead: &mut Ahead) -
             peer: facts.peer.clone(),
             took: session.clock().now().saturating_sub(began),
         })));
+        session.tell_learnt(By::Upstream, facts);
     }
     Ok(upstream)
 }

@@ -53,6 +53,10 @@ impl Responder for Fixed {
             out.bye("was answered");
         }
     }
+
+    fn says_lines(&self) -> bool {
+        !self.answer.contains(&b'\n')
+    }
 }
 
 #[cfg(test)]

@@ -60,6 +60,11 @@ impl Service for Source {
         };
         Box::pin(poll_fn(move |cx| pour.poll(cx, session, conn)))
     }
+
+    /// A packet of its is many.
+    fn says_lines(&self) -> bool {
+        false
+    }
 }
 
 /// One session's state.

@@ -50,6 +50,10 @@ impl Responder for Temperature {
             None => out.push(UNDERSTOOD),
         }
     }
+
+    fn says_lines(&self) -> bool {
+        self.reply.is_one_line()
+    }
 }
 
 /// The other temperature. A bare number is Celsius and gets a bare number, as the tutorials have it.

@@ -47,6 +47,7 @@ pub use crate::sys::info::{PeerProcess, TcpInfo};
 pub use crate::sys::mmsg::{Batch, Outgoing, Received, Sent};
 pub use crate::sys::packet_info::Arrival;
 pub use crate::sys::record::Record;
+pub(crate) use crate::sys::watch::hung_up;
 
 use crate::error::{Error, Result};
 use crate::sys;

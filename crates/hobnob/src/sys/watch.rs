@@ -20,6 +20,17 @@ pub(crate) fn watch(fd: Arc<OwnedFd>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
     Ok(unsafe { AsyncFd::register_with_interest(fd, INTERESTS) }?)
 }
 
+/// Ready when a stream socket has neither direction any more (`EPOLLHUP`). Who is told of room is never without news of it,
+/// so this is a second descriptor, that is told of nothing else.
+pub(crate) async fn hung_up(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let fd = fd.try_clone_to_owned()?;
+    // SAFETY: it is owned, so it stays open, and the same, for as long as the runtime's share of it lives.
+    let watched: AsyncFd<OwnedFd> =
+        unsafe { AsyncFd::register_with_interest(fd, Interest::PRIORITY) }?;
+    // Both directions being over counts as readable; what can be read does not, as it is not asked for.
+    watched.ready(Interest::READABLE).await.map(drop)
+}
+
 /// Makes a pending error, such as an ICMP refusal of a connected datagram socket, wake those who wait to receive.
 /// Without it epoll says `EPOLLERR` alone, which tokio tells to writers only, and a reader would wait for ever.
 pub(crate) fn tell_errors_to_readers(fd: BorrowedFd<'_>) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::address::Address;
-use crate::conn::demux::{DatagramListener, Rules};
+use crate::conn::datagrams::{DatagramListener, Rules};
 use crate::conn::listener::Listener;
 use crate::conn::packets::{Ends, Packets};
 use crate::conn::{Boxed, Conn, Facts};

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::address::Address;
-use crate::conn::demux::{DatagramListener, Rules};
+use crate::conn::datagrams::{DatagramListener, Rules};
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::packets::{Ends, Packets};
 use crate::conn::wire::Wire;

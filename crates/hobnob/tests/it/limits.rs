@@ -247,6 +247,18 @@ async fn max_peers_forgets_who_was_silent_longest() {
 }
 
 #[tokio::test]
+async fn max_peers_of_none_is_one() {
+    let stage = Stage::of(own::echo_sessions(), "udp://127.0.0.1:0", |server| {
+        server.limits.max_peers = 0;
+    });
+    for _ in 0..2 {
+        let client = udp("127.0.0.1:0", stage.address()).await;
+        client.send(b"x").await.expect("sent");
+        assert_eq!(receive(&client).await, b"x");
+    }
+}
+
+#[tokio::test]
 async fn a_full_mailbox_drops_and_counts() {
     let mut stage = Stage::of(own::deaf(), "udp://127.0.0.1:0", |_| {});
     let client = udp("127.0.0.1:0", stage.address()).await;

@@ -1,7 +1,7 @@
 //! What is refused before anything is open, and how that is said.
 
-use hobnob::engine::{parse, resolve};
-use hobnob::error::{Error, Kind};
+use hobnob::engine::{Server, parse, resolve};
+use hobnob::error::{Error, Kind, Try};
 
 fn refused(endpoint: &str) -> Error {
     resolve(&parse(endpoint).expect(endpoint)).err().expect(endpoint)
@@ -30,10 +30,56 @@ fn what_is_expected_stands_under_the_caret_and_what_is_wrong_above_it() {
             "allow does not take \"a: b\"",
             "it takes an address or a network",
         ),
-        ("tcp://:9,tcp.a: b=1", Kind::UnknownOption, "there is no option \"a: b\" here", ""),
+        ("tcp://:9,tcp.x=1", Kind::UnknownOption, "there is no option \"x\" here", ""),
     ] {
         let error = refused(endpoint);
         let label = error.span().map(|span| span.label.as_str());
         assert_eq!((error.kind(), error.message(), label), (kind, wrong, Some(expected)));
+    }
+}
+
+/// Serves, in lines over a place where nothing stays behind.
+fn in_lines(service: &str, option: Option<(&str, &str)>, at: &str) -> Result<(), Error> {
+    let mut server = Server::new(service)?;
+    if let Some((name, value)) = option {
+        server.set(name, Some(value))?;
+    }
+    server.at(at)?.start().map(drop)
+}
+
+#[test]
+fn what_says_more_than_a_line_is_not_served_in_lines() {
+    for (service, option) in [
+        ("source", None),
+        ("reply", None),
+        ("reply", Some(("reply", r"no\r\n"))),
+        ("hello", Some(("greeting", r"Hello!\nWho are you?"))),
+        ("hello", Some(("reply", r"Hello,\n{}!"))),
+        ("ok", Some(("reply", r"OK\n"))),
+        ("temp", Some(("reply", r"{}\n{}"))),
+    ] {
+        for (at, instead) in [
+            ("lines+memory:one-line", "memory:one-line"),
+            ("lines+memory:one-line,max=1k", ":9000"),
+            ("lines+tcp://127.0.0.1:0", "127.0.0.1:0"),
+        ] {
+            let error = in_lines(service, option, at).expect_err(service);
+            assert_eq!(error.kind(), Kind::DoesNotFit, "{service}: {error:?}");
+            let tried =
+                matches!(error.tries(), [Try::Endpoint { endpoint, .. }] if endpoint == instead);
+            assert!(tried, "{service}: {:?}", error.tries());
+        }
+    }
+}
+
+#[test]
+fn what_says_a_line_at_a_time_is_served_in_lines() {
+    for (service, option) in [
+        ("reply", Some(("reply", "no"))),
+        ("hello", Some(("greeting", r"Hello!\n"))), // a packet has its own border
+        ("ok", None),
+    ] {
+        let served = in_lines(service, option, "lines+memory:a-line");
+        assert_eq!(served, Ok(()), "{service} {option:?}");
     }
 }

@@ -132,7 +132,7 @@ impl Teller {
         let (transport, local, peer) = (facts.transport, facts.local.clone(), facts.peer.clone());
         self.event(Fact::Opened(Box::new(Opened { parent: 0, transport, local, peer })));
         if !facts.learnt().is_empty() {
-            self.event(Fact::Dressed(facts.learnt().to_vec()));
+            self.event(Fact::Dressed { with: By::Peer, learnt: facts.learnt().to_vec() });
         }
         let body = exchange.request().body.as_deref().unwrap_or_default();
         self.data(Direction::Out, 1, &[&head, body].concat());

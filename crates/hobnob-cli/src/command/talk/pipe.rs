@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hobnob::chunk::Direction;
 use hobnob::error::{Error, Kind, Result};
-use hobnob::event::{Event, Fact, Opened};
+use hobnob::event::{By, Event, Fact, Opened};
 use hobnob::spec::Shape;
 
 use crate::command::signals::Signals;
@@ -235,7 +235,7 @@ impl Pipe<'_> {
         let event = self.event(Fact::Opened(Box::new(opened)));
         self.tell_json(&event);
         if !learnt.is_empty() {
-            let event = self.event(Fact::Dressed(learnt));
+            let event = self.event(Fact::Dressed { with: By::Peer, learnt });
             self.tell_json(&event);
         }
     }

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::json::valid;
 use crate::kit::{Done, Served, finish, folder, hobnob, run, serve, serve_with};
 use crate::papers::Papers;
 
@@ -97,6 +98,24 @@ fn what_is_not_checked_is_loud() {
     assert!(dressed.contains("\"tls.checked\":\"no: insecure\""), "{dressed}");
     // Without the flag nothing is let through.
     assert_eq!(run(&["talk", &to, "hello"]).code, 7);
+}
+
+/// A relay has two sides, and each may have shown a certificate.
+#[test]
+fn a_relay_tells_with_which_side_it_has_agreed() {
+    let (state, papers) = (folder(), Papers::new());
+    let target = served(&papers, &state, &["127.0.0.1"], 2099);
+    let to = format!("tls://{},{}", target.address, papers.ca("own"));
+    let front = papers.certificate("front", &["127.0.0.1"], 2099, None);
+    let at = format!("tls://127.0.0.1:0,{front}");
+    let relay = serve_with(with_state(&["relay", &at, &to, "--json"], &state));
+    let done = run(&["talk", "-k", &format!("tls://{}", relay.address), "hello"]);
+    assert_eq!((done.code, &*done.out), (0, "hello\n"), "{}", done.err);
+    for side in ["peer", "upstream"] {
+        let dressed = valid(&relay.out.until(r#""type":"dressed""#));
+        assert_eq!(dressed["with"], side);
+        assert_eq!(dressed["tls.version"], "1.3");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use super::copied::Waiting;
 use crate::conn::{Conn, scratch};
-use crate::error::Error;
+use crate::error::{Error, Kind, Result};
 use crate::spec::Shape;
 
 /// Bytes that are read ahead for a conn that is still being dialled.
@@ -19,13 +19,30 @@ pub struct Ahead {
 }
 
 impl Ahead {
-    /// Reads on while the other side is being dialled: ready when the conn has failed, so that nobody dials for a peer
-    /// that is gone.
-    pub async fn read(&mut self, conn: &mut Conn) -> Error {
-        poll_fn(|cx| self.poll_read(cx, conn)).await
+    /// Reads on while the other side is being dialled: ready when the conn has failed, or its peer is gone without a word,
+    /// so that nobody dials for a peer that is gone. `holds` is told how many bytes wait.
+    pub async fn read(&mut self, conn: &mut Conn, holds: impl Fn(usize)) -> Error {
+        let read = poll_fn(|cx| {
+            let read = self.poll_read(cx, conn);
+            holds(self.waiting.bytes.capacity());
+            read
+        });
+        if let Err(error) = read.await {
+            return error;
+        }
+        // From here on no read will tell.
+        match conn.left().await {
+            // What it said before it left is to be delivered.
+            Ok(()) if self.waiting.is_something => std::future::pending().await,
+            Ok(()) => {
+                Error::new(Kind::ConnectionBroken, "the peer left before anybody was there for it")
+            }
+            Err(error) => error,
+        }
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, conn: &mut Conn) -> Poll<Error> {
+    /// Ready when no more is read: the peer has said all, or more than is read ahead.
+    fn poll_read(&mut self, cx: &mut Context<'_>, conn: &mut Conn) -> Poll<Result<()>> {
         let shape = conn.shape();
         loop {
             let is_full = match shape {
@@ -33,7 +50,7 @@ impl Ahead {
                 Shape::Packets => self.waiting.is_something,
             };
             if is_full || self.has_ended {
-                return Poll::Pending;
+                return Poll::Ready(Ok(()));
             }
             let received = scratch::with(|buffer| {
                 let received = conn.channel().poll_recv(cx, buffer);
@@ -44,7 +61,7 @@ impl Ahead {
             });
             match ready!(received) {
                 Ok(received) => self.has_ended = received.is_none(),
-                Err(error) => return Poll::Ready(error),
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
     }

@@ -205,7 +205,7 @@ async fn what_came_during_the_dial_goes_first() {
     client.send(b"early").await.expect("room");
     client.end().await.expect("an end");
     let mut ahead = Ahead::default();
-    let reading = tokio::time::timeout(Duration::ZERO, ahead.read(&mut downstream));
+    let reading = tokio::time::timeout(Duration::ZERO, ahead.read(&mut downstream, |_| {}));
     assert!(reading.await.is_err(), "an end is no failure");
     let mut at = link((client, downstream), pair(Shape::Bytes), ahead);
     assert_eq!(read_all(&mut at.server).await.as_deref(), Ok(&b"early"[..]));
@@ -215,7 +215,7 @@ async fn what_came_during_the_dial_goes_first() {
 async fn a_peer_that_breaks_during_the_dial_is_noticed() {
     let (mut client, mut downstream) = pair(Shape::Bytes);
     let mut ahead = Ahead::default();
-    let reading = ahead.read(&mut downstream);
+    let reading = ahead.read(&mut downstream, |_| {});
     client.abort();
     assert_eq!(reading.await.kind(), Kind::ConnectionReset);
 }

@@ -47,6 +47,7 @@ pub static ROW: Row = Row {
     },
     below: Some(Shape::Bytes),
     above: None,
+    is_one_line: false,
     make: Some(make),
 };
 
@@ -182,6 +183,7 @@ async fn linger(heard: &mut Heard<Stream<Conn>>) {
 
 const BEYOND: Beyond<Secured> = Beyond {
     abort: |stream| stream.get_mut().0.inner_mut().0.abort(),
+    left: |stream| stream.get_mut().0.inner_mut().0.channel().left(),
     vitals: |stream| stream.get_ref().0.inner().0.vitals(),
     error: failure::of_session,
 };

@@ -65,7 +65,7 @@ pub(super) async fn pass(cell: Cell, text: Text) {
         Talk::Tells { .. } | Talk::Once { .. } => outtalked(cell, text).await,
         Talk::Unknown => taken(cell, text).await,
         Talk::Refuses { .. } => taken(cell, UPLOAD).await,
-        Talk::Pours | Talk::Unfit => cell.is_unheard_of(),
+        Talk::Pours => cell.is_unheard_of(),
     }
 }
 

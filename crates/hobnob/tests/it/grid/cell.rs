@@ -88,12 +88,13 @@ async fn cells() -> Vec<Cell> {
         for service in service::TABLE {
             let Some(make) = service.make else { continue };
             let made = make(&Options::of(service.spec.options)).expect("its defaults are good");
+            let says_lines = made.says_lines();
             let layers: &[_] = match transport.shape {
                 Shape::Bytes => &[(None, Shape::Bytes), (Some("lines"), Shape::Packets)],
                 Shape::Packets => &[(None, Shape::Packets)],
             };
             for (layer, shape) in layers.iter().copied() {
-                if service.shapes.contains(&shape) {
+                if service.shapes.contains(&shape) && (layer.is_none() || says_lines) {
                     let is_batched = !has_ends && matches!(made, Made::Responder(_));
                     cells.push(Cell {
                         service,
@@ -104,7 +105,7 @@ async fn cells() -> Vec<Cell> {
                         shape,
                         has_ends,
                         has_sessions: !is_batched,
-                        talk: expected::talk(service.spec.name, layer),
+                        talk: expected::talk(service.spec.name),
                         crew: crew.clone(),
                     });
                 }
@@ -304,8 +305,7 @@ impl Cell {
     pub(crate) async fn hear(&self, conn: &mut Conn, messages: usize) -> Vec<Vec<u8>> {
         let mut heard = Vec::new();
         let (mut all, mut room) = (0, vec![0; 65_536]);
-        let has_end =
-            self.has_ends && !matches!(self.talk, Talk::Pours | Talk::Unfit | Talk::Unknown);
+        let has_end = self.has_ends && !matches!(self.talk, Talk::Pours | Talk::Unknown);
         let due = self.talk.packets(messages);
         while has_end
             || (self.shape == Shape::Packets && heard.len() < due)
@@ -329,7 +329,7 @@ impl Cell {
                 Ok(Some(_)) => {}
                 Ok(None) => return,
                 Err(error) => {
-                    let is_free_to = matches!(self.talk, Talk::Unfit | Talk::Unknown);
+                    let is_free_to = matches!(self.talk, Talk::Unknown);
                     assert!(is_free_to, "{}: {error:?}", self.name());
                     return;
                 }
@@ -341,11 +341,7 @@ impl Cell {
     pub(crate) fn may_be_over(&self) -> bool {
         matches!(
             self.talk,
-            Talk::Tells { .. }
-                | Talk::Once { .. }
-                | Talk::Refuses { .. }
-                | Talk::Unfit
-                | Talk::Unknown
+            Talk::Tells { .. } | Talk::Once { .. } | Talk::Refuses { .. } | Talk::Unknown
         )
     }
 

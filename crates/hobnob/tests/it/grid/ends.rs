@@ -19,7 +19,7 @@ fn a_client_that_ends_still_gets_the_whole_answer() {
                 let fin = |by| End { by, how: How::Fin };
                 match cell.talk {
                     // Whoever leaves a flood resets it, perhaps before its words were read.
-                    Talk::Pours | Talk::Unfit | Talk::Unknown => return served.survives().await,
+                    Talk::Pours | Talk::Unknown => return served.survives().await,
                     _ => {
                         assert_eq!(
                             closed.reason,
@@ -156,7 +156,7 @@ fn a_drain_ends_sessions_in_order_and_frees_the_place() {
                 .iter()
                 .any(|event| matches!(event.fact, Fact::Dropped { limit: "grace", .. }));
             assert!(!cut, "{}: a session had to be cut", cell.name());
-            if cell.has_sessions && !matches!(cell.talk, Talk::Unfit | Talk::Unknown) {
+            if cell.has_sessions && !matches!(cell.talk, Talk::Unknown) {
                 let reason = served.closed(1).await.reason;
                 // A service may have been faster than the drain; no other way out is in order.
                 assert!(

@@ -17,16 +17,11 @@ pub(crate) enum Talk {
     Silent,
     /// Numbered lines for as long as they are taken.
     Pours,
-    /// What does not pass its layer: it can only fail in order.
-    Unfit,
     /// Nobody has told the tests.
     Unknown,
 }
 
-pub(crate) fn talk(service: &str, layer: Option<&str>) -> Talk {
-    if layer == Some("lines") && ["source", "reply"].contains(&service) {
-        return Talk::Unfit; // answers of several lines, which the layer refuses
-    }
+pub(crate) fn talk(service: &str) -> Talk {
     let answers = |greeting, answer| Talk::Answers { greeting, answer };
     match service {
         // Behind a relay stands an echo.
@@ -122,7 +117,7 @@ impl Talk {
                 }
             }
             Talk::Pours => check_lines(&all),
-            Talk::Unfit | Talk::Unknown => Ok(()),
+            Talk::Unknown => Ok(()),
         }
     }
 
@@ -142,7 +137,7 @@ impl Talk {
             | Talk::Once { .. }
             | Talk::Refuses { .. } => messages,
             Talk::Pours => 4.min(messages * 4),
-            Talk::Silent | Talk::Unfit | Talk::Unknown => 0,
+            Talk::Silent | Talk::Unknown => 0,
         }
     }
 }

@@ -111,11 +111,7 @@ fn a_close_does_not_wait_for_a_deaf_peer() {
 fn one_peer_more_than_max_conns_waits_until_one_leaves() {
     // Standard input and output have one peer, and `max-conns` is at least that: nobody is there to wait.
     cell::each(
-        |cell| {
-            cell.has_sessions
-                && cell.has_more_peers()
-                && !matches!(cell.talk, Talk::Unfit | Talk::Unknown)
-        },
+        |cell| cell.has_sessions && cell.has_more_peers() && !matches!(cell.talk, Talk::Unknown),
         async |cell: Cell| {
             let served = cell.serve(|server| {
                 server.limits.max_conns = Some(2);
@@ -171,7 +167,7 @@ fn silence_is_closed_in_order_and_says_so() {
             let closed = served.closed(1).await;
             if cell.talk.ends_at_once() {
                 assert_eq!(closed.reason, Reason::Eof, "{}: it had ended by itself", cell.name());
-            } else if !matches!(cell.talk, Talk::Unfit | Talk::Unknown) {
+            } else if !matches!(cell.talk, Talk::Unknown) {
                 assert_eq!(closed.reason, Reason::Timeout("idle"), "{}", cell.name());
             }
             cell.hear_out(&mut conn).await;

@@ -85,7 +85,6 @@ async fn pass(cell: Cell, packets: u32) {
             answered(cell, packets).await;
         }
         Talk::Pours => poured(cell, packets).await,
-        Talk::Unfit => refused(cell).await,
         Talk::Unknown => survived(cell, packets).await,
         Talk::Refuses { .. } => cell.is_unheard_of(),
     }
@@ -338,20 +337,4 @@ fn dropped(conn: &Conn) -> u64 {
     });
     let ours = ours.next().expect("the socket is open");
     ours.last().and_then(|drops| drops.parse().ok()).expect("a count")
-}
-
-/// What cannot pass its layer ends the session, which says why; and nothing of it is told.
-async fn refused(cell: Cell) {
-    let served = cell.serve(|_| {});
-    let mut conn = served.dial().await;
-    let mut sent = 0;
-    while sent < PACKETS && conn.send(&number(sent)).await.is_ok() {
-        sent += 1;
-    }
-    let closed = served.closed(1).await;
-    assert_eq!(closed.reason, Reason::Error, "{}: {:?}", cell.name(), closed.detail);
-    assert_eq!(closed.bytes_out, 0, "{}", cell.name());
-    drop(conn);
-    served.running.drain();
-    cell.within("the drain", served.running.finished()).await;
 }

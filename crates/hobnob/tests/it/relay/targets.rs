@@ -9,7 +9,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use super::pair::{self, Pair};
 use super::{Closed, accept, relay, target};
 use crate::ports::Port;
-use crate::stage::{ask, births, is_turned_away, receive, soon, udp};
+use crate::stage::{ask, births, is_turned_away, receive, reset, soon, udp};
 
 #[tokio::test]
 async fn a_target_that_refuses_resets_the_client_and_is_told() {
@@ -64,6 +64,75 @@ async fn a_name_that_nobody_has_is_an_error_of_each_session() {
         let detail = closed.detail.expect("it says why");
         assert!(detail.contains("no-such-host.invalid"), "{detail}");
     }
+}
+
+/// After its end a client's reset is no more to be read; nor is it behind more than is read ahead.
+#[tokio::test]
+async fn nobody_waits_for_a_target_on_behalf_of_a_client_that_was_reset() {
+    let closed = Closed::new();
+    let to = format!("{},retry", closed.endpoint());
+    let mut stage = relay("tcp://127.0.0.1:0", &to, |_| {});
+    let mut said_all = stage.connect().await;
+    said_all.write_all(b"hello").await.expect("it is open");
+    said_all.shutdown().await.expect("it is open");
+    let mut says_much = stage.connect().await;
+    says_much.write_all(&vec![b'x'; 200_000]).await.expect("that is room enough");
+    for client in [said_all, says_much] {
+        reset(client);
+        let closed = stage.closed().await;
+        assert_eq!((closed.reason, closed.upstream), (Reason::Reset, None));
+        assert_eq!(closed.outward, End { by: By::Peer, how: How::Rst });
+        assert!(closed.detail.expect("it says why").contains("without goodbye"));
+    }
+}
+
+/// What is read ahead for a target that is not there counts as all that waits in memory does.
+#[tokio::test]
+async fn what_waits_for_a_target_is_within_the_budget_of_memory() {
+    let closed = Closed::new();
+    let to = format!("{},retry", closed.endpoint());
+    let mut stage = relay("tcp://127.0.0.1:0", &to, |server| server.limits.memory = 10_000);
+    let mut client = stage.connect().await;
+    client.write_all(&vec![b'x'; 20_000]).await.expect("that is room enough");
+    stage.closed_by(Reason::Limit("memory")).await;
+}
+
+/// An end alone is no reason to give up: what was said before it is delivered.
+#[tokio::test]
+async fn a_client_that_has_said_all_is_still_waited_for() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let unix = format!("unix:{}", folder.path().join("s").display());
+    for at in ["tcp://127.0.0.1:0", &unix] {
+        let closed = Closed::new();
+        let mut stage = relay(at, &format!("{},retry", closed.endpoint()), |_| {});
+        let at = match stage.running.bound()[0].address.ip() {
+            Some(address) => format!("tcp://{address}"),
+            None => at.to_owned(),
+        };
+        let dialer = hobnob::engine::Dialer::default();
+        let dialled = dialer.dial(&hobnob::engine::parse(&at).expect(&at)).await;
+        let mut client = dialled.expect("it listens").conn;
+        client.send(b"farewell").await.expect("it is open");
+        drop(client); // in order, as nothing is unread
+        stage.opened().await;
+        let mut server = accept(&closed.open()).await;
+        assert_eq!(crate::stage::rest(&mut server).await, (b"farewell".to_vec(), true), "{at}");
+    }
+}
+
+/// On a Unix socket it shows that a client has closed, and has not only said all.
+#[tokio::test]
+async fn nobody_waits_for_a_target_on_behalf_of_a_client_that_left_without_a_word() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let path = folder.path().join("s");
+    let closed = Closed::new();
+    let to = format!("{},retry", closed.endpoint());
+    let mut stage = relay(&format!("unix:{}", path.display()), &to, |_| {});
+    drop(tokio::net::UnixStream::connect(&path).await.expect("it listens"));
+    let closed = stage.closed().await;
+    assert_eq!((closed.reason, closed.upstream), (Reason::Reset, None));
+    assert_eq!(closed.inward, End { by: By::Peer, how: How::Fin });
+    assert!(closed.detail.expect("it says why").starts_with("the peer left"));
 }
 
 /// Of two peers over UDP one asks while the target's port is closed: only its session ends.

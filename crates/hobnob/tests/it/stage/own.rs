@@ -93,6 +93,7 @@ static ENDLESS: layer::Row = layer::Row {
     spec: Spec { name: "endless", ..SPEC },
     below: None,
     above: None,
+    is_one_line: false,
     make: Some(|_| Ok(Box::new(Endless))),
 };
 

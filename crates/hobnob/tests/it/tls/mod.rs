@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use hobnob::conn::stream::Stream;
 use hobnob::conn::{Boxed, Conn};
-use hobnob::engine::{Dialer, Running, parse};
+use hobnob::engine::{Dialer, Running, Server, parse};
 use hobnob::error::{Error, Kind};
-use hobnob::event::{Fact, Learnt, Reason};
+use hobnob::event::{By, Fact, Learnt, Reason};
+use hobnob::exchange::{Exchange, Request};
 use hobnob::layer::{Role, Scene, tls};
 use hobnob::service::{Made, Service};
 use hobnob::session::Session;
@@ -217,7 +218,7 @@ async fn who_dials_may_have_to_show_a_certificate() {
     conn.send(b"x").await.expect("it is open");
     assert_eq!(conn.recv(&mut [0; 8]).await, Ok(Some(1)));
     let facts = stage.until("handshake", |event| match &event.fact {
-        Fact::Dressed(learnt) => Some(learnt.clone()),
+        Fact::Dressed { with: By::Peer, learnt } => Some(learnt.clone()),
         _ => None,
     });
     assert_eq!(learnt(&facts.await, "certificate").as_deref(), Some("client.test"));
@@ -246,7 +247,7 @@ async fn the_first_protocol_in_common_is_learnt() {
     let conn = dial(&format!("{to},alpn=h2:spdy")).await.expect("one is in common");
     assert_eq!(learnt(conn.facts().learnt(), "alpn").as_deref(), Some("h2"));
     let facts = stage.until("handshake", |event| match &event.fact {
-        Fact::Dressed(learnt) => Some(learnt.clone()),
+        Fact::Dressed { with: By::Peer, learnt } => Some(learnt.clone()),
         _ => None,
     });
     let facts = facts.await;
@@ -254,6 +255,60 @@ async fn the_first_protocol_in_common_is_learnt() {
     assert_eq!(learnt(&facts, "asked-for").as_deref(), Some("localhost"));
     let error = refused(&format!("{to},alpn=spdy")).await;
     assert_eq!(error.kind(), Kind::TlsFailed);
+}
+
+/// A door that dials, and a relay's target: whose certificate it was is told there too.
+#[tokio::test]
+async fn what_was_learnt_by_dialling_is_told_with_its_side() {
+    let papers = Papers::new();
+    let (_target, to) =
+        served("echo", "tls://127.0.0.1:0", &papers.listening(), &papers.dialling());
+    let mut door = Stage::serve("discard", &format!("{to},dial"));
+    let mut relay = Stage::start({
+        let mut server = Server::new("relay").expect("a service of the table");
+        server.set("to", Some(&to)).expect("it has it");
+        server.at("tcp://127.0.0.1:0").expect("it fits")
+    });
+    let _client = relay.as_ref().expect("it starts").connect().await;
+    for (stage, side) in [(&mut door, By::Peer), (relay.as_mut().expect("it starts"), By::Upstream)]
+    {
+        let (with, facts) = stage
+            .until("handshake", |event| match &event.fact {
+                Fact::Dressed { with, learnt } => Some((*with, learnt.clone())),
+                _ => None,
+            })
+            .await;
+        assert_eq!(with, side);
+        assert!(learnt(&facts, "certificate").expect("it showed one").starts_with("localhost"));
+    }
+}
+
+/// Answers before it has heard all, and listens to no more.
+struct Curt;
+
+impl Service for Curt {
+    fn run<'a>(&'a self, _: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
+        Box::pin(async move {
+            conn.recv(&mut [0; 64]).await?;
+            conn.send(b"HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\n\r\nno").await?;
+            std::future::pending().await
+        })
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_not_held_up_by_a_goodbye_that_nobody_takes() {
+    let papers = Papers::new();
+    let endpoint = format!("tls://127.0.0.1:0,{}", papers.listening());
+    let stage = Stage::of(Made::Service(Box::new(Curt)), &endpoint, |_| {});
+    let to = reached(&stage.running, "http+tls://127.0.0.1:0");
+    let to = parse(&format!("{to},{}", papers.dialling())).expect("an endpoint");
+    let body = Some(vec![b'x'; 30_000_000]);
+    let request = Request { method: "PUT".to_owned(), body, ..Request::to("/") };
+    let exchange = Exchange::new(&to, request).expect("it is planned");
+    let asked = exchange.ask(&Dialer::default()).await.expect("it is trusted");
+    let answered = soon("an answer", asked.collect(100)).await.expect("it is whole");
+    assert_eq!((answered.head.status, &*answered.body), (413, &b"no"[..]));
 }
 
 /// Says READY, and speaks TLS from there on.

@@ -50,7 +50,7 @@ async fn what_came_before_the_dial_was_done_is_bent_too() {
     let mut ahead = Ahead::default();
     tokio::select! {
         biased;
-        error = ahead.read(&mut downstream) => panic!("{error:?}"),
+        error = ahead.read(&mut downstream, |_| {}) => panic!("{error:?}"),
         () = tokio::time::sleep(Duration::from_millis(1)) => {}
     }
     let panel = Panel::default();

@@ -1,0 +1,165 @@
+//! A bound datagram socket: its packets answered in batches, or handed to a demux, which deals them out to a conn per
+//! peer.
+
+use std::os::fd::AsFd;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::bus::Bus;
+use crate::conn::demux::Demux;
+use crate::conn::listener::{Accepted, Answer, Answered, Datagram, Datagrams, Listener};
+use crate::error::{Error, Kind, Result};
+use crate::event::Fact;
+use crate::socket::{AsyncSocket, Batch, Outgoing, Socket};
+
+/// Packets of one batch.
+const SLOTS: usize = 32;
+/// Bytes of the largest packet: no datagram is larger.
+pub(super) const SLOT_BYTES: usize = 65_536;
+
+/// What a datagram listener is made with.
+pub struct Rules {
+    /// The transport's name.
+    pub transport: &'static str,
+    /// Peers that are remembered, at least one; past it the one that was silent longest is forgotten.
+    pub max_peers: usize,
+    /// Silence after which a peer is forgotten, and its session ends.
+    pub peer_idle: Duration,
+    /// Where drops are told.
+    pub bus: Bus,
+}
+
+/// A bound datagram socket. It joins the runtime that is entered when it is first polled.
+pub struct DatagramListener {
+    address: Address,
+    /// The socket until it has joined a runtime.
+    socket: Option<Socket>,
+    rules: Option<Rules>,
+    batch: Option<Batching>,
+    /// What removes the path of a Unix socket.
+    claim: Option<Box<dyn Send>>,
+}
+
+impl DatagramListener {
+    /// Around a bound socket. `claim` is dropped with it: what removes the path of a Unix socket.
+    pub fn new(socket: Socket, rules: Rules, claim: Option<Box<dyn Send>>) -> Result<Self> {
+        let address = socket.local_address()?;
+        Ok(DatagramListener {
+            address,
+            socket: Some(socket),
+            rules: Some(rules),
+            batch: None,
+            claim,
+        })
+    }
+}
+
+impl Listener for DatagramListener {
+    fn address(&self) -> Address {
+        self.address.clone()
+    }
+
+    fn poll_accept(&mut self, _: &mut Context<'_>) -> Poll<Accepted> {
+        let (Some(socket), Some(rules)) = (self.socket.take(), self.rules.take()) else {
+            return Poll::Ready(Accepted::NoMore);
+        };
+        Poll::Ready(match Demux::new(socket, self.address.clone(), rules, self.claim.take()) {
+            Ok(demux) => Accepted::Many(Box::new(demux)),
+            Err(error) => Accepted::Failed(error),
+        })
+    }
+
+    fn datagrams(&mut self) -> Option<&mut dyn Datagrams> {
+        Some(self)
+    }
+}
+
+/// What answering in batches needs; made when it begins.
+struct Batching {
+    socket: AsyncSocket,
+    incoming: Batch,
+    outgoing: Outgoing,
+    bus: Bus,
+}
+
+/// A batch to receive into. On a wildcard address each packet tells where it came to, so that the answer leaves
+/// from there. On any IP address it tells whether it is an answer: two listeners that one forged packet points at each
+/// other would answer for ever.
+pub(super) fn incoming(socket: &AsyncSocket, address: &Address) -> Batch {
+    let mut batch = Batch::new(SLOTS, SLOT_BYTES);
+    let Some(ip) = address.ip().map(|address| address.ip()) else { return batch };
+    if ip.is_unspecified() {
+        // Without it the kernel picks the address to answer from, as it would without us.
+        drop(batch.ask_for_arrival(socket.as_fd()));
+    }
+    // Without it answers look like anything else, as they would without us.
+    drop(batch.ask_for_answers(socket.as_fd()));
+    batch
+}
+
+impl DatagramListener {
+    fn batching(&mut self) -> Result<&mut Batching> {
+        if self.batch.is_none() {
+            let gone = || Error::new(Kind::ConnectionBroken, "the socket was handed to a demux");
+            let (socket, rules) =
+                (self.socket.take().ok_or_else(gone)?, self.rules.take().ok_or_else(gone)?);
+            let socket = AsyncSocket::new(socket)?;
+            let incoming = incoming(&socket, &self.address);
+            self.batch =
+                Some(Batching { socket, incoming, outgoing: Outgoing::new(), bus: rules.bus });
+        }
+        self.batch.as_mut().ok_or_else(|| Error::new(Kind::Bug, "the batch was just made"))
+    }
+}
+
+impl Datagrams for DatagramListener {
+    fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        answer: &mut dyn FnMut(&Datagram<'_>, &mut Vec<u8>) -> Answer,
+    ) -> Poll<Result<Answered>> {
+        let local = self.address.clone();
+        let Batching { socket, incoming, outgoing, bus } = self.batching()?;
+        let received = ready!(socket.poll_recv_batch(cx, incoming))?;
+        let mut answered = Answered { received, dropped: 0 };
+        for packet in incoming.iter() {
+            if packet.is_truncated() {
+                bus.drop_by("packet-size", 1);
+                continue;
+            }
+            let datagram = Datagram {
+                peer: &packet.peer,
+                local: &local,
+                bytes: packet.bytes,
+                is_answer: packet.is_answer,
+            };
+            if answer(&datagram, outgoing.draft()) == Answer::Send {
+                let from = packet.arrival.and_then(|arrival| arrival.answer_from);
+                if outgoing.commit(&packet.peer, from).is_err() {
+                    answered.dropped += 1;
+                }
+            }
+        }
+        if !outgoing.is_empty() {
+            let sent = socket.try_send_batch(outgoing, &mut |_, error| {
+                if !is_the_peers_own(&error) {
+                    bus.emit(0, 0, Fact::Failed(Error::from_io("sendto()", &error)));
+                }
+            });
+            answered.dropped += sent.failed + sent.left;
+        }
+        Poll::Ready(Ok(answered))
+    }
+
+    fn try_send(&mut self, to: &Address, bytes: &[u8]) -> Result<()> {
+        self.batching()?.socket.try_send_to(bytes, to).map(drop)
+    }
+}
+
+/// A Unix peer whose queue is full, that is gone, or whose path is: its answer counts as dropped, which is all that
+/// there is to tell. It could ask a thousand times a second.
+fn is_the_peers_own(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, NotFound, WouldBlock};
+    matches!(error.kind(), WouldBlock | ConnectionRefused | NotFound)
+}
