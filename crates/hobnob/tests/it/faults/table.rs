@@ -58,7 +58,8 @@ async fn packets_suffer_alike_over_every_transport() {
         let mut conn = bent.dial().await;
         soon("room", conn.send(b"one")).await.expect("it is open");
         assert_eq!(receive(&mut conn).await.as_deref(), Some(&b"one"[..]), "{place}");
-        soon("room", conn.send(b"two")).await.expect("it is open");
+        // It may be over by now.
+        let _ = soon("room", conn.send(b"two")).await;
         bent.relay.closed_by(Reason::Fault("reset")).await;
     };
     // They do little but wait.

@@ -48,8 +48,8 @@ pub(crate) struct Cell {
     /// Whether there is a session to each peer; else the engine answers packets in batches.
     pub(crate) has_sessions: bool,
     pub(crate) talk: Talk,
-    /// The threads of all that is served in this test.
-    crew: Crew,
+    /// The threads of all that is served in this test; each server has its own where there are none.
+    crew: Option<Crew>,
 }
 
 /// A place to serve at.
@@ -106,7 +106,7 @@ async fn cells() -> Vec<Cell> {
                         has_ends,
                         has_sessions: !is_batched,
                         talk: expected::talk(service.spec.name),
-                        crew: crew.clone(),
+                        crew: Some(crew.clone()),
                     });
                 }
             }
@@ -220,10 +220,13 @@ impl Cell {
         self.serve_with("", rules)
     }
 
-    /// Serves where a second server can come after it: at a port that nobody else is given meanwhile.
+    /// Serves where a second server can come after it: at a port that nobody else is given meanwhile, and on threads of
+    /// its own. Who waits for its end waits for theirs, and so until all that they held is closed: a socket that deals
+    /// out datagrams is the last.
     pub(crate) fn serve_to_come_again(&self) -> Served {
         let (at, port) = places::kept(&self.endpoint(None, ""));
-        Served { _port: port, ..self.serve_at(&at, "", |_| {}) }
+        let alone = Cell { crew: None, ..self.clone() };
+        Served { _port: port, ..alone.serve_at(&at, "", |_| {}) }
     }
 
     /// Serves with small buffers, where the transport has such options: so that little is needed to fill them.
@@ -278,8 +281,10 @@ impl Cell {
     }
 
     fn server(&self, service: &str, at: &str) -> Server {
-        let server = Server::new(service).expect("it is of the table");
-        let mut server = server.on_crew(&self.crew);
+        let mut server = Server::new(service).expect("it is of the table");
+        if let Some(crew) = &self.crew {
+            server = server.on_crew(crew);
+        }
         server.on(&hobnob::engine::parse(at).expect("an endpoint")).expect("its shape fits");
         server
     }

@@ -1,8 +1,6 @@
 //! 100,000 numbered packets through every service, on every transport and over the layer that makes packets of bytes.
 
-use std::collections::HashSet;
 use std::future::poll_fn;
-use std::sync::Mutex;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,8 +14,6 @@ use super::cell::{self, Cell, Served};
 use super::expected::{self, Talk};
 
 const PACKETS: u32 = 100_000;
-/// Packets where another service has passed all of them in the same way.
-const FEWER: u32 = PACKETS / 10;
 /// Bytes of a number as it is said.
 const NUMBER: usize = 8;
 /// Packets of a conversation that are on their way: fewer than any receive buffer has room for.
@@ -31,39 +27,13 @@ const UNCOUNTED: u32 = 128;
 /// Bytes of a packet of what pours.
 const POURED: usize = 1_024;
 
-/// How packets pass a service on a transport. What two services of one way differ in is the words of their answers,
-/// which are made without memory of what came before.
-type Way = (&'static str, bool, std::mem::Discriminant<Talk>);
-
-fn way(cell: &Cell) -> Way {
-    let is_between = cell.service.targets().next().is_some();
-    let talk = match cell.talk {
-        // Where there is no session, each packet is answered in the same loop.
-        Talk::Tells { .. } | Talk::Once { .. } if !cell.has_sessions => {
-            Talk::Answers { greeting: "", answer: <[u8]>::to_vec }
-        }
-        talk => talk,
-    };
-    (cell.transport.spec.name, is_between, std::mem::discriminant(&talk))
-}
-
-/// Over the layer every service passes all of them, and on each transport of packets the first service of each way: who
-/// answers, who answers once, who tells, swallows, pours, relays. The other services of a way pass a tenth there: what a
-/// transport or the engine does with the hundred thousandth packet is no matter of the words in it, and what a service
-/// does with its own hundred thousandth is seen over the layer.
 #[test]
 fn a_hundred_thousand_numbered_packets_pass_every_service_in_order() {
-    let (is_new, ways) = (once_each(), Mutex::new(HashSet::new()));
-    cell::each(
-        move |cell| cell.shape == Shape::Packets && is_new(cell),
-        async move |cell: Cell| {
-            let is_first = ways.lock().expect("no panic").insert(way(&cell));
-            pass(cell, if is_first { PACKETS } else { FEWER }).await;
-        },
-    );
+    let is_new = once_each();
+    cell::each(move |cell| cell.shape == Shape::Packets && is_new(cell), pass);
 }
 
-async fn pass(cell: Cell, packets: u32) {
+async fn pass(cell: Cell) {
     match cell.talk {
         Talk::Answers { .. }
         | Talk::Silent
@@ -74,18 +44,18 @@ async fn pass(cell: Cell, packets: u32) {
         {
             bulk::pass(cell, LINES).await;
         }
-        Talk::Unknown if !cell.has_ends => survived(cell, packets).await,
+        Talk::Unknown if !cell.has_ends => survived(cell).await,
         Talk::Silent | Talk::Tells { .. } | Talk::Once { .. } | Talk::Unknown
             if cell.has_sessions =>
         {
-            offered(cell, packets).await;
+            offered(cell).await;
         }
-        Talk::Silent => swallowed(cell, packets).await,
+        Talk::Silent => swallowed(cell).await,
         Talk::Answers { .. } | Talk::Tells { .. } | Talk::Once { .. } => {
-            answered(cell, packets).await;
+            answered(cell).await;
         }
-        Talk::Pours => poured(cell, packets).await,
-        Talk::Unknown => survived(cell, packets).await,
+        Talk::Pours => poured(cell).await,
+        Talk::Unknown => survived(cell).await,
         Talk::Refuses { .. } => cell.is_unheard_of(),
     }
 }
@@ -113,13 +83,13 @@ fn number(at: u32) -> [u8; NUMBER] {
 }
 
 /// Nobody knows what is said to each, and the next peer is served as if nothing had been.
-async fn survived(cell: Cell, packets: u32) {
+async fn survived(cell: Cell) {
     let served = cell.serve(|_| {});
     let mut conn = served.dial().await;
     let (mut sent, mut room) = (0, vec![0; 65_536]);
     poll_fn(|cx| {
         while conn.channel().poll_recv(cx, &mut room).is_ready() {}
-        poll_offer(cx, &cell, &mut conn, (&mut sent, packets))
+        poll_offer(cx, &cell, &mut conn, &mut sent)
     })
     .await;
     drop(conn);
@@ -127,7 +97,7 @@ async fn survived(cell: Cell, packets: u32) {
 }
 
 /// Each is answered, and each answer is the one that is due.
-async fn answered(cell: Cell, packets: u32) {
+async fn answered(cell: Cell) {
     let served = cell.serve(|_| {});
     let mut conn = served.dial().await;
     let mut room = vec![0; 65_536];
@@ -139,7 +109,7 @@ async fn answered(cell: Cell, packets: u32) {
         let length = length.expect("the peer is there").expect("it has not ended");
         cell.check(&[], &[room[..length].to_vec()]);
     }
-    let mut asked = Asked { packets, sent: 0, heard: 0, room };
+    let mut asked = Asked { sent: 0, heard: 0, room };
     poll_fn(|cx| asked.poll(cx, &cell, &mut conn)).await;
     let room = &mut asked.room;
     cell.within("our end", conn.end()).await.expect("an end");
@@ -147,7 +117,7 @@ async fn answered(cell: Cell, packets: u32) {
         let end = cell.within("the end", conn.recv(room)).await;
         assert_eq!(end.expect("an end in order"), None, "{}", cell.name());
         let closed = served.closed(1).await;
-        assert_eq!(closed.bytes_in, u64::from(packets) * NUMBER as u64, "{}", cell.name());
+        assert_eq!(closed.bytes_in, u64::from(PACKETS) * NUMBER as u64, "{}", cell.name());
     }
     drop(conn);
     assert_eq!(served.running.summary().dropped, 0, "{}", cell.name());
@@ -156,7 +126,6 @@ async fn answered(cell: Cell, packets: u32) {
 
 /// Numbers that are asked, and answers that are heard.
 struct Asked {
-    packets: u32,
     sent: u32,
     heard: u32,
     room: Vec<u8>,
@@ -166,11 +135,11 @@ impl Asked {
     fn poll(&mut self, cx: &mut Context<'_>, cell: &Cell, conn: &mut Conn) -> Poll<()> {
         let is_narrow = !cell.has_ends && cell.transport.form == Form::SocketPath;
         let window = if is_narrow { NARROW } else { WINDOW };
-        while self.heard < self.packets {
+        while self.heard < PACKETS {
             let before = (self.sent, self.heard);
             // Several at once, so that neither side is woken for each.
             let is_low = self.sent - self.heard <= window / 2;
-            while is_low && self.sent < self.packets.min(self.heard + window) {
+            while is_low && self.sent < PACKETS.min(self.heard + window) {
                 let asked = number(self.sent);
                 let Poll::Ready(done) = conn.channel().poll_send(cx, &asked) else { break };
                 done.unwrap_or_else(|error| panic!("{}: {error:?}", cell.name()));
@@ -197,28 +166,23 @@ impl Asked {
 }
 
 /// All that is said is taken, whether it is answered once, before that, or not at all; and then there is an end.
-async fn offered(cell: Cell, packets: u32) {
+async fn offered(cell: Cell) {
     let served = cell.serve(|server| server.limits.linger = Duration::from_mins(2));
     let mut conn = served.dial().await;
     let mut sent = 0;
-    poll_fn(|cx| poll_offer(cx, &cell, &mut conn, (&mut sent, packets))).await;
+    poll_fn(|cx| poll_offer(cx, &cell, &mut conn, &mut sent)).await;
     cell.within("our end", conn.end()).await.expect("an end");
     let heard = cell.hear(&mut conn, 1).await;
     cell.check(&[b"any"], &heard);
     let closed = served.closed(1).await;
     assert_eq!(closed.reason, Reason::Eof, "{}: {:?}", cell.name(), closed.detail);
-    assert_eq!(closed.bytes_in, u64::from(packets) * NUMBER as u64, "{}", cell.name());
+    assert_eq!(closed.bytes_in, u64::from(PACKETS) * NUMBER as u64, "{}", cell.name());
     drop(conn);
     served.survives().await;
 }
 
-fn poll_offer(
-    cx: &mut Context<'_>,
-    cell: &Cell,
-    conn: &mut Conn,
-    (sent, packets): (&mut u32, u32),
-) -> Poll<()> {
-    while *sent < packets {
+fn poll_offer(cx: &mut Context<'_>, cell: &Cell, conn: &mut Conn, sent: &mut u32) -> Poll<()> {
+    while *sent < PACKETS {
         let Poll::Ready(done) = conn.channel().poll_send(cx, &number(*sent)) else {
             return Poll::Pending;
         };
@@ -229,18 +193,18 @@ fn poll_offer(
 }
 
 /// What is only swallowed, where nobody is held back: the server's own count says when the next may go.
-async fn swallowed(cell: Cell, packets: u32) {
+async fn swallowed(cell: Cell) {
     let served = cell.serve(|_| {});
     let mut conn = served.dial().await;
-    for at in 0..packets {
+    for at in 0..PACKETS {
         if at.is_multiple_of(UNCOUNTED) {
             taken(&served, at).await;
         }
         conn.send(&number(at)).await.unwrap_or_else(|error| panic!("{}: {error:?}", cell.name()));
     }
-    taken(&served, packets).await;
+    taken(&served, PACKETS).await;
     let summary = served.running.summary();
-    let (bytes_in, packets) = (u64::from(packets) * NUMBER as u64, u64::from(packets));
+    let (bytes_in, packets) = (u64::from(PACKETS) * NUMBER as u64, u64::from(PACKETS));
     assert_eq!((summary.sessions, summary.bytes_in), (packets, bytes_in), "{}", cell.name());
     assert_eq!((summary.bytes_out, summary.dropped), (0, 0), "{}", cell.name());
     drop(conn);
@@ -257,12 +221,11 @@ async fn taken(served: &Served, packets: u32) {
 }
 
 /// What pours is numbered by itself. On UDP the kernel drops what a reader is too slow for, and tells how much.
-async fn poured(cell: Cell, packets: u32) {
-    let all = u64::from(packets) * POURED as u64;
+async fn poured(cell: Cell) {
+    let all = u64::from(PACKETS) * POURED as u64;
     let served = cell.serve(|server| server.set("bytes", Some(&all.to_string())).expect("its own"));
     let mut conn = served.dial().await;
-    let mut stream =
-        Poured { cell: cell.clone(), packets, heard: 0, next: 0, room: vec![0; 65_536] };
+    let mut stream = Poured { cell: cell.clone(), heard: 0, next: 0, room: vec![0; 65_536] };
     cell.within("a wish", conn.send(b"more")).await.expect("the peer is there");
     let mut closed = std::pin::pin!(served.closed(1));
     let closed = loop {
@@ -273,10 +236,10 @@ async fn poured(cell: Cell, packets: u32) {
     };
     assert_eq!(closed.bytes_out, all, "{}: {:?}", cell.name(), closed.detail);
     let lost = if cell.has_ends { 0 } else { dropped(&conn) };
-    while u64::from(stream.heard) + lost < u64::from(packets) {
+    while u64::from(stream.heard) + lost < u64::from(PACKETS) {
         assert!(!cell.within("the rest", stream.hear(&mut conn)).await, "{}", cell.name());
     }
-    assert_eq!(u64::from(stream.heard) + lost, u64::from(packets), "{}", cell.name());
+    assert_eq!(u64::from(stream.heard) + lost, u64::from(PACKETS), "{}", cell.name());
     drop(conn);
     served.running.drain();
     cell.within("the drain", served.running.finished()).await;
@@ -284,7 +247,6 @@ async fn poured(cell: Cell, packets: u32) {
 
 struct Poured {
     cell: Cell,
-    packets: u32,
     heard: u32,
     /// Where the next packet begins, or a later one where some may be lost.
     next: u64,
@@ -315,7 +277,7 @@ impl Poured {
         }
         (self.heard, self.next) = (self.heard + 1, offset + POURED as u64);
         // Not near the end: who asks when all was poured asks anew. No queue holds so many packets.
-        let is_near = self.next + 10_000 * POURED as u64 > u64::from(self.packets) * POURED as u64;
+        let is_near = self.next + 10_000 * POURED as u64 > u64::from(PACKETS) * POURED as u64;
         if self.heard.is_multiple_of(1_000) && !is_near {
             conn.send(b"more").await.unwrap_or_else(|error| panic!("{}: {error:?}", name()));
         }

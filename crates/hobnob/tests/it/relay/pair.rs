@@ -197,10 +197,6 @@ impl Pair {
         self.client.shape
     }
 
-    pub(super) fn is_under_tls(&self) -> bool {
-        [&self.client, &self.server].iter().any(|kind| kind.layer == "tls+")
-    }
-
     pub(super) fn have_ends(&self) -> bool {
         self.client.has_ends && self.server.has_ends
     }

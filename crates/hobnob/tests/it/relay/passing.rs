@@ -314,8 +314,6 @@ async fn stand_still(flow: &mut Flow) {
     }
 }
 
-/// Over every pair of transports; where one side is under TLS a quarter of them. It is a layer on TCP, whose pairs have
-/// their two hundred, and what a crowd could mix up is below it: above are as many handshakes as sessions, each alone.
 #[test]
 fn two_hundred_sessions_at_once_each_have_their_own() {
     let files = hobnob::socket::raise_open_files().expect("up to the hard limit anybody may");
@@ -325,10 +323,9 @@ fn two_hundred_sessions_at_once_each_have_their_own() {
         at_once,
         |_| true,
         async |pair: &Pair| {
-            let crowd = if pair.is_under_tls() { CROWD / 4 } else { CROWD };
             let mut relayed = pair.relay_to(own::echo_sessions(), "", None);
             let mut clients = Vec::new();
-            for number in 0..crowd {
+            for number in 0..CROWD {
                 let mut client = relayed.dial().await;
                 relayed.say(&mut client, format!("{number:05}").as_bytes()).await;
                 clients.push(client);
@@ -336,7 +333,7 @@ fn two_hundred_sessions_at_once_each_have_their_own() {
             for (number, client) in clients.iter_mut().enumerate() {
                 relayed.hear(client, format!("{number:05}").as_bytes()).await;
             }
-            assert_eq!(relayed.stage.running.open(), crowd as u64, "{}", pair.name());
+            assert_eq!(relayed.stage.running.open(), CROWD as u64, "{}", pair.name());
             for (number, client) in clients.iter_mut().enumerate().rev() {
                 relayed.say(client, format!("again {number:05}").as_bytes()).await;
                 relayed.hear(client, format!("again {number:05}").as_bytes()).await;
@@ -348,7 +345,7 @@ fn two_hundred_sessions_at_once_each_have_their_own() {
                 }
                 relayed.stage.holds("all are over", |running| running.open() == 0).await;
             }
-            assert_eq!(relayed.stage.running.summary().sessions, crowd as u64, "{}", pair.name());
+            assert_eq!(relayed.stage.running.summary().sessions, CROWD as u64, "{}", pair.name());
             assert_eq!(relayed.stage.running.summary().dropped, 0, "{}", pair.name());
         },
     );

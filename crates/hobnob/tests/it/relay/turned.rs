@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hobnob::bus::Wish;
 use hobnob::engine::Running;
 use hobnob::error::{Error, Kind};
-use hobnob::event::{By, End, How, Reason};
+use hobnob::event::{By, End, Fact, How, Reason};
 use hobnob::socket::{Call, Observer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -48,15 +49,25 @@ async fn who_comes_to_one_side_is_joined_with_who_comes_to_the_other() {
 #[tokio::test]
 async fn pairs_are_made_in_the_order_in_which_they_come() {
     let mut stage = listens_at_both();
+    let seen = stage.running.subscribe(Wish { data: true, snap: 0, capacity: 64 });
     let mut clients = Vec::new();
-    for _ in 0..3 {
-        clients.push(stage.connect().await);
-        stage.opened().await;
+    for number in b'0'..b'3' {
+        let mut client = stage.connect().await;
+        client.write_all(&[number]).await.expect("it is open");
+        clients.push(client);
+        // What is read ahead is of one who waits.
+        let holds = |_: &Running| {
+            let mut events = Vec::new();
+            seen.pull(&mut events);
+            events.iter().any(|event| matches!(event.fact, Fact::Data(_)))
+        };
+        stage.holds("it waits", holds).await;
     }
     for (number, client) in (b'0'..).zip(&mut clients) {
         let mut target = connect(stage.address_of(1)).await;
-        target.write_all(&[number]).await.expect("it is open");
-        hear(client, &[number]).await;
+        hear(&mut target, &[number]).await;
+        target.write_all(b"here").await.expect("it is open");
+        hear(client, b"here").await;
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! The child is this very binary, asked to run the same test as one part of it.
 
-use std::io::{PipeReader, PipeWriter, Read, pipe};
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, pipe};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
@@ -57,7 +57,11 @@ pub(crate) fn test() -> String {
 }
 
 /// A child that runs a test.
-pub(crate) struct Playing(std::process::Child);
+pub(crate) struct Playing {
+    child: std::process::Child,
+    from: BufReader<std::process::ChildStderr>,
+    said: String,
+}
 
 /// Has a child run a test as one part of it.
 pub(crate) fn play(test: &str, part: &str) -> Playing {
@@ -68,16 +72,21 @@ pub(crate) fn play(test: &str, part: &str) -> Playing {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    Playing(births::spawn(&mut child).expect("it starts"))
+    let (child, (from, said)) = births::spawn(&mut child, |child| {
+        let mut from = BufReader::new(child.stderr.take().expect("piped"));
+        let mut said = String::new();
+        from.read_line(&mut said).expect("text");
+        (from, said)
+    })
+    .expect("it starts");
+    Playing { child, from, said }
 }
 
 impl Playing {
     /// Waits for its end; what it said, unless it took its part and passed.
     pub(crate) fn finish(mut self) -> std::result::Result<(), String> {
-        let mut said = String::new();
-        let mut from = self.0.stderr.take().expect("piped");
-        from.read_to_string(&mut said).expect("text");
-        let status = self.0.wait().expect("it is ours");
+        self.from.read_to_string(&mut self.said).expect("text");
+        let (status, said) = (self.child.wait().expect("it is ours"), &self.said);
         let has_played = said.contains("stage-part");
         if status.success() && has_played { Ok(()) } else { Err(format!("{status}: {said}")) }
     }
@@ -85,8 +94,8 @@ impl Playing {
 
 impl Drop for Playing {
     fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 

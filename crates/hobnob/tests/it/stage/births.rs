@@ -7,10 +7,16 @@ use std::sync::{PoisonError, RwLock};
 /// Held by whoever makes a child, until it is a program of its own.
 static BIRTHS: RwLock<()> = RwLock::new(());
 
-/// As [`Command::spawn`], which returns when the child has begun its program.
-pub(crate) fn spawn(command: &mut Command) -> std::io::Result<Child> {
+/// As [`Command::spawn`], and then hears the child's first words: the kernel says that a program has begun a little before
+/// it closes what the program is not to have, so that only what the program says itself is proof.
+pub(crate) fn spawn<T>(
+    command: &mut Command,
+    first_words: impl FnOnce(&mut Child) -> T,
+) -> std::io::Result<(Child, T)> {
     let _birth = BIRTHS.read().unwrap_or_else(PoisonError::into_inner);
-    command.spawn()
+    let mut child = command.spawn()?;
+    let heard = first_words(&mut child);
+    Ok((child, heard))
 }
 
 /// Returns when whatever this process has closed so far is closed in its children too.

@@ -36,8 +36,13 @@ impl Child {
             .env(PLAN, plan)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        let mut process = births::spawn(&mut command).expect("it starts");
-        let out = BufReader::new(process.stdout.take().expect("piped"));
+        let (process, out) = births::spawn(&mut command, |child| {
+            let mut out = BufReader::new(child.stdout.take().expect("piped"));
+            // The test harness's own: an empty line.
+            out.read_line(&mut String::new()).expect("text");
+            out
+        })
+        .expect("it starts");
         let (send, lines) = mpsc::unbounded_channel();
         std::thread::spawn(move || {
             out.lines().map_while(Result::ok).try_for_each(|line| send.send(line))
