@@ -1,6 +1,6 @@
 //! What all the parts of one running server share.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Notify, watch};
@@ -63,6 +63,8 @@ pub(super) struct House {
     pub freed: Notify,
     /// Why nobody can come any more, where nobody asked for that.
     pub failure: Arc<OnceLock<Error>>,
+    /// Nobody can come any more, and nobody asked for that.
+    pub is_deserted: AtomicBool,
 }
 
 /// Sums over all sessions and packets.
@@ -111,6 +113,7 @@ impl House {
             powers: Arc::new(EnginePowers {
                 targets: Targets::new(dialer.clone(), plan.targets),
                 dialer,
+                undialled: OnceLock::new(),
                 cutting: plan.cutting,
                 layers: Kept::default(),
             }),
@@ -124,6 +127,7 @@ impl House {
             live: AtomicI64::new(0),
             freed: Notify::new(),
             failure: Arc::default(),
+            is_deserted: AtomicBool::new(false),
         }
     }
 
@@ -349,6 +353,8 @@ fn mix(seed: u64, id: u64) -> u64 {
 pub(super) struct EnginePowers {
     pub dialer: Dialer,
     pub targets: Targets,
+    /// Why a session was the first that could not reach whom it is for.
+    pub undialled: OnceLock<Error>,
     cutting: Cutting,
     /// What sessions were dressed in before.
     layers: Kept<Stack>,
@@ -356,7 +362,10 @@ pub(super) struct EnginePowers {
 
 impl Powers for EnginePowers {
     fn dial<'a>(&'a self, to: &'a str, asker: &'a Facts) -> Boxed<'a, Conn> {
-        Box::pin(self.targets.dial(to, asker))
+        Box::pin(async move {
+            let dialled = self.targets.dial(to, asker).await;
+            dialled.inspect_err(|error| drop(self.undialled.set(error.clone())))
+        })
     }
 
     fn cutting(&self) -> Cutting {

@@ -1,5 +1,6 @@
 //! A running server: started all or not at all, drained, cut, and summed up.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -291,9 +292,12 @@ impl Running {
         self.summary()
     }
 
-    /// Why nobody can come any more, where that is nothing that was asked for: what it dials anew cannot be dialled.
+    /// Why it is over, where that is nothing that was asked for: what it dials anew cannot be dialled; or all have come
+    /// that ever will, and one of them was for somebody who cannot be dialled.
     pub fn failure(&self) -> Option<&Error> {
-        self.house.failure.get()
+        let undialled = || self.house.powers.undialled.get();
+        let is_deserted = self.house.is_deserted.load(Relaxed);
+        self.house.failure.get().or_else(|| undialled().filter(|_| is_deserted))
     }
 
     /// What it did so far. Bytes of open sessions count when they close.

@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -33,7 +34,9 @@ pub(super) async fn accept(house: Arc<House>, entrances: Vec<Entrance>) {
     accept_from(&house, entrances, &mut within).await;
     // A datagram socket has handed itself over by now: peers come for as long as its listener within lives.
     let all = async { while within.join_next().await.is_some() {} };
-    let _ = while_open(&house, all).await;
+    if while_open(&house, all).await.is_some() {
+        house.is_deserted.store(true, Relaxed);
+    }
     // Sessions that are still there need theirs.
     within.detach_all();
 }

@@ -1,6 +1,6 @@
 //! Relays that cannot be: what is said, the exit code, the same as an event, and that what is suggested works.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::Command;
 
@@ -73,6 +73,21 @@ fn who_is_dialled_at_the_start_and_is_not_there() {
     let done = fails("both-dial", &[&nobody.address(), &at, "--both-dial"]);
     assert_eq!(done.code, 5, "{}", done.err);
     snapshot("relay-both-dial", &done);
+}
+
+/// Standard input comes once: who is dialled for it and is not there is the end, and no success.
+#[test]
+fn who_is_dialled_for_the_only_client_and_is_not_there() {
+    let nobody = Nobody::new();
+    let done = run(&["relay", "-", &nobody.address()]);
+    assert_eq!(done.code, 5, "{}", done.err);
+    assert!(done.err.contains("\nerror[connection-refused]: nothing is listening"), "{}", done.err);
+    assert!(done.err.contains(&format!("try    hobnob relay - {} --retry", nobody.address())));
+    // Where others may come, and for whoever was served, nothing has failed.
+    let relayed = super::relay(&["127.0.0.1:0", &nobody.address()]);
+    let mut client = std::net::TcpStream::connect(&relayed.address).expect("it listens");
+    assert!(client.read(&mut [0]).is_err(), "nobody is there for it");
+    assert_eq!(relayed.stop("TERM").0, 0);
 }
 
 /// Who is there and speaks something else is not waited for.
