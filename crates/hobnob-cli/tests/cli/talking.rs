@@ -48,12 +48,15 @@ fn one_question_one_answer() {
 
 #[test]
 fn it_accepts_one_peer_and_talks_the_same_way() {
-    let mut command = hobnob(&["talk", "--listen", "127.0.0.1:0"]);
+    // Once it is closed nobody else may be given it.
+    let port = Port::draw();
+    let address = format!("127.0.0.1:{}", port.number);
+    let mut command = hobnob(&["talk", "--listen", &address]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary is there");
     let err = Lines::of(child.stderr.take().expect("it is piped"));
     let line = err.until("waiting for one peer");
-    let address = line.rsplit(' ').next().expect("an address").to_owned();
+    assert!(line.ends_with(&address), "{line}");
     let mut input = child.stdin.take().expect("it is piped");
     let mut out = child.stdout.take().expect("it is piped");
     let child = Bounded::of(child);

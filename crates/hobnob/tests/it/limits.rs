@@ -12,6 +12,7 @@ use hobnob::event::{Fact, Reason};
 use hobnob::spec::Shape;
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::ports::Port;
 use crate::stage::{
     Stage, ask, connect, elsewhere, hear, is_turned_away, own, pour, receive, rest, skip, soon, udp,
 };
@@ -351,7 +352,9 @@ async fn memory_cuts_who_holds_most() {
 
 #[tokio::test]
 async fn max_ends_the_server_after_so_many_sessions() {
-    let stage = Stage::with("echo", "tcp://127.0.0.1:0", |server| {
+    // Once it is closed nobody else may be given it.
+    let port = Port::draw();
+    let stage = Stage::with("echo", &format!("tcp://127.0.0.1:{}", port.number), |server| {
         server.on(&parse("udp://:0").expect("an endpoint")).expect("it fits");
         server.stop.sessions = Some(2);
     });

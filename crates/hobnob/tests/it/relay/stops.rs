@@ -6,13 +6,17 @@ use hobnob::event::{Fact, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{accept, relay, target};
+use crate::ports::Port;
 use crate::stage::{ask, hear, is_turned_away, receive, rest, soon, udp};
 
 #[tokio::test]
 async fn once_is_one_session_to_its_end() {
     for most in [1, 2] {
+        // Once it is closed nobody else may be given it.
+        let port = Port::draw();
+        let at = format!("tcp://127.0.0.1:{}", port.number);
         let (target, to) = target().await;
-        let stage = relay("tcp://127.0.0.1:0", &to, |server| server.stop.sessions = Some(most));
+        let stage = relay(&at, &to, |server| server.stop.sessions = Some(most));
         let mut sessions = Vec::new();
         for _ in 0..most {
             let client = stage.connect().await;
