@@ -10,14 +10,11 @@ that nothing takes turns; what is pinned and how is in paired.py.
 """
 
 import argparse
-import contextlib
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 
 import paired
 from paired import BUILT, CLIENT_CORE
@@ -32,10 +29,9 @@ TRANSFER_S = 4  # what is fetched is so many seconds' worth
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--name", help="write bench/results/NAME.json")
+    paired.add_run_arguments(p)
     p.add_argument("--seconds", type=float, default=6, help="of round trips, for each latency")
-    p.add_argument("--hobnob", default=os.path.join(paired.TARGET, "release/hobnob"), metavar="PROGRAM")
-    p.set_defaults(no_hobnob=False, cycles=1)
+    p.set_defaults(no_hobnob=False, only_build=False, cycles=1)
     return p.parse_args()
 
 
@@ -123,13 +119,10 @@ def transfers(args, stack, folder):
 
 def main():
     args = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
-    os.chdir(paired.ROOT)
-    paired.build()
-    paired.check_hobnob(args)
+    paired.set_up(args)
     seconds = len(LATENCIES_MS) * args.seconds + len(RATES) * TRANSFER_S
     print(f"at least {seconds:.0f} s", flush=True)
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+    with paired.stage() as (folder, stack):
         found = {
             "round_trips": round_trips(args, stack, folder),
             "transfers": transfers(args, stack, folder),

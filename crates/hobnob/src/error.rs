@@ -327,7 +327,7 @@ impl Error {
     /// What is wrong, without what was expected, and that; empty where it is not said.
     pub fn parts(&self) -> (&str, &str) {
         let Some(colon) = self.0.colon else { return (&self.0.message, "") };
-        (&self.0.message[..colon], self.0.message[colon..].trim_start_matches(": "))
+        (&self.0.message[..colon], &self.0.message[colon + ": ".len()..])
     }
 
     /// The failed call, if a call failed.

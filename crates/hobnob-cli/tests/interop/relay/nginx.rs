@@ -72,14 +72,15 @@ impl Nginx {
     }
 }
 
+/// Whether its programs are: a test without them is left out, and says so.
+fn are_there(test: &str) -> bool {
+    (program("nginx").is_some() || has(test, "nginx")) && has(test, "curl") && has(test, "openssl")
+}
+
 /// The same on both of its ports: the second is TLS from end to end, which the relay does not look into.
 #[test]
 fn curl_fetches_from_nginx_on_one_connection() {
-    let test = "relay::nginx::curl_fetches_from_nginx_on_one_connection";
-    if program("nginx").is_none() && !has(test, "nginx") || !has(test, "curl") {
-        return;
-    }
-    if !has(test, "openssl") {
+    if !are_there("relay::nginx::curl_fetches_from_nginx_on_one_connection") {
         return;
     }
     let nginx = Nginx::start();
@@ -100,11 +101,7 @@ fn curl_fetches_from_nginx_on_one_connection() {
 /// By its own meter it is never faster than the wire; how near it comes to it is measured by bench/latency.py.
 #[test]
 fn curl_under_a_rate_is_as_slow_as_the_wire() {
-    let test = "relay::nginx::curl_under_a_rate_is_as_slow_as_the_wire";
-    if program("nginx").is_none() && !has(test, "nginx") || !has(test, "curl") {
-        return;
-    }
-    if !has(test, "openssl") {
+    if !are_there("relay::nginx::curl_under_a_rate_is_as_slow_as_the_wire") {
         return;
     }
     let nginx = Nginx::start();

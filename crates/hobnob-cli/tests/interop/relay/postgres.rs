@@ -21,6 +21,13 @@ fn programs() -> Option<PathBuf> {
     beside.into_iter().chain(kept).find(|folder| folder.join("postgres").is_file())
 }
 
+/// The same for a test, which is left out without them, and says so.
+fn programs_for(test: &str) -> Option<PathBuf> {
+    let programs = programs();
+    let are_there = (programs.is_some() || has(test, "initdb")) && has(test, "psql");
+    programs.filter(|_| are_there)
+}
+
 /// As somebody who is not root: it refuses to run as root.
 fn as_nobody(program: PathBuf) -> Command {
     if !is_root() {
@@ -86,14 +93,9 @@ impl Drop for Postgres {
 
 #[test]
 fn psql_copies_a_table_in_and_out() {
-    let test = "relay::postgres::psql_copies_a_table_in_and_out";
-    let Some(programs) = programs() else {
-        has(test, "initdb");
+    let Some(programs) = programs_for("relay::postgres::psql_copies_a_table_in_and_out") else {
         return;
     };
-    if !has(test, "psql") {
-        return;
-    }
     let mut postgres = Postgres::start(&programs);
     ready(&postgres);
     postgres.run("CREATE TABLE lines (at bigserial, line text)");
@@ -120,14 +122,11 @@ fn psql_copies_a_table_in_and_out() {
 /// through and nothing else.
 #[test]
 fn psql_under_a_reset_says_that_its_connection_is_lost() {
-    let test = "relay::postgres::psql_under_a_reset_says_that_its_connection_is_lost";
-    let Some(programs) = programs() else {
-        has(test, "initdb");
+    let Some(programs) =
+        programs_for("relay::postgres::psql_under_a_reset_says_that_its_connection_is_lost")
+    else {
         return;
     };
-    if !has(test, "psql") {
-        return;
-    }
     let postgres = Postgres::start(&programs);
     ready(&postgres);
     postgres.run("CREATE TABLE notes (note text)");
