@@ -1,7 +1,7 @@
 //! What all the parts of one running server share.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
@@ -61,8 +61,6 @@ pub(super) struct House {
     live: AtomicI64,
     /// A session is over: there may be descriptors again.
     pub freed: Notify,
-    /// Why nobody can come any more, where nobody asked for that.
-    pub failure: Arc<OnceLock<Error>>,
     /// Nobody can come any more, and nobody asked for that.
     pub is_deserted: AtomicBool,
 }
@@ -113,7 +111,7 @@ impl House {
             powers: Arc::new(EnginePowers {
                 targets: Targets::new(dialer.clone(), plan.targets),
                 dialer,
-                undialled: OnceLock::new(),
+                undialled: Arc::default(),
                 cutting: plan.cutting,
                 layers: Kept::default(),
             }),
@@ -126,7 +124,6 @@ impl House {
             next_id: AtomicU64::new(1),
             live: AtomicI64::new(0),
             freed: Notify::new(),
-            failure: Arc::default(),
             is_deserted: AtomicBool::new(false),
         }
     }
@@ -353,18 +350,23 @@ fn mix(seed: u64, id: u64) -> u64 {
 pub(super) struct EnginePowers {
     pub dialer: Dialer,
     pub targets: Targets,
-    /// Why a session was the first that could not reach whom it is for.
-    pub undialled: OnceLock<Error>,
+    /// Why the last who could not be dialled was not, for a session or to be one.
+    pub undialled: Arc<Mutex<Option<Error>>>,
     cutting: Cutting,
     /// What sessions were dressed in before.
     layers: Kept<Stack>,
+}
+
+/// The last word counts: who ends it is who failed last.
+pub(super) fn note(undialled: &Mutex<Option<Error>>, error: &Error) {
+    *undialled.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
 }
 
 impl Powers for EnginePowers {
     fn dial<'a>(&'a self, to: &'a str, asker: &'a Facts) -> Boxed<'a, Conn> {
         Box::pin(async move {
             let dialled = self.targets.dial(to, asker).await;
-            dialled.inspect_err(|error| drop(self.undialled.set(error.clone())))
+            dialled.inspect_err(|error| note(&self.undialled, error))
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::address::Address;
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::{Boxed, Channel, Conn, Kernel, Vitals};
 use crate::engine::dial::Dialer;
+use crate::engine::house;
 use crate::engine::plan::Ready;
 use crate::error::{Error, Result};
 use crate::event::Fact;
@@ -24,7 +25,7 @@ pub(super) struct Redial {
     dialer: Dialer,
     ready: Arc<Ready>,
     state: State,
-    failure: Arc<OnceLock<Error>>,
+    undialled: Arc<Mutex<Option<Error>>>,
 }
 
 enum State {
@@ -36,11 +37,11 @@ enum State {
 
 impl Redial {
     /// Dials for the first time: who cannot be reached at all is an error of the start, unless it is to be waited for,
-    /// which can take for ever. What ends that is left in `failure`, too.
+    /// which can take for ever. What ends that is noted in `undialled`.
     pub(super) async fn begin(
         dialer: Dialer,
         ready: Ready,
-        failure: Arc<OnceLock<Error>>,
+        undialled: Arc<Mutex<Option<Error>>>,
     ) -> Result<Self> {
         let ready = Arc::new(ready);
         let state = if ready.retries {
@@ -48,7 +49,7 @@ impl Redial {
         } else {
             State::Has(Box::new(dialer.dial_for(&ready, None).await?.conn))
         };
-        Ok(Redial { dialer, ready, state, failure })
+        Ok(Redial { dialer, ready, state, undialled })
     }
 
     fn lend(&mut self, mut conn: Conn) -> Poll<Accepted> {
@@ -86,8 +87,8 @@ impl Listener for Redial {
                     }
                     Poll::Ready(Ok(conn)) => return self.lend(conn),
                     Poll::Ready(Err(error)) => {
-                        self.dialer.bus().emit(0, 0, Fact::Failed(error.clone()));
-                        self.failure.get_or_init(|| error);
+                        house::note(&self.undialled, &error);
+                        self.dialer.bus().emit(0, 0, Fact::Failed(error));
                     }
                 },
                 State::Over => return Poll::Ready(Accepted::NoMore),

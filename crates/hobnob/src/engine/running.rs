@@ -125,8 +125,8 @@ async fn open(house: &House, endpoints: Vec<Ready>, scene: &Scene) -> Result<(Ve
         let (gate, has_ends) = (house.gate.with_allow(&ready.allow), ready.has_opening);
         if ready.is_turned {
             let door = Arc::new(Door { stack: Stack::bare(&house.bus), gate, has_ends });
-            let redial =
-                Redial::begin(house.powers.dialer.clone(), ready, house.failure.clone()).await?;
+            let (dialer, undialled) = (&house.powers.dialer, &house.powers.undialled);
+            let redial = Redial::begin(dialer.clone(), ready, undialled.clone()).await?;
             open.entrances.push(Entrance { listener: Box::new(redial), door });
             continue;
         }
@@ -292,12 +292,11 @@ impl Running {
         self.summary()
     }
 
-    /// Why it is over, where that is nothing that was asked for: what it dials anew cannot be dialled; or all have come
-    /// that ever will, and one of them was for somebody who cannot be dialled.
-    pub fn failure(&self) -> Option<&Error> {
-        let undialled = || self.house.powers.undialled.get();
-        let is_deserted = self.house.is_deserted.load(Relaxed);
-        self.house.failure.get().or_else(|| undialled().filter(|_| is_deserted))
+    /// Why it is over, where nobody asked for that and somebody could not be dialled: the only client's target, or whom it
+    /// dials anew.
+    pub fn failure(&self) -> Option<Error> {
+        let undialled = self.house.powers.undialled.lock().unwrap_or_else(PoisonError::into_inner);
+        undialled.clone().filter(|_| self.house.is_deserted.load(Relaxed))
     }
 
     /// What it did so far. Bytes of open sessions count when they close.

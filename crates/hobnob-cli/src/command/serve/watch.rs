@@ -56,7 +56,7 @@ pub(crate) async fn watch(
     match all.iter().find_map(Running::failure) {
         // As an event it was told already.
         Some(error) if teller.tells_programs() => Ok(error.kind().exit_code()),
-        Some(error) => Err(error.clone()),
+        Some(error) => Err(error),
         None => teller.failure().map_or(Ok(0), output_failed),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hobnob::bus::Wish;
 use hobnob::engine::Running;
-use hobnob::error::{Error, Kind};
+use hobnob::error::Kind;
 use hobnob::event::{By, End, Fact, How, Reason};
 use hobnob::socket::{Call, Observer};
 use tokio::io::AsyncWriteExt;
@@ -201,7 +201,7 @@ async fn with_retry_what_does_not_pass_is_the_end() {
     let mut at_one = accept(&one).await;
     at_one.write_all(b"this is no TLS at all").await.expect("it is open");
     soon("its end", stage.running.finished()).await;
-    assert_eq!(stage.running.failure().map(Error::kind), Some(Kind::NotTls));
+    assert_eq!(stage.running.failure().map(|error| error.kind()), Some(Kind::NotTls));
 }
 
 /// Who accepts and closes at once is not dialled as fast as it does so.
