@@ -7,8 +7,7 @@ use crate::address::Address;
 use crate::bus::{Subscription, Wish};
 use crate::chunk::Direction;
 use crate::clock::Clock;
-use crate::engine::house::{House, Phase};
-use crate::engine::running::Summary;
+use crate::engine::house::{House, Phase, Summary};
 use crate::fault::Panel;
 use crate::session::{Cut, Session};
 

@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use crate::chunk::Direction;
 use crate::conn::{Boxed, Conn, scratch};
-use crate::engine::house::{Door, House, Presence};
-use crate::engine::respond::{self, Ending};
+use crate::engine::door::Door;
+use crate::engine::ending::Ending;
+use crate::engine::house::House;
+use crate::engine::presence::Presence;
+use crate::engine::respond;
 use crate::error::Result;
 use crate::event::{By, End, Reason};
 use crate::layer::tap;

@@ -12,8 +12,8 @@ use crate::address::Address;
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::{Boxed, Channel, Conn, Kernel, Vitals};
 use crate::engine::dial::Dialer;
-use crate::engine::house;
 use crate::engine::plan::Ready;
+use crate::engine::powers;
 use crate::error::{Error, Result};
 use crate::event::Fact;
 
@@ -87,7 +87,7 @@ impl Listener for Redial {
                     }
                     Poll::Ready(Ok(conn)) => return self.lend(conn),
                     Poll::Ready(Err(error)) => {
-                        house::note(&self.undialled, &error);
+                        powers::note(&self.undialled, &error);
                         self.dialer.bus().emit(0, 0, Fact::Failed(error));
                     }
                 },

@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::address::Address;
 use crate::bus::{Bus, Subscription, Wish};
 use crate::codec::text::Cutting;
 use crate::conn::listener::Listener;
+use crate::engine::bound::{Bound, own_addresses};
 use crate::engine::control::Control;
-use crate::engine::house::{Door, House, Phase, Plan};
+use crate::engine::door::Door;
+use crate::engine::house::{House, Phase, Plan, Summary};
 use crate::engine::limits::{Gate, Limits};
 use crate::engine::plan::Ready;
 use crate::engine::redial::Redial;
 use crate::engine::serve::{self, Entrance};
 use crate::engine::shards::Crew;
 use crate::engine::stack::Stack;
-use crate::engine::{Bound, Stop, batch, sweep};
+use crate::engine::{batch, sweep};
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
 use crate::fault::Panel;
@@ -30,6 +31,15 @@ use crate::transport::Scene;
 
 /// Descriptors that are kept back for what is not a session.
 const SPARE_FILES: u64 = 64;
+
+/// When a server stops by itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stop {
+    /// After so many sessions; on packets without sessions, after so many packets.
+    pub sessions: Option<u64>,
+    /// After so long.
+    pub after: Option<Duration>,
+}
 
 pub(super) struct Start {
     pub service: Made,
@@ -49,23 +59,6 @@ pub struct Running {
     house: Arc<House>,
     bound: Vec<Bound>,
     crew: Mutex<Option<Crew>>,
-}
-
-/// What a server did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Sessions; on packets without sessions, packets that were admitted.
-    pub sessions: u64,
-    /// Bytes from peers.
-    pub bytes_in: u64,
-    /// Bytes to peers.
-    pub bytes_out: u64,
-    /// Peers and packets that a limit or rule turned away.
-    pub refused: u64,
-    /// What a limit dropped: answers, packets, and sessions when `grace` was over.
-    pub dropped: u64,
-    /// How long it ran.
-    pub lasted: Duration,
 }
 
 /// Binds everything on the first shard, then serves.
@@ -212,20 +205,6 @@ async fn until_empty(house: &House) {
         }
         freed.await;
     }
-}
-
-/// Where we are bound; a wildcard stands for each address of this machine.
-fn own_addresses(bounds: &[Bound]) -> Vec<(&'static str, Address)> {
-    let mut own = Vec::new();
-    for Bound { transport, address, .. } in bounds {
-        if let Some(ip) = address.ip().filter(|address| address.ip().is_unspecified()) {
-            let here = socket::interface_addresses().into_iter();
-            let here = here.map(|here| std::net::SocketAddr::new(here, ip.port()).into());
-            own.extend(here.map(|here| (*transport, here)));
-        }
-        own.push((*transport, address.clone()));
-    }
-    own
 }
 
 impl Running {

@@ -11,16 +11,16 @@ use tokio::task::JoinSet;
 use crate::address::Address;
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::{Boxed, Conn};
-use crate::engine::house::{Door, House, Phase};
+use crate::engine::door::Door;
+use crate::engine::house::{House, Phase};
 use crate::engine::life;
 use crate::engine::limits::{Bucket, OWN_ANSWER};
+use crate::engine::presence::Presence;
 use crate::engine::shards::{Shard, least_busy};
 use crate::engine::stack;
-use crate::error::{Error, Kind};
+use crate::engine::trouble::{EXHAUSTED_WAIT, is_exhaustion, is_the_peers_fault};
+use crate::error::Error;
 use crate::event::Fact;
-
-/// How long to wait for what is exhausted, at most: a freed descriptor ends the wait at once.
-pub(super) const EXHAUSTED_WAIT: Duration = Duration::from_millis(50);
 
 /// A bound listener and the door that it is.
 pub(super) struct Entrance {
@@ -127,7 +127,8 @@ async fn accept_many(
                 match seat {
                     Ok(_) if !house.take_quota() => house.refuse(shard.index, &peer, "max"),
                     Ok(seat) => {
-                        let presence = house.open(&shard, conn.facts().clone(), seat, 0);
+                        let presence =
+                            Presence::open(&house, &shard, conn.facts().clone(), seat, 0);
                         shard.handle.spawn(life::live(presence, conn, door.clone()));
                     }
                     Err(limit) => house.refuse(shard.index, &peer, limit),
@@ -156,7 +157,7 @@ async fn welcome(house: &Arc<House>, shard: &Arc<Shard>, door: Arc<Door>, mut co
         return conn.abort();
     }
     let Some(seat) = until_drain(house, house.gate.seat(guest)).await else { return conn.abort() };
-    let presence = house.open(shard, conn.facts().clone(), seat, 0);
+    let presence = Presence::open(house, shard, conn.facts().clone(), seat, 0);
     shard.handle.spawn(life::live(presence, conn, door));
 }
 
@@ -220,21 +221,6 @@ async fn recover(house: &House, told: &mut Told, error: Error) {
         told.once_a_second(house, Fact::Failed(error));
         tokio::task::yield_now().await;
     }
-}
-
-/// Whether only who came is concerned, and the next may come at once.
-pub(super) fn is_the_peers_fault(error: &Error) -> bool {
-    matches!(
-        error.errno(),
-        Some(
-            libc::ECONNABORTED | libc::EPROTO | libc::EINTR | libc::ECONNRESET | libc::ECONNREFUSED
-        )
-    )
-}
-
-fn is_exhaustion(error: &Error) -> bool {
-    error.kind() == Kind::TooManyFiles
-        || matches!(error.errno(), Some(libc::ENOBUFS | libc::ENOMEM))
 }
 
 /// When something was last told that may happen thousands of times a second.

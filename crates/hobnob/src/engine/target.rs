@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::address::Address;
 use crate::conn::{Conn, Facts};
 use crate::endpoint::{Host, Target as Name};
-use crate::engine::Bound;
+use crate::engine::bound::Bound;
 use crate::engine::dial::{Dialer, Waiting};
 use crate::engine::kept::Kept;
 use crate::engine::plan::{self, Ready};
