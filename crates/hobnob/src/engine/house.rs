@@ -176,6 +176,7 @@ impl House {
             bytes_out: self.totals.bytes_out.load(Relaxed),
             refused: self.totals.refused.load(Relaxed),
             dropped: self.bus.drops(),
+            failed: self.bus.failures(),
             lasted: self.bus.clock().now(),
         }
     }

@@ -64,6 +64,8 @@ pub struct Summary {
     pub refused: u64,
     /// What a limit dropped: answers, packets, and sessions when `grace` was over.
     pub dropped: u64,
+    /// Operations that failed without ending a session, told or not: accepts, handshakes of a transport, sends.
+    pub failed: u64,
     /// How long it ran.
     pub lasted: Duration,
 }
