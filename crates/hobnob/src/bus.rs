@@ -11,6 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use crate::clock::Clock;
 use crate::event::{Event, Fact};
 
+mod seldom;
+
+pub(crate) use seldom::Seldom;
+
 /// Where events go. Cheap to clone; one is shared by all of an engine.
 #[derive(Clone)]
 pub struct Bus(Arc<Shared>);
@@ -25,6 +29,8 @@ struct Shared {
     subscribers: RwLock<Vec<Arc<Rings>>>,
     /// What was dropped by a limit, whether or not somebody looked.
     drops: AtomicU64,
+    /// What failed without ending a session, whether or not it was told.
+    failures: AtomicU64,
 }
 
 struct Rings {
@@ -74,6 +80,7 @@ impl Bus {
             wants_data: AtomicBool::new(false),
             subscribers: RwLock::new(Vec::new()),
             drops: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
         }))
     }
 
@@ -105,6 +112,9 @@ impl Bus {
 
     /// Tells everybody who wants to know. `shard` is the caller's own.
     pub fn emit(&self, shard: usize, session: u64, fact: Fact) {
+        if matches!(fact, Fact::Failed(_)) {
+            self.count_failure();
+        }
         if self.0.is_watched.load(Relaxed) {
             self.spread(shard, Event { at: self.0.clock.now(), session, fact });
         }
@@ -122,6 +132,16 @@ impl Bus {
     /// How much was dropped so far, by all limits.
     pub fn drops(&self) -> u64 {
         self.0.drops.load(Relaxed)
+    }
+
+    /// Counts a failure that is not told by itself.
+    fn count_failure(&self) {
+        self.0.failures.fetch_add(1, Relaxed);
+    }
+
+    /// How often something failed so far without ending a session.
+    pub fn failures(&self) -> u64 {
+        self.0.failures.load(Relaxed)
     }
 
     fn spread(&self, shard: usize, event: Event) {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Sleep;
 
 use crate::address::Address;
+use crate::bus::Seldom;
 use crate::chunk::Direction;
 use crate::conn::listener::{Answer, Datagram, Datagrams, Listener};
 use crate::engine::door::Door;
@@ -35,6 +36,8 @@ pub(super) async fn answer(house: Arc<House>, mut listener: Box<dyn Listener>, d
         guard: house.reflection(),
         held: VecDeque::new(),
         timer: None,
+        seldom: Seldom::default(),
+        address: listener.address(),
         sequence: [0; 2],
     };
     let mut phase = house.phase.subscribe();
@@ -60,6 +63,9 @@ struct Batch<'a> {
     /// Answers that are held back, in the order of their times.
     held: VecDeque<Held>,
     timer: Option<Pin<Box<Sleep>>>,
+    seldom: Seldom,
+    /// Where it is bound.
+    address: Address,
     sequence: [u64; 2],
 }
 
@@ -81,7 +87,9 @@ impl Batch<'_> {
                 Poll::Ready(Ok(answered)) => self.dropped("send-buffer", answered.dropped),
                 // ICMP answers to earlier packets come as errors; the socket is as good as before.
                 Poll::Ready(Err(error)) if error.kind() == Kind::ConnectionRefused => {}
-                Poll::Ready(Err(error)) => self.house.bus.emit(0, 0, Fact::Failed(error)),
+                Poll::Ready(Err(error)) => {
+                    self.seldom.failed(&self.house.bus, 0, &self.address, error);
+                }
                 Poll::Pending => return Poll::Pending,
             }
         }

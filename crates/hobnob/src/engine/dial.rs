@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::bus::Bus;
+use crate::bus::{Bus, Seldom};
 use crate::clock::{self, Clock};
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::{Boxed, Conn, Facts};
@@ -184,6 +184,7 @@ impl Dialer {
             dialled: at.dialled.clone(),
             transport: at.name,
             bus: self.scene.bus.clone(),
+            seldom: Seldom::default(),
             shared: Vec::new(),
         })
     }
@@ -200,6 +201,7 @@ pub struct Waiting {
     transport: &'static str,
     /// Where it is told of who could not come in.
     bus: Bus,
+    seldom: Seldom,
     /// Which of them are listeners within: what they yield lives only as long as they are polled.
     shared: Vec<usize>,
 }
@@ -237,11 +239,11 @@ impl Waiting {
     /// Accepts the next peer, and leaves the door open. One whose handshake fails is told of, and another waited for.
     pub(super) async fn next(&mut self) -> Result<Conn> {
         loop {
-            let (_, conn) = self.come().await?;
+            let (at, conn) = self.come().await?;
             match self.stack.dress(conn, self.handshake).await {
                 Ok(Some(conn)) => return Ok(conn),
                 Ok(None) => {}
-                Err(error) => self.bus.emit(0, 0, Fact::Failed(error)),
+                Err(error) => self.failed(at, error),
             }
         }
     }
@@ -252,7 +254,7 @@ impl Waiting {
             let (at, accepted) = poll_fn(|cx| self.poll_doors(cx)).await;
             let conn = match accepted {
                 Accepted::Conn(conn) => conn,
-                Accepted::Opening(opening) => match self.open(opening).await {
+                Accepted::Opening(opening) => match self.open(at, opening).await {
                     Some(conn) => conn,
                     None => continue,
                 },
@@ -263,7 +265,7 @@ impl Waiting {
                 }
                 Accepted::Failed(error) if error.kind() == Kind::TooManyFiles => return Err(error),
                 Accepted::Failed(error) => {
-                    self.recover(error).await;
+                    self.recover(at, error).await;
                     continue;
                 }
                 Accepted::Answer(peer) => {
@@ -283,18 +285,22 @@ impl Waiting {
     }
 
     /// Does a handshake of the transport's own. One that fails is told of.
-    async fn open(&mut self, opening: Boxed<'static, Conn>) -> Option<Conn> {
+    async fn open(&mut self, at: usize, opening: Boxed<'static, Conn>) -> Option<Conn> {
         let opened = tokio::time::timeout(self.handshake, opening).await;
         let opened = opened.unwrap_or_else(|_| Err(stack::late(self.handshake)));
-        opened.map_err(|error| self.bus.emit(0, 0, Fact::Failed(error))).ok()
+        opened.map_err(|error| self.failed(at, error)).ok()
     }
 
     /// What fails for longer than for one peer must not spin, nor be told without a pause.
-    async fn recover(&mut self, error: Error) {
+    async fn recover(&mut self, at: usize, error: Error) {
         if !is_the_peers_fault(&error) {
-            self.bus.emit(0, 0, Fact::Failed(error));
+            self.failed(at, error);
             tokio::time::sleep(EXHAUSTED_WAIT).await;
         }
+    }
+
+    fn failed(&self, at: usize, error: Error) {
+        self.seldom.failed(&self.bus, 0, &self.listeners[at].address(), error);
     }
 
     fn refuse(&self, peer: Address, limit: &'static str) {
@@ -381,6 +387,7 @@ mod tests {
             dialled: String::new(),
             transport: "memory",
             bus,
+            seldom: Seldom::default(),
             shared: Vec::new(),
         }
     }

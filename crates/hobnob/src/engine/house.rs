@@ -80,6 +80,8 @@ pub struct Summary {
     pub refused: u64,
     /// What a limit dropped: answers, packets, and sessions when `grace` was over.
     pub dropped: u64,
+    /// Operations that failed without ending a session, told or not: accepts, handshakes of a transport, sends.
+    pub failed: u64,
     /// How long it ran.
     pub lasted: Duration,
 }
@@ -172,6 +174,7 @@ impl House {
             bytes_out: self.totals.bytes_out.load(Relaxed),
             refused: self.totals.refused.load(Relaxed),
             dropped: self.bus.drops(),
+            failed: self.bus.failures(),
             lasted: self.bus.clock().now(),
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::address::Address;
+use crate::bus::Seldom;
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::{Boxed, Conn};
 use crate::engine::door::Door;
@@ -19,7 +20,7 @@ use crate::engine::presence::Presence;
 use crate::engine::shards::{Shard, least_busy};
 use crate::engine::stack;
 use crate::engine::trouble::{EXHAUSTED_WAIT, is_exhaustion, is_the_peers_fault};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::event::Fact;
 
 /// A bound listener and the door that it is.
@@ -43,18 +44,20 @@ pub(super) async fn accept(house: Arc<House>, entrances: Vec<Entrance>) {
 
 async fn accept_from(house: &Arc<House>, mut entrances: Vec<Entrance>, within: &mut JoinSet<()>) {
     let mut bucket = Bucket::new(house.limits.accept_rate, house.limits.accept_burst);
-    let mut told = Told::default();
+    let seldom = Arc::new(Seldom::default());
     let mut turn = 0;
     while !entrances.is_empty() && !house.is_used_up() {
         if house.gate.is_full() {
-            house.bus.emit(0, 0, Fact::Paused { limit: "max-conns" });
+            let is_told = seldom.paused(&house.bus, "max-conns");
             if while_open(house, house.gate.freed()).await.is_none() {
                 return;
             }
-            house.bus.emit(0, 0, Fact::Resumed { limit: "max-conns" });
+            if is_told {
+                house.bus.emit(0, 0, Fact::Resumed { limit: "max-conns" });
+            }
         }
         if house.memory_percent() >= 95 {
-            told.once_a_second(house, Fact::Paused { limit: "memory" });
+            seldom.paused(&house.bus, "memory");
             if while_open(house, tokio::time::sleep(EXHAUSTED_WAIT)).await.is_none() {
                 return;
             }
@@ -64,36 +67,40 @@ async fn accept_from(house: &Arc<House>, mut entrances: Vec<Entrance>, within: &
         turn += 1;
         let next = poll_fn(|cx| poll_entrances(&mut entrances, turn, &shard, cx));
         let Some((at, accepted)) = while_open(house, next).await else { return };
-        let door = entrances[at].door.clone();
+        let (door, address) = (entrances[at].door.clone(), entrances[at].listener.address());
         match accepted {
             Accepted::Conn(conn) => {
-                let throttled = throttle(house, &mut bucket, &mut told, &conn.facts().peer);
+                let throttled = throttle(house, &mut bucket, &seldom, &conn.facts().peer);
                 // The drain does not wait for the rate.
                 let _ = until_drain(house, throttled).await;
                 welcome(house, &shard, door, conn).await;
             }
-            Accepted::Opening(opening) => open(house.clone(), shard, door, opening),
+            Accepted::Opening(opening) => {
+                let deadline = house.limits.handshake;
+                let (house, seldom) = (house.clone(), seldom.clone());
+                shard.clone().handle.spawn(async move {
+                    match opened(opening, deadline).await {
+                        Ok(conn) => welcome(&house, &shard, door, conn).await,
+                        Err(error) => seldom.failed(&house.bus, shard.index, &address, error),
+                    }
+                });
+            }
             Accepted::Many(listener) => {
-                let accepting = accept_many(house.clone(), shard.clone(), listener, door);
+                let (house, seldom) = (house.clone(), seldom.clone());
+                let accepting = accept_many(house, shard.clone(), listener, door, seldom);
                 within.spawn_on(accepting, &shard.handle);
             }
             Accepted::Answer(peer) => house.refuse(shard.index, &peer, OWN_ANSWER),
-            Accepted::Failed(error) => recover(house, &mut told, error).await,
+            Accepted::Failed(error) => recover(house, &seldom, &address, error).await,
             Accepted::NoMore => drop(entrances.remove(at)),
         }
     }
 }
 
-/// Does a handshake on its shard, under its deadline.
-fn open(house: Arc<House>, shard: Arc<Shard>, door: Arc<Door>, opening: Boxed<'static, Conn>) {
-    let deadline = house.limits.handshake;
-    shard.clone().handle.spawn(async move {
-        match tokio::time::timeout(deadline, opening).await {
-            Ok(Ok(conn)) => welcome(&house, &shard, door, conn).await,
-            Ok(Err(error)) => house.bus.emit(shard.index, 0, Fact::Failed(error)),
-            Err(_) => house.bus.emit(shard.index, 0, Fact::Failed(stack::late(deadline))),
-        }
-    });
+/// Does a handshake of the transport's own, under its deadline.
+async fn opened(opening: Boxed<'static, Conn>, deadline: Duration) -> Result<Conn> {
+    let opened = tokio::time::timeout(deadline, opening).await;
+    opened.unwrap_or_else(|_| Err(stack::late(deadline)))
 }
 
 /// Accepts from a listener within: it is polled whatever the limits say, and who does not fit is turned away.
@@ -102,9 +109,10 @@ async fn accept_many(
     shard: Arc<Shard>,
     mut listener: Box<dyn Listener>,
     door: Arc<Door>,
+    seldom: Arc<Seldom>,
 ) {
-    let mut told = Told::default();
     let mut guard = house.reflection();
+    let address = listener.address();
     let mut over = house.phase.subscribe();
     let mut next = async || {
         tokio::select! {
@@ -135,7 +143,7 @@ async fn accept_many(
                 }
             }
             Accepted::Answer(peer) => house.refuse(shard.index, &peer, OWN_ANSWER),
-            Accepted::Failed(error) => recover(&house, &mut told, error).await,
+            Accepted::Failed(error) => recover(&house, &seldom, &address, error).await,
             Accepted::NoMore => return,
             // A listener within a listener within: no medium has that.
             Accepted::Opening(_) | Accepted::Many(_) => {}
@@ -198,41 +206,27 @@ async fn until<T>(house: &House, end: Phase, work: impl Future<Output = T>) -> O
 }
 
 /// Waits for a token where too many come at once from elsewhere.
-async fn throttle(house: &House, bucket: &mut Bucket, told: &mut Told, peer: &Address) {
+async fn throttle(house: &House, bucket: &mut Bucket, seldom: &Seldom, peer: &Address) {
     if peer.is_local_only() {
         return;
     }
     while let Err(wait) = bucket.take(house.bus.clock().now()) {
-        told.once_a_second(house, Fact::Paused { limit: "accept-rate" });
+        seldom.paused(&house.bus, "accept-rate");
         tokio::time::sleep(wait).await;
     }
 }
 
 /// Sorts an accept error by its consequence: the next client must not pay for one that is gone, and a lack
 /// of descriptors must not spin.
-async fn recover(house: &House, told: &mut Told, error: Error) {
+async fn recover(house: &House, seldom: &Seldom, at: &Address, error: Error) {
     if is_exhaustion(&error) {
-        told.once_a_second(house, Fact::Paused { limit: "open-files" });
+        seldom.paused(&house.bus, "open-files");
         let freed = house.freed.notified();
         let _ = until_drain(house, tokio::time::timeout(EXHAUSTED_WAIT, freed)).await;
         return;
     }
     if !is_the_peers_fault(&error) {
-        told.once_a_second(house, Fact::Failed(error));
+        seldom.failed(&house.bus, 0, at, error);
         tokio::task::yield_now().await;
-    }
-}
-
-/// When something was last told that may happen thousands of times a second.
-#[derive(Default)]
-struct Told(Option<Duration>);
-
-impl Told {
-    fn once_a_second(&mut self, house: &House, fact: Fact) {
-        let now = house.bus.clock().now();
-        if self.0.is_none_or(|last| now.saturating_sub(last) >= Duration::from_secs(1)) {
-            self.0 = Some(now);
-            house.bus.emit(0, 0, fact);
-        }
     }
 }
