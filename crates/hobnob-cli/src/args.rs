@@ -11,6 +11,7 @@ use hobnob::error::{Error, Kind, Result};
 use hobnob::spec::{OptionSpec, ValueKind, nearest, parse_duration};
 
 use crate::command::VERBS;
+use crate::report::advice::Propose as _;
 
 /// A flag as the parser and the help pages know it.
 #[derive(Debug, Clone, Copy)]

@@ -7,6 +7,8 @@ use std::time::Duration;
 use hobnob::error::{Error, Kind, Result};
 use hobnob::spec::parse_duration;
 
+use crate::report::advice::Propose as _;
+
 /// What the environment says.
 #[derive(Debug, Default)]
 pub(crate) struct Environment {

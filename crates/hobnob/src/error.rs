@@ -4,8 +4,12 @@
 //! that was asked of the kernel with its errno, why it failed, and what to try. It is one pointer wide, so a
 //! `Result` on the data path costs nothing.
 
+mod hint;
+
 use std::fmt;
 use std::ops::Range;
+
+pub use hint::{Advice, Hint, MACHINE, SERVICES};
 
 /// The library's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -146,32 +150,6 @@ pub struct Call {
     pub outcome: String,
 }
 
-/// Something to try, in the order in which it is worth trying.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Try {
-    /// The same command with this endpoint in place of the one that failed.
-    Endpoint {
-        /// The endpoint to use.
-        endpoint: String,
-        /// A word on when this is the right one; may be empty.
-        note: String,
-    },
-    /// The same command with this flag added.
-    Flag {
-        /// The flag with its value.
-        flag: String,
-        /// A word on when this is the right one; may be empty.
-        note: String,
-    },
-    /// A whole command.
-    Command {
-        /// What to paste.
-        command: String,
-        /// A word on when this is the right one; may be empty.
-        note: String,
-    },
-}
-
 /// Where in a text the mistake is, for the caret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
@@ -195,7 +173,7 @@ struct Parts {
     colon: Option<usize>,
     call: Option<Call>,
     why: Vec<String>,
-    tries: Vec<Try>,
+    hints: Vec<Hint>,
     span: Option<Span>,
     limit: Option<&'static str>,
 }
@@ -209,7 +187,7 @@ impl Error {
             colon: None,
             call: None,
             why: Vec::new(),
-            tries: Vec::new(),
+            hints: Vec::new(),
             span: None,
             limit: None,
         }))
@@ -290,24 +268,6 @@ impl Error {
         self
     }
 
-    /// Try the same command with another endpoint.
-    pub fn try_endpoint(mut self, endpoint: impl Into<String>, note: impl Into<String>) -> Self {
-        self.0.tries.push(Try::Endpoint { endpoint: endpoint.into(), note: note.into() });
-        self
-    }
-
-    /// Try the same command with a flag added.
-    pub fn try_flag(mut self, flag: impl Into<String>, note: impl Into<String>) -> Self {
-        self.0.tries.push(Try::Flag { flag: flag.into(), note: note.into() });
-        self
-    }
-
-    /// Try another command.
-    pub fn try_command(mut self, command: impl Into<String>, note: impl Into<String>) -> Self {
-        self.0.tries.push(Try::Command { command: command.into(), note: note.into() });
-        self
-    }
-
     /// Where in the typed text the mistake is.
     pub fn at(mut self, text: &str, at: Range<usize>, label: impl Into<String>) -> Self {
         self.0.span = Some(Span { text: text.to_owned(), at, label: label.into() });
@@ -338,11 +298,6 @@ impl Error {
     /// What is known beyond the call.
     pub fn reasons(&self) -> &[String] {
         &self.0.why
-    }
-
-    /// What to try.
-    pub fn tries(&self) -> &[Try] {
-        &self.0.tries
     }
 
     /// Where the mistake is in the typed text.

@@ -17,7 +17,7 @@ pub fn state_folder() -> Result<PathBuf> {
     let state = state.or_else(|| Some(variable("HOME")?.join(".local/state")));
     state.map(|state| state.join("hobnob")).ok_or_else(|| {
         let text = "there is no place for what I keep: neither XDG_STATE_HOME nor HOME is set";
-        Error::new(Kind::NotFound, text).try_command("export XDG_STATE_HOME=/tmp/state", "")
+        Error::new(Kind::NotFound, text).hint_shell("export XDG_STATE_HOME=/tmp/state", "")
     })
 }
 
@@ -109,7 +109,7 @@ fn unsafe_to_use(path: &Path, why: &str) -> Error {
     let shown = path.display();
     Error::new(Kind::PermissionDenied, format!("I will not use {shown}"))
         .why(why)
-        .try_command(format!("ls -ld {shown}"), "whose is it?")
+        .hint_shell(format!("ls -ld {shown}"), "whose is it?")
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use hobnob::spec::nearest;
 
 use crate::args::outline;
 use crate::command::{Scene, say};
+use crate::report::advice::Propose as _;
 
 /// Runs the verb.
 pub(crate) fn run(scene: &Scene) -> Result<u8> {

@@ -11,6 +11,7 @@ use hobnob::error::{Error, Kind, Result};
 
 use crate::args::outline::outline;
 use crate::command::{Scene, VERBS, help, say};
+use crate::report::advice::Propose as _;
 
 /// What each page of ours has in its title line, so that no other file is overwritten.
 const MARK: &str = ".TH hobnob";

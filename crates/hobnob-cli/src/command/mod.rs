@@ -32,6 +32,7 @@ use crate::args::{
 };
 use crate::config::Settings;
 use crate::env::Environment;
+use crate::report::advice::Propose as _;
 use crate::report::error::{Typed, tell};
 use crate::report::json::Json;
 use crate::report::look::{ColorWish, Look, View};

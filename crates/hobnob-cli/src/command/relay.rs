@@ -5,6 +5,7 @@ use hobnob::engine::Server;
 use hobnob::error::{Error, Kind, Result};
 
 use crate::command::{Scene, serve};
+use crate::report::advice::Propose as _;
 
 /// Runs the verb.
 pub(crate) fn run(scene: &Scene, name: &str) -> Result<u8> {

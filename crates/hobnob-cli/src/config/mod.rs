@@ -14,6 +14,7 @@ use hobnob::error::{Error, Kind, Result};
 use hobnob::spec::nearest;
 
 use crate::env::Environment;
+use crate::report::advice::Propose as _;
 use source::{Placed, Source};
 
 /// The file of a folder.

@@ -12,6 +12,7 @@ use toml::de::{DeString, DeTable, DeValue};
 use crate::args;
 use crate::config::source::{Placed, Source};
 use crate::config::{Config, Defaults, Part, Setting};
+use crate::report::advice::Propose as _;
 
 /// Sections that are no service.
 const SECTIONS: [&str; 3] = ["serve", "defaults", "alias"];

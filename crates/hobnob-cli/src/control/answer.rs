@@ -4,12 +4,13 @@ use std::time::SystemTime;
 
 use hobnob::clock::rfc3339;
 use hobnob::engine::{Bound, SessionState};
-use hobnob::error::{Error, Result, Try};
+use hobnob::error::{Error, Result};
 use hobnob::fault::Panel;
 use serde_json::Value;
 
 use super::part::Part;
 use super::request::ASKS;
+use crate::report::advice::{Way, spelt};
 use crate::report::line::Line;
 
 /// What an answer says beside what it answers.
@@ -77,14 +78,13 @@ fn wrong(line: &mut Line<'_>, error: &Error) {
     }
     line.texts("why", error.reasons().iter().map(String::as_str));
     line.number("exit", u64::from(error.kind().exit_code()));
-    line.objects("try", error.tries(), |line, one| {
-        let (kind, what, note) = match one {
-            Try::Command { command, note } => ("command", command, note),
-            Try::Flag { flag, note } => ("flag", flag, note),
-            Try::Endpoint { endpoint, note } => ("endpoint", endpoint, note),
-        };
-        line.text(kind, what);
-        line.text("note", note);
+    line.objects("try", spelt(error), |line, one| {
+        match one.way {
+            Way::Command(command) => line.text("command", &command),
+            Way::Flag(added) => line.text("flag", &added.text()),
+            Way::Endpoint(endpoint) => line.text("endpoint", &endpoint),
+        }
+        line.text("note", &one.note);
     });
 }
 

@@ -5,6 +5,8 @@ use hobnob::error::{Error, Kind, Result};
 use hobnob::fault::Panel;
 use hobnob::spec::nearest;
 
+use crate::report::advice::Propose as _;
+
 /// A server that runs.
 pub(crate) struct Part {
     /// What it is called.

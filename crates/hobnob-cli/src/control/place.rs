@@ -11,6 +11,7 @@ use hobnob::socket::{Family, Socket, Type};
 use nix::unistd::geteuid;
 
 use crate::env::Environment;
+use crate::report::advice::Propose as _;
 
 /// Who may wait to be accepted.
 const BACKLOG: u32 = 32;

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use hobnob::error::{Error, Span, Try, quoted};
+use hobnob::error::{Error, Span, quoted};
 
 use crate::args;
 use crate::command::VERBS;
+use crate::report::advice::{Added, Try, Way, spelt};
 use crate::report::look::{Look, Paint};
 use crate::report::show::{fold, safe, width};
 
@@ -26,16 +27,17 @@ pub(crate) struct Typed {
 impl Typed {
     /// A whole command for a suggestion, and a word on when it is the right one.
     pub(crate) fn suggest(&self, suggestion: &Try, error: &Error) -> (String, String) {
-        match suggestion {
-            Try::Command { command, note } => (command.clone(), note.clone()),
-            Try::Flag { flag, note } => (self.with_flag(flag, error), note.clone()),
-            Try::Endpoint { endpoint, note } => (self.with_endpoint(endpoint, error), note.clone()),
-        }
+        let command = match &suggestion.way {
+            Way::Command(command) => command.clone(),
+            Way::Flag(added) => self.with_flag(added, error),
+            Way::Endpoint(endpoint) => self.with_endpoint(endpoint, error),
+        };
+        (command, suggestion.note.clone())
     }
 
     /// The command with this flag, in place of the same one with another value.
-    fn with_flag(&self, flag: &str, error: &Error) -> String {
-        let (name, value) = flag.split_once(' ').unwrap_or((flag, ""));
+    fn with_flag(&self, added: &Added, error: &Error) -> String {
+        let (name, value) = (added.flag.as_str(), added.value.as_deref().unwrap_or_default());
         let mut words = self.words.clone();
         // Of several, the one under the caret is the one that is wrong.
         let spanned = error.span().map(|span| span.text.as_str());
@@ -52,7 +54,11 @@ impl Typed {
             }
             words.retain(|word| !word.starts_with(&format!("{name}=")));
         }
-        format!("{} {flag}", self.command(&words))
+        // What stands behind -- is no flag any more.
+        let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+        let added = std::iter::once(added.flag.clone()).chain(added.value.clone());
+        words.splice(end..end, added);
+        self.command(&words)
     }
 
     /// The command without this switch.
@@ -105,9 +111,9 @@ impl Typed {
 /// What to try, as commands with notes; there is always something.
 pub(crate) fn tries(error: &Error, typed: &Typed) -> Vec<(String, String)> {
     // Of an event nobody knows the command that it is to be a part of.
-    let is_whole = |one: &&Try| !typed.words.is_empty() || matches!(one, Try::Command { .. });
+    let is_whole = |one: &&Try| !typed.words.is_empty() || matches!(one.way, Way::Command(_));
     let suggest = |one| typed.suggest(one, error);
-    let mut tries: Vec<_> = error.tries().iter().filter(is_whole).map(suggest).collect();
+    let mut tries: Vec<_> = spelt(error).iter().filter(is_whole).map(suggest).collect();
     tries.retain(|(command, _)| is_possible(command));
     if tries.is_empty() {
         tries.push((format!("hobnob help {}", error.kind().slug()), String::new()));
@@ -195,6 +201,7 @@ fn caret(out: &mut String, span: &Span, look: Look) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::advice::Propose as _;
     use hobnob::error::Kind;
 
     fn typed(words: &[&str], endpoints: &[&str]) -> Typed {

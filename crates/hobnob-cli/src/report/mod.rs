@@ -1,5 +1,6 @@
 //! How things are told: words for people, JSON Lines for programs, errors for both.
 
+pub(crate) mod advice;
 pub(crate) mod answered;
 pub(crate) mod error;
 pub(crate) mod json;

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, ready};
 
 use crate::conn::{Channel, too_long_to_receive};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Advice, Error, Kind, Result};
 use crate::socket::{AsyncSocket, How};
 
 /// What the medium does about ends.
@@ -86,10 +86,9 @@ fn refused(socket: &AsyncSocket, error: Error) -> Error {
         Some(peer) if error.kind() == Kind::ConnectionRefused => {
             let text = format!("nothing listens on udp port {} of {}", peer.port(), peer.ip());
             let why = "the machine answered with ICMP port unreachable, so the address is right; the port is closed";
-            error
-                .with_message(text)
-                .why(why)
-                .try_command(format!("hobnob serve echo udp://{peer}"), "to have something there")
+            let at = Some(format!("udp://{peer}"));
+            let echo = Advice::Serve { service: "echo", at, with: None };
+            error.with_message(text).why(why).hint(echo, "to have something there")
         }
         _ => error,
     }

@@ -49,7 +49,7 @@ fn needs_quotes(line: &str) -> bool {
 }
 
 fn missing(typed: Piece) -> Error {
-    typed.bad("a command is missing here").try_endpoint(typed.replaced("cat"), "")
+    typed.bad("a command is missing here").hint_endpoint(typed.replaced("cat"), "")
 }
 
 /// What follows `--`, which is a word of its own.
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(proposals(&refused("exec:")), ["exec:cat"]);
         for (text, argv) in [("exec:", vec![]), ("tcp:", vec!["a".to_owned()])] {
             let error = Endpoint::parse_argv(text, &argv, &grammar()).expect_err("no command");
-            assert!(error.span().is_some() && !error.tries().is_empty(), "{text}");
+            assert!(error.span().is_some() && !error.hints().is_empty(), "{text}");
         }
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn read(host: Piece) -> Result<Host> {
     }
     if text == "*" {
         let every = host.replaced("0.0.0.0");
-        return Err(host.bad("every interface is 0.0.0.0").try_endpoint(every, ""));
+        return Err(host.bad("every interface is 0.0.0.0").hint_endpoint(every, ""));
     }
     if looks_like_v4(text) {
         return text.parse().map(Host::V4).map_err(|_| {
@@ -81,7 +81,7 @@ fn check_name(host: Piece) -> Result<()> {
             let error = strange.bad(format!("{:?} cannot be in a host name", strange.str()));
             match text.rsplit_once('@') {
                 Some((_, bare)) if !bare.is_empty() => {
-                    error.why("an address names no user").try_endpoint(host.replaced(bare), "")
+                    error.why("an address names no user").hint_endpoint(host.replaced(bare), "")
                 }
                 _ => error.why("a name is letters, digits, - and _ between dots"),
             }
@@ -129,7 +129,7 @@ pub(super) fn mistyped(around: Piece, strange: Piece) -> Option<Error> {
     let meant: String = around.str().chars().map(narrow).filter(|c| !c.is_whitespace()).collect();
     let error =
         strange.bad(label).why("an address is typed in half-width characters without spaces");
-    Some(error.try_endpoint(around.replaced(&meant), ""))
+    Some(error.hint_endpoint(around.replaced(&meant), ""))
 }
 
 /// The ASCII character that a full-width one stands for (U+FF01 to U+FF5E, and the ideographic full stop).

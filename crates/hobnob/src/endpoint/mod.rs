@@ -273,9 +273,9 @@ mod tests {
 
     /// The endpoints that the error proposes, each of which has to be one.
     pub(super) fn proposals(error: &Error) -> Vec<&str> {
-        use crate::error::Try;
-        let endpoints = error.tries().iter().filter_map(|attempt| match attempt {
-            Try::Endpoint { endpoint, .. } => Some(endpoint.as_str()),
+        use crate::error::Advice;
+        let endpoints = error.hints().iter().filter_map(|hint| match &hint.advice {
+            Advice::Endpoint(endpoint) => Some(endpoint.as_str()),
             _ => None,
         });
         endpoints.inspect(|endpoint| drop(parsed(endpoint))).collect()

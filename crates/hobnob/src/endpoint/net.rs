@@ -75,11 +75,11 @@ fn too_many_colons(typed: Piece, rule: Port, tail: Piece, is_v6: impl Fn(&str) -
     let parted = text.rsplit_once(':').filter(|(host, port)| is_v6(host) && host::is_digits(port));
     if let Some((host, port)) = parted {
         let error = typed.bad("an IPv6 address needs brackets").why(BRACKETS);
-        return error.try_endpoint(typed.replaced(&format!("[{host}]:{port}")), "");
+        return error.hint_endpoint(typed.replaced(&format!("[{host}]:{port}")), "");
     }
     if let (true, Port::Needed(port) | Port::Default(port)) = (is_v6(text), rule) {
         let error = typed.bad("an IPv6 address needs brackets, and a port").why(BRACKETS);
-        return error.try_endpoint(typed.replaced(&format!("[{text}]:{port}")), "");
+        return error.hint_endpoint(typed.replaced(&format!("[{text}]:{port}")), "");
     }
     let second = tail.cut(&[':']).1;
     second.bad("one colon parts host and port").why(BRACKETS)
@@ -93,7 +93,7 @@ fn read_port(port: Piece) -> Result<u16> {
     }
     if let Some(known) = port_of(&text.to_lowercase()) {
         let error = port.bad("a port is a number");
-        return Err(error.try_endpoint(port.replaced(&known.to_string()), ""));
+        return Err(error.hint_endpoint(port.replaced(&known.to_string()), ""));
     }
     let strange = port.find(|c| !c.is_ascii_digit()).unwrap_or(port);
     if let Some(error) = host::mistyped(port, strange) {
@@ -108,21 +108,21 @@ fn missing_port(typed: Piece, host: &Host, proposed: u16) -> Error {
         _ => (format!(" on {host}"), proposed),
     };
     let error = typed.behind().wrong(Kind::MissingPort, format!("which port{whose}?"), "add :PORT");
-    error.try_endpoint(typed.replaced(&format!("{host}:{proposed}")), "")
+    error.hint_endpoint(typed.replaced(&format!("{host}:{proposed}")), "")
 }
 
 fn port_not_wanted(typed: Piece, port: Piece) -> Error {
     let host = typed.str().strip_suffix(port.str()).and_then(|head| head.strip_suffix(':'));
     let error = port.bad("there are no ports here").why("this transport knows hosts alone");
     match host {
-        Some(host) if !host.is_empty() => error.try_endpoint(typed.replaced(host), ""),
+        Some(host) if !host.is_empty() => error.hint_endpoint(typed.replaced(host), ""),
         _ => error,
     }
 }
 
 fn no_host(typed: Piece) -> Error {
     let label = "a host is missing here";
-    typed.bad(label).try_endpoint(typed.replaced("127.0.0.1"), "")
+    typed.bad(label).hint_endpoint(typed.replaced("127.0.0.1"), "")
 }
 
 #[cfg(test)]
@@ -131,7 +131,7 @@ mod tests {
 
     use super::super::tests::{caret, parsed, proposals, refused};
     use super::*;
-    use crate::error::Try;
+    use crate::error::{Advice, Hint};
 
     fn v6(text: &str) -> Host {
         let (address, zone) = host::split_zone(text);
@@ -182,9 +182,8 @@ mod tests {
         assert_eq!(error.span().map(|span| span.at.clone()), Some(11..11));
         assert_eq!(caret(&error).1, "add :PORT");
         assert_eq!(proposals(&error), ["example.com:80"]);
-        let get =
-            Try::Command { command: "hobnob get http://example.com".into(), note: String::new() };
-        assert!(error.tries().contains(&get));
+        let url = Advice::Dial("http://example.com".to_owned());
+        assert!(error.hints().contains(&Hint { advice: url, note: String::new() }));
         assert_eq!(proposals(&refused("tls://h,name=x")), ["tls://h:443,name=x"]);
         assert_eq!(proposals(&refused("h:")), ["h:80"]);
         assert_eq!(proposals(&refused("udp://")), ["udp://:9000"]);

@@ -25,7 +25,7 @@ pub(super) fn parse_argv(text: &Arc<str>, argv: &[String], grammar: &Grammar) ->
         let stack = Stack::read(head, grammar)?;
         if stack.form != Form::Command || !rest.str().trim().is_empty() {
             let label = "words after -- are a command, so nothing but exec: or pty: stands before";
-            return Err(all.bad(label).try_endpoint("exec:", ""));
+            return Err(all.bad(label).hint_endpoint("exec:", ""));
         }
         let target = command::from_argv(rest, argv)?;
         Ok(finish(all, stack, target, Vec::new()))
@@ -35,7 +35,7 @@ pub(super) fn parse_argv(text: &Arc<str>, argv: &[String], grammar: &Grammar) ->
 
 fn with_help(error: Error) -> Error {
     match error.kind() {
-        Kind::BadAddress => error.try_command("hobnob help addresses", ""),
+        Kind::BadAddress => error.hint_topic("addresses", ""),
         _ => error,
     }
 }
@@ -43,7 +43,7 @@ fn with_help(error: Error) -> Error {
 fn read(all: Piece, grammar: &Grammar) -> Result<Endpoint> {
     let text = all.str();
     if text.trim().is_empty() {
-        return Err(all.bad("an address is missing here").try_endpoint(":9000", ""));
+        return Err(all.bad("an address is missing here").hint_endpoint(":9000", ""));
     }
     if text == "-" || text.starts_with("-,") {
         let stack = Stack::implied(DASH_TRANSPORT, all.until(1), Form::Nothing);
@@ -114,7 +114,7 @@ fn net_target(stack: &Stack, rest: Piece, port: Port) -> Result<(Target, Vec<Set
         let error = error.why("a path follows the host in http and ws alone");
         let path = host.is_empty().then(|| format!("unix:{}", rest.str()));
         let meant = path.unwrap_or_else(|| resource.replaced(""));
-        return Err(error.try_endpoint(meant, ""));
+        return Err(error.hint_endpoint(meant, ""));
     }
     let target = net::read(host, port)?;
     let mut settings = Vec::from_iter(url::path(resource, owner, escape::read_commas)?);
@@ -129,7 +129,7 @@ fn plain_target(form: Form, rest: Piece, slashes: Option<Piece>) -> Result<Targe
         Form::Number => read_number(rest).map(Target::Number),
         Form::Name => read_name(rest).map(Target::Name),
         _ if rest.is_empty() => Ok(Target::Nothing),
-        _ => Err(rest.bad("nothing follows here").try_endpoint(rest.replaced(""), "")),
+        _ => Err(rest.bad("nothing follows here").hint_endpoint(rest.replaced(""), "")),
     }
 }
 
@@ -143,7 +143,7 @@ fn read_number(typed: Piece) -> Result<u32> {
 
 fn read_name(typed: Piece) -> Result<String> {
     if typed.is_empty() {
-        return Err(typed.bad("a name is missing here").try_endpoint(typed.replaced("name"), ""));
+        return Err(typed.bad("a name is missing here").hint_endpoint(typed.replaced("name"), ""));
     }
     let is_strange = |c: char| !(c.is_alphanumeric() || "-_.".contains(c));
     match typed.find(is_strange) {
@@ -169,7 +169,7 @@ fn bare_net(all: Piece, grammar: &Grammar) -> Result<Endpoint> {
     let target = net::read(host, Port::Needed(80)).map_err(|error| match error.kind() {
         Kind::MissingPort if host.str() != ":" && !host.is_empty() => {
             let name = host.str().trim_end_matches(':');
-            error.try_command(format!("hobnob get http://{name}"), "")
+            error.hint_dial(format!("http://{name}"), "")
         }
         _ => error,
     })?;
@@ -196,7 +196,7 @@ fn without_target(all: Piece, head: Piece, tail: Piece, grammar: &Grammar) -> Re
         name => format!("{name} is a stack"),
     };
     let error = head.behind().bad(format!("{what}: what it is to open follows it"));
-    Err(error.try_endpoint(head.behind().replaced(example), ""))
+    Err(error.hint_endpoint(head.behind().replaced(example), ""))
 }
 
 fn alias(all: Piece) -> Error {
@@ -209,12 +209,12 @@ fn alias(all: Piece) -> Error {
     let abstract_name = if name.str() == "@" { "unix:@name" } else { name.str() };
     error
         .why("a bare @word is an alias from hobnob.toml; unix:@word is a Linux abstract name")
-        .try_endpoint(format!("unix:{}", abstract_name.trim_start_matches("unix:")), "")
+        .hint_endpoint(format!("unix:{}", abstract_name.trim_start_matches("unix:")), "")
 }
 
 fn no_slashes(colon: Piece) -> Error {
     let error = colon.bad("two slashes are missing here");
-    error.try_endpoint(colon.replaced("://"), "")
+    error.hint_endpoint(colon.replaced("://"), "")
 }
 
 /// `unx:/tmp/x` is a mistyped scheme; `localhost:80/x` is a URL without its scheme, or an odd path.
@@ -224,8 +224,8 @@ fn colon_before_slash(all: Piece, head: Piece, tail: Piece, grammar: &Grammar) -
     }
     let error = tail.cut(&['/']).1.bad("a path of what?");
     error
-        .try_endpoint(all.until(0).replaced("http://"), "a URL")
-        .try_endpoint(all.until(0).replaced("./"), "a unix socket's path")
+        .hint_endpoint(all.until(0).replaced("http://"), "a URL")
+        .hint_endpoint(all.until(0).replaced("./"), "a unix socket's path")
 }
 
 #[cfg(test)]
@@ -314,7 +314,7 @@ mod tests {
         ] {
             let error = refused(text);
             assert_eq!((caret(&error), proposals(&error)), ((at, label), tries), "{text:?}");
-            assert!(!error.tries().is_empty(), "{text:?}");
+            assert!(!error.hints().is_empty(), "{text:?}");
         }
     }
 

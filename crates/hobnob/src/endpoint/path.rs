@@ -30,13 +30,15 @@ pub(super) fn read(typed: Piece, slashes: Option<Piece>, is_socket: bool) -> Res
 fn check(typed: Piece) -> Result<()> {
     if typed.is_empty() {
         let error = typed.bad("a path is missing here");
-        return Err(error.try_endpoint(typed.replaced("/tmp/x.sock"), ""));
+        return Err(error.hint_endpoint(typed.replaced("/tmp/x.sock"), ""));
     }
     let trimmed = typed.trim();
     if trimmed.str() != typed.str() {
         let meant = typed.replaced(trimmed.str());
         let error = typed.bad("white space around the path");
-        return Err(error.try_endpoint(meant, "").why("white space that is meant is typed as %20"));
+        return Err(error
+            .hint_endpoint(meant, "")
+            .why("white space that is meant is typed as %20"));
     }
     match typed.find(char::is_control) {
         Some(control) => {
@@ -53,14 +55,14 @@ fn check(typed: Piece) -> Result<()> {
 fn two_readings(typed: Piece, slashes: Piece) -> crate::error::Error {
     let error = slashes.through(typed).bad("two slashes, or one?");
     error
-        .try_endpoint(slashes.replaced("/"), "from the root")
-        .try_endpoint(slashes.replaced(""), "from the current folder")
+        .hint_endpoint(slashes.replaced("/"), "from the root")
+        .hint_endpoint(slashes.replaced(""), "from the current folder")
 }
 
 fn read_abstract(name: Piece) -> Result<Target> {
     let bytes = escape::read_bytes(name.str());
     match bytes.len() {
-        0 => Err(name.bad("a name is missing here").try_endpoint(name.replaced("name"), "")),
+        0 => Err(name.bad("a name is missing here").hint_endpoint(name.replaced("name"), "")),
         1..=SOCKET_PATH_MAX => Ok(Target::Abstract(bytes)),
         length => Err(name
             .wrong(
@@ -68,7 +70,7 @@ fn read_abstract(name: Piece) -> Result<Target> {
                 format!("an abstract name holds {SOCKET_PATH_MAX} bytes, this one has {length}"),
                 format!("{length} bytes"),
             )
-            .try_endpoint("unix:@name", "or another shorter name")),
+            .hint_endpoint("unix:@name", "or another shorter name")),
     }
 }
 
@@ -81,7 +83,7 @@ fn read_socket(typed: Piece) -> Result<Target> {
             format!("a unix socket path holds {SOCKET_PATH_MAX} bytes, this one has {length}"),
             format!("{length} bytes"),
         );
-        return Err(error.try_endpoint("unix:@name", "or a shorter path"));
+        return Err(error.hint_endpoint("unix:@name", "or a shorter path"));
     }
     Ok(Target::Path(OsString::from_vec(bytes).into()))
 }

@@ -161,7 +161,7 @@ fn check(text: &str) -> Result<(), TestCaseError> {
             let span = error.span().expect("every error has a span");
             prop_assert!(span.text.get(span.at.clone()).is_some(), "{span:?}");
             prop_assert!(!span.label.is_empty());
-            prop_assert!(!(error.tries().is_empty() && error.reasons().is_empty()));
+            prop_assert!(!(error.hints().is_empty() && error.reasons().is_empty()));
         }
     }
     Ok(())

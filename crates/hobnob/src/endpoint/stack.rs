@@ -115,7 +115,7 @@ fn nothing_here(piece: Piece, stack: Piece) -> Error {
     if words.is_empty() {
         return error.why("a stack is a word or several, as in udp, tls, ws+tls");
     }
-    error.try_endpoint(stack.replaced(&words.join("+")), "")
+    error.hint_endpoint(stack.replaced(&words.join("+")), "")
 }
 
 fn transport_in_the_middle(piece: Piece, stack: Piece, grammar: &Grammar) -> Error {
@@ -126,7 +126,7 @@ fn transport_in_the_middle(piece: Piece, stack: Piece, grammar: &Grammar) -> Err
         Some(other) => {
             error.why(format!("{name} and {other} both carry: a stack ends in one of them"))
         }
-        None => error.try_endpoint(stack.replaced(&format!("{}+{name}", others.join("+"))), ""),
+        None => error.hint_endpoint(stack.replaced(&format!("{}+{name}", others.join("+"))), ""),
     }
 }
 
@@ -135,7 +135,7 @@ pub(super) fn unknown(piece: Piece, grammar: &Grammar) -> Error {
     let error = piece.bad(format!("there is no transport or layer {:?}", piece.str()));
     let lower = piece.str().to_lowercase();
     match nearest(&lower, grammar.words()) {
-        Some(near) => error.try_endpoint(piece.replaced(near), "did you mean this?"),
+        Some(near) => error.hint_endpoint(piece.replaced(near), "did you mean this?"),
         None => error.why(format!("known are: {}", grammar.words().collect::<Vec<_>>().join(", "))),
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn path(
         let mut escaped = String::new();
         escape::push_escaped(&mut escaped, space.str().as_bytes());
         let error = space.bad(format!("{:?} cannot be in a URL", space.str()));
-        return Err(error.try_endpoint(space.replaced(&escaped), ""));
+        return Err(error.hint_endpoint(space.replaced(&escaped), ""));
     }
     let value = match unescape(typed.str()) {
         value if value.is_empty() || value == "/" => return Ok(None),
@@ -104,7 +104,7 @@ fn with_secret(authority: Piece, at: usize) -> Error {
     let start = authority.typed().range().start;
     let error =
         Piece::of(&masked).from(start).until(3).bad("a URL takes no user and password here");
-    error.try_endpoint(authority.until(at + 1).replaced(""), "").why(
+    error.hint_endpoint(authority.until(at + 1).replaced(""), "").why(
         "other users of this machine can read a command line; send them in a header from a file",
     )
 }
@@ -113,11 +113,11 @@ fn options_in_a_url(scheme: Piece, target: &Target, options: Piece, rest: Piece)
     let mut error = options.bad("a comma is part of a URL, so options do not follow it");
     for option in setting::read_all(options).unwrap_or_default() {
         let option = option.to_string();
-        error = error.try_flag(format!("-O {}", &option[1..]), "");
+        error = error.hint_setting(&option[1..], "");
     }
     if let Target::Net { host, port: Some(port) } = target {
         let stack = format!("{}+tcp://{host}:{port}{}", scheme.str(), options.str());
-        error = error.try_endpoint(scheme.through(rest).replaced(&stack), "the same as a stack");
+        error = error.hint_endpoint(scheme.through(rest).replaced(&stack), "the same as a stack");
     }
     error
 }

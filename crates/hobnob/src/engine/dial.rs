@@ -16,7 +16,7 @@ use crate::engine::limits::{Gate, Limits, OWN_ANSWER};
 use crate::engine::plan::{self, Ready, Resolved};
 use crate::engine::stack::{self, Stack};
 use crate::engine::trouble::{EXHAUSTED_WAIT, is_the_peers_fault};
-use crate::error::{Error, Kind, Result, quoted};
+use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
 use crate::layer::Role;
 use crate::socket::{Family, Observer};
@@ -104,7 +104,7 @@ impl Dialer {
         let ready = self.plan(to)?;
         if ready.is_turned {
             let error = Error::new(Kind::DoesNotFit, "listen is for the target of a relay");
-            return Err(error.try_flag("--listen", "to wait for a peer here"));
+            return Err(error.hint_switch("listen", "to wait for a peer here"));
         }
         self.dial_for(&ready, None).await
     }
@@ -128,8 +128,7 @@ impl Dialer {
         let resolved = plan::resolve(endpoint)?;
         let checked = plan::check_protocol(self.protocol, "this verb", &resolved);
         checked.map_err(|error| {
-            let command = format!("hobnob get {}", quoted(endpoint.typed().text()));
-            error.try_command(command, "one request and its answer")
+            error.hint_dial(endpoint.typed().text(), "one request and its answer")
         })?;
         Ok(resolved)
     }
@@ -351,7 +350,7 @@ fn late(endpoint: &str, timeout: Duration) -> Error {
     Error::new(Kind::ConnectTimeout, text)
         .with_outcome(format!("connect({endpoint})"), None, "no answer")
         .why("a firewall that drops, a wrong address, or a machine that is off; a closed port would have refused at once")
-        .try_flag("--timeout 60s", "")
+        .hint_option("timeout", "60s", "")
 }
 
 #[cfg(test)]

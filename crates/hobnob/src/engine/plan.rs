@@ -5,7 +5,7 @@ use crate::bus::Bus;
 use crate::endpoint::{Endpoint, Grammar, Host, Setting, Target};
 use crate::engine::limits::Network;
 use crate::engine::stack::Stack;
-use crate::error::{Error, Kind, Result, quoted};
+use crate::error::{Advice, Error, Kind, Result, SERVICES};
 use crate::layer::{self, Layer, Role};
 use crate::spec::{self, OptionSpec, Options, Shape, Spec, ValueKind};
 use crate::transport::{self, Place, Transport};
@@ -235,7 +235,7 @@ impl Resolved {
                 let name = row.spec.name;
                 let text = format!("{name} needs {needed} below it, and {below} gives {shape}");
                 let error = Error::new(Kind::DoesNotFit, text);
-                return Err(error.try_command("hobnob help addresses", "which layer goes on what"));
+                return Err(error.hint_topic("addresses", "which layer goes on what"));
             }
             shape = row.above.unwrap_or(shape);
             below = row.spec.name;
@@ -322,7 +322,7 @@ fn marked(setting: &Setting, error: Error) -> Error {
 
 fn not_built_in(what: &str, spec: &Spec) -> Error {
     let text = format!("the {what} {} is not part of this build of hobnob", spec.name);
-    Error::new(Kind::NotBuiltIn, text).try_command("hobnob help addresses", "what is")
+    Error::new(Kind::NotBuiltIn, text).hint_topic("addresses", "what is")
 }
 
 /// Finds a service.
@@ -331,13 +331,14 @@ pub(super) fn find_service(name: &str) -> Result<&'static service::Row> {
     let Some(row) = service::TABLE.iter().find(|row| row.spec.name == name) else {
         let mut error = Error::new(Kind::UnknownService, format!("there is no service {name:?}"));
         if let Some(near) = spec::nearest(name, known()) {
-            error = error.try_command(format!("hobnob serve {near}"), "did you mean this?");
+            let near = Advice::Serve { service: near, at: None, with: None };
+            error = error.hint(near, "did you mean this?");
         }
-        return Err(error.try_command("hobnob serve", "lists them all"));
+        return Err(error.hint_topic(SERVICES, "lists them all"));
     };
     if row.make.is_none() {
         let text = format!("the service {name} is not part of this build of hobnob");
-        return Err(Error::new(Kind::NotBuiltIn, text).try_command("hobnob serve", "lists what is"));
+        return Err(Error::new(Kind::NotBuiltIn, text).hint_topic(SERVICES, "lists what is"));
     }
     Ok(row)
 }
@@ -351,8 +352,9 @@ pub(super) fn check_fit(row: &service::Row, at: &Resolved) -> Result<()> {
         let speaks = |row: &&&service::Row| row.protocol.is_some() && row.protocol == spoken;
         match service::TABLE.iter().find(speaks) {
             Some(row) => {
-                let command = format!("hobnob serve {} {}", row.spec.name, quoted(&at.endpoint));
-                error.try_command(command, "a service that does")
+                let at = Some(at.endpoint.clone());
+                let other = Advice::Serve { service: row.spec.name, at, with: None };
+                error.hint(other, "a service that does")
             }
             None => error,
         }
@@ -364,7 +366,7 @@ pub(super) fn check_fit(row: &service::Row, at: &Resolved) -> Result<()> {
         let why = "whoever forges a sender's address would turn it against that sender";
         return Err(Error::new(Kind::DoesNotFit, text)
             .why(why)
-            .try_endpoint("udp://:9000", "loopback"));
+            .hint_endpoint("udp://:9000", "loopback"));
     }
     Ok(())
 }
@@ -380,7 +382,7 @@ pub(super) fn check_protocol(spoken: Option<&'static str>, who: &str, at: &Resol
         .why(format!("{name} is no layer: it is {}", spec.summary));
     let below = at.endpoint.strip_prefix(name).and_then(|rest| rest.strip_prefix('+'));
     Err(match below.filter(|_| *options == Options::of(spec.options)) {
-        Some(endpoint) => error.try_endpoint(endpoint, "without it"),
+        Some(endpoint) => error.hint_endpoint(endpoint, "without it"),
         None => error,
     })
 }
@@ -403,7 +405,7 @@ pub(super) fn check_no_path(endpoint: &Endpoint, who: &str) -> Result<()> {
         return Err(error); // it came by -O
     }
     let without = format!("{},{}", typed[..at.start].trim_end_matches(','), &typed[at.end..]);
-    Err(error.try_endpoint(without.trim_end_matches(',').replace(",,", ","), "every path"))
+    Err(error.hint_endpoint(without.trim_end_matches(',').replace(",,", ","), "every path"))
 }
 
 /// Whether one of these shapes is what the endpoint gives.
@@ -415,8 +417,8 @@ pub(super) fn check_shape(name: &str, shapes: &[Shape], at: &Resolved) -> Result
         format!("{name} does not serve {}, and {} gives {}", at.shape, at.endpoint, at.shape);
     let error = Error::new(Kind::DoesNotFit, text);
     Err(match at.shape {
-        Shape::Packets => error.try_endpoint(":9000", "bytes, over tcp"),
-        Shape::Bytes => error.try_endpoint("lines+tcp://:9000", "a packet a line, over tcp"),
+        Shape::Packets => error.hint_endpoint(":9000", "bytes, over tcp"),
+        Shape::Bytes => error.hint_endpoint("lines+tcp://:9000", "a packet a line, over tcp"),
     })
 }
 
@@ -436,7 +438,7 @@ pub(super) fn check_lines(name: &str, made: &service::Made, at: &[Resolved]) -> 
         let below = below.filter(|_| options.given().next().is_none());
         let error = Error::new(Kind::DoesNotFit, text)
             .why("a message with a newline in it would be heard as several");
-        return Err(error.try_endpoint(below.unwrap_or(":9000"), "without it"));
+        return Err(error.hint_endpoint(below.unwrap_or(":9000"), "without it"));
     }
     Ok(())
 }
@@ -460,8 +462,7 @@ pub(super) fn targets(
     for option in row.targets() {
         let Some(text) = options.text(option.name) else {
             let text = format!("{} needs to know where to: --{} ADDR", row.spec.name, option.name);
-            let command = format!("hobnob help {}", row.spec.name);
-            return Err(Error::new(Kind::Usage, text).try_command(command, ""));
+            return Err(Error::new(Kind::Usage, text).hint_topic(row.spec.name, ""));
         };
         let resolved = resolve(&parse(text)?)?;
         check_protocol(None, row.spec.name, &resolved)?;
@@ -471,8 +472,9 @@ pub(super) fn targets(
         if resolved.door.flag("listen") && !resolved.transport.has_opening {
             let name = resolved.transport.spec.name;
             let text = format!("nobody arrives at {name}: there is no conn to wait for");
-            let command = format!("hobnob help {}", row.spec.name);
-            return Err(Error::new(Kind::DoesNotFit, text).try_command(command, "who can wait"));
+            return Err(
+                Error::new(Kind::DoesNotFit, text).hint_topic(row.spec.name, "who can wait")
+            );
         }
         targets.push((text.to_owned(), resolved.ready(Role::Client, bus)?));
     }
@@ -496,9 +498,9 @@ fn check_same_shape(
         Shape::Bytes => (in_lines(door), there.clone()),
         Shape::Packets => (here.clone(), in_lines(target)),
     };
-    let (here, there) = (quoted(&here), quoted(&there));
-    let command = format!("hobnob serve {} {here} --{} {there}", row.spec.name, option.name);
-    Err(Error::new(Kind::DoesNotFit, text).why(why).try_command(command, "a packet a line"))
+    let (service, with) = (row.spec.name, Some((option.name, there)));
+    let framed = Advice::Serve { service, at: Some(here), with };
+    Err(Error::new(Kind::DoesNotFit, text).why(why).hint(framed, "a packet a line"))
 }
 
 /// The same place with a packet a line. What has no place is named: a layer does not stand on `-`.
@@ -546,10 +548,9 @@ pub(super) fn set_option(
     if let (true, Some(text)) = (is_fault, value) {
         fault::Setting::parse(text)?;
     }
-    options.set(row.spec.options, name, value).map_err(|error| {
-        let command = format!("hobnob help {}", row.spec.name);
-        error.try_command(command, "its options")
-    })
+    options
+        .set(row.spec.options, name, value)
+        .map_err(|error| error.hint_topic(row.spec.name, "its options"))
 }
 
 /// The host as a certificate names it: without brackets and zone.

@@ -63,5 +63,5 @@ pub(super) fn late(deadline: Duration) -> Error {
     Error::limit("handshake", format!("the handshake was not done within {deadline:?}"))
         .with_kind(Kind::TimedOut)
         .why("the peer may be speaking something else, and waiting as we are")
-        .try_flag("--timeout 60s", "to wait longer")
+        .hint_option("timeout", "60s", "to wait longer")
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::codec::http::{Cut, Unreadable};
 use crate::conn::Facts;
 use crate::endpoint::Endpoint;
-use crate::error::{Error, Kind, quoted};
+use crate::error::{Error, Kind};
 use crate::spec::show_duration;
 
 /// Bytes of what is no answer that are shown.
@@ -24,8 +24,7 @@ impl Peer {
         let talk = endpoint.host().zip(endpoint.port()).filter(|_| is_bare);
         Peer {
             name: facts.peer.to_string(),
-            talk: talk
-                .map(|(host, port)| format!("hobnob talk {}", quoted(&format!("{host}:{port}")))),
+            talk: talk.map(|(host, port)| format!("{host}:{port}")),
         }
     }
 
@@ -40,7 +39,7 @@ impl Peer {
                     error = error.why(format!("its first bytes were \"{}\"", first.escape_ascii()));
                 }
                 match &self.talk {
-                    Some(talk) => error.try_command(talk, "to see what it says"),
+                    Some(talk) => error.hint_dial(talk, "to see what it says"),
                     None => error,
                 }
             }
@@ -68,7 +67,7 @@ impl Peer {
         match untaken {
             Some(untaken) => error.why(format!("it did not take all of the request: {untaken}")),
             None if cut == Cut::Everything => match &self.talk {
-                Some(talk) => error.try_command(talk, "to see what it says by itself"),
+                Some(talk) => error.hint_dial(talk, "to see what it says by itself"),
                 None => error,
             },
             None => error.why(format!("{received} bytes came, and then the end")),
@@ -80,6 +79,6 @@ impl Peer {
         let text = format!("silence for {time}, so I closed the connection to {}", self.name);
         Error::new(Kind::IdleTimeout, text)
             .why(format!("sent {sent} B, received {received} B"))
-            .try_flag("--idle 60s", "to wait longer")
+            .hint_option("idle", "60s", "to wait longer")
     }
 }

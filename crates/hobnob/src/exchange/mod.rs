@@ -90,19 +90,19 @@ impl Exchange {
         if resolved.shape != Shape::Bytes {
             let text = format!("{PROTOCOL} needs bytes, and {} gives packets", resolved.endpoint);
             let error = Error::new(Kind::DoesNotFit, text);
-            return Err(error.try_endpoint("http://127.0.0.1:8000/", "over tcp, for one"));
+            return Err(error.hint_endpoint("http://127.0.0.1:8000/", "over tcp, for one"));
         }
         let path = resolved.protocol.as_ref().and_then(|(_, options)| options.text("path"));
         path.unwrap_or("/").clone_into(&mut request.target);
         if let Some((name, _)) = request.fields.iter().find(|(n, v)| !is_name(n) || !is_value(v)) {
             return Err(Error::new(Kind::BadOption, format!("{name:?} cannot be sent as a field"))
                 .why("a name is one word, and nothing in a value ends the line")
-                .try_flag("-H 'Accept: text/html'", "for one"));
+                .hint_option("header", "Accept: text/html", "for one"));
         }
         if !is_name(&request.method) {
             let text = format!("{:?} cannot be a method", request.method);
             let error = Error::new(Kind::BadOption, text);
-            return Err(error.try_flag("-X PUT", "for one"));
+            return Err(error.hint_option("method", "PUT", "for one"));
         }
         Ok(Exchange { host: host_field(endpoint), endpoint: endpoint.clone(), request, hops: 0 })
     }

@@ -4,7 +4,7 @@
 use crate::codec::http::{Head, Request};
 use crate::endpoint::{Endpoint, Host};
 use crate::engine;
-use crate::error::{Error, Kind, Result, quoted};
+use crate::error::{Error, Kind, Result};
 use crate::exchange::{Exchange, host_field};
 
 /// How many in a row are followed.
@@ -40,10 +40,9 @@ fn lead(from: &Exchange, status: u16, location: &str) -> Result<Redirect> {
     let is_elsewhere = endpoint.is_some();
     let endpoint = endpoint.unwrap_or_else(|| from.endpoint.clone());
     if from.endpoint.has_layer("tls") && !endpoint.has_layer("tls") {
-        let command =
-            format!("hobnob get {}", quoted(&format!("http://{}{target}", host_field(&endpoint))));
+        let plain = format!("http://{}{target}", host_field(&endpoint));
         return Err(refused("from https to http, where everybody can listen")
-            .try_command(command, "if you want that"));
+            .hint_dial(plain, "if you want that"));
     }
     let mut request = Request { target, ..from.request.clone() };
     become_get(&mut request, status);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Family, Socket, Type, holder};
 use crate::address::Address;
-use crate::error::{Error, Kind};
+use crate::error::{Advice, Error, Kind};
 use crate::spec::show_duration;
 use crate::sys::info;
 
@@ -46,7 +46,7 @@ pub(super) fn socket(family: Family, kind: Type, protocol: i32, error: &io::Erro
         Some(libc::EPERM | libc::EACCES) if kind == Type::Raw => {
             Error::new(Kind::RawSocketDenied, "raw sockets need a right you do not have")
                 .with_call(call, error)
-                .try_command("sudo setcap cap_net_raw+ep $(which hobnob)", "once")
+                .hint(Advice::Right("cap_net_raw"), "once")
         }
         Some(libc::EAFNOSUPPORT) => data(&call, error)
             .with_message(format!("this machine's kernel has no {}", family.name())),
@@ -150,9 +150,9 @@ fn path_or_route(call: &str, to: &Address, error: &io::Error) -> Error {
         (Some(libc::EPROTOTYPE), _) => {
             Error::new(Kind::DoesNotFit, format!("{to} is a socket of another type"))
                 .why("stream, datagram and seqpacket sockets do not talk to each other")
-                .try_endpoint(format!("unix:{to}"), "stream")
-                .try_endpoint(format!("unixgram:{to}"), "datagram")
-                .try_endpoint(format!("unixseq:{to}"), "seqpacket")
+                .hint_endpoint(format!("unix:{to}"), "stream")
+                .hint_endpoint(format!("unixgram:{to}"), "datagram")
+                .hint_endpoint(format!("unixseq:{to}"), "seqpacket")
         }
         (Some(libc::EACCES), Address::Path(_)) => {
             Error::new(Kind::PermissionDenied, format!("you may not connect to {to}"))
@@ -160,7 +160,7 @@ fn path_or_route(call: &str, to: &Address, error: &io::Error) -> Error {
         }
         (Some(libc::EACCES), Address::Ip(_)) => {
             Error::new(Kind::PermissionDenied, format!("{to} is a broadcast address, or forbidden"))
-                .try_endpoint(format!("udp://{to},broadcast"), "to send to all of that network")
+                .hint_endpoint(format!("udp://{to},broadcast"), "to send to all of that network")
         }
         (Some(libc::EPERM), Address::Ip(_)) => {
             Error::new(Kind::PermissionDenied, format!("this machine's firewall forbids {to}"))
@@ -183,9 +183,9 @@ fn port_in_use(ip: SocketAddr, kind: Option<Type>) -> Error {
         error = error.why(format!("{holder} {does}"));
     }
     if let Some(next) = port.checked_add(1) {
-        error = error.try_endpoint(endpoint(ip, next, kind), "");
+        error = error.hint_endpoint(endpoint(ip, next, kind), "");
     }
-    error.try_endpoint(endpoint(ip, 0, kind), "any free port")
+    error.hint_endpoint(endpoint(ip, 0, kind), "any free port")
 }
 
 fn path_in_use(path: &Path) -> Error {
@@ -195,8 +195,8 @@ fn path_in_use(path: &Path) -> Error {
         None => format!("{shown} is there already"),
     };
     Error::new(Kind::SocketFileExists, message)
-        .try_command(format!("hobnob talk {shown}"), "to talk to it")
-        .try_endpoint(other_path(path), "another path")
+        .hint_dial(shown.to_string(), "to talk to it")
+        .hint_endpoint(other_path(path), "another path")
 }
 
 /// A live socket's path, without a bind that failed: `path::claim` saw it.
@@ -209,15 +209,15 @@ pub(super) fn live_path(path: &Path) -> Error {
 pub(super) fn kept_path(path: &Path, what: &str) -> Error {
     let shown = Address::path(path);
     Error::new(Kind::SocketFileExists, format!("{shown} is {what}, and I will not replace it"))
-        .try_endpoint(other_path(path), "another path")
+        .hint_endpoint(other_path(path), "another path")
 }
 
 fn privileged(ip: SocketAddr) -> Error {
     let port = ip.port();
     let message = format!("ports below 1024 are reserved, and you asked for {port}");
     Error::new(Kind::PrivilegedPort, message)
-        .try_endpoint(endpoint(ip, port + 8_000, None), "")
-        .try_command("sudo setcap cap_net_bind_service+ep $(which hobnob)", "")
+        .hint_endpoint(endpoint(ip, port + 8_000, None), "")
+        .hint(Advice::Right("cap_net_bind_service"), "")
 }
 
 fn not_here(ip: SocketAddr) -> Error {
@@ -227,7 +227,7 @@ fn not_here(ip: SocketAddr) -> Error {
     if !ours.is_empty() {
         error = error.why(format!("this machine has {}", ours.join(", ")));
     }
-    error.try_flag("--lan", "")
+    error.hint_switch("lan", "")
 }
 
 fn refused(kind: Option<Type>, to: &Address) -> Error {
@@ -240,21 +240,22 @@ fn refused(kind: Option<Type>, to: &Address) -> Error {
         Address::Path(path) if is_no_socket(path) => error(format!("{to} is not a socket")),
         Address::Path(_) => error(format!("nothing is listening on {to}"))
             .why("the socket's file is there, but the program that made it does not listen")
-            .try_flag("--retry", "to wait for it"),
+            .hint_switch("retry", "to wait for it"),
         _ => error(format!("nothing is listening on {to}"))
             .why("the machine answered, so the address is right; the port is closed")
-            .try_flag("--retry", "to wait for it"),
+            .hint_switch("retry", "to wait for it"),
     }
 }
 
 fn no_answer(to: &Address, timeout: Option<Duration>) -> Error {
     let within = timeout.map_or(String::new(), |limit| format!(" within {}", show_duration(limit)));
     let error = Error::new(Kind::ConnectTimeout, format!("{to} did not answer{within}"));
-    let Some(ip) = to.ip() else { return error };
+    if to.ip().is_none() {
+        return error;
+    }
     error
         .why("a firewall that drops, a wrong address, or a machine that is off; a closed port would have refused at once")
-        .try_command(format!("hobnob ping {}", ip.ip()), "")
-        .try_flag("--timeout 60s", "")
+        .hint_option("timeout", "60s", "")
 }
 
 fn silence(to: &Address) -> &'static str {
@@ -278,7 +279,7 @@ fn too_many_files(call: &str, error: &io::Error) -> Error {
     };
     Error::new(Kind::TooManyFiles, message)
         .with_call(call, error)
-        .try_command("ulimit -n $(ulimit -Hn)", "")
+        .hint_shell("ulimit -n $(ulimit -Hn)", "")
 }
 
 /// `:9001`, `192.168.1.20:9001`, `udp://:9001`: the loopback address needs no typing.
@@ -335,7 +336,6 @@ fn grouped(number: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Try;
 
     fn open(family: Family, kind: Type) -> Socket {
         Socket::new(family, kind, 0).expect("a socket")
@@ -346,12 +346,7 @@ mod tests {
     }
 
     fn tries(error: &Error) -> Vec<String> {
-        let shown = error.tries().iter().map(|one| match one {
-            Try::Endpoint { endpoint, note } => format!("endpoint {endpoint} {note}"),
-            Try::Flag { flag, note } => format!("flag {flag} {note}"),
-            Try::Command { command, note } => format!("{command} {note}"),
-        });
-        shown.map(|line| line.trim_end().to_owned()).collect()
+        error.hints().iter().map(|hint| format!("{:?} {}", hint.advice, hint.note)).collect()
     }
 
     #[test]
@@ -375,7 +370,7 @@ mod tests {
             let us = format!("(pid {}) {does}", std::process::id());
             assert!(error.reasons()[0].ends_with(&us), "{:?}", error.reasons());
             let scheme = if kind == Type::Stream { "" } else { "udp://" };
-            let any = format!("endpoint {scheme}:0 any free port");
+            let any = format!("Endpoint(\"{scheme}:0\") any free port");
             assert_eq!(tries(&error).last(), Some(&any));
         }
     }
@@ -400,8 +395,8 @@ mod tests {
         assert_eq!(error.kind(), Kind::PrivilegedPort);
         assert_eq!(error.message(), "ports below 1024 are reserved, and you asked for 80");
         let offered = tries(&error);
-        assert_eq!(offered[0], "endpoint :8080");
-        assert_eq!(offered[1], "sudo setcap cap_net_bind_service+ep $(which hobnob)");
+        assert_eq!(offered[0], "Endpoint(\":8080\") ");
+        assert_eq!(offered[1], "Right(\"cap_net_bind_service\") ");
     }
 
     #[test]
@@ -412,7 +407,7 @@ mod tests {
         assert_eq!(error.message(), "203.0.113.9 is not an address of this machine");
         assert!(error.reasons()[0].starts_with("this machine has "));
         assert!(error.reasons()[0].contains("127.0.0.1"));
-        assert_eq!(tries(&error), ["flag --lan"]);
+        assert_eq!(tries(&error), ["Option { name: \"lan\", value: None } "]);
     }
 
     #[test]
@@ -461,7 +456,7 @@ mod tests {
         let error = late.bind(&long).expect_err("too long");
         assert_eq!(error.kind(), Kind::PathTooLong);
         assert_eq!(error.message(), "a unix socket path holds 107 bytes, this one has 121");
-        assert_eq!(tries(&error), ["endpoint unix:@name or a shorter path"]);
+        assert_eq!(tries(&error), ["Endpoint(\"unix:@name\") or a shorter path"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Family;
 use super::observe::{self, Observer, PythonAddress, PythonText, Watch};
 use crate::address::Address;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, MACHINE, Result};
 use crate::sys::resolve::{self, LookUpError};
 
 /// What this machine calls itself (gethostname(2)).
@@ -91,8 +91,7 @@ fn not_found(host: &str, port: u16, family: Option<Family>, error: LookUpError) 
     Error::new(Kind::HostNotFound, format!("no {of} found for {host:?}"))
         .with_outcome(format!("getaddrinfo({host:?}, {port})"), Some(error.number), name)
         .why(why)
-        .try_command(format!("hobnob ping {host}"), "shows each step of the look-up")
-        .try_command("hobnob doctor", "if no name works at all")
+        .hint_topic(MACHINE, "if no name works at all")
 }
 
 #[cfg(test)]

@@ -130,7 +130,7 @@ impl Name {
         }
         if bytes.len() > PATH_LIMIT {
             return Err(too_long("a unix socket path", bytes.len())
-                .try_endpoint("unix:@name", "or a shorter path"));
+                .hint_endpoint("unix:@name", "or a shorter path"));
         }
         // With its NUL: without one, getsockname of old kernels runs into what lies behind (unix(7), BUGS).
         let mut with_nul = [0; PATH_LIMIT + 1];

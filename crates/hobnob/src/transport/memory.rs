@@ -54,7 +54,7 @@ impl Transport for Memory {
             if taken.contains_key(&name) {
                 let text = format!("memory:{name} is listened on already");
                 return Err(
-                    Error::new(Kind::PortInUse, text).try_endpoint(format!("memory:{name}-2"), "")
+                    Error::new(Kind::PortInUse, text).hint_endpoint(format!("memory:{name}-2"), "")
                 );
             }
             taken.insert(name.clone(), send);

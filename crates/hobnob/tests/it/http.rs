@@ -192,7 +192,7 @@ fn options_that_cannot_be_are_errors() {
         let made = serve(&options, Patience::default()).map(drop);
         let error = made.expect_err(value);
         assert_eq!(error.kind(), kind, "{value}");
-        assert!(!error.tries().is_empty(), "{value}");
+        assert!(!error.hints().is_empty(), "{value}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is refused before anything is open, and how that is said.
 
 use hobnob::engine::{Server, parse, resolve};
-use hobnob::error::{Error, Kind, Try};
+use hobnob::error::{Advice, Error, Kind};
 
 fn refused(endpoint: &str) -> Error {
     resolve(&parse(endpoint).expect(endpoint)).err().expect(endpoint)
@@ -65,9 +65,8 @@ fn what_says_more_than_a_line_is_not_served_in_lines() {
         ] {
             let error = in_lines(service, option, at).expect_err(service);
             assert_eq!(error.kind(), Kind::DoesNotFit, "{service}: {error:?}");
-            let tried =
-                matches!(error.tries(), [Try::Endpoint { endpoint, .. }] if endpoint == instead);
-            assert!(tried, "{service}: {:?}", error.tries());
+            let advice: Vec<_> = error.hints().iter().map(|hint| &hint.advice).collect();
+            assert_eq!(advice, [&Advice::Endpoint(instead.to_owned())], "{service}");
         }
     }
 }

@@ -168,7 +168,7 @@ fn what_is_not_built_in_says_so() {
         let planned = engine::parse(at).and_then(|at| server.on(&at));
         let error = planned.and_then(|()| server.start().map(drop)).expect_err(at);
         assert_eq!(error.kind(), Kind::NotBuiltIn, "{at}: {error:?}");
-        assert!(!error.tries().is_empty(), "{at} says nothing to try");
+        assert!(!error.hints().is_empty(), "{at} says nothing to try");
     };
     for row in transport::TABLE.iter().filter(|row| !row.spec.is_built_in) {
         use hobnob::endpoint::Form;

@@ -6,11 +6,12 @@ mod show;
 use std::io::Write as _;
 
 use hobnob::engine;
-use hobnob::error::{Error, Kind, Result, Try, quoted};
+use hobnob::error::{Error, Kind, Result, quoted};
 use hobnob::spec::nearest;
 
 use crate::command::{Scene, brief, say};
 use crate::control::{Folder, Survey};
+use crate::report::advice::{Propose as _, Way, spelt};
 use crate::report::error::{Typed, tell};
 use crate::report::json::Json;
 use elsewhere::{Change, Elsewhere, Knobs, Server};
@@ -64,13 +65,14 @@ fn in_words(error: &Error, server: &Server) -> Error {
     for why in error.reasons() {
         told = told.why(why);
     }
-    error.tries().iter().fold(told, |told, one| match one {
-        Try::Flag { flag, note } => {
-            let fault = flag.strip_prefix("--fault ").unwrap_or(flag);
-            told.try_command(format!("hobnob fault {} {fault}", quoted(&server.name)), note)
+    spelt(error).into_iter().fold(told, |told, one| match one.way {
+        Way::Flag(added) => {
+            let fault = added.value.unwrap_or(added.flag);
+            let (name, fault) = (quoted(&server.name), quoted(&fault));
+            told.try_command(format!("hobnob fault {name} {fault}"), one.note)
         }
-        Try::Command { command, note } => told.try_command(command, note),
-        Try::Endpoint { endpoint, note } => told.try_endpoint(endpoint, note),
+        Way::Command(command) => told.try_command(command, one.note),
+        Way::Endpoint(endpoint) => told.try_endpoint(endpoint, one.note),
     })
 }
 

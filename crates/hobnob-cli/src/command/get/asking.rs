@@ -8,6 +8,7 @@ use hobnob::exchange::{Request, Version};
 
 use crate::args;
 use crate::command::Scene;
+use crate::report::advice::Propose as _;
 
 /// Bytes that a body may have: it is held in memory.
 const MAX_BODY: u64 = 256 << 20;

@@ -4,7 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use hobnob::error::{Error, Kind, Result, quoted};
+use hobnob::error::{Error, Kind, Result};
+
+use crate::report::advice::Propose as _;
 
 /// How many names are tried for what is not whole.
 const NAMES: u32 = 100;
@@ -118,7 +120,7 @@ fn is_there(name: &str) -> Error {
     let text = format!("{name} is already there, and I will not overwrite it");
     Error::new(Kind::FileExists, text)
         .try_flag("--force", "")
-        .try_flag(format!("-o {}", quoted(&other(name))), "")
+        .try_flag(format!("-o {}", other(name)), "")
 }
 
 /// `page-2.html`, or the next number that is free.

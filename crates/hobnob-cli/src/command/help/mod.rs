@@ -12,6 +12,7 @@ use hobnob::spec::nearest;
 
 use crate::args::{self, Flag};
 use crate::command::{Scene, VERBS, say};
+use crate::report::advice::Propose as _;
 use crate::report::look::{Look, Paint};
 use crate::report::show::fold;
 pub(crate) use row::catalogue;

@@ -5,6 +5,7 @@ use hobnob::engine::{Network, Server};
 use hobnob::error::{Error, Kind, Result};
 
 use crate::args;
+use crate::report::advice::Propose as _;
 
 /// What can be set. The first may be given several times.
 pub(crate) const NAMES: &[&str] =

@@ -16,6 +16,7 @@ use crate::args;
 use crate::command::signals::Signals;
 use crate::command::{Scene, VERBS, brief, help, runtime, say};
 use crate::control;
+use crate::report::advice::Propose as _;
 use limits::Limits;
 use teller::{Names, Teller};
 

@@ -26,6 +26,7 @@ use hobnob::spec::Shape;
 use crate::args;
 use crate::command::signals::Signals;
 use crate::command::{BROKEN_PIPE, INTERRUPTED, Scene, runtime};
+use crate::report::advice::Propose as _;
 use crate::report::json::Json;
 use crate::report::look::Paint;
 use crate::report::show::{safe, span};

@@ -9,6 +9,7 @@ use crate::command::up::overlap::Claim;
 use crate::command::up::plan::Planned;
 use crate::config::Config;
 use crate::config::source::Placed;
+use crate::report::advice::Propose as _;
 
 /// The first circle, as an error under the target that closes it.
 pub(super) fn check(config: &Config, all: &[Planned<'_>]) -> Result<()> {

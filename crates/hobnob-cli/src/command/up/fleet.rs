@@ -15,6 +15,7 @@ use crate::command::up::started::Started;
 use crate::command::up::{circle, overlap};
 use crate::config::{Config, Part};
 use crate::control;
+use crate::report::advice::Propose as _;
 
 /// How many ports after the usual one are tried.
 const NEXT_PORTS: u16 = 100;

@@ -13,6 +13,7 @@ use hobnob::spec::nearest;
 
 use crate::command::Scene;
 use crate::config::{Config, FILE, Part};
+use crate::report::advice::Propose as _;
 use crate::report::show::safe;
 use fleet::{Fleet, Taken};
 

@@ -11,6 +11,7 @@ use hobnob::spec::{OptionSpec, nearest};
 use crate::command::serve::limits::{self, Limits};
 use crate::config::source::Placed;
 use crate::config::{Config, OWN_KEYS, Part, Setting, secret};
+use crate::report::advice::Propose as _;
 
 /// Limits that may have several values.
 const REPEATED: &str = limits::NAMES[0];

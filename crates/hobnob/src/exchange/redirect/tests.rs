@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::codec::http::{Answer, Part};
-use crate::error::Try;
+use crate::error::Advice;
 
 fn from(endpoint: &str) -> Exchange {
     let endpoint = engine::parse(endpoint).expect("an endpoint");
@@ -71,8 +71,7 @@ fn where_nobody_should_be_led_nobody_goes() {
     }
     let redirect = from("https://h/").redirected(&answer(302, "http://g/?a&b"));
     let error = redirect.expect("it redirects").expect_err("to http");
-    let Try::Command { command, .. } = &error.tries()[0] else { panic!("a command") };
-    assert_eq!(command, "hobnob get 'http://g/?a&b'");
+    assert_eq!(error.hints()[0].advice, Advice::Dial("http://g/?a&b".to_owned()));
 }
 
 #[test]

@@ -76,5 +76,5 @@ fn unknown(name: &str) -> Error {
         None => error,
     };
     let known = names().collect::<Vec<_>>().join(", ");
-    error.why(format!("known are: {known}")).try_command("hobnob help faults", "")
+    error.why(format!("known are: {known}")).hint_topic("faults", "")
 }

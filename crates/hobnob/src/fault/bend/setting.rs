@@ -90,9 +90,10 @@ impl Setting {
                 format!("{name} is for datagrams; bytes have none, and TCP would only resend");
             let error = Error::new(Kind::FaultNeedsDatagrams, message);
             let error = error.at(text, place(name), "for packets: udp, unixgram, lines+tcp");
-            let error = row.instead.iter().fold(error, |error, (spec, note)| {
-                error.try_flag(format!("--fault {spec}"), *note)
-            });
+            let error = row
+                .instead
+                .iter()
+                .fold(error, |error, (spec, note)| error.hint_option("fault", *spec, *note));
             return Err(error);
         }
         let counts_packets = |rule: Option<Amount>| matches!(rule, Some(Amount::Packets(_)));
@@ -294,7 +295,7 @@ fn way(text: &str) -> Result<(Option<Direction>, usize)> {
     let way = way.ok_or_else(|| {
         let error = Error::new(Kind::BadOption, format!("there is no direction {word:?}"));
         let error = error.at(text, 0..word.len(), "up, down, or none for both");
-        error.try_command("hobnob help faults", "")
+        error.hint_topic("faults", "")
     })?;
     Ok((Some(way), word.len() + 1))
 }

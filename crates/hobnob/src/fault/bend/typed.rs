@@ -65,7 +65,7 @@ impl<'t> Piece<'t> {
     }
 
     fn error(&self, kind: Kind, text: impl Into<String>, at: Range<usize>, label: &str) -> Error {
-        Error::new(kind, text).at(self.whole, at, label).try_command("hobnob help faults", "")
+        Error::new(kind, text).at(self.whole, at, label).hint_topic("faults", "")
     }
 }
 

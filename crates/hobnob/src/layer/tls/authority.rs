@@ -117,7 +117,7 @@ fn params(now: SystemTime) -> Result<CertificateParams> {
 fn spoilt(path: &Path) -> Error {
     let shown = path.display();
     Error::new(Kind::BadOption, format!("{shown} is not what I put there"))
-        .try_command(format!("rm {shown}"), "a new one is made")
+        .hint_shell(format!("rm {shown}"), "a new one is made")
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "map_err hands it over")]

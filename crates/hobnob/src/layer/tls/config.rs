@@ -206,7 +206,7 @@ fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>
     if found.is_empty() {
         let convert = format!("openssl x509 -inform der -in {shown} -out cert.pem");
         return Err(bad(format!("{shown} has no certificate in it (PEM)"))
-            .try_command(convert, "if it is DER"));
+            .hint_shell(convert, "if it is DER"));
     }
     Ok(found)
 }
@@ -233,5 +233,5 @@ fn unusable(error: rustls::Error) -> Error {
 }
 
 fn bad(text: String) -> Error {
-    Error::new(Kind::BadOption, text).try_command("hobnob help tls", "its options")
+    Error::new(Kind::BadOption, text).hint_topic("tls", "its options")
 }

@@ -56,7 +56,7 @@ impl Handshake<'_> {
             let text = format!("{who} answered, but not in TLS");
             return Error::new(Kind::NotTls, text)
                 .why(said)
-                .try_endpoint(self.plain(), "without TLS");
+                .hint_endpoint(self.plain(), "without TLS");
         }
         let is_http = [&b"GET "[..], b"POST ", b"HEAD ", b"PUT ", b"OPTIONS "];
         let is_http = is_http.iter().any(|verb| first.starts_with(verb));
@@ -82,12 +82,12 @@ impl Handshake<'_> {
                     Some(days) => error.why(format!("{} days ago", days.saturating_neg())),
                     None => error,
                 }
-                .try_command("date", "is this machine's own clock right?");
+                .hint_shell("date", "is this machine's own clock right?");
             }
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 let text = format!("the certificate of {who} is not valid yet");
                 return Error::new(Kind::TlsExpired, text)
-                    .try_command("date", "is this machine's own clock right?");
+                    .hint_shell("date", "is this machine's own clock right?");
             }
             _ if certificate::is_self_signed(leaf) => {
                 Error::new(Kind::TlsUntrusted, format!("the certificate of {who} is self-signed"))
@@ -114,10 +114,10 @@ impl Handshake<'_> {
             None => format!("it names: {}", names.join(", ")),
         });
         let error = match config::nameable(&names) {
-            Some(name) => error.try_flag(format!("-O name={name}"), "if that is whom you mean"),
+            Some(name) => error.hint_setting(format!("name={name}"), "if that is whom you mean"),
             None => error,
         };
-        error.try_flag("-k", "only if you must")
+        error.hint_setting("insecure", "only if you must")
     }
 
     /// The peer, as a person knows it.
@@ -151,11 +151,11 @@ fn untrusted(mut error: Error, leaf: &[u8], trust: Option<&Trust>) -> Error {
         error = error.why(format!("it was issued by {issuer}"));
     }
     if issuer.as_deref() == Some(authority::NAME) {
-        error = error.try_flag("-O ca=dev", "if it runs on this machine");
+        error = error.hint_setting("ca=dev", "if it runs on this machine");
     }
     error
-        .try_flag("-O ca=cert.pem", "with a certificate that you trust")
-        .try_flag("-k", "only if you must")
+        .hint_setting("ca=cert.pem", "with a certificate that you trust")
+        .hint_setting("insecure", "only if you must")
 }
 
 /// What an error means once the handshake is done.

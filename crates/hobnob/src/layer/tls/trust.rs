@@ -47,7 +47,7 @@ impl Trust {
             let text = "this machine has no list of whom to trust";
             Error::new(Kind::TlsUntrusted, text)
                 .why(error.to_string())
-                .try_command("sudo apt install ca-certificates", "on Debian and Ubuntu")
+                .hint_shell("sudo apt install ca-certificates", "on Debian and Ubuntu")
         })?;
         Ok(Trust { name, provider, by: By::Platform(verifier), refused: Mutex::new(None) })
     }

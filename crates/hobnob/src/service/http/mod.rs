@@ -75,12 +75,15 @@ pub fn serve(options: &Options, patience: Patience) -> Result<Made> {
     let status = options.count("status").unwrap_or(200);
     let status = u16::try_from(status).ok().filter(|status| (200..=599).contains(status));
     let status = status.and_then(|status| StatusCode::from_u16(status).ok()).ok_or_else(|| {
-        Error::new(Kind::BadOption, "status is a number from 200 to 599")
-            .try_flag("--status 404", "not found, for one")
+        Error::new(Kind::BadOption, "status is a number from 200 to 599").hint_option(
+            "status",
+            "404",
+            "not found, for one",
+        )
     })?;
     let kind = HeaderValue::from_bytes(&kind).map_err(|_| {
         Error::new(Kind::BadOption, "type is no content type: it holds control characters")
-            .try_flag("--type text/html", "for one")
+            .hint_option("type", "text/html", "for one")
     })?;
     Ok(Made::Service(Box::new(Http { body, kind, status, patience })))
 }
@@ -100,9 +103,11 @@ fn read_page(options: &Options) -> Result<(Bytes, Vec<u8>)> {
             let path = String::from_utf8_lossy(path);
             let body = std::fs::read(&*path).map_err(|error| {
                 let text = format!("the page {path} cannot be read: {error}");
-                Error::from_io(&format!("open({path})"), &error)
-                    .with_message(text)
-                    .try_flag("--body TEXT", "a page without a file")
+                Error::from_io(&format!("open({path})"), &error).with_message(text).hint_option(
+                    "body",
+                    "TEXT",
+                    "a page without a file",
+                )
             })?;
             (body.into(), kind_of(&path))
         }

@@ -40,7 +40,7 @@ impl Decisions {
         let file = opened.map_err(|error| {
             Error::from_io("open", &error)
                 .with_message(format!("the decisions cannot be written to {path}"))
-                .try_flag("--decisions decisions-2.jsonl", "a file that is not there yet")
+                .hint_option("decisions", "decisions-2.jsonl", "a file that is not there yet")
         })?;
         Ok(Decisions(Mutex::new(Sheet {
             file,

@@ -15,7 +15,7 @@ fn shapes_that_do_not_fit_are_refused_with_what_would() {
             let error = error.unwrap_or_else(|| panic!("{at} to {to} is served"));
             assert_eq!(error.kind(), Kind::DoesNotFit, "{at} to {to}");
             assert!(!error.reasons().is_empty(), "{at} to {to}: it does not say why");
-            assert!(!error.tries().is_empty(), "{at} to {to}: nothing to try");
+            assert!(!error.hints().is_empty(), "{at} to {to}: nothing to try");
         }
     }
 }

@@ -96,7 +96,7 @@ async fn a_plain_port_that_answers_is_told_with_what_it_said() {
         if kind == Kind::NotTls {
             assert!(error.message().contains("answered, but not in TLS"), "{error:?}");
             assert!(error.reasons()[0].contains(&said.escape_ascii().to_string()));
-            assert!(format!("{:?}", error.tries()).contains(&format!("tcp://127.0.0.1:{port}")));
+            assert!(format!("{:?}", error.hints()).contains(&format!("tcp://127.0.0.1:{port}")));
         }
     }
 }

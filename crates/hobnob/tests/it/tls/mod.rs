@@ -166,7 +166,7 @@ async fn a_refusal_says_what_to_try() {
     let error = refused(&to).await;
     assert!(error.message().contains("for other names than 127.0.0.1"), "{error:?}");
     assert!(error.reasons()[0].contains("db.test"), "{:?}", error.reasons());
-    assert!(format!("{:?}", error.tries()).contains("-O name=db.test"), "{:?}", error.tries());
+    assert!(format!("{:?}", error.hints()).contains("name=db.test"), "{:?}", error.hints());
     let closed = stage.closed_by(Reason::Error).await;
     assert!(closed.detail.expect("why").contains("TLS alert BadCertificate"), "the alert arrives");
     dial(&format!("{to},name=db.test")).await.expect("that is whom it is for");
@@ -178,7 +178,7 @@ async fn a_refusal_says_what_to_try() {
         served("echo", "tls://127.0.0.1:0", &papers.listening(), &papers.ca("known"));
     let error = refused(&to).await;
     assert_eq!(error.kind(), Kind::TlsUntrusted);
-    assert!(format!("{:?}", error.tries()).contains("-O ca=dev"), "{:?}", error.tries());
+    assert!(format!("{:?}", error.hints()).contains("ca=dev"), "{:?}", error.hints());
     let own = papers.certificate("own", &["localhost"], 2099, None);
     let (_stage, to) = served("echo", "tls://127.0.0.1:0", &own, &papers.ca("known"));
     let error = refused(&to).await;

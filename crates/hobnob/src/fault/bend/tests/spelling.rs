@@ -83,7 +83,7 @@ fn the_caret_stands_under_what_is_wrong() {
         assert_eq!(error.kind(), kind, "{text}: {error}");
         let span = error.span().expect("a caret");
         assert_eq!((&text[span.at.clone()], span.label.as_str()), (marked, label), "{text}");
-        assert!(!error.tries().is_empty(), "{text}");
+        assert!(!error.hints().is_empty(), "{text}");
     }
 }
 
@@ -94,7 +94,7 @@ fn what_needs_borders_is_refused_on_bytes_with_what_makes_sense_there() {
         setting.check(Shape::Packets).expect(text);
         let error = setting.check(Shape::Bytes).expect_err(text);
         assert_eq!(error.kind(), Kind::FaultNeedsDatagrams);
-        assert!(error.tries().len() <= 3 && !error.tries().is_empty(), "{text}");
+        assert!(error.hints().len() <= 3 && !error.hints().is_empty(), "{text}");
     }
     let setting = Setting::parse("latency=1s,after=3pkt").expect("a setting");
     let error = setting.check(Shape::Bytes).expect_err("no packets");
