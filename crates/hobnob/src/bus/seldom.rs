@@ -79,7 +79,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_not_told_is_said_with_the_next_that_is() {
         let bus = Bus::new(Clock::start(), 1);
-        let told = bus.subscribe(Wish { data: false, snap: 0, capacity: 16 });
+        let told = bus.subscribe(Wish { data: false, upstream: false, snap: 0, capacity: 16 });
         let (seldom, here) = (Seldom::default(), Address::name("here"));
         let fails = |kind| seldom.failed(&bus, 0, &here, Error::new(kind, "it fails"));
         (0..10).for_each(|_| fails(Kind::BadFrame));

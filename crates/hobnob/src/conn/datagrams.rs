@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::bus::{Bus, Seldom};
 use crate::conn::demux::Demux;
-use crate::conn::listener::{Accepted, Answer, Answered, Datagram, Datagrams, Listener};
+use crate::conn::listener::{Accepted, Answer, Answered, Datagram, Datagrams, Listener, Many};
 use crate::error::{Error, Kind, Result};
 use crate::socket::{AsyncSocket, Batch, Outgoing, Socket};
 
@@ -64,7 +64,7 @@ impl Listener for DatagramListener {
             return Poll::Ready(Accepted::NoMore);
         };
         Poll::Ready(match Demux::new(socket, self.address.clone(), rules, self.claim.take()) {
-            Ok(demux) => Accepted::Many(Box::new(demux)),
+            Ok(demux) => Accepted::Many(Many { peer: None, listener: Box::new(demux) }),
             Err(error) => Accepted::Failed(error),
         })
     }

@@ -12,9 +12,9 @@ use tokio::time::Sleep;
 
 use crate::address::Address;
 use crate::bus::Seldom;
-use crate::chunk::Direction;
+use crate::chunk::{Direction, Side};
 use crate::conn::listener::{Answer, Datagram, Datagrams, Listener};
-use crate::engine::door::Door;
+use crate::engine::door::Doorway;
 use crate::engine::house::{House, Phase};
 use crate::engine::limits::{OWN_ANSWER, Reflection};
 use crate::engine::respond::{split_ending, with_reply};
@@ -27,13 +27,13 @@ use crate::spec::Shape;
 const HELD_ANSWERS: usize = 1_024;
 
 /// Answers until the drain, or until no more may come.
-pub(super) async fn answer(house: Arc<House>, mut listener: Box<dyn Listener>, door: Arc<Door>) {
+pub(super) async fn answer(house: Arc<House>, mut listener: Box<dyn Listener>, door: Arc<Doorway>) {
     let crate::service::Made::Responder(responder) = &house.service else { return };
     let mut batch = Batch {
         house: &house,
         door: &door,
         responder: &**responder,
-        guard: house.reflection(),
+        guard: house.reflection(door.has_ports),
         held: VecDeque::new(),
         timer: None,
         seldom: Seldom::default(),
@@ -57,7 +57,7 @@ pub(super) async fn answer(house: Arc<House>, mut listener: Box<dyn Listener>, d
 
 struct Batch<'a> {
     house: &'a House,
-    door: &'a Door,
+    door: &'a Doorway,
     responder: &'a dyn Responder,
     guard: Reflection,
     /// Answers that are held back, in the order of their times.
@@ -196,6 +196,8 @@ impl Batch<'_> {
             0,
             0,
             Fact::Data(Box::new(Data {
+                side: Side::Downstream,
+                is_hidden: false,
                 direction,
                 sequence: *sequence,
                 bytes: bytes[..kept].into(),

@@ -1,6 +1,7 @@
 //! What is bound: where peers and people find it.
 
 use crate::address::Address;
+use crate::endpoint::Endpoint;
 use crate::socket;
 
 /// A bound endpoint.
@@ -11,9 +12,11 @@ pub struct Bound {
     /// Where it is bound; with port 0, the port that the kernel gave.
     pub address: Address,
     /// The endpoint as it was planned.
-    pub endpoint: String,
+    pub endpoint: Endpoint,
     /// The endpoint as who dials it says it: what its layers need there, in place of what they were told here.
-    pub dialled: String,
+    pub dialled: Endpoint,
+    /// The door of the service that it leads to; empty for a service with one.
+    pub door: &'static str,
 }
 
 /// Where we are bound; a wildcard stands for each address of this machine.

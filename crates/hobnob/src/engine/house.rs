@@ -16,7 +16,7 @@ use crate::engine::powers::EnginePowers;
 use crate::engine::shards::Shard;
 use crate::event::Fact;
 use crate::service::Made;
-use crate::session::Session;
+use crate::session::{Keeper, Session};
 use crate::transport::{self, Own};
 
 /// How far a server is on its way.
@@ -43,6 +43,8 @@ pub(super) struct House {
     pub bus: Bus,
     pub shards: Vec<Arc<Shard>>,
     pub phase: watch::Sender<Phase>,
+    /// Tells the keeper that all sessions are over.
+    pub is_empty: watch::Sender<bool>,
     pub powers: Arc<EnginePowers>,
     pub seed: u64,
     pub totals: Totals,
@@ -51,7 +53,9 @@ pub(super) struct House {
     /// Where we are bound: packets from there are never answered, and nothing is dialled there.
     pub own: Own,
     pub next_id: AtomicU64,
-    pub live: AtomicI64,
+    live: AtomicI64,
+    /// Sessions in which nothing passes, and to which others belong.
+    parents: AtomicI64,
     /// A session is over: there may be descriptors again.
     pub freed: Notify,
     /// Nobody can come any more, and nobody asked for that.
@@ -95,7 +99,7 @@ pub(super) struct Plan {
     pub bus: Bus,
     pub shards: Vec<Arc<Shard>>,
     pub scene: transport::Scene,
-    pub targets: Vec<(String, Ready)>,
+    pub targets: Vec<(&'static str, Ready)>,
     pub seed: u64,
     pub quota: Option<u64>,
 }
@@ -112,6 +116,7 @@ impl House {
             bus: plan.bus,
             shards: plan.shards,
             phase: watch::Sender::new(Phase::Open),
+            is_empty: watch::Sender::new(false),
             powers: Arc::new(EnginePowers::new(dialer, plan.targets, plan.cutting)),
             seed: plan.seed,
             totals: Totals::default(),
@@ -121,6 +126,7 @@ impl House {
             own,
             next_id: AtomicU64::new(1),
             live: AtomicI64::new(0),
+            parents: AtomicI64::new(0),
             freed: Notify::new(),
             is_deserted: AtomicBool::new(false),
         }
@@ -129,6 +135,16 @@ impl House {
     /// Sessions that are open now.
     pub(super) fn live(&self) -> u64 {
         u64::try_from(self.live.load(Relaxed)).unwrap_or(0)
+    }
+
+    /// Whether there are sessions that others belong to.
+    pub(super) fn has_parents(&self) -> bool {
+        self.parents.load(Relaxed) > 0
+    }
+
+    /// Where such a session is counted.
+    pub(super) fn counted(&self, is_parent: bool) -> &AtomicI64 {
+        if is_parent { &self.parents } else { &self.live }
     }
 
     /// The share of the budget of buffers that is used, in percent, as last swept.
@@ -195,7 +211,12 @@ impl House {
     }
 
     /// Keeps datagram answers from being a weapon.
-    pub(super) fn reflection(&self) -> Reflection {
-        Reflection::of(self.own.addresses())
+    pub(super) fn reflection(&self, has_ports: bool) -> Reflection {
+        Reflection::of(self.own.addresses(), has_ports)
+    }
+
+    /// What the service is given for work that belongs to no session.
+    pub(super) fn keeper(&self) -> Keeper {
+        Keeper::new(self.bus.clone(), self.powers.clone(), self.is_empty.subscribe())
     }
 }

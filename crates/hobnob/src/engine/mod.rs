@@ -13,6 +13,8 @@ mod control;
 mod dial;
 mod door;
 mod ending;
+mod entrances;
+mod fit;
 mod house;
 mod kept;
 mod life;
@@ -30,6 +32,7 @@ mod stack;
 mod sweep;
 mod target;
 mod trouble;
+mod workshop;
 
 pub use crate::codec::text::Cutting;
 use crate::error::Result;
@@ -37,7 +40,7 @@ use crate::{layer, service, transport};
 
 pub use bound::Bound;
 pub use control::{Control, SessionState};
-pub use dial::{Dialed, Dialer, Pump, Waiting};
+pub use dial::{Dialed, Dialer, Pump, Route, Waiting};
 pub use house::Summary;
 pub use limits::{Limits, Network};
 pub use plan::{DOOR_OPTIONS, Resolved, grammar, insecure, parse, resolve};
@@ -67,8 +70,5 @@ pub fn serve(service: &str, endpoint: &str) -> Result<Running> {
 
 /// Passes on from one endpoint to another, under faults that [`Running::faults`] turns on, changes and counts.
 pub fn relay(listen: &str, to: &str) -> Result<Running> {
-    let mut server = Server::new(service::relay::ROW.spec.name)?;
-    server.set("to", Some(to))?;
-    server.on(&parse(listen)?)?;
-    server.start()
+    Server::new(service::relay::ROW.spec.name)?.set("to", Some(to))?.at(listen)?.start()
 }

@@ -9,9 +9,10 @@ use crate::engine::kept::Kept;
 use crate::engine::plan::{self, Ready};
 use crate::engine::stack::Stack;
 use crate::engine::target::Targets;
-use crate::error::{Error, Kind};
-use crate::layer::{self, Role};
-use crate::session::Powers;
+use crate::engine::workshop::Workshop;
+use crate::error::{Error, Kind, Result};
+use crate::layer;
+use crate::session::powers::{Destination, Dress, Job, Powers};
 
 /// What a session may ask of the engine.
 pub(super) struct EnginePowers {
@@ -19,20 +20,36 @@ pub(super) struct EnginePowers {
     pub targets: Targets,
     /// Why the last who could not be dialled was not, for a session or to be one.
     pub undialled: Arc<Mutex<Option<Error>>>,
+    pub workshop: Workshop,
     cutting: Cutting,
     /// What sessions were dressed in before.
     layers: Kept<Stack>,
 }
 
 impl EnginePowers {
-    pub(super) fn new(dialer: Dialer, targets: Vec<(String, Ready)>, cutting: Cutting) -> Self {
+    pub(super) fn new(
+        dialer: Dialer,
+        targets: Vec<(&'static str, Ready)>,
+        cutting: Cutting,
+    ) -> Self {
         EnginePowers {
             targets: Targets::new(dialer.clone(), targets),
             dialer,
             undialled: Arc::default(),
+            workshop: Workshop::new(),
             cutting,
             layers: Kept::default(),
         }
+    }
+
+    fn stack(&self, Dress { layer, role, host }: Dress<'_>) -> Result<Arc<Stack>> {
+        let key = format!("{role:?} {} {layer}", host.unwrap_or_default());
+        self.layers.get(&key, || {
+            let bus = self.dialer.bus().clone();
+            let host = host.map(str::to_owned);
+            let scene = layer::Scene { bus, host, ..layer::Scene::alone(role) };
+            Stack::prepare(vec![plan::layer(layer)?], scene)
+        })
     }
 }
 
@@ -42,28 +59,29 @@ pub(super) fn note(undialled: &Mutex<Option<Error>>, error: &Error) {
 }
 
 impl Powers for EnginePowers {
-    fn dial<'a>(&'a self, to: &'a str, asker: &'a Facts) -> Boxed<'a, Conn> {
+    fn dial<'a>(&'a self, to: Destination<'a>, asker: Option<&'a Facts>) -> Boxed<'a, Conn> {
         Box::pin(async move {
             let dialled = self.targets.dial(to, asker).await;
             dialled.inspect_err(|error| note(&self.undialled, error))
         })
     }
 
-    fn cutting(&self) -> Cutting {
-        self.cutting
+    fn dress<'a>(&'a self, dress: Dress<'a>, conn: Conn) -> Boxed<'a, Conn> {
+        Box::pin(async move {
+            let dressed = self.stack(dress)?.dress(conn, self.dialer.scene.timeout).await?;
+            dressed.ok_or_else(|| Error::new(Kind::ConnectionBroken, "the layer kept the conn"))
+        })
     }
 
-    fn dress<'a>(&'a self, name: &'a str, conn: &'a mut Conn) -> Boxed<'a, ()> {
-        Box::pin(async move {
-            let stack = self.layers.get(name, || {
-                let bus = self.dialer.bus().clone();
-                let scene = layer::Scene { bus, ..layer::Scene::alone(Role::Server) };
-                Stack::prepare(vec![plan::layer(name)?], scene)
-            })?;
-            let dressed = stack.dress(conn.take(), self.dialer.scene.timeout).await?;
-            *conn = dressed
-                .ok_or_else(|| Error::new(Kind::ConnectionBroken, "the layer kept the conn"))?;
-            Ok(())
-        })
+    fn rehearse(&self, dress: Dress<'_>) -> Result<()> {
+        self.stack(dress).map(drop)
+    }
+
+    fn work(&self, job: Job) -> Boxed<'_, ()> {
+        Box::pin(self.workshop.take(job))
+    }
+
+    fn cutting(&self) -> Cutting {
+        self.cutting
     }
 }

@@ -63,7 +63,7 @@ impl Redial {
 
 impl Listener for Redial {
     fn address(&self) -> Address {
-        Address::name(&self.ready.endpoint)
+        Address::name(&self.ready.endpoint.to_string())
     }
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {
@@ -142,5 +142,9 @@ impl Channel for Lent {
 
     fn vitals(&self) -> Option<Vitals> {
         self.inner.vitals()
+    }
+
+    fn last_word(&mut self) -> Option<String> {
+        self.inner.last_word()
     }
 }

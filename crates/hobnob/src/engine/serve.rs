@@ -4,29 +4,28 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::address::Address;
 use crate::bus::Seldom;
-use crate::conn::listener::{Accepted, Listener};
-use crate::conn::{Boxed, Conn};
-use crate::engine::door::Door;
+use crate::conn::listener::{Accepted, Listener, Many};
+use crate::conn::{Conn, Facts};
+use crate::engine::door::Doorway;
 use crate::engine::house::{House, Phase};
 use crate::engine::life;
-use crate::engine::limits::{Bucket, OWN_ANSWER};
-use crate::engine::presence::Presence;
+use crate::engine::limits::{Bucket, Guest, OWN_ANSWER};
+use crate::engine::presence::{Arrival, Presence};
 use crate::engine::shards::{Shard, least_busy};
-use crate::engine::stack;
 use crate::engine::trouble::{EXHAUSTED_WAIT, is_exhaustion, is_the_peers_fault};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::event::Fact;
 
 /// A bound listener and the door that it is.
 pub(super) struct Entrance {
     pub listener: Box<dyn Listener>,
-    pub door: Arc<Door>,
+    pub door: Arc<Doorway>,
 }
 
 /// Accepts on all entrances until the drain, or until no more sessions may come.
@@ -75,19 +74,16 @@ async fn accept_from(house: &Arc<House>, mut entrances: Vec<Entrance>, within: &
                 let _ = until_drain(house, throttled).await;
                 welcome(house, &shard, door, conn).await;
             }
-            Accepted::Opening(opening) => {
-                let deadline = house.limits.handshake;
-                let (house, seldom) = (house.clone(), seldom.clone());
-                shard.clone().handle.spawn(async move {
-                    match opened(opening, deadline).await {
-                        Ok(conn) => welcome(&house, &shard, door, conn).await,
-                        Err(error) => seldom.failed(&house.bus, shard.index, &address, error),
-                    }
-                });
-            }
-            Accepted::Many(listener) => {
-                let (house, seldom) = (house.clone(), seldom.clone());
-                let accepting = accept_many(house, shard.clone(), listener, door, seldom);
+            Accepted::Many(Many { peer, listener }) => {
+                let parent = match peer {
+                    Some(facts) => match adopt(house, &shard, &door, facts).await {
+                        Some(parent) => Some(parent),
+                        None => continue,
+                    },
+                    None => None,
+                };
+                let inside = Inside { shard: shard.clone(), door, parent, listener };
+                let accepting = accept_many(house.clone(), inside, seldom.clone());
                 within.spawn_on(accepting, &shard.handle);
             }
             Accepted::Answer(peer) => house.refuse(shard.index, &peer, OWN_ANSWER),
@@ -97,27 +93,25 @@ async fn accept_from(house: &Arc<House>, mut entrances: Vec<Entrance>, within: &
     }
 }
 
-/// Does a handshake of the transport's own, under its deadline.
-async fn opened(opening: Boxed<'static, Conn>, deadline: Duration) -> Result<Conn> {
-    let opened = tokio::time::timeout(deadline, opening).await;
-    opened.unwrap_or_else(|_| Err(stack::late(deadline)))
+/// A listener within, and the session that those who come there belong to, where there is one.
+struct Inside {
+    shard: Arc<Shard>,
+    door: Arc<Doorway>,
+    parent: Option<Presence>,
+    listener: Box<dyn Listener>,
 }
 
 /// Accepts from a listener within: it is polled whatever the limits say, and who does not fit is turned away.
-async fn accept_many(
-    house: Arc<House>,
-    shard: Arc<Shard>,
-    mut listener: Box<dyn Listener>,
-    door: Arc<Door>,
-    seldom: Arc<Seldom>,
-) {
-    let mut guard = house.reflection();
+async fn accept_many(house: Arc<House>, inside: Inside, seldom: Arc<Seldom>) {
+    let Inside { shard, door, parent, mut listener } = inside;
+    let mut guard = house.reflection(door.has_ports);
     let address = listener.address();
-    let mut over = house.phase.subscribe();
+    let (mut phase, mut is_empty) = (house.phase.subscribe(), house.is_empty.subscribe());
     let mut next = async || {
         tokio::select! {
             biased;
-            _ = over.wait_for(|phase| *phase >= Phase::Over) => Accepted::NoMore,
+            _ = phase.wait_for(|phase| *phase >= Phase::Over) => Accepted::NoMore,
+            () = is_cut(parent.as_ref(), &mut is_empty) => Accepted::NoMore,
             accepted = poll_fn(|cx| listener.poll_accept(cx)) => accepted,
         }
     };
@@ -134,9 +128,11 @@ async fn accept_many(
                 });
                 match seat {
                     Ok(_) if !house.take_quota() => house.refuse(shard.index, &peer, "max"),
-                    Ok(seat) => {
-                        let presence =
-                            Presence::open(&house, &shard, conn.facts().clone(), seat, 0);
+                    Ok(permit) => {
+                        let facts = conn.facts().clone();
+                        let parent = parent.as_ref().map_or(0, |parent| parent.session.id);
+                        let arrival = Arrival { facts, permit, parent, door: door.door() };
+                        let presence = Presence::open(&house, &shard, arrival);
                         shard.handle.spawn(life::live(presence, conn, door.clone()));
                     }
                     Err(limit) => house.refuse(shard.index, &peer, limit),
@@ -146,27 +142,59 @@ async fn accept_many(
             Accepted::Failed(error) => recover(&house, &seldom, &address, error).await,
             Accepted::NoMore => return,
             // A listener within a listener within: no medium has that.
-            Accepted::Opening(_) | Accepted::Many(_) => {}
+            Accepted::Many(_) => {}
         }
     }
 }
 
+/// Resolves when the session that others belong to is to end: it was cut, or all of those are over in a drain.
+async fn is_cut(parent: Option<&Presence>, is_empty: &mut watch::Receiver<bool>) {
+    let Some(Presence { session, .. }) = parent else { return std::future::pending().await };
+    let cut = poll_fn(|cx| {
+        session.lives_in(cx.waker());
+        if session.cut_by().is_some() { Poll::Ready(()) } else { Poll::Pending }
+    });
+    tokio::select! {
+        () = cut => {}
+        _ = is_empty.wait_for(|is_empty| *is_empty) => {}
+    }
+}
+
 /// Makes a session of a conn, if its peer may come.
-async fn welcome(house: &Arc<House>, shard: &Arc<Shard>, door: Arc<Door>, mut conn: Conn) {
-    let guest = match door.gate.admit(&conn.facts().peer) {
-        Ok(guest) => guest,
-        Err(limit) => {
-            house.refuse(shard.index, &conn.facts().peer, limit);
-            return conn.abort();
-        }
-    };
+async fn welcome(house: &Arc<House>, shard: &Arc<Shard>, door: Arc<Doorway>, mut conn: Conn) {
+    let facts = conn.facts().clone();
+    let Some(guest) = admit(house, shard, &door, &facts) else { return conn.abort() };
     if !house.take_quota() {
-        house.refuse(shard.index, &conn.facts().peer, "max");
+        house.refuse(shard.index, &facts.peer, "max");
         return conn.abort();
     }
-    let Some(seat) = until_drain(house, house.gate.seat(guest)).await else { return conn.abort() };
-    let presence = Presence::open(house, shard, conn.facts().clone(), seat, 0);
+    let Some(permit) = until_drain(house, house.gate.seat(guest)).await else {
+        return conn.abort();
+    };
+    let arrival = Arrival { facts, permit, parent: 0, door: door.door() };
+    let presence = Presence::open(house, shard, arrival);
     shard.handle.spawn(life::live(presence, conn, door));
+}
+
+/// Makes a session of a peer to whom others belong, if it may come. It is not one of those that may still come.
+async fn adopt(
+    house: &Arc<House>,
+    shard: &Arc<Shard>,
+    door: &Doorway,
+    facts: Arc<Facts>,
+) -> Option<Presence> {
+    let guest = admit(house, shard, door, &facts)?;
+    let permit = until_drain(house, house.gate.seat(guest)).await?;
+    Some(Presence::open_parent(
+        house,
+        shard,
+        Arrival { facts, permit, parent: 0, door: door.door() },
+    ))
+}
+
+fn admit(house: &House, shard: &Shard, door: &Doorway, facts: &Facts) -> Option<Guest> {
+    let admitted = door.gate.admit(&facts.peer);
+    admitted.inspect_err(|limit| house.refuse(shard.index, &facts.peer, limit)).ok()
 }
 
 /// Asks each entrance in turn; a socket made during the call belongs to the shard.

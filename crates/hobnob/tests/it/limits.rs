@@ -69,11 +69,10 @@ async fn what_fails_again_and_again_is_told_once_a_second_and_counted_each_time(
     const FAILURES: usize = 1_000;
     let clock = Clock::start();
     let mut server = Server::new("echo").expect("it is built in");
-    let fails = || Accepted::Opening(Box::pin(async { Err(Error::new(Kind::BadFrame, "noise")) }));
+    let fails = || Accepted::Failed(Error::new(Kind::BadFrame, "noise"));
     let mut script: own::Script = (0..FAILURES).map(|_| Box::new(fails) as _).collect();
     // A failure of another kind is news, however soon it comes.
-    let other =
-        || Accepted::Opening(Box::pin(async { Err(Error::new(Kind::TlsFailed, "no cipher")) }));
+    let other = || Accepted::Failed(Error::new(Kind::TlsFailed, "no cipher"));
     script.push_back(Box::new(other));
     own::script(&mut server, script);
     let mut stage = Stage::start(server).expect("it starts");
@@ -234,34 +233,14 @@ async fn idle_and_stall_end_a_session_whose_layer_still_has_to_send() {
 }
 
 #[tokio::test]
-async fn handshake_bounds_layers_and_what_a_listener_opens() {
-    let limit = |server: &mut Server| server.limits.handshake = MOMENT;
+async fn handshake_bounds_layers() {
     let mut server = Server::new("echo").expect("it is built in");
-    limit(&mut server);
+    server.limits.handshake = MOMENT;
     own::handshaking(&mut server);
     let mut stage = Stage::start(server).expect("it starts");
     let mut client = stage.connect().await;
     rest(&mut client).await;
     stage.closed_by(Reason::Timeout("handshake")).await;
-
-    let mut server = Server::new("echo").expect("it is built in");
-    limit(&mut server);
-    let mut script = own::Script::new();
-    script.push_back(Box::new(|| Accepted::Opening(Box::pin(std::future::pending()))));
-    let (ours, mut theirs) = own::guest();
-    script.push_back(Box::new(move || Accepted::Opening(Box::pin(async move { Ok(ours) }))));
-    own::script(&mut server, script);
-    let mut stage = Stage::start(server).expect("it starts");
-    // The one behind does not wait for the one before.
-    theirs.send(b"x").await.expect("room");
-    assert_eq!(soon("an answer", theirs.recv(&mut [0; 8])).await, Ok(Some(1)));
-    let failed = stage
-        .until("failure", |event| match &event.fact {
-            Fact::Failed(error) => Some(error.clone()),
-            _ => None,
-        })
-        .await;
-    assert_eq!((failed.kind(), failed.limit_name()), (Kind::TimedOut, Some("handshake")));
 }
 
 #[tokio::test]
