@@ -7,7 +7,7 @@ use std::time::Duration;
 use hobnob::error::{Error, Kind, Result};
 use hobnob::spec::parse_duration;
 
-use crate::report::advice::Propose as _;
+use crate::advice::Propose as _;
 
 /// What the environment says.
 #[derive(Debug, Default)]

@@ -7,19 +7,33 @@ use clap_complete::{Shell, generate};
 use hobnob::error::{Error, Kind, Result};
 use hobnob::spec::nearest;
 
-use crate::args::outline;
-use crate::command::{Scene, say};
-use crate::report::advice::Propose as _;
+use crate::advice::Propose as _;
+use crate::args::{COMMON, Group, Usage};
+use crate::help::outline;
+use crate::process::say;
+use crate::scene::{Scene, Verb};
 
-/// Runs the verb.
-pub(crate) fn run(scene: &Scene) -> Result<u8> {
+/// The verb.
+pub(crate) static VERB: Verb = Verb {
+    usage: Usage {
+        name: "completions",
+        words: "SHELL",
+        endpoints: 0..0,
+        flags: &[Group::Own(COMMON)],
+        heeds_settings: false,
+        page: include_str!("../help/completions.md"),
+    },
+    run,
+};
+
+fn run(scene: &Scene) -> Result<u8> {
     let words = scene.words();
     let word = words.first().map(String::as_str);
     let shells = Shell::value_variants().iter();
     let Some(shell) = shells.copied().find(|shell| Some(outline::name_of(*shell)) == word) else {
         return Err(unknown(word));
     };
-    let mut program = outline::outline();
+    let mut program = outline::outline(scene.usages);
     let mut script = Vec::new();
     generate(shell, &mut program, "hobnob", &mut script);
     let mut script = String::from_utf8_lossy(&script).into_owned();

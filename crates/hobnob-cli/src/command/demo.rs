@@ -3,15 +3,28 @@
 use hobnob::engine;
 use hobnob::error::Result;
 
-use crate::command::Scene;
-use crate::command::up::fleet::{Fleet, Taken};
+use crate::args::{COMMON, Group, SHOWING, Usage};
 use crate::config::{Config, Part};
+use crate::fleet::{Fleet, STARTING, Taken};
+use crate::scene::{Scene, Verb};
 
 /// What there is to play with.
 const PLAYGROUND: &str = include_str!("../playground.toml");
 
-/// Runs the verb.
-pub(crate) fn run(scene: &Scene) -> Result<u8> {
+/// The verb.
+pub(crate) static VERB: Verb = Verb {
+    usage: Usage {
+        name: "demo",
+        words: "",
+        endpoints: 0..0,
+        flags: &[Group::Own(STARTING), Group::Own(SHOWING), Group::Own(COMMON)],
+        heeds_settings: true,
+        page: include_str!("../help/demo.md"),
+    },
+    run,
+};
+
+fn run(scene: &Scene) -> Result<u8> {
     let config = Config::of("playground.toml", PLAYGROUND)?;
     // A lean build plays with what it has.
     let rows = || engine::services().iter().filter(|row| row.make.is_some());

@@ -10,15 +10,32 @@ use hobnob::spec::{OptionSpec, Options};
 use hobnob::transport::Twin;
 use serde_json::{Value, json};
 
-use crate::command::{Scene, say};
+use crate::args::{COMMON, Flag, Group, OPENING, Usage, switch};
+use crate::process::say;
 use crate::report::look::{Look, Paint};
 use crate::report::show::{pad, safe};
+use crate::scene::{Scene, Verb};
 
 /// Columns before a value.
 const LABEL: usize = 12;
 
-/// Runs the verb.
-pub(crate) fn run(scene: &Scene) -> Result<u8> {
+/// The verb.
+pub(crate) static VERB: Verb = Verb {
+    usage: Usage {
+        name: "explain",
+        words: "ADDR",
+        endpoints: 0..1,
+        flags: &[Group::Own(EXPLAINING), Group::Own(OPENING), Group::Own(COMMON)],
+        heeds_settings: true,
+        page: include_str!("../help/explain.md"),
+    },
+    run,
+};
+
+/// The flag `--listen` of `explain`.
+const EXPLAINING: &[Flag] = &[switch("listen", None, "as for who listens there")];
+
+fn run(scene: &Scene) -> Result<u8> {
     let endpoint = scene.endpoint("explain which address?")?;
     let resolved = engine::resolve(&endpoint)?;
     let tree = Tree {

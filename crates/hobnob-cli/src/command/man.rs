@@ -9,16 +9,31 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 use hobnob::error::{Error, Kind, Result};
 
-use crate::args::outline::outline;
-use crate::command::{Scene, VERBS, help, say};
-use crate::report::advice::Propose as _;
+use crate::advice::Propose as _;
+use crate::args::{COMMON, Group, Usage, Usages};
+use crate::help;
+use crate::help::outline::outline;
+use crate::process::say;
+use crate::scene::{Scene, Verb};
 
 /// What each page of ours has in its title line, so that no other file is overwritten.
 const MARK: &str = ".TH hobnob";
 
-/// Runs the verb.
-pub(crate) fn run(scene: &Scene) -> Result<u8> {
-    let pages = pages().map_err(|error| Error::from_io("write()", &error))?;
+/// The verb.
+pub(crate) static VERB: Verb = Verb {
+    usage: Usage {
+        name: "man",
+        words: "[DIR]",
+        endpoints: 0..0,
+        flags: &[Group::Own(COMMON)],
+        heeds_settings: false,
+        page: include_str!("../help/man.md"),
+    },
+    run,
+};
+
+fn run(scene: &Scene) -> Result<u8> {
+    let pages = pages(scene.usages).map_err(|error| Error::from_io("write()", &error))?;
     match scene.words().first() {
         None => say(&pages[0].1),
         Some(folder) => write_all(Path::new(folder), &pages),
@@ -26,42 +41,42 @@ pub(crate) fn run(scene: &Scene) -> Result<u8> {
 }
 
 /// Every page: its file and its text. The program's own is the first.
-fn pages() -> io::Result<Vec<(String, String)>> {
-    let program = outline();
-    let mut pages = vec![("hobnob.1".to_owned(), page_of_program(&program)?)];
-    for verb in VERBS {
+fn pages(usages: Usages) -> io::Result<Vec<(String, String)>> {
+    let program = outline(usages);
+    let mut pages = vec![("hobnob.1".to_owned(), page_of_program(usages, &program)?)];
+    for verb in usages.all() {
         let command = program.find_subcommand(verb.name).expect("it was made from this table");
-        pages.push((format!("hobnob-{}.1", verb.name), page_of_verb(command)?));
+        pages.push((format!("hobnob-{}.1", verb.name), page_of_verb(usages, command)?));
     }
     Ok(pages)
 }
 
-fn page_of_program(program: &Command) -> io::Result<String> {
+fn page_of_program(usages: Usages, program: &Command) -> io::Result<String> {
     let usage = "hobnob VERB [WORD...] [FLAGS]";
     let mut out = head("hobnob", program.clone().override_usage(usage))?;
     let screen = help::FIRST_SCREEN.split_once('\n').map_or("", |(_, screen)| screen);
     section(&mut out, "DESCRIPTION", screen)?;
     let mut roff = Roff::new();
     roff.control("SH", ["VERBS"]);
-    for verb in VERBS {
+    for verb in usages.all() {
         roff.control("TP", []);
         roff.text([roman(format!("hobnob-{}(1)", verb.name))]);
-        roff.text([roman(help::title(verb.name))]);
+        roff.text([roman(verb.title())]);
     }
     roff.to_writer(&mut out)?;
     Man::new(program.clone()).render_options_section(&mut out)?;
     for (title, topic) in
         [("ADDRESSES", "addresses"), ("END OF INPUT", "eof"), ("EXIT STATUS", "exit-codes")]
     {
-        section(&mut out, title, &help::body(topic))?;
+        section(&mut out, title, &help::body(usages, topic))?;
     }
     Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
-fn page_of_verb(command: &Command) -> io::Result<String> {
+fn page_of_verb(usages: Usages, command: &Command) -> io::Result<String> {
     let name = format!("hobnob-{}", command.get_name());
     let mut out = head(&name, command.clone())?;
-    section(&mut out, "DESCRIPTION", &help::body(command.get_name()))?;
+    section(&mut out, "DESCRIPTION", &help::body(usages, command.get_name()))?;
     // The words stand in the synopsis.
     let is_word = |one: &Arg| one.get_long().is_none() && one.get_short().is_none();
     let flags = command.clone().mut_args(|one| if is_word(&one) { one.hide(true) } else { one });

@@ -4,13 +4,49 @@ use hobnob::endpoint::Endpoint;
 use hobnob::engine::Server;
 use hobnob::error::{Error, Kind, Result};
 
-use crate::command::{Scene, serve};
-use crate::report::advice::Propose as _;
+use crate::advice::Propose as _;
+use crate::args::{COMMON, Flag, Group, OPENING, SHOWING, Usage, switch, value};
+use crate::scene::{Scene, Verb};
+use crate::serving::{self, SERVING, on_lan, set_limits, until_over};
 
-/// Runs the verb.
-pub(crate) fn run(scene: &Scene, name: &str) -> Result<u8> {
+/// The verb.
+pub(crate) static VERB: Verb = Verb {
+    usage: Usage {
+        name: "relay",
+        words: "LISTEN TARGET",
+        endpoints: 0..1,
+        flags: &[
+            Group::Own(RELAYING),
+            Group::Own(SERVING),
+            Group::Own(SHOWING),
+            Group::Own(OPENING),
+            Group::Own(COMMON),
+        ],
+        heeds_settings: true,
+        page: include_str!("../help/relay.md"),
+    },
+    run,
+};
+
+/// Flags of a relay.
+const RELAYING: &[Flag] = &[
+    switch("both-listen", None, "wait at both addresses, and join who comes"),
+    switch("both-dial", None, "dial both addresses, and join them"),
+    switch("retry", None, "while nobody is there yet, try again with growing pauses"),
+    Flag {
+        long: "fault",
+        short: None,
+        value: "SPEC",
+        repeats: true,
+        help: "bend what passes, as in down:latency=200ms (repeat); see help faults",
+    },
+    value("like", "NETWORK", "3g, edge, wifi-bad, satellite or offline: faults that go together"),
+    value("decisions", "FILE", "a new file for each decision of a fault, to compare runs"),
+];
+
+fn run(scene: &Scene) -> Result<u8> {
     let (listen, target) = sides(scene)?;
-    let mut server = Server::new(name)?;
+    let mut server = Server::new(VERB.usage.name)?;
     let row = server.row().expect("it is one of the table");
     let to = row.targets().next().expect("a relay has a target");
     server.set(to.name, Some(&target.to_string()))?;
@@ -19,13 +55,13 @@ pub(crate) fn run(scene: &Scene, name: &str) -> Result<u8> {
             server.set(option.name, Some(&value))?;
         }
     }
-    serve::set_limits(scene, &mut server)?;
-    server.on(&serve::on_lan(scene, listen))?;
+    set_limits(scene, &mut server)?;
+    server.on(&on_lan(scene, listen))?;
     // Where it waits itself it says with where it listens.
     let is_waited_for = target.settings().iter().any(|setting| setting.key == "listen");
     let dialled = Some(target.to_string()).filter(|_| !is_waited_for);
-    serve::until_over(async |signals| {
-        serve::start(scene, server, row, "relay", dialled.as_deref())?.watch(signals).await
+    until_over(async |signals| {
+        serving::start(scene, server, row, "relay", dialled.as_deref())?.watch(signals).await
     })
 }
 

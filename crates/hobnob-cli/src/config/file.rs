@@ -7,8 +7,8 @@ use std::path::Path;
 
 use hobnob::error::{Error, Kind, Result};
 
+use crate::advice::Propose as _;
 use crate::config::source::Source;
-use crate::report::advice::Propose as _;
 
 /// The most that such a file holds, in bytes.
 const LARGEST: u64 = 1_024 * 1_024;

@@ -2,19 +2,21 @@
 
 mod file;
 pub(crate) mod secret;
+mod section;
 pub(crate) mod source;
 mod table;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use hobnob::endpoint::Endpoint;
 use hobnob::engine;
 use hobnob::error::{Error, Kind, Result};
 use hobnob::spec::nearest;
 
+use crate::advice::Propose as _;
 use crate::env::Environment;
-use crate::report::advice::Propose as _;
+use section::Sections;
+pub(crate) use section::{Defaults, Part, Setting};
 use source::{Placed, Source};
 
 /// The file of a folder.
@@ -36,54 +38,20 @@ pub(crate) struct Config {
     aliases: Vec<(String, Placed)>,
 }
 
-/// One server.
-#[derive(Debug)]
-pub(crate) struct Part {
-    /// What it is called.
-    pub(crate) name: Placed,
-    /// The service.
-    pub(crate) service: Placed,
-    /// Where; none: where the service is by default.
-    pub(crate) on: Vec<Placed>,
-    /// Options of the service, and limits.
-    pub(crate) settings: Vec<Setting>,
-    /// A command to try, with `PORT` for its port.
-    pub(crate) hint: Option<String>,
-    /// A word beside that.
-    pub(crate) note: Option<String>,
-}
-
-/// A key with its values: one, or those of a list.
-#[derive(Debug)]
-pub(crate) struct Setting {
-    /// The key.
-    pub(crate) key: Placed,
-    /// As text, whatever their type.
-    pub(crate) values: Vec<Placed>,
-}
-
-/// `[defaults]`.
-#[derive(Debug, Default)]
-pub(crate) struct Defaults {
-    /// How long a dial may take.
-    pub(crate) timeout: Option<Duration>,
-    /// ANSI colours, or as the terminal is.
-    pub(crate) color: Option<String>,
-    /// No glyph outside ASCII.
-    pub(crate) ascii: Option<bool>,
-    /// The language.
-    pub(crate) lang: Option<String>,
-}
-
 impl Config {
     /// Reads a file.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        table::read(file::read(path)?)
+        Config::from(file::read(path)?)
     }
 
     /// Reads a text that is part of this program.
     pub(crate) fn of(name: &str, text: &str) -> Result<Self> {
-        table::read(Source { name: name.to_owned(), text: text.to_owned() })
+        Config::from(Source { name: name.to_owned(), text: text.to_owned() })
+    }
+
+    fn from(source: Source) -> Result<Self> {
+        let Sections { parts, defaults, aliases } = table::read(&source)?;
+        Ok(Config { source, parts, defaults, aliases })
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use hobnob::error::{Error, Kind};
 
-use crate::report::advice::Propose as _;
+use crate::advice::Propose as _;
 use crate::report::show::{safe, width};
 
 /// Cells of a line that are shown around a mistake.

@@ -9,10 +9,10 @@ use hobnob::spec::nearest;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use crate::advice::Propose as _;
 use crate::args;
+use crate::config::section::{Defaults, Part, Sections, Setting};
 use crate::config::source::{Placed, Source};
-use crate::config::{Config, Defaults, Part, Setting};
-use crate::report::advice::Propose as _;
 
 /// Sections that are no service.
 const SECTIONS: [&str; 3] = ["serve", "defaults", "alias"];
@@ -23,13 +23,10 @@ type Key<'i> = Spanned<DeString<'i>>;
 type Value<'i> = Spanned<DeValue<'i>>;
 
 /// Reads a text.
-pub(super) fn read(source: Source) -> Result<Config> {
-    let (defaults, aliases, parts) = {
-        let reader = Reader(&source);
-        let table = DeTable::parse(&source.text).map_err(|error| reader.no_toml(&error))?;
-        reader.sections(table.get_ref())?
-    };
-    Ok(Config { source, parts, defaults, aliases })
+pub(super) fn read(source: &Source) -> Result<Sections> {
+    let reader = Reader(source);
+    let table = DeTable::parse(&source.text).map_err(|error| reader.no_toml(&error))?;
+    reader.sections(table.get_ref())
 }
 
 struct Reader<'s>(&'s Source);
@@ -41,10 +38,7 @@ impl Reader<'_> {
         self.0.wrong("this is not TOML", &at, &message)
     }
 
-    fn sections(
-        &self,
-        table: &DeTable<'_>,
-    ) -> Result<(Defaults, Vec<(String, Placed)>, Vec<Part>)> {
+    fn sections(&self, table: &DeTable<'_>) -> Result<Sections> {
         let (mut defaults, mut aliases) = (Defaults::default(), Vec::new());
         let mut parts: Vec<Part> = Vec::new();
         let mut sections: Vec<_> = table.iter().collect();
@@ -73,7 +67,7 @@ impl Reader<'_> {
         }
         parts.sort_by_key(|part| part.name.at.start);
         self.distinct(&parts)?;
-        Ok((defaults, aliases, parts))
+        Ok(Sections { parts, defaults, aliases })
     }
 
     fn no_section(&self, key: &Key<'_>) -> Error {

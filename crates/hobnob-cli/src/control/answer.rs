@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::part::Part;
 use super::request::ASKS;
-use crate::report::advice::{Way, spelt};
+use crate::advice::{Way, spelt};
 use crate::report::line::Line;
 
 /// What an answer says beside what it answers.

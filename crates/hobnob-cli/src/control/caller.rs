@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::VERSION;
 use super::place::Folder;
-use crate::report::advice::Propose as _;
+use crate::advice::Propose as _;
 
 /// How long an answer may take. A process that is stopped (SIGSTOP) accepts, and says nothing.
 const PATIENCE: Duration = Duration::from_secs(2);

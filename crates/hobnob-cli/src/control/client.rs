@@ -8,7 +8,7 @@ use hobnob::socket::AsyncSocket;
 use tokio::sync::watch;
 
 use super::answer::{self, Fields};
-use super::host::{House, passed};
+use super::house::{House, passed};
 use super::part;
 use super::request::{Ask, Request};
 use super::watch::Watch;
@@ -146,7 +146,7 @@ impl Client {
         }
         let parts = &self.house.parts;
         let meant = part::some(parts, name)?;
-        self.watch = Some(Watch::of(parts, &meant, data, snap, self.house.verb));
+        self.watch = Some(Watch::of(&self.house, &meant, data, snap));
         Ok(Fields::none())
     }
 }

@@ -1,8 +1,9 @@
 //! The socket of this process, and who is let in.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use hobnob::clock::Clock;
 use hobnob::error::{Error, Kind, Result};
 use hobnob::socket::path::Claim;
 use hobnob::socket::{AsyncSocket, Flags, Socket};
@@ -11,10 +12,12 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::client::Client;
+use super::house::{House, passed};
 use super::part::Part;
 use super::place::Folder;
 use super::{CLIENTS, LAST_WORDS, answer};
-use crate::command::Scene;
+use crate::args::Usages;
+use crate::env::Environment;
 
 /// Before accepting is tried again where there are no descriptors: who waits stays in the kernel's queue.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -26,22 +29,19 @@ pub(crate) struct Host {
     doorman: JoinHandle<()>,
 }
 
-/// What its clients share.
-pub(super) struct House {
-    pub(super) verb: &'static str,
-    pub(super) began: SystemTime,
-    /// At least one.
-    pub(super) parts: Vec<Part>,
-}
-
 impl Host {
     /// Opens it for these servers. To be called within the runtime that sees them to their end.
-    pub(crate) fn open(scene: &Scene, verb: &'static str, parts: Vec<Part>) -> Result<Self> {
-        let (claim, socket) = Folder::make(&scene.environment)?.bind()?;
+    pub(crate) fn open(
+        environment: &Environment,
+        clock: Clock,
+        usages: Usages,
+        verb: &'static str,
+        parts: Vec<Part>,
+    ) -> Result<Self> {
+        let (claim, socket) = Folder::make(environment)?.bind()?;
         let socket = AsyncSocket::new(socket)?;
-        let clock = scene.clock;
         let began = clock.wall().checked_sub(clock.now()).unwrap_or_else(|| clock.wall());
-        let house = Arc::new(House { verb, began, parts });
+        let house = Arc::new(House { usages, verb, began, parts });
         let over = watch::Sender::new(false);
         let doorman = tokio::spawn(admit(house, socket, over.subscribe()));
         Ok(Host { _claim: claim, over, doorman })
@@ -73,12 +73,6 @@ async fn admit(house: Arc<House>, socket: AsyncSocket, over: watch::Receiver<boo
     }
     drop(socket);
     while clients.join_next().await.is_some() {}
-}
-
-/// Resolves when all is over.
-pub(super) async fn passed(over: &mut watch::Receiver<bool>) {
-    // An error means that the host is gone, which is the same.
-    drop(over.wait_for(|over| *over).await);
 }
 
 /// Lets a client in, or tells it why not.

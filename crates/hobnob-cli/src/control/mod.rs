@@ -6,6 +6,7 @@ mod answer;
 mod caller;
 mod client;
 mod host;
+mod house;
 mod part;
 mod place;
 mod request;

@@ -5,7 +5,7 @@ use hobnob::error::{Error, Kind, Result};
 use hobnob::fault::Panel;
 use hobnob::spec::nearest;
 
-use crate::report::advice::Propose as _;
+use crate::advice::Propose as _;
 
 /// A server that runs.
 pub(crate) struct Part {

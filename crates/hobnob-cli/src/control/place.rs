@@ -10,8 +10,8 @@ use hobnob::socket::path::{self, Claim, PRIVATE};
 use hobnob::socket::{Family, Socket, Type};
 use nix::unistd::geteuid;
 
+use crate::advice::Propose as _;
 use crate::env::Environment;
-use crate::report::advice::Propose as _;
 
 /// Who may wait to be accepted.
 const BACKLOG: u32 = 32;

@@ -4,6 +4,7 @@ use hobnob::bus::{Subscription, Wish};
 use hobnob::event::{Event, Fact};
 
 use super::EVENTS;
+use super::house::House;
 use super::part::Part;
 use crate::report::json::Json;
 
@@ -26,13 +27,8 @@ struct Feed {
 
 impl Watch {
     /// Sees what these servers do from now on.
-    pub(super) fn of(
-        all: &[Part],
-        meant: &[&Part],
-        data: bool,
-        snap: u64,
-        verb: &'static str,
-    ) -> Self {
+    pub(super) fn of(house: &House, meant: &[&Part], data: bool, snap: u64) -> Self {
+        let all = &house.parts;
         let snap = usize::try_from(snap).unwrap_or(usize::MAX);
         let is_meant = |part: &Part| meant.iter().any(|one| std::ptr::eq(*one, part));
         let feeds = all.iter().enumerate().filter(|(_, part)| is_meant(part));
@@ -47,11 +43,11 @@ impl Watch {
         });
         let clock = all[0].control.clock();
         Watch {
-            json: Json::new(clock, "", ""),
+            json: Json::new(clock, house.usages),
             feeds: feeds.collect(),
             is_several: all.len() > 1,
             snap,
-            verb,
+            verb: house.verb,
         }
     }
 

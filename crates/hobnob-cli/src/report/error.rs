@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 
 use hobnob::error::{Error, Span, quoted};
 
-use crate::args;
-use crate::command::VERBS;
-use crate::report::advice::{Added, Try, Way, spelt};
+use crate::advice::{Added, Try, Way, spelt};
+use crate::args::Usages;
 use crate::report::look::{Look, Paint};
 use crate::report::show::{fold, safe, width};
 
@@ -18,6 +17,8 @@ const INDENT: usize = 9;
 /// The command as it was typed, so that what to try is a command that can be pasted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Typed {
+    /// How every verb is typed.
+    pub(crate) usages: Usages,
     /// The words after the program's name.
     pub(crate) words: Vec<String>,
     /// Those of them that are endpoints.
@@ -25,6 +26,11 @@ pub(crate) struct Typed {
 }
 
 impl Typed {
+    /// No command, as of an event that only whole commands can be proposed for.
+    pub(crate) fn nothing(usages: Usages) -> Self {
+        Typed { usages, ..Typed::default() }
+    }
+
     /// A whole command for a suggestion, and a word on when it is the right one.
     pub(crate) fn suggest(&self, suggestion: &Try, error: &Error) -> (String, String) {
         let command = match &suggestion.way {
@@ -47,7 +53,7 @@ impl Typed {
             value.clone_into(&mut words[at + 1]);
             return self.command(&words);
         }
-        if !args::may_repeat(name) {
+        if !self.usages.may_repeat(name) {
             if let Some(at) = words.iter().position(|word| word == name) {
                 let values = usize::from(!value.is_empty() && at + 1 < words.len());
                 words.drain(at..=at + values);
@@ -114,7 +120,7 @@ pub(crate) fn tries(error: &Error, typed: &Typed) -> Vec<(String, String)> {
     let is_whole = |one: &&Try| !typed.words.is_empty() || matches!(one.way, Way::Command(_));
     let suggest = |one| typed.suggest(one, error);
     let mut tries: Vec<_> = spelt(error).iter().filter(is_whole).map(suggest).collect();
-    tries.retain(|(command, _)| is_possible(command));
+    tries.retain(|(command, _)| is_possible(command, typed.usages));
     if tries.is_empty() {
         tries.push((format!("hobnob help {}", error.kind().slug()), String::new()));
     }
@@ -122,10 +128,10 @@ pub(crate) fn tries(error: &Error, typed: &Typed) -> Vec<(String, String)> {
 }
 
 /// Whether a suggestion can be followed: the library also knows of verbs that this build does not have.
-fn is_possible(command: &str) -> bool {
+fn is_possible(command: &str, usages: Usages) -> bool {
     let Some(words) = command.strip_prefix("hobnob ") else { return true };
     let word = words.split(' ').next().unwrap_or_default();
-    word.starts_with('-') || VERBS.iter().any(|verb| verb.name == word)
+    word.starts_with('-') || usages.of(word).is_some()
 }
 
 /// The whole error as it goes to stderr, with its last newline.
@@ -201,12 +207,22 @@ fn caret(out: &mut String, span: &Span, look: Look) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::advice::Propose as _;
+    use crate::advice::Propose as _;
+    use crate::args::{Group, OPENING, Usage};
     use hobnob::error::Kind;
+
+    static SERVE: Usage = usage("serve");
+    static TALK: Usage = usage("talk");
+    static USAGES: [&Usage; 2] = [&SERVE, &TALK];
+
+    const fn usage(name: &'static str) -> Usage {
+        let flags = &[Group::Own(OPENING)];
+        Usage { name, words: "", endpoints: 0..0, flags, heeds_settings: false, page: "" }
+    }
 
     fn typed(words: &[&str], endpoints: &[&str]) -> Typed {
         let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        Typed { words: own(words), endpoints: own(endpoints) }
+        Typed { usages: Usages(&USAGES), words: own(words), endpoints: own(endpoints) }
     }
 
     #[test]

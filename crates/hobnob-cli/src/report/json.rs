@@ -10,6 +10,7 @@ use hobnob::error::Error;
 use hobnob::event::{Bent, Closed, Data, Event, Fact};
 use hobnob::fault::Act;
 
+use crate::args::Usages;
 use crate::report::error::{Typed, tries};
 use crate::report::line::Line;
 
@@ -19,6 +20,8 @@ const NAMED: &[&str] = &["listening", "open", "summary"];
 /// Writes events as lines into buffers of the caller.
 pub(crate) struct Json {
     clock: Clock,
+    /// How every verb is typed, for what to try.
+    usages: Usages,
     /// `--name`, or what is served.
     name: String,
     /// The service; empty for a verb without one.
@@ -32,9 +35,23 @@ pub(crate) struct Json {
 
 impl Json {
     /// A writer whose `t` counts from `clock`.
-    pub(crate) fn new(clock: Clock, name: &str, service: &str) -> Self {
-        let (name, service) = (name.to_owned(), service.to_owned());
-        Json { clock, name, service, is_between: false, is_one_of_several: false, is_first: true }
+    pub(crate) fn new(clock: Clock, usages: Usages) -> Self {
+        let (name, service) = (String::new(), String::new());
+        Json {
+            clock,
+            usages,
+            name,
+            service,
+            is_between: false,
+            is_one_of_several: false,
+            is_first: true,
+        }
+    }
+
+    /// The same under a name.
+    pub(crate) fn called(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
     }
 
     /// What the lines from here on are about.
@@ -136,7 +153,7 @@ impl Json {
                 line.end();
             }
             Fact::Failed(error) => {
-                self.error_line(out, at, event.session, error, &Typed::default());
+                self.error_line(out, at, event.session, error, &Typed::nothing(self.usages));
             }
             Fact::Note(text) => self.note(out, at, "note", text),
             Fact::Warning(text) => self.note(out, at, "warning", text),
@@ -362,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_line_of_data_is_text_where_it_is_text() {
-        let mut json = Json::new(Clock::start(), "hello", "hello");
+        let mut json = Json::new(Clock::start(), Usages::default()).called("hello");
         json.is_first = false;
         let data = |bytes: &[u8]| Event {
             at: Duration::from_micros(2_011_900),

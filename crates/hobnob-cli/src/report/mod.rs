@@ -1,7 +1,7 @@
 //! How things are told: words for people, JSON Lines for programs, errors for both.
 
-pub(crate) mod advice;
 pub(crate) mod answered;
+pub(crate) mod brief;
 pub(crate) mod error;
 pub(crate) mod json;
 pub(crate) mod line;

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use hobnob::{home, socket};
 
-use super::Check;
-use crate::command::Scene;
+use super::check::Check;
 use crate::env;
 use crate::report::show::grouped;
+use crate::scene::Scene;
 
 /// Fewer open files than this are few.
 const FEW: u64 = 1_024;

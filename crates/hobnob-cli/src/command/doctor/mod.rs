@@ -1,5 +1,6 @@
 //! `hobnob doctor`: what this machine allows.
 
+mod check;
 mod machine;
 mod network;
 mod origin;
@@ -12,9 +13,12 @@ use hobnob::socket::{self, Interface};
 use hobnob::spec::show_duration;
 use serde_json::{Value, json};
 
-use crate::command::{Scene, say};
+use crate::args::{COMMON, Flag, Group, Usage, switch};
+use crate::process::say;
 use crate::report::look::{Look, Paint};
 use crate::report::show::{fold, grouped, pad, safe, size, width};
+use crate::scene::{Scene, Verb};
+use check::Check;
 
 /// Columns of a page.
 const COLUMNS: usize = 80;
@@ -25,37 +29,24 @@ const NAMES: usize = 12;
 /// Descriptors that a server keeps back for what is not a session.
 const SPARE_FILES: u64 = 64;
 
-/// One thing that this machine allows or does not.
-pub(super) struct Check {
-    /// What.
-    pub(super) name: String,
-    /// Whether it does.
-    pub(super) is_fine: bool,
-    /// What else is known.
-    pub(super) detail: String,
-    /// What would change it.
-    pub(super) remedy: Option<String>,
-}
+/// The verb.
+pub(crate) static VERB: Verb = Verb {
+    usage: Usage {
+        name: "doctor",
+        words: "",
+        endpoints: 0..0,
+        flags: &[Group::Own(EXAMINING), Group::Own(COMMON)],
+        heeds_settings: false,
+        page: include_str!("../../help/doctor.md"),
+    },
+    run,
+};
 
-impl Check {
-    /// It is so.
-    pub(super) fn fine(name: impl Into<String>, detail: impl Into<String>) -> Self {
-        Check { name: name.into(), is_fine: true, detail: detail.into(), remedy: None }
-    }
+/// The flag of `doctor`.
+const EXAMINING: &[Flag] =
+    &[switch("config", None, "each setting, and where its value comes from")];
 
-    /// It is not so.
-    pub(super) fn lacking(name: impl Into<String>, detail: impl Into<String>) -> Self {
-        Check { name: name.into(), is_fine: false, detail: detail.into(), remedy: None }
-    }
-
-    /// What would change it.
-    pub(super) fn but(self, remedy: impl Into<String>) -> Self {
-        Check { remedy: Some(remedy.into()), ..self }
-    }
-}
-
-/// Runs the verb.
-pub(crate) fn run(scene: &Scene) -> Result<u8> {
+fn run(scene: &Scene) -> Result<u8> {
     if scene.is_on("config") {
         return origin::run(scene);
     }

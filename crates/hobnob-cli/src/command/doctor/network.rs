@@ -7,7 +7,7 @@ use hobnob::engine::{self, Dialer};
 use hobnob::error::{Error, Kind, Result};
 use hobnob::socket::{Family, Socket, Type};
 
-use super::Check;
+use super::check::Check;
 
 /// A port that needs a right, where ports below 1024 do.
 const LOW_PORT: u16 = 1_023;

@@ -7,11 +7,12 @@ use hobnob::error::Result;
 use hobnob::spec::show_duration;
 use serde_json::json;
 
-use crate::command::{Scene, say};
 use crate::config::{Defaults, FILE, Settings};
 use crate::env;
+use crate::process::say;
 use crate::report::look::Paint;
 use crate::report::show::{pad, safe, width};
+use crate::scene::Scene;
 
 /// Columns of a setting's name.
 const NAMES: usize = 14;

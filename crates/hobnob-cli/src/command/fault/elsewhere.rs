@@ -3,8 +3,8 @@
 use hobnob::error::{Error, Result};
 use serde_json::{Value, json};
 
-use crate::command::brief;
 use crate::control::{Caller, Survey};
+use crate::report::brief::brief;
 
 /// All servers of all processes.
 pub(super) struct Elsewhere {

@@ -9,18 +9,40 @@ use hobnob::engine;
 use hobnob::error::{Error, Kind, Result, quoted};
 use hobnob::spec::nearest;
 
-use crate::command::{Scene, brief, say};
+use crate::advice::{Propose as _, Way, spelt};
+use crate::args::{COMMON, Flag, Group, Usage, value};
 use crate::control::{Folder, Survey};
-use crate::report::advice::{Propose as _, Way, spelt};
+use crate::process::say;
+use crate::report::brief::brief;
 use crate::report::error::{Typed, tell};
 use crate::report::json::Json;
+use crate::scene::{Scene, Verb};
 use elsewhere::{Change, Elsewhere, Knobs, Server};
 
 /// The word that takes all faults away.
 const CLEAR: &str = "clear";
 
-/// Runs the verb.
-pub(crate) fn run(scene: &Scene) -> Result<u8> {
+/// The verb.
+pub(crate) static VERB: Verb = Verb {
+    usage: Usage {
+        name: "fault",
+        words: "[NAME] [FAULT...]",
+        endpoints: 0..0,
+        flags: &[Group::Own(BENDING), Group::Own(COMMON)],
+        heeds_settings: true,
+        page: include_str!("../../help/fault.md"),
+    },
+    run,
+};
+
+/// Flags of what turns the knobs of a relay.
+const BENDING: &[Flag] = &[value(
+    "like",
+    "NETWORK",
+    "3g, edge, wifi-bad, satellite or offline: faults that go together",
+)];
+
+fn run(scene: &Scene) -> Result<u8> {
     let words = scene.words();
     let survey = match Folder::find(&scene.environment)? {
         Some(folder) => Survey::of(&folder, scene.clock)?,
@@ -79,7 +101,7 @@ fn in_words(error: &Error, server: &Server) -> Error {
 fn list(scene: &Scene, elsewhere: &mut Elsewhere) -> Result<u8> {
     for (_, error) in &elsewhere.silent {
         // A remark beside the list: nobody may be there to read it.
-        let told = tell(error, &Typed::default(), scene.err);
+        let told = tell(error, &Typed::nothing(scene.usages), scene.err);
         let _ = std::io::stderr().lock().write_all(told.as_bytes());
     }
     let mut states = Vec::new();
@@ -97,7 +119,7 @@ fn list(scene: &Scene, elsewhere: &mut Elsewhere) -> Result<u8> {
 }
 
 fn events(scene: &Scene, all: &[(&Server, Knobs)]) -> Result<u8> {
-    let (mut json, mut out) = (Json::new(scene.clock, "", ""), Vec::new());
+    let (mut json, mut out) = (Json::new(scene.clock, scene.usages), Vec::new());
     for (server, knobs) in all {
         json.relay(&mut out, |line| show::fields(line, server, knobs));
     }

@@ -6,9 +6,9 @@ use std::io::Read;
 use hobnob::error::{Error, Kind, Result};
 use hobnob::exchange::{Request, Version};
 
+use crate::advice::Propose as _;
 use crate::args;
-use crate::command::Scene;
-use crate::report::advice::Propose as _;
+use crate::scene::Scene;
 
 /// Bytes that a body may have: it is held in memory.
 const MAX_BODY: u64 = 256 << 20;

@@ -11,9 +11,10 @@ use hobnob::engine::Dialer;
 use hobnob::error::Result;
 use hobnob::exchange::{Asked, Exchange, Head, Part, Redirect};
 
-use crate::args;
-use crate::command::signals::Signals;
-use crate::command::{Scene, runtime};
+use crate::args::{self, COMMON, Flag, Group, OPENING, SHOWING, Usage, switch, value};
+use crate::process::runtime;
+use crate::process::signals::Signals;
+use crate::scene::{Scene, Verb};
 use page::Page;
 use teller::Teller;
 
@@ -24,8 +25,60 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// A status from which on `--check` says no.
 const FIRST_BAD: u16 = 400;
 
-/// Runs the verb.
-pub(crate) fn run(scene: &Scene) -> Result<u8> {
+/// The verb.
+pub(crate) static VERB: Verb = Verb {
+    usage: Usage {
+        name: "get",
+        words: "URL",
+        endpoints: 0..1,
+        flags: &[Group::Own(GETTING), Group::Own(SHOWING), Group::Own(OPENING), Group::Own(COMMON)],
+        heeds_settings: true,
+        page: include_str!("../../help/get.md"),
+    },
+    run,
+};
+
+/// Flags of a request.
+const GETTING: &[Flag] = &[
+    Flag {
+        long: "output",
+        short: Some('o'),
+        value: "FILE",
+        repeats: false,
+        help: "where the body goes; FILE.part until it is whole",
+    },
+    switch("force", None, "overwrite the file of -o"),
+    switch("head", None, "ask for the head alone"),
+    Flag {
+        long: "method",
+        short: Some('X'),
+        value: "METHOD",
+        repeats: false,
+        help: "the method; GET, or POST with -d",
+    },
+    Flag {
+        long: "data",
+        short: Some('d'),
+        value: "DATA|@FILE",
+        repeats: false,
+        help: "a body: this text, the bytes of a file, or @- for standard input",
+    },
+    Flag {
+        long: "header",
+        short: Some('H'),
+        value: "K:V",
+        repeats: true,
+        help: "a field of the request; without a value it is left out (repeat)",
+    },
+    value("http", "1.0|1.1", "the version that is spoken (1.1)"),
+    switch("follow", None, "go where the answer leads, ten times at most"),
+    switch("check", None, "exit 1 where the status is 400 or more"),
+    value("idle", "DUR", "give up after so much silence"),
+    value("timeout", "DUR", "how long connecting may take (10s)"),
+    switch("retry", None, "while nobody listens there yet, try again with growing pauses"),
+];
+
+fn run(scene: &Scene) -> Result<u8> {
     let endpoint = scene.endpoint("get what? a URL is missing")?;
     let exchange = Exchange::new(&endpoint, asking::read(scene)?)?;
     let wishes = Wishes::read(scene)?;

@@ -8,10 +8,11 @@ use hobnob::error::Result;
 use hobnob::exchange::Head;
 
 use crate::command::get::place::{Place, failed};
-use crate::command::{Scene, output_failed};
+use crate::process::output_failed;
 use crate::report::look::View;
 use crate::report::show::{Stream, hex_into, size};
 use crate::report::sink::Sink;
+use crate::scene::Scene;
 
 /// How long the last bytes may take once all is over; a signal is served meanwhile.
 const LAST_WORDS: Duration = Duration::from_hours(1);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use hobnob::error::{Error, Kind, Result};
 
-use crate::report::advice::Propose as _;
+use crate::advice::Propose as _;
 
 /// How many names are tried for what is not whole.
 const NAMES: u32 = 100;

@@ -15,13 +15,14 @@ use hobnob::event::{By, Closed, Data, End, Event, Fact, How, Opened, Reason};
 use hobnob::exchange::{Asked, Exchange, Head, Length, Redirect, Times};
 
 use crate::command::get::page::Page;
-use crate::command::{Scene, output_failed};
+use crate::process::output_failed;
 use crate::report::answered::Answered;
 use crate::report::json::Json;
 use crate::report::look::{Look, Paint};
 use crate::report::show::{fold, one_line, safe, size, span, width};
 use crate::report::sink::Sink;
 use crate::report::text::learnt_lines;
+use crate::scene::Scene;
 
 /// The column where what stands on the right ends.
 const RIGHT: usize = 71;
@@ -62,7 +63,7 @@ impl Teller {
         let is_seen =
             std::io::stdout().is_terminal() || (has_file && std::io::stderr().is_terminal());
         let events = is_on("json").then(|| Events {
-            json: Json::new(scene.clock, "get", ""),
+            json: Json::new(scene.clock, scene.usages).called("get"),
             sink: Sink::stdout(),
             has_data: !has_file,
             received: 0,

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use hobnob::error::Result;
 
-use crate::command::{Scene, say};
+use crate::process::say;
+use crate::scene::Scene;
 
 /// What a pipe of Linux takes without a reader. Every page is shorter, so that it can be written before the pager
 /// is there.

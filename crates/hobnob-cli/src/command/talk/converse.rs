@@ -11,7 +11,7 @@ use hobnob::error::{Error, Result};
 use hobnob::spec::Shape;
 use tokio::time::Sleep;
 
-use crate::command::signals::{Asked, Signals};
+use crate::process::signals::{Asked, Signals};
 use crate::report::sink::Sink;
 
 /// Bytes of one receive: more than any packet.

@@ -23,7 +23,7 @@ use rustyline::validate::Validator;
 use rustyline::{Cmd, Config, Editor, ExternalPrinter, Helper, KeyEvent};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::report::advice::Propose as _;
+use crate::advice::Propose as _;
 
 /// What Ctrl-] puts at the start of a line: its own control character.
 const ESCAPE: char = '\x1d';

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use hobnob::error::{Error, Kind, Result};
 use hobnob::spec::nearest;
 
-use crate::command::talk::Eol;
+use crate::command::talk::wishes::Eol;
 use crate::report::look::View;
 
 /// Bytes of a file that `send` takes.

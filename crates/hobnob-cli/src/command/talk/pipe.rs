@@ -9,16 +9,18 @@ use hobnob::error::{Error, Kind, Result};
 use hobnob::event::{By, Event, Fact, Opened};
 use hobnob::spec::Shape;
 
-use crate::command::signals::Signals;
 use crate::command::talk::converse::{Converse, Happening};
 use crate::command::talk::event::{closed, data};
 use crate::command::talk::input::Input;
 use crate::command::talk::show::Show;
 use crate::command::talk::source::Source;
-use crate::command::talk::{Line, Wishes, broken_output, greeting, learnt, silence};
-use crate::command::{HUNG_UP, INTERRUPTED, Scene, TERMINATED};
+use crate::command::talk::wishes::{Line, Wishes};
+use crate::command::talk::words::{broken_output, greeting, learnt, silence};
+use crate::process::signals::Signals;
+use crate::process::{HUNG_UP, INTERRUPTED, TERMINATED};
 use crate::report::show::{count, size, span};
 use crate::report::sink::Sink;
+use crate::scene::Scene;
 
 /// After the peer has ended: how long more input is waited for. What stdin still has is there at once.
 const LEFTOVER: Duration = Duration::from_millis(200);

@@ -4,11 +4,11 @@ use std::io::IsTerminal as _;
 
 use hobnob::spec::Shape;
 
-use crate::command::Scene;
-use crate::command::talk::Wishes;
+use crate::command::talk::wishes::Wishes;
 use crate::report::json::Json;
 use crate::report::look::View;
 use crate::report::show::{Stream, hex_into};
+use crate::scene::Scene;
 
 /// How received bytes go to stdout.
 pub(super) enum Show {
@@ -26,7 +26,7 @@ impl Show {
     /// As the flags say, and whether stdout is a terminal.
     pub(super) fn of(scene: &Scene, wishes: &Wishes) -> Self {
         if wishes.is_json {
-            return Show::Json(Box::new(Json::new(scene.clock, "talk", "")));
+            return Show::Json(Box::new(Json::new(scene.clock, scene.usages).called("talk")));
         }
         match scene.view {
             View::Hex => Show::Hex,

@@ -6,9 +6,9 @@ use std::time::Duration;
 use hobnob::spec::Shape;
 use tokio::sync::mpsc::Receiver;
 
-use crate::command::Scene;
 use crate::command::talk::input::{Cut, Input, Script, stdin};
-use crate::command::talk::{Line, Wishes};
+use crate::command::talk::wishes::{Line, Wishes};
+use crate::scene::Scene;
 
 /// How long the next message waits for an answer to the one before, where `--wait` says nothing.
 const ANSWER: Duration = Duration::from_secs(10);

@@ -12,20 +12,21 @@ use hobnob::error::{Error, Result};
 use hobnob::spec::Shape;
 use nix::unistd::dup2_stdout;
 
-use crate::bug;
-use crate::command::signals::Signals;
 use crate::command::talk::chunk::chunk;
 use crate::command::talk::converse::{Converse, Happening};
 use crate::command::talk::editor::{self, Hold, Typed};
 use crate::command::talk::orders::{LIST, Order};
 use crate::command::talk::pipe::PARTING;
-use crate::command::talk::{Eol, Line, Wishes, greeting, learnt, silence};
-use crate::command::{INTERRUPTED, Scene};
+use crate::command::talk::wishes::{Eol, Line, Wishes};
+use crate::command::talk::words::{greeting, learnt, silence};
+use crate::process::signals::Signals;
+use crate::process::{INTERRUPTED, bug};
 use crate::report::error::tell;
 use crate::report::look::{Look, Paint, View};
 use crate::report::show::{safe, size, span};
 use crate::report::sink::Sink;
 use crate::report::text::learnt_lines;
+use crate::scene::Scene;
 
 /// How long the last lines may take to appear.
 const LAST_LINES: Duration = Duration::from_millis(500);

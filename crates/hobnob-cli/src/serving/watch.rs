@@ -6,11 +6,11 @@ use std::time::Duration;
 use hobnob::engine::{Running, Summary};
 use hobnob::error::Result;
 
-use crate::command::output_failed;
-use crate::command::serve::teller::Teller;
-use crate::command::signals::{Asked, Signals};
 use crate::control;
+use crate::process::output_failed;
+use crate::process::signals::{Asked, Signals};
 use crate::report::show::count;
+use crate::serving::teller::Teller;
 
 /// Between two pulls while much comes.
 const BUSY: Duration = Duration::from_millis(1);

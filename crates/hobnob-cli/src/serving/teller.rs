@@ -11,11 +11,11 @@ use hobnob::engine::{self, Running, Server, Summary};
 use hobnob::event::{Event, Fact};
 use hobnob::fault::Panel;
 
-use crate::command::Scene;
 use crate::report::json::Json;
 use crate::report::show::{count, pad, safe, size, span, width};
 use crate::report::sink::Sink;
 use crate::report::text::Transcript;
+use crate::scene::Scene;
 
 /// Bytes of a chunk that a person is shown.
 const SNAP: usize = 1_024;
@@ -86,7 +86,7 @@ impl Teller {
     pub(crate) fn new(scene: &Scene, clock: Clock, verb: &'static str) -> Self {
         let is_verbose = scene.is_on("verbose");
         let (voice, sink) = if scene.is_on("json") {
-            (Voice::Json(Json::new(clock, "", "")), Sink::stdout())
+            (Voice::Json(Json::new(clock, scene.usages)), Sink::stdout())
         } else {
             let transcript = Transcript::new(clock, scene.err, scene.view, is_verbose);
             (Voice::Words(transcript), Sink::stderr())

@@ -1,24 +1,31 @@
 //! `hobnob up`: everything in `hobnob.toml`, in one process.
 
-mod circle;
-pub(crate) mod fleet;
-mod overlap;
-mod plan;
-mod started;
-
 use std::path::PathBuf;
 
 use hobnob::error::{Error, Kind, Result};
 use hobnob::spec::nearest;
 
-use crate::command::Scene;
+use crate::advice::Propose as _;
+use crate::args::{COMMON, Group, SHOWING, Usage};
 use crate::config::{Config, FILE, Part};
-use crate::report::advice::Propose as _;
+use crate::fleet::{Fleet, STARTING, Taken};
 use crate::report::show::safe;
-use fleet::{Fleet, Taken};
+use crate::scene::{Scene, Verb};
 
-/// Runs the verb.
-pub(crate) fn run(scene: &Scene) -> Result<u8> {
+/// The verb.
+pub(crate) static VERB: Verb = Verb {
+    usage: Usage {
+        name: "up",
+        words: "[FILE] [NAME...]",
+        endpoints: 0..0,
+        flags: &[Group::Own(STARTING), Group::Own(SHOWING), Group::Own(COMMON)],
+        heeds_settings: true,
+        page: include_str!("../help/up.md"),
+    },
+    run,
+};
+
+fn run(scene: &Scene) -> Result<u8> {
     let (path, names) = words(scene);
     let is_default = path.is_none();
     let path = path.or_else(|| scene.environment.config.clone());

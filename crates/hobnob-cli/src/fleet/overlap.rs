@@ -6,8 +6,8 @@ use hobnob::endpoint::{Host, Target};
 use hobnob::engine;
 use hobnob::error::Result;
 
-use crate::command::up::plan::Planned;
 use crate::config::Config;
+use crate::fleet::plan::Planned;
 
 /// What one endpoint takes for itself.
 pub(super) struct Claim<'p> {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use hobnob::fault::{KEYS, PROFILES, TABLE};
 use hobnob::spec::{OptionSpec, Shape, ValueKind};
 
-use crate::command::help::row::{entry, heading};
+use crate::help::row::{entry, heading};
 use crate::report::look::{Look, Paint};
 
 /// What each does and what it is good for; then the networks.

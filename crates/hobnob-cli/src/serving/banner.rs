@@ -9,9 +9,10 @@ use hobnob::engine::{self, Bound, Running};
 use hobnob::error::quoted;
 use hobnob::socket;
 
-use crate::command::serve::teller::{Teller, bent};
-use crate::command::{Scene, brief};
+use crate::report::brief::brief;
 use crate::report::show::{fold, pad, safe, width};
+use crate::scene::Scene;
+use crate::serving::teller::{Teller, bent};
 
 /// Columns of an address before its hint.
 const ADDRESS: usize = 18;

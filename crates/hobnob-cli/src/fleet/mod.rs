@@ -1,22 +1,28 @@
 //! Servers that are started together: all of them or none, told about and stopped as one.
 
+mod circle;
+mod overlap;
+mod plan;
+mod started;
+
 use std::time::Duration;
 
 use hobnob::engine::{Crew, Running};
 use hobnob::error::{Error, Kind, Result};
 
-use crate::args;
-use crate::command::Scene;
-use crate::command::serve::teller::{Names, Teller};
-use crate::command::serve::watch::watch;
-use crate::command::serve::{open_control, until_over};
-use crate::command::up::plan::Planned;
-use crate::command::up::started::Started;
-use crate::command::up::{circle, overlap};
+use crate::advice::Propose as _;
+use crate::args::{self, Flag, value};
 use crate::config::{Config, Part};
 use crate::control;
-use crate::report::advice::Propose as _;
+use crate::scene::Scene;
+use crate::serving::teller::{Names, Teller};
+use crate::serving::watch::watch;
+use crate::serving::{open_control, until_over};
+use plan::Planned;
+use started::Started;
 
+/// Flags of what starts several servers.
+pub(crate) const STARTING: &[Flag] = &[value("for", "DUR", "stop after a time")];
 /// How many ports after the usual one are tried.
 const NEXT_PORTS: u16 = 100;
 

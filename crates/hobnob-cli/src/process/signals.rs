@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use hobnob::error::{Error, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::command::{HUNG_UP, INTERRUPTED, TERMINATED};
+use crate::process::{HUNG_UP, INTERRUPTED, TERMINATED};
 
 /// Who asks for an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,11 +5,11 @@ use hobnob::endpoint::{Endpoint, Host, Target};
 use hobnob::engine;
 use hobnob::error::{Error, Kind, Result};
 
-use crate::command::up::overlap::Claim;
-use crate::command::up::plan::Planned;
+use crate::advice::Propose as _;
 use crate::config::Config;
 use crate::config::source::Placed;
-use crate::report::advice::Propose as _;
+use crate::fleet::overlap::Claim;
+use crate::fleet::plan::Planned;
 
 /// The first circle, as an error under the target that closes it.
 pub(super) fn check(config: &Config, all: &[Planned<'_>]) -> Result<()> {

@@ -7,40 +7,45 @@ use clap_complete::Shell;
 use hobnob::engine;
 use hobnob::spec::{OptionSpec, ValueKind};
 
-use crate::args::{Flag, Verb, argument, bare, service_arguments, service_options};
-use crate::command::{VERBS, help};
+use crate::args::{COMMON, Flag, Group, Usage, Usages, argument, bare, lent_arguments};
+use crate::help::topics;
 
 /// The whole program.
-pub(crate) fn outline() -> Command {
-    let verbs = VERBS.iter().map(outline_of);
+pub(crate) fn outline(usages: Usages) -> Command {
     bare("hobnob")
         .version(env!("CARGO_PKG_VERSION"))
         .about("a workbench for sockets")
-        .args(super::COMMON.iter().map(described))
-        .subcommands(verbs)
+        .args(COMMON.iter().map(described))
+        .subcommands(usages.all().map(|usage| outline_of(usage, usages)))
 }
 
-fn outline_of(verb: &'static Verb) -> Command {
+fn outline_of(verb: &'static Usage, usages: Usages) -> Command {
     let usage = format!("hobnob {} {} [FLAGS]", verb.name, verb.words);
+    let words = verb.words.split(' ').filter(|word| !word.is_empty());
     let mut command = bare(verb.name)
-        .about(help::title(verb.name))
+        .about(verb.title())
         .override_usage(usage)
-        .args(verb.words.split(' ').filter(|word| !word.is_empty()).map(positional))
-        .args(verb.flags.iter().copied().flatten().map(described));
-    if verb.takes_service_options {
-        command = command.args(service_options(verb).into_iter().flat_map(described_option));
+        .args(words.map(|word| positional(word, usages)));
+    for group in verb.flags {
+        command = match group {
+            Group::Own(flags) => command.args(flags.iter().map(described)),
+            Group::OfEveryService => {
+                let options = verb.lent_by(*group).into_iter();
+                command.args(options.flat_map(described_option))
+            }
+        };
     }
     command
 }
 
 /// `SERVICE`, `[ADDR...]`: whether it must be there, whether it repeats, and what it may be.
-fn positional(word: &'static str) -> Arg {
+fn positional(word: &'static str, usages: Usages) -> Arg {
     let name = word.trim_matches(['[', ']']);
     let bare_name = name.trim_end_matches("...");
     let argument = Arg::new(bare_name).value_name(bare_name).required(!word.starts_with('['));
     let argument = match bare_name {
         "SERVICE" => one_of(argument, services()),
-        "TOPIC" => one_of(argument, help::topics()),
+        "TOPIC" => one_of(argument, topics(usages)),
         "SHELL" => one_of(argument, shells()),
         "ADDR" => argument.value_hint(ValueHint::AnyPath),
         "FILE" => argument.value_hint(ValueHint::FilePath),
@@ -91,7 +96,7 @@ fn described(flag: &Flag) -> Arg {
 }
 
 fn described_option(option: &'static OptionSpec) -> Vec<Arg> {
-    let mut arguments = service_arguments(option).into_iter().map(|argument| match option.kind {
+    let mut arguments = lent_arguments(option).into_iter().map(|argument| match option.kind {
         ValueKind::Flag => argument,
         ValueKind::Choice(words) => one_of(argument, words.to_vec()),
         kind => argument.value_name(kind.placeholder()),

@@ -6,10 +6,11 @@ use hobnob::endpoint::Form;
 use hobnob::engine;
 use hobnob::spec::{OptionSpec, Shape, Spec, ValueKind};
 
-use crate::command::help::COLUMNS;
 use crate::report::look::{Look, Paint};
 use crate::report::show::{fold, pad, width};
 
+/// Columns that a page has.
+pub(super) const COLUMNS: usize = 80;
 /// Columns of a name before its explanation.
 const NAMES: usize = 26;
 
@@ -46,7 +47,7 @@ fn over(shapes: &[Shape]) -> String {
 }
 
 /// A service's page, from its own words.
-pub(super) fn service(name: &str, look: Look) -> Option<String> {
+pub(crate) fn service(name: &str, look: Look) -> Option<String> {
     let row = engine::services().iter().find(|row| row.spec.name == name)?;
     let mut out = heading(row.spec, "hobnob serve", look);
     let doors: Vec<_> =

@@ -8,10 +8,10 @@ use hobnob::error::{Error, Kind, Result};
 use hobnob::service::Row;
 use hobnob::spec::{OptionSpec, nearest};
 
-use crate::command::serve::limits::{self, Limits};
+use crate::advice::Propose as _;
 use crate::config::source::Placed;
 use crate::config::{Config, OWN_KEYS, Part, Setting, secret};
-use crate::report::advice::Propose as _;
+use crate::serving::limits::{self, Limits};
 
 /// Limits that may have several values.
 const REPEATED: &str = limits::NAMES[0];

@@ -4,8 +4,8 @@ use hobnob::codec::text::Rule;
 use hobnob::engine::{Network, Server};
 use hobnob::error::{Error, Kind, Result};
 
+use crate::advice::Propose as _;
 use crate::args;
-use crate::report::advice::Propose as _;
 
 /// What can be set. The first may be given several times.
 pub(crate) const NAMES: &[&str] =

@@ -1,0 +1,171 @@
+//! The command line: what each verb says of itself, from which the parser, the help pages, the man pages and the
+//! completions are made.
+
+mod parse;
+mod value;
+
+use std::ops::Range;
+
+use hobnob::engine;
+use hobnob::spec::OptionSpec;
+
+pub(crate) use parse::{argument, bare, check_count, lent_arguments, parse};
+pub(crate) use value::{bad_value, choice, duration, read_choice, read_duration, read_number};
+
+/// A flag as the parser and the help pages know it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flag {
+    /// `--LONG`.
+    pub(crate) long: &'static str,
+    /// `-S`.
+    pub(crate) short: Option<char>,
+    /// The placeholder of its value; empty for a switch.
+    pub(crate) value: &'static str,
+    /// Whether it may be given several times.
+    pub(crate) repeats: bool,
+    /// One line.
+    pub(crate) help: &'static str,
+}
+
+/// Flags that stand together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Group {
+    /// The program's own.
+    Own(&'static [Flag]),
+    /// Every option of every service.
+    OfEveryService,
+}
+
+/// How a verb is typed.
+#[derive(Debug)]
+pub(crate) struct Usage {
+    /// The verb itself.
+    pub(crate) name: &'static str,
+    /// The words behind it that are no flags, as one list.
+    pub(crate) words: &'static str,
+    /// Which of these words are endpoints: from the first to before the last.
+    pub(crate) endpoints: Range<usize>,
+    /// Its flags, in the order of the help pages.
+    pub(crate) flags: &'static [Group],
+    /// Whether defaults and aliases of `hobnob.toml` hold for it.
+    pub(crate) heeds_settings: bool,
+    /// Its page, as Markdown: the title, then one screen, then a rule, then the rest.
+    pub(crate) page: &'static str,
+}
+
+impl Usage {
+    /// The flags that are the program's own.
+    pub(crate) fn own_flags(&self) -> impl Iterator<Item = &'static Flag> {
+        let own = |group: &Group| match group {
+            Group::Own(flags) => *flags,
+            Group::OfEveryService => &[],
+        };
+        self.flags.iter().flat_map(own)
+    }
+
+    /// The options of services that are flags of this verb, each name once.
+    pub(crate) fn lent_options(&self) -> Vec<&'static OptionSpec> {
+        self.flags.iter().flat_map(|group| self.lent_by(*group)).collect()
+    }
+
+    /// The same, of one group. An option that is called as an own flag of the verb is not lent.
+    pub(crate) fn lent_by(&self, group: Group) -> Vec<&'static OptionSpec> {
+        let rows = match group {
+            Group::Own(_) => &[],
+            Group::OfEveryService => engine::services(),
+        };
+        let mut found: Vec<&'static OptionSpec> = Vec::new();
+        for option in rows.iter().flat_map(|row| row.spec.options) {
+            let is_own = self.own_flags().any(|flag| flag.long == option.name);
+            if !is_own && !found.iter().any(|known| known.name == option.name) {
+                found.push(option);
+            }
+        }
+        found
+    }
+
+    /// The one line of its page.
+    pub(crate) fn title(&self) -> &'static str {
+        self.page.lines().next().unwrap_or_default().trim_start_matches(['#', ' '])
+    }
+
+    fn has_repeating(&self, typed: &str) -> bool {
+        let long = typed.strip_prefix("--");
+        let is_it = |flag: &Flag| match long {
+            Some(long) => flag.long == long,
+            None => {
+                flag.short.is_some_and(|short| typed.strip_prefix('-') == Some(&short.to_string()))
+            }
+        };
+        let is_lent = |option: &&OptionSpec| option.kind.repeats() && long == Some(option.name);
+        self.own_flags().any(|flag| flag.repeats && is_it(flag))
+            || self.lent_options().iter().any(is_lent)
+    }
+}
+
+/// How every verb is typed, in the order of the help pages.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Usages(pub(crate) &'static [&'static Usage]);
+
+impl Usages {
+    /// How this verb is typed.
+    pub(crate) fn of(self, verb: &str) -> Option<&'static Usage> {
+        self.all().find(|usage| usage.name == verb)
+    }
+
+    /// All of them.
+    pub(crate) fn all(self) -> impl Iterator<Item = &'static Usage> + Clone {
+        self.0.iter().copied()
+    }
+
+    /// Whether a flag, as it is typed, may be given several times.
+    pub(crate) fn may_repeat(self, typed: &str) -> bool {
+        self.all().any(|usage| usage.has_repeating(typed))
+    }
+}
+
+/// A flag without a value.
+pub(crate) const fn switch(long: &'static str, short: Option<char>, help: &'static str) -> Flag {
+    Flag { long, short, value: "", repeats: false, help }
+}
+
+/// A flag with a value.
+pub(crate) const fn value(long: &'static str, value: &'static str, help: &'static str) -> Flag {
+    Flag { long, short: None, value, repeats: false, help }
+}
+
+/// The id under which a verb's words are found.
+pub(crate) const WORDS: &str = "words";
+
+/// Flags of every verb.
+pub(crate) const COMMON: &[Flag] = &[
+    switch("json", None, "one JSON object a line on stdout, in place of words"),
+    value("color", "auto|always|never", "ANSI colours; auto: on a terminal"),
+    switch("ascii", None, "only ASCII in gutters"),
+    value("lang", "en", "the language of what is said"),
+    switch("h", Some('h'), "one screen of help"),
+    switch("help", None, "all of the help"),
+];
+
+/// Flags of verbs that show what passes.
+pub(crate) const SHOWING: &[Flag] = &[
+    switch("text", Some('t'), "bytes as text, control bytes escaped (the default)"),
+    switch("hex", Some('x'), "bytes as a hex dump"),
+    switch("raw", None, "bytes as they are, also on a terminal"),
+    switch("quiet", Some('q'), "errors only"),
+    switch("verbose", Some('v'), "newlines and every limit that was hit, too"),
+];
+
+/// Flags of verbs that open sockets.
+pub(crate) const OPENING: &[Flag] = &[
+    switch("ipv4", Some('4'), "IPv4 only"),
+    switch("ipv6", Some('6'), "IPv6 only"),
+    switch("insecure", Some('k'), "do NOT check who a TLS peer is (a red line says so)"),
+    Flag {
+        long: "option",
+        short: Some('O'),
+        value: "KEY=VALUE",
+        repeats: true,
+        help: "an option of the endpoint before it, as ,KEY=VALUE in it",
+    },
+];

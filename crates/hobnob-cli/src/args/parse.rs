@@ -1,0 +1,148 @@
+//! The parser, and its complaints in our own words.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use hobnob::error::{Error, Kind, Result};
+use hobnob::spec::{OptionSpec, ValueKind, nearest};
+
+use super::{COMMON, Flag, Usage, Usages, WORDS, switch};
+use crate::advice::Propose as _;
+
+/// Parses the words after the program's name.
+pub(crate) fn parse(words: &[String], usages: Usages) -> Result<ArgMatches> {
+    let command = program(usages);
+    command
+        .clone()
+        .try_get_matches_from(words)
+        .map_err(|error| retell(&error, &command, words, usages))
+}
+
+/// Whether a verb can do something with each of its words: one that it would not look at was meant somehow.
+pub(crate) fn check_count(verb: &Usage, matches: &ArgMatches) -> Result<()> {
+    if verb.words.contains("...") {
+        return Ok(());
+    }
+    let mut words = matches.get_many::<String>(WORDS).into_iter().flatten();
+    let Some(surplus) = words.nth(verb.words.split_whitespace().count()) else { return Ok(()) };
+    let name = verb.name;
+    let takes = if verb.words.is_empty() { "no words" } else { verb.words };
+    let text = format!("hobnob {name} takes {takes}, and {surplus:?} is one word too many");
+    Err(Error::new(Kind::Usage, text).try_command(format!("hobnob {name} -h"), ""))
+}
+
+fn program(usages: Usages) -> Command {
+    let mut program = bare("hobnob")
+        .no_binary_name(true)
+        .args(COMMON.iter().map(argument))
+        .arg(argument(&switch("version", Some('V'), "the version")));
+    for usage in usages.all() {
+        let mut command = bare(usage.name)
+            .arg(Arg::new(WORDS).action(ArgAction::Append).num_args(0..).value_name(usage.words))
+            .args(usage.own_flags().map(argument));
+        for option in usage.lent_options() {
+            command = command.args(lent_arguments(option));
+        }
+        program = program.subcommand(command);
+    }
+    program
+}
+
+/// A command that has nothing yet, not even the flags that clap brings.
+pub(crate) fn bare(name: &'static str) -> Command {
+    Command::new(name)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .disable_help_subcommand(true)
+        .args_override_self(true)
+}
+
+/// A flag as clap knows it.
+pub(crate) fn argument(flag: &Flag) -> Arg {
+    let action = match (flag.value.is_empty(), flag.repeats) {
+        (true, _) => ArgAction::SetTrue,
+        (false, true) => ArgAction::Append,
+        (false, false) => ArgAction::Set,
+    };
+    let mut argument = Arg::new(flag.long).action(action);
+    if flag.long.len() > 1 {
+        argument = argument.long(flag.long);
+    }
+    if let Some(short) = flag.short {
+        argument = argument.short(short);
+    }
+    if !flag.value.is_empty() {
+        argument = argument.value_name(flag.value).allow_hyphen_values(true);
+    }
+    argument
+}
+
+/// An option of a service as clap knows it; a switch with the flag that denies it behind it.
+pub(crate) fn lent_arguments(option: &'static OptionSpec) -> Vec<Arg> {
+    if option.kind != ValueKind::Flag {
+        let action = if option.kind.repeats() { ArgAction::Append } else { ArgAction::Set };
+        let argument = Arg::new(option.name).long(option.name).action(action);
+        return vec![argument.value_name("VALUE").allow_hyphen_values(true)];
+    }
+    let denied = format!("no-{}", option.name);
+    vec![
+        Arg::new(option.name).long(option.name).action(ArgAction::SetTrue),
+        Arg::new(denied.clone()).long(denied).action(ArgAction::SetTrue),
+    ]
+}
+
+/// The parser's complaint, in our words and shape.
+fn retell(error: &clap::Error, program: &Command, words: &[String], usages: Usages) -> Error {
+    let said = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let argument = said(ContextKind::InvalidArg).unwrap_or_default();
+    let verb = words.iter().find_map(|word| program.find_subcommand(word));
+    let help = verb.map_or("hobnob".to_owned(), |verb| format!("hobnob {} -h", verb.get_name()));
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let typed = said(ContextKind::InvalidSubcommand).unwrap_or_default();
+            unknown_verb(&typed, usages)
+        }
+        ErrorKind::UnknownArgument if !argument.starts_with('-') => unknown_verb(&argument, usages),
+        ErrorKind::UnknownArgument => {
+            let name = verb.map_or("hobnob", |verb| verb.get_name());
+            let scope = verb.unwrap_or(program);
+            unknown_flag(&argument, name, scope).try_command(help, "lists them all")
+        }
+        ErrorKind::InvalidValue => {
+            let (flag, value) = argument.split_once(' ').unwrap_or((&argument, "VALUE"));
+            let value = value.trim_matches(['<', '>']);
+            let text = format!("{flag} needs a value, as in {flag} {value}");
+            Error::new(Kind::Usage, text).try_command(help, "")
+        }
+        ErrorKind::TooManyValues => {
+            Error::new(Kind::Usage, format!("{argument} takes no value")).try_command(help, "")
+        }
+        _ => {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            let line = line.strip_prefix("error: ").unwrap_or(line);
+            Error::new(Kind::Usage, line).try_command(help, "")
+        }
+    }
+}
+
+fn unknown_verb(typed: &str, usages: Usages) -> Error {
+    let error = Error::new(Kind::Usage, format!("there is no verb {typed:?}"));
+    let error = match nearest(typed, usages.all().map(|usage| usage.name)) {
+        Some(near) => error.try_command(format!("hobnob {near}"), "did you mean this?"),
+        None => error,
+    };
+    error.try_command("hobnob", "lists them all")
+}
+
+fn unknown_flag(argument: &str, name: &str, scope: &Command) -> Error {
+    let flag = argument.split('=').next().unwrap_or_default();
+    let error = Error::new(Kind::UnknownOption, format!("hobnob {name} has no flag {flag}"));
+    let known = scope.get_arguments().filter_map(|argument| argument.get_long());
+    match nearest(flag.trim_start_matches('-'), known) {
+        Some(near) => error.why(format!("did you mean --{near}?")),
+        None => error,
+    }
+}

@@ -1,0 +1,51 @@
+//! Values as a person writes them: times, numbers, and words to choose from.
+
+use std::time::Duration;
+
+use clap::ArgMatches;
+use hobnob::error::{Error, Kind, Result};
+use hobnob::spec::parse_duration;
+
+use crate::advice::Propose as _;
+
+/// A flag's value, read as a time.
+pub(crate) fn duration(matches: &ArgMatches, name: &'static str) -> Result<Option<Duration>> {
+    let Some(text) = matches.get_one::<String>(name) else { return Ok(None) };
+    read_duration(&format!("--{name}"), text).map(Some)
+}
+
+/// A flag's value, which must be one of these words.
+pub(crate) fn choice<'m>(
+    matches: &'m ArgMatches,
+    name: &'static str,
+    words: &[&str],
+) -> Result<Option<&'m str>> {
+    let Some(text) = matches.get_one::<String>(name) else { return Ok(None) };
+    read_choice(&format!("--{name}"), text, words).map(Some)
+}
+
+/// A time. Errors call it what was `said`.
+pub(crate) fn read_duration(said: &str, text: &str) -> Result<Duration> {
+    parse_duration(text)
+        .ok_or_else(|| bad_value(said, text, "a time has a unit, as in 200ms, 1s, 5m"))
+}
+
+/// A number from `least` up.
+pub(crate) fn read_number(said: &str, text: &str, least: u64) -> Result<u64> {
+    let number = text.parse().ok().filter(|number| *number >= least);
+    number.ok_or_else(|| bad_value(said, text, &format!("it takes a whole number from {least} up")))
+}
+
+/// One of these words.
+pub(crate) fn read_choice<'t>(said: &str, text: &'t str, words: &[&str]) -> Result<&'t str> {
+    if words.contains(&text) {
+        return Ok(text);
+    }
+    Err(bad_value(said, text, &format!("it takes one of {}", words.join(", "))))
+}
+
+/// The error of a value that a flag or a line of a file does not take.
+pub(crate) fn bad_value(said: &str, text: &str, expected: &str) -> Error {
+    Error::new(Kind::BadOption, format!("{said} does not take {text:?}: {expected}"))
+        .try_command("hobnob help bad-option", "")
+}

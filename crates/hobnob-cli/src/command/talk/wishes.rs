@@ -1,0 +1,94 @@
+//! What the flags of a conversation say, and the conn that they led to.
+
+use std::time::Duration;
+
+use hobnob::conn::Conn;
+use hobnob::error::{Error, Kind, Result};
+use hobnob::spec::Shape;
+
+use crate::advice::Propose as _;
+use crate::args;
+use crate::scene::Scene;
+
+/// How long a datagram's answer is waited for, where nobody says otherwise.
+const DATAGRAM_WAIT: Duration = Duration::from_secs(1);
+
+/// What a line or a message has at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Eol {
+    Lf,
+    Crlf,
+    None,
+}
+
+impl Eol {
+    /// Its bytes.
+    pub(crate) fn bytes(self) -> &'static [u8] {
+        match self {
+            Eol::Lf => b"\n",
+            Eol::Crlf => b"\r\n",
+            Eol::None => b"",
+        }
+    }
+
+    /// Reads `lf`, `crlf`, `none`.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        match word {
+            "lf" => Some(Eol::Lf),
+            "crlf" => Some(Eol::Crlf),
+            "none" => Some(Eol::None),
+            _ => None,
+        }
+    }
+}
+
+/// What the flags say.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub(crate) struct Wishes {
+    pub(crate) messages: Vec<String>,
+    pub(crate) eol: Option<Eol>,
+    pub(crate) wait: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) half_close: bool,
+    pub(crate) is_verbose: bool,
+    pub(crate) is_quiet: bool,
+    pub(crate) is_json: bool,
+}
+
+/// A conn and how long it took to have it.
+pub(crate) struct Line {
+    pub(crate) conn: Conn,
+    pub(crate) took: Duration,
+    /// Whether nobody types but the protocol there wants `\r\n`.
+    pub(crate) wants_crlf: Option<u16>,
+}
+
+impl Wishes {
+    pub(super) fn read(scene: &Scene, messages: Vec<String>) -> Result<Self> {
+        let eol = args::choice(&scene.matches, "eol", &["lf", "crlf", "none"])?;
+        if scene.is_on("half-close") && scene.is_on("no-half-close") {
+            let text = "--half-close and --no-half-close exclude each other";
+            return Err(Error::new(Kind::Usage, text).try_command("hobnob help eof", ""));
+        }
+        Ok(Wishes {
+            messages,
+            eol: eol.and_then(Eol::parse),
+            wait: args::duration(&scene.matches, "wait")?,
+            idle: args::duration(&scene.matches, "idle")?,
+            half_close: !scene.is_on("no-half-close"),
+            is_verbose: scene.is_on("verbose"),
+            is_quiet: scene.is_on("quiet"),
+            is_json: scene.is_on("json"),
+        })
+    }
+
+    /// The silence that is allowed after our side has ended.
+    pub(crate) fn patience(&self, shape: Shape) -> Option<Duration> {
+        self.wait.or((shape == Shape::Packets).then_some(DATAGRAM_WAIT))
+    }
+
+    /// What a line or message has at its end.
+    pub(crate) fn eol(&self, shape: Shape) -> Eol {
+        self.eol.unwrap_or(if shape == Shape::Bytes { Eol::Lf } else { Eol::None })
+    }
+}

@@ -1,0 +1,246 @@
+//! The pages of help: texts as Markdown, and what the tables say of themselves.
+
+mod fault;
+pub(crate) mod outline;
+mod row;
+
+use std::fmt::Write as _;
+
+use hobnob::engine;
+use hobnob::error::Kind;
+
+use crate::args::{Flag, Group, Usage, Usages};
+use crate::report::look::{Look, Paint};
+use crate::report::show::fold;
+use row::{COLUMNS, entry, flag_of, part};
+pub(crate) use row::{catalogue, service};
+
+/// Topics that are no verbs: a name, and a page as Markdown.
+const TOPICS: &[(&str, &str)] = &[
+    ("addresses", include_str!("addresses.md")),
+    ("faults", include_str!("faults.md")),
+    ("eof", include_str!("eof.md")),
+    ("keys", include_str!("keys.md")),
+    ("json", include_str!("json.md")),
+    ("exit-codes", include_str!("exit-codes.md")),
+    ("control", include_str!("control.md")),
+    ("environment", include_str!("environment.md")),
+];
+/// Every error, a heading each.
+const ERRORS: &str = include_str!("errors.md");
+/// The screen of `hobnob` alone, as Markdown.
+pub(crate) const FIRST_SCREEN: &str = include_str!("hobnob.md");
+
+/// Everything that has a page.
+pub(crate) fn topics(usages: Usages) -> Vec<&'static str> {
+    let verbs = usages.all().map(|usage| usage.name);
+    verbs
+        .chain(TOPICS.iter().map(|(name, _)| *name))
+        .chain(engine::services().iter().map(|row| row.spec.name))
+        .chain(engine::transports().iter().map(|row| row.spec.name))
+        .chain(engine::layers().iter().map(|row| row.spec.name))
+        .chain(hobnob::fault::TABLE.iter().map(|row| row.spec.name))
+        .chain(Kind::ALL.iter().map(|kind| kind.slug()))
+        .collect()
+}
+
+/// A page's Markdown below its title.
+pub(crate) fn body(usages: Usages, topic: &str) -> String {
+    let text = markdown(usages, topic).unwrap_or_default();
+    let body = text.split_once('\n').map_or("", |(_, body)| body).replace("\n---\n", "\n");
+    body + &appendix(topic)
+}
+
+/// The page of whatever is called so.
+pub(crate) fn of(usages: Usages, topic: &str, look: Look) -> Option<String> {
+    verb(usages, topic, look)
+        .or_else(|| page(usages, topic, true, look))
+        .or_else(|| service(topic, look))
+        .or_else(|| part(topic, look))
+        .or_else(|| fault::page(topic, look))
+        .or_else(|| error_page(topic, look))
+}
+
+/// The screen of `hobnob` alone.
+pub(crate) fn first_screen(look: Look) -> String {
+    rendered(&FIRST_SCREEN.replace("VERSION", env!("CARGO_PKG_VERSION")), look)
+}
+
+/// All that is known of a verb.
+pub(crate) fn verb(usages: Usages, name: &str, look: Look) -> Option<String> {
+    let usage = usages.of(name)?;
+    let mut out = page(usages, name, true, look)?;
+    let _ = writeln!(out, "\n{}", look.paint(Paint::Bold, "Every flag"));
+    for group in usage.flags {
+        match group {
+            Group::Own(flags) => {
+                flags.iter().for_each(|flag| entry(&mut out, &spelled(flag), flag.help));
+            }
+            Group::OfEveryService => of_every_service(&mut out, usage, *group, look),
+        }
+    }
+    // A verb that is also a service has both pages as one.
+    if let Some(service) = service(name, look) {
+        let _ = write!(out, "\n{service}");
+    }
+    Some(out)
+}
+
+fn of_every_service(out: &mut String, usage: &Usage, group: Group, look: Look) {
+    let _ = writeln!(out, "\n{}", look.paint(Paint::Bold, "Flags of the services"));
+    for option in usage.lent_by(group) {
+        let having: Vec<_> = engine::services()
+            .iter()
+            .filter(|row| row.spec.options.iter().any(|other| other.name == option.name))
+            .map(|row| row.spec.name)
+            .collect();
+        entry(out, &flag_of(option), &having.join(", "));
+    }
+    out.push_str("\nWhat each does: hobnob help SERVICE\n");
+}
+
+/// `-O, --option KEY=VALUE`.
+fn spelled(flag: &Flag) -> String {
+    let mut text = match (flag.short, flag.long.len()) {
+        (Some(short), 1) => format!("-{short}"),
+        (Some(short), _) => format!("-{short}, --{}", flag.long),
+        (None, _) => format!("--{}", flag.long),
+    };
+    if !flag.value.is_empty() {
+        let _ = write!(text, " {}", flag.value);
+    }
+    text
+}
+
+/// A verb's or a topic's page: one screen of it, or all.
+pub(crate) fn page(usages: Usages, topic: &str, is_full: bool, look: Look) -> Option<String> {
+    let text = markdown(usages, topic)?;
+    let (short, rest) = text.split_once("\n---\n").unwrap_or((text, ""));
+    let mut text = format!("{}\n", short.trim_end());
+    if is_full && !rest.is_empty() {
+        text.push('\n');
+        text.push_str(rest.trim_start());
+    }
+    text.push_str(&appendix(topic));
+    Some(rendered(&text, look))
+}
+
+fn markdown(usages: Usages, topic: &str) -> Option<&'static str> {
+    let of_topic = || TOPICS.iter().find(|(name, _)| *name == topic).map(|(_, text)| *text);
+    usages.of(topic).map(|usage| usage.page).or_else(of_topic)
+}
+
+/// What the tables add to a page.
+fn appendix(topic: &str) -> String {
+    match topic {
+        "exit-codes" => format!("\n{}", codes()),
+        "faults" => fault::list(),
+        _ => String::new(),
+    }
+}
+
+/// Markdown as it reads on a terminal: headings stand out, fences and backticks go.
+fn rendered(text: &str, look: Look) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        if line.starts_with("```") {
+            continue;
+        }
+        let heading = line.trim_start_matches('#');
+        if heading.len() < line.len() && heading.starts_with(' ') {
+            out.push_str(&look.paint(Paint::Bold, heading.trim()));
+        } else {
+            out.push_str(&line.replace('`', ""));
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// The page of an error: what it means and what to do.
+fn error_page(slug: &str, look: Look) -> Option<String> {
+    let kind = Kind::ALL.iter().find(|kind| kind.slug() == slug)?;
+    let text = error_text(slug)?;
+    let head = look.paint(Paint::Bold, &format!("error[{slug}]"));
+    let tail = format!("exit code {}; all of them: hobnob help exit-codes", kind.exit_code());
+    Some(format!("{head}\n\n{}\n\n{tail}\n", rendered(text, look).trim()))
+}
+
+fn error_text(slug: &str) -> Option<&'static str> {
+    let start = ERRORS.find(&format!("\n## {slug}\n"))? + slug.len() + 5;
+    let rest = &ERRORS[start..];
+    Some(rest.split("\n## ").next().unwrap_or(rest))
+}
+
+/// The exit codes with their slugs, from the table of errors.
+fn codes() -> String {
+    let mut by_code: std::collections::BTreeMap<u8, Vec<&str>> = std::collections::BTreeMap::new();
+    for kind in Kind::ALL {
+        by_code.entry(kind.exit_code()).or_default().push(kind.slug());
+    }
+    let mut out = String::new();
+    for (code, slugs) in by_code {
+        for (at, line) in fold(&slugs.join(" "), COLUMNS - 8).iter().enumerate() {
+            let label = if at == 0 { code.to_string() } else { String::new() };
+            let _ = writeln!(out, "  {label:<5} {line}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::usages;
+    use crate::report::show::width;
+
+    #[test]
+    fn every_error_has_a_page() {
+        for kind in Kind::ALL {
+            assert!(error_text(kind.slug()).is_some_and(|text| text.trim().len() > 40), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn every_verb_has_a_page_and_is_on_the_first_screen() {
+        for verb in usages().all() {
+            assert!(verb.title().len() > 4, "{}", verb.name);
+            assert!(body(usages(), "help").contains(verb.name), "{}", verb.name);
+            let words = FIRST_SCREEN.split(|c: char| !c.is_ascii_alphanumeric());
+            assert!(words.into_iter().any(|word| word == verb.name), "{}", verb.name);
+        }
+    }
+
+    #[test]
+    fn what_is_proposed_is_a_verb_of_this_build() {
+        let pages = usages()
+            .all()
+            .map(|usage| usage.page)
+            .chain(TOPICS.iter().map(|(_, text)| *text))
+            .chain([FIRST_SCREEN, ERRORS]);
+        for text in pages {
+            for (at, _) in text.match_indices("hobnob ") {
+                let rest = &text[at + 7..];
+                let end = rest.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(rest.len());
+                // Where a command stands: at the start of a line's column, or in backticks.
+                let before = text[..at].chars().next_back();
+                let is_command = before == Some('`') || text[..at].ends_with("  ");
+                let is_verb = usages().of(&rest[..end]).is_some();
+                assert!(!is_command || end == 0 || is_verb, "{}", &rest[..end]);
+            }
+        }
+    }
+
+    #[test]
+    fn no_page_is_wider_than_eighty_columns() {
+        let look = Look::default();
+        for topic in topics(usages()) {
+            let text = of(usages(), topic, look);
+            // The pager is given a page before it runs.
+            assert!(text.as_ref().is_some_and(|text| text.len() < 32 * 1_024), "{topic}");
+            for line in text.expect(topic).lines().chain(catalogue(look).lines()) {
+                assert!(width(line) <= COLUMNS, "{topic}: {line}");
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Servers, from their start to their end: what every verb that serves has in common.
+
+mod banner;
+pub(crate) mod limits;
+pub(crate) mod teller;
+pub(crate) mod watch;
+
+use hobnob::endpoint::{Endpoint, Host};
+use hobnob::engine::{Running, Server};
+use hobnob::error::Result;
+use hobnob::service::Row;
+use hobnob::socket::Family;
+use hobnob::spec::{OptionSpec, ValueKind};
+
+use crate::args::{self, Flag, switch, value};
+use crate::control;
+use crate::process::runtime;
+use crate::process::signals::Signals;
+use crate::report::brief::brief;
+use crate::scene::Scene;
+use limits::Limits;
+use teller::{Names, Teller};
+
+/// Flags of a server.
+pub(crate) const SERVING: &[Flag] = &[
+    switch("lan", None, "listen on every interface, and say the addresses"),
+    Flag {
+        long: "allow",
+        short: None,
+        value: "CIDR",
+        repeats: true,
+        help: "only peers from there, as 10.0.0.0/8 (repeat)",
+    },
+    value("max-conns", "N", "most peers at once; at the limit accepting pauses"),
+    value("idle", "DUR", "close a session after so much silence"),
+    value("timeout", "DUR", "how long the layers of a session may take (10s)"),
+    switch("once", None, "stop after one session"),
+    value("max", "N", "stop after so many sessions"),
+    value("for", "DUR", "stop after a time"),
+    value("seed", "N", "where all chance comes from: the same seed, the same run"),
+    value("name", "NAME", "what it is called in events and by fault; default: service or target"),
+];
+
+/// Runs servers' lives in a runtime of its own, with the signals caught before anything is open.
+pub(crate) fn until_over(life: impl AsyncFnOnce(Signals) -> Result<u8>) -> Result<u8> {
+    let runtime = runtime()?;
+    let result = runtime.block_on(async { life(Signals::catch()?).await });
+    runtime.shutdown_background();
+    result
+}
+
+/// `--lan`: every interface, where the endpoint is a port of this machine.
+pub(crate) fn on_lan(scene: &Scene, endpoint: Endpoint) -> Endpoint {
+    if !scene.is_on("lan") || !matches!(endpoint.host(), Some(Host::Loopback)) {
+        return endpoint;
+    }
+    let is_v6 = matches!(scene.family(), Ok(Some(Family::V6)));
+    endpoint.with_host(if is_v6 {
+        Host::V6 { address: std::net::Ipv6Addr::UNSPECIFIED, zone: None }
+    } else {
+        Host::V4(std::net::Ipv4Addr::UNSPECIFIED)
+    })
+}
+
+/// A server that runs, with who tells of it and where it can be spoken to.
+pub(crate) struct Started {
+    running: Running,
+    teller: Teller,
+    host: Option<control::Host>,
+}
+
+impl Started {
+    /// Says a line more to people.
+    pub(crate) fn say(&mut self, text: &str) {
+        self.teller.say(text);
+    }
+
+    /// Sees it to its end.
+    pub(crate) async fn watch(self, signals: Signals) -> Result<u8> {
+        watch::watch(&[self.running], self.teller, self.host, signals).await
+    }
+}
+
+/// Starts it and says so. `target` is whom it passes on to, where it stands between two sides.
+pub(crate) fn start(
+    scene: &Scene,
+    server: Server,
+    row: &Row,
+    verb: &'static str,
+    target: Option<&str>,
+) -> Result<Started> {
+    let mut teller = Teller::new(scene, server.clock(), verb);
+    let heard = teller.hear(&server);
+    let running = server.start()?;
+    let service = row.spec.name;
+    let title = scene.text("name").unwrap_or(service);
+    let name = scene.text("name").map_or_else(|| default_name(service, &running), str::to_owned);
+    teller.add(heard, Names { name: &name, title, service }, &running);
+    // Before anything is said: who reads it may ask at once.
+    let host = open_control(scene, &mut teller, vec![control::Part::new(&name, service, &running)]);
+    let steered_as = host.is_some().then_some(name.as_str());
+    banner::tell(scene, &mut teller, title, &running, target, steered_as);
+    Ok(Started { running, teller, host })
+}
+
+/// The service; or where to, of what passes everything on.
+fn default_name(service: &str, running: &Running) -> String {
+    let targets = running.control().targets();
+    targets.first().map_or_else(|| service.to_owned(), |target| brief(target))
+}
+
+/// Opens the control socket. A server does its work without, where it cannot be opened.
+pub(crate) fn open_control(
+    scene: &Scene,
+    teller: &mut Teller,
+    parts: Vec<control::Part>,
+) -> Option<control::Host> {
+    control::Host::open(&scene.environment, scene.clock, scene.usages, teller.verb(), parts)
+        .map_err(|error| {
+            let why = error.reasons().first().map(|why| format!(": {why}")).unwrap_or_default();
+            let text =
+                format!("no control socket, so that hobnob fault cannot find this: {error}{why}");
+            teller.remark(&text);
+        })
+        .ok()
+}
+
+/// What was given of an option: its name, or `no-` its name, with its value.
+pub(crate) fn given(scene: &Scene, option: &OptionSpec) -> Vec<(String, Option<String>)> {
+    if option.kind == ValueKind::Flag {
+        let names = [option.name.to_owned(), format!("no-{}", option.name)];
+        return names
+            .into_iter()
+            .filter(|name| scene.is_on(name))
+            .map(|name| (name, None))
+            .collect();
+    }
+    let values = scene.texts(option.name).into_iter();
+    values.map(|value| (option.name.to_owned(), Some(value))).collect()
+}
+
+/// The limits that flags set.
+pub(crate) fn set_limits(scene: &Scene, server: &mut Server) -> Result<()> {
+    let mut limits = Limits::default();
+    for name in limits::NAMES {
+        let values =
+            scene.matches.try_get_many::<String>(name).ok().flatten().into_iter().flatten();
+        for value in values {
+            limits.set(server, name, value, &format!("--{name}"))?;
+        }
+    }
+    let timeout = args::duration(&scene.matches, "timeout")?.or(scene.environment.timeout);
+    server.limits.handshake = timeout.unwrap_or(server.limits.handshake);
+    if scene.is_on("once") {
+        server.stop.sessions = Some(1);
+    }
+    server.family = scene.family()?;
+    limits.finish(server)
+}
