@@ -16,7 +16,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("address", &[]),
     ("clock", &[]),
     ("event", &[&["error", "endpoint", "chunk", "address", "fault"]]),
-    ("bus", &[&["clock", "event", "chunk"]]),
+    ("bus", &[&["clock", "event", "chunk", "address", "error"]]),
     ("home", &[&["error", "clock"]]),
     ("codec", &[&["chunk", "error"]]),
     ("fault", &[&["chunk", "spec", "error"]]),
