@@ -24,8 +24,9 @@ fn greet(server: &str, name: &str) -> io::Result<String> {
 
 #[cfg_attr(test, test)]
 fn the_client_greets_and_leaves_in_order() -> Result<()> {
-    let server = Server::new("hello")?.at("127.0.0.1:0")?;
-    let events = server.subscribe(Wish { data: false, snap: 0, capacity: 64 });
+    let mut server = Server::new("hello")?;
+    server.at("127.0.0.1:0")?;
+    let events = server.subscribe(Wish { data: false, upstream: false, snap: 0, capacity: 64 });
     let running = server.start()?;
     let address = running.bound()[0].address.to_string();
     assert_eq!(greet(&address, "Ada").expect("it is served"), "Hello, Ada!");

@@ -4,12 +4,19 @@
 //! wakes anybody: the subscriber pulls. (Waking a thread per event cost 60 to 80 % of the throughput of a
 //! busy echo.) A full ring drops the newest and counts it.
 
+mod seldom;
+pub mod sink;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use crate::bus::sink::{Basin, Lanes, Sink};
+use crate::chunk::Side;
 use crate::clock::Clock;
 use crate::event::{Event, Fact};
+
+pub(crate) use seldom::Seldom;
 
 /// Where events go. Cheap to clone; one is shared by all of an engine.
 #[derive(Clone)]
@@ -22,15 +29,22 @@ struct Shared {
     is_watched: AtomicBool,
     /// Somebody wants the bytes too.
     wants_data: AtomicBool,
+    /// Somebody wants the bytes of the dialled side as well.
+    wants_upstream: AtomicBool,
     subscribers: RwLock<Vec<Arc<Rings>>>,
     /// What was dropped by a limit, whether or not somebody looked.
     drops: AtomicU64,
+    /// What failed without ending a session, whether or not it was told.
+    failures: AtomicU64,
+    /// Who loses nothing, and slows a session instead.
+    basins: RwLock<Vec<Arc<Basin>>>,
 }
 
 struct Rings {
     by_shard: Vec<Mutex<Ring>>,
     capacity: usize,
     wants_data: bool,
+    wants_upstream: bool,
     /// Bytes kept of each chunk.
     snap: usize,
     dropped: AtomicU64,
@@ -48,10 +62,12 @@ struct Ring {
 const RING_BYTES: usize = 16 * 1_024 * 1_024;
 
 /// What a subscriber wants.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Wish {
-    /// Data events too, not only the facts about sessions.
+    /// Data events too, not only the facts about sessions: what passes between a peer and us.
     pub data: bool,
+    /// With `data`, also what passes between us and whom a session dialled. Of a relay that is the same once more.
+    pub upstream: bool,
     /// Bytes kept of each chunk.
     pub snap: usize,
     /// Events held per shard between two pulls.
@@ -72,9 +88,31 @@ impl Bus {
             shards: shards.max(1),
             is_watched: AtomicBool::new(false),
             wants_data: AtomicBool::new(false),
+            wants_upstream: AtomicBool::new(false),
             subscribers: RwLock::new(Vec::new()),
             drops: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            basins: RwLock::new(Vec::new()),
         }))
+    }
+
+    /// A sink that gets everything of the sessions that open from now on, and slows each that has `room` bytes waiting.
+    pub fn sink(&self, room: usize) -> Sink {
+        let (sink, basin) = Sink::new(room);
+        let mut basins = self.0.basins.write().unwrap_or_else(PoisonError::into_inner);
+        basins.retain(|basin| !basin.is_closed());
+        basins.push(basin);
+        sink
+    }
+
+    /// Whether there is a sink that loses nothing.
+    pub fn has_sinks(&self) -> bool {
+        !self.0.basins.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// A new session's way into all sinks.
+    pub(crate) fn lanes(&self, session: u64) -> Option<Box<Lanes>> {
+        Lanes::of(&self.0.basins.read().unwrap_or_else(PoisonError::into_inner), session)
     }
 
     /// The clock that stamps the events.
@@ -92,6 +130,14 @@ impl Bus {
         self.0.wants_data.load(Relaxed)
     }
 
+    /// Whether anybody wants the bytes of this side: one relaxed load.
+    pub fn wants_data_of(&self, side: Side) -> bool {
+        match side {
+            Side::Downstream => self.wants_data(),
+            Side::Upstream => self.0.wants_upstream.load(Relaxed),
+        }
+    }
+
     /// Bytes of a chunk that the most curious subscriber keeps.
     pub fn snap(&self) -> usize {
         let subscribers = self.0.subscribers.read().unwrap_or_else(PoisonError::into_inner);
@@ -105,6 +151,9 @@ impl Bus {
 
     /// Tells everybody who wants to know. `shard` is the caller's own.
     pub fn emit(&self, shard: usize, session: u64, fact: Fact) {
+        if matches!(fact, Fact::Failed(_)) {
+            self.count_failure();
+        }
         if self.0.is_watched.load(Relaxed) {
             self.spread(shard, Event { at: self.0.clock.now(), session, fact });
         }
@@ -124,11 +173,23 @@ impl Bus {
         self.0.drops.load(Relaxed)
     }
 
+    /// Counts a failure that is not told by itself.
+    fn count_failure(&self) {
+        self.0.failures.fetch_add(1, Relaxed);
+    }
+
+    /// How often something failed so far without ending a session.
+    pub fn failures(&self) -> u64 {
+        self.0.failures.load(Relaxed)
+    }
+
     fn spread(&self, shard: usize, event: Event) {
         let subscribers = self.0.subscribers.read().unwrap_or_else(PoisonError::into_inner);
-        let is_data = matches!(event.fact, Fact::Data(_));
-        let mut wanting =
-            subscribers.iter().filter(|rings| rings.wants_data || !is_data).peekable();
+        let side = match &event.fact {
+            Fact::Data(data) => Some(data.side),
+            _ => None,
+        };
+        let mut wanting = subscribers.iter().filter(|rings| rings.wants(side)).peekable();
         while let Some(rings) = wanting.next() {
             if wanting.peek().is_none() {
                 rings.push(shard, event);
@@ -144,6 +205,7 @@ impl Bus {
             by_shard: (0..self.0.shards).map(|_| Mutex::default()).collect(),
             capacity: wish.capacity.max(1),
             wants_data: wish.data,
+            wants_upstream: wish.data && wish.upstream,
             snap: wish.snap,
             dropped: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
@@ -157,10 +219,21 @@ impl Bus {
     fn note_wishes(&self, subscribers: &[Arc<Rings>]) {
         self.0.is_watched.store(!subscribers.is_empty(), Relaxed);
         self.0.wants_data.store(subscribers.iter().any(|rings| rings.wants_data), Relaxed);
+        let wants_upstream = subscribers.iter().any(|rings| rings.wants_upstream);
+        self.0.wants_upstream.store(wants_upstream, Relaxed);
     }
 }
 
 impl Rings {
+    /// Whether it wants the bytes of a side; none: a fact.
+    fn wants(&self, side: Option<Side>) -> bool {
+        match side {
+            None => true,
+            Some(Side::Downstream) => self.wants_data,
+            Some(Side::Upstream) => self.wants_upstream,
+        }
+    }
+
     fn push(&self, shard: usize, event: Event) {
         let ring = &self.by_shard[shard % self.by_shard.len()];
         let mut ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
@@ -215,7 +288,8 @@ mod tests {
     #[test]
     fn a_full_ring_drops_the_newest_and_counts() {
         let bus = Bus::new(Clock::start(), 1);
-        let subscription = bus.subscribe(Wish { data: false, snap: 0, capacity: 1 });
+        let subscription =
+            bus.subscribe(Wish { data: false, upstream: false, snap: 0, capacity: 1 });
         for text in ["one", "two", "three"] {
             bus.emit(0, 0, note(text));
         }
@@ -229,7 +303,8 @@ mod tests {
     fn nobody_looking_costs_nothing_and_keeps_nothing() {
         let bus = Bus::new(Clock::start(), 2);
         bus.emit(0, 0, note("unheard"));
-        let subscription = bus.subscribe(Wish { data: true, snap: 16, capacity: 8 });
+        let subscription =
+            bus.subscribe(Wish { data: true, upstream: false, snap: 16, capacity: 8 });
         assert!(bus.wants_data());
         bus.emit(1, 0, note("heard"));
         let mut events = Vec::new();

@@ -55,3 +55,12 @@ impl fmt::Display for Direction {
         })
     }
 }
+
+/// Which of the two conns of a session that stands between two peers. Of most sessions there is the first alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The accepted conn.
+    Downstream,
+    /// The conn that the session dialled.
+    Upstream,
+}

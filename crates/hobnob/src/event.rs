@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::chunk::Direction;
+use crate::chunk::{Direction, Side};
 use crate::error::Error;
 use crate::fault::Act;
 
@@ -28,9 +28,16 @@ pub enum Fact {
         transport: &'static str,
         /// Where: with port 0, the port that the kernel gave.
         address: Address,
+        /// The door of the service that it leads to; empty for a service with one.
+        door: &'static str,
     },
     /// A session began.
     Opened(Box<Opened>),
+    /// Which door of its service a session came in by, where only the layers could tell.
+    Entered {
+        /// The door's name.
+        door: &'static str,
+    },
     /// The layers of one of its conns are on.
     Dressed {
         /// Whose conn: the peer's, or that of whom the session has dialled ([`By::Upstream`]).
@@ -96,6 +103,8 @@ pub struct Opened {
     pub local: Address,
     /// The other end.
     pub peer: Address,
+    /// The door of the service; empty for a service with one, and where the layers have to tell first.
+    pub door: &'static str,
 }
 
 /// A conn that a session dialled.
@@ -127,12 +136,16 @@ pub struct Learnt {
 pub struct Data {
     /// Which way.
     pub direction: Direction,
+    /// Over which of its session's conns; `In` on the dialled one is from whom was dialled.
+    pub side: Side,
     /// The how-many-eth chunk in that direction, from 1.
     pub sequence: u64,
     /// The bytes, at most the subscriber's snap length of them.
     pub bytes: Box<[u8]>,
     /// How many there were.
     pub length: usize,
+    /// True where a secret passed: its bytes are not here, only how many there were.
+    pub is_hidden: bool,
     /// True where the medium keeps this border.
     pub is_packet: bool,
     /// The other end, where the chunk belongs to no session: a datagram answered in a batch.

@@ -34,7 +34,12 @@ impl Watch {
         let feeds = all.iter().enumerate().filter(|(_, part)| is_meant(part));
         let feeds = feeds.map(|(at, part)| Feed {
             part: at,
-            subscription: part.control.subscribe(Wish { data, snap, capacity: EVENTS }),
+            subscription: part.control.subscribe(Wish {
+                data,
+                upstream: false,
+                snap,
+                capacity: EVENTS,
+            }),
         });
         let clock = all[0].control.clock();
         Watch {

@@ -113,7 +113,7 @@ impl Teller {
     /// Hears a server that is about to start, from its first event on.
     pub(crate) fn hear(&self, server: &Server) -> Subscription {
         let snap = if matches!(self.voice, Voice::Json(_)) { usize::MAX } else { SNAP };
-        server.subscribe(Wish { data: !self.is_quiet, snap, capacity: HELD })
+        server.subscribe(Wish { data: !self.is_quiet, upstream: false, snap, capacity: HELD })
     }
 
     /// A server that has started, as it was heard.

@@ -6,11 +6,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::bus::Bus;
+use crate::bus::{Bus, Seldom};
 use crate::conn::demux::Demux;
-use crate::conn::listener::{Accepted, Answer, Answered, Datagram, Datagrams, Listener};
+use crate::conn::listener::{Accepted, Answer, Answered, Datagram, Datagrams, Listener, Many};
 use crate::error::{Error, Kind, Result};
-use crate::event::Fact;
 use crate::socket::{AsyncSocket, Batch, Outgoing, Socket};
 
 /// Packets of one batch.
@@ -65,7 +64,7 @@ impl Listener for DatagramListener {
             return Poll::Ready(Accepted::NoMore);
         };
         Poll::Ready(match Demux::new(socket, self.address.clone(), rules, self.claim.take()) {
-            Ok(demux) => Accepted::Many(Box::new(demux)),
+            Ok(demux) => Accepted::Many(Many { peer: None, listener: Box::new(demux) }),
             Err(error) => Accepted::Failed(error),
         })
     }
@@ -81,6 +80,7 @@ struct Batching {
     incoming: Batch,
     outgoing: Outgoing,
     bus: Bus,
+    seldom: Seldom,
 }
 
 /// A batch to receive into. On a wildcard address each packet tells where it came to, so that the answer leaves
@@ -106,8 +106,8 @@ impl DatagramListener {
                 (self.socket.take().ok_or_else(gone)?, self.rules.take().ok_or_else(gone)?);
             let socket = AsyncSocket::new(socket)?;
             let incoming = incoming(&socket, &self.address);
-            self.batch =
-                Some(Batching { socket, incoming, outgoing: Outgoing::new(), bus: rules.bus });
+            let (outgoing, bus, seldom) = (Outgoing::new(), rules.bus, Seldom::default());
+            self.batch = Some(Batching { socket, incoming, outgoing, bus, seldom });
         }
         self.batch.as_mut().ok_or_else(|| Error::new(Kind::Bug, "the batch was just made"))
     }
@@ -120,7 +120,7 @@ impl Datagrams for DatagramListener {
         answer: &mut dyn FnMut(&Datagram<'_>, &mut Vec<u8>) -> Answer,
     ) -> Poll<Result<Answered>> {
         let local = self.address.clone();
-        let Batching { socket, incoming, outgoing, bus } = self.batching()?;
+        let Batching { socket, incoming, outgoing, bus, seldom } = self.batching()?;
         let received = ready!(socket.poll_recv_batch(cx, incoming))?;
         let mut answered = Answered { received, dropped: 0 };
         for packet in incoming.iter() {
@@ -144,7 +144,7 @@ impl Datagrams for DatagramListener {
         if !outgoing.is_empty() {
             let sent = socket.try_send_batch(outgoing, &mut |_, error| {
                 if !is_the_peers_own(&error) {
-                    bus.emit(0, 0, Fact::Failed(Error::from_io("sendto()", &error)));
+                    seldom.failed(bus, 0, &local, Error::from_io("sendto()", &error));
                 }
             });
             answered.dropped += sent.failed + sent.left;

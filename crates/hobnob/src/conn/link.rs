@@ -20,6 +20,7 @@ use tokio::time::{Sleep, sleep};
 pub use self::ahead::Ahead;
 use self::copied::Waiting;
 use self::spliced::are_bare;
+use crate::chunk::Side;
 use crate::clock::Clock;
 use crate::conn::{Conn, Kernel, scratch};
 use crate::error::{Error, Kind, Result};
@@ -32,15 +33,6 @@ const ROUNDS: usize = 16;
 const QUIET: Duration = Duration::from_secs(1);
 /// Silence after which a link that is asked to end takes it that the accepted side has said all.
 const LULL: Duration = Duration::from_millis(250);
-
-/// One of the two conns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The accepted one.
-    Downstream,
-    /// The dialled one.
-    Upstream,
-}
 
 /// Who is told what only the link sees.
 pub trait Witness: Sync {

@@ -1,26 +1,34 @@
 //! What a bound endpoint yields: conns, or packets to be answered in batches.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::address::Address;
-use crate::conn::{Boxed, Conn};
+use crate::conn::{Conn, Facts};
 use crate::error::{Error, Result};
 
 /// What came in.
 pub enum Accepted {
     /// A conn, ready.
     Conn(Conn),
-    /// A conn whose handshake is still to be done, on its own task and under its own deadline.
-    Opening(Boxed<'static, Conn>),
-    /// A listener within: a datagram socket's peers, a QUIC connection's streams. It and all its sessions live on
-    /// one shard, and it must go on being polled whatever the limits say: what comes is dropped and counted instead.
-    Many(Box<dyn Listener>),
+    /// A listener within: a datagram socket's peers, a QUIC connection's streams.
+    Many(Many),
     /// A packet from this peer that is itself a listener's answer. It is gone: to answer it could go on for ever.
     Answer(Address),
     /// Accepting failed; the engine sorts by consequence, and alone waits.
     Failed(Error),
     /// There will be no more.
     NoMore,
+}
+
+/// A listener within a listener. It and all its sessions live on one shard, and it must go on being polled whatever
+/// the limits say: what comes is dropped and counted instead.
+pub struct Many {
+    /// The peer that all within belong to, where there is one, as of a QUIC connection. It passes the gate, holds a
+    /// place, and is a session of its own: the parent of those within. None: a datagram socket, whose peers are many.
+    pub peer: Option<Arc<Facts>>,
+    /// Yields those within. When it yields no more, its peer is gone.
+    pub listener: Box<dyn Listener>,
 }
 
 /// A bound endpoint that yields conns.

@@ -6,6 +6,7 @@ pub mod link;
 pub mod listener;
 pub mod memory;
 pub mod packets;
+mod prefix;
 pub mod scratch;
 pub mod stream;
 pub mod wire;
@@ -19,9 +20,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::address::Address;
+use crate::chunk::Side;
 use crate::error::{Error, Kind, Result};
 use crate::event::Learnt;
 use crate::spec::Shape;
+
+pub use prefix::prefix;
 
 /// A future of the contracts. Always `Send`: sessions are spawned onto shards from elsewhere.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
@@ -67,6 +71,36 @@ pub trait Channel: Send {
     fn vitals(&self) -> Option<Vitals> {
         None
     }
+
+    /// What is to be said of how it ended, once both directions are over: the exit status of a program. A layer passes
+    /// it on.
+    fn last_word(&mut self) -> Option<String> {
+        None
+    }
+
+    /// What lies beneath a tap, for a layer that is put on in mid-session. The tap's alone to answer.
+    fn beneath(&mut self) -> Option<Beneath<'_>> {
+        None
+    }
+}
+
+/// The place beneath a tap.
+pub struct Beneath<'a> {
+    /// What the tap looks at.
+    pub channel: &'a mut Box<dyn Channel>,
+    /// The shape of that.
+    pub shape: &'a mut Shape,
+    /// Whose conn it is.
+    pub side: Side,
+}
+
+/// Which side of a handshake we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The side that was dialled.
+    Server,
+    /// The side that dialled.
+    Client,
 }
 
 /// A channel that is a plain kernel socket: for splice, and for what only the kernel knows.
@@ -197,7 +231,7 @@ impl Conn {
 
     /// Wraps the channel in its place, as [`map`](Self::map) does with an owned conn.
     pub fn wrap(&mut self, shape: Shape, wrap: impl FnOnce(Box<dyn Channel>) -> Box<dyn Channel>) {
-        let inner = std::mem::replace(&mut self.channel, Box::new(Closed));
+        let inner = std::mem::replace(&mut self.channel, Box::new(Taken));
         (self.shape, self.channel) = (shape, wrap(inner));
     }
 
@@ -205,7 +239,17 @@ impl Conn {
     /// mid-session or to hand it to a protocol stack.
     pub fn take(&mut self) -> Conn {
         let facts = self.facts.clone();
-        std::mem::replace(self, Conn { facts, shape: self.shape, channel: Box::new(Closed) })
+        std::mem::replace(self, Conn { facts, shape: self.shape, channel: Box::new(Taken) })
+    }
+
+    /// The channel alone.
+    pub(crate) fn into_channel(self) -> Box<dyn Channel> {
+        self.channel
+    }
+
+    /// After a layer slipped beneath the tap: what it learnt, and the shape that it makes.
+    pub(crate) fn become_dressed(&mut self, facts: Arc<Facts>, shape: Shape) {
+        (self.facts, self.shape) = (facts, shape);
     }
 
     /// Adds what a layer learnt in its handshake.
@@ -252,6 +296,11 @@ impl Conn {
         self.channel.abort();
     }
 
+    /// What is to be said of how it ended, as [`Channel::last_word`].
+    pub fn last_word(&mut self) -> Option<String> {
+        self.channel.last_word()
+    }
+
     /// The kernel's own figures, where there are any.
     pub fn vitals(&self) -> Option<Vitals> {
         self.channel.vitals()
@@ -259,15 +308,15 @@ impl Conn {
 }
 
 /// The channel of a conn that was taken out of its place.
-struct Closed;
+pub(crate) struct Taken;
 
-impl Closed {
+impl Taken {
     fn gone<T>() -> Poll<Result<T>> {
         Poll::Ready(Err(Error::new(Kind::ConnectionBroken, "the conn was taken")))
     }
 }
 
-impl Channel for Closed {
+impl Channel for Taken {
     fn poll_recv(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<Result<Option<usize>>> {
         Poll::Ready(Ok(None))
     }

@@ -67,6 +67,8 @@ pub struct Beyond<T> {
     pub left: fn(&mut T) -> Boxed<'_, ()>,
     /// The kernel's figures of the conn below.
     pub vitals: fn(&T) -> Option<Vitals>,
+    /// What the conn below says of its end.
+    pub last_word: fn(&mut T) -> Option<String>,
     /// What an error of the stack means.
     pub error: fn(io::Error) -> Error,
 }
@@ -103,6 +105,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Channel for Wrapped<T> {
     fn vitals(&self) -> Option<Vitals> {
         (self.beyond.vitals)(&self.stream)
     }
+
+    fn last_word(&mut self) -> Option<String> {
+        (self.beyond.last_word)(&mut self.stream)
+    }
 }
 
 /// Our error inside one of the standard library, so that it comes out of a protocol stack as it went in.
@@ -134,6 +140,7 @@ mod tests {
             abort: |stream| stream.0.abort(),
             left: |stream| stream.0.channel().left(),
             vitals: |stream| stream.0.vitals(),
+            last_word: |stream| stream.0.last_word(),
             error: |error| error_of(error).unwrap_or_else(|error| Error::from_io("stream", &error)),
         }
     }

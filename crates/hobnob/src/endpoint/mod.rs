@@ -24,7 +24,7 @@
 //!   needs `./` or `unix:`.
 //!
 //! The parser knows no transport or layer by itself: it is given their [`Grammar`], which the tables print.
-//! The words it does know are those that the grammar above names: tcp, unix, stdio, and the URL schemes.
+//! The words it does know are those that the grammar above names: tcp, unix, stdio, and the table of protocols.
 
 mod command;
 mod escape;
@@ -37,6 +37,7 @@ mod ports;
 mod print;
 #[cfg(test)]
 mod properties;
+pub mod protocol;
 mod setting;
 mod stack;
 mod target;
@@ -44,6 +45,7 @@ mod url;
 
 use std::sync::Arc;
 
+use self::piece::Piece;
 use crate::error::Result;
 use crate::spec::Spec;
 
@@ -93,7 +95,22 @@ impl Endpoint {
         Ok(())
     }
 
-    /// The protocol spoken above all layers: `http`, or none. It is no layer: a verb or a service speaks it.
+    /// A target on a transport, without layers and options, which nobody typed.
+    pub fn of(transport: &str, target: Target) -> Self {
+        let text = Arc::from(format!("{transport}:"));
+        let place = Piece::of(&text);
+        Endpoint {
+            protocol: None,
+            layers: Vec::new(),
+            transport: Word::new(transport, place),
+            target,
+            settings: Vec::new(),
+            typed: place.typed(),
+        }
+    }
+
+    /// The protocol spoken above all layers, as the [table](protocol::TABLE) names it, or none. It is no layer: a verb
+    /// or a service speaks it.
     pub fn protocol(&self) -> Option<&str> {
         self.protocol.as_ref().map(Word::name)
     }
@@ -217,7 +234,8 @@ impl Grammar {
     pub fn words(&self) -> impl Iterator<Item = &'static str> {
         let layers = self.layers.iter().map(|spec| spec.name);
         let transports = self.transports.iter().map(|(spec, _)| spec.name);
-        let schemes = url::SCHEMES.into_iter().filter(|scheme| !self.has_layer(scheme));
+        let schemes = protocol::SCHEMES.iter().map(|scheme| scheme.word);
+        let schemes = schemes.filter(|word| !self.has_layer(word));
         layers.chain(transports).chain(schemes)
     }
 }

@@ -33,7 +33,7 @@ impl Endpoint {
         let is_tcp = self.transport.name() == DEFAULT_TRANSPORT;
         let is_here = self.host() == Some(&Host::Loopback);
         match url::scheme_of(&words) {
-            Some((scheme, _)) if is_tcp && is_here => return scheme.to_owned(),
+            Some(scheme) if is_tcp && is_here => return scheme.word.to_owned(),
             // One word and a host would be a URL, which takes no options.
             Some(_) if is_tcp && words.len() == 1 => words.push(DEFAULT_TRANSPORT),
             _ if is_tcp && !words.is_empty() => {}

@@ -1,6 +1,7 @@
 //! Stacks: `ws+tls+tcp`, application first, wire last.
 
 use super::piece::{Piece, Typed};
+use super::protocol::{Scheme, has_path};
 use super::{DEFAULT_TRANSPORT, Form, Grammar};
 use crate::error::{Error, Result};
 use crate::spec::nearest;
@@ -43,10 +44,11 @@ impl Stack {
         Stack { protocol: None, layers: Vec::new(), transport, form }
     }
 
-    /// Whether a request path may follow the target: where HTTP speaks first.
+    /// Whether a request path may follow the target: whose it is.
     pub(super) fn path_owner(&self) -> Option<&str> {
         let is_websocket = self.layers.iter().any(|layer| layer.name == "ws");
-        if is_websocket { Some("ws") } else { self.protocol.as_ref().map(Word::name) }
+        let spoken = self.protocol.as_ref().map(Word::name).filter(|name| has_path(name));
+        if is_websocket { Some("ws") } else { spoken }
     }
 
     pub(super) fn read(stack: Piece, grammar: &Grammar) -> Result<Self> {
@@ -61,15 +63,11 @@ impl Stack {
     fn push(&mut self, piece: Piece, stack: Piece, grammar: &Grammar) -> Result<()> {
         match piece.str() {
             "" => return Err(nothing_here(piece, stack)),
-            "http" => self.protocol(piece, stack)?,
-            "https" => {
-                self.protocol(piece, stack)?;
-                self.layer("tls", piece)?;
-            }
-            "ws" => self.layer("ws", piece)?,
-            "wss" => {
-                self.layer("ws", piece)?;
-                self.layer("tls", piece)?;
+            name if let Some(scheme) = Scheme::of(name) => {
+                if let Some(protocol) = scheme.protocol {
+                    self.protocol(protocol, piece, stack)?;
+                }
+                scheme.layers.iter().try_for_each(|layer| self.layer(layer, piece))?;
             }
             name => match grammar.form(name) {
                 Some(_) if piece.typed().range().end < stack.typed().range().end => {
@@ -83,12 +81,12 @@ impl Stack {
         Ok(())
     }
 
-    fn protocol(&mut self, piece: Piece, stack: Piece) -> Result<()> {
+    fn protocol(&mut self, name: &str, piece: Piece, stack: Piece) -> Result<()> {
         if piece.typed().range().start > stack.typed().range().start {
             let error = piece.bad(format!("{} is no layer: it can only come first", piece.str()));
             return Err(error.why("a stack begins with the application and ends with the wire"));
         }
-        self.protocol = Some(Word::new("http", piece));
+        self.protocol = Some(Word::new(name, piece));
         Ok(())
     }
 

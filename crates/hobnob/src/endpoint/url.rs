@@ -3,32 +3,21 @@
 use super::escape;
 use super::net::{self, Port};
 use super::piece::Piece;
+use super::protocol::{PATH, SCHEMES, Scheme};
 use super::setting::{self, Setting};
 use super::stack::Stack;
 use super::target::{Host, Target};
 use crate::error::{Error, Result};
 
-/// The schemes that make a URL when a host follows.
-pub(super) const SCHEMES: [&str; 4] = ["http", "https", "ws", "wss"];
-
-/// The key under which a request path becomes a setting.
-pub(super) const PATH_KEY: &str = "path";
-
-/// The scheme of these words above tcp, and its default port.
-pub(super) fn scheme_of(words: &[&str]) -> Option<(&'static str, u16)> {
-    match words {
-        ["http"] => Some(("http", 80)),
-        ["http", "tls"] => Some(("https", 443)),
-        ["ws"] => Some(("ws", 80)),
-        ["ws", "tls"] => Some(("wss", 443)),
-        _ => None,
-    }
+/// The scheme of these words above tcp.
+pub(super) fn scheme_of(words: &[&str]) -> Option<&'static Scheme> {
+    SCHEMES.iter().find(|scheme| scheme.protocol.iter().chain(scheme.layers).eq(words))
 }
 
 /// Whether this is a URL with a host: `ws://h/x`, and neither `ws://:9001` nor `ws://9001`.
 pub(super) fn is_url(scheme: &str, rest: &str) -> bool {
     let host = rest.split(['/', '?', '#', ':', ',']).next().unwrap_or(rest);
-    SCHEMES.contains(&scheme) && !host.bytes().all(|b| b.is_ascii_digit())
+    Scheme::of(scheme).is_some() && !host.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Reads a URL behind its `://`. Commas are part of it.
@@ -37,7 +26,7 @@ pub(super) fn read(scheme: Piece, stack: &Stack, rest: Piece) -> Result<(Target,
     if let Some(at) = authority.str().rfind('@') {
         return Err(with_secret(authority, at));
     }
-    let port = if stack.layers.iter().any(|layer| layer.name() == "tls") { 443 } else { 80 };
+    let port = Scheme::of(scheme.str()).map_or(0, |scheme| scheme.port);
     let (host, options) = authority.cut(&[',']);
     let target = net::read(host, Port::Default(port))?;
     if !options.is_empty() {
@@ -67,18 +56,18 @@ pub(super) fn path(
         value => value,
     };
     let layer = owner.map(str::to_owned);
-    let (key, typed) = (PATH_KEY.to_owned(), typed.typed());
+    let (key, typed) = (PATH.to_owned(), typed.typed());
     Ok(Some(Setting { layer, key, value: Some(value), typed }))
 }
 
 /// The URL that says the same, if there is one; a URL has no place for options beside its path.
 pub(super) fn write(words: &[&str], target: &Target, settings: &[Setting]) -> Option<String> {
-    let (scheme, default) = scheme_of(words)?;
+    let Scheme { word: scheme, port: default, .. } = scheme_of(words)?;
     let Target::Net { host, port: Some(port) } = target else { return None };
     let path = match settings {
         [] => "",
         [Setting { layer: Some(layer), key, value: Some(path), .. }]
-            if layer == words[0] && key == PATH_KEY && is_plain_path(path) =>
+            if layer == words[0] && key == PATH && is_plain_path(path) =>
         {
             path
         }
@@ -86,7 +75,7 @@ pub(super) fn write(words: &[&str], target: &Target, settings: &[Setting]) -> Op
     };
     match host {
         Host::Loopback => None,
-        _ if *port == default => Some(format!("{scheme}://{host}{path}")),
+        _ if port == default => Some(format!("{scheme}://{host}{path}")),
         _ => Some(format!("{scheme}://{host}:{port}{path}")),
     }
 }

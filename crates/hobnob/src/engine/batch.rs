@@ -11,9 +11,11 @@ use std::time::Duration;
 use tokio::time::Sleep;
 
 use crate::address::Address;
-use crate::chunk::Direction;
+use crate::bus::Seldom;
+use crate::chunk::{Direction, Side};
 use crate::conn::listener::{Answer, Datagram, Datagrams, Listener};
-use crate::engine::house::{Door, House, Phase};
+use crate::engine::door::Doorway;
+use crate::engine::house::{House, Phase};
 use crate::engine::limits::{OWN_ANSWER, Reflection};
 use crate::engine::respond::{split_ending, with_reply};
 use crate::error::Kind;
@@ -25,15 +27,17 @@ use crate::spec::Shape;
 const HELD_ANSWERS: usize = 1_024;
 
 /// Answers until the drain, or until no more may come.
-pub(super) async fn answer(house: Arc<House>, mut listener: Box<dyn Listener>, door: Arc<Door>) {
+pub(super) async fn answer(house: Arc<House>, mut listener: Box<dyn Listener>, door: Arc<Doorway>) {
     let crate::service::Made::Responder(responder) = &house.service else { return };
     let mut batch = Batch {
         house: &house,
         door: &door,
         responder: &**responder,
-        guard: house.reflection(),
+        guard: house.reflection(door.has_ports),
         held: VecDeque::new(),
         timer: None,
+        seldom: Seldom::default(),
+        address: listener.address(),
         sequence: [0; 2],
     };
     let mut phase = house.phase.subscribe();
@@ -53,12 +57,15 @@ pub(super) async fn answer(house: Arc<House>, mut listener: Box<dyn Listener>, d
 
 struct Batch<'a> {
     house: &'a House,
-    door: &'a Door,
+    door: &'a Doorway,
     responder: &'a dyn Responder,
     guard: Reflection,
     /// Answers that are held back, in the order of their times.
     held: VecDeque<Held>,
     timer: Option<Pin<Box<Sleep>>>,
+    seldom: Seldom,
+    /// Where it is bound.
+    address: Address,
     sequence: [u64; 2],
 }
 
@@ -80,7 +87,9 @@ impl Batch<'_> {
                 Poll::Ready(Ok(answered)) => self.dropped("send-buffer", answered.dropped),
                 // ICMP answers to earlier packets come as errors; the socket is as good as before.
                 Poll::Ready(Err(error)) if error.kind() == Kind::ConnectionRefused => {}
-                Poll::Ready(Err(error)) => self.house.bus.emit(0, 0, Fact::Failed(error)),
+                Poll::Ready(Err(error)) => {
+                    self.seldom.failed(&self.house.bus, 0, &self.address, error);
+                }
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -187,6 +196,8 @@ impl Batch<'_> {
             0,
             0,
             Fact::Data(Box::new(Data {
+                side: Side::Downstream,
+                is_hidden: false,
                 direction,
                 sequence: *sequence,
                 bytes: bytes[..kept].into(),

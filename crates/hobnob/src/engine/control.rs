@@ -7,8 +7,8 @@ use crate::address::Address;
 use crate::bus::{Subscription, Wish};
 use crate::chunk::Direction;
 use crate::clock::Clock;
-use crate::engine::house::{House, Phase};
-use crate::engine::running::Summary;
+use crate::endpoint::Endpoint;
+use crate::engine::house::{House, Phase, Summary};
 use crate::fault::Panel;
 use crate::session::{Cut, Session};
 
@@ -26,6 +26,8 @@ pub struct SessionState {
     pub id: u64,
     /// The session that it belongs to; 0: none.
     pub parent: u64,
+    /// The door of the service that it came in by; empty for a service with one.
+    pub door: &'static str,
     /// The transport's name.
     pub transport: &'static str,
     /// Our end.
@@ -47,8 +49,8 @@ impl Control {
         Control { house }
     }
 
-    /// Where its sessions are passed on to, as it was named; for most services nowhere.
-    pub fn targets(&self) -> Vec<String> {
+    /// Where its sessions are passed on to; for most services nowhere.
+    pub fn targets(&self) -> Vec<Endpoint> {
         self.house.powers.targets.planned()
     }
 
@@ -122,6 +124,7 @@ impl SessionState {
         SessionState {
             id: session.id,
             parent: session.parent,
+            door: session.door(),
             transport: facts.transport,
             local: facts.local.clone(),
             peer: facts.peer.clone(),

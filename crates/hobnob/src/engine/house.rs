@@ -1,29 +1,22 @@
 //! What all the parts of one running server share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
 use crate::address::Address;
 use crate::bus::Bus;
-use crate::chunk::Direction;
 use crate::codec::text::Cutting;
-use crate::conn::{Boxed, Conn, Facts, Vitals};
 use crate::engine::dial::Dialer;
-use crate::engine::kept::Kept;
-use crate::engine::limits::{Gate, Limits, Permit, Reflection};
-use crate::engine::plan::{self, Ready};
-use crate::engine::respond::Ending;
-use crate::engine::running::Summary;
+use crate::engine::limits::{Gate, Limits, Reflection};
+use crate::engine::plan::Ready;
+use crate::engine::powers::EnginePowers;
 use crate::engine::shards::Shard;
-use crate::engine::stack::Stack;
-use crate::engine::target::Targets;
-use crate::error::{Error, Kind, Result};
-use crate::event::{By, Closed, End, Fact, How, Opened, Reason};
-use crate::layer::{self, Role};
+use crate::event::Fact;
 use crate::service::Made;
-use crate::session::{Cut, Opening, Powers, Session};
+use crate::session::{Keeper, Session};
 use crate::transport::{self, Own};
 
 /// How far a server is on its way.
@@ -50,6 +43,8 @@ pub(super) struct House {
     pub bus: Bus,
     pub shards: Vec<Arc<Shard>>,
     pub phase: watch::Sender<Phase>,
+    /// Tells the keeper that all sessions are over.
+    pub is_empty: watch::Sender<bool>,
     pub powers: Arc<EnginePowers>,
     pub seed: u64,
     pub totals: Totals,
@@ -57,8 +52,10 @@ pub(super) struct House {
     pub quota: AtomicI64,
     /// Where we are bound: packets from there are never answered, and nothing is dialled there.
     pub own: Own,
-    next_id: AtomicU64,
+    pub next_id: AtomicU64,
     live: AtomicI64,
+    /// Sessions in which nothing passes, and to which others belong.
+    parents: AtomicI64,
     /// A session is over: there may be descriptors again.
     pub freed: Notify,
     /// Nobody can come any more, and nobody asked for that.
@@ -74,12 +71,23 @@ pub(super) struct Totals {
     pub refused: AtomicU64,
 }
 
-/// One bound endpoint, as its sessions see it.
-pub(super) struct Door {
-    pub stack: Stack,
-    pub gate: Gate,
-    /// Whether its peers can end: where they cannot, nobody waits for their end.
-    pub has_ends: bool,
+/// What a server did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Sessions; on packets without sessions, packets that were admitted.
+    pub sessions: u64,
+    /// Bytes from peers.
+    pub bytes_in: u64,
+    /// Bytes to peers.
+    pub bytes_out: u64,
+    /// Peers and packets that a limit or rule turned away.
+    pub refused: u64,
+    /// What a limit dropped: answers, packets, and sessions when `grace` was over.
+    pub dropped: u64,
+    /// Operations that failed without ending a session, told or not: accepts, handshakes of a transport, sends.
+    pub failed: u64,
+    /// How long it ran.
+    pub lasted: Duration,
 }
 
 /// What a house is built from.
@@ -91,7 +99,7 @@ pub(super) struct Plan {
     pub bus: Bus,
     pub shards: Vec<Arc<Shard>>,
     pub scene: transport::Scene,
-    pub targets: Vec<(String, Ready)>,
+    pub targets: Vec<(&'static str, Ready)>,
     pub seed: u64,
     pub quota: Option<u64>,
 }
@@ -108,13 +116,8 @@ impl House {
             bus: plan.bus,
             shards: plan.shards,
             phase: watch::Sender::new(Phase::Open),
-            powers: Arc::new(EnginePowers {
-                targets: Targets::new(dialer.clone(), plan.targets),
-                dialer,
-                undialled: Arc::default(),
-                cutting: plan.cutting,
-                layers: Kept::default(),
-            }),
+            is_empty: watch::Sender::new(false),
+            powers: Arc::new(EnginePowers::new(dialer, plan.targets, plan.cutting)),
             seed: plan.seed,
             totals: Totals::default(),
             quota: AtomicI64::new(
@@ -123,6 +126,7 @@ impl House {
             own,
             next_id: AtomicU64::new(1),
             live: AtomicI64::new(0),
+            parents: AtomicI64::new(0),
             freed: Notify::new(),
             is_deserted: AtomicBool::new(false),
         }
@@ -131,6 +135,16 @@ impl House {
     /// Sessions that are open now.
     pub(super) fn live(&self) -> u64 {
         u64::try_from(self.live.load(Relaxed)).unwrap_or(0)
+    }
+
+    /// Whether there are sessions that others belong to.
+    pub(super) fn has_parents(&self) -> bool {
+        self.parents.load(Relaxed) > 0
+    }
+
+    /// Where such a session is counted.
+    pub(super) fn counted(&self, is_parent: bool) -> &AtomicI64 {
+        if is_parent { &self.parents } else { &self.live }
     }
 
     /// The share of the budget of buffers that is used, in percent, as last swept.
@@ -176,6 +190,7 @@ impl House {
             bytes_out: self.totals.bytes_out.load(Relaxed),
             refused: self.totals.refused.load(Relaxed),
             dropped: self.bus.drops(),
+            failed: self.bus.failures(),
             lasted: self.bus.clock().now(),
         }
     }
@@ -196,195 +211,12 @@ impl House {
     }
 
     /// Keeps datagram answers from being a weapon.
-    pub(super) fn reflection(&self) -> Reflection {
-        Reflection::of(self.own.addresses())
+    pub(super) fn reflection(&self, has_ports: bool) -> Reflection {
+        Reflection::of(self.own.addresses(), has_ports)
     }
 
-    /// Opens a session on a shard. The presence closes it when dropped.
-    pub(super) fn open(
-        self: &Arc<Self>,
-        shard: &Arc<Shard>,
-        facts: Arc<Facts>,
-        permit: Permit,
-        parent: u64,
-    ) -> Presence {
-        let id = self.next_id.fetch_add(1, Relaxed);
-        let opened = self.bus.is_watched().then(|| Opened {
-            parent,
-            transport: facts.transport,
-            local: facts.local.clone(),
-            peer: facts.peer.clone(),
-        });
-        let session = Arc::new(Session::open(Opening {
-            id,
-            parent,
-            door: "",
-            facts,
-            shard: shard.index,
-            bus: self.bus.clone(),
-            seed: mix(self.seed, id),
-            powers: self.powers.clone(),
-        }));
-        if self.limits.idle.is_some() {
-            session.watch_silence();
-        }
-        self.totals.sessions.fetch_add(1, Relaxed);
-        self.live.fetch_add(1, Relaxed);
-        self.note_used_up();
-        shard.enter(&session);
-        if let Some(opened) = opened {
-            session.emit(Fact::Opened(Box::new(opened)));
-        }
-        let presence = Presence { house: self.clone(), session, end: None, _permit: permit };
-        // A drain that began meanwhile has already asked the others.
-        if *self.phase.borrow() >= Phase::Draining {
-            presence.session.ask_to_end();
-        }
-        presence
-    }
-}
-
-/// A session's place in the house. However the session ends, by its service, a cut, a panic or a dropped
-/// runtime, dropping this tells so, counts, and gives the permit back.
-pub(super) struct Presence {
-    pub house: Arc<House>,
-    pub session: Arc<Session>,
-    end: Option<Box<Ended>>,
-    _permit: Permit,
-}
-
-/// How a session ended, where it lived to say so.
-struct Ended {
-    result: Result<Ending>,
-    /// What cut it before it was done.
-    cut: Option<Cut>,
-    vitals: Option<Vitals>,
-}
-
-impl Presence {
-    /// Notes how the session ended, to be told when this drops.
-    pub(super) fn ended(
-        &mut self,
-        result: Result<Ending>,
-        cut: Option<Cut>,
-        vitals: Option<Vitals>,
-    ) {
-        self.end = Some(Box::new(Ended { result, cut, vitals }));
-    }
-}
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        let (house, session) = (&self.house, &self.session);
-        let (bytes_in, bytes_out) = (session.bytes(Direction::In), session.bytes(Direction::Out));
-        house.totals.bytes_in.fetch_add(bytes_in, Relaxed);
-        house.totals.bytes_out.fetch_add(bytes_out, Relaxed);
-        if house.bus.is_watched() {
-            let closed = closed(session, self.end.take());
-            session.emit(Fact::Closed(Box::new(closed)));
-        }
-        house.shards[session.shard].leave(session.id);
-        house.live.fetch_sub(1, Relaxed);
-        house.freed.notify_waiters();
-    }
-}
-
-fn closed(session: &Session, end: Option<Box<Ended>>) -> Closed {
-    let Ended { result, cut, vitals } = match end {
-        Some(end) => *end,
-        // Nobody said how: the task panicked, or its runtime is gone.
-        None => Ended {
-            result: if std::thread::panicking() {
-                Err(Error::new(Kind::Bug, "the session panicked: this is a bug in hobnob"))
-            } else {
-                Ok(Ending { reason: Some(Reason::Stopped), detail: None })
-            },
-            cut: session.cut_by(),
-            vitals: None,
-        },
-    };
-    let (reason, detail) = match (cut, result) {
-        (Some(Cut::Idle), _) => (Reason::Timeout("idle"), None),
-        (Some(Cut::Stall), _) => (Reason::Timeout("stall"), None),
-        (Some(Cut::Memory), _) => (Reason::Limit("memory"), None),
-        (Some(Cut::Stopped), _) => (Reason::Stopped, None),
-        (Some(Cut::Killed), _) => (Reason::Stopped, Some("killed".to_owned())),
-        (None, Ok(ending)) => (ending.reason.unwrap_or(Reason::Eof), ending.detail),
-        (None, Err(error)) => {
-            let fault = session.conclusion().and_then(|conclusion| conclusion.fault);
-            let reason = match (error.kind(), error.limit_name()) {
-                (Kind::Fault, _) => Reason::Fault(fault.unwrap_or_default()),
-                (Kind::ConnectionReset | Kind::ConnectionBroken, _) => Reason::Reset,
-                (Kind::TimedOut, limit) => Reason::Timeout(limit.unwrap_or("kernel")),
-                (_, Some(limit)) => Reason::Limit(limit),
-                _ => Reason::Error,
-            };
-            (reason, Some(error.message().to_owned()))
-        }
-    };
-    let end_of =
-        |direction| session.end_of(direction).unwrap_or(End { by: By::Us, how: How::None });
-    Closed {
-        inward: end_of(Direction::In),
-        outward: end_of(Direction::Out),
-        reason,
-        detail,
-        bytes_in: session.bytes(Direction::In),
-        bytes_out: session.bytes(Direction::Out),
-        lasted: session.clock().now().saturating_sub(session.opened),
-        round_trip: vitals.map(|vitals| vitals.round_trip),
-        resent: vitals.map(|vitals| vitals.resent),
-        upstream: session.conclusion().and_then(|conclusion| conclusion.upstream.clone()),
-    }
-}
-
-/// A number of its own for each session, from the run's seed (the finalizer of `SplitMix64`).
-fn mix(seed: u64, id: u64) -> u64 {
-    let mut z = seed.wrapping_add(id.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-/// What a session may ask of the engine.
-pub(super) struct EnginePowers {
-    pub dialer: Dialer,
-    pub targets: Targets,
-    /// Why the last who could not be dialled was not, for a session or to be one.
-    pub undialled: Arc<Mutex<Option<Error>>>,
-    cutting: Cutting,
-    /// What sessions were dressed in before.
-    layers: Kept<Stack>,
-}
-
-/// The last word counts: who ends it is who failed last.
-pub(super) fn note(undialled: &Mutex<Option<Error>>, error: &Error) {
-    *undialled.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
-}
-
-impl Powers for EnginePowers {
-    fn dial<'a>(&'a self, to: &'a str, asker: &'a Facts) -> Boxed<'a, Conn> {
-        Box::pin(async move {
-            let dialled = self.targets.dial(to, asker).await;
-            dialled.inspect_err(|error| note(&self.undialled, error))
-        })
-    }
-
-    fn cutting(&self) -> Cutting {
-        self.cutting
-    }
-
-    fn dress<'a>(&'a self, name: &'a str, conn: &'a mut Conn) -> Boxed<'a, ()> {
-        Box::pin(async move {
-            let stack = self.layers.get(name, || {
-                let bus = self.dialer.bus().clone();
-                let scene = layer::Scene { bus, ..layer::Scene::alone(Role::Server) };
-                Stack::prepare(vec![plan::layer(name)?], scene)
-            })?;
-            let dressed = stack.dress(conn.take(), self.dialer.scene.timeout).await?;
-            *conn = dressed
-                .ok_or_else(|| Error::new(Kind::ConnectionBroken, "the layer kept the conn"))?;
-            Ok(())
-        })
+    /// What the service is given for work that belongs to no session.
+    pub(super) fn keeper(&self) -> Keeper {
+        Keeper::new(self.bus.clone(), self.powers.clone(), self.is_empty.subscribe())
     }
 }

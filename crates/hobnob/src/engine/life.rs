@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::chunk::Direction;
+use crate::chunk::{Direction, Side};
 use crate::conn::{Boxed, Conn, scratch};
-use crate::engine::house::{Door, House, Presence};
-use crate::engine::respond::{self, Ending};
+use crate::engine::door::Doorway;
+use crate::engine::ending::Ending;
+use crate::engine::house::House;
+use crate::engine::presence::Presence;
+use crate::engine::respond;
 use crate::error::Result;
-use crate::event::{By, End, Reason};
-use crate::layer::tap;
+use crate::event::{By, End, Fact, Reason};
 use crate::service::Made;
-use crate::session::{Conclusion, Cut, Session};
+use crate::session::{Conclusion, Cut, Session, tap};
 
 /// Lives until the session is over. The presence tells how it ended when it drops.
 ///
@@ -24,11 +26,11 @@ use crate::session::{Conclusion, Cut, Session};
 pub(super) fn live(
     mut presence: Presence,
     mut conn: Conn,
-    door: Arc<Door>,
+    door: Arc<Doorway>,
 ) -> impl Future<Output = ()> + Send {
     async move {
         note_task(&presence.session).await;
-        if !door.stack.is_bare()
+        if !door.is_bare()
             && let Some(end) = Box::pin(dress(&presence, &mut conn, &door)).await
         {
             let cut = presence.session.cut_by();
@@ -36,8 +38,8 @@ pub(super) fn live(
             return;
         }
         // A conn that was dialled has its layers on already.
-        presence.session.tell_learnt(By::Peer, conn.facts());
-        tap::lay(&presence.session, &mut conn);
+        presence.session.tell_learnt(By::Peer, conn.facts().learnt());
+        tap::lay(&presence.session, Side::Downstream, &mut conn);
         let held = serve(&presence.house, &presence.session, &mut conn).await;
         Box::pin(part(presence, conn, held, door.has_ends)).await;
     }
@@ -53,11 +55,16 @@ async fn note_task(session: &Session) {
 }
 
 /// Puts the layers on. Something: the session is over before it began.
-async fn dress(presence: &Presence, conn: &mut Conn, door: &Door) -> Option<Result<Ending>> {
-    let dressing = door.stack.dress(conn.take(), presence.house.limits.handshake);
-    match uncut(&presence.session, dressing).await {
-        Some(Ok(Some(dressed))) => {
+async fn dress(presence: &Presence, conn: &mut Conn, door: &Doorway) -> Option<Result<Ending>> {
+    let (session, house) = (&presence.session, &presence.house);
+    let entering = door.enter(conn.take(), house.limits.handshake);
+    match uncut(session, entering).await {
+        Some(Ok(Some((dressed, entered)))) => {
             *conn = dressed;
+            if door.door().is_none() {
+                session.enters_by(entered);
+                session.emit(Fact::Entered { door: entered });
+            }
             None
         }
         Some(Err(error)) => Some(Err(error)),
@@ -102,7 +109,13 @@ async fn part(
             (Ok(Ending::default()), session.cut_by())
         }
     };
+    let result = result.map(|ending| with_last_word(ending, &mut conn));
     presence.ended(result, cut, vitals);
+}
+
+/// What the channel says of its end is told, unless the service has said more.
+fn with_last_word(ending: Ending, conn: &mut Conn) -> Ending {
+    Ending { detail: ending.detail.or_else(|| conn.last_word()), ..ending }
 }
 
 fn serve<'a>(

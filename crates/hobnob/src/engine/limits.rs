@@ -246,6 +246,8 @@ pub(super) const OWN_ANSWER: &str = "own-answer";
 pub(super) struct Reflection {
     /// Where we ourselves are bound.
     own: Vec<Address>,
+    /// The medium has no ports, so that port 0 says nothing.
+    is_portless: bool,
     window: Duration,
     sources: HashMap<IpAddr, Window>,
 }
@@ -265,8 +267,8 @@ impl Reflection {
     const HEADERS: usize = 28;
 
     /// For sockets that are bound here; a wildcard stands for each address of the machine.
-    pub(super) fn of(own: Vec<Address>) -> Self {
-        Reflection { own, ..Reflection::default() }
+    pub(super) fn of(own: Vec<Address>, has_ports: bool) -> Self {
+        Reflection { own, is_portless: !has_ports, ..Reflection::default() }
     }
 
     /// Whether a packet may be answered at all; the error is the rule's name.
@@ -282,7 +284,7 @@ impl Reflection {
         let Some(address) = peer.ip() else {
             return if peer.is_reachable() { Ok(()) } else { Err("unnamed-peer") };
         };
-        if address.port() == 0 {
+        if address.port() == 0 && !self.is_portless {
             return Err("chatty-port");
         }
         let ip = canonical(address.ip());
@@ -398,13 +400,15 @@ mod tests {
     #[test]
     fn loops_and_amplification_are_refused() {
         let (own, now) = (address("192.0.2.1:9000"), Duration::from_secs(9));
-        let mut guard = Reflection::of(vec![own.clone()]);
+        let mut guard = Reflection::of(vec![own.clone()], true);
         assert_eq!(guard.admit(&own, 10, now), Err("own-address"));
         for port in [7, 13, 17, 19, 37, 53] {
             let peer = address(&format!("192.0.2.9:{port}"));
             assert_eq!(guard.admit(&peer, 10, now), Err("chatty-port"));
         }
         assert_eq!(guard.admit(&address("127.0.0.1:0"), 10, now), Err("chatty-port"));
+        let mut portless = Reflection::of(Vec::new(), false);
+        assert_eq!(portless.admit(&address("192.0.2.9:0"), 10, now), Ok(()));
         assert_eq!(guard.admit(&address("127.0.0.1:7"), 10, now), Ok(()));
         assert_eq!(guard.admit(&address("255.255.255.255:99"), 10, now), Err("not-one-host"));
         assert_eq!(guard.admit(&address("224.0.0.1:99"), 10, now), Err("not-one-host"));

@@ -2,11 +2,11 @@
 //! ends here, with something to try.
 
 use crate::bus::Bus;
-use crate::endpoint::{Endpoint, Grammar, Host, Setting, Target};
+use crate::endpoint::{Endpoint, Form, Grammar, Host, Setting, Target, protocol};
 use crate::engine::limits::Network;
-use crate::engine::stack::Stack;
+use crate::engine::stack::{Stack, not_built_in};
 use crate::error::{Advice, Error, Kind, Result, SERVICES};
-use crate::layer::{self, Layer, Role};
+use crate::layer::{self, Role};
 use crate::spec::{self, OptionSpec, Options, Shape, Spec, ValueKind};
 use crate::transport::{self, Place, Transport};
 use crate::{fault, service, socket};
@@ -39,20 +39,6 @@ pub static DOOR_OPTIONS: &[OptionSpec] = &[
     },
 ];
 
-/// What an endpoint says to a protocol above its layers, as `http://host/path` does.
-static PROTOCOL: Spec = Spec {
-    name: "http",
-    summary: "what get, serve http and bench speak",
-    options: &[OptionSpec {
-        name: "path",
-        kind: ValueKind::Text,
-        default: "/",
-        help: "what is asked for: a path, and a query behind it",
-    }],
-    examples: &["hobnob get http://127.0.0.1:8000/"],
-    is_built_in: true,
-};
-
 /// An endpoint whose words have been found in the tables, with every option where it belongs.
 pub struct Resolved {
     /// The layers with their options, application first.
@@ -69,11 +55,21 @@ pub struct Resolved {
     pub allow: Vec<Network>,
     /// The other options that are the engine's own.
     pub door: Options,
-    /// The endpoint as it prints.
-    pub endpoint: String,
+    /// The endpoint itself.
+    pub endpoint: Endpoint,
+}
+
+/// The protocol that an endpoint names, with its options.
+fn protocol(endpoint: &Endpoint) -> Result<Option<(&'static Spec, Options)>> {
+    let Some(name) = endpoint.protocol() else { return Ok(None) };
+    let spec = protocol::find(name).ok_or_else(|| {
+        Error::new(Kind::Bug, "the grammar knows a protocol that the table does not")
+    })?;
+    Ok(Some((spec, Options::of(spec.options))))
 }
 
 /// A resolved endpoint with everything built in, ready to be opened.
+#[derive(Clone)]
 pub(super) struct Ready {
     pub transport: &'static dyn Transport,
     pub stack: Stack,
@@ -84,9 +80,33 @@ pub(super) struct Ready {
     /// It is dialled although it stands where one listens, or the other way round.
     pub is_turned: bool,
     pub retries: bool,
-    pub endpoint: String,
-    pub dialled: String,
+    pub endpoint: Endpoint,
+    /// The endpoint as who dials it says it.
+    pub dialled: Endpoint,
     pub name: &'static str,
+    pub has_ports: bool,
+}
+
+impl Ready {
+    /// The same so many ports further on.
+    pub(super) fn further(&self, by: u16) -> Self {
+        let mut other = self.clone();
+        if let Target::Net { port: Some(port), .. } = &mut other.place.target {
+            *port = port.saturating_add(by);
+            let port = *port;
+            other.endpoint = other.endpoint.with_port(port);
+            other.dialled = other.dialled.with_port(port);
+        }
+        other
+    }
+
+    /// Whether both are bound at one address, so that they can be one entrance. A port that the kernel is to choose is
+    /// another one each time.
+    pub(super) fn is_bound_with(&self, other: &Ready) -> bool {
+        let is_chosen = matches!(self.place.target, Target::Net { port: Some(0), .. });
+        let is_same = self.name == other.name && self.place == other.place;
+        is_same && !is_chosen && !self.is_turned && !other.is_turned && self.allow == other.allow
+    }
 }
 
 /// The words of the tables.
@@ -126,10 +146,10 @@ pub fn resolve(endpoint: &Endpoint) -> Result<Resolved> {
             options: Options::of(transport.spec.options),
         },
         shape: transport.shape,
-        protocol: endpoint.protocol().map(|_| (&PROTOCOL, Options::of(PROTOCOL.options))),
+        protocol: protocol(endpoint)?,
         allow: Vec::new(),
         door: Options::of(DOOR_OPTIONS),
-        endpoint: endpoint.to_string(),
+        endpoint: endpoint.clone(),
     };
     for setting in endpoint.settings() {
         resolved.deal(setting)?;
@@ -155,7 +175,7 @@ impl Resolved {
         Resolved {
             layers: Vec::new(),
             transport,
-            endpoint: format!("{}:", transport.spec.name),
+            endpoint: Endpoint::of(transport.spec.name, target.clone()),
             place: Place { target, options: Options::of(transport.spec.options) },
             shape: transport.shape,
             protocol: None,
@@ -250,11 +270,6 @@ impl Resolved {
             Role::Client if self.door.flag("listen") => (true, Role::Server),
             role => (false, role),
         };
-        let mut layers = Vec::new();
-        for (row, options) in &self.layers {
-            let make = row.make.ok_or_else(|| not_built_in("layer", &row.spec))?;
-            layers.push(make(options)?);
-        }
         let transport = self
             .transport
             .transport
@@ -268,10 +283,11 @@ impl Resolved {
             Role::Client => Vec::new(),
         };
         let scene = layer::Scene { role, host, addresses, bus: bus.clone() };
-        let stack = Stack::prepare(layers, scene)?;
+        let layers = self.layers.clone();
+        let stack = Stack::prepare(self.layers, scene)?;
         Ok(Ready {
             transport,
-            dialled: dialled(&self.endpoint, &self.layers, &stack),
+            dialled: dialled(&self.endpoint, &layers, &stack),
             stack,
             place: self.place,
             shape: self.shape,
@@ -281,13 +297,13 @@ impl Resolved {
             retries: self.door.flag("retry"),
             endpoint: self.endpoint,
             name: self.transport.spec.name,
+            has_ports: self.transport.form == Form::HostPort,
         })
     }
 }
 
 /// A listening endpoint as who dials it says it. What the transport was told is the listener's alone.
-fn dialled(endpoint: &str, rows: &[(&layer::Row, Options)], stack: &Stack) -> String {
-    let Ok(planned) = parse(endpoint) else { return endpoint.to_owned() };
+fn dialled(planned: &Endpoint, rows: &[(&layer::Row, Options)], stack: &Stack) -> Endpoint {
     let mut there = planned.clone().without_settings();
     for ((row, _), settings) in rows.iter().zip(stack.dialled()) {
         let settings = settings.unwrap_or_else(|| {
@@ -300,11 +316,11 @@ fn dialled(endpoint: &str, rows: &[(&layer::Row, Options)], stack: &Stack) -> St
         });
         for setting in settings {
             if there.set(&setting).is_err() {
-                return endpoint.to_owned();
+                return planned.clone();
             }
         }
     }
-    there.to_string()
+    there
 }
 
 /// Whether one of these options, or its denial, is called so.
@@ -318,11 +334,6 @@ fn marked(setting: &Setting, error: Error) -> Error {
     let (wrong, expected) = error.parts();
     let (wrong, expected) = (wrong.to_owned(), expected.to_owned());
     setting.typed.mark(error.with_message(wrong), expected)
-}
-
-fn not_built_in(what: &str, spec: &Spec) -> Error {
-    let text = format!("the {what} {} is not part of this build of hobnob", spec.name);
-    Error::new(Kind::NotBuiltIn, text).hint_topic("addresses", "what is")
 }
 
 /// Finds a service.
@@ -343,106 +354,6 @@ pub(super) fn find_service(name: &str) -> Result<&'static service::Row> {
     Ok(row)
 }
 
-/// Whether a service can be served there; what it would need otherwise.
-pub(super) fn check_fit(row: &service::Row, at: &Resolved) -> Result<()> {
-    let name = row.spec.name;
-    check_shape(name, row.shapes, at)?;
-    check_protocol(row.protocol, name, at).map_err(|error| {
-        let spoken = at.protocol.as_ref().map(|(spec, _)| spec.name);
-        let speaks = |row: &&&service::Row| row.protocol.is_some() && row.protocol == spoken;
-        match service::TABLE.iter().find(speaks) {
-            Some(row) => {
-                let at = Some(at.endpoint.clone());
-                let other = Advice::Serve { service: row.spec.name, at, with: None };
-                error.hint(other, "a service that does")
-            }
-            None => error,
-        }
-    })?;
-    if row.is_loud && at.shape == Shape::Packets && !is_loopback(&at.place.target) {
-        let text = format!(
-            "{name} serves packets on this machine only: from elsewhere they would be a weapon"
-        );
-        let why = "whoever forges a sender's address would turn it against that sender";
-        return Err(Error::new(Kind::DoesNotFit, text)
-            .why(why)
-            .hint_endpoint("udp://:9000", "loopback"));
-    }
-    Ok(())
-}
-
-/// Whether the protocol that the endpoint names, if it does, is the one that is spoken there.
-pub(super) fn check_protocol(spoken: Option<&'static str>, who: &str, at: &Resolved) -> Result<()> {
-    let Some((spec, options)) = at.protocol.as_ref().filter(|(spec, _)| Some(spec.name) != spoken)
-    else {
-        return Ok(());
-    };
-    let name = spec.name;
-    let error = Error::new(Kind::DoesNotFit, format!("{who} does not speak {name}"))
-        .why(format!("{name} is no layer: it is {}", spec.summary));
-    let below = at.endpoint.strip_prefix(name).and_then(|rest| rest.strip_prefix('+'));
-    Err(match below.filter(|_| *options == Options::of(spec.options)) {
-        Some(endpoint) => error.hint_endpoint(endpoint, "without it"),
-        None => error,
-    })
-}
-
-/// A path is what a client asks for. A server is asked for any, so one that names a path means something else.
-pub(super) fn check_no_path(endpoint: &Endpoint, who: &str) -> Result<()> {
-    let is_path = |setting: &&Setting| {
-        let is_meant = setting.layer.as_deref().is_none_or(|layer| layer == PROTOCOL.name);
-        is_meant && PROTOCOL.options.iter().any(|option| option.name == setting.key)
-    };
-    if endpoint.protocol() != Some(PROTOCOL.name) {
-        return Ok(());
-    }
-    let Some(setting) = endpoint.settings().iter().find(is_path) else { return Ok(()) };
-    let text = format!("{who} answers any path, so its address has none");
-    let error = Error::new(Kind::DoesNotFit, text);
-    let (typed, at) = (setting.typed.text(), setting.typed.range());
-    let error = setting.typed.mark(error, "a path is for those who ask");
-    if typed != endpoint.typed().text() {
-        return Err(error); // it came by -O
-    }
-    let without = format!("{},{}", typed[..at.start].trim_end_matches(','), &typed[at.end..]);
-    Err(error.hint_endpoint(without.trim_end_matches(',').replace(",,", ","), "every path"))
-}
-
-/// Whether one of these shapes is what the endpoint gives.
-pub(super) fn check_shape(name: &str, shapes: &[Shape], at: &Resolved) -> Result<()> {
-    if shapes.contains(&at.shape) {
-        return Ok(());
-    }
-    let text =
-        format!("{name} does not serve {}, and {} gives {}", at.shape, at.endpoint, at.shape);
-    let error = Error::new(Kind::DoesNotFit, text);
-    Err(match at.shape {
-        Shape::Packets => error.hint_endpoint(":9000", "bytes, over tcp"),
-        Shape::Bytes => error.hint_endpoint("lines+tcp://:9000", "a packet a line, over tcp"),
-    })
-}
-
-/// Whether what a service says passes the layers of its endpoints. It depends on its options.
-pub(super) fn check_lines(name: &str, made: &service::Made, at: &[Resolved]) -> Result<()> {
-    if made.says_lines() {
-        return Ok(());
-    }
-    for endpoint in at {
-        let Some((layer, options)) = endpoint.layers.iter().find(|(row, _)| row.is_one_line) else {
-            continue;
-        };
-        let layer = layer.spec.name;
-        let text = format!("{name} says more than a line at a time, and {layer} takes one");
-        let below = endpoint.endpoint.strip_prefix(layer);
-        let below = below.and_then(|rest| rest.strip_prefix('+').or(rest.strip_prefix("://")));
-        let below = below.filter(|_| options.given().next().is_none());
-        let error = Error::new(Kind::DoesNotFit, text)
-            .why("a message with a newline in it would be heard as several");
-        return Err(error.hint_endpoint(below.unwrap_or(":9000"), "without it"));
-    }
-    Ok(())
-}
-
 /// Makes a service of the table.
 pub(super) fn make(row: &service::Row, options: &Options) -> Result<service::Made> {
     let name = row.spec.name;
@@ -451,89 +362,19 @@ pub(super) fn make(row: &service::Row, options: &Options) -> Result<service::Mad
     make(options)
 }
 
-/// The endpoints that a service is to dial, each planned once. It passes on what it gets, so all have one shape.
-pub(super) fn targets(
-    row: &'static service::Row,
-    options: &Options,
-    doors: &[Resolved],
-    bus: &Bus,
-) -> Result<Vec<(String, Ready)>> {
-    let mut targets = Vec::new();
-    for option in row.targets() {
-        let Some(text) = options.text(option.name) else {
-            let text = format!("{} needs to know where to: --{} ADDR", row.spec.name, option.name);
-            return Err(Error::new(Kind::Usage, text).hint_topic(row.spec.name, ""));
-        };
-        let resolved = resolve(&parse(text)?)?;
-        check_protocol(None, row.spec.name, &resolved)?;
-        for door in doors {
-            check_same_shape(row, option, door, &resolved)?;
-        }
-        if resolved.door.flag("listen") && !resolved.transport.has_opening {
-            let name = resolved.transport.spec.name;
-            let text = format!("nobody arrives at {name}: there is no conn to wait for");
-            return Err(
-                Error::new(Kind::DoesNotFit, text).hint_topic(row.spec.name, "who can wait")
-            );
-        }
-        targets.push((text.to_owned(), resolved.ready(Role::Client, bus)?));
-    }
-    Ok(targets)
-}
-
-/// Whether what comes in at the one can go out at the other.
-fn check_same_shape(
-    row: &service::Row,
-    option: &OptionSpec,
-    door: &Resolved,
-    target: &Resolved,
-) -> Result<()> {
-    if door.shape == target.shape {
-        return Ok(());
-    }
-    let (here, there) = (&door.endpoint, &target.endpoint);
-    let text = format!("{here} gives {}, and {there} gives {}", door.shape, target.shape);
-    let why = "bytes have no borders, and packets are nothing but: a framing layer makes one of the other";
-    let (here, there) = match door.shape {
-        Shape::Bytes => (in_lines(door), there.clone()),
-        Shape::Packets => (here.clone(), in_lines(target)),
-    };
-    let (service, with) = (row.spec.name, Some((option.name, there)));
-    let framed = Advice::Serve { service, at: Some(here), with };
-    Err(Error::new(Kind::DoesNotFit, text).why(why).hint(framed, "a packet a line"))
-}
-
-/// The same place with a packet a line. What has no place is named: a layer does not stand on `-`.
-fn in_lines(at: &Resolved) -> String {
-    match at.place.target {
-        Target::Nothing if at.layers.is_empty() => format!("lines+{}:", at.transport.spec.name),
-        _ => format!("lines+{}", at.endpoint),
-    }
-}
-
-fn is_loopback(target: &Target) -> bool {
-    match target {
-        Target::Net { host: Host::V4(address), .. } => address.is_loopback(),
-        Target::Net { host: Host::V6 { address, .. }, .. } => address.is_loopback(),
-        Target::Net { host: Host::Name(name), .. } => name == "localhost",
-        _ => true,
-    }
-}
-
 /// A layer for a conn in mid-session: its name, and its settings behind commas, as an endpoint has them.
-pub(super) fn layer(words: &str) -> Result<Box<dyn Layer>> {
+pub(super) fn layer(words: &str) -> Result<(&'static layer::Row, Options)> {
     let mut words = words.split(',');
     let name = words.next().unwrap_or_default();
-    let row = layer::TABLE.iter().find(|row| row.spec.name == name);
+    let row = layer::TABLE.iter().find(|row| row.spec.name == name).copied();
     let row =
         row.ok_or_else(|| Error::new(Kind::DoesNotFit, format!("there is no layer {name:?}")))?;
-    let make = row.make.ok_or_else(|| not_built_in("layer", &row.spec))?;
     let mut options = Options::of(row.spec.options);
     for word in words {
         let (key, value) = word.split_once('=').map_or((word, None), |(k, v)| (k, Some(v)));
         options.set(row.spec.options, key, value)?;
     }
-    make(&options)
+    Ok((row, options))
 }
 
 /// An option of a service from the command line: its name and value, unread.

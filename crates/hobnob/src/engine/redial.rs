@@ -12,8 +12,8 @@ use crate::address::Address;
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::{Boxed, Channel, Conn, Kernel, Vitals};
 use crate::engine::dial::Dialer;
-use crate::engine::house;
 use crate::engine::plan::Ready;
+use crate::engine::powers;
 use crate::error::{Error, Result};
 use crate::event::Fact;
 
@@ -63,7 +63,7 @@ impl Redial {
 
 impl Listener for Redial {
     fn address(&self) -> Address {
-        Address::name(&self.ready.endpoint)
+        Address::name(&self.ready.endpoint.to_string())
     }
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {
@@ -87,7 +87,7 @@ impl Listener for Redial {
                     }
                     Poll::Ready(Ok(conn)) => return self.lend(conn),
                     Poll::Ready(Err(error)) => {
-                        house::note(&self.undialled, &error);
+                        powers::note(&self.undialled, &error);
                         self.dialer.bus().emit(0, 0, Fact::Failed(error));
                     }
                 },
@@ -142,5 +142,9 @@ impl Channel for Lent {
 
     fn vitals(&self) -> Option<Vitals> {
         self.inner.vitals()
+    }
+
+    fn last_word(&mut self) -> Option<String> {
+        self.inner.last_word()
     }
 }

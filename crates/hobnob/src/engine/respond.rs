@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 
 use crate::codec::text::{Cutter, Cutting, Message};
 use crate::conn::{Channel, Conn, scratch};
+use crate::engine::ending::Ending;
 use crate::error::Result;
 use crate::event::Reason;
 use crate::service::{Ask, Framing, Reply, Responder, Scene};
@@ -25,13 +26,6 @@ const SHORT_WAIT: Duration = Duration::from_millis(20);
 
 /// Answers that may gather before they are sent: a peer that asks much in one go is answered in several.
 const GATHER: usize = 256 * 1_024;
-
-/// How a session came to its end, when nothing failed.
-#[derive(Debug, Default)]
-pub(super) struct Ending {
-    pub reason: Option<Reason>,
-    pub detail: Option<String>,
-}
 
 thread_local! {
     static SPARE: Cell<Option<Reply>> = const { Cell::new(None) };

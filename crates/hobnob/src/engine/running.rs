@@ -4,37 +4,47 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
-use crate::address::Address;
+use crate::bus::sink::Sink;
 use crate::bus::{Bus, Subscription, Wish};
 use crate::codec::text::Cutting;
-use crate::conn::listener::Listener;
+use crate::engine::bound::{Bound, own_addresses};
 use crate::engine::control::Control;
-use crate::engine::house::{Door, House, Phase, Plan};
+use crate::engine::entrances::{self, Entrances};
+use crate::engine::house::{House, Phase, Plan, Summary};
 use crate::engine::limits::{Gate, Limits};
 use crate::engine::plan::Ready;
-use crate::engine::redial::Redial;
-use crate::engine::serve::{self, Entrance};
 use crate::engine::shards::Crew;
-use crate::engine::stack::Stack;
-use crate::engine::{Bound, Stop, batch, sweep};
+use crate::engine::{batch, powers, serve, sweep};
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
 use crate::fault::Panel;
-use crate::service::Made;
+use crate::service::{Made, Site};
 use crate::session::Cut;
 use crate::socket;
-use crate::spec::Shape;
 use crate::transport::Scene;
 
 /// Descriptors that are kept back for what is not a session.
 const SPARE_FILES: u64 = 64;
 
+/// When a server stops by itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stop {
+    /// After so many sessions; on packets without sessions, after so many packets.
+    pub sessions: Option<u64>,
+    /// After so long.
+    pub after: Option<Duration>,
+}
+
 pub(super) struct Start {
     pub service: Made,
-    pub endpoints: Vec<Ready>,
-    pub targets: Vec<(String, Ready)>,
+    /// Each with the name of the door that it leads to.
+    pub endpoints: Vec<(Ready, &'static str)>,
+    /// How many ports further on may be tried.
+    pub next_ports: u16,
+    /// Each with the name of the option that named it.
+    pub targets: Vec<(&'static str, Ready)>,
     pub scene: Scene,
     pub bus: Bus,
     pub limits: Limits,
@@ -51,118 +61,122 @@ pub struct Running {
     crew: Mutex<Option<Crew>>,
 }
 
-/// What a server did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Sessions; on packets without sessions, packets that were admitted.
-    pub sessions: u64,
-    /// Bytes from peers.
-    pub bytes_in: u64,
-    /// Bytes to peers.
-    pub bytes_out: u64,
-    /// Peers and packets that a limit or rule turned away.
-    pub refused: u64,
-    /// What a limit dropped: answers, packets, and sessions when `grace` was over.
-    pub dropped: u64,
-    /// How long it ran.
-    pub lasted: Duration,
+/// Opens everything on the first shard, and serves.
+pub(super) async fn open(start: Start) -> Result<Running> {
+    let (answer, heard) = tokio::sync::oneshot::channel();
+    let starting = Starting::begin(start, move |opened| answer.send(opened).is_ok());
+    let heard = heard.await;
+    starting.end(heard.unwrap_or_else(|_| Err(shard_died())))
 }
 
-/// Binds everything on the first shard, then serves.
+/// The same, blocking. It may be called inside a runtime, where blocking on another is forbidden.
 pub(super) fn start(start: Start) -> Result<Running> {
-    let files = socket::raise_open_files().unwrap_or(1_024);
-    // Who dials for each session needs a second descriptor for it.
-    let each = if start.targets.is_empty() { 1 } else { 2 };
-    let most = files.saturating_sub(SPARE_FILES) / each;
-    let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
-    let max_conns = start.limits.max_conns.unwrap_or(most);
-    let gate = Gate::new(&start.limits, max_conns);
-    let (scene, endpoints, stop) = (start.scene.clone(), start.endpoints, start.stop);
-    let house = Arc::new(House::new(Plan {
-        service: start.service,
-        limits: start.limits,
-        cutting: start.cutting,
-        gate,
-        bus: start.bus,
-        shards: start.crew.shards(),
-        scene: start.scene,
-        targets: start.targets,
-        seed: start.seed,
-        quota: stop.sessions,
-    }));
-    // Its own thread, and not this one: the caller may be inside a runtime, where blocking on another is forbidden.
-    let (bound_here, bound_there) = std::sync::mpsc::channel();
-    let first = house.clone();
-    house.shards[0].handle.spawn(async move {
-        let opened = open(&first, endpoints, &scene).await;
-        let (bounds, open) = match opened {
-            Ok((bounds, open)) => (Ok(bounds), Some(open)),
-            Err(error) => (Err(error), None),
-        };
-        let is_heard = bound_here.send(bounds).is_ok();
-        if let Some(open) = open.filter(|_| is_heard) {
-            supervise(first, open, stop).await;
-        }
-    });
-    let bound = bound_there
-        .recv()
-        .unwrap_or_else(|_| Err(Error::new(Kind::Bug, "the first shard died")))?;
-    for shard in &house.shards {
-        shard.handle.spawn(sweep::sweep(house.clone(), shard.clone()));
-    }
-    Ok(Running { house, bound, crew: Mutex::new(Some(start.crew)) })
+    let (answer, heard) = std::sync::mpsc::channel();
+    let starting = Starting::begin(start, move |opened| answer.send(opened).is_ok());
+    let heard = heard.recv();
+    starting.end(heard.unwrap_or_else(|_| Err(shard_died())))
 }
 
-struct Open {
-    entrances: Vec<Entrance>,
-    answering: Vec<(Box<dyn Listener>, Arc<Door>)>,
+fn shard_died() -> Error {
+    Error::new(Kind::Bug, "the first shard died")
 }
 
-async fn open(house: &House, endpoints: Vec<Ready>, scene: &Scene) -> Result<(Vec<Bound>, Open)> {
-    let mut bounds = Vec::new();
-    let mut open = Open { entrances: Vec::new(), answering: Vec::new() };
-    for ready in endpoints {
-        let (gate, has_ends) = (house.gate.with_allow(&ready.allow), ready.has_opening);
-        if ready.is_turned {
-            let door = Arc::new(Door { stack: Stack::bare(&house.bus), gate, has_ends });
-            let (dialer, undialled) = (&house.powers.dialer, &house.powers.undialled);
-            let redial = Redial::begin(dialer.clone(), ready, undialled.clone()).await?;
-            open.entrances.push(Entrance { listener: Box::new(redial), door });
-            continue;
-        }
-        let listeners = ready.transport.bind(&ready.place, scene).await?;
-        let door = Arc::new(Door { stack: ready.stack, gate, has_ends });
-        for mut listener in listeners {
-            let address = listener.address();
-            let (endpoint, dialled) = (ready.endpoint.clone(), ready.dialled.clone());
-            bounds.push(Bound { transport: ready.name, address, endpoint, dialled });
-            let is_batched = ready.shape == Shape::Packets
-                && door.stack.is_bare()
-                && listener.datagrams().is_some();
-            if is_batched && matches!(house.service, Made::Responder(_)) {
-                open.answering.push((listener, door.clone()));
-            } else {
-                open.entrances.push(Entrance { listener, door: door.clone() });
+/// A server that is about to run. Dropped before that, it leaves nothing behind.
+struct Starting {
+    house: Arc<House>,
+    crew: Option<Crew>,
+    task: JoinHandle<()>,
+}
+
+impl Starting {
+    /// Opens it on the first shard: the caller may be inside a runtime of its own. `answer` says whether anybody heard
+    /// what came of it.
+    fn begin(
+        start: Start,
+        answer: impl FnOnce(Result<Vec<Bound>>) -> bool + Send + 'static,
+    ) -> Self {
+        let files = socket::raise_open_files().unwrap_or(1_024);
+        // Who dials for each session needs a second descriptor for it.
+        let each = if start.targets.is_empty() { 1 } else { 2 };
+        let most = files.saturating_sub(SPARE_FILES) / each;
+        let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
+        let max_conns = start.limits.max_conns.unwrap_or(most);
+        let gate = Gate::new(&start.limits, max_conns);
+        let (scene, endpoints, stop) = (start.scene.clone(), start.endpoints, start.stop);
+        let next_ports = start.next_ports;
+        let house = Arc::new(House::new(Plan {
+            service: start.service,
+            limits: start.limits,
+            cutting: start.cutting,
+            gate,
+            bus: start.bus,
+            shards: start.crew.shards(),
+            scene: start.scene,
+            targets: start.targets,
+            seed: start.seed,
+            quota: stop.sessions,
+        }));
+        let first = house.clone();
+        let task = house.shards[0].handle.spawn(async move {
+            match open_all(&first, endpoints, next_ports, &scene).await {
+                Ok((bounds, entrances, site)) => {
+                    if answer(Ok(bounds)) {
+                        site.settle();
+                        supervise(first, entrances, stop).await;
+                    }
+                }
+                Err(error) => drop(answer(Err(error))),
             }
+        });
+        Starting { house, crew: Some(start.crew), task }
+    }
+
+    fn end(mut self, opened: Result<Vec<Bound>>) -> Result<Running> {
+        let bound = opened?;
+        for shard in &self.house.shards {
+            shard.handle.spawn(sweep::sweep(self.house.clone(), shard.clone()));
+        }
+        Ok(Running { house: self.house.clone(), bound, crew: Mutex::new(self.crew.take()) })
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        // Whoever still has the crew runs.
+        if self.crew.is_some() {
+            self.task.abort();
         }
     }
+}
+
+/// Opens all, each step in its turn. What is opened last is taken back first where one fails.
+async fn open_all(
+    house: &House,
+    endpoints: Vec<(Ready, &'static str)>,
+    next_ports: u16,
+    scene: &Scene,
+) -> Result<(Vec<Bound>, Entrances, Site)> {
+    let (mut bounds, entrances) = entrances::bind(house, endpoints, next_ports, scene).await?;
     house.own.are(own_addresses(&bounds));
     bounds.extend(house.powers.targets.open().await?);
-    for Bound { transport, address, .. } in &bounds {
-        house.bus.emit(0, 0, Fact::Listening { transport, address: address.clone() });
+    let mut site = Site::new(house.keeper());
+    house.service.open(&mut site).await?;
+    for Bound { transport, address, door, .. } in &bounds {
+        house.bus.emit(0, 0, Fact::Listening { transport, address: address.clone(), door });
     }
-    Ok((bounds, open))
+    Ok((bounds, entrances, site))
 }
 
 /// Runs the loops, then sees the sessions out.
-async fn supervise(house: Arc<House>, open: Open, stop: Stop) {
+async fn supervise(house: Arc<House>, open: Entrances, stop: Stop) {
     let mut loops = JoinSet::new();
     for (listener, door) in open.answering {
         loops.spawn(batch::answer(house.clone(), listener, door));
     }
-    if !open.entrances.is_empty() {
-        loops.spawn(serve::accept(house.clone(), open.entrances));
+    if !open.accepting.is_empty() {
+        loops.spawn(serve::accept(house.clone(), open.accepting));
     }
+    let keeping = tokio::spawn(keep(house.clone()));
     let timer = async {
         match stop.after {
             Some(after) => tokio::time::sleep(after).await,
@@ -176,6 +190,33 @@ async fn supervise(house: Arc<House>, open: Open, stop: Stop) {
         _ = phase.wait_for(|phase| *phase >= Phase::Draining) => {}
     }
     see_out(&house, &mut loops).await;
+    close(&house, keeping).await;
+    house.advance(Phase::Over);
+}
+
+/// Keeps the service's house. What fails in it is told, and ends the server.
+async fn keep(house: Arc<House>) {
+    if let Err(error) = house.service.keep(&house.keeper()).await {
+        powers::note(&house.powers.undialled, &error);
+        house.is_deserted.store(true, Relaxed);
+        house.bus.emit(0, 0, Fact::Failed(error));
+        house.advance(Phase::Draining);
+    }
+}
+
+/// After the last session: the sessions that others belonged to, the keeper, and the work that was begun.
+async fn close(house: &Arc<House>, mut keeping: JoinHandle<()>) {
+    let grace = house.limits.grace;
+    house.is_empty.send_replace(true);
+    drop(
+        tokio::time::timeout(Duration::from_secs(1), until(house, |house| !house.has_parents()))
+            .await,
+    );
+    if tokio::time::timeout(grace, &mut keeping).await.is_err() {
+        house.bus.drop_by("grace", 1);
+        keeping.abort();
+    }
+    house.bus.drop_by("grace", house.powers.workshop.close(grace).await);
 }
 
 /// Drains: the listeners close first, then sessions come to their ends, then what is left is cut.
@@ -199,39 +240,34 @@ async fn see_out(house: &Arc<House>, loops: &mut JoinSet<()>) {
         // A session that does not yield cannot be waited for for ever; its shard is dropped with it.
         drop(tokio::time::timeout(Duration::from_secs(1), until_empty(house)).await);
     }
-    house.advance(Phase::Over);
 }
 
 async fn until_empty(house: &House) {
+    until(house, |house| house.live() == 0).await;
+}
+
+async fn until(house: &House, is_so: impl Fn(&House) -> bool) {
     loop {
         let freed = house.freed.notified();
         tokio::pin!(freed);
         freed.as_mut().enable();
-        if house.live() == 0 {
+        if is_so(house) {
             return;
         }
         freed.await;
     }
 }
 
-/// Where we are bound; a wildcard stands for each address of this machine.
-fn own_addresses(bounds: &[Bound]) -> Vec<(&'static str, Address)> {
-    let mut own = Vec::new();
-    for Bound { transport, address, .. } in bounds {
-        if let Some(ip) = address.ip().filter(|address| address.ip().is_unspecified()) {
-            let here = socket::interface_addresses().into_iter();
-            let here = here.map(|here| std::net::SocketAddr::new(here, ip.port()).into());
-            own.extend(here.map(|here| (*transport, here)));
-        }
-        own.push((*transport, address.clone()));
-    }
-    own
-}
-
 impl Running {
     /// Where it listens.
     pub fn bound(&self) -> &[Bound] {
         &self.bound
+    }
+
+    /// The port of the first address that has one: what `:0` came to.
+    pub fn port(&self) -> Option<u16> {
+        let mut addresses = self.bound.iter().filter_map(|bound| bound.address.ip());
+        addresses.next().map(|address| address.port())
     }
 
     /// A handle to look and to steer by, for as many consoles as there are.
@@ -257,6 +293,11 @@ impl Running {
     /// Sees what happens from now on.
     pub fn subscribe(&self, wish: Wish) -> Subscription {
         self.house.bus.subscribe(wish)
+    }
+
+    /// A sink that gets everything of the sessions that open from now on, and slows each that has `room` bytes waiting.
+    pub fn sink(&self, room: usize) -> Sink {
+        self.house.bus.sink(room)
     }
 
     /// Accepts no more, lets sessions come to their ends, cuts what is left after `grace`. Returns at once.

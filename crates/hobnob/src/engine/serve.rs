@@ -4,28 +4,28 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::address::Address;
-use crate::conn::listener::{Accepted, Listener};
-use crate::conn::{Boxed, Conn};
-use crate::engine::house::{Door, House, Phase};
+use crate::bus::Seldom;
+use crate::conn::listener::{Accepted, Listener, Many};
+use crate::conn::{Conn, Facts};
+use crate::engine::door::Doorway;
+use crate::engine::house::{House, Phase};
 use crate::engine::life;
-use crate::engine::limits::{Bucket, OWN_ANSWER};
+use crate::engine::limits::{Bucket, Guest, OWN_ANSWER};
+use crate::engine::presence::{Arrival, Presence};
 use crate::engine::shards::{Shard, least_busy};
-use crate::engine::stack;
-use crate::error::{Error, Kind};
+use crate::engine::trouble::{EXHAUSTED_WAIT, is_exhaustion, is_the_peers_fault};
+use crate::error::Error;
 use crate::event::Fact;
-
-/// How long to wait for what is exhausted, at most: a freed descriptor ends the wait at once.
-pub(super) const EXHAUSTED_WAIT: Duration = Duration::from_millis(50);
 
 /// A bound listener and the door that it is.
 pub(super) struct Entrance {
     pub listener: Box<dyn Listener>,
-    pub door: Arc<Door>,
+    pub door: Arc<Doorway>,
 }
 
 /// Accepts on all entrances until the drain, or until no more sessions may come.
@@ -43,18 +43,20 @@ pub(super) async fn accept(house: Arc<House>, entrances: Vec<Entrance>) {
 
 async fn accept_from(house: &Arc<House>, mut entrances: Vec<Entrance>, within: &mut JoinSet<()>) {
     let mut bucket = Bucket::new(house.limits.accept_rate, house.limits.accept_burst);
-    let mut told = Told::default();
+    let seldom = Arc::new(Seldom::default());
     let mut turn = 0;
     while !entrances.is_empty() && !house.is_used_up() {
         if house.gate.is_full() {
-            house.bus.emit(0, 0, Fact::Paused { limit: "max-conns" });
+            let is_told = seldom.paused(&house.bus, "max-conns");
             if while_open(house, house.gate.freed()).await.is_none() {
                 return;
             }
-            house.bus.emit(0, 0, Fact::Resumed { limit: "max-conns" });
+            if is_told {
+                house.bus.emit(0, 0, Fact::Resumed { limit: "max-conns" });
+            }
         }
         if house.memory_percent() >= 95 {
-            told.once_a_second(house, Fact::Paused { limit: "memory" });
+            seldom.paused(&house.bus, "memory");
             if while_open(house, tokio::time::sleep(EXHAUSTED_WAIT)).await.is_none() {
                 return;
             }
@@ -64,52 +66,52 @@ async fn accept_from(house: &Arc<House>, mut entrances: Vec<Entrance>, within: &
         turn += 1;
         let next = poll_fn(|cx| poll_entrances(&mut entrances, turn, &shard, cx));
         let Some((at, accepted)) = while_open(house, next).await else { return };
-        let door = entrances[at].door.clone();
+        let (door, address) = (entrances[at].door.clone(), entrances[at].listener.address());
         match accepted {
             Accepted::Conn(conn) => {
-                let throttled = throttle(house, &mut bucket, &mut told, &conn.facts().peer);
+                let throttled = throttle(house, &mut bucket, &seldom, &conn.facts().peer);
                 // The drain does not wait for the rate.
                 let _ = until_drain(house, throttled).await;
                 welcome(house, &shard, door, conn).await;
             }
-            Accepted::Opening(opening) => open(house.clone(), shard, door, opening),
-            Accepted::Many(listener) => {
-                let accepting = accept_many(house.clone(), shard.clone(), listener, door);
+            Accepted::Many(Many { peer, listener }) => {
+                let parent = match peer {
+                    Some(facts) => match adopt(house, &shard, &door, facts).await {
+                        Some(parent) => Some(parent),
+                        None => continue,
+                    },
+                    None => None,
+                };
+                let inside = Inside { shard: shard.clone(), door, parent, listener };
+                let accepting = accept_many(house.clone(), inside, seldom.clone());
                 within.spawn_on(accepting, &shard.handle);
             }
             Accepted::Answer(peer) => house.refuse(shard.index, &peer, OWN_ANSWER),
-            Accepted::Failed(error) => recover(house, &mut told, error).await,
+            Accepted::Failed(error) => recover(house, &seldom, &address, error).await,
             Accepted::NoMore => drop(entrances.remove(at)),
         }
     }
 }
 
-/// Does a handshake on its shard, under its deadline.
-fn open(house: Arc<House>, shard: Arc<Shard>, door: Arc<Door>, opening: Boxed<'static, Conn>) {
-    let deadline = house.limits.handshake;
-    shard.clone().handle.spawn(async move {
-        match tokio::time::timeout(deadline, opening).await {
-            Ok(Ok(conn)) => welcome(&house, &shard, door, conn).await,
-            Ok(Err(error)) => house.bus.emit(shard.index, 0, Fact::Failed(error)),
-            Err(_) => house.bus.emit(shard.index, 0, Fact::Failed(stack::late(deadline))),
-        }
-    });
+/// A listener within, and the session that those who come there belong to, where there is one.
+struct Inside {
+    shard: Arc<Shard>,
+    door: Arc<Doorway>,
+    parent: Option<Presence>,
+    listener: Box<dyn Listener>,
 }
 
 /// Accepts from a listener within: it is polled whatever the limits say, and who does not fit is turned away.
-async fn accept_many(
-    house: Arc<House>,
-    shard: Arc<Shard>,
-    mut listener: Box<dyn Listener>,
-    door: Arc<Door>,
-) {
-    let mut told = Told::default();
-    let mut guard = house.reflection();
-    let mut over = house.phase.subscribe();
+async fn accept_many(house: Arc<House>, inside: Inside, seldom: Arc<Seldom>) {
+    let Inside { shard, door, parent, mut listener } = inside;
+    let mut guard = house.reflection(door.has_ports);
+    let address = listener.address();
+    let (mut phase, mut is_empty) = (house.phase.subscribe(), house.is_empty.subscribe());
     let mut next = async || {
         tokio::select! {
             biased;
-            _ = over.wait_for(|phase| *phase >= Phase::Over) => Accepted::NoMore,
+            _ = phase.wait_for(|phase| *phase >= Phase::Over) => Accepted::NoMore,
+            () = is_cut(parent.as_ref(), &mut is_empty) => Accepted::NoMore,
             accepted = poll_fn(|cx| listener.poll_accept(cx)) => accepted,
         }
     };
@@ -126,38 +128,73 @@ async fn accept_many(
                 });
                 match seat {
                     Ok(_) if !house.take_quota() => house.refuse(shard.index, &peer, "max"),
-                    Ok(seat) => {
-                        let presence = house.open(&shard, conn.facts().clone(), seat, 0);
+                    Ok(permit) => {
+                        let facts = conn.facts().clone();
+                        let parent = parent.as_ref().map_or(0, |parent| parent.session.id);
+                        let arrival = Arrival { facts, permit, parent, door: door.door() };
+                        let presence = Presence::open(&house, &shard, arrival);
                         shard.handle.spawn(life::live(presence, conn, door.clone()));
                     }
                     Err(limit) => house.refuse(shard.index, &peer, limit),
                 }
             }
             Accepted::Answer(peer) => house.refuse(shard.index, &peer, OWN_ANSWER),
-            Accepted::Failed(error) => recover(&house, &mut told, error).await,
+            Accepted::Failed(error) => recover(&house, &seldom, &address, error).await,
             Accepted::NoMore => return,
             // A listener within a listener within: no medium has that.
-            Accepted::Opening(_) | Accepted::Many(_) => {}
+            Accepted::Many(_) => {}
         }
     }
 }
 
+/// Resolves when the session that others belong to is to end: it was cut, or all of those are over in a drain.
+async fn is_cut(parent: Option<&Presence>, is_empty: &mut watch::Receiver<bool>) {
+    let Some(Presence { session, .. }) = parent else { return std::future::pending().await };
+    let cut = poll_fn(|cx| {
+        session.lives_in(cx.waker());
+        if session.cut_by().is_some() { Poll::Ready(()) } else { Poll::Pending }
+    });
+    tokio::select! {
+        () = cut => {}
+        _ = is_empty.wait_for(|is_empty| *is_empty) => {}
+    }
+}
+
 /// Makes a session of a conn, if its peer may come.
-async fn welcome(house: &Arc<House>, shard: &Arc<Shard>, door: Arc<Door>, mut conn: Conn) {
-    let guest = match door.gate.admit(&conn.facts().peer) {
-        Ok(guest) => guest,
-        Err(limit) => {
-            house.refuse(shard.index, &conn.facts().peer, limit);
-            return conn.abort();
-        }
-    };
+async fn welcome(house: &Arc<House>, shard: &Arc<Shard>, door: Arc<Doorway>, mut conn: Conn) {
+    let facts = conn.facts().clone();
+    let Some(guest) = admit(house, shard, &door, &facts) else { return conn.abort() };
     if !house.take_quota() {
-        house.refuse(shard.index, &conn.facts().peer, "max");
+        house.refuse(shard.index, &facts.peer, "max");
         return conn.abort();
     }
-    let Some(seat) = until_drain(house, house.gate.seat(guest)).await else { return conn.abort() };
-    let presence = house.open(shard, conn.facts().clone(), seat, 0);
+    let Some(permit) = until_drain(house, house.gate.seat(guest)).await else {
+        return conn.abort();
+    };
+    let arrival = Arrival { facts, permit, parent: 0, door: door.door() };
+    let presence = Presence::open(house, shard, arrival);
     shard.handle.spawn(life::live(presence, conn, door));
+}
+
+/// Makes a session of a peer to whom others belong, if it may come. It is not one of those that may still come.
+async fn adopt(
+    house: &Arc<House>,
+    shard: &Arc<Shard>,
+    door: &Doorway,
+    facts: Arc<Facts>,
+) -> Option<Presence> {
+    let guest = admit(house, shard, door, &facts)?;
+    let permit = until_drain(house, house.gate.seat(guest)).await?;
+    Some(Presence::open_parent(
+        house,
+        shard,
+        Arrival { facts, permit, parent: 0, door: door.door() },
+    ))
+}
+
+fn admit(house: &House, shard: &Shard, door: &Doorway, facts: &Facts) -> Option<Guest> {
+    let admitted = door.gate.admit(&facts.peer);
+    admitted.inspect_err(|limit| house.refuse(shard.index, &facts.peer, limit)).ok()
 }
 
 /// Asks each entrance in turn; a socket made during the call belongs to the shard.
@@ -197,56 +234,27 @@ async fn until<T>(house: &House, end: Phase, work: impl Future<Output = T>) -> O
 }
 
 /// Waits for a token where too many come at once from elsewhere.
-async fn throttle(house: &House, bucket: &mut Bucket, told: &mut Told, peer: &Address) {
+async fn throttle(house: &House, bucket: &mut Bucket, seldom: &Seldom, peer: &Address) {
     if peer.is_local_only() {
         return;
     }
     while let Err(wait) = bucket.take(house.bus.clock().now()) {
-        told.once_a_second(house, Fact::Paused { limit: "accept-rate" });
+        seldom.paused(&house.bus, "accept-rate");
         tokio::time::sleep(wait).await;
     }
 }
 
 /// Sorts an accept error by its consequence: the next client must not pay for one that is gone, and a lack
 /// of descriptors must not spin.
-async fn recover(house: &House, told: &mut Told, error: Error) {
+async fn recover(house: &House, seldom: &Seldom, at: &Address, error: Error) {
     if is_exhaustion(&error) {
-        told.once_a_second(house, Fact::Paused { limit: "open-files" });
+        seldom.paused(&house.bus, "open-files");
         let freed = house.freed.notified();
         let _ = until_drain(house, tokio::time::timeout(EXHAUSTED_WAIT, freed)).await;
         return;
     }
     if !is_the_peers_fault(&error) {
-        told.once_a_second(house, Fact::Failed(error));
+        seldom.failed(&house.bus, 0, at, error);
         tokio::task::yield_now().await;
-    }
-}
-
-/// Whether only who came is concerned, and the next may come at once.
-pub(super) fn is_the_peers_fault(error: &Error) -> bool {
-    matches!(
-        error.errno(),
-        Some(
-            libc::ECONNABORTED | libc::EPROTO | libc::EINTR | libc::ECONNRESET | libc::ECONNREFUSED
-        )
-    )
-}
-
-fn is_exhaustion(error: &Error) -> bool {
-    error.kind() == Kind::TooManyFiles
-        || matches!(error.errno(), Some(libc::ENOBUFS | libc::ENOMEM))
-}
-
-/// When something was last told that may happen thousands of times a second.
-#[derive(Default)]
-struct Told(Option<Duration>);
-
-impl Told {
-    fn once_a_second(&mut self, house: &House, fact: Fact) {
-        let now = house.bus.clock().now();
-        if self.0.is_none_or(|last| now.saturating_sub(last) >= Duration::from_secs(1)) {
-            self.0 = Some(now);
-            house.bus.emit(0, 0, fact);
-        }
     }
 }

@@ -1,61 +1,127 @@
 //! Applies an endpoint's layers in order, wire first, on the session's own task and under its deadline.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bus::Bus;
 use crate::conn::Conn;
 use crate::error::{Error, Kind, Result};
-use crate::layer::{Layer, Role, Scene};
+use crate::layer::{Dressed, Layer, Role, Row, Scene};
+use crate::spec::{Options, Spec};
 
 /// The layers of one endpoint, application first; shared by its sessions.
 #[derive(Clone)]
 pub(super) struct Stack {
-    layers: Arc<[Box<dyn Layer>]>,
+    coats: Arc<[Coat]>,
     scene: Arc<Scene>,
 }
 
+/// A layer that is ready, and what it was made from.
+struct Coat {
+    row: &'static Row,
+    options: Options,
+    layer: Box<dyn Layer>,
+}
+
+/// A conn that one of the layers declined, with so many of the layers beneath that one on it.
+pub(super) struct Declined {
+    pub conn: Conn,
+    pub on: usize,
+}
+
+/// What became of a conn.
+pub(super) enum Wrapped {
+    Conn(Conn),
+    Answered,
+    Declined(Declined),
+}
+
 impl Stack {
-    /// Layers that have read all that they need.
-    pub(super) fn prepare(mut layers: Vec<Box<dyn Layer>>, scene: Scene) -> Result<Self> {
-        for layer in &mut layers {
+    /// Makes the layers, and has them read all that they need.
+    pub(super) fn prepare(layers: Vec<(&'static Row, Options)>, scene: Scene) -> Result<Self> {
+        let mut coats = Vec::new();
+        for (row, options) in layers {
+            let make = row.make.ok_or_else(|| not_built_in("layer", &row.spec))?;
+            let mut layer = make(&options)?;
             layer.prepare(&scene)?;
+            coats.push(Coat { row, options, layer });
         }
-        Ok(Stack { layers: layers.into(), scene: Arc::new(scene) })
+        Ok(Stack { coats: coats.into(), scene: Arc::new(scene) })
     }
 
     /// No layers at all.
     pub(super) fn bare(bus: &Bus) -> Self {
         let scene = Scene { bus: bus.clone(), ..Scene::alone(Role::Server) };
-        Stack { layers: Arc::new([]), scene: Arc::new(scene) }
+        Stack { coats: Arc::new([]), scene: Arc::new(scene) }
     }
 
     pub(super) fn is_bare(&self) -> bool {
-        self.layers.is_empty()
+        self.coats.is_empty()
     }
 
     /// What who dials says to each layer, where it is not the same as here.
     pub(super) fn dialled(&self) -> impl Iterator<Item = Option<Vec<String>>> {
-        self.layers.iter().map(|layer| layer.dialled())
+        self.coats.iter().map(|coat| coat.layer.dialled())
+    }
+
+    /// Whether one of its layers may give back a conn on which the other stack's layers can go on.
+    pub(super) fn may_leave_to(&self, other: &Stack) -> bool {
+        let declining = self.coats.iter().rev().enumerate();
+        let mut declining = declining.filter(|(_, coat)| coat.row.may_decline);
+        declining.any(|(on, _)| self.shares(on, other))
+    }
+
+    /// Whether the lowest so many layers of both are the same.
+    pub(super) fn shares(&self, on: usize, other: &Stack) -> bool {
+        let lowest = |stack: &Stack| stack.coats.len().checked_sub(on);
+        let (Some(mine), Some(theirs)) = (lowest(self), lowest(other)) else { return false };
+        let pairs = self.coats[mine..].iter().zip(&other.coats[theirs..]);
+        pairs
+            .into_iter()
+            .all(|(one, two)| std::ptr::eq(one.row, two.row) && one.options == two.options)
     }
 
     /// Wraps a conn in all the layers. `None`: a layer answered by itself and kept the conn.
     pub(super) async fn dress(&self, conn: Conn, deadline: Duration) -> Result<Option<Conn>> {
-        match tokio::time::timeout(deadline, self.wrap(conn)).await {
-            Ok(dressed) => dressed,
-            Err(_) => Err(late(deadline)),
-        }
+        let dressing = async {
+            match self.wrap(conn, 0).await? {
+                Wrapped::Conn(conn) => Ok(Some(conn)),
+                Wrapped::Answered => Ok(None),
+                Wrapped::Declined(_) => Err(declined()),
+            }
+        };
+        within(deadline, dressing).await
     }
 
-    async fn wrap(&self, mut conn: Conn) -> Result<Option<Conn>> {
-        for layer in self.layers.iter().rev() {
-            match layer.wrap(&self.scene, conn).await? {
-                Some(wrapped) => conn = wrapped,
-                None => return Ok(None),
+    /// Wraps a conn in the layers above those that it has on.
+    pub(super) async fn wrap(&self, mut conn: Conn, on: usize) -> Result<Wrapped> {
+        for (at, coat) in self.coats.iter().rev().enumerate().skip(on) {
+            match coat.layer.wrap(&self.scene, conn).await? {
+                Dressed::Conn(wrapped) => conn = wrapped,
+                Dressed::Answered => return Ok(Wrapped::Answered),
+                Dressed::Declined(conn) => return Ok(Wrapped::Declined(Declined { conn, on: at })),
             }
         }
-        Ok(Some(conn))
+        Ok(Wrapped::Conn(conn))
     }
+}
+
+/// Does handshakes under their deadline.
+pub(super) async fn within<T>(
+    deadline: Duration,
+    handshakes: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    match tokio::time::timeout(deadline, handshakes).await {
+        Ok(done) => done,
+        Err(_) => Err(late(deadline)),
+    }
+}
+
+/// The error of a conn that nobody here takes.
+pub(super) fn declined() -> Error {
+    Error::new(Kind::BadFrame, "what came is for none of the layers here")
+        .why("each of them looked at the first bytes and declined")
 }
 
 /// The error of a handshake that ran out of its time.
@@ -64,4 +130,10 @@ pub(super) fn late(deadline: Duration) -> Error {
         .with_kind(Kind::TimedOut)
         .why("the peer may be speaking something else, and waiting as we are")
         .hint_option("timeout", "60s", "to wait longer")
+}
+
+/// The error of a word that is listed and not there.
+pub(super) fn not_built_in(what: &str, spec: &Spec) -> Error {
+    let text = format!("the {what} {} is not part of this build of hobnob", spec.name);
+    Error::new(Kind::NotBuiltIn, text).hint_topic("addresses", "what is")
 }

@@ -7,17 +7,18 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::address::Address;
 use crate::conn::{Conn, Facts};
-use crate::endpoint::{Host, Target as Name};
-use crate::engine::Bound;
+use crate::endpoint::{Endpoint, Host, Target as Name};
+use crate::engine::bound::Bound;
 use crate::engine::dial::{Dialer, Waiting};
 use crate::engine::kept::Kept;
-use crate::engine::plan::{self, Ready};
+use crate::engine::plan::Ready;
 use crate::error::{Error, Kind, Result};
+use crate::session::Destination;
 
 /// The targets of one server.
 pub(super) struct Targets {
     dialer: Dialer,
-    planned: HashMap<String, Target>,
+    planned: HashMap<&'static str, Target>,
     /// What was dialled before without having been planned.
     others: Kept<Ready>,
 }
@@ -29,17 +30,17 @@ struct Target {
 }
 
 impl Targets {
-    pub(super) fn new(dialer: Dialer, planned: Vec<(String, Ready)>) -> Self {
+    pub(super) fn new(dialer: Dialer, planned: Vec<(&'static str, Ready)>) -> Self {
         let target = |ready| Target { ready, waiting: OnceCell::new() };
-        let planned = planned.into_iter().map(|(text, ready)| (text, target(ready))).collect();
+        let planned = planned.into_iter().map(|(name, ready)| (name, target(ready))).collect();
         Targets { dialer, planned, others: Kept::default() }
     }
 
-    /// Those that were planned, as they were named.
-    pub(super) fn planned(&self) -> Vec<String> {
-        let mut planned: Vec<_> = self.planned.keys().cloned().collect();
-        planned.sort_unstable();
-        planned
+    /// Those that were planned.
+    pub(super) fn planned(&self) -> Vec<Endpoint> {
+        let mut planned: Vec<_> = self.planned.iter().collect();
+        planned.sort_unstable_by_key(|(name, _)| **name);
+        planned.into_iter().map(|(_, target)| target.ready.endpoint.clone()).collect()
     }
 
     /// Binds those that are waited for, and refuses those that are plainly where we listen ourselves.
@@ -61,14 +62,21 @@ impl Targets {
         Ok(bound)
     }
 
-    /// A conn to the target, layers and all: dialled, or of a peer who came by itself.
-    pub(super) async fn dial(&self, to: &str, asker: &Facts) -> Result<Conn> {
-        let Some(target) = self.planned.get(to) else {
-            let ready = self.others.get(to, || self.dialer.plan(&plan::parse(to)?))?;
-            return Ok(self.dialer.dial_for(&ready, Some(asker)).await?.conn);
+    /// A conn to a destination, layers and all: dialled, or of a peer who came by itself.
+    pub(super) async fn dial(&self, to: Destination<'_>, asker: Option<&Facts>) -> Result<Conn> {
+        let target = match to {
+            Destination::Target(name) => self
+                .planned
+                .get(name)
+                .ok_or_else(|| Error::new(Kind::Bug, format!("no target {name} was planned")))?,
+            Destination::Endpoint(endpoint) => {
+                let plan = || self.dialer.plan(endpoint);
+                let ready = self.others.get(&endpoint.to_string(), plan)?;
+                return Ok(self.dialer.dial_for(&ready, asker).await?.conn);
+            }
         };
         if !target.ready.is_turned {
-            return Ok(self.dialer.dial_for(&target.ready, Some(asker)).await?.conn);
+            return Ok(self.dialer.dial_for(&target.ready, asker).await?.conn);
         }
         let not_open = || Error::new(Kind::Bug, "a target was dialled before it was opened");
         let mut waiting = target.waiting.get().ok_or_else(not_open)?.lock().await;

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::conn::{Boxed, Channel, Conn, Vitals, scratch, too_long_to_receive};
 use crate::error::{Error, Kind, Result};
-use crate::layer::{Layer, Row, Scene};
+use crate::layer::{Dressed, Layer, Row, Scene};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// The row.
@@ -33,6 +33,7 @@ pub static ROW: Row = Row {
     below: Some(Shape::Bytes),
     above: Some(Shape::Packets),
     is_one_line: true,
+    may_decline: false,
     make: Some(make),
 };
 
@@ -49,10 +50,10 @@ struct Lines {
 }
 
 impl Layer for Lines {
-    fn wrap<'a>(&'a self, _: &'a Scene, conn: Conn) -> Boxed<'a, Option<Conn>> {
+    fn wrap<'a>(&'a self, _: &'a Scene, conn: Conn) -> Boxed<'a, Dressed> {
         let rules = *self;
         let wrapped = conn.map(Shape::Packets, |inner| Box::new(Framed::new(rules, inner)));
-        Box::pin(async move { Ok(Some(wrapped)) })
+        Box::pin(async move { Ok(Dressed::Conn(wrapped)) })
     }
 }
 
@@ -177,6 +178,10 @@ impl Channel for Framed {
     fn vitals(&self) -> Option<Vitals> {
         self.inner.vitals()
     }
+
+    fn last_word(&mut self) -> Option<String> {
+        self.inner.last_word()
+    }
 }
 
 #[cfg(test)]
@@ -189,7 +194,8 @@ mod tests {
         let (there, here) = memory::pair(Shape::Bytes);
         let layer = Lines { max, ending: b"\n" };
         let scene = Scene::alone(Role::Server);
-        let framed = layer.wrap(&scene, here).await.expect("no handshake").expect("a conn");
+        let framed =
+            layer.wrap(&scene, here).await.expect("no handshake").into_conn().expect("a conn");
         (there, framed)
     }
 

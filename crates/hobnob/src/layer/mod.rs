@@ -11,6 +11,7 @@ use std::net::IpAddr;
 
 use crate::bus::Bus;
 use crate::clock::Clock;
+pub use crate::conn::Role;
 use crate::conn::{Boxed, Conn};
 use crate::error::Result;
 use crate::spec::{Options, Shape, Spec};
@@ -36,7 +37,7 @@ const fn later(
     above: Option<Shape>,
 ) -> Row {
     let spec = Spec { name, summary, options: &[], examples: &[], is_built_in: false };
-    Row { spec, below, above, is_one_line: false, make: None }
+    Row { spec, below, above, is_one_line: false, may_decline: false, make: None }
 }
 
 /// One layer of the table.
@@ -50,17 +51,10 @@ pub struct Row {
     pub above: Option<Shape>,
     /// Whether a message above is a line, so that none with a newline in it passes.
     pub is_one_line: bool,
+    /// Whether it may decline a conn: then another endpoint with the same bind address may have it.
+    pub may_decline: bool,
     /// Makes one from its options; none where it is not built in.
     pub make: Option<fn(&Options) -> Result<Box<dyn Layer>>>,
-}
-
-/// Which side of a handshake we are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// The side that was dialled.
-    Server,
-    /// The side that dialled.
-    Client,
 }
 
 /// What the engine tells a layer about the endpoint that it is part of.
@@ -98,6 +92,27 @@ pub trait Layer: Send + Sync {
         None
     }
 
-    /// Wraps; may do a handshake first. `None`: it answered by itself and kept the conn.
-    fn wrap<'a>(&'a self, scene: &'a Scene, conn: Conn) -> Boxed<'a, Option<Conn>>;
+    /// Wraps; may do a handshake first.
+    fn wrap<'a>(&'a self, scene: &'a Scene, conn: Conn) -> Boxed<'a, Dressed>;
+}
+
+/// What became of a conn that a layer was to wrap.
+pub enum Dressed {
+    /// The layer is on.
+    Conn(Conn),
+    /// The layer answered by itself and kept the conn.
+    Answered,
+    /// What came is not for this layer. The conn is as it was: what was read of it is given back with
+    /// [`conn::prefix`](crate::conn::prefix).
+    Declined(Conn),
+}
+
+impl Dressed {
+    /// The conn with the layer on; none where the layer did not put itself on.
+    pub fn into_conn(self) -> Option<Conn> {
+        match self {
+            Dressed::Conn(conn) => Some(conn),
+            Dressed::Answered | Dressed::Declined(_) => None,
+        }
+    }
 }

@@ -13,7 +13,7 @@ use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use super::{Made, Row, Service};
+use super::{Door, Made, Row, Service};
 use crate::conn::{Boxed, Conn};
 use crate::session::Session;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
@@ -47,11 +47,8 @@ pub static ROW: Row = Row {
         ],
         is_built_in: true,
     },
-    shapes: &[Shape::Bytes, Shape::Packets],
+    doors: &[Door::only(9000, &[Shape::Bytes, Shape::Packets])],
     is_loud: false,
-    protocol: None,
-    port: 9000,
-    doors: &[],
     make: Some(|options| Ok(Made::Service(Box::new(Chat::new(options))))),
 };
 

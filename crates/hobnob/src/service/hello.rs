@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Ask, Made, Reply, Responder, Row, Scene};
+use super::{Ask, Door, Made, Reply, Responder, Row, Scene};
 use crate::codec::template::Template;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
@@ -44,11 +44,8 @@ pub static ROW: Row = Row {
         ],
         is_built_in: true,
     },
-    shapes: &[Shape::Bytes, Shape::Packets],
+    doors: &[Door::only(9000, &[Shape::Bytes, Shape::Packets])],
     is_loud: false,
-    protocol: None,
-    port: 9000,
-    doors: &[],
     make: Some(|options| Ok(Made::Responder(Box::new(Hello::new(options))))),
 };
 

@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::conn::{Boxed, Conn};
 use crate::error::Result;
 use crate::fault::Panel;
-use crate::session::Session;
+use crate::session::{Keeper, Session};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// Every service, in the order of the catalogue.
@@ -53,36 +53,49 @@ pub static TABLE: &[&Row] = &[
 pub struct Row {
     /// How it describes itself. Its options are the flags of `hobnob serve NAME`.
     pub spec: &'static Spec,
-    /// The shapes that it serves.
-    pub shapes: &'static [Shape],
+    /// Its doors, at least one; most have one, which needs no name.
+    pub doors: &'static [Door],
     /// True where a peer off this machine may have bytes only: on packets its answers would be a weapon.
     pub is_loud: bool,
-    /// The protocol that it speaks, where an endpoint can name it: `http://:8000`.
-    pub protocol: Option<&'static str>,
-    /// The port where none is given.
-    pub port: u16,
-    /// Its doors; empty for a service with one.
-    pub doors: &'static [Door],
     /// Makes one from its options; none where it is not built in.
     pub make: Option<fn(&Options) -> Result<Made>>,
 }
 
 impl Row {
+    /// Its first door, and for most its only one.
+    pub fn door(&self) -> &'static Door {
+        self.doors.first().expect("the tables' test: every service has a door")
+    }
+
     /// Its options that name an endpoint to dial. A service that has one stands between two sides.
     pub fn targets(&self) -> impl Iterator<Item = &'static OptionSpec> {
         self.spec.options.iter().filter(|option| option.kind == ValueKind::Endpoint)
     }
 }
 
-/// One of several ways into a service: `serve mail smtp=:1025 pop3=:1110`.
-#[derive(Debug)]
+/// A way into a service: `serve mail smtp=:1025 pop3=:1110`.
+#[derive(Debug, Clone, Copy)]
 pub struct Door {
-    /// Its name, as `session.door` says it.
+    /// Its name, as a person types it and `session.door()` says it; empty where it is the only one.
     pub name: &'static str,
+    /// The protocol that it speaks, where an endpoint can name it: `http://:8000`.
+    pub protocol: Option<&'static str>,
     /// The port where none is given.
     pub port: u16,
-    /// The shape that it wants.
-    pub shape: Shape,
+    /// The shapes that it serves.
+    pub shapes: &'static [Shape],
+}
+
+impl Door {
+    /// The only door of a service.
+    pub const fn only(port: u16, shapes: &'static [Shape]) -> Self {
+        Door { name: "", protocol: None, port, shapes }
+    }
+
+    /// The same, where an endpoint may name this protocol to mean it.
+    pub const fn speaking(self, protocol: &'static str) -> Self {
+        Door { protocol: Some(protocol), ..self }
+    }
 }
 
 /// A service, made from its options: one value for all its endpoints and sessions.
@@ -95,6 +108,18 @@ pub enum Made {
 
 /// Holds a session from open to close. One value serves all sessions, on all endpoints and shards.
 pub trait Service: Send + Sync {
+    /// Touches the world: reads files and standard input, creates what it writes to. Called once, after the last
+    /// address is bound; what is to be taken back when the start fails after all goes to [`Site::undo`].
+    fn open<'a>(&'a self, _site: &'a mut Site) -> Boxed<'a, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Keeps house: work that belongs to no session, from the opening to the end of the drain. It is to end soon after
+    /// [`Keeper::asked_to_end`] resolves. An error is told, and ends the server.
+    fn keep<'a>(&'a self, _keeper: &'a Keeper) -> Boxed<'a, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Runs until the session is over. When it returns well, the engine ends the conn in order; on an error it aborts it.
     fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()>;
 
@@ -109,7 +134,60 @@ pub trait Service: Send + Sync {
     }
 }
 
+/// Where a service opens.
+pub struct Site {
+    keeper: Keeper,
+    undos: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+impl Site {
+    /// A site with these powers.
+    pub fn new(keeper: Keeper) -> Self {
+        Site { keeper, undos: Vec::new() }
+    }
+
+    /// The engine's powers.
+    pub fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
+    /// What takes back something that was just done. The last is called first, when a later step of the start fails
+    /// or the start is given up.
+    pub fn undo(&mut self, undo: impl FnOnce() + Send + 'static) {
+        self.undos.push(Box::new(undo));
+    }
+
+    /// The server runs: nothing is taken back any more.
+    pub fn settle(mut self) {
+        self.undos.clear();
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        while let Some(undo) = self.undos.pop() {
+            undo();
+        }
+    }
+}
+
 impl Made {
+    /// Opens it, as [`Service::open`].
+    pub fn open<'a>(&'a self, site: &'a mut Site) -> Boxed<'a, ()> {
+        match self {
+            Made::Responder(_) => Box::pin(std::future::ready(Ok(()))),
+            Made::Service(service) => service.open(site),
+        }
+    }
+
+    /// Keeps its house, as [`Service::keep`].
+    pub fn keep<'a>(&'a self, keeper: &'a Keeper) -> Boxed<'a, ()> {
+        match self {
+            Made::Responder(_) => Box::pin(std::future::ready(Ok(()))),
+            Made::Service(service) => service.keep(keeper),
+        }
+    }
+
     /// The knobs of its faults, where it has links to bend.
     pub fn panel(&self) -> Option<&Panel> {
         match self {
@@ -253,25 +331,19 @@ impl Reply {
 #[cfg(not(feature = "http"))]
 static HTTP: Row = later(
     &Spec { name: "http", summary: "one page: Hello, world! (--body, --status)", ..NOT_BUILT_IN },
-    &[Shape::Bytes],
-    8000,
-    &[],
+    &[Door::only(8000, &[Shape::Bytes])],
 );
 
 static FILES: Row = later(
     &Spec { name: "files", summary: "a folder (--dir)", ..NOT_BUILT_IN },
-    &[Shape::Bytes],
-    8000,
-    &[],
+    &[Door::only(8000, &[Shape::Bytes])],
 );
 
 static MAIL: Row = later(
     &Spec { name: "mail", summary: "keeps every letter; SMTP in, POP3 and web", ..NOT_BUILT_IN },
-    &[Shape::Bytes],
-    1025,
     &[
-        Door { name: "smtp", port: 1025, shape: Shape::Bytes },
-        Door { name: "pop3", port: 1110, shape: Shape::Bytes },
+        Door { name: "smtp", protocol: None, port: 1025, shapes: &[Shape::Bytes] },
+        Door { name: "pop3", protocol: None, port: 1110, shapes: &[Shape::Bytes] },
     ],
 );
 
@@ -279,13 +351,8 @@ const NOT_BUILT_IN: Spec =
     Spec { name: "", summary: "", options: &[], examples: &[], is_built_in: false };
 
 /// A service that is listed so that the error says "not built in", not "unknown".
-const fn later(
-    spec: &'static Spec,
-    shapes: &'static [Shape],
-    port: u16,
-    doors: &'static [Door],
-) -> Row {
-    Row { spec, shapes, is_loud: false, protocol: None, port, doors, make: None }
+const fn later(spec: &'static Spec, doors: &'static [Door]) -> Row {
+    Row { spec, doors, is_loud: false, make: None }
 }
 
 #[cfg(test)]

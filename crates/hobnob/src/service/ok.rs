@@ -1,6 +1,6 @@
 //! The tutorials' acknowledging server: a welcome line, then `OK...` before whatever came.
 
-use super::{Ask, Made, Reply, Responder, Row, Scene};
+use super::{Ask, Door, Made, Reply, Responder, Row, Scene};
 use crate::codec::template::Template;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
@@ -26,11 +26,8 @@ pub static ROW: Row = Row {
         examples: &["hobnob serve ok", "hobnob serve ok --framing chunks --recv 1024"],
         is_built_in: true,
     },
-    shapes: &[Shape::Bytes, Shape::Packets],
+    doors: &[Door::only(9000, &[Shape::Bytes, Shape::Packets])],
     is_loud: false,
-    protocol: None,
-    port: 9000,
-    doors: &[],
     make: Some(|options| Ok(Made::Responder(Box::new(Acknowledge::new(options))))),
 };
 

@@ -4,20 +4,20 @@ mod decisions;
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
-use super::{Made, Row, Service};
-use crate::chunk::Direction;
+use super::{Door, Made, Row, Service, Site};
+use crate::chunk::{Direction, Side};
 use crate::clock::Clock;
-use crate::conn::link::{self, Ahead, Broken, Side, Witness};
+use crate::conn::link::{self, Ahead, Broken, Witness};
 use crate::conn::{Boxed, Conn};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Bent, By, Dialed, Fact, How, Upstream};
 use crate::fault::{self, Act, Bend, Hit, Panel, Profile, Setting};
-use crate::session::Session;
+use crate::session::{Destination, Session};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 use decisions::Decisions;
 
@@ -28,7 +28,7 @@ pub static ROW: Row = Row {
         summary: "any address to any other (--to)",
         options: &[
             OptionSpec {
-                name: "to",
+                name: TO,
                 kind: ValueKind::Endpoint,
                 default: "",
                 help: "where to: an address that each session dials",
@@ -55,16 +55,12 @@ pub static ROW: Row = Row {
         examples: &["hobnob serve relay :9001 --to :9000"],
         is_built_in: true,
     },
-    shapes: &[Shape::Bytes, Shape::Packets],
+    doors: &[Door::only(9001, &[Shape::Bytes, Shape::Packets])],
     is_loud: false,
-    protocol: None,
-    port: 9001,
-    doors: &[],
     make: Some(make),
 };
 
 fn make(options: &Options) -> Result<Made> {
-    let to = options.text("to").unwrap_or_default().to_owned();
     let mut settings = match options.text("like") {
         Some(name) => Profile::settings(name)?,
         None => Vec::new(),
@@ -73,23 +69,37 @@ fn make(options: &Options) -> Result<Made> {
         settings.push(Setting::parse(text)?);
     }
     let panel = Panel::default();
-    let decisions = options.text("decisions").map(Decisions::open).transpose()?.map(Arc::new);
-    if let Some(decisions) = &decisions {
-        panel.log(decisions.clone());
-    }
     if !settings.is_empty() {
         panel.set(settings)?;
     }
-    Ok(Made::Service(Box::new(Relay { to, panel, decisions })))
+    let path = options.text("decisions").map(str::to_owned);
+    Ok(Made::Service(Box::new(Relay { panel, path, decisions: OnceLock::new() })))
 }
 
+/// The option that says where to.
+const TO: &str = "to";
+
 struct Relay {
-    to: String,
     panel: Panel,
-    decisions: Option<Arc<Decisions>>,
+    /// Where decisions are written to.
+    path: Option<String>,
+    decisions: OnceLock<Arc<Decisions>>,
 }
 
 impl Service for Relay {
+    fn open<'a>(&'a self, site: &'a mut Site) -> Boxed<'a, ()> {
+        Box::pin(async move {
+            let Some(path) = self.path.clone() else { return Ok(()) };
+            let opened = {
+                let path = path.clone();
+                site.keeper().work(move || Decisions::open(&path)).await??
+            };
+            site.undo(move || drop(std::fs::remove_file(path)));
+            self.panel.log(self.decisions.get_or_init(|| Arc::new(opened)).clone());
+            Ok(())
+        })
+    }
+
     fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
         Box::pin(async move {
             let _noting = Noting { relay: self, session };
@@ -112,7 +122,7 @@ impl Service for Relay {
 
 impl Relay {
     /// Dials, if and when the faults let it.
-    async fn begin(&self, session: &Session, conn: &mut Conn) -> Result<(Bend, Conn, Ahead)> {
+    async fn begin(&self, session: &Arc<Session>, conn: &mut Conn) -> Result<(Bend, Conn, Ahead)> {
         let mut ahead = Ahead::default();
         let entry = self.panel.enter(session.id, session.seed);
         entry.hits.into_iter().for_each(|hit| tell(session, Direction::In, hit));
@@ -124,7 +134,7 @@ impl Relay {
         if !entry.wait.is_zero() {
             wait(entry.wait, session, conn, &mut ahead).await?;
         }
-        let dialed = dial(&self.to, session, conn, &mut ahead).await?;
+        let dialed = dial(session, conn, &mut ahead).await?;
         Ok((entry.bend, dialed, ahead))
     }
 }
@@ -137,7 +147,7 @@ struct Noting<'a> {
 
 impl Drop for Noting<'_> {
     fn drop(&mut self) {
-        if let Some(decisions) = &self.relay.decisions {
+        if let Some(decisions) = self.relay.decisions.get() {
             decisions.flush(self.session.bus());
         }
     }
@@ -152,10 +162,10 @@ async fn wait(time: Duration, session: &Session, conn: &mut Conn, ahead: &mut Ah
 }
 
 /// Dials, unless the one for whom it is done is gone before it is done.
-async fn dial(to: &str, session: &Session, conn: &mut Conn, ahead: &mut Ahead) -> Result<Conn> {
+async fn dial(session: &Arc<Session>, conn: &mut Conn, ahead: &mut Ahead) -> Result<Conn> {
     let began = session.clock().now();
     let upstream = {
-        let mut dialing = pin!(session.dial(to));
+        let mut dialing = pin!(session.dial(Destination::Target(TO)));
         let mut gone = pin!(ahead.read(conn, |bytes| session.note_held(bytes)));
         std::future::poll_fn(|cx| {
             if let Poll::Ready(dialed) = dialing.as_mut().poll(cx) {
@@ -173,7 +183,7 @@ async fn dial(to: &str, session: &Session, conn: &mut Conn, ahead: &mut Ahead) -
             peer: facts.peer.clone(),
             took: session.clock().now().saturating_sub(began),
         })));
-        session.tell_learnt(By::Upstream, facts);
+        session.tell_learnt(By::Upstream, facts.learnt());
     }
     Ok(upstream)
 }

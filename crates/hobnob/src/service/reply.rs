@@ -1,6 +1,6 @@
 //! The tutorials' first HTTP server: one fixed answer to whatever comes first, then the end.
 
-use super::{Ask, Framing, Made, Reply, Responder, Row};
+use super::{Ask, Door, Framing, Made, Reply, Responder, Row};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// The row of the table.
@@ -23,11 +23,8 @@ pub static ROW: Row = Row {
         ],
         is_built_in: true,
     },
-    shapes: &[Shape::Bytes, Shape::Packets],
+    doors: &[Door::only(9000, &[Shape::Bytes, Shape::Packets])],
     is_loud: false,
-    protocol: None,
-    port: 9000,
-    doors: &[],
     make: Some(|options| Ok(Made::Responder(Box::new(Fixed::new(options))))),
 };
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::{Made, Row, Service};
+use super::{Door, Made, Row, Service};
 use crate::conn::{Boxed, Conn, scratch};
 use crate::error::{Kind, Result};
 use crate::session::Session;
@@ -28,11 +28,8 @@ pub static ROW: Row = Row {
         examples: &["hobnob serve source", "hobnob serve source --bytes 1m"],
         is_built_in: true,
     },
-    shapes: &[Shape::Bytes, Shape::Packets],
+    doors: &[Door::only(9000, &[Shape::Bytes, Shape::Packets])],
     is_loud: true,
-    protocol: None,
-    port: 9000,
-    doors: &[],
     make: Some(|options| Ok(Made::Service(Box::new(Source { limit: options.count("bytes") })))),
 };
 

@@ -1,6 +1,6 @@
 //! The tutorials' temperature server: Celsius to Fahrenheit, and back.
 
-use super::{Ask, Made, Reply, Responder, Row};
+use super::{Ask, Door, Made, Reply, Responder, Row};
 use crate::codec::float;
 use crate::codec::template::Template;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
@@ -19,11 +19,8 @@ pub static ROW: Row = Row {
         examples: &["hobnob serve temp udp://:9998", "hobnob serve temp --reply 'That is {}.'"],
         is_built_in: true,
     },
-    shapes: &[Shape::Bytes, Shape::Packets],
+    doors: &[Door::only(9000, &[Shape::Bytes, Shape::Packets])],
     is_loud: false,
-    protocol: None,
-    port: 9000,
-    doors: &[],
     make: Some(|options| Ok(Made::Responder(Box::new(Temperature::new(options))))),
 };
 

@@ -1,6 +1,6 @@
 //! Tells the time, then ends.
 
-use super::{Ask, Framing, Made, Reply, Responder, Row, Scene};
+use super::{Ask, Door, Framing, Made, Reply, Responder, Row, Scene};
 use crate::clock::{Clock, rfc3339};
 use crate::spec::{Shape, Spec};
 
@@ -13,11 +13,8 @@ pub static ROW: Row = Row {
         examples: &["hobnob serve time", "hobnob serve time udp://:9000"],
         is_built_in: true,
     },
-    shapes: &[Shape::Bytes, Shape::Packets],
+    doors: &[Door::only(9000, &[Shape::Bytes, Shape::Packets])],
     is_loud: false,
-    protocol: None,
-    port: 9000,
-    doors: &[],
     make: Some(|_| Ok(Made::Responder(Box::new(Time)))),
 };
 

@@ -1,6 +1,6 @@
 //! Says it louder.
 
-use super::{Ask, Made, Reply, Responder, Row};
+use super::{Ask, Door, Made, Reply, Responder, Row};
 use crate::spec::{Shape, Spec};
 
 /// The row of the table.
@@ -12,11 +12,8 @@ pub static ROW: Row = Row {
         examples: &["hobnob serve upper"],
         is_built_in: true,
     },
-    shapes: &[Shape::Bytes, Shape::Packets],
+    doors: &[Door::only(9000, &[Shape::Bytes, Shape::Packets])],
     is_loud: false,
-    protocol: None,
-    port: 9000,
-    doors: &[],
     make: Some(|_| Ok(Made::Responder(Box::new(Upper)))),
 };
 

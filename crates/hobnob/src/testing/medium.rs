@@ -181,8 +181,7 @@ async fn accept(listener: &mut Box<dyn Listener>) -> Result<Conn> {
     loop {
         match poll_fn(|cx| listener.poll_accept(cx)).await {
             Accepted::Conn(conn) => return Ok(conn),
-            Accepted::Opening(opening) => return opening.await,
-            Accepted::Many(within) => *listener = within,
+            Accepted::Many(within) => *listener = within.listener,
             Accepted::Answer(_) => {}
             Accepted::Failed(error) => return Err(error),
             Accepted::NoMore => return Err(Error::new(Kind::ConnectionBroken, "nobody came")),

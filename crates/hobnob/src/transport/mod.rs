@@ -98,7 +98,7 @@ pub struct Row {
 }
 
 /// What is to be bound or connected: a target and the options, checked against the spec.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Host and port, path, name.
     pub target: Target,

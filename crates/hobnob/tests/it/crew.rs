@@ -12,8 +12,8 @@ use hobnob::event::{Event, Fact};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn server(crew: &Crew, service: &str) -> Server {
-    let mut server = Server::new(service).expect("it is of the table").on_crew(crew);
-    server.on(&parse("tcp://127.0.0.1:0").expect("an endpoint")).expect("it fits");
+    let mut server = Server::new(service).expect("it is of the table");
+    server.on_crew(crew).on(&parse("tcp://127.0.0.1:0").expect("an endpoint")).expect("it fits");
     server
 }
 
@@ -72,8 +72,8 @@ async fn one_that_is_dropped_closes_what_it_had_and_no_more() {
 #[tokio::test]
 async fn their_events_are_by_one_clock_and_their_sessions_counted_apart() {
     let crew = Crew::start().expect("threads");
-    let wish = Wish { data: false, snap: 0, capacity: 100 };
-    let (echo, upper) = (server(&crew, "echo"), server(&crew, "upper"));
+    let wish = Wish { data: false, upstream: false, snap: 0, capacity: 100 };
+    let (mut echo, mut upper) = (server(&crew, "echo"), server(&crew, "upper"));
     let (of_echo, of_upper) = (echo.subscribe(wish), upper.subscribe(wish));
     let (echo, upper) = (echo.start().expect("a port"), upper.start().expect("a port"));
     let mut conns = Vec::new();

@@ -31,7 +31,7 @@ async fn case_39_idle_sessions_end_in_order_whatever_the_service() {
     let built_in = services().iter().filter(|row| row.make.is_some());
     let behind = Stage::serve("echo", "tcp://127.0.0.1:0");
     let target = format!("tcp://{}", behind.address());
-    for row in built_in.filter(|row| row.shapes.contains(&Shape::Bytes)) {
+    for row in built_in.filter(|row| row.door().shapes.contains(&Shape::Bytes)) {
         let name = row.spec.name;
         if ["source", "time"].contains(&name) {
             continue; // never idle, never long
@@ -67,7 +67,7 @@ async fn case_39_an_answer_that_is_held_back_still_goes_out() {
         patient(server);
         server.set("delay", Some("300ms")).expect("hello has it");
     });
-    let seen = stage.running.subscribe(Wish { data: true, snap: 0, capacity: 64 });
+    let seen = stage.running.subscribe(Wish { data: true, upstream: false, snap: 0, capacity: 64 });
     let mut client = stage.connect().await;
     ask(&mut client, b"A", b"Welcome!").await;
     // It is answered, and the answer held back, before the session looks at anything else.

@@ -316,7 +316,12 @@ async fn cases_8_and_9_deadlines_fire_however_slowly_it_drips() {
         ("POST / HTTP/1.0\r\nContent-Length: 9\r\n\r\n", "", "http-body"),
     ] {
         let mut stage = hasty();
-        let seen = stage.running.subscribe(Wish { data: true, snap: 0, capacity: 1 << 12 });
+        let seen = stage.running.subscribe(Wish {
+            data: true,
+            upstream: false,
+            snap: 0,
+            capacity: 1 << 12,
+        });
         let mut client = stage.connect().await;
         client.write_all(text.as_bytes()).await.expect("it is open");
         let (mut reader, mut writer) = client.split();
@@ -404,7 +409,7 @@ async fn a_drain_ends_what_idles_and_lets_the_rest_finish() {
     idle.write_all(GET.as_bytes()).await.expect("it is open");
     answer(&mut idle).await;
     let head = format!("{}he", post_of(5));
-    let seen = stage.running.subscribe(Wish { data: true, snap: 0, capacity: 64 });
+    let seen = stage.running.subscribe(Wish { data: true, upstream: false, snap: 0, capacity: 64 });
     busy.write_all(head.as_bytes()).await.expect("it is open");
     // What the tap has seen has passed the guard before the session looks at anything else.
     let busy_has_come = |fact: &Fact| matches!(fact, Fact::Data(data) if data.length == head.len());

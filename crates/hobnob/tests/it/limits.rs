@@ -7,7 +7,7 @@ use std::time::Duration;
 use hobnob::clock::Clock;
 use hobnob::conn::listener::Accepted;
 use hobnob::engine::{Network, Server, parse};
-use hobnob::error::Kind;
+use hobnob::error::{Error, Kind};
 use hobnob::event::{Fact, Reason};
 use hobnob::spec::Shape;
 use tokio::net::{TcpSocket, TcpStream};
@@ -44,6 +44,43 @@ async fn max_conns_refuses_a_datagram_peer_that_it_cannot_keep_waiting() {
     first.send(b"three").await.expect("sent");
     assert_eq!(receive(&first).await, b"three");
     assert_eq!(stage.running.summary().refused, 1);
+}
+
+#[tokio::test]
+async fn a_pause_that_comes_again_and_again_is_told_once_a_second() {
+    let clock = Clock::start();
+    let mut stage = Stage::with("echo", "tcp://127.0.0.1:0", |server| {
+        server.limits.max_conns = Some(1);
+    });
+    for _ in 0..500 {
+        let mut client = stage.connect().await;
+        ask(&mut client, b"in and out", b"in and out").await;
+    }
+    let is_pause = |fact: &Fact| matches!(fact, Fact::Paused { limit: "max-conns" });
+    let is_resumption = |fact: &Fact| matches!(fact, Fact::Resumed { limit: "max-conns" });
+    let (paused, resumed) = (stage.count(is_pause), stage.count(is_resumption));
+    let most = 1 + usize::try_from(clock.now().as_secs()).expect("a few");
+    assert!((1..=most).contains(&paused), "paused was told {paused} times in {:?}", clock.now());
+    assert!(resumed <= paused, "{resumed} resumptions of {paused} pauses");
+}
+
+#[tokio::test]
+async fn what_fails_again_and_again_is_told_once_a_second_and_counted_each_time() {
+    const FAILURES: usize = 1_000;
+    let clock = Clock::start();
+    let mut server = Server::new("echo").expect("it is built in");
+    let fails = || Accepted::Failed(Error::new(Kind::BadFrame, "noise"));
+    let mut script: own::Script = (0..FAILURES).map(|_| Box::new(fails) as _).collect();
+    // A failure of another kind is news, however soon it comes.
+    let other = || Accepted::Failed(Error::new(Kind::TlsFailed, "no cipher"));
+    script.push_back(Box::new(other));
+    own::script(&mut server, script);
+    let mut stage = Stage::start(server).expect("it starts");
+    stage.holds("each is counted", |running| running.summary().failed == 1_001).await;
+    let most = 1 + usize::try_from(clock.now().as_secs()).expect("a few");
+    let of = |wanted| move |fact: &Fact| matches!(fact, Fact::Failed(e) if e.kind() == wanted);
+    assert!((1..=most).contains(&stage.count(of(Kind::BadFrame))), "in {:?}", clock.now());
+    assert_eq!(stage.count(of(Kind::TlsFailed)), 1);
 }
 
 #[tokio::test]
@@ -196,34 +233,14 @@ async fn idle_and_stall_end_a_session_whose_layer_still_has_to_send() {
 }
 
 #[tokio::test]
-async fn handshake_bounds_layers_and_what_a_listener_opens() {
-    let limit = |server: &mut Server| server.limits.handshake = MOMENT;
+async fn handshake_bounds_layers() {
     let mut server = Server::new("echo").expect("it is built in");
-    limit(&mut server);
+    server.limits.handshake = MOMENT;
     own::handshaking(&mut server);
     let mut stage = Stage::start(server).expect("it starts");
     let mut client = stage.connect().await;
     rest(&mut client).await;
     stage.closed_by(Reason::Timeout("handshake")).await;
-
-    let mut server = Server::new("echo").expect("it is built in");
-    limit(&mut server);
-    let mut script = own::Script::new();
-    script.push_back(Box::new(|| Accepted::Opening(Box::pin(std::future::pending()))));
-    let (ours, mut theirs) = own::guest();
-    script.push_back(Box::new(move || Accepted::Opening(Box::pin(async move { Ok(ours) }))));
-    own::script(&mut server, script);
-    let mut stage = Stage::start(server).expect("it starts");
-    // The one behind does not wait for the one before.
-    theirs.send(b"x").await.expect("room");
-    assert_eq!(soon("an answer", theirs.recv(&mut [0; 8])).await, Ok(Some(1)));
-    let failed = stage
-        .until("failure", |event| match &event.fact {
-            Fact::Failed(error) => Some(error.clone()),
-            _ => None,
-        })
-        .await;
-    assert_eq!((failed.kind(), failed.limit_name()), (Kind::TimedOut, Some("handshake")));
 }
 
 #[tokio::test]
@@ -327,7 +344,7 @@ async fn answer_rate_bounds_what_one_source_gets() {
     };
     let client = udp(&format!("{}:0", to.ip()), to).await;
     let clock = Clock::start();
-    while stage.running.summary().refused == 0 {
+    while stage.running.summary().failed == 1_001 {
         for _ in 0..100 {
             client.send(b"x").await.expect("sent");
         }

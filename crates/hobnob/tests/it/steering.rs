@@ -2,6 +2,7 @@
 
 use hobnob::address::Address;
 use hobnob::bus::Wish;
+use hobnob::engine::parse;
 use hobnob::event::{Event, Fact, Reason};
 
 use crate::stage::{Stage, ask, hear, rest, soon};
@@ -38,7 +39,10 @@ async fn whom_a_session_has_dialled_is_listed() {
     let mut stage = Stage::with("relay", "tcp://127.0.0.1:0", |server| {
         server.set("to", Some(&format!("tcp://{}", behind.address()))).expect("an endpoint");
     });
-    assert_eq!(stage.running.control().targets(), [format!("tcp://{}", behind.address())]);
+    assert_eq!(
+        stage.running.control().targets(),
+        [parse(&format!("tcp://{}", behind.address())).expect("an endpoint")]
+    );
     assert!(behind.running.control().targets().is_empty());
     let mut client = stage.connect().await;
     ask(&mut client, b"x", b"x").await;
@@ -90,7 +94,7 @@ async fn a_drain_by_the_handle_ends_the_server() {
 async fn a_handle_hears_from_when_it_listens_and_outlives_its_server() {
     let mut stage = Stage::serve("hello", "tcp://127.0.0.1:0");
     let control = stage.running.control();
-    let seen = control.subscribe(Wish { data: true, snap: 4, capacity: 64 });
+    let seen = control.subscribe(Wish { data: true, upstream: false, snap: 4, capacity: 64 });
     let mut client = stage.connect().await;
     hear(&mut client, b"Welcome!").await;
     let mut events: Vec<Event> = Vec::new();

@@ -49,7 +49,7 @@ async fn the_last_that_may_come_closes_every_door() {
 async fn a_drain_does_not_wait_for_a_place() {
     let mut server = server("source", &["tcp://127.0.0.1:0", "udp://127.0.0.1:0"]);
     server.limits.max_conns = Some(1);
-    let events = server.subscribe(Wish { data: false, snap: 0, capacity: 1_000 });
+    let events = server.subscribe(Wish { data: false, upstream: false, snap: 0, capacity: 1_000 });
     let running = server.start().expect("free ports");
     let has_opened = async {
         let mut seen = Vec::new();

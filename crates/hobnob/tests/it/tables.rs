@@ -57,7 +57,11 @@ fn everything_says_what_it_is() {
         assert!(!summary.ends_with('.') && !summary.contains('\n'), "{kind} {name}: {summary:?}");
     }
     for row in service::TABLE {
-        assert!(!row.shapes.is_empty() && row.port > 0, "{}", row.spec.name);
+        assert!(
+            row.doors.iter().all(|door| !door.shapes.is_empty() && door.port > 0),
+            "{}",
+            row.spec.name
+        );
         assert_eq!(row.make.is_some(), row.spec.is_built_in, "{}", row.spec.name);
     }
     for row in transport::TABLE {
@@ -166,7 +170,7 @@ fn what_is_not_built_in_says_so() {
         let service = if shape == Shape::Bytes { "echo" } else { "discard" };
         let mut server = engine::Server::new(service).expect("built in");
         let planned = engine::parse(at).and_then(|at| server.on(&at));
-        let error = planned.and_then(|()| server.start().map(drop)).expect_err(at);
+        let error = planned.and_then(|server| server.start().map(drop)).expect_err(at);
         assert_eq!(error.kind(), Kind::NotBuiltIn, "{at}: {error:?}");
         assert!(!error.hints().is_empty(), "{at} says nothing to try");
     };

@@ -75,7 +75,12 @@ impl Teller {
             is_quiet: is_on("quiet"),
             is_verbose: is_on("verbose"),
             is_followed: !has_file && std::io::stdout().is_terminal(),
-            notes: dialer.bus().subscribe(Wish { data: false, snap: 0, capacity: NOTES }),
+            notes: dialer.bus().subscribe(Wish {
+                data: false,
+                upstream: false,
+                snap: 0,
+                capacity: NOTES,
+            }),
             events,
             number: 0,
             began: Duration::ZERO,

@@ -110,7 +110,8 @@ fn is_typed(wishes: &Wishes) -> bool {
 async fn connect(scene: &Scene, wishes: &Wishes, endpoint: &Endpoint) -> Result<Line> {
     let timeout = args::duration(&scene.matches, "timeout")?.or(scene.environment.timeout);
     let dialer = Dialer::default().family(scene.family()?).timeout(timeout.unwrap_or(TIMEOUT));
-    let notes = dialer.bus().subscribe(Wish { data: false, snap: 0, capacity: NOTES });
+    let notes =
+        dialer.bus().subscribe(Wish { data: false, upstream: false, snap: 0, capacity: NOTES });
     if scene.is_on("listen") {
         let began = scene.clock.now();
         let waiting = dialer.listen(endpoint).await;

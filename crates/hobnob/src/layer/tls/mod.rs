@@ -28,7 +28,7 @@ use crate::layer::tls::config::Wish;
 use crate::layer::tls::failure::Handshake;
 use crate::layer::tls::heard::Heard;
 use crate::layer::tls::trust::Trust;
-use crate::layer::{Layer, Role, Row, Scene};
+use crate::layer::{Dressed, Layer, Role, Row, Scene};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// The row.
@@ -48,6 +48,7 @@ pub static ROW: Row = Row {
     below: Some(Shape::Bytes),
     above: None,
     is_one_line: false,
+    may_decline: false,
     make: Some(make),
 };
 
@@ -131,7 +132,7 @@ impl Layer for Tls {
         }
     }
 
-    fn wrap<'a>(&'a self, scene: &'a Scene, conn: Conn) -> Boxed<'a, Option<Conn>> {
+    fn wrap<'a>(&'a self, scene: &'a Scene, conn: Conn) -> Boxed<'a, Dressed> {
         Box::pin(async move {
             let facts = conn.facts().clone();
             let shaken = Handshake { scene, facts: &facts };
@@ -165,7 +166,7 @@ impl Layer for Tls {
             let channel: Box<dyn Channel> = Box::new(Wrapped { stream, beyond: BEYOND });
             let mut conn = Conn::new(facts, Shape::Bytes, channel);
             conn.learn(learnt);
-            Ok(Some(conn))
+            Ok(Dressed::Conn(conn))
         })
     }
 }
@@ -185,6 +186,7 @@ const BEYOND: Beyond<Secured> = Beyond {
     abort: |stream| stream.get_mut().0.inner_mut().0.abort(),
     left: |stream| stream.get_mut().0.inner_mut().0.channel().left(),
     vitals: |stream| stream.get_ref().0.inner().0.vitals(),
+    last_word: |stream| stream.get_mut().0.inner_mut().0.last_word(),
     error: failure::of_session,
 };
 

@@ -8,26 +8,14 @@ use super::*;
 use crate::address::Address;
 use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::codec::text::Cutting;
 use crate::conn::{Facts, memory};
 use crate::error::Result;
-use crate::session::{Opening, Powers};
+use crate::session::Opening;
+use crate::session::powers::Powers;
 
 struct Nobody;
 
-impl Powers for Nobody {
-    fn dial<'a>(&'a self, _: &'a str, _: &'a Facts) -> Boxed<'a, Conn> {
-        unreachable!("a room dials nobody")
-    }
-
-    fn cutting(&self) -> Cutting {
-        Cutting::default()
-    }
-
-    fn dress<'a>(&'a self, _: &'a str, _: &'a mut Conn) -> Boxed<'a, ()> {
-        unreachable!("a room dresses nothing")
-    }
-}
+impl Powers for Nobody {}
 
 fn room(given: &[(&str, &str)]) -> Arc<dyn Service> {
     let mut options = Options::of(ROW.spec.options);
@@ -62,7 +50,7 @@ impl Guest {
         let session = Arc::new(Session::open(Opening {
             id,
             parent: 0,
-            door: "",
+            door: Some(""),
             facts: facts.into(),
             shard: 0,
             bus: Bus::new(Clock::start(), 1),

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::future::{Future as _, poll_fn};
 use std::io::Read as _;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Context;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use hyper::{Method, Request, Response, StatusCode};
 pub use self::guard::Patience;
 use self::guard::{Guard, Refusal, Verdict};
 use self::page::{Page, Told};
-use super::{Made, Row, Service};
+use super::{Door, Made, Row, Service, Site};
 use crate::codec::http::{MAX_FIELDS, MAX_HEAD};
 use crate::conn::{Boxed, Conn, scratch};
 use crate::error::{Error, Kind, Result};
@@ -58,11 +58,8 @@ pub static ROW: Row = Row {
         examples: &["hobnob serve http", "hobnob serve http --status 404 --body 'Not here' :8080"],
         is_built_in: true,
     },
-    shapes: &[Shape::Bytes],
+    doors: &[Door::only(8000, &[Shape::Bytes]).speaking("http")],
     is_loud: false,
-    protocol: Some("http"),
-    port: 8000,
-    doors: &[],
     make: Some(|options| serve(options, Patience::default())),
 };
 
@@ -71,7 +68,6 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The service with these options, as patient as this.
 pub fn serve(options: &Options, patience: Patience) -> Result<Made> {
-    let (body, kind) = read_page(options)?;
     let status = options.count("status").unwrap_or(200);
     let status = u16::try_from(status).ok().filter(|status| (200..=599).contains(status));
     let status = status.and_then(|status| StatusCode::from_u16(status).ok()).ok_or_else(|| {
@@ -81,40 +77,62 @@ pub fn serve(options: &Options, patience: Patience) -> Result<Made> {
             "not found, for one",
         )
     })?;
-    let kind = HeaderValue::from_bytes(&kind).map_err(|_| {
+    let origin = Origin::of(options.bytes("body").filter(|_| options.is_given("body")));
+    let kind = options.bytes("type").filter(|kind| !kind.is_empty());
+    let kind = kind.unwrap_or(origin.kind().as_bytes());
+    let kind = HeaderValue::from_bytes(kind).map_err(|_| {
         Error::new(Kind::BadOption, "type is no content type: it holds control characters")
             .hint_option("type", "text/html", "for one")
     })?;
-    Ok(Made::Service(Box::new(Http { body, kind, status, patience })))
+    Ok(Made::Service(Box::new(Http { origin, body: OnceLock::new(), kind, status, patience })))
 }
 
-/// The page and its type. Files and standard input are read here, once.
-fn read_page(options: &Options) -> Result<(Bytes, Vec<u8>)> {
-    let given = options.bytes("body").filter(|_| options.is_given("body"));
-    let (body, guessed) = match given {
-        None => (Bytes::from_static(b"Hello, world!\n"), PLAIN),
-        Some(b"-") => {
-            let mut body = Vec::new();
-            let read = std::io::stdin().lock().read_to_end(&mut body);
-            read.map_err(|error| Error::from_io("read(standard input)", &error))?;
-            (body.into(), PLAIN)
+/// Where the page comes from.
+#[derive(Clone)]
+enum Origin {
+    Text(Bytes),
+    File(String),
+    StandardInput,
+}
+
+impl Origin {
+    fn of(given: Option<&[u8]>) -> Self {
+        match given {
+            None => Origin::Text(Bytes::from_static(b"Hello, world!\n")),
+            Some(b"-") => Origin::StandardInput,
+            Some([b'@', path @ ..]) => Origin::File(String::from_utf8_lossy(path).into_owned()),
+            Some(text) => Origin::Text(Bytes::copy_from_slice(text)),
         }
-        Some([b'@', path @ ..]) => {
-            let path = String::from_utf8_lossy(path);
-            let body = std::fs::read(&*path).map_err(|error| {
+    }
+
+    /// The content type that it is likely to have.
+    fn kind(&self) -> &'static str {
+        match self {
+            Origin::File(path) => kind_of(path),
+            _ => PLAIN,
+        }
+    }
+
+    /// Reads it to its end.
+    fn read(self) -> Result<Bytes> {
+        match self {
+            Origin::Text(text) => Ok(text),
+            Origin::StandardInput => {
+                let mut body = Vec::new();
+                let read = std::io::stdin().lock().read_to_end(&mut body);
+                read.map_err(|error| Error::from_io("read(standard input)", &error))?;
+                Ok(body.into())
+            }
+            Origin::File(path) => std::fs::read(&path).map(Bytes::from).map_err(|error| {
                 let text = format!("the page {path} cannot be read: {error}");
                 Error::from_io(&format!("open({path})"), &error).with_message(text).hint_option(
                     "body",
                     "TEXT",
                     "a page without a file",
                 )
-            })?;
-            (body.into(), kind_of(&path))
+            }),
         }
-        Some(text) => (Bytes::copy_from_slice(text), PLAIN),
-    };
-    let kind = options.bytes("type").filter(|kind| !kind.is_empty());
-    Ok((body, kind.unwrap_or(guessed.as_bytes()).to_vec()))
+    }
 }
 
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -134,19 +152,38 @@ fn kind_of(path: &str) -> &'static str {
 }
 
 struct Http {
-    body: Bytes,
+    origin: Origin,
+    /// The page, once it was read.
+    body: OnceLock<Bytes>,
     kind: HeaderValue,
     status: StatusCode,
     patience: Patience,
 }
 
 impl Service for Http {
+    fn open<'a>(&'a self, site: &'a mut Site) -> Boxed<'a, ()> {
+        Box::pin(async move {
+            let origin = self.origin.clone();
+            let body = match origin {
+                Origin::Text(text) => text,
+                origin => site.keeper().work(move || origin.read()).await??,
+            };
+            self.body.get_or_init(|| body);
+            Ok(())
+        })
+    }
+
     fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
         Box::pin(self.hold(session, conn))
     }
 }
 
 impl Http {
+    /// The page; empty before it was read.
+    fn body(&self) -> Bytes {
+        self.body.get().cloned().unwrap_or_default()
+    }
+
     async fn hold(&self, session: &Arc<Session>, conn: &mut Conn) -> Result<()> {
         let verdict = Verdict::default();
         let guard = Guard::new(conn, session, &verdict, self.patience);
@@ -217,9 +254,11 @@ impl Http {
         }
         let has_body = ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&self.status);
         let is_sent = has_body && head.method != Method::HEAD;
-        let mut answer = tell(self.status, if is_sent { self.body.clone() } else { Bytes::new() });
+        let body = self.body();
+        let length = body.len();
+        let mut answer = tell(self.status, if is_sent { body } else { Bytes::new() });
         if has_body {
-            answer.headers_mut().insert(CONTENT_LENGTH, self.body.len().into());
+            answer.headers_mut().insert(CONTENT_LENGTH, length.into());
             answer.headers_mut().insert(CONTENT_TYPE, self.kind.clone());
         }
         Ok(answer)

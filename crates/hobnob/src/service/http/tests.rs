@@ -4,33 +4,21 @@ use super::*;
 use crate::address::Address;
 use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::codec::text::Cutting;
 use crate::conn::{Facts, memory};
-use crate::session::{Opening, Powers};
+use crate::session::Opening;
+use crate::session::powers::Powers;
 
 /// Nothing is asked of the engine here.
 struct Nobody;
 
-impl Powers for Nobody {
-    fn dial<'a>(&'a self, _: &'a str, _: &'a Facts) -> Boxed<'a, Conn> {
-        unreachable!("nobody dials")
-    }
-
-    fn cutting(&self) -> Cutting {
-        Cutting::default()
-    }
-
-    fn dress<'a>(&'a self, _: &'a str, _: &'a mut Conn) -> Boxed<'a, ()> {
-        unreachable!("nobody dresses")
-    }
-}
+impl Powers for Nobody {}
 
 fn session() -> Arc<Session> {
     let name = Address::name("far");
     Arc::new(Session::open(Opening {
         id: 1,
         parent: 0,
-        door: "",
+        door: Some(""),
         facts: Facts::new("memory", name.clone(), name).into(),
         shard: 0,
         bus: Bus::new(Clock::start(), 1),

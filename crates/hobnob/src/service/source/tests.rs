@@ -8,10 +8,10 @@ use super::*;
 use crate::address::Address;
 use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::codec::text::Cutting;
 use crate::conn::{Channel, Facts};
 use crate::error::Error;
-use crate::session::{Opening, Powers};
+use crate::session::Opening;
+use crate::session::powers::Powers;
 use crate::spec::Options;
 
 /// What the other end does and has got.
@@ -61,19 +61,7 @@ impl Channel for Scripted {
 
 struct Nobody;
 
-impl Powers for Nobody {
-    fn dial<'a>(&'a self, _: &'a str, _: &'a Facts) -> Boxed<'a, Conn> {
-        unreachable!("a source dials nobody")
-    }
-
-    fn cutting(&self) -> Cutting {
-        Cutting::default()
-    }
-
-    fn dress<'a>(&'a self, _: &'a str, _: &'a mut Conn) -> Boxed<'a, ()> {
-        unreachable!("a source dresses nothing")
-    }
-}
+impl Powers for Nobody {}
 
 /// A session with its far end.
 struct Stage {
@@ -99,7 +87,7 @@ fn stage(shape: Shape, given: &[(&str, &str)]) -> Stage {
     let session = Arc::new(Session::open(Opening {
         id: 1,
         parent: 0,
-        door: "",
+        door: Some(""),
         facts,
         shard: 0,
         bus: Bus::new(Clock::start(), 1),

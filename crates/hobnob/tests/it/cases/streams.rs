@@ -255,7 +255,12 @@ fn case_12_short_sends_and_pauses_never_shift_a_stream() {
 async fn lined(conn: Conn) -> Conn {
     let make = lines::ROW.make.expect("it is built in");
     let layer = make(&Options::of(lines::ROW.spec.options)).expect("its defaults");
-    layer.wrap(&Scene::alone(Role::Server), conn).await.expect("no handshake").expect("a conn")
+    layer
+        .wrap(&Scene::alone(Role::Server), conn)
+        .await
+        .expect("no handshake")
+        .into_conn()
+        .expect("a conn")
 }
 
 #[tokio::test]

@@ -115,7 +115,9 @@ async fn taken(cell: Cell, text: Text) {
 
 /// What pours does so without being asked.
 async fn poured(cell: Cell) {
-    let served = cell.serve(|server| server.set("bytes", Some("64m")).expect("its option"));
+    let served = cell.serve(|server| {
+        server.set("bytes", Some("64m")).expect("its option");
+    });
     let mut flow = Flow::new(&cell, served.dial().await, None);
     let (mut offset, mut held) = (0, Vec::new());
     let mut hear = |heard: &[u8]| {

@@ -94,7 +94,7 @@ async fn cells() -> Vec<Cell> {
                 Shape::Packets => &[(None, Shape::Packets)],
             };
             for (layer, shape) in layers.iter().copied() {
-                if service.shapes.contains(&shape) && (layer.is_none() || says_lines) {
+                if service.door().shapes.contains(&shape) && (layer.is_none() || says_lines) {
                     let is_batched = !has_ends && matches!(made, Made::Responder(_));
                     cells.push(Cell {
                         service,
@@ -213,6 +213,7 @@ impl Cell {
             .wrap(&layer::Scene::alone(Role::Client), peer)
             .await
             .expect("no handshake")
+            .into_conn()
             .expect("a conn")
     }
 
@@ -245,7 +246,8 @@ impl Cell {
         let mut server = self.server(self.service.spec.name, at);
         let behind = self.serve_behind(&mut server);
         rules(&mut server);
-        let events = server.subscribe(Wish { data: false, snap: 0, capacity: 100_000 });
+        let events =
+            server.subscribe(Wish { data: false, upstream: false, snap: 0, capacity: 100_000 });
         let running = server.start().unwrap_or_else(|error| panic!("{}: {error:?}", self.name()));
         let peer = RefCell::new(peer);
         Served {
@@ -283,7 +285,7 @@ impl Cell {
     fn server(&self, service: &str, at: &str) -> Server {
         let mut server = Server::new(service).expect("it is of the table");
         if let Some(crew) = &self.crew {
-            server = server.on_crew(crew);
+            server.on_crew(crew);
         }
         server.on(&hobnob::engine::parse(at).expect("an endpoint")).expect("its shape fits");
         server

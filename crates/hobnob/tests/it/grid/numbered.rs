@@ -223,7 +223,9 @@ async fn taken(served: &Served, packets: u32) {
 /// What pours is numbered by itself. On UDP the kernel drops what a reader is too slow for, and tells how much.
 async fn poured(cell: Cell) {
     let all = u64::from(PACKETS) * POURED as u64;
-    let served = cell.serve(|server| server.set("bytes", Some(&all.to_string())).expect("its own"));
+    let served = cell.serve(|server| {
+        server.set("bytes", Some(&all.to_string())).expect("its own");
+    });
     let mut conn = served.dial().await;
     let mut stream = Poured { cell: cell.clone(), heard: 0, next: 0, room: vec![0; 65_536] };
     cell.within("a wish", conn.send(b"more")).await.expect("the peer is there");

@@ -90,7 +90,12 @@ async fn who_looks_sees_all_bytes_from_then_on_and_none_is_lost() {
             // Begins and ceases to look in the middle, again and again; each time for as long as it takes to see any.
             while looks < 40 && !is_over.get() {
                 let mut events = Vec::new();
-                let look = stage.running.subscribe(Wish { data: true, snap: 0, capacity: 1 << 16 });
+                let look = stage.running.subscribe(Wish {
+                    data: true,
+                    upstream: false,
+                    snap: 0,
+                    capacity: 1 << 16,
+                });
                 let mut seen = Vec::new();
                 while seen.len() < 5 && !is_over.get() {
                     tokio::task::yield_now().await;
@@ -115,7 +120,8 @@ async fn who_looks_sees_all_bytes_from_then_on_and_none_is_lost() {
         assert!(looks > 0, "it looked and saw nothing");
     }
     // And one that stays sees each byte.
-    let look = stage.running.subscribe(Wish { data: true, snap: 0, capacity: 1 << 16 });
+    let look =
+        stage.running.subscribe(Wish { data: true, upstream: false, snap: 0, capacity: 1 << 16 });
     transfer(&mut client, &mut server, 1 << 20).await;
     let mut events = Vec::new();
     assert_eq!(look.pull(&mut events), 0, "too slow");

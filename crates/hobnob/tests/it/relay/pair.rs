@@ -217,8 +217,8 @@ impl Pair {
 
     /// A server of the other side, here or where one was before.
     fn serve(&self, service: Made, at: &str) -> Running {
-        let mut behind = Server::of(service, &[Shape::Bytes, Shape::Packets]).on_crew(&self.crew);
-        behind.on(&parsed(at)).expect("its shape fits");
+        let mut behind = Server::of(service, &[Shape::Bytes, Shape::Packets]);
+        behind.on_crew(&self.crew).on(&parsed(at)).expect("its shape fits");
         behind.start().unwrap_or_else(|error| panic!("{}: {error:?}", self.name()))
     }
 
@@ -241,8 +241,11 @@ impl Pair {
     ) -> Relayed {
         let small = if self.server.has_buffers { options } else { "" };
         let target = self.server.reached(self.server.layer, &behind.bound()[0].address) + small;
-        let mut relay = Server::new("relay").expect("it is of the table").on_crew(&self.crew);
-        relay.on(&parsed(&self.client.listening(options))).expect("any shape fits");
+        let mut relay = Server::new("relay").expect("it is of the table");
+        relay
+            .on_crew(&self.crew)
+            .on(&parsed(&self.client.listening(options)))
+            .expect("any shape fits");
         let option = relay.row().and_then(|row| row.targets().next()).expect("it has a target");
         relay.set(option.name, Some(&target)).expect("an endpoint");
         let stage =

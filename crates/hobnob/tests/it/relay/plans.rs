@@ -11,7 +11,7 @@ fn shapes_that_do_not_fit_are_refused_with_what_would() {
     for (here, at) in places::all() {
         for (there, to) in places::all().into_iter().filter(|(row, _)| row.shape != here.shape) {
             let (at, to) = (at(here.spec.name), to(there.spec.name));
-            let error = planned(&at, &to).and_then(hobnob::engine::Server::start).err();
+            let error = planned(&at, &to).and_then(|mut server| server.start()).err();
             let error = error.unwrap_or_else(|| panic!("{at} to {to} is served"));
             assert_eq!(error.kind(), Kind::DoesNotFit, "{at} to {to}");
             assert!(!error.reasons().is_empty(), "{at} to {to}: it does not say why");
@@ -27,7 +27,7 @@ fn only_where_somebody_arrives_can_somebody_be_waited_for() {
         let to = format!("{},listen", at(row.spec.name));
         let layer = if row.shape == hobnob::spec::Shape::Bytes { "lines+" } else { "" };
         let started = planned("lines+memory:waits-here", &format!("{layer}{to}"))
-            .and_then(hobnob::engine::Server::start);
+            .and_then(|mut server| server.start());
         match (row.has_opening, started) {
             (true, Ok(_)) => {}
             (false, Err(error)) => assert_eq!(error.kind(), Kind::DoesNotFit, "{to}"),

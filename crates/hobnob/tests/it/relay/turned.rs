@@ -49,7 +49,7 @@ async fn who_comes_to_one_side_is_joined_with_who_comes_to_the_other() {
 #[tokio::test]
 async fn pairs_are_made_in_the_order_in_which_they_come() {
     let mut stage = listens_at_both();
-    let seen = stage.running.subscribe(Wish { data: true, snap: 0, capacity: 64 });
+    let seen = stage.running.subscribe(Wish { data: true, upstream: false, snap: 0, capacity: 64 });
     let mut clients = Vec::new();
     for number in b'0'..b'3' {
         let mut client = stage.connect().await;

@@ -175,7 +175,8 @@ fn serves_as_a_child() {
     #[expect(clippy::disallowed_methods, reason = "the only way to tell a test binary anything")]
     let Ok(plan) = std::env::var(PLAN) else { return };
     let running = plan_of(&plan);
-    let subscription = running.subscribe(Wish { data: false, snap: 0, capacity: 1 << 16 });
+    let subscription =
+        running.subscribe(Wish { data: false, upstream: false, snap: 0, capacity: 1 << 16 });
     println!("\nstage-bound {}", running.bound()[0].address);
     std::thread::scope(|scope| {
         let (done, over) = std::sync::mpsc::channel::<()>();
@@ -220,7 +221,9 @@ fn plan_of(plan: &str) -> hobnob::engine::Running {
             "stall" => server.limits.stall = time(),
             "peer-idle" => server.limits.peer_idle = time(),
             "framing" => server.cutting.rule = Rule::Lines,
-            "to" => server.set("to", Some(value)).expect("a relay takes it"),
+            "to" => {
+                server.set("to", Some(value)).expect("a relay takes it");
+            }
             _ => panic!("a child does not know {key}"),
         }
     }

@@ -51,8 +51,9 @@ impl Stage {
         Self::start(server).expect("it starts")
     }
 
-    pub(crate) fn start(server: Server) -> Result<Self> {
-        let subscription = server.subscribe(Wish { data: false, snap: 0, capacity: 1 << 16 });
+    pub(crate) fn start(mut server: Server) -> Result<Self> {
+        let subscription =
+            server.subscribe(Wish { data: false, upstream: false, snap: 0, capacity: 1 << 16 });
         Ok(Stage { running: server.start()?, subscription, events: Vec::new(), seen: 0 })
     }
 

@@ -11,7 +11,7 @@ use hobnob::conn::{Boxed, Conn, Facts, memory};
 use hobnob::endpoint::{Form, Target};
 use hobnob::engine::{Resolved, Server, parse, resolve};
 use hobnob::error::{Error, Kind};
-use hobnob::layer::{self, Layer};
+use hobnob::layer::{self, Dressed, Layer};
 use hobnob::service::{Made, Service};
 use hobnob::session::Session;
 use hobnob::spec::{Options, Shape, Spec};
@@ -81,7 +81,7 @@ impl Listener for Door {
 struct Endless;
 
 impl Layer for Endless {
-    fn wrap<'a>(&'a self, _: &'a layer::Scene, conn: Conn) -> Boxed<'a, Option<Conn>> {
+    fn wrap<'a>(&'a self, _: &'a layer::Scene, conn: Conn) -> Boxed<'a, Dressed> {
         Box::pin(async move {
             let _held = conn;
             std::future::pending().await
@@ -94,6 +94,7 @@ static ENDLESS: layer::Row = layer::Row {
     below: None,
     above: None,
     is_one_line: false,
+    may_decline: false,
     make: Some(|_| Ok(Box::new(Endless))),
 };
 

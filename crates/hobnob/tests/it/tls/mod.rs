@@ -13,7 +13,7 @@ use hobnob::event::{By, Fact, Learnt, Reason};
 use hobnob::exchange::{Exchange, Request};
 use hobnob::layer::{Role, Scene, tls};
 use hobnob::service::{Made, Service};
-use hobnob::session::Session;
+use hobnob::session::{Dress, Session};
 use hobnob::spec::Options;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -192,7 +192,7 @@ async fn insecure_is_said() {
     let own = papers.certificate("own", &["elsewhere.test"], 2021, None);
     let (_stage, to) = served("echo", "tls://127.0.0.1:0", &own, "insecure");
     let dialer = Dialer::default();
-    let wish = hobnob::bus::Wish { data: false, snap: 0, capacity: 64 };
+    let wish = hobnob::bus::Wish { data: false, upstream: false, snap: 0, capacity: 64 };
     let subscription = dialer.bus().subscribe(wish);
     let dialled = dialer.dial(&parse(&to).expect("an endpoint")).await.expect("anybody will do");
     let told = learnt(dialled.conn.facts().learnt(), "checked");
@@ -267,7 +267,8 @@ async fn what_was_learnt_by_dialling_is_told_with_its_side() {
     let mut relay = Stage::start({
         let mut server = Server::new("relay").expect("a service of the table");
         server.set("to", Some(&to)).expect("it has it");
-        server.at("tcp://127.0.0.1:0").expect("it fits")
+        server.at("tcp://127.0.0.1:0").expect("it fits");
+        server
     });
     let _client = relay.as_ref().expect("it starts").connect().await;
     for (stage, side) in [(&mut door, By::Peer), (relay.as_mut().expect("it starts"), By::Upstream)]
@@ -319,7 +320,7 @@ impl Service for Starting {
         Box::pin(async move {
             assert_eq!(conn.recv(&mut [0; 64]).await?, Some(8), "STARTTLS");
             conn.send(b"READY").await?;
-            session.dress(&format!("tls,{}", self.0), conn).await?;
+            session.dress(Dress::server(&format!("tls,{}", self.0)), conn).await?;
             let heard = all(conn).await?;
             conn.send(&heard.to_ascii_uppercase()).await
         })
@@ -348,7 +349,8 @@ async fn starts_tls(papers: &Papers) {
     let mut layer = tls::ROW.make.expect("it is built in")(&options).expect("good options");
     let scene = Scene::alone(Role::Client);
     layer.prepare(&scene).expect("the CA is there");
-    let mut conn = layer.wrap(&scene, conn).await.expect("a handshake").expect("a conn");
+    let mut conn =
+        layer.wrap(&scene, conn).await.expect("a handshake").into_conn().expect("a conn");
     conn.send(b"secret").await.expect("it is open");
     conn.end().await.expect("it is open");
     assert_eq!(all(&mut conn).await, Ok(b"SECRET".to_vec()));

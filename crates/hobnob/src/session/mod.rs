@@ -1,5 +1,10 @@
 //! One conversation with one peer, open to close: the unit of limits and events.
 
+pub mod keeper;
+pub mod powers;
+pub mod tap;
+mod ways;
+
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
@@ -7,12 +12,16 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::bus::Bus;
-use crate::chunk::Direction;
+use crate::bus::sink::Lanes;
+use crate::chunk::{Direction, Side};
 use crate::clock::Clock;
 use crate::codec::text::Cutting;
-use crate::conn::{Boxed, Conn, Facts};
-use crate::error::Result;
-use crate::event::{By, End, Fact, How, Upstream};
+use crate::conn::Facts;
+use crate::event::{By, End, Fact, How, Learnt, Upstream};
+use crate::session::powers::Powers;
+
+pub use keeper::Keeper;
+pub use powers::{Destination, Dress};
 
 /// A session's own: who talks to whom, how much, and the ways out that its service is given.
 pub struct Session {
@@ -20,8 +29,8 @@ pub struct Session {
     pub id: u64,
     /// The session that it belongs to; 0: none.
     pub parent: u64,
-    /// Which door of the service it came in by; empty for a service with one.
-    pub door: &'static str,
+    /// Which door of the service it came in by.
+    door: OnceLock<&'static str>,
     /// Who talks to whom.
     pub facts: Arc<Facts>,
     /// When it opened.
@@ -40,24 +49,13 @@ pub struct Session {
     held: AtomicU64,
     /// What its service says of an end in order. Boxed: most sessions have nothing to say.
     conclusion: OnceLock<Box<Conclusion>>,
-    /// Whom it dialled first.
-    upstream: OnceLock<Arc<Facts>>,
+    /// Its far side, once it has dialled. Boxed: most sessions have none.
+    upstream: OnceLock<Box<Far>>,
+    /// Where everything that passes is kept whole; none: nowhere.
+    lanes: Option<Box<Lanes>>,
     task: OnceLock<Waker>,
     bus: Bus,
     powers: Arc<dyn Powers>,
-}
-
-/// What a session may ask of the engine.
-pub trait Powers: Send + Sync {
-    /// Opens a conn to an endpoint, layers and all. `asker` is the session that wants it.
-    fn dial<'a>(&'a self, to: &'a str, asker: &'a Facts) -> Boxed<'a, Conn>;
-
-    /// How the person wants text cut into messages.
-    fn cutting(&self) -> Cutting;
-
-    /// Puts a layer on a conn in mid-session (STARTTLS), as the side that was dialled. Its settings follow its name:
-    /// `tls,cert=c.pem`.
-    fn dress<'a>(&'a self, layer: &'a str, conn: &'a mut Conn) -> Boxed<'a, ()>;
 }
 
 /// What the engine knows when it opens a session.
@@ -66,8 +64,8 @@ pub struct Opening {
     pub id: u64,
     /// Its parent's number; 0: none.
     pub parent: u64,
-    /// The door.
-    pub door: &'static str,
+    /// The door, where it is known before the layers are on; empty for a service with one.
+    pub door: Option<&'static str>,
     /// Who talks to whom.
     pub facts: Arc<Facts>,
     /// The shard that it lives on.
@@ -78,6 +76,14 @@ pub struct Opening {
     pub seed: u64,
     /// The engine's powers.
     pub powers: Arc<dyn Powers>,
+}
+
+/// What a session notes of the conns that it dialled.
+struct Far {
+    /// Of the first of them.
+    facts: Arc<Facts>,
+    counters: Counters,
+    stalled: AtomicU64,
 }
 
 /// Bytes and chunks that passed. Written by the session's own thread alone, read by any.
@@ -103,6 +109,7 @@ pub struct Conclusion {
 
 const DRAINING: u8 = 1;
 const WATCHED: u8 = 2;
+const HUSHED: u8 = 4;
 
 /// Why the engine ends a session before its service does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,9 +130,10 @@ impl Session {
     /// A session that opens now.
     pub fn open(opening: Opening) -> Self {
         Session {
+            lanes: opening.bus.lanes(opening.id),
             id: opening.id,
             parent: opening.parent,
-            door: opening.door,
+            door: opening.door.map_or_else(OnceLock::new, OnceLock::from),
             facts: opening.facts,
             opened: opening.bus.clock().now(),
             seed: opening.seed,
@@ -144,6 +152,16 @@ impl Session {
         }
     }
 
+    /// Which door of the service it came in by; empty for a service with one, and as long as no layer has decided it.
+    pub fn door(&self) -> &'static str {
+        self.door.get().copied().unwrap_or_default()
+    }
+
+    /// The engine's: the door, where only the layers could tell. The first word counts.
+    pub fn enters_by(&self, door: &'static str) {
+        let _ = self.door.set(door);
+    }
+
     /// The clock.
     pub fn clock(&self) -> Clock {
         self.bus.clock()
@@ -156,36 +174,69 @@ impl Session {
 
     /// Tells a fact about this session.
     pub fn emit(&self, fact: Fact) {
+        if let Some(lanes) = &self.lanes {
+            lanes.note(self.clock().now(), &fact);
+        }
         self.bus.emit(self.shard, self.id, fact);
     }
 
     /// Tells what the layers of one of its conns learnt: the peer's, or that of whom it has dialled.
-    pub fn tell_learnt(&self, with: By, facts: &Facts) {
-        if self.bus.is_watched() && !facts.learnt().is_empty() {
-            self.emit(Fact::Dressed { with, learnt: facts.learnt().to_vec() });
+    pub fn tell_learnt(&self, with: By, learnt: &[Learnt]) {
+        if self.bus.is_watched() && !learnt.is_empty() {
+            self.emit(Fact::Dressed { with, learnt: learnt.to_vec() });
         }
     }
 
-    /// Counts a chunk and says the how-many-eth it was in its direction. Only the session's own thread calls it.
-    pub fn count(&self, direction: Direction, bytes: usize) -> u64 {
-        let at = direction as usize;
+    /// Whether somebody keeps everything that passes.
+    pub(crate) fn lanes(&self) -> Option<&Lanes> {
+        self.lanes.as_deref()
+    }
+
+    /// From now on, or no longer, the tap shows only how long a chunk is: a secret passes.
+    pub fn hush(&self, is_secret: bool) {
+        if is_secret {
+            self.notice.fetch_or(HUSHED, Relaxed);
+        } else {
+            self.notice.fetch_and(!HUSHED, Relaxed);
+        }
+    }
+
+    /// Whether what passes is a secret.
+    pub fn is_hushed(&self) -> bool {
+        self.notice.load(Relaxed) & HUSHED != 0
+    }
+
+    fn counters(&self, side: Side) -> &Counters {
+        match (side, self.upstream.get()) {
+            (Side::Upstream, Some(far)) => &far.counters,
+            _ => &self.counters,
+        }
+    }
+
+    /// Counts a chunk and says its ordinal in its direction. Only the session's own thread calls it.
+    pub(crate) fn count(&self, side: Side, direction: Direction, bytes: usize) -> u64 {
+        let (at, counters) = (direction as usize, self.counters(side));
         // One writer: a plain load and store does, where an atomic addition would lock the bus per chunk.
-        let total = self.counters.bytes[at].load(Relaxed) + bytes as u64;
-        self.counters.bytes[at].store(total, Relaxed);
-        let sequence = self.counters.chunks[at].load(Relaxed) + 1;
-        self.counters.chunks[at].store(sequence, Relaxed);
+        let total = counters.bytes[at].load(Relaxed) + bytes as u64;
+        counters.bytes[at].store(total, Relaxed);
+        let ordinal = counters.chunks[at].load(Relaxed) + 1;
+        counters.chunks[at].store(ordinal, Relaxed);
         if self.notice.load(Relaxed) & WATCHED != 0 {
             self.active.store(nanos(self.clock().now()), Relaxed);
         }
-        sequence
+        ordinal
     }
 
-    /// Notes that a send waits for the peer, or that it went on. The tap's to call.
-    pub fn note_stall(&self, is_stalled: bool) {
-        let is_noted = self.stalled.load(Relaxed) != 0;
+    /// Notes that a send to one of the two sides waits, or that it went on.
+    pub(crate) fn note_stall(&self, side: Side, is_stalled: bool) {
+        let stalled = match (side, self.upstream.get()) {
+            (Side::Upstream, Some(far)) => &far.stalled,
+            _ => &self.stalled,
+        };
+        let is_noted = stalled.load(Relaxed) != 0;
         if is_stalled != is_noted {
             let since = if is_stalled { nanos(self.clock().now()).max(1) } else { 0 };
-            self.stalled.store(since, Relaxed);
+            stalled.store(since, Relaxed);
         }
     }
 
@@ -234,14 +285,21 @@ impl Session {
         is_watched.then(|| Duration::from_nanos(self.active.load(Relaxed)))
     }
 
-    /// Since when a send waits for the peer.
+    /// Since when a send waits, for the peer or for whom the session dialled; the longer of the two.
     pub fn stalled_since(&self) -> Option<Duration> {
-        Some(self.stalled.load(Relaxed)).filter(|since| *since != 0).map(Duration::from_nanos)
+        let far = self.upstream.get().map_or(0, |far| far.stalled.load(Relaxed));
+        let stalled = [self.stalled.load(Relaxed), far].into_iter().filter(|since| *since != 0);
+        stalled.min().map(Duration::from_nanos)
     }
 
-    /// Bytes that passed so far.
+    /// Bytes that passed between its peer and us so far.
     pub fn bytes(&self, direction: Direction) -> u64 {
         self.counters.bytes[direction as usize].load(Relaxed)
+    }
+
+    /// Bytes that passed between us and whom it dialled: `In` is what came from there.
+    pub fn upstream_bytes(&self, direction: Direction) -> u64 {
+        self.upstream.get().map_or(0, |far| far.counters.bytes[direction as usize].load(Relaxed))
     }
 
     /// Chunks that passed so far.
@@ -316,26 +374,25 @@ impl Session {
         self.task.get_or_init(|| task.clone());
     }
 
-    /// Opens another conn, layers and all.
-    pub async fn dial(&self, to: &str) -> Result<Conn> {
-        let conn = self.powers.dial(to, &self.facts).await?;
-        self.upstream.get_or_init(|| conn.facts().clone());
-        Ok(conn)
+    fn powers(&self) -> &Arc<dyn Powers> {
+        &self.powers
+    }
+
+    fn note_upstream(&self, facts: &Arc<Facts>) {
+        self.upstream.get_or_init(|| {
+            let (counters, stalled) = (Counters::default(), AtomicU64::new(0));
+            Box::new(Far { facts: facts.clone(), counters, stalled })
+        });
     }
 
     /// Whom it has dialled, if it has: the first, where there were several.
     pub fn upstream(&self) -> Option<&Address> {
-        self.upstream.get().map(|facts| &facts.peer)
+        self.upstream.get().map(|far| &far.facts.peer)
     }
 
     /// How text is to be cut into messages: `--framing`.
     pub fn cutting(&self) -> Cutting {
         self.powers.cutting()
-    }
-
-    /// Puts a layer on its conn in mid-session.
-    pub async fn dress(&self, layer: &str, conn: &mut Conn) -> Result<()> {
-        self.powers.dress(layer, conn).await
     }
 }
 

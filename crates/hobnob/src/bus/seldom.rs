@@ -1,0 +1,101 @@
+//! What may happen thousands of times a second is told once a second.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::Bus;
+use crate::address::Address;
+use crate::error::{Error, Kind};
+use crate::event::Fact;
+
+/// How long one subject is silent after it was told.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Tells each subject at most once a second. What is not told is counted, and said with the next that is.
+#[derive(Default)]
+pub(crate) struct Seldom(Mutex<HashMap<Subject, Last>>);
+
+/// What an event is about: each is told by itself, so that one does not hide another.
+#[derive(PartialEq, Eq, Hash)]
+enum Subject {
+    /// Accepting stopped by this limit.
+    Pause(&'static str),
+    /// Something of this kind fails, at the listener of this address.
+    Failure(Address, Kind),
+}
+
+/// When a subject was last told, and how often it was not since.
+struct Last {
+    told: Duration,
+    untold: u64,
+}
+
+impl Seldom {
+    /// Accepting stops by this limit. True: that was told, so that its resumption is to be told too.
+    pub(crate) fn paused(&self, bus: &Bus, limit: &'static str) -> bool {
+        let is_due = self.due(bus, Subject::Pause(limit)).is_some();
+        if is_due {
+            bus.emit(0, 0, Fact::Paused { limit });
+        }
+        is_due
+    }
+
+    /// Something failed at the listener of this address. It is counted, told or not.
+    pub(crate) fn failed(&self, bus: &Bus, shard: usize, at: &Address, error: Error) {
+        match self.due(bus, Subject::Failure(at.clone(), error.kind())) {
+            Some(0) => bus.emit(shard, 0, Fact::Failed(error)),
+            Some(untold) => {
+                let more = format!("so did {untold} more since this was last told");
+                bus.emit(shard, 0, Fact::Failed(error.why(more)));
+            }
+            None => bus.count_failure(),
+        }
+    }
+
+    /// How many were not told before this one, if it is to be told.
+    fn due(&self, bus: &Bus, subject: Subject) -> Option<u64> {
+        let now = bus.clock().now();
+        let mut subjects = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(last) = subjects.get_mut(&subject) else {
+            subjects.insert(subject, Last { told: now, untold: 0 });
+            return Some(0);
+        };
+        if now.saturating_sub(last.told) < SILENCE {
+            last.untold += 1;
+            return None;
+        }
+        last.told = now;
+        Some(std::mem::take(&mut last.untold))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::Wish;
+    use crate::clock::Clock;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_told_is_said_with_the_next_that_is() {
+        let bus = Bus::new(Clock::start(), 1);
+        let told = bus.subscribe(Wish { data: false, upstream: false, snap: 0, capacity: 16 });
+        let (seldom, here) = (Seldom::default(), Address::name("here"));
+        let fails = |kind| seldom.failed(&bus, 0, &here, Error::new(kind, "it fails"));
+        (0..10).for_each(|_| fails(Kind::BadFrame));
+        fails(Kind::TlsFailed);
+        tokio::time::advance(SILENCE).await;
+        fails(Kind::BadFrame);
+        let mut events = Vec::new();
+        told.pull(&mut events);
+        let said = events.into_iter().map(|event| match event.fact {
+            Fact::Failed(error) => (error.kind(), error.reasons().concat()),
+            fact => panic!("{fact:?}"),
+        });
+        let more = "so did 9 more since this was last told".to_owned();
+        let (none, once) = (String::new(), Kind::BadFrame);
+        let all = [(once, none.clone()), (Kind::TlsFailed, none), (once, more)];
+        assert_eq!(said.collect::<Vec<_>>(), all);
+        assert_eq!(bus.failures(), 12);
+    }
+}

@@ -1,0 +1,71 @@
+//! How a session came to its end, and what is told of that.
+
+use crate::chunk::Direction;
+use crate::conn::Vitals;
+use crate::error::{Error, Kind, Result};
+use crate::event::{By, Closed, End, How, Reason};
+use crate::session::{Cut, Session};
+
+/// How a session came to its end, when nothing failed.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    pub reason: Option<Reason>,
+    pub detail: Option<String>,
+}
+
+/// How a session ended, where it lived to say so.
+pub(super) struct Ended {
+    pub result: Result<Ending>,
+    /// What cut it before it was done.
+    pub cut: Option<Cut>,
+    pub vitals: Option<Vitals>,
+}
+
+pub(super) fn closed(session: &Session, end: Option<Box<Ended>>) -> Closed {
+    let Ended { result, cut, vitals } = match end {
+        Some(end) => *end,
+        // Nobody said how: the task panicked, or its runtime is gone.
+        None => Ended {
+            result: if std::thread::panicking() {
+                Err(Error::new(Kind::Bug, "the session panicked: this is a bug in hobnob"))
+            } else {
+                Ok(Ending { reason: Some(Reason::Stopped), detail: None })
+            },
+            cut: session.cut_by(),
+            vitals: None,
+        },
+    };
+    let (reason, detail) = match (cut, result) {
+        (Some(Cut::Idle), _) => (Reason::Timeout("idle"), None),
+        (Some(Cut::Stall), _) => (Reason::Timeout("stall"), None),
+        (Some(Cut::Memory), _) => (Reason::Limit("memory"), None),
+        (Some(Cut::Stopped), _) => (Reason::Stopped, None),
+        (Some(Cut::Killed), _) => (Reason::Stopped, Some("killed".to_owned())),
+        (None, Ok(ending)) => (ending.reason.unwrap_or(Reason::Eof), ending.detail),
+        (None, Err(error)) => {
+            let fault = session.conclusion().and_then(|conclusion| conclusion.fault);
+            let reason = match (error.kind(), error.limit_name()) {
+                (Kind::Fault, _) => Reason::Fault(fault.unwrap_or_default()),
+                (Kind::ConnectionReset | Kind::ConnectionBroken, _) => Reason::Reset,
+                (Kind::TimedOut, limit) => Reason::Timeout(limit.unwrap_or("kernel")),
+                (_, Some(limit)) => Reason::Limit(limit),
+                _ => Reason::Error,
+            };
+            (reason, Some(error.message().to_owned()))
+        }
+    };
+    let end_of =
+        |direction| session.end_of(direction).unwrap_or(End { by: By::Us, how: How::None });
+    Closed {
+        inward: end_of(Direction::In),
+        outward: end_of(Direction::Out),
+        reason,
+        detail,
+        bytes_in: session.bytes(Direction::In),
+        bytes_out: session.bytes(Direction::Out),
+        lasted: session.clock().now().saturating_sub(session.opened),
+        round_trip: vitals.map(|vitals| vitals.round_trip),
+        resent: vitals.map(|vitals| vitals.resent),
+        upstream: session.conclusion().and_then(|conclusion| conclusion.upstream.clone()),
+    }
+}

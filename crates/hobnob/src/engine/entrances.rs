@@ -1,0 +1,116 @@
+//! Binds what is to be bound: endpoints that share an address become one entrance.
+
+use std::sync::Arc;
+
+use crate::conn::listener::Listener;
+use crate::engine::bound::Bound;
+use crate::engine::door::{Doorway, Way};
+use crate::engine::house::House;
+use crate::engine::plan::Ready;
+use crate::engine::redial::Redial;
+use crate::engine::serve::Entrance;
+use crate::engine::stack::Stack;
+use crate::error::{Kind, Result};
+use crate::service::Made;
+use crate::spec::Shape;
+use crate::transport::Scene;
+
+/// Where peers come in.
+#[derive(Default)]
+pub(super) struct Entrances {
+    /// Those whose peers become sessions.
+    pub accepting: Vec<Entrance>,
+    /// Those whose packets are answered in batches.
+    pub answering: Vec<(Box<dyn Listener>, Arc<Doorway>)>,
+}
+
+/// An entrance that is not bound yet: its first endpoint, and those behind it.
+struct Group {
+    first: Ready,
+    doorway: Doorway,
+    /// Each endpoint with its door, as people are told of it.
+    told: Vec<(Ready, &'static str)>,
+}
+
+/// Binds all endpoints. Where a port is in use that nobody asked for, all move so many ports further on together, so
+/// that the doors of a service stay side by side.
+pub(super) async fn bind(
+    house: &House,
+    endpoints: Vec<(Ready, &'static str)>,
+    next_ports: u16,
+    scene: &Scene,
+) -> Result<(Vec<Bound>, Entrances)> {
+    let mut first = None;
+    for by in 0..=next_ports {
+        let moved = endpoints.iter().map(|(ready, door)| (ready.further(by), *door));
+        match bind_set(house, moved.collect(), scene).await {
+            Err(error) if error.kind() == Kind::PortInUse && by < next_ports => {
+                first.get_or_insert(error);
+            }
+            Err(error) => return Err(first.unwrap_or(error)),
+            bound => return bound,
+        }
+    }
+    unreachable!("the last set that was tried was returned")
+}
+
+async fn bind_set(
+    house: &House,
+    endpoints: Vec<(Ready, &'static str)>,
+    scene: &Scene,
+) -> Result<(Vec<Bound>, Entrances)> {
+    let (mut bounds, mut open) = (Vec::new(), Entrances::default());
+    for Group { first, doorway, told } in groups(house, endpoints) {
+        let door = Arc::new(doorway);
+        if first.is_turned {
+            let (dialer, undialled) = (&house.powers.dialer, &house.powers.undialled);
+            let redial = Redial::begin(dialer.clone(), first, undialled.clone()).await?;
+            open.accepting.push(Entrance { listener: Box::new(redial), door });
+            continue;
+        }
+        for mut listener in first.transport.bind(&first.place, scene).await? {
+            for (ready, door) in &told {
+                bounds.push(Bound {
+                    transport: ready.name,
+                    address: listener.address(),
+                    endpoint: ready.endpoint.clone(),
+                    dialled: ready.dialled.clone(),
+                    door,
+                });
+            }
+            let is_batched =
+                first.shape == Shape::Packets && door.is_bare() && listener.datagrams().is_some();
+            if is_batched && matches!(house.service, Made::Responder(_)) {
+                open.answering.push((listener, door.clone()));
+            } else {
+                open.accepting.push(Entrance { listener, door: door.clone() });
+            }
+        }
+    }
+    Ok((bounds, open))
+}
+
+/// Endpoints with one bind address become one entrance, where the ways before may decline what comes. Where they may
+/// not, the second is bound by itself, and its error says that the address is taken.
+fn groups(house: &House, endpoints: Vec<(Ready, &'static str)>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (ready, door) in endpoints {
+        let is_turned = ready.is_turned;
+        // What is dialled has its layers on when it comes.
+        let stack = if is_turned { Stack::bare(&house.bus) } else { ready.stack.clone() };
+        let mut together = groups.iter_mut();
+        let together = together
+            .find(|group| group.first.is_bound_with(&ready) && group.doorway.can_add(&stack));
+        if let Some(group) = together {
+            group.doorway.add(Way { stack, door });
+            group.told.push((ready, door));
+            continue;
+        }
+        let gate = house.gate.with_allow(&ready.allow);
+        let way = Way { stack, door };
+        let doorway = Doorway::new(way, gate, ready.has_opening, ready.has_ports);
+        let told = vec![(ready.clone(), door)];
+        groups.push(Group { first: ready, doorway, told });
+    }
+    groups
+}

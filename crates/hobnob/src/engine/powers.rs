@@ -1,0 +1,87 @@
+//! What a session may ask of the engine.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::codec::text::Cutting;
+use crate::conn::{Boxed, Conn, Facts};
+use crate::engine::dial::Dialer;
+use crate::engine::kept::Kept;
+use crate::engine::plan::{self, Ready};
+use crate::engine::stack::Stack;
+use crate::engine::target::Targets;
+use crate::engine::workshop::Workshop;
+use crate::error::{Error, Kind, Result};
+use crate::layer;
+use crate::session::powers::{Destination, Dress, Job, Powers};
+
+/// What a session may ask of the engine.
+pub(super) struct EnginePowers {
+    pub dialer: Dialer,
+    pub targets: Targets,
+    /// Why the last who could not be dialled was not, for a session or to be one.
+    pub undialled: Arc<Mutex<Option<Error>>>,
+    pub workshop: Workshop,
+    cutting: Cutting,
+    /// What sessions were dressed in before.
+    layers: Kept<Stack>,
+}
+
+impl EnginePowers {
+    pub(super) fn new(
+        dialer: Dialer,
+        targets: Vec<(&'static str, Ready)>,
+        cutting: Cutting,
+    ) -> Self {
+        EnginePowers {
+            targets: Targets::new(dialer.clone(), targets),
+            dialer,
+            undialled: Arc::default(),
+            workshop: Workshop::new(),
+            cutting,
+            layers: Kept::default(),
+        }
+    }
+
+    fn stack(&self, Dress { layer, role, host }: Dress<'_>) -> Result<Arc<Stack>> {
+        let key = format!("{role:?} {} {layer}", host.unwrap_or_default());
+        self.layers.get(&key, || {
+            let bus = self.dialer.bus().clone();
+            let host = host.map(str::to_owned);
+            let scene = layer::Scene { bus, host, ..layer::Scene::alone(role) };
+            Stack::prepare(vec![plan::layer(layer)?], scene)
+        })
+    }
+}
+
+/// The last word counts: who ends it is who failed last.
+pub(super) fn note(undialled: &Mutex<Option<Error>>, error: &Error) {
+    *undialled.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+}
+
+impl Powers for EnginePowers {
+    fn dial<'a>(&'a self, to: Destination<'a>, asker: Option<&'a Facts>) -> Boxed<'a, Conn> {
+        Box::pin(async move {
+            let dialled = self.targets.dial(to, asker).await;
+            dialled.inspect_err(|error| note(&self.undialled, error))
+        })
+    }
+
+    fn dress<'a>(&'a self, dress: Dress<'a>, conn: Conn) -> Boxed<'a, Conn> {
+        Box::pin(async move {
+            let dressed = self.stack(dress)?.dress(conn, self.dialer.scene.timeout).await?;
+            dressed.ok_or_else(|| Error::new(Kind::ConnectionBroken, "the layer kept the conn"))
+        })
+    }
+
+    fn rehearse(&self, dress: Dress<'_>) -> Result<()> {
+        self.stack(dress).map(drop)
+    }
+
+    fn work(&self, job: Job) -> Boxed<'_, ()> {
+        Box::pin(self.workshop.take(job))
+    }
+
+    fn cutting(&self) -> Cutting {
+        self.cutting
+    }
+}

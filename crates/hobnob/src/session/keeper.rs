@@ -1,0 +1,73 @@
+//! What a service is given for work that belongs to no session: while it opens, and for as long as its server runs.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::bus::Bus;
+use crate::clock::Clock;
+use crate::conn::Conn;
+use crate::error::Result;
+use crate::event::Fact;
+use crate::session::powers::{Destination, Dress, Powers};
+use crate::session::ways;
+
+/// The engine's powers without a session.
+#[derive(Clone)]
+pub struct Keeper {
+    bus: Bus,
+    powers: Arc<dyn Powers>,
+    is_over: watch::Receiver<bool>,
+}
+
+impl Keeper {
+    /// One with these powers, which is asked to end when `is_over` says so.
+    pub fn new(bus: Bus, powers: Arc<dyn Powers>, is_over: watch::Receiver<bool>) -> Self {
+        Keeper { bus, powers, is_over }
+    }
+
+    /// The clock that stamps the events.
+    pub fn clock(&self) -> Clock {
+        self.bus.clock()
+    }
+
+    /// The bus, for who must know whether anybody looks.
+    pub fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// Tells a fact that is about no session.
+    pub fn emit(&self, fact: Fact) {
+        self.bus.emit(0, 0, fact);
+    }
+
+    /// Opens a conn, layers and all.
+    pub async fn dial(&self, to: Destination<'_>) -> Result<Conn> {
+        self.powers.dial(to, None).await
+    }
+
+    /// Puts a layer on a conn that is open.
+    pub async fn dress(&self, dress: Dress<'_>, conn: Conn) -> Result<Conn> {
+        self.powers.dress(dress, conn).await
+    }
+
+    /// Makes a layer ready that sessions will be dressed in, and opens nothing: what is wrong with its files is said
+    /// now, and not to the first peer.
+    pub fn rehearse(&self, dress: Dress<'_>) -> Result<()> {
+        self.powers.rehearse(dress)
+    }
+
+    /// Runs work that may block, such as reading a disk, off the threads of the sessions.
+    pub async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        ways::run(&*self.powers, work).await
+    }
+
+    /// Resolves once all sessions are over and the house is to be closed.
+    pub async fn asked_to_end(&self) {
+        // An error would mean that the engine is gone, which is an end too.
+        drop(self.is_over.clone().wait_for(|is_over| *is_over).await);
+    }
+}
