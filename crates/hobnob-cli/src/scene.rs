@@ -5,6 +5,7 @@ use hobnob::clock::Clock;
 use hobnob::endpoint::Endpoint;
 use hobnob::engine;
 use hobnob::error::{Error, Kind, Result};
+use hobnob::service::Door;
 use hobnob::socket::Family;
 
 use crate::advice::Propose as _;
@@ -117,30 +118,45 @@ impl Scene {
         first: usize,
         last: usize,
     ) -> Result<(Vec<Endpoint>, Vec<String>)> {
+        let (endpoints, loose) = self.endpoints_of_doors(first, last, &[])?;
+        Ok((endpoints.into_iter().map(|(_, endpoint)| endpoint).collect(), loose))
+    }
+
+    /// The same where each may begin with the name of a door: `smtp=:1025`.
+    pub(crate) fn endpoints_of_doors(
+        &self,
+        first: usize,
+        last: usize,
+        doors: &[Door],
+    ) -> Result<(Vec<(Option<String>, Endpoint)>, Vec<String>)> {
         let indices = |id| self.matches.indices_of(id).into_iter().flatten();
         let words = indices(WORDS).zip(self.words());
-        let mut found: Vec<(usize, Endpoint)> = Vec::new();
+        let mut found: Vec<(usize, Option<String>, Endpoint)> = Vec::new();
         for (at, word) in words.take(last).skip(first) {
-            let endpoint = self.settings.endpoint(&word)?;
+            let (door, word) = split_door(&word, doors);
+            let endpoint = self.settings.endpoint(word)?;
             let is_insecure = self.is_on("insecure");
             let endpoint = if is_insecure { engine::insecure(endpoint)? } else { endpoint };
-            found.push((at, endpoint));
+            found.push((at, door.map(str::to_owned), endpoint));
         }
         let mut loose = Vec::new();
         let options = self.matches.try_get_many::<String>("option").ok().flatten();
         let options: Vec<String> = options.map(|many| many.cloned().collect()).unwrap_or_default();
         for (at, option) in indices("option").zip(options) {
-            match found.iter_mut().rev().find(|(word, _)| *word < at) {
-                Some((_, endpoint)) => endpoint.set(&option)?,
+            match found.iter_mut().rev().find(|(word, ..)| *word < at) {
+                Some((_, _, endpoint)) => endpoint.set(&option)?,
                 None => loose.push(option),
             }
         }
-        Ok((found.into_iter().map(|(_, endpoint)| endpoint).collect(), loose))
+        Ok((found.into_iter().map(|(_, door, endpoint)| (door, endpoint)).collect(), loose))
     }
 
     /// Refuses events on a stdout that is a peer's: they would stand between its bytes.
-    pub(crate) fn check_stdout(&self, endpoints: &[Endpoint]) -> Result<()> {
-        let own = endpoints.iter().find(|endpoint| endpoint.is_stdio());
+    pub(crate) fn check_stdout<'a>(
+        &self,
+        endpoints: impl IntoIterator<Item = &'a Endpoint>,
+    ) -> Result<()> {
+        let own = endpoints.into_iter().find(|endpoint| endpoint.is_stdio());
         let Some(endpoint) = own.filter(|_| self.is_on("json")) else { return Ok(()) };
         let text = "--json writes events to stdout, and with - that is the peer's";
         let error = endpoint.typed().mark(Error::new(Kind::Usage, text), "stdin and stdout");
@@ -156,6 +172,15 @@ impl Scene {
         };
         loose.iter().try_for_each(|option| endpoint.set(option))?;
         Ok(endpoint)
+    }
+}
+
+/// The door that a word begins with, as `smtp=:1025` does, and the rest.
+pub(crate) fn split_door<'a>(word: &'a str, doors: &[Door]) -> (Option<&'a str>, &'a str) {
+    let is_door = |name: &str| !name.is_empty() && doors.iter().any(|door| door.name == name);
+    match word.split_once('=') {
+        Some((name, rest)) if is_door(name) => (Some(name), rest),
+        _ => (None, word),
     }
 }
 

@@ -128,7 +128,8 @@ fn twins(resolved: &Resolved) -> Vec<Twin> {
 impl Tree<'_> {
     fn words(&self, look: Look) -> String {
         let resolved = self.resolved;
-        let mut out = format!("{}\n", look.paint(Paint::Bold, &safe(&resolved.endpoint)));
+        let mut out =
+            format!("{}\n", look.paint(Paint::Bold, &safe(&resolved.endpoint.to_string())));
         if let Some((spec, options)) = &resolved.protocol {
             line(&mut out, "protocol", &format!("{}: {}", spec.name, spec.summary));
             list(&mut out, &settings(spec.options, options));
@@ -235,7 +236,7 @@ impl Tree<'_> {
         json!({
             "v": 1,
             "type": "explain",
-            "endpoint": resolved.endpoint,
+            "endpoint": resolved.endpoint.to_string(),
             "protocol": protocol,
             "layers": layers,
             "transport": {

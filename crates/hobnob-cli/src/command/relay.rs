@@ -41,7 +41,7 @@ fn run(scene: &Scene) -> Result<u8> {
     let mut server = Server::new(VERB.usage.name)?;
     let row = server.row().expect("it is one of the table");
     let to = row.targets().next().expect("a relay has a target");
-    server.set(to.name, Some(&target.to_string()))?;
+    server.target(to.name, target.clone())?;
     for (name, value) in VERB.usage.lent_options().into_iter().flat_map(|one| given(scene, one)) {
         server.set(&name, value.as_deref())?;
     }
@@ -49,9 +49,10 @@ fn run(scene: &Scene) -> Result<u8> {
     server.on(&on_lan(scene, listen))?;
     // Where it waits itself it says with where it listens.
     let is_waited_for = target.settings().iter().any(|setting| setting.key == "listen");
-    let dialled = Some(target.to_string()).filter(|_| !is_waited_for);
-    until_over(async |signals| {
-        serving::start(scene, server, row, "relay", dialled.as_deref())?.watch(signals).await
+    let dialled = Some(target).filter(|_| !is_waited_for);
+    until_over(async |mut signals| {
+        let begun = serving::start(scene, &mut signals, server, "relay", dialled.as_ref()).await?;
+        begun.watch(signals).await
     })
 }
 

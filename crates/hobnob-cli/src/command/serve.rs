@@ -1,6 +1,5 @@
 //! `hobnob serve`: a built-in service on one or more addresses.
 
-use hobnob::endpoint::Endpoint;
 use hobnob::engine::{self, Server};
 use hobnob::error::{Error, Kind, Result};
 use hobnob::service::Row;
@@ -11,10 +10,10 @@ use crate::args::{COMMON, Flag, Group, OPENING, SHOWING, Usage, value};
 use crate::help;
 use crate::process::say;
 use crate::scene::{Scene, Verb};
-use crate::serving::{SERVING, Started, given, on_lan, set_limits, start, until_over};
+use crate::serving::{SERVING, given, on_lan, set_limits, start, until_over};
 
 /// How many ports after the default one are tried.
-const NEXT_PORTS: u16 = 100;
+const NEXT_PORTS: u16 = 99;
 
 /// The verb.
 pub(crate) static VERB: Verb = Verb {
@@ -49,61 +48,37 @@ fn run(scene: &Scene) -> Result<u8> {
     let row = server.row().expect("it is one of the table");
     set_options(scene, &mut server, row)?;
     set_limits(scene, &mut server)?;
-    let endpoints = endpoints(scene, row)?;
-    until_over(async |signals| {
-        let started = match endpoints {
-            Some(endpoints) => {
-                endpoints.iter().try_for_each(|endpoint| server.on(endpoint))?;
-                start(scene, server, row, "serve", None)?
-            }
-            None => start_on_default(scene, row)?,
-        };
-        started.watch(signals).await
+    listen(scene, &mut server, row)?;
+    until_over(async |mut signals| {
+        start(scene, &mut signals, server, "serve", None).await?.watch(signals).await
     })
 }
 
-/// The endpoints that were named; none where there are none.
-fn endpoints(scene: &Scene, row: &Row) -> Result<Option<Vec<Endpoint>>> {
-    let (mut endpoints, loose) = scene.endpoints(1, usize::MAX)?;
-    scene.check_stdout(&endpoints)?;
-    if endpoints.is_empty() {
-        if loose.is_empty() {
-            return Ok(None);
-        }
-        // Options without an endpoint are for the default one.
-        let mut endpoint = engine::parse(&format!(":{}", row.port))?;
-        loose.iter().try_for_each(|option| endpoint.set(option))?;
-        endpoints.push(endpoint);
-    }
+/// Adds the endpoints that were named, each at its door; or those of all doors where there are none.
+fn listen(scene: &Scene, server: &mut Server, row: &'static Row) -> Result<()> {
+    let (mut endpoints, loose) = scene.endpoints_of_doors(1, usize::MAX, row.doors)?;
+    scene.check_stdout(endpoints.iter().map(|(_, endpoint)| endpoint))?;
     if let Some(option) = loose.first().filter(|_| scene.words().len() > 1) {
         let text = format!("-O {option} is for the endpoint before it, and there is none");
         return Err(Error::new(Kind::Usage, text).try_command("hobnob help addresses", ""));
     }
-    Ok(Some(endpoints.into_iter().map(|endpoint| on_lan(scene, endpoint)).collect()))
-}
-
-/// The default port, or the next one that is free: nobody asked for that very port.
-fn start_on_default(scene: &Scene, row: &'static Row) -> Result<Started> {
-    let mut first = None;
-    for port in row.port..row.port.saturating_add(NEXT_PORTS) {
-        let endpoint = on_lan(scene, engine::parse(&format!(":{port}"))?);
-        let mut server = Server::new(row.spec.name)?;
-        set_options(scene, &mut server, row)?;
-        set_limits(scene, &mut server)?;
-        server.on(&endpoint)?;
-        match start(scene, server, row, "serve", None) {
-            Ok(mut started) => {
-                if port != row.port {
-                    let text = format!("port {} is in use, so this is {port}", row.port);
-                    started.say(&text);
-                }
-                return Ok(started);
-            }
-            Err(error) if error.kind() == Kind::PortInUse => first = first.or(Some(error)),
-            Err(error) => return Err(error),
+    if endpoints.is_empty() {
+        for door in row.doors {
+            let mut endpoint = engine::parse(&format!(":{}", door.port))?;
+            loose.iter().try_for_each(|option| endpoint.set(option))?;
+            endpoints.push((Some(door.name.to_owned()), endpoint));
         }
+        // Nobody asked for these very ports. What is said of the one by -O may be about that port.
+        server.next_ports = if loose.is_empty() { NEXT_PORTS } else { 0 };
     }
-    Err(first.unwrap_or_else(|| Error::new(Kind::PortInUse, "no port is free")))
+    for (door, endpoint) in endpoints {
+        let endpoint = on_lan(scene, endpoint);
+        match door {
+            Some(door) => server.door(&door, &endpoint)?,
+            None => server.on(&endpoint)?,
+        };
+    }
+    Ok(())
 }
 
 /// The service's own flags. One that only other services have is told as that.

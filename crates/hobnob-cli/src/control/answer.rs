@@ -109,13 +109,14 @@ fn server(line: &mut Line<'_>, part: &Part) {
     line.objects("bound", &part.bound, bound);
     let targets = part.control.targets();
     if !targets.is_empty() {
+        let targets: Vec<_> = targets.iter().map(ToString::to_string).collect();
         line.texts("targets", targets.iter().map(String::as_str));
     }
 }
 
 fn bound(line: &mut Line<'_>, bound: &Bound) {
     line.text("transport", bound.transport);
-    line.text("endpoint", &bound.endpoint);
+    line.text("endpoint", &bound.endpoint.to_string());
     line.text("addr", &bound.address.to_string());
 }
 

@@ -24,7 +24,7 @@ use started::Started;
 /// Flags of what starts several servers.
 pub(crate) const STARTING: &[Flag] = &[value("for", "DUR", "stop after a time")];
 /// How many ports after the usual one are tried.
-const NEXT_PORTS: u16 = 100;
+const NEXT_PORTS: u16 = 99;
 
 /// What happens when a port is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,10 +67,14 @@ impl<'c> Fleet<'c> {
         page: impl Fn(&Started<'_>) -> String,
     ) -> Result<u8> {
         let after = args::duration(&scene.matches, "for")?;
-        until_over(async |signals| {
+        until_over(async |mut signals| {
             let crew = Crew::start()?;
             let mut teller = Teller::new(scene, crew.clock(), verb);
-            let afloat = self.start(after, &crew, &mut teller, taken)?;
+            let starting = self.start(after, &crew, &mut teller, taken);
+            let afloat = match signals.unless_asked(starting).await {
+                Ok(afloat) => afloat?,
+                Err(asked) => return Ok(asked.code()),
+            };
             // The threads end with the last server.
             drop(crew);
             let parts = self.all.iter().map(|planned| planned.part);
@@ -86,7 +90,7 @@ impl<'c> Fleet<'c> {
     }
 
     /// All or none: with an error, what was started already is dropped, and so closed.
-    fn start(
+    async fn start(
         &self,
         after: Option<Duration>,
         crew: &Crew,
@@ -95,7 +99,7 @@ impl<'c> Fleet<'c> {
     ) -> Result<Vec<Afloat>> {
         let mut found: Vec<Option<(Afloat, _)>> = Vec::new();
         for planned in &self.all {
-            match start(after, planned, crew, teller, 0) {
+            match start(after, planned, crew, teller, 0).await {
                 Ok(started) => found.push(Some(started)),
                 Err(error) if error.kind() == Kind::PortInUse && taken == Taken::MovesOn => {
                     found.push(None);
@@ -105,7 +109,7 @@ impl<'c> Fleet<'c> {
         }
         // Only now, when each of the others has the port that it usually has.
         for (planned, place) in self.all.iter().zip(&mut found).filter(|(_, at)| at.is_none()) {
-            let moved = move_on(after, planned, crew, teller);
+            let moved = start(after, planned, crew, teller, NEXT_PORTS).await;
             *place = Some(moved.map_err(|error| self.failed(planned, error, taken))?);
         }
         let mut afloat = Vec::new();
@@ -153,38 +157,20 @@ impl<'c> Fleet<'c> {
 
 type Heard = hobnob::bus::Subscription;
 
-/// Starts one, `ahead` of the ports that it names.
-fn start(
+/// Starts one. Where a port is taken that it names, it may move up to so many ports further on.
+async fn start(
     after: Option<Duration>,
     planned: &Planned<'_>,
     crew: &Crew,
     teller: &Teller,
-    ahead: u16,
+    next_ports: u16,
 ) -> Result<(Afloat, Heard)> {
-    let endpoints = planned.endpoints.iter().map(|(endpoint, _)| match endpoint.port() {
-        Some(port) if ahead > 0 => endpoint.clone().with_port(port.saturating_add(ahead)),
-        _ => endpoint.clone(),
-    });
-    let mut server = planned.server(endpoints)?.on_crew(crew);
+    let mut server = planned.server()?;
+    server.on_crew(crew);
     server.stop.after = after.or(server.stop.after);
+    server.next_ports = next_ports;
     let heard = teller.hear(&server);
-    let running = server.start().map_err(|error| planned.redacted(error))?;
+    let running = server.open().await.map_err(|error| planned.redacted(error))?;
     let usual = planned.endpoints.first().and_then(|(endpoint, _)| endpoint.port());
-    Ok((Afloat { running, usual: usual.filter(|_| ahead > 0) }, heard))
-}
-
-fn move_on(
-    after: Option<Duration>,
-    planned: &Planned<'_>,
-    crew: &Crew,
-    teller: &Teller,
-) -> Result<(Afloat, Heard)> {
-    let mut last = None;
-    for ahead in 1..NEXT_PORTS {
-        match start(after, planned, crew, teller, ahead) {
-            Err(error) if error.kind() == Kind::PortInUse => last = Some(error),
-            done => return done,
-        }
-    }
-    Err(last.unwrap_or_else(|| Error::new(Kind::PortInUse, "no port is free")))
+    Ok((Afloat { running, usual: usual.filter(|_| next_ports > 0) }, heard))
 }

@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use hobnob::endpoint::Endpoint;
 use hobnob::engine::{self, Server};
 use hobnob::error::{Error, Kind, Result};
-use hobnob::service::Row;
+use hobnob::service::{Door, Row};
 use hobnob::spec::{OptionSpec, nearest};
 
 use crate::advice::Propose as _;
 use crate::config::source::Placed;
 use crate::config::{Config, OWN_KEYS, Part, Setting, secret};
+use crate::scene::split_door;
 use crate::serving::limits::{self, Limits};
 
 /// Limits that may have several values.
@@ -23,6 +24,8 @@ pub(super) struct Planned<'c> {
     row: &'static Row,
     /// Where it is to listen, and where that is said.
     pub(super) endpoints: Vec<(Endpoint, Placed)>,
+    /// The door of each of them, where it is named.
+    doors: Vec<Option<String>>,
 }
 
 impl<'c> Planned<'c> {
@@ -30,9 +33,13 @@ impl<'c> Planned<'c> {
         let server = Server::new(&part.service.text);
         let server = server.map_err(|error| no_service(config, &part.service, &error))?;
         let row = server.row().expect("it is one of the table");
-        let endpoints = endpoints(config, part, row)?;
-        let planned = Planned { config, part, row, endpoints };
-        planned.server(planned.endpoints.iter().map(|(endpoint, _)| endpoint.clone()))?;
+        let (mut doors, mut all) = (Vec::new(), Vec::new());
+        for (door, endpoint, place) in endpoints(config, part, row)? {
+            doors.push(door);
+            all.push((endpoint, place));
+        }
+        let planned = Planned { config, part, row, endpoints: all, doors };
+        planned.server()?;
         Ok(planned)
     }
 
@@ -43,16 +50,20 @@ impl<'c> Planned<'c> {
         self.part.settings.iter().filter(is_target).flat_map(|setting| &setting.values)
     }
 
-    /// The server, on these endpoints.
-    pub(super) fn server(&self, endpoints: impl Iterator<Item = Endpoint>) -> Result<Server> {
+    /// The server, on its endpoints.
+    pub(super) fn server(&self) -> Result<Server> {
         let mut server = Server::new(self.row.spec.name)?;
         let mut limits = Limits::default();
         for setting in &self.part.settings {
             self.set(&mut server, &mut limits, setting)?;
         }
         limits.finish(&mut server).map_err(|error| self.located(&error, &self.part.name))?;
-        for (endpoint, (_, place)) in endpoints.zip(&self.endpoints) {
-            server.on(&endpoint).map_err(|error| self.located(&error, place))?;
+        for ((endpoint, place), door) in self.endpoints.iter().zip(&self.doors) {
+            let added = match door {
+                Some(door) => server.door(door, endpoint),
+                None => server.on(endpoint),
+            };
+            added.map_err(|error| self.located(&error, place))?;
         }
         Ok(server)
     }
@@ -73,7 +84,7 @@ impl<'c> Planned<'c> {
             let meant = secret::reveal(&value.text).map_err(|error| self.located(&error, value))?;
             let set = match option.filter(|_| !is_limit) {
                 None => limits.set(server, key, &meant.text, key),
-                Some(option) => server.set(option.name, Some(&meant.text)),
+                Some(option) => server.set(option.name, Some(&meant.text)).map(drop),
             };
             set.map_err(|error| self.located(&meant.hide(key, error), value))?;
         }
@@ -130,15 +141,24 @@ fn no_service(config: &Config, service: &Placed, error: &Error) -> Error {
     }
 }
 
-fn endpoints(config: &Config, part: &Part, row: &Row) -> Result<Vec<(Endpoint, Placed)>> {
+/// Where it is to listen, with the door and where that is said; every door where nothing is said.
+fn endpoints(
+    config: &Config,
+    part: &Part,
+    row: &Row,
+) -> Result<Vec<(Option<String>, Endpoint, Placed)>> {
     if part.on.is_empty() {
-        let default = engine::parse(&format!(":{}", row.port))?;
-        return Ok(vec![(default, part.name.clone())]);
+        let default = |door: &Door| {
+            let endpoint = engine::parse(&format!(":{}", door.port))?;
+            Ok((Some(door.name.to_owned()), endpoint, part.name.clone()))
+        };
+        return row.doors.iter().map(default).collect();
     }
     let read = |place: &Placed| {
-        let parsed = engine::parse(&place.text);
+        let (door, text) = split_door(&place.text, row.doors);
+        let parsed = engine::parse(text);
         let endpoint = parsed.map_err(|error| config.source.relocate(&error, place))?;
-        Ok((endpoint, place.clone()))
+        Ok((door.map(str::to_owned), endpoint, place.clone()))
     };
     part.on.iter().map(read).collect()
 }

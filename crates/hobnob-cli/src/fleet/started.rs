@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use hobnob::engine::{self, Bound, Running};
+use hobnob::endpoint::Endpoint;
+use hobnob::engine::{Bound, Running};
 
 use crate::config::Part;
 use crate::report::show::{pad, safe, width};
@@ -80,13 +81,12 @@ fn entry(out: &mut String, indent: usize, name: &str, items: &[String]) {
 
 /// Each endpoint once, though both loopbacks are bound: `tcp 127.0.0.1:9000`.
 fn addresses(bounds: &[Bound]) -> Vec<String> {
-    let mut told: Vec<&str> = Vec::new();
+    let mut told: Vec<&Endpoint> = Vec::new();
     let mut out = Vec::new();
     for bound in bounds {
-        if !told.contains(&bound.endpoint.as_str()) {
+        if !told.contains(&&bound.endpoint) {
             told.push(&bound.endpoint);
-            let parsed = engine::parse(&bound.endpoint).ok();
-            let layer = parsed.as_ref().and_then(|endpoint| endpoint.layers().first());
+            let layer = bound.endpoint.layers().first();
             let medium = layer.map_or(bound.transport, |layer| layer.name());
             out.push(format!("{medium} {}", safe(&bound.address.to_string())));
         }

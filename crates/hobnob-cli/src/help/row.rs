@@ -24,7 +24,7 @@ pub(crate) fn catalogue(look: Look) -> String {
     let all = over(&[Shape::Bytes, Shape::Packets]);
     for row in &rows {
         let name = look.paint(Paint::Cyan, &pad(row.spec.name, names));
-        let over = over(row.shapes);
+        let over = over(row.door().shapes);
         let over = if over == all { "all" } else { &over };
         let _ = writeln!(out, "  {name}{}{over}", pad(row.spec.summary, column));
     }
@@ -50,16 +50,15 @@ fn over(shapes: &[Shape]) -> String {
 pub(crate) fn service(name: &str, look: Look) -> Option<String> {
     let row = engine::services().iter().find(|row| row.spec.name == name)?;
     let mut out = heading(row.spec, "hobnob serve", look);
-    let doors: Vec<_> =
-        row.doors.iter().map(|door| format!("{}=:{}", door.name, door.port)).collect();
-    if doors.is_empty() {
-        let _ = writeln!(out, "  default address   :{}", row.port);
+    if let [door] = row.doors {
+        let _ = writeln!(out, "  default address   :{}", door.port);
     } else {
-        let _ = writeln!(out, "  doors             {}", doors.join(" "));
+        let doors = row.doors.iter().map(|door| format!("{}=:{}", door.name, door.port));
+        let _ = writeln!(out, "  doors             {}", doors.collect::<Vec<_>>().join(" "));
     }
-    let shapes: Vec<_> = row.shapes.iter().map(Shape::to_string).collect();
+    let shapes: Vec<_> = row.door().shapes.iter().map(Shape::to_string).collect();
     let _ = writeln!(out, "  serves            {}", shapes.join(" and "));
-    let over = over(row.shapes);
+    let over = over(row.door().shapes);
     if !over.is_empty() {
         let _ = writeln!(out, "  over              {over}");
     }

@@ -1,6 +1,6 @@
 //! What asks us to stop: Ctrl-C, SIGTERM, and the terminal that is closed.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::task::{Context, Poll};
 
 use hobnob::error::{Error, Result};
@@ -53,6 +53,18 @@ impl Signals {
     /// The next of them.
     pub(crate) async fn next(&mut self) -> Asked {
         poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// What comes of some work, unless somebody asks for an end before: then it is given up.
+    pub(crate) async fn unless_asked<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Asked> {
+        tokio::select! {
+            biased;
+            by = self.next() => Err(by),
+            done = work => Ok(done),
+        }
     }
 
     /// As [`next`](Self::next), for a future that polls other things, too.

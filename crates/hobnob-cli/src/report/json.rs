@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hobnob::chunk::Direction;
 use hobnob::clock::{Clock, rfc3339};
-use hobnob::engine::Summary;
+use hobnob::engine::{Bound, Summary};
 use hobnob::error::Error;
 use hobnob::event::{Bent, Closed, Data, Event, Fact};
 use hobnob::fault::Act;
@@ -100,9 +100,18 @@ impl Json {
                     line.number("parent", opened.parent);
                 }
                 line.text("name", &name);
+                if !opened.door.is_empty() {
+                    line.text("door", opened.door);
+                }
                 line.text("transport", opened.transport);
                 line.text("local", &opened.local.to_string());
                 line.text("peer", &opened.peer.to_string());
+                line.end();
+            }
+            Fact::Entered { door } => {
+                let mut line = self.line(out, "entered", at);
+                line.number("id", event.session);
+                line.text("door", door);
                 line.end();
             }
             Fact::Dialed(dialed) => {
@@ -175,7 +184,9 @@ impl Json {
         line.number("seq", data.sequence);
         line.number("len", data.length as u64);
         line.payload(&data.bytes);
-        if data.bytes.len() < data.length {
+        if data.is_hidden {
+            line.raw("hidden", "true");
+        } else if data.bytes.len() < data.length {
             line.raw("cut", "true");
         }
         line.end();
@@ -261,8 +272,7 @@ impl Json {
     pub(crate) fn listening(
         &mut self,
         out: &mut Vec<u8>,
-        transport: &str,
-        endpoint: &str,
+        bound: &Bound,
         addr: &str,
         bent: Option<&(Vec<String>, u64)>,
     ) {
@@ -273,8 +283,11 @@ impl Json {
         if !service.is_empty() {
             line.text("service", &service);
         }
-        line.text("transport", transport);
-        line.text("endpoint", endpoint);
+        if !bound.door.is_empty() {
+            line.text("door", bound.door);
+        }
+        line.text("transport", bound.transport);
+        line.text("endpoint", &bound.endpoint.to_string());
         line.text("addr", addr);
         if let Some((faults, seed)) = bent {
             line.texts("faults", faults.iter().map(String::as_str));
@@ -385,6 +398,8 @@ mod tests {
             at: Duration::from_micros(2_011_900),
             session: 1,
             fact: Fact::Data(Box::new(Data {
+                side: hobnob::chunk::Side::Downstream,
+                is_hidden: false,
                 direction: Direction::In,
                 sequence: 1,
                 bytes: bytes.into(),

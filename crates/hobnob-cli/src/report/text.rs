@@ -202,6 +202,9 @@ impl Transcript {
 
     /// What passed, on one line, without the newline that ends it.
     fn shown(&self, data: &Data) -> String {
+        if data.is_hidden {
+            return "(hidden)".to_owned();
+        }
         let is_cut = data.bytes.len() < data.length;
         let bytes = &*data.bytes;
         let trimmed = bytes.strip_suffix(b"\n").map(|b| b.strip_suffix(b"\r").unwrap_or(b));
@@ -357,6 +360,8 @@ mod tests {
 
     fn data(session: u64, bytes: &[u8], peer: Option<&str>) -> Event {
         let fact = Fact::Data(Box::new(Data {
+            side: hobnob::chunk::Side::Downstream,
+            is_hidden: false,
             direction: Direction::In,
             sequence: 1,
             bytes: bytes.into(),

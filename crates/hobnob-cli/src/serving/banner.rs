@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use hobnob::address::Address;
-use hobnob::endpoint::Host;
+use hobnob::endpoint::{Endpoint, Host};
 use hobnob::engine::{self, Bound, Running};
 use hobnob::error::quoted;
 use hobnob::socket;
@@ -25,7 +25,7 @@ pub(super) fn tell(
     teller: &mut Teller,
     name: &str,
     running: &Running,
-    target: Option<&str>,
+    target: Option<&Endpoint>,
     steered_as: Option<&str>,
 ) {
     if teller.listening(std::slice::from_ref(running)) {
@@ -37,22 +37,22 @@ pub(super) fn tell(
     let bounds = running.bound();
     let column = bounds.iter().map(|bound| width(&shown(bound))).max().unwrap_or(0);
     let column = column.clamp(ADDRESS, 24);
-    let names = bounds.iter().map(|bound| bound.transport.len()).max().unwrap_or(0).max(4);
-    let mut hinted = String::new();
+    let names = bounds.iter().map(|bound| medium(bound).len()).max().unwrap_or(0).max(4);
+    let mut hinted: Option<&Endpoint> = None;
     let mut is_open = false;
     for bound in bounds {
         is_open |= !bound.address.is_local_only();
-        let _ = write!(text, "  {}  {}", pad(bound.transport, names), pad(&shown(bound), column));
+        let _ = write!(text, "  {}  {}", pad(&medium(bound), names), pad(&shown(bound), column));
         // Both loopbacks are one endpoint, with one hint.
-        if bound.endpoint != hinted {
+        if hinted != Some(&bound.endpoint) {
             text.push_str(&hint(bound, 4 + names + column));
-            hinted.clone_from(&bound.endpoint);
+            hinted = Some(&bound.endpoint);
         }
         text.truncate(text.trim_end().len());
         text.push('\n');
     }
     if let Some(target) = target {
-        let _ = writeln!(text, "  {}  {}", scene.err.sent(), safe(&brief(target)));
+        let _ = writeln!(text, "  {}  {}", scene.err.sent(), safe(&brief(&target.to_string())));
     }
     if let Some((faults, seed)) = bent(running) {
         let mut words: Vec<_> = faults.iter().map(|fault| safe(fault)).collect();
@@ -74,6 +74,14 @@ pub(super) fn tell(
     teller.say(&text);
 }
 
+/// The door, where there are several, and the transport: `smtp tcp`.
+fn medium(bound: &Bound) -> String {
+    match bound.door {
+        "" => bound.transport.to_owned(),
+        door => format!("{door} {}", bound.transport),
+    }
+}
+
 fn shown(bound: &Bound) -> String {
     safe(&bound.address.to_string())
 }
@@ -81,7 +89,7 @@ fn shown(bound: &Bound) -> String {
 /// `  hobnob talk :9000     or   nc 127.0.0.1 9000`.
 fn hint(bound: &Bound, used: usize) -> String {
     let Some(near) = nearby(bound) else { return String::new() };
-    let own = format!("hobnob talk {}", safe(&brief(&near)));
+    let own = format!("hobnob talk {}", safe(&brief(&near.to_string())));
     let other = twin(&near);
     let both = other.map(|other| format!("  {}   or   {other}", pad(&own, 17)));
     match both.filter(|both| used + width(both) <= COLUMNS) {
@@ -91,16 +99,16 @@ fn hint(bound: &Bound, used: usize) -> String {
 }
 
 /// The endpoint as a person on this machine, or in its network, would dial it.
-fn nearby(bound: &Bound) -> Option<String> {
+fn nearby(bound: &Bound) -> Option<Endpoint> {
     // A name of this process or of no kernel, as stdin and stdout, cannot be dialled from elsewhere.
     if matches!(bound.address, Address::Name(_)) {
         return None;
     }
-    let endpoint = engine::parse(&bound.dialled).ok()?;
-    let Address::Ip(at) = &bound.address else { return Some(endpoint.to_string()) };
+    let endpoint = bound.dialled.clone();
+    let Address::Ip(at) = &bound.address else { return Some(endpoint) };
     let endpoint = endpoint.with_port(at.port());
     if !at.ip().is_unspecified() {
-        return Some(endpoint.to_string());
+        return Some(endpoint);
     }
     let mut here = socket::interface_addresses().into_iter();
     let reachable = |ip: &IpAddr| !ip.is_loopback() && ip.is_ipv4() == at.is_ipv4();
@@ -108,12 +116,12 @@ fn nearby(bound: &Bound) -> Option<String> {
         IpAddr::V4(address) => Host::V4(address),
         IpAddr::V6(address) => Host::V6 { address, zone: None },
     };
-    Some(endpoint.with_host(host).to_string())
+    Some(endpoint.with_host(host))
 }
 
 /// The same with netcat.
-fn twin(endpoint: &str) -> Option<String> {
-    let resolved = engine::resolve(&engine::parse(endpoint).ok()?).ok()?;
+fn twin(endpoint: &Endpoint) -> Option<String> {
+    let resolved = engine::resolve(endpoint).ok()?;
     if !resolved.layers.is_empty() {
         return None;
     }

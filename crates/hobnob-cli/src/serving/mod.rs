@@ -8,7 +8,6 @@ pub(crate) mod watch;
 use hobnob::endpoint::{Endpoint, Host};
 use hobnob::engine::{Running, Server};
 use hobnob::error::Result;
-use hobnob::service::Row;
 use hobnob::socket::Family;
 use hobnob::spec::{OptionSpec, ValueKind};
 
@@ -62,6 +61,22 @@ pub(crate) fn on_lan(scene: &Scene, endpoint: Endpoint) -> Endpoint {
     })
 }
 
+/// What came of a start: a server that runs, or the exit code of whoever gave it up.
+pub(crate) enum Begun {
+    Running(Box<Started>),
+    GivenUp(u8),
+}
+
+impl Begun {
+    /// Sees it to its end.
+    pub(crate) async fn watch(self, signals: Signals) -> Result<u8> {
+        match self {
+            Begun::Running(started) => started.watch(signals).await,
+            Begun::GivenUp(code) => Ok(code),
+        }
+    }
+}
+
 /// A server that runs, with who tells of it and where it can be spoken to.
 pub(crate) struct Started {
     running: Running,
@@ -70,28 +85,38 @@ pub(crate) struct Started {
 }
 
 impl Started {
-    /// Says a line more to people.
-    pub(crate) fn say(&mut self, text: &str) {
-        self.teller.say(text);
+    /// Says that ports are not those that they usually are.
+    fn say_moved(&mut self, usual: &[u16]) {
+        let ports = self.running.bound().iter().filter_map(|bound| bound.endpoint.port());
+        let mut ports: Vec<_> = ports.collect();
+        ports.dedup();
+        for (usual, port) in usual.iter().zip(ports).filter(|(usual, port)| *usual != port) {
+            self.teller.say(&format!("port {usual} is in use, so this is {port}"));
+        }
     }
 
     /// Sees it to its end.
-    pub(crate) async fn watch(self, signals: Signals) -> Result<u8> {
+    async fn watch(self, signals: Signals) -> Result<u8> {
         watch::watch(&[self.running], self.teller, self.host, signals).await
     }
 }
 
-/// Starts it and says so. `target` is whom it passes on to, where it stands between two sides.
-pub(crate) fn start(
+/// Starts it and says so, unless a signal comes first. `target` is whom it passes on to, where it stands between two sides.
+pub(crate) async fn start(
     scene: &Scene,
-    server: Server,
-    row: &Row,
+    signals: &mut Signals,
+    mut server: Server,
     verb: &'static str,
-    target: Option<&str>,
-) -> Result<Started> {
+    target: Option<&Endpoint>,
+) -> Result<Begun> {
+    let row = server.row().expect("it is one of the table");
     let mut teller = Teller::new(scene, server.clock(), verb);
     let heard = teller.hear(&server);
-    let running = server.start()?;
+    let usual = usual_ports(&server);
+    let running = match signals.unless_asked(server.open()).await {
+        Ok(running) => running?,
+        Err(asked) => return Ok(Begun::GivenUp(asked.code())),
+    };
     let service = row.spec.name;
     let title = scene.text("name").unwrap_or(service);
     let name = scene.text("name").map_or_else(|| default_name(service, &running), str::to_owned);
@@ -100,13 +125,21 @@ pub(crate) fn start(
     let host = open_control(scene, &mut teller, vec![control::Part::new(&name, service, &running)]);
     let steered_as = host.is_some().then_some(name.as_str());
     banner::tell(scene, &mut teller, title, &running, target, steered_as);
-    Ok(Started { running, teller, host })
+    let mut started = Started { running, teller, host };
+    started.say_moved(&usual);
+    Ok(Begun::Running(Box::new(started)))
+}
+
+/// The ports that it has where nobody asked for others.
+fn usual_ports(server: &Server) -> Vec<u16> {
+    let doors = server.doors().iter().map(|door| door.port);
+    if server.next_ports > 0 { doors.collect() } else { Vec::new() }
 }
 
 /// The service; or where to, of what passes everything on.
 fn default_name(service: &str, running: &Running) -> String {
     let targets = running.control().targets();
-    targets.first().map_or_else(|| service.to_owned(), |target| brief(target))
+    targets.first().map_or_else(|| service.to_owned(), |target| brief(&target.to_string()))
 }
 
 /// Opens the control socket. A server does its work without, where it cannot be opened.

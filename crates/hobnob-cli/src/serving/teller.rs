@@ -181,7 +181,7 @@ impl Teller {
             for bound in running.bound() {
                 let address = bound.address.to_string();
                 let bent = bent(running);
-                json.listening(&mut out, bound.transport, &bound.endpoint, &address, bent.as_ref());
+                json.listening(&mut out, bound, &address, bent.as_ref());
             }
         }
         self.sink.give(out);

@@ -89,7 +89,7 @@ fn datagrams_are_shown_with_their_peer() {
 #[test]
 fn a_default_port_that_is_taken_is_replaced_and_a_named_one_never() {
     let default = hobnob::engine::services().iter().find(|row| row.spec.name == "echo");
-    let port = default.expect("the service").port;
+    let port = default.expect("the service").door().port;
     // Perhaps somebody else has it: all the same.
     let _taken = TcpListener::bind(("127.0.0.1", port));
     let served = serve(&["echo"]);

@@ -10,8 +10,9 @@ use crate::kit::{Bounded, Lines, code, hobnob, needs, run_with, signal};
 
 /// Every service of the table that serves bytes and is built in.
 fn each(check: impl Fn(&'static str)) {
-    let rows =
-        services().iter().filter(|row| row.make.is_some() && row.shapes.contains(&Shape::Bytes));
+    let rows = services()
+        .iter()
+        .filter(|row| row.make.is_some() && row.door().shapes.contains(&Shape::Bytes));
     let names: Vec<_> = rows.map(|row| row.spec.name).collect();
     assert!(!names.is_empty());
     names.into_iter().for_each(check);

@@ -291,7 +291,7 @@ impl Reflection {
         if ip.is_loopback() {
             return Ok(());
         }
-        if CHATTY_PORTS.contains(&address.port()) {
+        if !self.is_portless && CHATTY_PORTS.contains(&address.port()) {
             return Err("chatty-port");
         }
         if is_to_many(ip) {

@@ -112,8 +112,8 @@ fn layers() -> Vec<Check> {
         .filter_map(|row| {
             let endpoint = engine::parse(&format!("{}://localhost:1", row.spec.name)).ok()?;
             let name = format!("dialling {}", row.spec.name);
-            Some(match Dialer::default().rehearse(&endpoint) {
-                Ok(()) => Check::fine(name, row.spec.summary),
+            Some(match Dialer::default().route(&endpoint) {
+                Ok(_) => Check::fine(name, row.spec.summary),
                 Err(error) => Check::lacking(name, said(&error)),
             })
         })

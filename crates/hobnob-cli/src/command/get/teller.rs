@@ -6,7 +6,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use hobnob::bus::{Subscription, Wish};
-use hobnob::chunk::Direction;
+use hobnob::chunk::{Direction, Side};
 use hobnob::clock::Clock;
 use hobnob::endpoint::Word;
 use hobnob::engine::Dialer;
@@ -136,7 +136,7 @@ impl Teller {
         }
         self.lines(&text);
         let (transport, local, peer) = (facts.transport, facts.local.clone(), facts.peer.clone());
-        self.event(Fact::Opened(Box::new(Opened { parent: 0, transport, local, peer })));
+        self.event(Fact::Opened(Box::new(Opened { parent: 0, transport, local, peer, door: "" })));
         if !facts.learnt().is_empty() {
             self.event(Fact::Dressed { with: By::Peer, learnt: facts.learnt().to_vec() });
         }
@@ -156,6 +156,8 @@ impl Teller {
     fn data(&mut self, direction: Direction, sequence: u64, bytes: &[u8]) {
         if self.events.as_ref().is_some_and(|events| events.has_data) {
             self.event(Fact::Data(Box::new(Data {
+                side: Side::Downstream,
+                is_hidden: false,
                 direction,
                 sequence,
                 bytes: bytes.into(),

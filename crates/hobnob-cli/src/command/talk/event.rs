@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hobnob::address::Address;
-use hobnob::chunk::Direction;
+use hobnob::chunk::{Direction, Side};
 use hobnob::error::{Kind, Result};
 use hobnob::event::{By, Closed, Data, End, Event, Fact, How, Reason};
 use hobnob::spec::Shape;
@@ -20,6 +20,8 @@ pub(super) fn data(
     shape: Shape,
 ) -> Event {
     let data = Data {
+        side: Side::Downstream,
+        is_hidden: false,
         direction,
         sequence,
         bytes: bytes.into(),

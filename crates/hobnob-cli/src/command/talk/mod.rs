@@ -154,7 +154,7 @@ fn announce(scene: &Scene, wishes: &Wishes, waiting: &engine::Waiting) -> Result
     let mut text = String::new();
     for bound in waiting.bound() {
         let address = bound.address.to_string();
-        json.listening(&mut lines, bound.transport, &bound.endpoint, &address, None);
+        json.listening(&mut lines, &bound, &address, None);
         let _ = writeln!(text, "waiting for one peer on {}, {}", bound.transport, safe(&address));
     }
     if wishes.is_json {

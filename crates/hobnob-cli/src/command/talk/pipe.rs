@@ -232,7 +232,7 @@ impl Pipe<'_> {
     fn opened(&mut self) {
         let facts = self.talk.conn.facts();
         let (transport, local, peer) = (facts.transport, facts.local.clone(), facts.peer.clone());
-        let opened = Opened { parent: 0, transport, local, peer };
+        let opened = Opened { parent: 0, transport, local, peer, door: "" };
         let learnt = facts.learnt().to_vec();
         let event = self.event(Fact::Opened(Box::new(opened)));
         self.tell_json(&event);
