@@ -3,7 +3,7 @@
 //! ```text
 //! cargo xtask test                 everything that checks hobnob; installs the peers it can
 //! cargo xtask test --only tests    the tests alone
-//! cargo xtask lint                 formatting, clippy, documentation
+//! cargo xtask lint                 formatting, clippy, documentation, floors
 //! cargo xtask soak                 64 MiB through every pair of faults, in release
 //! cargo xtask bench                bench/echo.py, relay.py and latency.py
 //! cargo xtask bench NAME ...       one of them, with arguments of its own
@@ -25,7 +25,7 @@ use steps::{Report, Step};
 
 const USAGE: &str = "\
 usage: cargo xtask test [--only tests]   peers, fmt, clippy, docs, all tests
-       cargo xtask lint                  fmt, clippy, docs
+       cargo xtask lint                  fmt, clippy, docs, floors
        cargo xtask soak                  64 MiB through every pair of faults, turned meanwhile
        cargo xtask bench                 builds all, measures all beside C loops
        cargo xtask bench NAME ...        the same with bench/NAME.py: echo, relay, latency";
@@ -113,7 +113,7 @@ fn soak() -> ExitCode {
     report.close()
 }
 
-fn linters() -> [Step; 5] {
+fn linters() -> [Step; 6] {
     [
         Step::cargo("fmt", &["fmt", "--all", "--check"]).needs_component("rustfmt"),
         Step::cargo(
@@ -144,6 +144,21 @@ fn linters() -> [Step; 5] {
         .needs_component("clippy"),
         Step::cargo("docs", &["doc", "--workspace", "--no-deps", "--quiet"])
             .env("RUSTDOCFLAGS", "-D warnings"),
+        // Prints the parts of both crates, top floor first, and which of them still go round.
+        Step::cargo(
+            "floors",
+            &[
+                "test",
+                "-p",
+                "hobnob",
+                "--test",
+                "it",
+                "--quiet",
+                "the_parts_stand_on_floors",
+                "--",
+                "--nocapture",
+            ],
+        ),
     ]
 }
 

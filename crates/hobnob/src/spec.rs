@@ -75,6 +75,8 @@ pub enum ValueKind {
     Rate,
     /// Any text, taken as it stands.
     Text,
+    /// The same, with the word that stands for it in help: `FILE`.
+    Named(&'static str),
     /// Text in which `\r \n \t \\ \xHH` are read as the bytes they name.
     Escaped,
     /// An endpoint to dial. A service cannot run without it, and it is planned before anything is open.
@@ -99,6 +101,7 @@ impl ValueKind {
             ValueKind::Bytes => "BYTES".to_owned(),
             ValueKind::Count => "N".to_owned(),
             ValueKind::Text | ValueKind::Escaped => "TEXT".to_owned(),
+            ValueKind::Named(word) => word.to_owned(),
             ValueKind::Endpoint => "ADDR".to_owned(),
             ValueKind::Percent => "P%".to_owned(),
             ValueKind::Rate => "BYTES/s".to_owned(),
@@ -142,7 +145,9 @@ impl ValueKind {
                 None => bad("a rate is bytes or bits a second, as in 64k, 10mbit/s".to_owned()),
             },
             ValueKind::Fault => Ok(Value::Texts(vec![text.to_owned()])),
-            ValueKind::Text | ValueKind::Endpoint => Ok(Value::Text(text.as_bytes().to_vec())),
+            ValueKind::Text | ValueKind::Named(_) | ValueKind::Endpoint => {
+                Ok(Value::Text(text.as_bytes().to_vec()))
+            }
             ValueKind::Escaped => match unescape(text) {
                 Ok(bytes) => Ok(Value::Text(bytes)),
                 Err(at) => bad(format!("{at:?} is none of \\r \\n \\t \\\\ \\xHH")),

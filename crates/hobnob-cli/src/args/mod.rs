@@ -7,7 +7,8 @@ mod value;
 use std::ops::Range;
 
 use hobnob::engine;
-use hobnob::spec::OptionSpec;
+use hobnob::service::Row;
+use hobnob::spec::{OptionSpec, ValueKind};
 
 pub(crate) use parse::{argument, bare, check_count, lent_arguments, parse};
 pub(crate) use value::{bad_value, choice, duration, read_choice, read_duration, read_number};
@@ -34,6 +35,8 @@ pub(crate) enum Group {
     Own(&'static [Flag]),
     /// Every option of every service.
     OfEveryService,
+    /// The options of the service that is called as the verb, less the endpoints: those are words of the verb.
+    OfNamesake,
 }
 
 /// How a verb is typed.
@@ -58,7 +61,7 @@ impl Usage {
     pub(crate) fn own_flags(&self) -> impl Iterator<Item = &'static Flag> {
         let own = |group: &Group| match group {
             Group::Own(flags) => *flags,
-            Group::OfEveryService => &[],
+            Group::OfEveryService | Group::OfNamesake => &[],
         };
         self.flags.iter().flat_map(own)
     }
@@ -70,14 +73,18 @@ impl Usage {
 
     /// The same, of one group. An option that is called as an own flag of the verb is not lent.
     pub(crate) fn lent_by(&self, group: Group) -> Vec<&'static OptionSpec> {
-        let rows = match group {
-            Group::Own(_) => &[],
-            Group::OfEveryService => engine::services(),
+        let lends = |row: &&&Row| match group {
+            Group::Own(_) => false,
+            Group::OfEveryService => true,
+            Group::OfNamesake => row.spec.name == self.name,
+        };
+        let is_word = |option: &OptionSpec| {
+            matches!(group, Group::OfNamesake) && option.kind == ValueKind::Endpoint
         };
         let mut found: Vec<&'static OptionSpec> = Vec::new();
-        for option in rows.iter().flat_map(|row| row.spec.options) {
+        for option in engine::services().iter().filter(lends).flat_map(|row| row.spec.options) {
             let is_own = self.own_flags().any(|flag| flag.long == option.name);
-            if !is_own && !found.iter().any(|known| known.name == option.name) {
+            if !is_own && !is_word(option) && !found.iter().any(|known| known.name == option.name) {
                 found.push(option);
             }
         }

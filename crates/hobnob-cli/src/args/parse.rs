@@ -81,7 +81,7 @@ pub(crate) fn lent_arguments(option: &'static OptionSpec) -> Vec<Arg> {
     if option.kind != ValueKind::Flag {
         let action = if option.kind.repeats() { ArgAction::Append } else { ArgAction::Set };
         let argument = Arg::new(option.name).long(option.name).action(action);
-        return vec![argument.value_name("VALUE").allow_hyphen_values(true)];
+        return vec![argument.value_name(option.kind.placeholder()).allow_hyphen_values(true)];
     }
     let denied = format!("no-{}", option.name);
     vec![

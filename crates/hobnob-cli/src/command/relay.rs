@@ -5,9 +5,9 @@ use hobnob::engine::Server;
 use hobnob::error::{Error, Kind, Result};
 
 use crate::advice::Propose as _;
-use crate::args::{COMMON, Flag, Group, OPENING, SHOWING, Usage, switch, value};
+use crate::args::{COMMON, Flag, Group, OPENING, SHOWING, Usage, switch};
 use crate::scene::{Scene, Verb};
-use crate::serving::{self, SERVING, on_lan, set_limits, until_over};
+use crate::serving::{self, SERVING, given, on_lan, set_limits, until_over};
 
 /// The verb.
 pub(crate) static VERB: Verb = Verb {
@@ -17,6 +17,7 @@ pub(crate) static VERB: Verb = Verb {
         endpoints: 0..1,
         flags: &[
             Group::Own(RELAYING),
+            Group::OfNamesake,
             Group::Own(SERVING),
             Group::Own(SHOWING),
             Group::Own(OPENING),
@@ -28,20 +29,11 @@ pub(crate) static VERB: Verb = Verb {
     run,
 };
 
-/// Flags of a relay.
+/// The flags of a relay that are the program's own: which side listens.
 const RELAYING: &[Flag] = &[
     switch("both-listen", None, "wait at both addresses, and join who comes"),
     switch("both-dial", None, "dial both addresses, and join them"),
     switch("retry", None, "while nobody is there yet, try again with growing pauses"),
-    Flag {
-        long: "fault",
-        short: None,
-        value: "SPEC",
-        repeats: true,
-        help: "bend what passes, as in down:latency=200ms (repeat); see help faults",
-    },
-    value("like", "NETWORK", "3g, edge, wifi-bad, satellite or offline: faults that go together"),
-    value("decisions", "FILE", "a new file for each decision of a fault, to compare runs"),
 ];
 
 fn run(scene: &Scene) -> Result<u8> {
@@ -50,10 +42,8 @@ fn run(scene: &Scene) -> Result<u8> {
     let row = server.row().expect("it is one of the table");
     let to = row.targets().next().expect("a relay has a target");
     server.target(to.name, target.clone())?;
-    for option in row.spec.options.iter().filter(|option| option.name != to.name) {
-        for value in scene.texts(option.name) {
-            server.set(option.name, Some(&value))?;
-        }
+    for (name, value) in VERB.usage.lent_options().into_iter().flat_map(|one| given(scene, one)) {
+        server.set(&name, value.as_deref())?;
     }
     set_limits(scene, &mut server)?;
     server.on(&on_lan(scene, listen))?;

@@ -12,7 +12,7 @@ use hobnob::error::Kind;
 use crate::args::{Flag, Group, Usage, Usages};
 use crate::report::look::{Look, Paint};
 use crate::report::show::fold;
-use row::{COLUMNS, entry, flag_of, part};
+use row::{COLUMNS, described, entry, flag_of, part};
 pub(crate) use row::{catalogue, service};
 
 /// Topics that are no verbs: a name, and a page as Markdown.
@@ -76,6 +76,7 @@ pub(crate) fn verb(usages: Usages, name: &str, look: Look) -> Option<String> {
             Group::Own(flags) => {
                 flags.iter().for_each(|flag| entry(&mut out, &spelled(flag), flag.help));
             }
+            Group::OfNamesake => described(&mut out, usage.lent_by(*group), "--"),
             Group::OfEveryService => of_every_service(&mut out, usage, *group, look),
         }
     }

@@ -29,7 +29,7 @@ fn outline_of(verb: &'static Usage, usages: Usages) -> Command {
     for group in verb.flags {
         command = match group {
             Group::Own(flags) => command.args(flags.iter().map(described)),
-            Group::OfEveryService => {
+            Group::OfEveryService | Group::OfNamesake => {
                 let options = verb.lent_by(*group).into_iter();
                 command.args(options.flat_map(described_option))
             }

@@ -108,6 +108,15 @@ fn options(out: &mut String, specs: &[OptionSpec], prefix: &str, look: Look) {
     }
     let title = if prefix == "--" { "Flags" } else { "Options" };
     let _ = writeln!(out, "\n{}", look.paint(Paint::Bold, title));
+    described(out, specs, prefix);
+}
+
+/// Options, each with what it does; `prefix` is what stands before one where it is typed.
+pub(super) fn described<'s>(
+    out: &mut String,
+    specs: impl IntoIterator<Item = &'s OptionSpec>,
+    prefix: &str,
+) {
     for spec in specs {
         let name = match (prefix, spec.kind) {
             ("--", _) => flag_of(spec),

@@ -170,3 +170,28 @@ fn tree<'a>(code: &'a str, prefix: &mut Vec<String>, found: &mut Vec<Vec<String>
         }
     }
 }
+
+/// The paths in a file's code that begin with this name, where nothing stands before it: `["name", "Thing"]`.
+pub(crate) fn relative(code: &str, name: &str) -> Vec<Vec<String>> {
+    let begin = format!("{name}::");
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices(&begin) {
+        if !is_within_a_word(code, at) && !code[..at].ends_with("::") {
+            tree(&code[at..], &mut Vec::new(), &mut found);
+        }
+    }
+    found
+}
+
+/// The names of the types that a file's code declares: structs, enums and traits.
+pub(crate) fn types(code: &str) -> Vec<String> {
+    let is_of_name = |c: char| c.is_alphanumeric() || c == '_';
+    let mut words = code.split(|c| !is_of_name(c)).filter(|word| !word.is_empty());
+    let mut found = Vec::new();
+    while let Some(word) = words.next() {
+        if ["struct", "enum", "trait"].contains(&word) {
+            found.extend(words.next().map(str::to_owned));
+        }
+    }
+    found
+}
