@@ -197,14 +197,24 @@ pub(crate) const EXAMINING: &[Flag] =
 /// The flag `--listen` of `explain`.
 pub(crate) const EXPLAINING: &[Flag] = &[switch("listen", None, "as for who listens there")];
 
-/// Whether a flag, as it is typed, may be given several times.
-pub(crate) fn may_repeat(typed: &str) -> bool {
-    let is_it = |flag: &&Flag| match typed.strip_prefix("--") {
-        Some(long) => flag.long == long,
-        None => flag.short.is_some_and(|short| typed.strip_prefix('-') == Some(&short.to_string())),
+/// The spellings of a flag of a verb, one of which is this; none: the verb has no such flag.
+pub(crate) fn spellings(verb: &str, typed: &str) -> Option<Vec<String>> {
+    let verb = VERBS.iter().find(|known| known.name == verb)?;
+    let both = |flag: &Flag| {
+        let short = flag.short.map(|short| format!("-{short}"));
+        short.into_iter().chain([format!("--{}", flag.long)]).collect::<Vec<_>>()
     };
-    let mut flags = VERBS.iter().flat_map(|verb| verb.flags).copied().flatten();
-    flags.any(|flag| flag.repeats && is_it(&flag))
+    let own = verb
+        .flags
+        .iter()
+        .copied()
+        .flatten()
+        .map(both)
+        .find(|all| all.iter().any(|one| one == typed));
+    let is_of_services = |option: &&OptionSpec| typed.strip_prefix("--") == Some(option.name);
+    let mut options =
+        verb.takes_service_options.then(|| service_options(verb)).into_iter().flatten();
+    own.or_else(|| options.find(is_of_services).map(|_| vec![typed.to_owned()]))
 }
 
 /// Parses the words after the program's name.

@@ -266,6 +266,8 @@ fn start(typed: &mut Typed, clock: Clock) -> Result<u8> {
     let name = verb.as_ref().map_or("", |(name, _)| name.as_str()).to_owned();
     let matches = verb.map_or(matches, |(_, matches)| matches);
     let asks_for_help = ["h", "help", "version"].into_iter().any(|flag| has(&matches, flag));
+    // The catalogue of services is a page of help too.
+    let asks_for_help = asks_for_help || name == "serve" && !matches.contains_id(args::WORDS);
     let is_settled = VERBS.iter().any(|verb| verb.name == name && verb.heeds_settings);
     let settings = if is_settled && !asks_for_help {
         Settings::read(&environment)?
