@@ -1,5 +1,6 @@
 //! The library's integration tests: one binary, a module per question.
 
+mod absurd;
 mod architecture;
 mod cases;
 mod chat;
