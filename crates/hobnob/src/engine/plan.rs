@@ -17,7 +17,7 @@ pub static DOOR_OPTIONS: &[OptionSpec] = &[
         name: "allow",
         kind: ValueKind::Text,
         default: "",
-        help: "who may come: an address or a network, as in 10.0.0.0/8; may be given several times",
+        help: "who of those that --allow lets in may come, as in 10.0.0.0/8; may be given several times",
     },
     OptionSpec {
         name: "dial",
