@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::clock::Clock;
+use crate::codec::hidden::is_hidden;
 
 /// Bytes are shown up to this many.
 pub const SHOWN: usize = 64;
@@ -132,8 +133,11 @@ impl fmt::Display for PythonText<'_> {
                 '\r' => f.write_str("\\r")?,
                 '\t' => f.write_str("\\t")?,
                 '\'' if quote == '\'' => f.write_str("\\'")?,
-                c if c.is_ascii_control() => write!(f, "\\x{:02x}", u32::from(c))?,
-                c if c.is_control() => write!(f, "{}", c.escape_unicode())?,
+                c if is_hidden(c) => match u32::from(c) {
+                    code @ ..0x100 => write!(f, "\\x{code:02x}")?,
+                    code @ ..0x1_0000 => write!(f, "\\u{code:04x}")?,
+                    code => write!(f, "\\U{code:08x}")?,
+                },
                 c => write!(f, "{c}")?,
             }
         }
