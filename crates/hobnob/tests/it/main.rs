@@ -13,6 +13,7 @@ mod faults;
 mod grid;
 #[cfg(feature = "http")]
 mod http;
+mod inside;
 mod kernel;
 mod limits;
 mod parity;
