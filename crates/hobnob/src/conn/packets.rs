@@ -4,7 +4,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::conn::{Channel, too_long_to_receive};
 use crate::error::{Error, Kind, Result};
-use crate::socket::{AsyncSocket, How};
+use crate::socket::{AsyncSocket, Shutdown};
 
 /// What the medium does about ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Channel for Packets {
         if self.ends == Ends::HasNone {
             return Poll::Ready(Ok(()));
         }
-        match self.socket()?.shutdown(How::Write) {
+        match self.socket()?.shutdown(Shutdown::Write) {
             Err(error) if error.errno() != Some(libc::ENOTCONN) => Poll::Ready(Err(error)),
             _ => Poll::Ready(Ok(())),
         }

@@ -2,7 +2,7 @@
 //! ends here, with something to try.
 
 use crate::bus::Bus;
-use crate::endpoint::{Endpoint, Grammar, Host, Setting, Target};
+use crate::endpoint::{Endpoint, Given, Grammar, Host, Target};
 use crate::engine::limits::Network;
 use crate::engine::stack::Stack;
 use crate::error::{Error, Kind, Result, quoted};
@@ -165,7 +165,7 @@ impl Resolved {
     }
 
     /// Gives one setting to the part that knows its key.
-    fn deal(&mut self, setting: &Setting) -> Result<()> {
+    fn deal(&mut self, setting: &Given) -> Result<()> {
         let key = setting.key.as_str();
         let knows = |options: &'static [OptionSpec]| has_option(options, key);
         if setting.layer.is_none() && knows(DOOR_OPTIONS) {
@@ -201,7 +201,7 @@ impl Resolved {
         }
     }
 
-    fn unknown(&self, setting: &Setting) -> Error {
+    fn unknown(&self, setting: &Given) -> Error {
         let specs = || {
             let protocol = self.protocol.iter().map(|(spec, _)| *spec);
             let layers = self.layers.iter().map(|(row, _)| &row.spec);
@@ -291,7 +291,7 @@ fn dialled(endpoint: &str, rows: &[(&layer::Row, Options)], stack: &Stack) -> St
     let mut there = planned.clone().without_settings();
     for ((row, _), settings) in rows.iter().zip(stack.dialled()) {
         let settings = settings.unwrap_or_else(|| {
-            let is_own = |setting: &&Setting| match &setting.layer {
+            let is_own = |setting: &&Given| match &setting.layer {
                 Some(layer) => layer == row.spec.name,
                 None => has_option(row.spec.options, &setting.key),
             };
@@ -314,7 +314,7 @@ fn has_option(options: &[OptionSpec], key: &str) -> bool {
 }
 
 /// What is wrong with a value stands above the endpoint, and what is expected there under it.
-fn marked(setting: &Setting, error: Error) -> Error {
+fn marked(setting: &Given, error: Error) -> Error {
     let (wrong, expected) = error.parts();
     let (wrong, expected) = (wrong.to_owned(), expected.to_owned());
     setting.typed.mark(error.with_message(wrong), expected)
@@ -387,7 +387,7 @@ pub(super) fn check_protocol(spoken: Option<&'static str>, who: &str, at: &Resol
 
 /// A path is what a client asks for. A server is asked for any, so one that names a path means something else.
 pub(super) fn check_no_path(endpoint: &Endpoint, who: &str) -> Result<()> {
-    let is_path = |setting: &&Setting| {
+    let is_path = |setting: &&Given| {
         let is_meant = setting.layer.as_deref().is_none_or(|layer| layer == PROTOCOL.name);
         is_meant && PROTOCOL.options.iter().any(|option| option.name == setting.key)
     };

@@ -15,11 +15,11 @@ pub const SHOWN: usize = 64;
 /// Sees each call that is made of the kernel, with its real arguments and result.
 pub trait Observer: Send + Sync {
     /// A call was made.
-    fn saw(&self, call: &Call<'_>);
+    fn saw(&self, call: &KernelCall<'_>);
 }
 
 /// One call, as it was made.
-pub struct Call<'a> {
+pub struct KernelCall<'a> {
     /// The descriptor; none before there is one.
     pub descriptor: Option<i32>,
     /// The call's name: `connect`.
@@ -80,7 +80,7 @@ pub(super) fn end(
             return;
         }
         let took = watch.clock.now().saturating_sub(began);
-        watch.observer.saw(&Call { descriptor, name, arguments: &arguments, result, took });
+        watch.observer.saw(&KernelCall { descriptor, name, arguments: &arguments, result, took });
     }
 }
 
