@@ -165,6 +165,12 @@ impl Session {
             self.emit(Fact::Dressed { with, learnt: facts.learnt().to_vec() });
         }
     }
+    /// Tells and counts that one packet was dropped, because it is longer than a buffer or a medium takes
+    /// (`packet-size`).
+    pub fn drop_packet(&self) {
+        self.bus.drop_by("packet-size", 1);
+    }
+
 
     /// Counts a chunk and says the how-many-eth it was in its direction. Only the session's own thread calls it.
     pub fn count(&self, direction: Direction, bytes: usize) -> u64 {

@@ -70,6 +70,8 @@ impl Tap {
 
     fn failed(&self, direction: Direction, error: Error) -> Error {
         let (by, how) = match error.kind() {
+            // The error is about one packet, and ends no direction.
+            Kind::MessageTooLong => return error,
             Kind::ConnectionReset | Kind::ConnectionBroken => (By::Peer, How::Rst),
             Kind::TimedOut | Kind::Unreachable | Kind::ConnectionRefused => (By::Kernel, How::Rst),
             _ => (By::Us, How::None),
@@ -86,7 +88,13 @@ impl Tap {
 
 impl Channel for Tap {
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
-        let received = ready!(self.inner.poll_recv(cx, buf));
+        let received = loop {
+            match ready!(self.inner.poll_recv(cx, buf)) {
+                // One packet is refused, and told here, so that no service takes it for the end of its session.
+                Err(error) if error.kind() == Kind::MessageTooLong => self.session.drop_packet(),
+                received => break received,
+            }
+        };
         match &received {
             Ok(Some(length)) => self.saw(Direction::In, &buf[..*length]),
             Ok(None) if self.has_end => self.session.note_end(Direction::In, By::Peer, How::Fin),

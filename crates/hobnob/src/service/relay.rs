@@ -258,7 +258,7 @@ impl Witness for Telling<'_> {
     }
 
     fn too_large(&self) {
-        self.session.bus().drop_by("packet-size", 1);
+        self.session.drop_packet();
     }
 
     fn holds(&self, bytes: usize) {
