@@ -144,6 +144,26 @@ async fn case_16_a_packet_that_no_medium_carries_is_refused_by_name() {
     assert_eq!(soon("an answer", conn.recv(&mut [0; 8])).await, Ok(Some(4)));
 }
 
+#[tokio::test]
+async fn a_nameless_client_of_a_unix_socket_is_shown_as_one() {
+    let folder = TempDir::new().expect("a folder");
+    for transport in ["unix", "unixseq"] {
+        let at = format!("{transport}:{}", folder.path().join(transport).display());
+        let mut stage = Stage::serve("echo", &at);
+        let mut conn = dial(&at).await;
+        // What it says first may come before it is accepted.
+        conn.send(b"x").await.expect("it is open");
+        let opened = stage.until("opened session", |event| match &event.fact {
+            Fact::Opened(opened) => Some((**opened).clone()),
+            _ => None,
+        });
+        let opened = opened.await;
+        assert_eq!(soon("an answer", conn.recv(&mut [0; 8])).await, Ok(Some(1)));
+        let (here, there) = (&conn.facts().local, &stage.running.control().sessions(0, 1)[0].peer);
+        assert_eq!([here, there, &opened.peer], [&Address::Unnamed; 3], "{transport}");
+    }
+}
+
 /// Answers with as many bytes as it is asked for.
 struct AsMany;
 
