@@ -40,7 +40,7 @@ struct Shared {
 struct Board {
     shape: Option<Shape>,
     plans: Vec<Arc<Planned>>,
-    /// Sessions under faults, which must hear of a change although nothing comes.
+    /// The sessions' tasks, which must hear of a change although nothing comes.
     wakers: HashMap<u64, Waker>,
     log: Option<Arc<dyn Log>>,
     /// Hits of faults that are off again, by place in the table.
@@ -110,8 +110,8 @@ pub struct Bend {
     panel: Panel,
     session: u64,
     seed: Seed,
-    seen: u32,
-    is_waiting: bool,
+    /// The change that it has seen last; none, until it has looked, and hears of those that follow.
+    seen: Option<u32>,
 }
 
 impl Panel {
@@ -180,7 +180,7 @@ impl Panel {
     /// The relay's: a session of this number, from 1, begins.
     pub fn enter(&self, session: u64, seed: u64) -> Entry {
         let seed = Seed::new(seed);
-        let bend = Bend { panel: self.clone(), seen: 0, session, seed, is_waiting: false };
+        let bend = Bend { panel: self.clone(), seen: None, session, seed };
         let mut entry = Entry { bend, wait: Duration::ZERO, refused_by: None, hits: Vec::new() };
         if self.0.changes.load(Relaxed) == 0 {
             return entry;
@@ -309,13 +309,13 @@ impl Hits {
 }
 
 impl Bend {
-    /// Whether the knobs were turned since [`refresh`](Self::refresh). One relaxed load.
+    /// Whether it has yet to [`refresh`](Self::refresh), or the knobs were turned since. One relaxed load.
     pub fn is_stale(&self) -> bool {
-        self.panel.0.changes.load(Relaxed) != self.seen
+        self.seen != Some(self.panel.0.changes.load(Relaxed))
     }
 
-    /// Makes the chains of both directions, up first, what the knobs say. From then on `waker` hears of changes, while
-    /// there is a chain.
+    /// Makes the chains of both directions, up first, what the knobs say. From then on `waker` is woken when they are
+    /// turned, also where nothing passes and nothing bends yet.
     pub fn refresh(
         &mut self,
         waker: &Waker,
@@ -325,7 +325,7 @@ impl Bend {
         let board_of = self.panel.clone();
         let mut board = board_of.board();
         // Under the lock, so that no change falls between what is read here and the waker.
-        self.seen = self.panel.0.changes.load(Relaxed);
+        self.seen = Some(self.panel.0.changes.load(Relaxed));
         for (direction, chain) in Direction::BOTH.into_iter().zip(&mut chains) {
             let wanted = self.wanted(&board, direction);
             if !wanted.is_empty() || chain.is_some() {
@@ -335,12 +335,7 @@ impl Bend {
                 **chain = None;
             }
         }
-        self.is_waiting = chains.iter().any(|chain| chain.is_some());
-        if self.is_waiting {
-            board.wakers.insert(self.session, waker.clone());
-        } else {
-            board.wakers.remove(&self.session);
-        }
+        board.wakers.insert(self.session, waker.clone());
     }
 
     fn wanted(&self, board: &Board, direction: Direction) -> Vec<Wanted> {
@@ -375,7 +370,7 @@ impl Bend {
 
 impl Drop for Bend {
     fn drop(&mut self) {
-        if self.is_waiting {
+        if self.seen.is_some() {
             self.panel.board().wakers.remove(&self.session);
         }
     }
