@@ -10,6 +10,7 @@ use crate::bus::Bus;
 use crate::chunk::Direction;
 use crate::clock::Clock;
 use crate::codec::text::Cutting;
+use crate::conn::link::Pipes;
 use crate::conn::{Boxed, Conn, Facts};
 use crate::error::Result;
 use crate::event::{By, End, Fact, How, Upstream};
@@ -54,6 +55,11 @@ pub trait Powers: Send + Sync {
 
     /// How the person wants text cut into messages.
     fn cutting(&self) -> Cutting;
+
+    /// The pipes that links of its sessions may splice through; none: they copy.
+    fn pipes(&self) -> Option<&Pipes> {
+        None
+    }
 
     /// Puts a layer on a conn in mid-session (STARTTLS), as the side that was dialled. Its settings follow its name:
     /// `tls,cert=c.pem`.
@@ -159,18 +165,18 @@ impl Session {
         self.bus.emit(self.shard, self.id, fact);
     }
 
-    /// Tells what the layers of one of its conns learnt: the peer's, or that of whom it has dialled.
-    pub fn tell_learnt(&self, with: By, facts: &Facts) {
-        if self.bus.is_watched() && !facts.learnt().is_empty() {
-            self.emit(Fact::Dressed { with, learnt: facts.learnt().to_vec() });
-        }
-    }
     /// Tells and counts that one packet was dropped, because it is longer than a buffer or a medium takes
     /// (`packet-size`).
     pub fn drop_packet(&self) {
         self.bus.drop_by("packet-size", 1);
     }
 
+    /// Tells what the layers of one of its conns learnt: the peer's, or that of whom it has dialled.
+    pub fn tell_learnt(&self, with: By, facts: &Facts) {
+        if self.bus.is_watched() && !facts.learnt().is_empty() {
+            self.emit(Fact::Dressed { with, learnt: facts.learnt().to_vec() });
+        }
+    }
 
     /// Counts a chunk and says the how-many-eth it was in its direction. Only the session's own thread calls it.
     pub fn count(&self, direction: Direction, bytes: usize) -> u64 {
@@ -337,6 +343,11 @@ impl Session {
     /// How text is to be cut into messages: `--framing`.
     pub fn cutting(&self) -> Cutting {
         self.powers.cutting()
+    }
+
+    /// The pipes that its links may splice through; none: they copy.
+    pub fn pipes(&self) -> Option<&Pipes> {
+        self.powers.pipes()
     }
 
     /// Puts a layer on its conn in mid-session.

@@ -19,12 +19,12 @@ use tokio::time::{Sleep, sleep};
 
 pub use self::ahead::Ahead;
 use self::copied::Waiting;
-use self::spliced::are_bare;
+pub use self::spliced::Pipes;
+use self::spliced::{LentPipe, are_bare};
 use crate::clock::Clock;
 use crate::conn::{Conn, Kernel, scratch};
 use crate::error::{Error, Kind, Result};
 use crate::fault::{Bend, Chain, Hit};
-use crate::socket::Pipe;
 
 /// Rounds of both directions before other sessions of the thread get their turn.
 const ROUNDS: usize = 16;
@@ -50,7 +50,7 @@ pub trait Witness: Sync {
     fn broke(&self, by: Side);
     /// A packet was larger than the other side carries, and was dropped.
     fn too_large(&self);
-    /// Bytes that wait in buffers.
+    /// Bytes that wait in buffers and pipes.
     fn holds(&self, bytes: usize);
     /// Whether the link is to come to an end in order, as soon as that cuts nothing short.
     fn is_asked_to_end(&self) -> bool;
@@ -62,6 +62,8 @@ pub trait Witness: Sync {
     fn closed_by(&self, fault: &'static str);
     /// The clock that faults go by.
     fn clock(&self) -> Clock;
+    /// The pipes that bytes may be spliced through; none: they are copied.
+    fn pipes(&self) -> Option<&Pipes>;
 }
 
 /// A conn failed, and with it the link. The other is its owner's to tear down.
@@ -216,7 +218,6 @@ enum Stage {
 }
 
 /// One direction.
-#[expect(clippy::struct_excessive_bools, reason = "four questions about one direction")]
 struct Way {
     from: Side,
     stage: Stage,
@@ -227,10 +228,8 @@ struct Way {
     full_reads: u8,
     small_reads: u8,
     is_spliced: bool,
-    /// No pipe was to be had: it is copied for good.
-    is_copied: bool,
     /// Only while something is in it.
-    pipe: Option<Pipe>,
+    pipe: Option<Box<LentPipe>>,
     /// Only while a fault is on, or what one held is on its way.
     chain: Option<Box<Chain>>,
     timer: Option<Box<bent::Timer>>,
@@ -248,7 +247,6 @@ impl Way {
             full_reads: 0,
             small_reads: 0,
             is_spliced: false,
-            is_copied: false,
             pipe: None,
             chain: None,
             timer: None,
@@ -288,7 +286,8 @@ impl Way {
 
     fn held(&self) -> usize {
         let waiting = self.waiting.as_ref().map_or(0, |waiting| waiting.bytes.capacity());
-        waiting + self.chain.as_ref().map_or(0, |chain| chain.held())
+        let piped = self.pipe.as_ref().map_or(0, |pipe| pipe.filled());
+        waiting + piped + self.chain.as_ref().map_or(0, |chain| chain.held())
     }
 
     /// Moves one thing; pending where nothing can be moved.
@@ -359,7 +358,7 @@ impl Way {
     ) -> Poll<Result<(), Broken>> {
         self.is_spliced = self.is_spliced && are_bare(from, to);
         let received = if self.is_spliced {
-            self.poll_fill(cx, from)
+            self.poll_fill(cx, from, witness)
         } else {
             scratch::with_large(|buffer| self.poll_copy(cx, from, to, buffer, witness))
         };

@@ -9,6 +9,7 @@ use crate::address::Address;
 use crate::bus::Bus;
 use crate::chunk::Direction;
 use crate::codec::text::Cutting;
+use crate::conn::link::Pipes;
 use crate::conn::{Boxed, Conn, Facts, Vitals};
 use crate::engine::dial::Dialer;
 use crate::engine::kept::Kept;
@@ -94,6 +95,8 @@ pub(super) struct Plan {
     pub targets: Vec<(String, Ready)>,
     pub seed: u64,
     pub quota: Option<u64>,
+    /// Pipes that links may splice through, at most.
+    pub pipes: usize,
 }
 
 impl House {
@@ -113,6 +116,7 @@ impl House {
                 dialer,
                 undialled: Arc::default(),
                 cutting: plan.cutting,
+                pipes: Pipes::of(plan.pipes),
                 layers: Kept::default(),
             }),
             seed: plan.seed,
@@ -353,6 +357,7 @@ pub(super) struct EnginePowers {
     /// Why the last who could not be dialled was not, for a session or to be one.
     pub undialled: Arc<Mutex<Option<Error>>>,
     cutting: Cutting,
+    pipes: Pipes,
     /// What sessions were dressed in before.
     layers: Kept<Stack>,
 }
@@ -372,6 +377,10 @@ impl Powers for EnginePowers {
 
     fn cutting(&self) -> Cutting {
         self.cutting
+    }
+
+    fn pipes(&self) -> Option<&Pipes> {
+        Some(&self.pipes)
     }
 
     fn dress<'a>(&'a self, name: &'a str, conn: &'a mut Conn) -> Boxed<'a, ()> {

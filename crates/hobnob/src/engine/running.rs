@@ -71,11 +71,7 @@ pub struct Summary {
 /// Binds everything on the first shard, then serves.
 pub(super) fn start(start: Start) -> Result<Running> {
     let files = socket::raise_open_files().unwrap_or(1_024);
-    // Who dials for each session needs a second descriptor for it.
-    let each = if start.targets.is_empty() { 1 } else { 2 };
-    let most = files.saturating_sub(SPARE_FILES) / each;
-    let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
-    let max_conns = start.limits.max_conns.unwrap_or(most);
+    let (max_conns, pipes) = shares(files, &start.limits, !start.targets.is_empty());
     let gate = Gate::new(&start.limits, max_conns);
     let (scene, endpoints, stop) = (start.scene.clone(), start.endpoints, start.stop);
     let house = Arc::new(House::new(Plan {
@@ -89,6 +85,7 @@ pub(super) fn start(start: Start) -> Result<Running> {
         targets: start.targets,
         seed: start.seed,
         quota: stop.sessions,
+        pipes,
     }));
     // Its own thread, and not this one: the caller may be inside a runtime, where blocking on another is forbidden.
     let (bound_here, bound_there) = std::sync::mpsc::channel();
@@ -111,6 +108,18 @@ pub(super) fn start(start: Start) -> Result<Running> {
         shard.handle.spawn(sweep::sweep(house.clone(), shard.clone()));
     }
     Ok(Running { house, bound, crew: Mutex::new(Some(start.crew)) })
+}
+
+/// How many sessions may be open at once, and how many pipes may lie between their conns: there are descriptors enough
+/// for both together, and pipes hold no more than half of the memory for buffers.
+fn shares(files: u64, limits: &Limits, dials: bool) -> (usize, usize) {
+    let files = usize::try_from(files.saturating_sub(SPARE_FILES)).unwrap_or(usize::MAX);
+    // A server that dials for each session needs a second descriptor for it, and a quarter of all for pipes.
+    let (each, for_sessions) = if dials { (2, files - files / 4) } else { (1, files) };
+    let max_conns = limits.max_conns.unwrap_or((for_sessions / each).max(1));
+    let left = files.saturating_sub(max_conns.saturating_mul(each));
+    let weight = limits.memory / 2 / socket::PIPE_SIZE as u64;
+    (max_conns, (left / 2).min(usize::try_from(weight).unwrap_or(usize::MAX)))
 }
 
 struct Open {
@@ -315,5 +324,24 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.house.advance(Phase::Over);
         self.leave_crew();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_and_pipes_share_the_descriptors_and_pipes_the_memory() {
+        let limits = Limits::default();
+        assert_eq!(shares(1_024, &limits, false), (960, 0));
+        assert_eq!(shares(1_024, &limits, true), (360, 120));
+        let more = Limits { max_conns: Some(500), ..Limits::default() };
+        assert_eq!(shares(1_024, &more, true), (500, 0), "bytes are copied then");
+        let few = Limits { max_conns: Some(10), ..Limits::default() };
+        assert_eq!(shares(1_024, &few, true), (10, 128), "128 MiB of the 256");
+        let small = Limits { memory: 1 << 20, ..Limits::default() };
+        assert_eq!(shares(1_024, &small, true), (360, 0));
+        assert_eq!(shares(8, &limits, true), (1, 0));
     }
 }

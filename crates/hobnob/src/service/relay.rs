@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::{Made, Row, Service};
 use crate::chunk::Direction;
 use crate::clock::Clock;
-use crate::conn::link::{self, Ahead, Broken, Side, Witness};
+use crate::conn::link::{self, Ahead, Broken, Pipes, Side, Witness};
 use crate::conn::{Boxed, Conn};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Bent, By, Dialed, Fact, How, Upstream};
@@ -292,6 +292,10 @@ impl Witness for Telling<'_> {
 
     fn clock(&self) -> Clock {
         self.session.clock()
+    }
+
+    fn pipes(&self) -> Option<&Pipes> {
+        self.session.pipes()
     }
 }
 
