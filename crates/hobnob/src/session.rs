@@ -208,9 +208,9 @@ impl Session {
         }
     }
 
-    /// Bytes of buffers that are held for it.
+    /// Bytes of buffers that are held for it, and of what waits in this process to be received by it.
     pub fn held(&self) -> u64 {
-        self.held.load(Relaxed)
+        self.held.load(Relaxed) + self.facts.unread() as u64
     }
 
     /// The engine's: from now on note when something passes, because somebody minds silence.

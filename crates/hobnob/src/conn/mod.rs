@@ -15,6 +15,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -130,6 +131,18 @@ pub struct Facts {
     pub has_end: bool,
     /// What the layers learnt in their handshakes; one pointer, as most learn nothing.
     learnt: Option<Arc<Vec<Learnt>>>,
+    /// Bytes that wait in this process to be received.
+    unread: Unread,
+}
+
+/// A count that is kept by the channel and read by the session, over the facts that both share.
+#[derive(Debug, Default)]
+struct Unread(AtomicU32);
+
+impl Clone for Unread {
+    fn clone(&self) -> Self {
+        Unread(AtomicU32::new(self.0.load(Relaxed)))
+    }
 }
 
 impl Facts {
@@ -143,6 +156,7 @@ impl Facts {
             can_be_forged: false,
             has_end: true,
             learnt: None,
+            unread: Unread::default(),
         }
     }
 
@@ -154,6 +168,17 @@ impl Facts {
     /// The same, on a medium without ends.
     pub fn without_end(self) -> Self {
         Facts { has_end: false, ..self }
+    }
+
+    /// Notes how many bytes wait in this process to be received, with what holding them costs. The channel's to call, on
+    /// the facts that it was made with, where what came for it does not wait in the kernel.
+    pub fn note_unread(&self, bytes: usize) {
+        self.unread.0.store(u32::try_from(bytes).unwrap_or(u32::MAX), Relaxed);
+    }
+
+    /// Bytes that wait in this process to be received, with what holding them costs.
+    pub fn unread(&self) -> usize {
+        self.unread.0.load(Relaxed) as usize
     }
 
     /// What the layers learnt in their handshakes, wire first.

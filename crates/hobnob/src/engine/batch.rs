@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Sleep;
 
 use crate::address::Address;
-use crate::chunk::Direction;
+use crate::chunk::{COST, Direction};
 use crate::conn::listener::{Answer, Datagram, Datagrams, Listener};
 use crate::engine::house::{Door, House, Phase};
 use crate::engine::limits::{OWN_ANSWER, Reflection};
@@ -66,6 +66,18 @@ struct Held {
     due: Duration,
     peer: Address,
     bytes: Vec<u8>,
+}
+
+/// The bytes of an answer that is held back, and what holding it costs.
+fn weight(bytes: &[u8]) -> u64 {
+    (bytes.len() + COST) as u64
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        let held: u64 = self.held.iter().map(|held| weight(&held.bytes)).sum();
+        self.house.shards[0].queued.fetch_sub(held, Relaxed);
+    }
 }
 
 impl Batch<'_> {
@@ -142,6 +154,10 @@ impl Batch<'_> {
         if self.held.len() >= HELD_ANSWERS {
             return self.dropped("held-answers", 1);
         }
+        if self.house.memory_percent() >= 95 {
+            return self.dropped("memory", 1);
+        }
+        self.house.shards[0].queued.fetch_add(weight(bytes), Relaxed);
         self.held.push_back(Held { due, peer: peer.clone(), bytes: bytes.to_vec() });
     }
 
@@ -159,6 +175,7 @@ impl Batch<'_> {
                 continue;
             }
             let Some(Held { peer, bytes, .. }) = self.held.pop_front() else { return };
+            self.house.shards[0].queued.fetch_sub(weight(&bytes), Relaxed);
             match datagrams.try_send(&peer, &bytes) {
                 Ok(()) => self.said(&peer, &bytes),
                 Err(_) => self.dropped("send-buffer", 1),

@@ -139,8 +139,13 @@ impl House {
 
     /// The share of the budget of buffers that is used, in percent, as last swept.
     pub(super) fn memory_percent(&self) -> u64 {
-        let held: u64 = self.shards.iter().map(|shard| shard.held.load(Relaxed)).sum();
-        held.saturating_mul(100) / self.limits.memory.max(1)
+        self.percent_of_memory(self.shards.iter().map(|shard| shard.held.load(Relaxed)).sum())
+    }
+
+    /// The share of the budget of buffers, in percent, that sessions use which hold so many bytes.
+    pub(super) fn percent_of_memory(&self, held: u64) -> u64 {
+        let queued: u64 = self.shards.iter().map(|shard| shard.queued.load(Relaxed)).sum();
+        held.saturating_add(queued).saturating_mul(100) / self.limits.memory.max(1)
     }
 
     /// Takes one of the sessions that may still come; false: there are none.

@@ -3,13 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::chunk::Chunk;
+use crate::chunk::{COST, Chunk};
 
 /// A time that never comes: what is held until then goes on when the fault is over, or taken away.
 pub const NEVER: Duration = Duration::MAX;
-
-/// What holding one thing costs beside its bytes; so that the bound on what is held bounds empty packets too.
-pub(super) const COST: usize = 64;
 
 /// One thing in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -269,7 +266,8 @@ impl Outbox {
     }
 }
 
-fn weight(item: &Item) -> usize {
+/// The bytes of an item, and what holding it costs.
+pub(super) fn weight(item: &Item) -> usize {
     match item {
         Item::Chunk(chunk) => COST + chunk.bytes.len(),
         _ => COST,

@@ -7,30 +7,34 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::lock;
+use crate::chunk::COST;
+use crate::conn::Facts;
 
-/// Packets that wait for one session, and their bytes; those of all sessions of a socket together.
+/// Packets that wait for one session; their bytes, and those of all sessions of a socket together, with what holding
+/// them costs.
 const MAILBOX: usize = 256;
 const MAILBOX_BYTES: usize = 1 << 20;
 const HELD_BYTES: usize = 64 << 20;
 
 pub(super) struct Mailbox {
     pub(super) mail: Mutex<Mail>,
-    /// Bytes in all mailboxes of the socket, this one among them.
+    /// Whose mailbox it is. What is in it is noted there.
+    pub(super) facts: Arc<Facts>,
+    /// What is in all mailboxes of the socket, this one among them.
     held: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
 pub(super) struct Mail {
     packets: VecDeque<Box<[u8]>>,
-    bytes: usize,
     pub(super) is_over: bool,
     pub(super) last: Duration,
     pub(super) reader: Option<Waker>,
 }
 
 impl Mailbox {
-    pub(super) fn new(held: Arc<AtomicUsize>) -> Self {
-        Mailbox { mail: Mutex::default(), held }
+    pub(super) fn new(facts: Arc<Facts>, held: Arc<AtomicUsize>) -> Self {
+        Mailbox { mail: Mutex::default(), facts, held }
     }
 
     pub(super) fn end(&self) {
@@ -45,12 +49,13 @@ impl Mailbox {
     pub(super) fn deliver(&self, packet: &[u8], now: Duration) -> bool {
         let mut mail = lock(&self.mail);
         mail.last = now;
-        let is_full = mail.packets.len() >= MAILBOX || mail.bytes + packet.len() > MAILBOX_BYTES;
-        if is_full || self.held.load(Relaxed) + packet.len() > HELD_BYTES {
+        let (weight, unread) = (COST + packet.len(), self.facts.unread());
+        let is_full = mail.packets.len() >= MAILBOX || unread + weight > MAILBOX_BYTES;
+        if is_full || self.held.load(Relaxed) + weight > HELD_BYTES {
             return false;
         }
-        mail.bytes += packet.len();
-        self.held.fetch_add(packet.len(), Relaxed);
+        self.facts.note_unread(unread + weight);
+        self.held.fetch_add(weight, Relaxed);
         mail.packets.push_back(packet.into());
         let reader = mail.reader.take();
         drop(mail);
@@ -64,25 +69,33 @@ impl Mailbox {
             mail.packets = VecDeque::new(); // an idle peer's mailbox holds no buffer
             return None;
         };
-        mail.bytes -= packet.len();
-        self.held.fetch_sub(packet.len(), Relaxed);
+        let weight = COST + packet.len();
+        self.facts.note_unread(self.facts.unread() - weight);
+        self.held.fetch_sub(weight, Relaxed);
         Some(packet)
     }
 }
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
-        self.held.fetch_sub(lock(&self.mail).bytes, Relaxed);
+        self.held.fetch_sub(self.facts.unread(), Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::Address;
     use crate::conn::datagrams::SLOT_BYTES;
 
     const NOW: Duration = Duration::ZERO;
     static LARGEST: [u8; SLOT_BYTES] = [0; SLOT_BYTES];
+    const WEIGHT: usize = SLOT_BYTES + COST;
+
+    fn mailbox(held: &Arc<AtomicUsize>) -> Mailbox {
+        let facts = Facts::new("udp", Address::Unnamed, Address::Unnamed);
+        Mailbox::new(Arc::new(facts), held.clone())
+    }
 
     fn fill(mailbox: &Mailbox, packet: &[u8]) -> usize {
         (0..=MAILBOX).take_while(|_| mailbox.deliver(packet, NOW)).count()
@@ -90,22 +103,32 @@ mod tests {
 
     #[test]
     fn a_mailbox_is_bounded_by_its_packets_and_by_their_bytes() {
-        let (small, large) = (Mailbox::new(Arc::default()), Mailbox::new(Arc::default()));
+        let (small, large) = (mailbox(&Arc::default()), mailbox(&Arc::default()));
         assert_eq!(fill(&small, b""), MAILBOX);
-        assert_eq!(fill(&large, &LARGEST), MAILBOX_BYTES / SLOT_BYTES);
+        assert_eq!(fill(&large, &LARGEST), MAILBOX_BYTES / WEIGHT);
         assert!(large.take(&mut lock(&large.mail)).is_some());
         assert_eq!(fill(&large, &LARGEST), 1, "there is room again");
     }
 
     #[test]
+    fn an_empty_packet_costs_what_holding_it_costs() {
+        let mailbox = mailbox(&Arc::default());
+        assert!(mailbox.deliver(b"", NOW) && mailbox.deliver(b"four", NOW));
+        assert_eq!(mailbox.facts.unread(), 2 * COST + 4);
+        assert!(mailbox.take(&mut lock(&mailbox.mail)).is_some());
+        assert_eq!((mailbox.facts.unread(), mailbox.held.load(Relaxed)), (COST + 4, COST + 4));
+    }
+
+    #[test]
     fn all_mailboxes_of_a_socket_are_bounded_together() {
         let held = Arc::new(AtomicUsize::new(0));
-        let most = HELD_BYTES / MAILBOX_BYTES;
-        let mut mailboxes: Vec<_> = (0..=most).map(|_| Mailbox::new(held.clone())).collect();
-        let filled = mailboxes.iter().filter(|mailbox| fill(mailbox, &LARGEST) > 0);
-        assert_eq!((filled.count(), held.load(Relaxed)), (most, HELD_BYTES));
+        let each = MAILBOX_BYTES / WEIGHT;
+        let most = HELD_BYTES / (each * WEIGHT) + 1;
+        let mut mailboxes: Vec<_> = (0..=most).map(|_| mailbox(&held)).collect();
+        let filled: usize = mailboxes.iter().map(|mailbox| fill(mailbox, &LARGEST)).sum();
+        assert_eq!((filled, held.load(Relaxed)), (HELD_BYTES / WEIGHT, filled * WEIGHT));
         mailboxes.remove(0);
-        assert_eq!(held.load(Relaxed), HELD_BYTES - MAILBOX_BYTES, "what is unread goes with it");
+        assert_eq!(held.load(Relaxed), (filled - each) * WEIGHT, "what is unread goes with it");
         assert!(mailboxes[most - 1].deliver(b"x", NOW));
         drop(mailboxes);
         assert_eq!(held.load(Relaxed), 0);

@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::gate::{Gate, Turn};
 use super::panel::{Hits, Log, Logged, Planned};
-use crate::chunk::{Chunk, Direction};
-use crate::fault::outbox::{Act, COST, Item, NEVER, Outbox};
+use crate::chunk::{COST, Chunk, Direction};
+use crate::fault::outbox::{Act, Item, NEVER, Outbox, weight};
 use crate::fault::{Chance, Fault};
 
 /// A row of faults. What comes in at the front goes through all of them; what is to be done now comes out at the back.
@@ -65,7 +65,8 @@ impl Chain {
 
     /// Bytes on their way, and what holding them costs.
     pub fn held(&self) -> usize {
-        self.stages.iter().map(|stage| stage.out.weight()).sum()
+        let freed: usize = self.freed.iter().map(weight).sum();
+        freed + self.stages.iter().map(|stage| stage.out.weight()).sum::<usize>()
     }
 
     /// The same of the last fault alone.
