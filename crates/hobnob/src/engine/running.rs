@@ -104,8 +104,9 @@ pub(super) fn start(start: Start) -> Result<Running> {
     let bound = bound_there
         .recv()
         .unwrap_or_else(|_| Err(Error::new(Kind::Bug, "the first shard died")))?;
+    let relieving = Arc::default();
     for shard in &house.shards {
-        shard.handle.spawn(sweep::sweep(house.clone(), shard.clone()));
+        shard.handle.spawn(sweep::sweep(house.clone(), shard.clone(), Arc::clone(&relieving)));
     }
     Ok(Running { house, bound, crew: Mutex::new(Some(start.crew)) })
 }
