@@ -127,8 +127,8 @@ pub struct Learnt {
 pub struct Data {
     /// Which way.
     pub direction: Direction,
-    /// The how-many-eth chunk in that direction, from 1.
-    pub sequence: u64,
+    /// The chunk's number in that direction, from 1.
+    pub ordinal: u64,
     /// The bytes, at most the subscriber's snap length of them.
     pub bytes: Box<[u8]>,
     /// How many there were.

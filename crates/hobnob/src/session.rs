@@ -178,18 +178,19 @@ impl Session {
         }
     }
 
-    /// Counts a chunk and says the how-many-eth it was in its direction. Only the session's own thread calls it.
+    /// Counts a chunk and answers its ordinal: its number in its direction, from 1. Only the session's own thread calls
+    /// it.
     pub fn count(&self, direction: Direction, bytes: usize) -> u64 {
         let at = direction as usize;
         // One writer: a plain load and store does, where an atomic addition would lock the bus per chunk.
         let total = self.counters.bytes[at].load(Relaxed) + bytes as u64;
         self.counters.bytes[at].store(total, Relaxed);
-        let sequence = self.counters.chunks[at].load(Relaxed) + 1;
-        self.counters.chunks[at].store(sequence, Relaxed);
+        let ordinal = self.counters.chunks[at].load(Relaxed) + 1;
+        self.counters.chunks[at].store(ordinal, Relaxed);
         if self.notice.load(Relaxed) & WATCHED != 0 {
             self.active.store(nanos(self.clock().now()), Relaxed);
         }
-        sequence
+        ordinal
     }
 
     /// Notes that a send waits for the peer, or that it went on. The tap's to call.

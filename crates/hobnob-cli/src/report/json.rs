@@ -155,7 +155,7 @@ impl Json {
             line.text("peer", &peer.to_string());
         }
         line.text("dir", direction);
-        line.number("seq", data.sequence);
+        line.number("seq", data.ordinal);
         line.number("len", data.length as u64);
         line.payload(&data.bytes);
         if data.bytes.len() < data.length {
@@ -369,7 +369,7 @@ mod tests {
             session: 1,
             fact: Fact::Data(Box::new(Data {
                 direction: Direction::In,
-                sequence: 1,
+                ordinal: 1,
                 bytes: bytes.into(),
                 length: bytes.len(),
                 is_packet: false,

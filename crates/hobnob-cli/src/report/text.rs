@@ -358,7 +358,7 @@ mod tests {
     fn data(session: u64, bytes: &[u8], peer: Option<&str>) -> Event {
         let fact = Fact::Data(Box::new(Data {
             direction: Direction::In,
-            sequence: 1,
+            ordinal: 1,
             bytes: bytes.into(),
             length: bytes.len(),
             is_packet: false,

@@ -3,7 +3,7 @@
 //! As a listener it is yielded itself, once: it and all its conns live on one shard, and its pump runs whenever the engine
 //! polls it for new peers. Every mailbox is bounded; what does not fit is dropped and counted.
 
-mod mailbox;
+mod queue;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
-use self::mailbox::Mailbox;
+use self::queue::PeerQueue;
 use crate::address::Address;
-use crate::conn::datagrams::{Rules, incoming};
+use crate::conn::datagrams::{DatagramRules, incoming};
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::{Channel, Conn, Facts, too_long_to_receive};
 use crate::error::{Kind, Result};
@@ -38,8 +38,8 @@ pub(super) struct Demux {
 struct Hub {
     socket: AsyncSocket,
     address: Address,
-    rules: Rules,
-    peers: Mutex<HashMap<Address, Arc<Mailbox>>>,
+    rules: DatagramRules,
+    peers: Mutex<HashMap<Address, Arc<PeerQueue>>>,
     /// Bytes in all mailboxes, and what holding them costs.
     held: Arc<AtomicUsize>,
     /// Sessions that wait until the socket takes more, each once by the number of its peer, and the pump that waits for
@@ -99,7 +99,7 @@ impl Demux {
     pub(super) fn new(
         socket: Socket,
         address: Address,
-        rules: Rules,
+        rules: DatagramRules,
         claim: Option<Box<dyn Send>>,
     ) -> Result<Self> {
         let socket = AsyncSocket::new(socket)?;
@@ -139,7 +139,7 @@ impl Demux {
             } else {
                 // No more than a batch of them: the next one is received when these were accepted.
                 let facts = facts_of(&self.hub, packet.peer);
-                let mailbox = Arc::new(Mailbox::new(Arc::new(facts), self.hub.held.clone()));
+                let mailbox = Arc::new(PeerQueue::new(Arc::new(facts), self.hub.held.clone()));
                 if mailbox.deliver(packet.bytes, now) {
                     self.new.push_back(Accepted::Conn(admit(&self.hub, mailbox)));
                 } else {
@@ -185,13 +185,13 @@ fn facts_of(hub: &Hub, peer: Address) -> Facts {
     facts
 }
 
-fn admit(hub: &Arc<Hub>, mailbox: Arc<Mailbox>) -> Conn {
+fn admit(hub: &Arc<Hub>, mailbox: Arc<PeerQueue>) -> Conn {
     if lock(&hub.peers).len() >= hub.rules.max_peers.max(1) {
         hub.make_room();
     }
     let facts = mailbox.facts.clone();
     lock(&hub.peers).insert(facts.peer.clone(), mailbox.clone());
-    Conn::new(facts, Shape::Packets, Box::new(Peer { hub: hub.clone(), mailbox }))
+    Conn::new(facts, Shape::Packets, Box::new(PeerChannel { hub: hub.clone(), mailbox }))
 }
 
 impl Listener for Demux {
@@ -222,19 +222,19 @@ impl Drop for Demux {
 }
 
 /// One peer's conn.
-struct Peer {
+struct PeerChannel {
     hub: Arc<Hub>,
-    mailbox: Arc<Mailbox>,
+    mailbox: Arc<PeerQueue>,
 }
 
-impl Peer {
+impl PeerChannel {
     /// What tells it from the other peers of the socket, for as long as it lives.
     fn number(&self) -> usize {
         Arc::as_ptr(&self.mailbox).addr()
     }
 }
 
-impl Channel for Peer {
+impl Channel for PeerChannel {
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
         let mut mail = lock(&self.mailbox.mail);
         match self.mailbox.take(&mut mail) {
@@ -286,7 +286,7 @@ impl Channel for Peer {
     }
 }
 
-impl Drop for Peer {
+impl Drop for PeerChannel {
     fn drop(&mut self) {
         let (mut peers, peer) = (lock(&self.hub.peers), &self.mailbox.facts.peer);
         // The address may be another session's by now.
@@ -326,7 +326,7 @@ mod tests {
         let ((ours, at), (deaf, _)) = (socket(), socket());
         let bus = Bus::new(Clock::start(), 1);
         let idle = Duration::from_mins(1);
-        let rules = Rules { transport: "unixgram", max_peers: 8, peer_idle: idle, bus };
+        let rules = DatagramRules { transport: "unixgram", max_peers: 8, peer_idle: idle, bus };
         let mut demux = Demux::new(ours, at.clone(), rules, None).expect("a runtime");
         deaf.send_to(b"hello", Flags::NONE, &at).expect("sent");
         let accepted = poll_fn(|cx| demux.poll_accept(cx)).await;

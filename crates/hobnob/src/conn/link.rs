@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
 pub use self::ahead::Ahead;
-use self::copied::Waiting;
+use self::copied::Unsent;
 pub use self::spliced::Pipes;
 use self::spliced::{LentPipe, are_bare};
 use crate::clock::Clock;
@@ -206,7 +206,7 @@ impl Link {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum Progress {
     /// More may come.
     Open,
     /// Nothing more comes, but the faults are not done with what came.
@@ -220,11 +220,11 @@ enum Stage {
 /// One direction.
 struct Way {
     from: Side,
-    stage: Stage,
+    stage: Progress,
     /// Its sender is gone, and cannot be told anything either.
     is_gone: bool,
     /// Only while it is used: an idle link has none.
-    waiting: Option<Box<Waiting>>,
+    waiting: Option<Box<Unsent>>,
     full_reads: u8,
     small_reads: u8,
     is_spliced: bool,
@@ -241,7 +241,7 @@ impl Way {
     fn from(from: Side) -> Self {
         Way {
             from,
-            stage: Stage::Open,
+            stage: Progress::Open,
             is_gone: false,
             waiting: None,
             full_reads: 0,
@@ -262,7 +262,7 @@ impl Way {
     }
 
     fn is_over(&self) -> bool {
-        self.stage == Stage::Over
+        self.stage == Progress::Over
     }
 
     /// Whether something was received and could not be sent yet.
@@ -276,12 +276,12 @@ impl Way {
 
     /// Whether it waits for its receiver.
     fn is_sending(&self) -> bool {
-        self.pipe.is_some() || self.is_holding() || self.stage == Stage::Ending
+        self.pipe.is_some() || self.is_holding() || self.stage == Progress::Ending
     }
 
     /// Whether it waits for more to come, and not for room for what came: then silence says nothing of its sender.
     fn is_listening(&self) -> bool {
-        self.stage == Stage::Open && !self.is_holding() && self.pipe.is_none()
+        self.stage == Progress::Open && !self.is_holding() && self.pipe.is_none()
     }
 
     fn held(&self) -> usize {
@@ -308,16 +308,16 @@ impl Way {
             return Poll::Ready(self.unless_broken(poured, witness));
         }
         match self.stage {
-            Stage::Over => Poll::Pending,
-            Stage::Open | Stage::Passing if self.chain.is_some() => {
+            Progress::Over => Poll::Pending,
+            Progress::Open | Progress::Passing if self.chain.is_some() => {
                 self.poll_bent(cx, from, to, witness)
             }
-            Stage::Ending | Stage::Passing => {
+            Progress::Ending | Progress::Passing => {
                 let ended = ready!(to.channel().poll_end(cx));
-                self.stage = Stage::Over;
+                self.stage = Progress::Over;
                 Poll::Ready(self.unless_broken(ended, witness))
             }
-            Stage::Open => self.poll_receive(cx, from, to, witness),
+            Progress::Open => self.poll_receive(cx, from, to, witness),
         }
     }
 
@@ -341,7 +341,7 @@ impl Way {
                 witness.broke(self.to());
                 self.waiting = None;
                 (self.pipe, self.chain, self.timer) = (None, None, None);
-                self.stage = Stage::Over;
+                self.stage = Progress::Over;
                 Ok(())
             }
             Err(error) => Err(Broken { side: self.to(), error }),

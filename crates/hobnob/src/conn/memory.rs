@@ -35,24 +35,24 @@ pub fn pair_named(shape: Shape, dialler: Address, listener: Address) -> (Conn, C
 fn joined(shape: Shape, capacity: usize, one: Address, other: Address) -> (Conn, Conn) {
     let (there, back) =
         (Facts::new("memory", other.clone(), one.clone()), Facts::new("memory", one, other));
-    let (there, back) = (Pipe::new(capacity, there), Pipe::new(capacity, back));
+    let (there, back) = (Lane::new(capacity, there), Lane::new(capacity, back));
     (conn(shape, back.clone(), there.clone()), conn(shape, there, back))
 }
 
-fn conn(shape: Shape, from: Arc<Pipe>, to: Arc<Pipe>) -> Conn {
-    Conn::new(from.facts.clone(), shape, Box::new(Memory { shape, from, to }))
+fn conn(shape: Shape, from: Arc<Lane>, to: Arc<Lane>) -> Conn {
+    Conn::new(from.facts.clone(), shape, Box::new(MemoryEnd { shape, from, to }))
 }
 
 /// One direction.
-struct Pipe {
+struct Lane {
     capacity: usize,
     /// Those of the conn that receives from it. What is in it is noted there.
     facts: Arc<Facts>,
-    state: Mutex<State>,
+    state: Mutex<LaneState>,
 }
 
 #[derive(Default)]
-struct State {
+struct LaneState {
     /// Bytes: one queue in `bytes`. Packets: their lengths in `borders`, their bytes behind each other.
     bytes: VecDeque<u8>,
     borders: VecDeque<usize>,
@@ -62,28 +62,28 @@ struct State {
     writer: Option<Waker>,
 }
 
-impl State {
+impl LaneState {
     /// Bytes that are in it, and what holding packets costs.
     fn weight(&self) -> usize {
         self.bytes.len() + self.borders.len() * COST
     }
 }
 
-impl Pipe {
+impl Lane {
     fn new(capacity: usize, facts: Facts) -> Arc<Self> {
-        Arc::new(Pipe { capacity, facts: Arc::new(facts), state: Mutex::default() })
+        Arc::new(Lane { capacity, facts: Arc::new(facts), state: Mutex::default() })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LaneState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_unread(&self, state: &State) {
+    fn note_unread(&self, state: &LaneState) {
         self.facts.note_unread(state.weight());
     }
 
     /// Marks and wakes both sides: whoever waits must see it.
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    fn change(&self, change: impl FnOnce(&mut LaneState)) {
         let mut state = self.state();
         change(&mut state);
         self.note_unread(&state);
@@ -94,10 +94,10 @@ impl Pipe {
 }
 
 /// One end.
-struct Memory {
+struct MemoryEnd {
     shape: Shape,
-    from: Arc<Pipe>,
-    to: Arc<Pipe>,
+    from: Arc<Lane>,
+    to: Arc<Lane>,
 }
 
 fn reset() -> Error {
@@ -108,9 +108,9 @@ fn broken() -> Error {
     Error::new(Kind::ConnectionBroken, "the peer is gone")
 }
 
-impl Memory {
+impl MemoryEnd {
     /// Moves what is there into `buf`; none: nothing is there yet.
-    fn take(&self, state: &mut State, buf: &mut [u8]) -> Option<Result<Option<usize>>> {
+    fn take(&self, state: &mut LaneState, buf: &mut [u8]) -> Option<Result<Option<usize>>> {
         let length = match self.shape {
             Shape::Bytes if state.bytes.is_empty() => None,
             Shape::Bytes => Some(state.bytes.len().min(buf.len())),
@@ -137,7 +137,7 @@ impl Memory {
     }
 }
 
-impl Channel for Memory {
+impl Channel for MemoryEnd {
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
         // As tokio's own sockets: a task that always finds something still lets the others of its thread run.
         let budget = ready!(coop::poll_proceed(cx));
@@ -209,7 +209,7 @@ impl Channel for Memory {
     }
 }
 
-impl Drop for Memory {
+impl Drop for MemoryEnd {
     /// As a kernel does: an orderly end, but a reset where the peer's bytes were left unread.
     fn drop(&mut self) {
         let mut from = self.from.state();

@@ -1,4 +1,23 @@
 //! One open channel, handshakes done: facts, a shape, and the bytes or packets themselves.
+//!
+//! ```
+//! use hobnob::conn::memory;
+//! use hobnob::spec::Shape;
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+//! # runtime.block_on(async {
+//! let (mut client, mut server) = memory::pair(Shape::Packets);
+//! client.send(b"hello").await?;
+//! client.send(b"").await?;
+//! client.end().await?;
+//! let mut room = [0; 64];
+//! assert_eq!(server.recv(&mut room).await?, Some(5));
+//! assert_eq!(server.recv(&mut room).await?, Some(0)); // an empty packet
+//! assert_eq!(server.recv(&mut room).await?, None); // the end
+//! # Ok::<(), hobnob::Error>(())
+//! # })?;
+//! # Ok::<(), hobnob::Error>(())
+//! ```
 
 pub mod datagrams;
 mod demux;
@@ -222,7 +241,7 @@ impl Conn {
 
     /// Wraps the channel in its place, as [`map`](Self::map) does with an owned conn.
     pub fn wrap(&mut self, shape: Shape, wrap: impl FnOnce(Box<dyn Channel>) -> Box<dyn Channel>) {
-        let inner = std::mem::replace(&mut self.channel, Box::new(Closed));
+        let inner = std::mem::replace(&mut self.channel, Box::new(TakenChannel));
         (self.shape, self.channel) = (shape, wrap(inner));
     }
 
@@ -230,7 +249,7 @@ impl Conn {
     /// mid-session or to hand it to a protocol stack.
     pub fn take(&mut self) -> Conn {
         let facts = self.facts.clone();
-        std::mem::replace(self, Conn { facts, shape: self.shape, channel: Box::new(Closed) })
+        std::mem::replace(self, Conn { facts, shape: self.shape, channel: Box::new(TakenChannel) })
     }
 
     /// Adds what a layer learnt in its handshake.
@@ -284,15 +303,15 @@ impl Conn {
 }
 
 /// The channel of a conn that was taken out of its place.
-struct Closed;
+struct TakenChannel;
 
-impl Closed {
+impl TakenChannel {
     fn gone<T>() -> Poll<Result<T>> {
         Poll::Ready(Err(Error::new(Kind::ConnectionBroken, "the conn was taken")))
     }
 }
 
-impl Channel for Closed {
+impl Channel for TakenChannel {
     fn poll_recv(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<Result<Option<usize>>> {
         Poll::Ready(Ok(None))
     }

@@ -70,7 +70,7 @@ pub struct Decision {
 pub struct Outbox {
     name: &'static str,
     keeps_order: bool,
-    queue: VecDeque<Held>,
+    queue: VecDeque<HeldItem>,
     weight: usize,
     wake: Option<Duration>,
     /// The clock, as of this call.
@@ -86,7 +86,7 @@ pub struct Outbox {
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldItem {
     due: Duration,
     since: Duration,
     item: Item,
@@ -191,7 +191,7 @@ impl Outbox {
         self.weight += weight(&item);
         let behind = self.queue.iter().rev().take_while(|held| held.due > due).count();
         let at = self.queue.len() - behind;
-        self.queue.insert(at, Held { due, since: self.now, item });
+        self.queue.insert(at, HeldItem { due, since: self.now, item });
     }
 
     // What follows is the chain's.
@@ -212,7 +212,7 @@ impl Outbox {
             && chunk.bytes.len() > most
         {
             let front = Item::Chunk(chunk.split_off_front(most));
-            let rest = Held { item: std::mem::replace(&mut held.item, front), ..held };
+            let rest = HeldItem { item: std::mem::replace(&mut held.item, front), ..held };
             self.weight += weight(&rest.item);
             self.queue.push_front(rest);
         }

@@ -49,18 +49,18 @@ struct Tap {
 
 impl Tap {
     fn saw(&self, direction: Direction, bytes: &[u8]) {
-        let sequence = self.session.count(direction, bytes.len());
+        let ordinal = self.session.count(direction, bytes.len());
         if self.session.bus().wants_data() {
-            self.tell(direction, sequence, bytes);
+            self.tell(direction, ordinal, bytes);
         }
     }
 
     #[cold]
-    fn tell(&self, direction: Direction, sequence: u64, bytes: &[u8]) {
+    fn tell(&self, direction: Direction, ordinal: u64, bytes: &[u8]) {
         let kept = bytes.len().min(self.session.bus().snap());
         self.session.emit(Fact::Data(Box::new(Data {
             direction,
-            sequence,
+            ordinal,
             bytes: bytes[..kept].into(),
             length: bytes.len(),
             is_packet: self.shape == Shape::Packets,

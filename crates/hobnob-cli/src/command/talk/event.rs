@@ -15,13 +15,13 @@ use crate::report::show::safe;
 pub(super) fn data(
     at: Duration,
     direction: Direction,
-    sequence: u64,
+    ordinal: u64,
     bytes: &[u8],
     shape: Shape,
 ) -> Event {
     let data = Data {
         direction,
-        sequence,
+        ordinal,
         bytes: bytes.into(),
         length: bytes.len(),
         is_packet: shape == Shape::Packets,

@@ -12,7 +12,7 @@ use super::setting::Setting;
 use crate::chunk::Direction;
 use crate::error::Result;
 use crate::fault::outbox::{Act, Decision};
-use crate::fault::{Chance, Opening, Seed, TABLE};
+use crate::fault::{Admission, Chance, Seed, TABLE};
 use crate::spec::Shape;
 
 /// The knobs of one relay. Clones are the same panel: a relay, its sessions and any number of consoles hold one.
@@ -27,10 +27,10 @@ use crate::spec::Shape;
 /// # Ok::<(), hobnob::Error>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct Panel(Arc<Shared>);
+pub struct Panel(Arc<Knobs>);
 
 #[derive(Default)]
-struct Shared {
+struct Knobs {
     /// Counts the changes. All that a session without faults ever reads.
     changes: AtomicU32,
     board: Mutex<Board>,
@@ -39,7 +39,7 @@ struct Shared {
 #[derive(Default)]
 struct Board {
     shape: Option<Shape>,
-    plans: Vec<Arc<Planned>>,
+    plans: Vec<Arc<ActiveSetting>>,
     /// The sessions' tasks, which must hear of a change although nothing comes.
     wakers: HashMap<u64, Waker>,
     log: Option<Arc<dyn Log>>,
@@ -48,7 +48,7 @@ struct Board {
 }
 
 /// A setting that is on.
-pub(super) struct Planned {
+pub(super) struct ActiveSetting {
     pub(super) setting: Setting,
     /// Its place when it was set, from which its chance comes.
     place: u64,
@@ -63,7 +63,7 @@ pub struct Hits(AtomicU64);
 
 /// What one fault of a setting is, and what it has hit so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct State {
+pub struct FaultState {
     /// The setting that it belongs to, as it was typed.
     pub setting: String,
     /// The fault.
@@ -146,7 +146,7 @@ impl Panel {
     }
 
     /// What is on, fault by fault, with what each has hit.
-    pub fn state(&self) -> Vec<State> {
+    pub fn state(&self) -> Vec<FaultState> {
         self.board().plans.iter().flat_map(|plan| plan.state()).collect()
     }
 
@@ -195,12 +195,12 @@ impl Panel {
                 let session_seed = own.of(1 + index as u64);
                 let chance = Chance { session: session_seed, direction: session_seed };
                 let act = match plan.setting.door(index, chance) {
-                    None | Some(Opening::Go) => continue,
-                    Some(Opening::Wait(time)) => {
+                    None | Some(Admission::Go) => continue,
+                    Some(Admission::Wait(time)) => {
                         entry.wait = entry.wait.saturating_add(time);
                         Act::Held(time)
                     }
-                    Some(Opening::Refuse) => {
+                    Some(Admission::Refuse) => {
                         entry.refused_by = Some(kind);
                         Act::Aborted
                     }
@@ -262,7 +262,7 @@ impl Board {
             self.plans.push(plan.unwrap_or_else(|setting| {
                 let is_free = !taken.contains(&place);
                 let place = if is_free { Some(place) } else { others.next() };
-                Arc::new(Planned::new(setting, place.unwrap_or(u64::MAX), shape))
+                Arc::new(ActiveSetting::new(setting, place.unwrap_or(u64::MAX), shape))
             }));
         }
         for plan in &old {
@@ -271,21 +271,21 @@ impl Board {
     }
 }
 
-impl Planned {
+impl ActiveSetting {
     fn new(setting: Setting, place: u64, shape: Shape) -> Self {
         let hits = setting.kinds().map(|_| [Arc::default(), Arc::default()]).collect();
-        Planned { setting, place, is_packets: shape == Shape::Packets, hits }
+        ActiveSetting { setting, place, is_packets: shape == Shape::Packets, hits }
     }
 
     pub(super) fn is_packets(&self) -> bool {
         self.is_packets
     }
 
-    fn state(&self) -> Vec<State> {
+    fn state(&self) -> Vec<FaultState> {
         let hits = |direction: Direction, hits: &[Arc<Hits>; 2]| {
             self.setting.is_for(direction).then(|| hits[direction as usize].0.load(Relaxed))
         };
-        let state = |(kind, counts)| State {
+        let state = |(kind, counts)| FaultState {
             setting: self.setting.text().to_owned(),
             kind,
             up: hits(Direction::In, counts),

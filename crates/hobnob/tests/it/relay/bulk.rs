@@ -98,7 +98,7 @@ async fn who_looks_sees_all_bytes_from_then_on_and_none_is_lost() {
                     look.pull(&mut events);
                     let ours = events.drain(..).filter(|event| event.session == session);
                     seen.extend(ours.filter_map(|event| match event.fact {
-                        Fact::Data(data) if data.direction == direction => Some(data.sequence),
+                        Fact::Data(data) if data.direction == direction => Some(data.ordinal),
                         _ => None,
                     }));
                 }

@@ -16,8 +16,8 @@ const MAILBOX: usize = 256;
 const MAILBOX_BYTES: usize = 1 << 20;
 const HELD_BYTES: usize = 64 << 20;
 
-pub(super) struct Mailbox {
-    pub(super) mail: Mutex<Mail>,
+pub(super) struct PeerQueue {
+    pub(super) mail: Mutex<PeerPackets>,
     /// Whose mailbox it is. What is in it is noted there.
     pub(super) facts: Arc<Facts>,
     /// What is in all mailboxes of the socket, this one among them.
@@ -25,16 +25,16 @@ pub(super) struct Mailbox {
 }
 
 #[derive(Default)]
-pub(super) struct Mail {
+pub(super) struct PeerPackets {
     packets: VecDeque<Box<[u8]>>,
     pub(super) is_over: bool,
     pub(super) last: Duration,
     pub(super) reader: Option<Waker>,
 }
 
-impl Mailbox {
+impl PeerQueue {
     pub(super) fn new(facts: Arc<Facts>, held: Arc<AtomicUsize>) -> Self {
-        Mailbox { mail: Mutex::default(), facts, held }
+        PeerQueue { mail: Mutex::default(), facts, held }
     }
 
     pub(super) fn end(&self) {
@@ -64,7 +64,7 @@ impl Mailbox {
     }
 
     /// The packet that has waited longest. With the last of them goes the room for them.
-    pub(super) fn take(&self, mail: &mut Mail) -> Option<Box<[u8]>> {
+    pub(super) fn take(&self, mail: &mut PeerPackets) -> Option<Box<[u8]>> {
         let Some(packet) = mail.packets.pop_front() else {
             mail.packets = VecDeque::new(); // an idle peer's mailbox holds no buffer
             return None;
@@ -76,7 +76,7 @@ impl Mailbox {
     }
 }
 
-impl Drop for Mailbox {
+impl Drop for PeerQueue {
     fn drop(&mut self) {
         self.held.fetch_sub(self.facts.unread(), Relaxed);
     }
@@ -92,12 +92,12 @@ mod tests {
     static LARGEST: [u8; SLOT_BYTES] = [0; SLOT_BYTES];
     const WEIGHT: usize = SLOT_BYTES + COST;
 
-    fn mailbox(held: &Arc<AtomicUsize>) -> Mailbox {
+    fn mailbox(held: &Arc<AtomicUsize>) -> PeerQueue {
         let facts = Facts::new("udp", Address::Unnamed, Address::Unnamed);
-        Mailbox::new(Arc::new(facts), held.clone())
+        PeerQueue::new(Arc::new(facts), held.clone())
     }
 
-    fn fill(mailbox: &Mailbox, packet: &[u8]) -> usize {
+    fn fill(mailbox: &PeerQueue, packet: &[u8]) -> usize {
         (0..=MAILBOX).take_while(|_| mailbox.deliver(packet, NOW)).count()
     }
 
