@@ -5,19 +5,19 @@
 mod answer;
 mod caller;
 mod client;
-mod host;
-mod house;
-mod part;
 mod place;
 mod request;
+mod served;
+mod socket;
+mod steered;
 mod watch;
 
 use std::time::Duration;
 
 pub(crate) use caller::{Caller, Survey};
-pub(crate) use host::Host;
-pub(crate) use part::Part;
 pub(crate) use place::Folder;
+pub(crate) use socket::ControlSocket;
+pub(crate) use steered::SteeredServer;
 
 /// The version that is spoken. It rises for breaks; fields are added and never renamed.
 const VERSION: u64 = 1;

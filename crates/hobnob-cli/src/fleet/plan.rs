@@ -10,17 +10,17 @@ use hobnob::spec::{OptionSpec, nearest};
 
 use crate::advice::Propose as _;
 use crate::config::source::Placed;
-use crate::config::{Config, OWN_KEYS, Part, Setting, secret};
-use crate::scene::split_door;
-use crate::serving::limits::{self, Limits};
+use crate::config::{Config, KeyValue, OWN_KEYS, Section, secret};
+use crate::job::split_door;
+use crate::serving::limits::{self, LimitReader};
 
-/// Limits that may have several values.
+/// LimitReader that may have several values.
 const REPEATED: &str = limits::NAMES[0];
 
 /// A part that can be started, as far as can be known without opening anything.
-pub(super) struct Planned<'c> {
+pub(super) struct PlannedServer<'c> {
     config: &'c Config,
-    pub(super) part: &'c Part,
+    pub(super) part: &'c Section,
     row: &'static Row,
     /// Where it is to listen, and where that is said.
     pub(super) endpoints: Vec<(Endpoint, Placed)>,
@@ -28,8 +28,8 @@ pub(super) struct Planned<'c> {
     doors: Vec<Option<String>>,
 }
 
-impl<'c> Planned<'c> {
-    pub(super) fn of(config: &'c Config, part: &'c Part) -> Result<Self> {
+impl<'c> PlannedServer<'c> {
+    pub(super) fn of(config: &'c Config, part: &'c Section) -> Result<Self> {
         let server = Server::new(&part.service.text);
         let server = server.map_err(|error| no_service(config, &part.service, &error))?;
         let row = server.row().expect("it is one of the table");
@@ -38,7 +38,7 @@ impl<'c> Planned<'c> {
             doors.push(door);
             all.push((endpoint, place));
         }
-        let planned = Planned { config, part, row, endpoints: all, doors };
+        let planned = PlannedServer { config, part, row, endpoints: all, doors };
         planned.server()?;
         Ok(planned)
     }
@@ -46,14 +46,14 @@ impl<'c> Planned<'c> {
     /// Where it passes on what comes.
     pub(super) fn targets(&self) -> impl Iterator<Item = &Placed> {
         let is_target =
-            |setting: &&Setting| self.row.targets().any(|option| option.name == setting.key.text);
+            |setting: &&KeyValue| self.row.targets().any(|option| option.name == setting.key.text);
         self.part.settings.iter().filter(is_target).flat_map(|setting| &setting.values)
     }
 
     /// The server, on its endpoints.
     pub(super) fn server(&self) -> Result<Server> {
         let mut server = Server::new(self.row.spec.name)?;
-        let mut limits = Limits::default();
+        let mut limits = LimitReader::default();
         for setting in &self.part.settings {
             self.set(&mut server, &mut limits, setting)?;
         }
@@ -68,7 +68,7 @@ impl<'c> Planned<'c> {
         Ok(server)
     }
 
-    fn set(&self, server: &mut Server, limits: &mut Limits, setting: &Setting) -> Result<()> {
+    fn set(&self, server: &mut Server, limits: &mut LimitReader, setting: &KeyValue) -> Result<()> {
         let key = setting.key.text.as_str();
         let is_limit = limits::NAMES.contains(&key);
         let option = self.row.spec.options.iter().find(|option| spelling(option) == key);
@@ -144,7 +144,7 @@ fn no_service(config: &Config, service: &Placed, error: &Error) -> Error {
 /// Where it is to listen, with the door and where that is said; every door where nothing is said.
 fn endpoints(
     config: &Config,
-    part: &Part,
+    part: &Section,
     row: &Row,
 ) -> Result<Vec<(Option<String>, Endpoint, Placed)>> {
     if part.on.is_empty() {

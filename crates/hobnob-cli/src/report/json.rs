@@ -11,8 +11,8 @@ use hobnob::event::{Bent, Closed, Data, Event, Fact};
 use hobnob::fault::Act;
 
 use crate::args::Usages;
-use crate::report::error::{Typed, tries};
-use crate::report::line::Line;
+use crate::report::error::{TypedCommand, tries};
+use crate::report::line::JsonLine;
 
 /// Lines that say the name in any case.
 const NAMED: &[&str] = &["listening", "open", "summary"];
@@ -75,8 +75,13 @@ impl Json {
         }
     }
 
-    pub(super) fn line<'a>(&mut self, out: &'a mut Vec<u8>, word: &str, at: Duration) -> Line<'a> {
-        let mut line = Line::begin(out, word);
+    pub(super) fn line<'a>(
+        &mut self,
+        out: &'a mut Vec<u8>,
+        word: &str,
+        at: Duration,
+    ) -> JsonLine<'a> {
+        let mut line = JsonLine::begin(out, word);
         line.seconds("t", at);
         if std::mem::take(&mut self.is_first) {
             line.text("at", &rfc3339(self.clock.wall()));
@@ -162,7 +167,7 @@ impl Json {
                 line.end();
             }
             Fact::Failed(error) => {
-                self.error_line(out, at, event.session, error, &Typed::nothing(self.usages));
+                self.error_line(out, at, event.session, error, &TypedCommand::nothing(self.usages));
             }
             Fact::Note(text) => self.note(out, at, "note", text),
             Fact::Warning(text) => self.note(out, at, "warning", text),
@@ -297,7 +302,7 @@ impl Json {
     }
 
     /// The command failed.
-    pub(crate) fn error(&mut self, out: &mut Vec<u8>, error: &Error, typed: &Typed) {
+    pub(crate) fn error(&mut self, out: &mut Vec<u8>, error: &Error, typed: &TypedCommand) {
         let at = self.clock.now();
         self.error_line(out, at, 0, error, typed);
     }
@@ -308,7 +313,7 @@ impl Json {
         at: Duration,
         session: u64,
         error: &Error,
-        typed: &Typed,
+        typed: &TypedCommand,
     ) {
         let mut line = self.line(out, "error", at);
         if session != 0 {
@@ -334,7 +339,7 @@ impl Json {
     }
 
     /// A relay that runs, as another process sees it.
-    pub(crate) fn relay(&mut self, out: &mut Vec<u8>, write: impl FnOnce(&mut Line<'_>)) {
+    pub(crate) fn relay(&mut self, out: &mut Vec<u8>, write: impl FnOnce(&mut JsonLine<'_>)) {
         let at = self.clock.now();
         let mut line = self.line(out, "relay", at);
         write(&mut line);
@@ -373,7 +378,7 @@ impl Json {
 
 /// What the kernel counted about a connection, where it did.
 fn vitals(
-    line: &mut Line<'_>,
+    line: &mut JsonLine<'_>,
     names: [&str; 2],
     round_trip: Option<Duration>,
     resent: Option<u32>,

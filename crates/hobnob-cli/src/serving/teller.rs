@@ -11,11 +11,11 @@ use hobnob::engine::{self, Running, Server, Summary};
 use hobnob::event::{Event, Fact};
 use hobnob::fault::Panel;
 
+use crate::job::Job;
 use crate::report::json::Json;
 use crate::report::show::{count, pad, safe, size, span, width};
-use crate::report::sink::Sink;
 use crate::report::text::Transcript;
-use crate::scene::Scene;
+use crate::report::writer::Writer;
 
 /// Bytes of a chunk that a person is shown.
 const SNAP: usize = 1_024;
@@ -38,7 +38,7 @@ enum Voice {
 }
 
 /// One server as it is told about.
-struct Part {
+struct ToldServer {
     name: String,
     /// What it is called to people where it is the only one.
     title: String,
@@ -68,9 +68,9 @@ pub(crate) struct Names<'n> {
 /// Turns events into lines.
 pub(crate) struct Teller {
     verb: &'static str,
-    parts: Vec<Part>,
+    parts: Vec<ToldServer>,
     voice: Voice,
-    sink: Sink,
+    writer: Writer,
     /// What has come, and of which part.
     events: Vec<(usize, Event)>,
     noted: HashSet<String>,
@@ -83,23 +83,23 @@ pub(crate) struct Teller {
 
 impl Teller {
     /// A teller of servers whose events are by this clock.
-    pub(crate) fn new(scene: &Scene, clock: Clock, verb: &'static str) -> Self {
-        let is_verbose = scene.is_on("verbose");
-        let (voice, sink) = if scene.is_on("json") {
-            (Voice::Json(Json::new(clock, scene.usages)), Sink::stdout())
+    pub(crate) fn new(job: &Job, clock: Clock, verb: &'static str) -> Self {
+        let is_verbose = job.is_on("verbose");
+        let (voice, writer) = if job.is_on("json") {
+            (Voice::Json(Json::new(clock, job.usages)), Writer::stdout())
         } else {
-            let transcript = Transcript::new(clock, scene.err, scene.view, is_verbose);
-            (Voice::Words(transcript), Sink::stderr())
+            let transcript = Transcript::new(clock, job.err, job.view, is_verbose);
+            (Voice::Words(transcript), Writer::stderr())
         };
         Teller {
             verb,
             parts: Vec::new(),
             voice,
-            sink,
+            writer,
             events: Vec::new(),
             noted: HashSet::new(),
             clock,
-            is_quiet: scene.is_on("quiet"),
+            is_quiet: job.is_on("quiet"),
             is_verbose,
             broken: None,
         }
@@ -119,7 +119,7 @@ impl Teller {
     /// A server that has started, as it was heard.
     pub(crate) fn add(&mut self, subscription: Subscription, names: Names<'_>, running: &Running) {
         let Names { name, title, service } = names;
-        self.parts.push(Part {
+        self.parts.push(ToldServer {
             faults: running.faults(),
             name: name.to_owned(),
             title: title.to_owned(),
@@ -136,17 +136,17 @@ impl Teller {
     /// A line to people; programs have events.
     pub(crate) fn say(&mut self, text: &str) {
         if matches!(self.voice, Voice::Words(_)) && !self.is_quiet {
-            let mut out = self.sink.take();
+            let mut out = self.writer.take();
             out.extend_from_slice(text.as_bytes());
             out.push(b'\n');
-            self.sink.give(out);
+            self.writer.give(out);
         }
     }
 
     /// A remark for who wants to know everything, and for programs.
     pub(crate) fn remark(&mut self, text: &str) {
         let at = self.clock.now();
-        let mut out = self.sink.take();
+        let mut out = self.writer.take();
         match &mut self.voice {
             Voice::Json(json) => {
                 let fact = Fact::Note(text.to_owned());
@@ -164,7 +164,7 @@ impl Teller {
             }
             Voice::Words(_) => {}
         }
-        self.sink.give(out);
+        self.writer.give(out);
     }
 
     /// Tells programs where each server listens, once all were added; false: people are to be told in words.
@@ -175,7 +175,7 @@ impl Teller {
             part.label = pad(&safe(&part.name), cells + 2);
         }
         let Voice::Json(json) = &mut self.voice else { return false };
-        let mut out = self.sink.take();
+        let mut out = self.writer.take();
         for (part, running) in self.parts.iter().zip(all) {
             json.speak_of(&part.name, &part.service, self.parts.len() > 1);
             for bound in running.bound() {
@@ -184,7 +184,7 @@ impl Teller {
                 json.listening(&mut out, bound, &address, bent.as_ref());
             }
         }
-        self.sink.give(out);
+        self.writer.give(out);
         true
     }
 
@@ -204,10 +204,10 @@ impl Teller {
     /// Tells what has happened since the last time, unless the reader is slow: then events wait, and are dropped and
     /// counted where they are too many. Answers how many there were.
     pub(super) fn pump(&mut self) -> usize {
-        if let Err(error) = self.sink.reap() {
+        if let Err(error) = self.writer.reap() {
             self.broken.get_or_insert(error);
         }
-        if !self.sink.has_room() {
+        if !self.writer.has_room() {
             return 0;
         }
         let missed = self.pull();
@@ -236,7 +236,7 @@ impl Teller {
 
     fn tell_programs(&mut self, missed: &[u64]) {
         let Voice::Json(json) = &mut self.voice else { return };
-        let mut out = self.sink.take();
+        let mut out = self.writer.take();
         let is_several = self.parts.len() > 1;
         for (at, event) in &self.events {
             let part = &self.parts[*at];
@@ -248,12 +248,12 @@ impl Teller {
             json.speak_of(&part.name, &part.service, is_several);
             json.missed(&mut out, *missed);
         }
-        self.sink.give(out);
+        self.writer.give(out);
     }
 
     fn tell_people(&mut self, missed: &[u64]) {
         let Voice::Words(transcript) = &mut self.voice else { return };
-        let mut out = String::from_utf8(self.sink.take()).expect("the sink clears its buffers");
+        let mut out = String::from_utf8(self.writer.take()).expect("the writer clears its buffers");
         for (at, event) in &self.events {
             if self.is_quiet && !matches!(event.fact, Fact::Failed(_)) {
                 continue;
@@ -274,14 +274,14 @@ impl Teller {
             transcript.speak_of(&part.label);
             transcript.missed(&mut out, self.clock.now(), *missed);
         }
-        self.sink.give(out.into_bytes());
+        self.writer.give(out.into_bytes());
     }
 
     /// The last lines, and how it all went.
     pub(super) async fn finish(&mut self, summaries: &[Summary]) {
         self.flush().await;
         while self.pump() > 0 {
-            let _ = self.sink.finish(LAST_LINES).await;
+            let _ = self.writer.finish(LAST_LINES).await;
         }
         for (at, summary) in summaries.iter().enumerate() {
             self.sum_up(at, *summary);
@@ -290,18 +290,18 @@ impl Teller {
     }
 
     async fn flush(&mut self) {
-        let written = self.sink.finish(LAST_LINES).await;
+        let written = self.writer.finish(LAST_LINES).await;
         self.broken = self.broken.take().or(written.err());
     }
 
     fn sum_up(&mut self, at: usize, summary: Summary) {
         let Some(part) = self.parts.get(at) else { return };
         if let Voice::Json(json) = &mut self.voice {
-            let mut out = self.sink.take();
+            let mut out = self.writer.take();
             json.speak_of(&part.name, &part.service, false);
             let hits = part.faults.as_ref().map(Panel::totals).unwrap_or_default();
             json.summary(&mut out, self.verb, &summary, &hits);
-            self.sink.give(out);
+            self.writer.give(out);
             return;
         }
         // Without sessions it was packets that came.

@@ -8,27 +8,27 @@ use crate::report::brief::brief;
 
 /// All servers of all processes.
 pub(super) struct Elsewhere {
-    pub(super) servers: Vec<Server>,
+    pub(super) servers: Vec<RemoteServer>,
     /// Processes that are there and could not be asked.
     pub(super) silent: Vec<(u32, Error)>,
     callers: Vec<Caller>,
 }
 
 /// One server.
-pub(super) struct Server {
+pub(super) struct RemoteServer {
     pub(super) pid: u32,
     pub(super) name: String,
     pub(super) service: String,
     pub(super) state: String,
     pub(super) sessions: u64,
-    pub(super) bound: Vec<Bound>,
+    pub(super) bound: Vec<RemoteBound>,
     /// Where to, if it stands between two sides.
     pub(super) targets: Vec<String>,
     caller: usize,
 }
 
 /// Where it listens.
-pub(super) struct Bound {
+pub(super) struct RemoteBound {
     pub(super) transport: String,
     pub(super) endpoint: String,
     pub(super) address: String,
@@ -58,7 +58,8 @@ impl Elsewhere {
         let mut all = Elsewhere { servers: Vec::new(), silent: survey.silent, callers: Vec::new() };
         for (caller, hello) in survey.heard {
             let (at, pid) = (all.callers.len(), caller.pid);
-            all.servers.extend(items(&hello["servers"]).map(|told| Server::of(pid, at, told)));
+            all.servers
+                .extend(items(&hello["servers"]).map(|told| RemoteServer::of(pid, at, told)));
             all.callers.push(caller);
         }
         all
@@ -87,15 +88,15 @@ pub(super) struct Change<'c> {
     pub(super) faults: &'c [String],
 }
 
-impl Server {
+impl RemoteServer {
     fn of(pid: u32, caller: usize, told: &Value) -> Self {
-        Server {
+        RemoteServer {
             pid,
             name: text(&told["name"]),
             service: text(&told["service"]),
             state: text(&told["state"]),
             sessions: told["sessions"].as_u64().unwrap_or(0),
-            bound: items(&told["bound"]).map(Bound::of).collect(),
+            bound: items(&told["bound"]).map(RemoteBound::of).collect(),
             targets: items(&told["targets"]).map(text).collect(),
             caller,
         }
@@ -120,11 +121,11 @@ impl Server {
     }
 }
 
-impl Bound {
+impl RemoteBound {
     fn of(told: &Value) -> Self {
         let [transport, endpoint, address] =
             ["transport", "endpoint", "addr"].map(|key| text(&told[key]));
-        Bound { transport, endpoint, address }
+        RemoteBound { transport, endpoint, address }
     }
 }
 

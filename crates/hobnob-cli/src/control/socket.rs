@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::client::Client;
-use super::house::{House, passed};
-use super::part::Part;
 use super::place::Folder;
+use super::served::{Served, passed};
+use super::steered::SteeredServer;
 use super::{CLIENTS, LAST_WORDS, answer};
 use crate::args::Usages;
 use crate::env::Environment;
@@ -23,28 +23,28 @@ use crate::env::Environment;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The control socket. Its file is removed when this is dropped.
-pub(crate) struct Host {
+pub(crate) struct ControlSocket {
     _claim: Claim,
     over: watch::Sender<bool>,
     doorman: JoinHandle<()>,
 }
 
-impl Host {
+impl ControlSocket {
     /// Opens it for these servers. To be called within the runtime that sees them to their end.
     pub(crate) fn open(
         environment: &Environment,
         clock: Clock,
         usages: Usages,
         verb: &'static str,
-        parts: Vec<Part>,
+        parts: Vec<SteeredServer>,
     ) -> Result<Self> {
         let (claim, socket) = Folder::make(environment)?.bind()?;
         let socket = AsyncSocket::new(socket)?;
         let began = clock.wall().checked_sub(clock.now()).unwrap_or_else(|| clock.wall());
-        let house = Arc::new(House { usages, verb, began, parts });
+        let served = Arc::new(Served { usages, verb, began, parts });
         let over = watch::Sender::new(false);
-        let doorman = tokio::spawn(admit(house, socket, over.subscribe()));
-        Ok(Host { _claim: claim, over, doorman })
+        let doorman = tokio::spawn(admit(served, socket, over.subscribe()));
+        Ok(ControlSocket { _claim: claim, over, doorman })
     }
 
     /// Tells who watches the last of it, within bounds.
@@ -55,7 +55,7 @@ impl Host {
     }
 }
 
-async fn admit(house: Arc<House>, socket: AsyncSocket, over: watch::Receiver<bool>) {
+async fn admit(served: Arc<Served>, socket: AsyncSocket, over: watch::Receiver<bool>) {
     let mut clients = JoinSet::new();
     let mut is_over = over.clone();
     loop {
@@ -63,7 +63,7 @@ async fn admit(house: Arc<House>, socket: AsyncSocket, over: watch::Receiver<boo
             accepted = socket.accept() => match accepted {
                 // Who is refused has been told so.
                 Ok((client, _)) => if let Ok(client) = let_in(client, clients.len()) {
-                    clients.spawn(Client::of(house.clone(), client).hold(over.clone()));
+                    clients.spawn(Client::of(served.clone(), client).hold(over.clone()));
                 },
                 Err(_) => tokio::time::sleep(PAUSE).await,
             },

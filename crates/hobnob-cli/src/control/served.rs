@@ -4,17 +4,17 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
-use super::part::Part;
+use super::steered::SteeredServer;
 use crate::args::Usages;
 
 /// What its clients share.
-pub(super) struct House {
+pub(super) struct Served {
     /// How every verb is typed, for what to try.
     pub(super) usages: Usages,
     pub(super) verb: &'static str,
     pub(super) began: SystemTime,
     /// At least one.
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<SteeredServer>,
 }
 
 /// Resolves when all is over.
