@@ -8,6 +8,10 @@ use hobnob::error::{Advice, Error, Hint, MACHINE, SERVICES, quoted};
 const FLAGS: &[(&str, &str)] = &[("header", "-H"), ("method", "-X")];
 /// The option of an endpoint that has a flag of its own.
 const INSECURE: (&str, &str) = ("insecure", "-k");
+/// The flag of all its other options.
+const SETTING: &str = "-O";
+/// Flags that are an option of the endpoint where the verb has none.
+const DOOR: &[&str] = &["retry"];
 /// Topics that a verb tells about.
 const TOPICS: &[(&str, &str)] = &[(SERVICES, "hobnob serve"), (MACHINE, "hobnob doctor")];
 
@@ -51,6 +55,17 @@ impl Added {
         Added::new(flag, value)
     }
 
+    /// Whether it joins others of its name, and takes the place of none.
+    pub(crate) fn joins(&self) -> bool {
+        self.flag == SETTING
+    }
+
+    /// The same as an option of the endpoint before it, for a verb that has no such flag.
+    pub(crate) fn of_an_endpoint(&self) -> Option<Self> {
+        let name = self.flag.strip_prefix("--").filter(|name| DOOR.contains(name))?;
+        Some(Added::new(SETTING, Some(name)))
+    }
+
     /// The same, as one text again.
     pub(crate) fn text(&self) -> String {
         let value = self.value.as_ref().map(|value| format!(" {value}")).unwrap_or_default();
@@ -70,7 +85,7 @@ fn way(advice: &Advice) -> Remedy {
         Advice::Setting(setting) if setting == INSECURE.0 => {
             Remedy::Flag(Added::new(INSECURE.1, None))
         }
-        Advice::Setting(setting) => Remedy::Flag(Added::new("-O", Some(setting))),
+        Advice::Setting(setting) => Remedy::Flag(Added::new(SETTING, Some(setting))),
         Advice::Option { name, value } => Remedy::Flag(Added::new(flag(name), value.as_deref())),
         Advice::Dial(endpoint) => Remedy::Command(dial(endpoint)),
         Advice::Serve { service, at, with } => {

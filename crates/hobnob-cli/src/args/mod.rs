@@ -96,17 +96,17 @@ impl Usage {
         self.page.lines().next().unwrap_or_default().trim_start_matches(['#', ' '])
     }
 
-    fn has_repeating(&self, typed: &str) -> bool {
-        let long = typed.strip_prefix("--");
-        let is_it = |flag: &Flag| match long {
-            Some(long) => flag.long == long,
-            None => {
-                flag.short.is_some_and(|short| typed.strip_prefix('-') == Some(&short.to_string()))
-            }
+    /// The spellings of a flag, one of which is this; none: the verb has no such flag.
+    pub(crate) fn spellings(&self, typed: &str) -> Option<Vec<String>> {
+        let both = |flag: &Flag| {
+            let short = flag.short.map(|short| format!("-{short}"));
+            short.into_iter().chain([format!("--{}", flag.long)]).collect::<Vec<_>>()
         };
-        let is_lent = |option: &&OptionSpec| option.kind.repeats() && long == Some(option.name);
-        self.own_flags().any(|flag| flag.repeats && is_it(flag))
-            || self.lent_options().iter().any(is_lent)
+        let is_it = |all: &Vec<String>| all.iter().any(|one| one == typed);
+        let own = self.own_flags().map(both).find(is_it);
+        let is_lent = |option: &&OptionSpec| typed.strip_prefix("--") == Some(option.name);
+        let lent = || self.lent_options().iter().any(is_lent).then(|| vec![typed.to_owned()]);
+        own.or_else(lent)
     }
 }
 
@@ -123,11 +123,6 @@ impl Usages {
     /// All of them.
     pub(crate) fn all(self) -> impl Iterator<Item = &'static Usage> + Clone {
         self.0.iter().copied()
-    }
-
-    /// Whether a flag, as it is typed, may be given several times.
-    pub(crate) fn may_repeat(self, typed: &str) -> bool {
-        self.all().any(|usage| usage.has_repeating(typed))
     }
 }
 

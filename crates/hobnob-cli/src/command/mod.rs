@@ -87,10 +87,12 @@ fn start(typed: &mut TypedCommand, clock: Clock) -> Result<u8> {
     let mut matches = args::parse(&typed.words, typed.usages)?;
     let mut environment = Environment::read()?;
     let parsed = matches.remove_subcommand();
-    let name = parsed.as_ref().map_or("", |(name, _)| name.as_str());
+    let name = parsed.as_ref().map_or(String::new(), |(name, _)| name.clone());
     let verb = VERBS.iter().find(|verb| verb.usage.name == name);
     let matches = parsed.map_or(matches, |(_, matches)| matches);
     let asks_for_help = ["h", "help", "version"].into_iter().any(|flag| has(&matches, flag));
+    // The catalogue of services is a page of help too.
+    let asks_for_help = asks_for_help || name == "serve" && !matches.contains_id(args::WORDS);
     let is_settled = verb.is_some_and(|verb| verb.usage.heeds_settings);
     let settings = if is_settled && !asks_for_help {
         Settings::read(&environment)?

@@ -32,39 +32,41 @@ impl TypedCommand {
     }
 
     /// A whole command for a suggestion, and a word on when it is the right one.
-    pub(crate) fn suggest(&self, suggestion: &Try, error: &Error) -> (String, String) {
+    /// None where the verb has no such flag.
+    pub(crate) fn suggest(&self, suggestion: &Try, error: &Error) -> Option<(String, String)> {
         let command = match &suggestion.way {
             Remedy::Command(command) => command.clone(),
-            Remedy::Flag(added) => self.with_flag(added, error),
+            Remedy::Flag(added) => self.with_flag(added, error)?,
             Remedy::Endpoint(endpoint) => self.with_endpoint(endpoint, error),
         };
-        (command, suggestion.note.clone())
+        Some((command, suggestion.note.clone()))
     }
 
     /// The command with this flag, in place of the same one with another value.
-    fn with_flag(&self, added: &Added, error: &Error) -> String {
-        let (name, value) = (added.flag.as_str(), added.value.as_deref().unwrap_or_default());
-        let mut words = self.words.clone();
+    fn with_flag(&self, added: &Added, error: &Error) -> Option<String> {
+        let usage = self.words.iter().find_map(|word| self.usages.of(word))?;
+        let Some(spellings) = usage.spellings(&added.flag) else {
+            return self.with_flag(&added.of_an_endpoint()?, error);
+        };
+        // What stands behind -- is no flag any more.
+        let end = self.words.iter().position(|word| word == "--").unwrap_or(self.words.len());
+        let (flags, messages) = self.words.split_at(end);
+        let mut words = flags.to_vec();
         // Of several, the one under the caret is the one that is wrong.
         let spanned = error.span().map(|span| span.text.as_str());
-        let wrong =
-            words.windows(2).position(|two| two[0] == name && Some(two[1].as_str()) == spanned);
-        if let Some(at) = wrong {
-            value.clone_into(&mut words[at + 1]);
-            return self.command(&words);
-        }
-        if !self.usages.may_repeat(name) {
-            if let Some(at) = words.iter().position(|word| word == name) {
-                let values = usize::from(!value.is_empty() && at + 1 < words.len());
-                words.drain(at..=at + values);
+        let is_wrong =
+            |two: &[String]| spellings.contains(&two[0]) && Some(two[1].as_str()) == spanned;
+        match (words.windows(2).position(is_wrong), &added.value) {
+            (Some(at), Some(value)) => value.clone_into(&mut words[at + 1]),
+            _ => {
+                if !added.joins() {
+                    take_away(&mut words, &spellings, added.value.is_some());
+                }
+                words.extend(std::iter::once(added.flag.clone()).chain(added.value.clone()));
             }
-            words.retain(|word| !word.starts_with(&format!("{name}=")));
         }
-        // What stands behind -- is no flag any more.
-        let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
-        let added = std::iter::once(added.flag.clone()).chain(added.value.clone());
-        words.splice(end..end, added);
-        self.command(&words)
+        words.extend_from_slice(messages);
+        Some(self.command(&words))
     }
 
     /// The command without this switch.
@@ -114,24 +116,29 @@ impl TypedCommand {
     }
 }
 
+/// Takes a flag out, in any of its spellings, with its values.
+fn take_away(words: &mut Vec<String>, spellings: &[String], has_value: bool) {
+    while let Some(at) = words.iter().position(|word| spellings.contains(word)) {
+        let end = words.len().min(at + 1 + usize::from(has_value));
+        words.drain(at..end);
+    }
+    let is_joined = |word: &str| {
+        let flag = word.split_once('=').map(|(flag, _)| flag);
+        flag.is_some_and(|flag| spellings.iter().any(|one| one == flag))
+    };
+    words.retain(|word| !is_joined(word));
+}
+
 /// What to try, as commands with notes; there is always something.
 pub(crate) fn tries(error: &Error, typed: &TypedCommand) -> Vec<(String, String)> {
     // Of an event nobody knows the command that it is to be a part of.
     let is_whole = |one: &&Try| !typed.words.is_empty() || matches!(one.way, Remedy::Command(_));
     let suggest = |one| typed.suggest(one, error);
-    let mut tries: Vec<_> = spelt(error).iter().filter(is_whole).map(suggest).collect();
-    tries.retain(|(command, _)| is_possible(command, typed.usages));
+    let mut tries: Vec<_> = spelt(error).iter().filter(is_whole).filter_map(suggest).collect();
     if tries.is_empty() {
         tries.push((format!("hobnob help {}", error.kind().slug()), String::new()));
     }
     tries
-}
-
-/// Whether a suggestion can be followed: the library also knows of verbs that this build does not have.
-fn is_possible(command: &str, usages: Usages) -> bool {
-    let Some(words) = command.strip_prefix("hobnob ") else { return true };
-    let word = words.split(' ').next().unwrap_or_default();
-    word.starts_with('-') || usages.of(word).is_some()
 }
 
 /// The whole error as it goes to stderr, with its last newline.
@@ -255,6 +262,28 @@ mod tests {
     }
 
     #[test]
+    fn a_flag_stands_before_what_is_no_flag_any_more() {
+        let error = Error::new(Kind::Usage, "x").try_flag("--wait 2s", "");
+        let typed = typed(&["talk", "h:1", "--", "--wait"], &["h:1"]);
+        assert_eq!(tries(&error, &typed)[0].0, "hobnob talk h:1 --wait 2s -- --wait");
+    }
+
+    #[test]
+    fn a_flag_that_the_verb_does_not_have_is_an_option_of_the_endpoint_or_not_proposed() {
+        let error =
+            Error::new(Kind::Usage, "x").hint_switch("retry", "").hint_switch("both-dial", "");
+        let told = tries(&error, &typed(&["serve", "echo", "h:1,dial"], &["h:1,dial"]));
+        assert_eq!(told, [("hobnob serve echo h:1,dial -O retry".to_owned(), String::new())]);
+    }
+
+    #[test]
+    fn a_field_that_cannot_be_sent_is_replaced_however_it_was_typed() {
+        let error = Error::new(Kind::BadOption, "x").hint_option("header", "A: b", "");
+        let told = tries(&error, &typed(&["get", "h:1", "-H", "x", "--header=y"], &["h:1"]));
+        assert_eq!(told[0].0, "hobnob get h:1 -H 'A: b'");
+    }
+
+    #[test]
     fn what_is_no_command_is_not_proposed() {
         let error = Error::new(Kind::Usage, "x").try_flag("-k", "").try_endpoint(":1", "");
         let told = tries(&error, &TypedCommand::default());
@@ -280,9 +309,9 @@ mod tests {
 
     #[test]
     fn what_was_typed_cannot_drive_the_terminal() {
-        let error = Error::new(Kind::Usage, "no such thing: \x1b[2J").try_flag("--x", "");
+        let error = Error::new(Kind::Usage, "no such thing: \x1b[2J").try_flag("--hex", "");
         let told = tell(&error, &typed(&["talk", "\x1b[2J a"], &[]), Look::default());
         assert!(!told.contains('\x1b'), "{told}");
-        assert!(told.contains(r"hobnob talk '\x1b[2J a' --x"), "{told}");
+        assert!(told.contains(r"hobnob talk '\x1b[2J a' --hex"), "{told}");
     }
 }

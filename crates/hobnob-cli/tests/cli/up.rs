@@ -243,7 +243,9 @@ fn a_broken_file_is_told_by_who_heeds_it_and_no_help_is_refused() {
     let folder = folder();
     std::fs::write(folder.path().join("hobnob.toml"), "[alias\n").expect("a file");
     assert_eq!(finish(there(folder.path(), &["talk", ":1"]), b"").code, 2);
-    for words in [&["help", "up"][..], &["up", "-h"], &["talk", "--help"], &["--version"]] {
+    for words in
+        [&["help", "up"][..], &["serve"], &["up", "-h"], &["talk", "--help"], &["--version"]]
+    {
         let done = finish(there(folder.path(), words), b"");
         assert_eq!((done.code, done.err.as_str()), (0, ""), "{words:?}");
     }

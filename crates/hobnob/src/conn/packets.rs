@@ -1,10 +1,11 @@
 //! A kernel socket that keeps borders, connected to its one peer: seqpacket, and datagram sockets that dialled.
 
+use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 
 use crate::conn::{Channel, too_long_to_receive};
 use crate::error::{Advice, Error, Kind, Result};
-use crate::socket::{AsyncSocket, How};
+use crate::socket::{AsyncSocket, How, interface_addresses};
 
 /// What the medium does about ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,13 +84,34 @@ impl Channel for Packets {
 fn refused(socket: &AsyncSocket, error: Error) -> Error {
     let peer = socket.socket().peer_address().ok().and_then(|peer| peer.ip());
     match peer {
-        Some(peer) if error.kind() == Kind::ConnectionRefused => {
-            let text = format!("nothing listens on udp port {} of {}", peer.port(), peer.ip());
-            let why = "the machine answered with ICMP port unreachable, so the address is right; the port is closed";
-            let at = Some(format!("udp://{peer}"));
-            let echo = Advice::Serve { service: "echo", at, with: None };
-            error.with_message(text).why(why).hint(echo, "to have something there")
-        }
+        Some(peer) if error.kind() == Kind::ConnectionRefused => explained(error, peer),
         _ => error,
+    }
+}
+
+fn explained(error: Error, peer: SocketAddr) -> Error {
+    let text = format!("nothing listens on udp port {} of {}", peer.port(), peer.ip());
+    let why = "the machine answered with ICMP port unreachable, so the address is right; the port is closed";
+    let error = error.with_message(text).why(why);
+    // On another machine nothing can be served from here.
+    if !peer.ip().is_loopback() && !interface_addresses().contains(&peer.ip()) {
+        return error;
+    }
+    let echo = Advice::Serve { service: "echo", at: Some(format!("udp://{peer}")), with: None };
+    error.hint(echo, "to have something there")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_to_be_served_on_another_machine() {
+        let refused = |at: &str| {
+            let error = Error::new(Kind::ConnectionRefused, "refused");
+            explained(error, at.parse().expect("an address"))
+        };
+        assert_eq!(refused("127.0.0.1:9").hints().len(), 1);
+        assert!(refused("203.0.113.9:9").hints().is_empty());
     }
 }

@@ -132,7 +132,11 @@ fn transport_in_the_middle(piece: Piece, stack: Piece, grammar: &Grammar) -> Err
 pub(super) fn unknown(piece: Piece, grammar: &Grammar) -> Error {
     let error = piece.bad(format!("there is no transport or layer {:?}", piece.str()));
     let lower = piece.str().to_lowercase();
-    match nearest(&lower, grammar.words()) {
+    // Each word comes once in a stack, so one that is there already was not meant.
+    let typed = piece.typed();
+    let stack = typed.text().split([':', ',']).next().unwrap_or_default();
+    let missing = grammar.words().filter(|word| !stack.split('+').any(|other| other == *word));
+    match nearest(&lower, missing) {
         Some(near) => error.hint_endpoint(piece.replaced(near), "did you mean this?"),
         None => error.why(format!("known are: {}", grammar.words().collect::<Vec<_>>().join(", "))),
     }
@@ -146,6 +150,12 @@ mod tests {
         let endpoint = parsed(text);
         let layers = endpoint.layers().iter().map(|word| word.name().to_owned()).collect();
         (layers, endpoint.transport().name().to_owned())
+    }
+
+    #[test]
+    fn a_word_that_stands_there_already_is_not_proposed() {
+        assert!(proposals(&refused("tls+tsl+tcp://h:443")).is_empty());
+        assert_eq!(proposals(&refused("tsl+tcp://h:443")), ["tls+tcp://h:443"]);
     }
 
     #[test]

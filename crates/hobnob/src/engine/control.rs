@@ -129,7 +129,7 @@ impl SessionState {
             local: facts.local.clone(),
             peer: facts.peer.clone(),
             upstream: session.upstream().cloned(),
-            age: now.saturating_sub(session.opened),
+            age: now.saturating_sub(session.opened()),
             bytes_in: session.bytes(Direction::In),
             bytes_out: session.bytes(Direction::Out),
         }

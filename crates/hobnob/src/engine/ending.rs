@@ -63,7 +63,7 @@ pub(super) fn closed(session: &Session, end: Option<Box<Ended>>) -> Closed {
         detail,
         bytes_in: session.bytes(Direction::In),
         bytes_out: session.bytes(Direction::Out),
-        lasted: session.clock().now().saturating_sub(session.opened),
+        lasted: session.clock().now().saturating_sub(session.opened()),
         round_trip: vitals.map(|vitals| vitals.round_trip),
         resent: vitals.map(|vitals| vitals.resent),
         upstream: session.conclusion().and_then(|conclusion| conclusion.upstream.clone()),

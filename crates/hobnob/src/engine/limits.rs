@@ -111,7 +111,8 @@ pub(super) struct Gate {
 /// A place in the house; dropping it gives it back.
 pub(super) struct Permit {
     _slot: OwnedSemaphorePermit,
-    _source: Option<SourceSlot>,
+    /// Boxed: who comes from this machine has none, and thousands lie idle.
+    _source: Option<Box<SourceSlot>>,
 }
 
 struct SourceSlot {
@@ -156,7 +157,8 @@ impl Gate {
             return Err("per-source");
         }
         *sources.entry(source).or_insert(0) += 1;
-        Ok(Guest { source: Some(SourceSlot { sources: self.sources.clone(), source }) })
+        let slot = SourceSlot { sources: self.sources.clone(), source };
+        Ok(Guest { source: Some(Box::new(slot)) })
     }
 
     /// The same places, for a door with a list of its own.
@@ -180,7 +182,7 @@ impl Gate {
 
 /// A peer that may come in.
 pub(super) struct Guest {
-    source: Option<SourceSlot>,
+    source: Option<Box<SourceSlot>>,
 }
 
 impl Drop for SourceSlot {

@@ -30,7 +30,6 @@ pub(super) struct Presence {
     pub session: Arc<Session>,
     /// Where the session lives. It holds its shard itself, as one may come that no house has.
     shard: Arc<Shard>,
-    is_parent: bool,
     end: Option<Box<Ended>>,
     _permit: Permit,
 }
@@ -72,6 +71,9 @@ impl Presence {
             powers: house.powers.clone(),
         }));
         house.totals.sessions.fetch_add(1, Relaxed);
+        if is_parent {
+            session.expect_children();
+        }
         house.counted(is_parent).fetch_add(1, Relaxed);
         house.note_used_up();
         shard.enter(&session);
@@ -82,7 +84,6 @@ impl Presence {
             house: house.clone(),
             session,
             shard: shard.clone(),
-            is_parent,
             end: None,
             _permit: permit,
         };
@@ -115,7 +116,7 @@ impl Drop for Presence {
             session.emit(Fact::Closed(Box::new(closed)));
         }
         self.shard.leave(session.id);
-        house.counted(self.is_parent).fetch_sub(1, Relaxed);
+        house.counted(session.has_children()).fetch_sub(1, Relaxed);
         house.freed.notify_waiters();
     }
 }

@@ -33,8 +33,8 @@ pub struct Session {
     door: OnceLock<&'static str>,
     /// Who talks to whom.
     pub facts: Arc<Facts>,
-    /// When it opened.
-    pub opened: Duration,
+    /// When it opened, in nanoseconds of the clock: thousands lie idle.
+    opened: u64,
     /// Its own source of chance, so that a run can be repeated.
     pub seed: u64,
     /// The shard that it lives on.
@@ -110,6 +110,7 @@ pub struct Conclusion {
 const DRAINING: u8 = 1;
 const WATCHED: u8 = 2;
 const HUSHED: u8 = 4;
+const PARENT: u8 = 8;
 
 /// Why the engine ends a session before its service does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +136,7 @@ impl Session {
             parent: opening.parent,
             door: opening.door.map_or_else(OnceLock::new, OnceLock::from),
             facts: opening.facts,
-            opened: opening.bus.clock().now(),
+            opened: nanos(opening.bus.clock().now()),
             seed: opening.seed,
             shard: opening.shard,
             counters: Counters::default(),
@@ -160,6 +161,11 @@ impl Session {
     /// The engine's: the door, where only the layers could tell. The first word counts.
     pub fn enters_by(&self, door: &'static str) {
         let _ = self.door.set(door);
+    }
+
+    /// When it opened.
+    pub fn opened(&self) -> Duration {
+        Duration::from_nanos(self.opened)
     }
 
     /// The clock.
@@ -252,9 +258,19 @@ impl Session {
         self.held.load(Relaxed)
     }
 
+    /// The engine's: other sessions belong to this one, and nothing passes in it.
+    pub fn has_children(&self) -> bool {
+        self.notice.load(Relaxed) & PARENT != 0
+    }
+
+    /// The engine's: marks it as such.
+    pub fn expect_children(&self) {
+        self.notice.fetch_or(PARENT, Relaxed);
+    }
+
     /// The engine's: from now on note when something passes, because somebody minds silence.
     pub fn watch_silence(&self) {
-        self.active.store(nanos(self.opened), Relaxed);
+        self.active.store(self.opened, Relaxed);
         self.notice.fetch_or(WATCHED, Relaxed);
     }
 

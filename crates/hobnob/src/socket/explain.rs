@@ -227,7 +227,8 @@ fn not_here(ip: SocketAddr) -> Error {
     if !ours.is_empty() {
         error = error.why(format!("this machine has {}", ours.join(", ")));
     }
-    error.hint_switch("lan", "")
+    let every = if ip.is_ipv4() { "0.0.0.0" } else { "[::]" };
+    error.hint_endpoint(format!("{every}:{}", ip.port()), "every interface")
 }
 
 fn refused(kind: Option<Type>, to: &Address) -> Error {
@@ -407,7 +408,7 @@ mod tests {
         assert_eq!(error.message(), "203.0.113.9 is not an address of this machine");
         assert!(error.reasons()[0].starts_with("this machine has "));
         assert!(error.reasons()[0].contains("127.0.0.1"));
-        assert_eq!(tries(&error), ["Option { name: \"lan\", value: None } "]);
+        assert_eq!(tries(&error), ["Endpoint(\"0.0.0.0:9000\") every interface"]);
     }
 
     #[test]

@@ -185,7 +185,6 @@ fn options_that_cannot_be_are_errors() {
         ("status", "600", Kind::BadOption),
         ("status", "65736", Kind::BadOption),
         ("type", "a\nb", Kind::BadOption),
-        ("body", "@/nowhere/page.html", Kind::NotFound),
     ] {
         let mut options = Options::of(ROW.spec.options);
         options.set(ROW.spec.options, name, Some(value)).expect("it can be said");
@@ -194,6 +193,17 @@ fn options_that_cannot_be_are_errors() {
         assert_eq!(error.kind(), kind, "{value}");
         assert!(!error.hints().is_empty(), "{value}");
     }
+}
+
+/// Making means; the page is read when the server opens.
+#[test]
+fn a_page_that_is_not_there_fails_the_start_and_not_the_making() {
+    let mut server = Server::new("http").expect("it is built in");
+    server.set("body", Some("@/nowhere/page.html")).expect("it can be said");
+    let error = server.at("tcp://127.0.0.1:0").expect("it fits").start().map(drop);
+    let error = error.expect_err("no page");
+    assert_eq!(error.kind(), Kind::NotFound);
+    assert!(!error.hints().is_empty());
 }
 
 /// A request that is refused; the one behind it must never be answered.

@@ -28,3 +28,4 @@ mod stuck;
 mod tables;
 #[cfg(feature = "tls")]
 mod tls;
+mod wording;

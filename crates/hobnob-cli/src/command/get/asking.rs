@@ -46,7 +46,7 @@ pub(super) fn read(job: &Job) -> Result<Request> {
 fn read_field(text: &str) -> Result<(String, String)> {
     let Some((name, value)) = text.split_once(':') else {
         let error = args::bad_value("--header", text, "it takes a name, a colon and a value");
-        return Err(error.try_command("hobnob get URL -H 'Accept: text/html'", "for one"));
+        return Err(error.try_flag("-H Accept: text/html", "for one"));
     };
     Ok((name.to_owned(), value.trim().to_owned()))
 }
