@@ -128,7 +128,7 @@ fn fail(error: &Error, typed: &TypedCommand, clock: Clock, is_json: bool) -> u8 
     let _ = std::io::stderr().lock().write_all(told.as_bytes());
     if is_json {
         let mut line = Vec::new();
-        Json::new(clock, typed.usages).error(&mut line, error, typed);
+        Json::new(clock).error(&mut line, error, typed);
         let _ = std::io::stdout().lock().write_all(&line);
     }
     error.kind().exit_code()

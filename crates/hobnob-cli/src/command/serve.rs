@@ -10,7 +10,7 @@ use crate::args::{COMMON, Flag, FlagGroup, OPENING, SHOWING, Usage, value};
 use crate::help;
 use crate::job::{Job, Verb};
 use crate::process::say;
-use crate::serving::{SERVING, given, on_lan, set_limits, start, until_over};
+use crate::serving::{SERVING, given, on_lan, set_limits, start, until_over, usual_endpoint};
 
 /// How many ports after the default one are tried.
 const NEXT_PORTS: u16 = 99;
@@ -64,7 +64,7 @@ fn listen(job: &Job, server: &mut Server, row: &'static Row) -> Result<()> {
     }
     if endpoints.is_empty() {
         for door in row.doors {
-            let mut endpoint = engine::parse(&format!(":{}", door.port))?;
+            let mut endpoint = usual_endpoint(door)?;
             loose.iter().try_for_each(|option| endpoint.set(option))?;
             endpoints.push((Some(door.name.to_owned()), endpoint));
         }

@@ -5,12 +5,9 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 
 use super::steered::SteeredServer;
-use crate::args::Usages;
 
 /// What its clients share.
 pub(super) struct Served {
-    /// How every verb is typed, for what to try.
-    pub(super) usages: Usages,
     pub(super) verb: &'static str,
     pub(super) began: SystemTime,
     /// At least one.

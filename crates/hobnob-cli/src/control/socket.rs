@@ -16,7 +16,6 @@ use super::place::Folder;
 use super::served::{Served, passed};
 use super::steered::SteeredServer;
 use super::{CLIENTS, LAST_WORDS, answer};
-use crate::args::Usages;
 use crate::env::Environment;
 
 /// Before accepting is tried again where there are no descriptors: who waits stays in the kernel's queue.
@@ -34,14 +33,13 @@ impl ControlSocket {
     pub(crate) fn open(
         environment: &Environment,
         clock: Clock,
-        usages: Usages,
         verb: &'static str,
         parts: Vec<SteeredServer>,
     ) -> Result<Self> {
         let (claim, socket) = Folder::make(environment)?.bind()?;
         let socket = AsyncSocket::new(socket)?;
         let began = clock.wall().checked_sub(clock.now()).unwrap_or_else(|| clock.wall());
-        let served = Arc::new(Served { usages, verb, began, parts });
+        let served = Arc::new(Served { verb, began, parts });
         let over = watch::Sender::new(false);
         let doorman = tokio::spawn(admit(served, socket, over.subscribe()));
         Ok(ControlSocket { _claim: claim, over, doorman })

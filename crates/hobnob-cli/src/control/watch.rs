@@ -43,7 +43,7 @@ impl ClientWatch {
         });
         let clock = all[0].control.clock();
         ClientWatch {
-            json: Json::new(clock, served.usages),
+            json: Json::new(clock),
             feeds: feeds.collect(),
             is_several: all.len() > 1,
             snap,

@@ -54,11 +54,8 @@ fn closes<'p>(
 /// The parts that this one dials, each with the word that says so.
 fn leads<'p>(from: &'p PlannedServer<'_>, all: &[PlannedServer<'_>]) -> Vec<(usize, &'p Placed)> {
     let mut found = Vec::new();
-    for target in from.targets() {
-        let Some(dialled) = engine::parse(&target.text).ok().and_then(|to| place(&to, "listen"))
-        else {
-            continue;
-        };
+    for (to, target) in &from.targets {
+        let Some(dialled) = place(to, "listen") else { continue };
         let is_there = |part: &PlannedServer<'_>| {
             let mut places = part.endpoints.iter().filter_map(|(at, _)| place(at, "dial"));
             places.any(|at| at.0 == dialled.0 && at.1.collides(&dialled.1))

@@ -13,6 +13,7 @@ use crate::config::source::Placed;
 use crate::config::{Config, KeyValue, OWN_KEYS, Section, secret};
 use crate::job::split_door;
 use crate::serving::limits::{self, LimitReader};
+use crate::serving::usual_endpoint;
 
 /// LimitReader that may have several values.
 const REPEATED: &str = limits::NAMES[0];
@@ -26,6 +27,8 @@ pub(super) struct PlannedServer<'c> {
     pub(super) endpoints: Vec<(Endpoint, Placed)>,
     /// The door of each of them, where it is named.
     doors: Vec<Option<String>>,
+    /// Where it passes on what comes, and where that is said.
+    pub(super) targets: Vec<(Endpoint, Placed)>,
 }
 
 impl<'c> PlannedServer<'c> {
@@ -38,16 +41,10 @@ impl<'c> PlannedServer<'c> {
             doors.push(door);
             all.push((endpoint, place));
         }
-        let planned = PlannedServer { config, part, row, endpoints: all, doors };
+        let targets = targets(config, part, row)?;
+        let planned = PlannedServer { config, part, row, endpoints: all, doors, targets };
         planned.server()?;
         Ok(planned)
-    }
-
-    /// Where it passes on what comes.
-    pub(super) fn targets(&self) -> impl Iterator<Item = &Placed> {
-        let is_target =
-            |setting: &&KeyValue| self.row.targets().any(|option| option.name == setting.key.text);
-        self.part.settings.iter().filter(is_target).flat_map(|setting| &setting.values)
     }
 
     /// The server, on its endpoints.
@@ -81,6 +78,11 @@ impl<'c> PlannedServer<'c> {
             return Err(self.config.source.wrong(text, &setting.key.at, "one value"));
         }
         for value in &setting.values {
+            if let Some((target, _)) = self.targets.iter().find(|(_, place)| place == value) {
+                let set = server.target(key, target.clone());
+                set.map_err(|error| self.located(&error, value))?;
+                continue;
+            }
             let meant = secret::reveal(&value.text).map_err(|error| self.located(&error, value))?;
             let set = match option.filter(|_| !is_limit) {
                 None => limits.set(server, key, &meant.text, key),
@@ -141,6 +143,22 @@ fn no_service(config: &Config, service: &Placed, error: &Error) -> Error {
     }
 }
 
+/// Where it passes on what comes, and where that is said.
+fn targets(config: &Config, part: &Section, row: &Row) -> Result<Vec<(Endpoint, Placed)>> {
+    let is_target =
+        |setting: &&KeyValue| row.targets().any(|option| option.name == setting.key.text);
+    let read = |key: &str, value: &Placed| {
+        let located = |error: Error| config.source.relocate(&error, value);
+        let meant = secret::reveal(&value.text).map_err(located)?;
+        let parsed = engine::parse(&meant.text);
+        let endpoint = parsed.map_err(|error| located(meant.hide(key, error)))?;
+        Ok((endpoint, value.clone()))
+    };
+    let settings = part.settings.iter().filter(is_target);
+    let values = settings.flat_map(|one| one.values.iter().map(|value| (&one.key.text, value)));
+    values.map(|(key, value)| read(key, value)).collect()
+}
+
 /// Where it is to listen, with the door and where that is said; every door where nothing is said.
 fn endpoints(
     config: &Config,
@@ -149,7 +167,7 @@ fn endpoints(
 ) -> Result<Vec<(Option<String>, Endpoint, Placed)>> {
     if part.on.is_empty() {
         let default = |door: &Door| {
-            let endpoint = engine::parse(&format!(":{}", door.port))?;
+            let endpoint = usual_endpoint(door)?;
             Ok((Some(door.name.to_owned()), endpoint, part.name.clone()))
         };
         return row.doors.iter().map(default).collect();

@@ -26,11 +26,6 @@ pub(crate) struct TypedCommand {
 }
 
 impl TypedCommand {
-    /// No command, as of an event that only whole commands can be proposed for.
-    pub(crate) fn nothing(usages: Usages) -> Self {
-        TypedCommand { usages, ..TypedCommand::default() }
-    }
-
     /// A whole command for a suggestion, and a word on when it is the right one.
     /// None where the verb has no such flag.
     pub(crate) fn suggest(&self, suggestion: &Try, error: &Error) -> Option<(String, String)> {

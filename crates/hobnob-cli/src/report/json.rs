@@ -10,7 +10,6 @@ use hobnob::error::Error;
 use hobnob::event::{Bent, Closed, Data, Event, Fact};
 use hobnob::fault::Act;
 
-use crate::args::Usages;
 use crate::report::error::{TypedCommand, tries};
 use crate::report::line::JsonLine;
 
@@ -20,8 +19,6 @@ const NAMED: &[&str] = &["listening", "open", "summary"];
 /// Writes events as lines into buffers of the caller.
 pub(crate) struct Json {
     clock: Clock,
-    /// How every verb is typed, for what to try.
-    usages: Usages,
     /// `--name`, or what is served.
     name: String,
     /// The service; empty for a verb without one.
@@ -35,17 +32,9 @@ pub(crate) struct Json {
 
 impl Json {
     /// A writer whose `t` counts from `clock`.
-    pub(crate) fn new(clock: Clock, usages: Usages) -> Self {
+    pub(crate) fn new(clock: Clock) -> Self {
         let (name, service) = (String::new(), String::new());
-        Json {
-            clock,
-            usages,
-            name,
-            service,
-            is_between: false,
-            is_one_of_several: false,
-            is_first: true,
-        }
+        Json { clock, name, service, is_between: false, is_one_of_several: false, is_first: true }
     }
 
     /// The same under a name.
@@ -167,7 +156,7 @@ impl Json {
                 line.end();
             }
             Fact::Failed(error) => {
-                self.error_line(out, at, event.session, error, &TypedCommand::nothing(self.usages));
+                self.error_line(out, at, event.session, error, &TypedCommand::default());
             }
             Fact::Note(text) => self.note(out, at, "note", text),
             Fact::Warning(text) => self.note(out, at, "warning", text),
@@ -397,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_line_of_data_is_text_where_it_is_text() {
-        let mut json = Json::new(Clock::start(), Usages::default()).called("hello");
+        let mut json = Json::new(Clock::start()).called("hello");
         json.is_first = false;
         let data = |bytes: &[u8]| Event {
             at: Duration::from_micros(2_011_900),

@@ -52,7 +52,7 @@ pub(super) fn tell(
         text.push('\n');
     }
     if let Some(target) = target {
-        let _ = writeln!(text, "  {}  {}", job.err.sent(), safe(&brief(&target.to_string())));
+        let _ = writeln!(text, "  {}  {}", job.err.sent(), safe(&brief(target)));
     }
     if let Some((faults, seed)) = bent(running) {
         let mut words: Vec<_> = faults.iter().map(|fault| safe(fault)).collect();
@@ -89,7 +89,7 @@ fn shown(bound: &Bound) -> String {
 /// `  hobnob talk :9000     or   nc 127.0.0.1 9000`.
 fn hint(bound: &Bound, used: usize) -> String {
     let Some(near) = nearby(bound) else { return String::new() };
-    let own = format!("hobnob talk {}", safe(&brief(&near.to_string())));
+    let own = format!("hobnob talk {}", safe(&brief(&near)));
     let other = twin(&near);
     let both = other.map(|other| format!("  {}   or   {other}", pad(&own, 17)));
     match both.filter(|both| used + width(both) <= COLUMNS) {

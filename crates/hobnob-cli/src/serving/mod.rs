@@ -6,8 +6,9 @@ pub(crate) mod teller;
 pub(crate) mod watch;
 
 use hobnob::endpoint::{Endpoint, Host};
-use hobnob::engine::{Running, Server};
+use hobnob::engine::{self, Running, Server};
 use hobnob::error::Result;
+use hobnob::service::Door;
 use hobnob::socket::Family;
 use hobnob::spec::{OptionSpec, ValueKind};
 
@@ -137,10 +138,15 @@ fn usual_ports(server: &Server) -> Vec<u16> {
     if server.next_ports > 0 { doors.collect() } else { Vec::new() }
 }
 
+/// Where a door is where nobody says otherwise.
+pub(crate) fn usual_endpoint(door: &Door) -> Result<Endpoint> {
+    engine::parse(&format!(":{}", door.port))
+}
+
 /// The service; or where to, of what passes everything on.
 fn default_name(service: &str, running: &Running) -> String {
     let targets = running.control().targets();
-    targets.first().map_or_else(|| service.to_owned(), |target| brief(&target.to_string()))
+    targets.first().map_or_else(|| service.to_owned(), |target| brief(target))
 }
 
 /// Opens the control socket. A server does its work without, where it cannot be opened.
@@ -149,7 +155,7 @@ pub(crate) fn open_control(
     teller: &mut Teller,
     parts: Vec<control::SteeredServer>,
 ) -> Option<control::ControlSocket> {
-    control::ControlSocket::open(&job.environment, job.clock, job.usages, teller.verb(), parts)
+    control::ControlSocket::open(&job.environment, job.clock, teller.verb(), parts)
         .map_err(|error| {
             let why = error.reasons().first().map(|why| format!(": {why}")).unwrap_or_default();
             let text =

@@ -86,7 +86,7 @@ impl Teller {
     pub(crate) fn new(job: &Job, clock: Clock, verb: &'static str) -> Self {
         let is_verbose = job.is_on("verbose");
         let (voice, writer) = if job.is_on("json") {
-            (Voice::Json(Json::new(clock, job.usages)), Writer::stdout())
+            (Voice::Json(Json::new(clock)), Writer::stdout())
         } else {
             let transcript = Transcript::new(clock, job.err, job.view, is_verbose);
             (Voice::Words(transcript), Writer::stderr())

@@ -1,5 +1,6 @@
 //! What other processes serve, as their control sockets tell of it.
 
+use hobnob::engine;
 use hobnob::error::{Error, Result};
 use serde_json::{Value, json};
 
@@ -115,7 +116,7 @@ impl RemoteServer {
     /// `tcp 127.0.0.1:6380  »  redis.local:6379`.
     pub(super) fn sides(&self, arrow: &str) -> String {
         let from = self.bound.first().map(|one| format!("{} {}", one.transport, one.address));
-        let to: Vec<_> = self.targets.iter().map(|target| brief(target)).collect();
+        let to: Vec<_> = self.targets.iter().map(|target| short(target)).collect();
         let sides = [from, Some(to.join(", ")).filter(|to| !to.is_empty())];
         sides.into_iter().flatten().collect::<Vec<_>>().join(&format!("  {arrow}  "))
     }
@@ -138,6 +139,11 @@ impl Bending {
 
 fn items(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
+}
+
+/// An endpoint of another process, which may know more of them than this one.
+fn short(target: &str) -> String {
+    engine::parse(target).map_or_else(|_| target.to_owned(), |endpoint| brief(&endpoint))
 }
 
 fn text(value: &Value) -> String {

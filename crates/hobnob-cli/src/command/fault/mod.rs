@@ -101,7 +101,7 @@ fn in_words(error: &Error, server: &RemoteServer) -> Error {
 fn list(job: &Job, elsewhere: &mut Elsewhere) -> Result<u8> {
     for (_, error) in &elsewhere.silent {
         // A remark beside the list: nobody may be there to read it.
-        let told = tell(error, &TypedCommand::nothing(job.usages), job.err);
+        let told = tell(error, &TypedCommand::default(), job.err);
         let _ = std::io::stderr().lock().write_all(told.as_bytes());
     }
     let mut states = Vec::new();
@@ -119,7 +119,7 @@ fn list(job: &Job, elsewhere: &mut Elsewhere) -> Result<u8> {
 }
 
 fn events(job: &Job, all: &[(&RemoteServer, Knobs)]) -> Result<u8> {
-    let (mut json, mut out) = (Json::new(job.clock, job.usages), Vec::new());
+    let (mut json, mut out) = (Json::new(job.clock), Vec::new());
     for (server, knobs) in all {
         json.relay(&mut out, |line| show::fields(line, server, knobs));
     }
@@ -133,7 +133,7 @@ impl Elsewhere {
             (0..self.servers.len()).filter(|at| is_it(&self.servers[*at])).collect()
         };
         // A target may be typed in any of its spellings.
-        let short = engine::parse(typed).map(|endpoint| brief(&endpoint.to_string()));
+        let short = engine::parse(typed).map(|endpoint| brief(&endpoint));
         let short = short.as_deref().unwrap_or(typed);
         let mut fits = all(&|one| one.name == typed || one.name == short);
         if fits.is_empty() {

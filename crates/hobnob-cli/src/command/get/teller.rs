@@ -63,7 +63,7 @@ impl ExchangeTeller {
         let is_seen =
             std::io::stdout().is_terminal() || (has_file && std::io::stderr().is_terminal());
         let events = is_on("json").then(|| Events {
-            json: Json::new(job.clock, job.usages).called("get"),
+            json: Json::new(job.clock).called("get"),
             writer: Writer::stdout(),
             has_data: !has_file,
             received: 0,

@@ -155,7 +155,7 @@ fn tell_notes(job: &Job, wishes: &TalkFlags, notes: &Subscription) {
 /// Says where a peer is waited for.
 fn announce(job: &Job, wishes: &TalkFlags, waiting: &engine::Waiting) -> Result<()> {
     let mut lines = Vec::new();
-    let mut json = Json::new(job.clock, job.usages).called("talk");
+    let mut json = Json::new(job.clock).called("talk");
     let mut text = String::new();
     for bound in waiting.bound() {
         let address = bound.address.to_string();

@@ -26,7 +26,7 @@ impl Show {
     /// As the flags say, and whether stdout is a terminal.
     pub(super) fn of(job: &Job, wishes: &TalkFlags) -> Self {
         if wishes.is_json {
-            return Show::Json(Box::new(Json::new(job.clock, job.usages).called("talk")));
+            return Show::Json(Box::new(Json::new(job.clock).called("talk")));
         }
         match job.view {
             View::Hex => Show::Hex,
