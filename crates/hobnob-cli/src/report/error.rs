@@ -210,21 +210,12 @@ fn caret(out: &mut String, span: &Span, look: Look) {
 mod tests {
     use super::*;
     use crate::advice::Propose as _;
-    use crate::args::{FlagGroup, OPENING, Usage};
+    use crate::command::usages;
     use hobnob::error::Kind;
-
-    static SERVE: Usage = usage("serve");
-    static TALK: Usage = usage("talk");
-    static USAGES: [&Usage; 2] = [&SERVE, &TALK];
-
-    const fn usage(name: &'static str) -> Usage {
-        let flags = &[FlagGroup::Own(OPENING)];
-        Usage { name, words: "", endpoints: 0..0, flags, heeds_settings: false, page: "" }
-    }
 
     fn typed(words: &[&str], endpoints: &[&str]) -> TypedCommand {
         let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        TypedCommand { usages: Usages(&USAGES), words: own(words), endpoints: own(endpoints) }
+        TypedCommand { usages: usages(), words: own(words), endpoints: own(endpoints) }
     }
 
     #[test]

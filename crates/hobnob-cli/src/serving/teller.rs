@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hobnob::bus::{Subscription, Wish};
 use hobnob::clock::Clock;
-use hobnob::engine::{self, Running, Server, Summary};
+use hobnob::engine::{self, Control, Running, Server, Summary};
 use hobnob::event::{Event, Fact};
 use hobnob::fault::Panel;
 
@@ -29,6 +29,8 @@ const HELD: usize = 4_096;
 const LAST_LINES: Duration = Duration::from_secs(2);
 /// Notes that are remembered, so as not to be told once a server.
 const NOTES: usize = 64;
+/// Sessions that are kept in mind without a look at whether they are over.
+const MANY: usize = 4_096;
 
 enum Voice {
     /// For people, on stderr.
@@ -50,6 +52,7 @@ struct ToldServer {
     /// The name before a line, where there are several.
     label: String,
     subscription: Subscription,
+    control: Control,
     /// Sessions that were seen to open.
     opened: u64,
 }
@@ -74,6 +77,10 @@ pub(crate) struct Teller {
     /// What has come, and of which part.
     events: Vec<(usize, Event)>,
     noted: HashSet<String>,
+    /// Whether ends of sessions may be among what was missed.
+    has_missed: bool,
+    /// Sessions that may be kept in mind before those are looked for.
+    most_in_mind: usize,
     clock: Clock,
     is_quiet: bool,
     is_verbose: bool,
@@ -98,6 +105,8 @@ impl Teller {
             writer,
             events: Vec::new(),
             noted: HashSet::new(),
+            has_missed: false,
+            most_in_mind: MANY,
             clock,
             is_quiet: job.is_on("quiet"),
             is_verbose,
@@ -129,6 +138,7 @@ impl Teller {
                 .any(|row| row.spec.name == service && row.targets().next().is_some()),
             label: String::new(),
             subscription,
+            control: running.control(),
             opened: 0,
         });
     }
@@ -155,7 +165,7 @@ impl Teller {
             }
             Voice::Words(transcript) if self.is_verbose && !self.is_quiet => {
                 let mut words = String::new();
-                transcript.speak_of("");
+                transcript.speak_of(0, "");
                 transcript.event(
                     &mut words,
                     &Event { at, session: 0, fact: Fact::Note(text.to_owned()) },
@@ -265,16 +275,34 @@ impl Teller {
             {
                 continue;
             }
-            transcript.speak_of(&self.parts[*at].label);
+            transcript.speak_of(*at, &self.parts[*at].label);
             transcript.speak_between(self.parts[*at].is_between);
             transcript.event(&mut out, event);
         }
         let is_told = |missed: &u64| *missed > 0 && !self.is_quiet;
-        for (part, missed) in self.parts.iter().zip(missed).filter(|(_, missed)| is_told(missed)) {
-            transcript.speak_of(&part.label);
+        for (at, missed) in missed.iter().enumerate().filter(|(_, missed)| is_told(missed)) {
+            transcript.speak_of(at, &self.parts[at].label);
             transcript.missed(&mut out, self.clock.now(), *missed);
         }
         self.writer.give(out.into_bytes());
+        self.forget(missed);
+    }
+
+    /// Forgets sessions whose ends may be among what was missed: once nothing comes any more, or there are many.
+    fn forget(&mut self, missed: &[u64]) {
+        let Voice::Words(transcript) = &mut self.voice else { return };
+        self.has_missed |= missed.iter().any(|missed| *missed > 0);
+        let is_time = self.events.is_empty() || transcript.in_mind() > self.most_in_mind;
+        if !self.has_missed || !is_time {
+            return;
+        }
+        for (at, part) in self.parts.iter().enumerate() {
+            let open = part.control.sessions(0, usize::MAX);
+            let open: HashSet<_> = open.iter().map(|session| session.id).collect();
+            transcript.forget(at, |session| open.contains(&session));
+        }
+        self.has_missed = !self.events.is_empty();
+        self.most_in_mind = MANY.max(2 * transcript.in_mind());
     }
 
     /// The last lines, and how it all went.
@@ -344,4 +372,87 @@ pub(crate) fn bent(running: &Running) -> Option<(Vec<String>, u64)> {
     let settings = running.faults()?.settings();
     let texts: Vec<_> = settings.iter().map(|setting| setting.text().to_owned()).collect();
     (!texts.is_empty()).then(|| (texts, running.seed()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args;
+    use crate::command::usages;
+    use crate::config::Settings;
+    use crate::env::Environment;
+    use crate::report::error::TypedCommand;
+    use hobnob::bus::Bus;
+    use hobnob::chunk::Direction;
+    use hobnob::event::Bent;
+    use hobnob::fault::Act;
+
+    /// Events that are kept for the teller of the test.
+    const ROOM: usize = 8;
+
+    fn job() -> Job {
+        let words = ["serve".to_owned(), "--quiet".to_owned()];
+        let mut typed = TypedCommand { usages: usages(), ..TypedCommand::default() };
+        let mut parsed = args::parse(&words, typed.usages).expect("it is right");
+        let (_, matches) = parsed.remove_subcommand().expect("a verb");
+        let (environment, settings) = (Environment::default(), Settings::default());
+        Job::new(None, matches, &mut typed, environment, settings, Clock::start()).expect("a job")
+    }
+
+    /// A server without sessions, and a teller that hears a bus of the test in place of its own.
+    fn scene() -> (Running, Bus, Teller) {
+        let service = engine::services()[0].spec.name;
+        let mut server = Server::new(service).expect("it is of the table");
+        server.at("127.0.0.1:0").expect("an address");
+        let running = server.start().expect("it starts");
+        let job = job();
+        let bus = Bus::new(job.clock, 1);
+        let wish = Wish { data: false, upstream: false, snap: 0, capacity: ROOM };
+        let mut teller = Teller::new(&job, job.clock, "serve");
+        teller.is_quiet = false;
+        teller.writer = Writer::new("nowhere", |_| Ok(()));
+        let names = Names { name: "x", title: "x", service };
+        teller.add(bus.subscribe(wish), names, &running);
+        (running, bus, teller)
+    }
+
+    fn in_mind(teller: &Teller) -> usize {
+        let Voice::Words(transcript) = &teller.voice else { panic!("it speaks to people") };
+        transcript.in_mind()
+    }
+
+    fn hold(bus: &Bus, session: u64) {
+        let act = Act::Held(Duration::from_millis(1));
+        let bent = Bent { kind: "a", direction: Direction::Out, act };
+        bus.emit(0, session, Fact::Bent(Box::new(bent)));
+    }
+
+    #[test]
+    fn a_session_whose_end_was_missed_is_forgotten() {
+        let (_running, bus, mut teller) = scene();
+        hold(&bus, 7);
+        teller.pump();
+        assert_eq!(in_mind(&teller), 1);
+        // Nothing was missed so far: its end may still come.
+        teller.pump();
+        assert_eq!(in_mind(&teller), 1);
+        (0..=2 * ROOM).for_each(|_| bus.emit(0, 0, Fact::Draining { open: 0 }));
+        teller.pump();
+        assert!(teller.has_missed, "some of it had no room");
+        assert_eq!(teller.pump(), 0, "nothing comes any more");
+        assert_eq!(in_mind(&teller), 0);
+    }
+
+    #[test]
+    fn sessions_whose_ends_are_missed_are_forgotten_although_there_is_no_lull() {
+        let (_running, bus, mut teller) = scene();
+        for session in 1..3 * MANY as u64 {
+            hold(&bus, session);
+            if session == 1 {
+                (0..=2 * ROOM).for_each(|_| bus.emit(0, 0, Fact::Draining { open: 0 }));
+            }
+            teller.pump();
+        }
+        assert!(in_mind(&teller) <= MANY, "{}", in_mind(&teller));
+    }
 }
