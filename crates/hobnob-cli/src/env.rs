@@ -39,9 +39,8 @@ impl Environment {
     pub(crate) fn read() -> Result<Self> {
         let timeout = match variable("HOBNOB_TIMEOUT") {
             None => None,
-            Some(text) => Some(parse_duration(&text).ok_or_else(|| {
-                bad("HOBNOB_TIMEOUT", &text, "a time has a unit, as in 10s")
-                    .try_command("unset HOBNOB_TIMEOUT", "")
+            Some(text) => Some(parse_duration(&text).map_err(|expected| {
+                bad("HOBNOB_TIMEOUT", &text, expected).try_command("unset HOBNOB_TIMEOUT", "")
             })?),
         };
         if let Some(text) = variable("HOBNOB_LANG").filter(|text| text != "en") {

@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
+use crate::spec::LONGEST;
+
 /// The program's clock. Events are stamped with the time since it began.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
@@ -23,10 +25,10 @@ impl Clock {
         Instant::now().duration_since(self.began)
     }
 
-    /// The instant that is `ahead` from now, for a timer.
+    /// The instant that is `ahead` from now, for a timer; at most [`LONGEST`] from now, which nobody waits for.
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the clock")]
     pub fn instant_in(&self, ahead: Duration) -> Instant {
-        Instant::now() + ahead
+        Instant::now() + ahead.min(LONGEST)
     }
 
     /// The time of day; may jump.

@@ -50,7 +50,7 @@ pub enum Fact {
     /// Bytes passed, seen by the tap.
     Data(Box<Data>),
     /// A request was answered, in a protocol that has them.
-    Exchanged(Box<Exchange>),
+    Exchanged(Box<Exchanged>),
     /// A fault that was asked for did something.
     Bent(Box<Bent>),
     /// A session is over.
@@ -154,7 +154,7 @@ pub struct Data {
 
 /// A request and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exchange {
+pub struct Exchanged {
     /// `GET`. It comes from the peer, as the target does: who shows it escapes it.
     pub method: String,
     /// What was asked for: `/index.html`.

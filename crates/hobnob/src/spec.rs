@@ -112,50 +112,32 @@ impl ValueKind {
 
     /// Reads one value; the error says what would be understood.
     pub fn parse(self, name: &str, text: &str) -> Result<Value> {
-        let bad = |expected: String| {
+        let bad = |expected: &str| {
             let wrong = format!("{name} does not take {text:?}");
-            Err(Error::expecting(Kind::BadOption, &wrong, &expected))
+            Error::expecting(Kind::BadOption, &wrong, expected)
         };
         match self {
             ValueKind::Flag => match text {
                 "" | "true" | "yes" | "on" => Ok(Value::Flag(true)),
                 "false" | "no" | "off" => Ok(Value::Flag(false)),
-                _ => bad(format!("it is a switch, on with {name} and off with no-{name}")),
+                _ => Err(bad(&format!("it is a switch, on with {name} and off with no-{name}"))),
             },
-            ValueKind::Duration => match parse_duration(text) {
-                Some(duration) => Ok(Value::Duration(duration)),
-                None => bad("a time has a unit, as in 200ms, 1s, 5m".to_owned()),
-            },
-            ValueKind::Bytes => match parse_bytes(text) {
-                Some(bytes) => Ok(Value::Count(bytes)),
-                None => bad("a size is a number of bytes, as in 512, 64k, 1m".to_owned()),
-            },
-            ValueKind::Count => match text.parse() {
-                Ok(count) => Ok(Value::Count(count)),
-                Err(_) => bad("it takes a whole number".to_owned()),
-            },
-            ValueKind::Percent => match parse_percent(text) {
-                Some(share) => Ok(Value::Share(share)),
-                None => {
-                    bad("a share is a number up to 100 with its sign, as in 2%, 0.5%".to_owned())
-                }
-            },
-            ValueKind::Rate => match parse_rate(text) {
-                Some(rate) => Ok(Value::Count(rate)),
-                None => bad("a rate is bytes or bits a second, as in 64k, 10mbit/s".to_owned()),
-            },
+            ValueKind::Duration => parse_duration(text).map(Value::Duration).map_err(bad),
+            ValueKind::Bytes => parse_bytes(text).map(Value::Count).map_err(bad),
+            ValueKind::Count => parse_count(text).map(Value::Count).map_err(bad),
+            ValueKind::Percent => parse_percent(text).map(Value::Share).map_err(bad),
+            ValueKind::Rate => parse_rate(text).map(Value::Count).map_err(bad),
             ValueKind::Fault => Ok(Value::Texts(vec![text.to_owned()])),
             ValueKind::Text | ValueKind::Named(_) | ValueKind::Endpoint => {
                 Ok(Value::Text(text.as_bytes().to_vec()))
             }
-            ValueKind::Escaped => match unescape(text) {
-                Ok(bytes) => Ok(Value::Text(bytes)),
-                Err(at) => bad(format!("{at:?} is none of \\r \\n \\t \\\\ \\xHH")),
-            },
+            ValueKind::Escaped => unescape(text)
+                .map(Value::Text)
+                .map_err(|at| bad(&format!("{at:?} is none of \\r \\n \\t \\\\ \\xHH"))),
             ValueKind::Choice(words) if words.contains(&text) => {
                 Ok(Value::Text(text.as_bytes().to_vec()))
             }
-            ValueKind::Choice(words) => bad(format!("it takes one of {}", words.join(", "))),
+            ValueKind::Choice(words) => Err(bad(&format!("it takes one of {}", words.join(", ")))),
         }
     }
 }
@@ -348,9 +330,19 @@ fn edits(a: &str, b: &str) -> usize {
     rows[a.len()][b.len()]
 }
 
-/// `200ms`, `1.5s`, `2m`, `1h`, `3d`; none without a unit.
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    let split = text.find(|c: char| c.is_ascii_alphabetic())?;
+/// The longest time that can be asked for: a hundred years. Any clock's reading and this together are an instant still.
+pub const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
+
+/// Why a text is not the value that it should be: what would be understood.
+type Expected = &'static str;
+
+const TOO_LONG: Expected = "a time is at most 36500d, which is a hundred years";
+const TOO_MANY: Expected = "it is at most 18446744073709551615, which is as far as is counted";
+
+/// `200ms`, `1.5s`, `2m`, `1h`, `3d`, up to [`LONGEST`]; a unit is needed. The error says what would be understood.
+pub fn parse_duration(text: &str) -> Result<Duration, &'static str> {
+    const EXPECTED: Expected = "a time has a unit, as in 200ms, 1s, 5m";
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).ok_or(EXPECTED)?;
     let (number, unit) = text.split_at(split);
     let seconds = match unit {
         "ns" => 1e-9,
@@ -360,11 +352,25 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         "m" | "min" => 60.0,
         "h" => 3_600.0,
         "d" => 86_400.0,
-        _ => return None,
+        _ => return Err(EXPECTED),
     };
     let is_number = number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let number: f64 = number.parse().ok().filter(|_| is_number)?;
-    Duration::try_from_secs_f64(number * seconds).ok()
+    let number: f64 = number.parse().ok().filter(|_| is_number).ok_or(EXPECTED)?;
+    let time = Duration::try_from_secs_f64(number * seconds).map_err(|_| TOO_LONG)?;
+    if time > LONGEST { Err(TOO_LONG) } else { Ok(time) }
+}
+
+/// A whole number of a unit of this size; the error is `expected` where it is none.
+fn parse_whole(number: &str, unit: u64, expected: Expected) -> Result<u64, Expected> {
+    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(expected);
+    }
+    number.parse().ok().and_then(|number: u64| number.checked_mul(unit)).ok_or(TOO_MANY)
+}
+
+/// `5`: a whole number. The error says what would be understood.
+pub fn parse_count(text: &str) -> Result<u64, &'static str> {
+    parse_whole(text.strip_prefix('+').unwrap_or(text), 1, "it takes a whole number")
 }
 
 /// A time in the largest unit that keeps it whole: `200ms`, `90s`, `2m`.
@@ -383,8 +389,9 @@ pub fn show_duration(duration: Duration) -> String {
     )
 }
 
-/// `512`, `64k`, `1m`, `2g`: powers of 1,024; none for anything else.
-pub fn parse_bytes(text: &str) -> Option<u64> {
+/// `512`, `64k`, `1m`, `2g`: powers of 1,024. The error says what would be understood.
+pub fn parse_bytes(text: &str) -> Result<u64, &'static str> {
+    const EXPECTED: Expected = "a size is a number of bytes, as in 512, 64k, 1m";
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let shift = match unit.to_ascii_lowercase().as_str() {
@@ -392,15 +399,19 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
         "k" | "kb" | "kib" => 10,
         "m" | "mb" | "mib" => 20,
         "g" | "gb" | "gib" => 30,
-        _ => return None,
+        _ => return Err(EXPECTED),
     };
-    number.parse::<u64>().ok()?.checked_mul(1 << shift)
+    parse_whole(number, 1 << shift, EXPECTED)
 }
 
-/// `64k`, `64k/s`: bytes a second in powers of 1,024; `10mbit/s`: bits a second in powers of 1,000.
-pub fn parse_rate(text: &str) -> Option<u64> {
+/// `64k`, `64k/s`: bytes a second in powers of 1,024; `10mbit/s`: bits a second in powers of 1,000. The error says what
+/// would be understood.
+pub fn parse_rate(text: &str) -> Result<u64, &'static str> {
+    const EXPECTED: Expected = "a rate is bytes or bits a second, as in 64k, 10mbit/s";
     let text = text.strip_suffix("/s").unwrap_or(text).to_ascii_lowercase();
-    let Some(bits) = text.strip_suffix("bit") else { return parse_bytes(&text) };
+    let Some(bits) = text.strip_suffix("bit") else {
+        return parse_bytes(&text).map_err(|why| if why == TOO_MANY { why } else { EXPECTED });
+    };
     let split = bits.find(|c: char| !c.is_ascii_digit()).unwrap_or(bits.len());
     let (number, unit) = bits.split_at(split);
     let scale = match unit {
@@ -408,18 +419,19 @@ pub fn parse_rate(text: &str) -> Option<u64> {
         "k" => 1_000,
         "m" => 1_000_000,
         "g" => 1_000_000_000,
-        _ => return None,
+        _ => return Err(EXPECTED),
     };
-    Some(number.parse::<u64>().ok()?.checked_mul(scale)? / 8)
+    Ok(parse_whole(number, scale, EXPECTED)? / 8)
 }
 
-/// `2%`, `0.5%` in millionths; none above 100%, or without the sign.
-pub fn parse_percent(text: &str) -> Option<u32> {
-    let number = text.strip_suffix('%')?;
+/// `2%`, `0.5%` in millionths, up to 100%; the sign is needed. The error says what would be understood.
+pub fn parse_percent(text: &str) -> Result<u32, &'static str> {
+    const EXPECTED: Expected = "a share is a number up to 100 with its sign, as in 2%, 0.5%";
+    let number = text.strip_suffix('%').ok_or(EXPECTED)?;
     let is_number = number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let percent: f64 = number.parse().ok().filter(|_| is_number)?;
+    let percent: f64 = number.parse().ok().filter(|_| is_number).ok_or(EXPECTED)?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1,000,000")]
-    (percent <= 100.0).then(|| (percent * 10_000.0).round() as u32)
+    if percent <= 100.0 { Ok((percent * 10_000.0).round() as u32) } else { Err(EXPECTED) }
 }
 
 /// A share as it is typed: `0.5%`.
@@ -494,22 +506,32 @@ mod tests {
     fn a_time_without_a_unit_is_refused() {
         let error = Options::of(SPECS).set(SPECS, "idle", Some("5")).expect_err("no unit");
         assert_eq!(error.kind(), Kind::BadOption);
-        assert_eq!(parse_duration("-1s"), None);
-        assert_eq!(parse_duration("1e400s"), None);
+        assert!(parse_duration("-1s").is_err() && parse_duration("1e400s").is_err());
+        assert_eq!(parse_duration("36500d"), Ok(LONGEST));
+        assert_eq!(parse_duration("36500.001d"), Err(TOO_LONG));
         assert_eq!(show_duration(Duration::from_millis(1_500)), "1500ms");
         assert_eq!(show_duration(Duration::from_mins(2)), "2m");
     }
 
     #[test]
     fn shares_and_rates_have_their_units() {
-        assert_eq!(parse_percent("2%"), Some(20_000));
-        assert_eq!(parse_percent("0.05%"), Some(500));
-        assert_eq!(["2", "101%", "-1%", "%"].map(parse_percent), [None; 4]);
+        assert_eq!(parse_percent("2%"), Ok(20_000));
+        assert_eq!(parse_percent("0.05%"), Ok(500));
+        assert!(["2", "101%", "-1%", "%"].iter().all(|text| parse_percent(text).is_err()));
         assert_eq!(show_percent(500), "0.05%");
-        assert_eq!(parse_rate("64k"), Some(65_536));
-        assert_eq!(parse_rate("64k/s"), Some(65_536));
-        assert_eq!(parse_rate("10mbit/s"), Some(1_250_000));
-        assert_eq!(parse_rate("10mbyte"), None);
+        assert_eq!(parse_rate("64k"), Ok(65_536));
+        assert_eq!(parse_rate("64k/s"), Ok(65_536));
+        assert_eq!(parse_rate("10mbit/s"), Ok(1_250_000));
+        assert!(parse_rate("10mbyte").is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_counted_is_said_to_be_too_much() {
+        assert_eq!(parse_count("18446744073709551616"), Err(TOO_MANY));
+        assert_eq!(parse_bytes("17179869184g"), Err(TOO_MANY));
+        assert_eq!(parse_rate("17179869184g/s"), Err(TOO_MANY));
+        assert_eq!(parse_bytes("17179869183g"), Ok(u64::MAX - (1 << 30) + 1));
+        assert!(parse_count("-1").is_err_and(|why| why != TOO_MANY));
     }
 
     #[test]

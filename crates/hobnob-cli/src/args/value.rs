@@ -26,8 +26,7 @@ pub(crate) fn choice<'m>(
 
 /// A time. Errors call it what was `said`.
 pub(crate) fn read_duration(said: &str, text: &str) -> Result<Duration> {
-    parse_duration(text)
-        .ok_or_else(|| bad_value(said, text, "a time has a unit, as in 200ms, 1s, 5m"))
+    parse_duration(text).map_err(|expected| bad_value(said, text, expected))
 }
 
 /// A number from `least` up.

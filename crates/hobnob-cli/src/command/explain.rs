@@ -258,7 +258,7 @@ impl Tree<'_> {
 /// The options that are the engine's own, those that were given: without them nobody looks for them here.
 fn door(endpoint: &Endpoint) -> Vec<OptionShown> {
     let given = endpoint.settings().iter().filter(|setting| setting.layer.is_none());
-    let known = |setting: &hobnob::endpoint::Setting| {
+    let known = |setting: &hobnob::endpoint::Given| {
         let key = setting.key.as_str();
         let (word, bare) = key.strip_prefix("no-").map_or(("yes", key), |bare| ("no", bare));
         let spec = engine::DOOR_OPTIONS.iter().find(|spec| spec.name == bare)?;

@@ -4,8 +4,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use base64::Engine as _;
-
-use crate::report::show::is_treacherous;
+use hobnob::codec::hidden::is_hidden;
 
 /// A line that is being written.
 pub(crate) struct JsonLine<'a>(pub(super) &'a mut Vec<u8>);
@@ -139,7 +138,7 @@ impl<'a> JsonLine<'a> {
 
 /// A JSON string. What could drive a terminal is escaped too: somebody will look at this with `cat`.
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
-    let is_suspect = |c: char| c == '\x7f' || is_treacherous(c);
+    let is_suspect = |c: char| is_hidden(c) && c >= '\x7f';
     if text.is_ascii() && !text.contains('\x7f') || !text.contains(is_suspect) {
         serde_json::to_writer(&mut *out, text).expect("a string always has a JSON form");
         return;
@@ -150,8 +149,10 @@ pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
         let (before, tail) = rest.split_at(at);
         escaped(out, before);
         let mut chars = tail.chars();
-        let suspect = chars.next().map_or(0, u32::from);
-        let _ = write!(out, "\\u{suspect:04x}");
+        // Beyond U+FFFF a character is two units (RFC 8259, 7).
+        for unit in chars.next().unwrap_or_default().encode_utf16(&mut [0; 2]) {
+            let _ = write!(out, "\\u{unit:04x}");
+        }
         rest = chars.as_str();
     }
     escaped(out, rest);

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use hobnob::codec::hidden::is_hidden;
 use unicode_width::UnicodeWidthStr as _;
 
 /// What happens to newlines and tabs.
@@ -14,8 +15,8 @@ pub(crate) enum Breaks {
     Escaped,
 }
 
-/// Adds `bytes` to `out` as safe text: control characters, bidirectional marks and line separators as escapes,
-/// what is not UTF-8 as `\xff`.
+/// Adds `bytes` to `out` as safe text: control characters and all others that are not seen as escapes, what is not UTF-8
+/// as `\xff`.
 pub(crate) fn escape_into(out: &mut String, bytes: &[u8], breaks: Breaks) {
     for chunk in bytes.utf8_chunks() {
         let valid = chunk.valid();
@@ -56,21 +57,11 @@ fn push_safe(out: &mut String, c: char, breaks: Breaks) {
         '\0'..='\x1f' | '\x7f' => {
             let _ = write!(out, "\\x{:02x}", u32::from(c));
         }
-        _ if is_treacherous(c) => {
+        _ if is_hidden(c) => {
             let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
         }
         _ => out.push(c),
     }
-}
-
-/// Beyond ASCII: C1 controls, marks that turn the reading direction, and separators that some programs take for
-/// newlines.
-pub(crate) fn is_treacherous(c: char) -> bool {
-    matches!(c,
-        '\u{80}'..='\u{9f}'
-        | '\u{61c}' | '\u{200e}' | '\u{200f}'
-        | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-        | '\u{2028}' | '\u{2029}')
 }
 
 /// Bytes that go on a terminal in pieces: a character that is split over two pieces is still one.
@@ -236,6 +227,15 @@ mod tests {
         assert_eq!(one_line(hostile), r"\x1b]52;c;AAAA\x07 \u{9b}31m \u{202e}abc\u{2028} \x7f\r");
         assert_eq!(one_line(b"\x9b31m\xff"), r"\x9b31m\xff");
         assert_eq!(one_line("你好 é".as_bytes()), "你好 é");
+    }
+
+    #[test]
+    fn what_only_looks_the_same_is_shown_to_differ() {
+        for c in
+            "\u{ad}\u{34f}\u{3164}\u{180e}\u{200b}\u{200d}\u{2060}\u{fe0f}\u{feff}\u{e0041}".chars()
+        {
+            assert_eq!(safe(&format!("A{c}da")), format!("A{}da", c.escape_unicode()));
+        }
     }
 
     #[test]

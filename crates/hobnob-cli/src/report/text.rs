@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use hobnob::chunk::Direction;
 use hobnob::clock::Clock;
-use hobnob::event::{Bent, By, Closed, Data, End, Event, Exchange, Fact, How, Learnt, Reason};
+use hobnob::event::{Bent, By, Closed, Data, End, Event, Exchanged, Fact, How, Learnt, Reason};
 use hobnob::fault::Act;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -344,7 +344,7 @@ fn vitals(closed: &Closed) -> Vec<String> {
 }
 
 /// `GET /index.html   200   4.1 KB   0.4 ms`.
-fn access(exchange: &Exchange) -> String {
+fn access(exchange: &Exchanged) -> String {
     let (method, target) = (safe(&exchange.method), safe(&exchange.target));
     let (bytes, took) = (size(exchange.bytes), span(exchange.took));
     format!("{method} {target}   {}   {bytes}   {took}", exchange.status)

@@ -1,5 +1,6 @@
 //! The program as a person or a program meets it: the real binary, its stdout, stderr and exit codes.
 
+mod absurd;
 mod advice;
 mod control;
 mod demo;

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::conn::{Channel, too_long_to_receive};
 use crate::error::{Advice, Error, Kind, Result};
-use crate::socket::{AsyncSocket, How, interface_addresses};
+use crate::socket::{AsyncSocket, Shutdown, interface_addresses};
 
 /// What the medium does about ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Channel for Packets {
         if self.ends == Ends::HasNone {
             return Poll::Ready(Ok(()));
         }
-        match self.socket()?.shutdown(How::Write) {
+        match self.socket()?.shutdown(Shutdown::Write) {
             Err(error) if error.errno() != Some(libc::ENOTCONN) => Poll::Ready(Err(error)),
             _ => Poll::Ready(Ok(())),
         }

@@ -4,6 +4,7 @@ use std::net::Ipv6Addr;
 
 use super::piece::Piece;
 use super::target::Host;
+use crate::codec::hidden::is_hidden;
 use crate::error::{Error, Result};
 
 /// Reads a host alone, an IPv6 address with its brackets.
@@ -107,13 +108,13 @@ fn check_name(host: Piece) -> Result<()> {
 fn is_name_char(c: char) -> bool {
     // Marks and joiners belong to words of many scripts, so beyond ASCII only what cannot be in any is out:
     // white space, what has no shape or turns the direction of writing, and full-width signs.
-    let is_hidden = matches!(c, '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}');
+    let is_joiner = matches!(c, '\u{200c}' | '\u{200d}');
+    let is_unseen = is_hidden(c) && !is_joiner || matches!(c, '\u{fff0}'..='\u{ffff}');
     let is_full_width = c == '\u{3002}' || narrow(c) != c;
     match c {
         '-' | '_' | '.' => true,
         _ if c.is_ascii() => c.is_ascii_alphanumeric(),
-        _ => !(c.is_whitespace() || c.is_control() || is_hidden || is_full_width),
+        _ => !(c.is_whitespace() || is_unseen || is_full_width),
     }
 }
 

@@ -51,7 +51,7 @@ use crate::spec::Spec;
 
 pub use piece::Typed;
 pub use ports::well_known_port;
-pub use setting::Setting;
+pub use setting::Given;
 pub use stack::Word;
 pub use target::{Command, Host, Target};
 
@@ -72,7 +72,7 @@ pub struct Endpoint {
     layers: Vec<Word>,
     transport: Word,
     target: Target,
-    settings: Vec<Setting>,
+    settings: Vec<Given>,
     typed: Typed,
 }
 
@@ -141,7 +141,7 @@ impl Endpoint {
     }
 
     /// The settings in the order in which they were given.
-    pub fn settings(&self) -> &[Setting] {
+    pub fn settings(&self) -> &[Given] {
         &self.settings
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::net::{self, Port};
 use super::piece::Piece;
-use super::setting::{self, Setting};
+use super::setting::{self, Given};
 use super::stack::{self, Stack};
 use super::target::Target;
 use super::{
@@ -67,7 +67,7 @@ fn read(all: Piece, grammar: &Grammar) -> Result<Endpoint> {
     }
 }
 
-fn finish(all: Piece, stack: Stack, target: Target, settings: Vec<Setting>) -> Endpoint {
+fn finish(all: Piece, stack: Stack, target: Target, settings: Vec<Given>) -> Endpoint {
     let Stack { protocol, layers, transport, form: _ } = stack;
     Endpoint { protocol, layers, transport, target, settings, typed: all.typed() }
 }
@@ -105,7 +105,7 @@ fn proposed_port(stack: &Stack) -> u16 {
     }
 }
 
-fn net_target(stack: &Stack, rest: Piece, port: Port) -> Result<(Target, Vec<Setting>)> {
+fn net_target(stack: &Stack, rest: Piece, port: Port) -> Result<(Target, Vec<Given>)> {
     let (before, options) = rest.cut(&[',']);
     let (host, resource) = before.cut(&['/', '?']);
     let owner = stack.path_owner();

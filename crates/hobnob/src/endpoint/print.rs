@@ -4,7 +4,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::setting::Setting;
+use super::setting::Given;
 use super::stack::Word;
 use super::target::{Host, Target};
 use super::{DASH_TRANSPORT, DEFAULT_TRANSPORT, Endpoint, command, escape, url};
@@ -23,7 +23,7 @@ impl fmt::Display for Endpoint {
             f.write_str(&self.stack(words))?;
             self.write_target(f)?;
         }
-        self.settings.iter().try_for_each(|setting: &Setting| setting.fmt(f))
+        self.settings.iter().try_for_each(|setting: &Given| setting.fmt(f))
     }
 }
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::piece::Piece;
 use super::stack::Word;
 use super::tests::grammar;
-use super::{Command, Endpoint, Host, Setting, Target};
+use super::{Command, Endpoint, Given, Host, Target};
 
 fn word(name: &str) -> Word {
     Word::new(name, Piece::of(&Arc::from("")))
@@ -62,13 +62,13 @@ fn medium() -> impl Strategy<Value = (&'static str, Target)> {
     ]
 }
 
-fn setting() -> impl Strategy<Value = Setting> {
+fn setting() -> impl Strategy<Value = Given> {
     let layer = prop::option::of(prop::sample::select(vec!["ws", "tls", "http", "tcp"]));
     let key = prop_oneof![Just("path".to_owned()), "[a-z0-9_-]{1,6}"];
     let value = prop::option::of(prop_oneof![Just(String::new()), text(), "/[a-z/?#%,2C ]{0,5}"]);
     (layer, key, value).prop_map(|(layer, key, value)| {
         let typed = word("").typed().clone();
-        Setting { layer: layer.map(str::to_owned), key, value, typed }
+        Given { layer: layer.map(str::to_owned), key, value, typed }
     })
 }
 

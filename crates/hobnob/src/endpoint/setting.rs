@@ -7,10 +7,10 @@ use super::escape;
 use super::piece::{Piece, Typed};
 use crate::error::{Error, Kind, Result};
 
-/// One setting as it was given. Nothing is checked against a spec yet, and nothing is fetched: a secret that
+/// One option as it was given. Nothing is checked against a spec yet, and nothing is fetched: a secret that
 /// is typed as `@env:NAME` or `@file:PATH` stays these words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
+pub struct Given {
     /// The word of the stack that it is for; none: the only one that knows the key.
     pub layer: Option<String>,
     /// The key: letters, digits, `-` and `_`.
@@ -22,7 +22,7 @@ pub struct Setting {
 }
 
 /// With its comma, as it stands in an endpoint.
-impl fmt::Display for Setting {
+impl fmt::Display for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(",")?;
         if let Some(layer) = &self.layer {
@@ -34,19 +34,19 @@ impl fmt::Display for Setting {
 }
 
 /// Reads the text of one `-O`.
-pub(super) fn parse(text: &Arc<str>) -> Result<Setting> {
+pub(super) fn parse(text: &Arc<str>) -> Result<Given> {
     read(Piece::of(text))
 }
 
 /// Reads all options: nothing, or a comma and what follows it.
-pub(super) fn read_all(options: Piece) -> Result<Vec<Setting>> {
+pub(super) fn read_all(options: Piece) -> Result<Vec<Given>> {
     if options.is_empty() {
         return Ok(Vec::new());
     }
     options.from(1).split(',').map(read).collect()
 }
 
-fn read(typed: Piece) -> Result<Setting> {
+fn read(typed: Piece) -> Result<Given> {
     let (name, value) = typed.split_once('=').map_or((typed, None), |(n, v)| (n, Some(v)));
     let (layer, key) = name.split_once('.').map_or((None, name), |(l, k)| (Some(l), k));
     for word in layer.into_iter().chain([key]) {
@@ -58,7 +58,7 @@ fn read(typed: Piece) -> Result<Setting> {
             wrong(control, label).why(r"where an option takes escapes, it is typed as \xHH")
         );
     }
-    Ok(Setting {
+    Ok(Given {
         layer: layer.map(|layer| layer.str().to_owned()),
         key: key.str().to_owned(),
         value: value.map(|value| escape::read_commas(value.str())),
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn settings_keep_their_order_and_their_place() {
         let endpoint = parsed("tls://h:443,tls.name=a.b,no-resume,key=@env:KEY,empty=");
-        let shown: Vec<_> = endpoint.settings().iter().map(Setting::to_string).collect();
+        let shown: Vec<_> = endpoint.settings().iter().map(Given::to_string).collect();
         assert_eq!(shown, [",tls.name=a.b", ",no-resume", ",key=@env:KEY", ",empty="]);
         let typed = &endpoint.settings()[1].typed;
         assert_eq!(&typed.text()[typed.range()], "no-resume");

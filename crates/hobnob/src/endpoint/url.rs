@@ -4,7 +4,7 @@ use super::escape;
 use super::net::{self, Port};
 use super::piece::Piece;
 use super::protocol::{PATH, SCHEMES, Scheme};
-use super::setting::{self, Setting};
+use super::setting::{self, Given};
 use super::stack::Stack;
 use super::target::{Host, Target};
 use crate::error::{Error, Result};
@@ -21,7 +21,7 @@ pub(super) fn is_url(scheme: &str, rest: &str) -> bool {
 }
 
 /// Reads a URL behind its `://`. Commas are part of it.
-pub(super) fn read(scheme: Piece, stack: &Stack, rest: Piece) -> Result<(Target, Vec<Setting>)> {
+pub(super) fn read(scheme: Piece, stack: &Stack, rest: Piece) -> Result<(Target, Vec<Given>)> {
     let (authority, resource) = rest.cut(&['/', '?', '#']);
     if let Some(at) = authority.str().rfind('@') {
         return Err(with_secret(authority, at));
@@ -42,7 +42,7 @@ pub(super) fn path(
     typed: Piece,
     owner: Option<&str>,
     unescape: impl Fn(&str) -> String,
-) -> Result<Option<Setting>> {
+) -> Result<Option<Given>> {
     let typed = typed.cut(&['#']).0;
     if let Some(space) = typed.find(|c| c.is_whitespace() || c.is_control()) {
         let mut escaped = String::new();
@@ -57,16 +57,16 @@ pub(super) fn path(
     };
     let layer = owner.map(str::to_owned);
     let (key, typed) = (PATH.to_owned(), typed.typed());
-    Ok(Some(Setting { layer, key, value: Some(value), typed }))
+    Ok(Some(Given { layer, key, value: Some(value), typed }))
 }
 
 /// The URL that says the same, if there is one; a URL has no place for options beside its path.
-pub(super) fn write(words: &[&str], target: &Target, settings: &[Setting]) -> Option<String> {
+pub(super) fn write(words: &[&str], target: &Target, settings: &[Given]) -> Option<String> {
     let Scheme { word: scheme, port: default, .. } = scheme_of(words)?;
     let Target::Net { host, port: Some(port) } = target else { return None };
     let path = match settings {
         [] => "",
-        [Setting { layer: Some(layer), key, value: Some(path), .. }]
+        [Given { layer: Some(layer), key, value: Some(path), .. }]
             if layer == words[0] && key == PATH && is_plain_path(path) =>
         {
             path

@@ -138,7 +138,7 @@ impl Batch<'_> {
                 return Answer::Silence;
             }
             if let Some(hold) = reply.held() {
-                self.hold(now + hold, peer, reply.bytes());
+                self.hold(now.saturating_add(hold), peer, reply.bytes());
                 return Answer::Silence;
             }
             out.extend_from_slice(reply.bytes());

@@ -1,7 +1,7 @@
 //! What fits together: a service and its doors, an endpoint's protocol, shapes, and what passes the layers.
 
 use crate::bus::Bus;
-use crate::endpoint::{Endpoint, Host, Setting, Target, protocol};
+use crate::endpoint::{Endpoint, Given, Host, Target, protocol};
 use crate::engine::plan::{self, Ready, Resolved};
 use crate::error::{Advice, Error, Kind, Result};
 use crate::layer::Role;
@@ -88,7 +88,7 @@ pub(super) fn check_protocol(spoken: Option<&'static str>, who: &str, at: &Resol
 /// A path is what a client asks for. A server is asked for any, so one that names a path means something else.
 pub(super) fn check_no_path(endpoint: &Endpoint, who: &str) -> Result<()> {
     let Some(spoken) = endpoint.protocol().and_then(protocol::find) else { return Ok(()) };
-    let is_path = |setting: &&Setting| {
+    let is_path = |setting: &&Given| {
         let is_meant = setting.layer.as_deref().is_none_or(|layer| layer == spoken.name);
         is_meant && spoken.options.iter().any(|option| option.name == setting.key)
     };

@@ -22,7 +22,7 @@ pub struct Limits {
     pub accept_rate: u32,
     /// How many may come at once before `accept-rate` counts.
     pub accept_burst: u32,
-    /// `allow`: the only sources that may come; empty: all.
+    /// `allow`: the only sources that may come; empty: all. An endpoint's own `allow` lets in fewer of them, never others.
     pub allow: Vec<Network>,
     /// `idle`: silence after which a session is closed; none: never.
     pub idle: Option<Duration>,
@@ -63,27 +63,46 @@ impl Default for Limits {
     }
 }
 
-/// A range of addresses: `10.0.0.0/8`, `::1`, `192.168.1.20`.
+/// A range of addresses: `10.0.0.0/8`, `::1`, `192.168.1.20`. What a base has behind its prefix does not count, as for
+/// nginx and PostgreSQL's `pg_hba.conf`: `10.0.0.5/8` is `10.0.0.0/8`. IPv4 addresses mapped into IPv6 (RFC 4291, 2.5.5.2)
+/// are IPv4 addresses: `::ffff:10.0.0.0/104` is `10.0.0.0/8`, and no IPv6 network holds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     base: IpAddr,
     bits: u8,
 }
 
+/// Bits before an IPv4 address that is mapped into IPv6.
+const MAPPED_BITS: u8 = 96;
+
 impl Network {
-    /// Reads an address with or without a prefix length.
+    /// Reads an address with or without a prefix length. One of mapped addresses is from 96 up: below, the network would
+    /// hold both families, and no peer is seen with a mapped address.
     pub fn parse(text: &str) -> Result<Self> {
-        let bad = || {
+        let bad = |expected: &str| {
             let wrong = format!("allow does not take {text:?}");
-            Error::expecting(Kind::BadOption, &wrong, "it takes an address or a network")
+            Error::expecting(Kind::BadOption, &wrong, expected)
                 .why("as in 10.0.0.0/8, 192.168.1.20, fd00::/8")
         };
+        let neither = || bad("it takes an address or a network");
         let (base, bits) =
             text.split_once('/').map_or((text, None), |(base, bits)| (base, Some(bits)));
-        let base: IpAddr = base.parse().map_err(|_| bad())?;
+        let base: IpAddr = base.parse().map_err(|_| neither())?;
         let most = if base.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| bad()))?;
-        if bits > most { Err(bad()) } else { Ok(Network { base, bits }) }
+        let bits: u8 = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| neither()))?;
+        if bits > most {
+            return Err(neither());
+        }
+        let (base, bits) = match canonical(base) {
+            IpAddr::V4(mapped) if most == 128 => {
+                let bits = bits.checked_sub(MAPPED_BITS).ok_or_else(|| {
+                    bad("the prefix of an IPv4 address that is mapped into IPv6 is from 96 up")
+                })?;
+                (IpAddr::V4(mapped), bits)
+            }
+            base => (base, bits),
+        };
+        Ok(Network { base, bits })
     }
 
     /// Whether it holds this address.
@@ -105,7 +124,10 @@ pub(super) struct Gate {
     slots: Arc<Semaphore>,
     sources: Arc<Mutex<HashMap<IpAddr, u32>>>,
     per_source: u32,
+    /// The server's rules.
     allow: Arc<[Network]>,
+    /// One endpoint's own, which are for whom the server's let in.
+    own: Arc<[Network]>,
 }
 
 /// A place in the house; dropping it gives it back.
@@ -127,6 +149,7 @@ impl Gate {
             sources: Arc::default(),
             per_source: u32::try_from(limits.per_source).unwrap_or(u32::MAX),
             allow: limits.allow.clone().into(),
+            own: Arc::default(),
         }
     }
 
@@ -144,7 +167,8 @@ impl Gate {
         let Some(ip) = peer.ip().map(|address| canonical(address.ip())) else {
             return Ok(Guest { source: None });
         };
-        if !self.allow.is_empty() && !self.allow.iter().any(|network| network.contains(ip)) {
+        let is_held = |by: &[Network]| by.is_empty() || by.iter().any(|rule| rule.contains(ip));
+        if !is_held(&self.allow) || !is_held(&self.own) {
             return Err("allow");
         }
         if ip.is_loopback() {
@@ -161,10 +185,9 @@ impl Gate {
         Ok(Guest { source: Some(Box::new(slot)) })
     }
 
-    /// The same places, for a door with a list of its own.
-    pub(super) fn with_allow(&self, allow: &[Network]) -> Self {
-        let allow = self.allow.iter().chain(allow).copied().collect();
-        Gate { allow, ..self.clone() }
+    /// The same places, for an endpoint with rules of its own, which narrow those of the server.
+    pub(super) fn with_allow(&self, own: &[Network]) -> Self {
+        Gate { own: own.into(), ..self.clone() }
     }
 
     /// A place for an admitted peer; waits for one.
@@ -362,9 +385,27 @@ mod tests {
                 .expect("all")
                 .contains("1.2.3.4".parse().expect("an address"))
         );
+        let host = Network::parse("10.0.0.5/8").expect("bits behind the prefix do not count");
+        assert!(host.contains("10.255.0.1".parse().expect("an address")));
         for wrong in ["10.0.0.0/33", "10.0.0/8", "", "::/129", "10.0.0.0/-1"] {
             assert_eq!(Network::parse(wrong).expect_err(wrong).kind(), Kind::BadOption);
         }
+    }
+
+    #[test]
+    fn a_network_of_mapped_addresses_is_the_network_that_they_are() {
+        let peer = "10.255.0.1".parse().expect("an address");
+        for (text, holds) in [
+            ("::ffff:10.0.0.0/104", true),
+            ("::ffff:0:0/96", true),
+            ("::ffff:10.255.0.1", true),
+            ("::ffff:11.0.0.0/104", false),
+        ] {
+            assert_eq!(Network::parse(text).expect(text).contains(peer), holds, "{text}");
+        }
+        let error = Network::parse("::ffff:10.0.0.0/90").expect_err("no peer has that");
+        assert_eq!(error.kind(), Kind::BadOption);
+        assert!(error.message().contains("from 96 up"), "{error:?}");
     }
 
     #[tokio::test]

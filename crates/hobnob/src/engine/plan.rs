@@ -2,7 +2,7 @@
 //! ends here, with something to try.
 
 use crate::bus::Bus;
-use crate::endpoint::{Endpoint, Form, Grammar, Host, Setting, Target, protocol};
+use crate::endpoint::{Endpoint, Form, Given, Grammar, Host, Target, protocol};
 use crate::engine::limits::Network;
 use crate::engine::stack::{Stack, not_built_in};
 use crate::error::{Advice, Error, Kind, Result, SERVICES};
@@ -17,7 +17,7 @@ pub static DOOR_OPTIONS: &[OptionSpec] = &[
         name: "allow",
         kind: ValueKind::Text,
         default: "",
-        help: "who may come: an address or a network, as in 10.0.0.0/8; may be given several times",
+        help: "who of those that --allow lets in may come, as in 10.0.0.0/8; may be given several times",
     },
     OptionSpec {
         name: "dial",
@@ -185,7 +185,7 @@ impl Resolved {
     }
 
     /// Gives one setting to the part that knows its key.
-    fn deal(&mut self, setting: &Setting) -> Result<()> {
+    fn deal(&mut self, setting: &Given) -> Result<()> {
         let key = setting.key.as_str();
         let knows = |options: &'static [OptionSpec]| has_option(options, key);
         if setting.layer.is_none() && knows(DOOR_OPTIONS) {
@@ -221,7 +221,7 @@ impl Resolved {
         }
     }
 
-    fn unknown(&self, setting: &Setting) -> Error {
+    fn unknown(&self, setting: &Given) -> Error {
         let specs = || {
             let protocol = self.protocol.iter().map(|(spec, _)| *spec);
             let layers = self.layers.iter().map(|(row, _)| &row.spec);
@@ -307,7 +307,7 @@ fn dialled(planned: &Endpoint, rows: &[(&layer::Row, Options)], stack: &Stack) -
     let mut there = planned.clone().without_settings();
     for ((row, _), settings) in rows.iter().zip(stack.dialled()) {
         let settings = settings.unwrap_or_else(|| {
-            let is_own = |setting: &&Setting| match &setting.layer {
+            let is_own = |setting: &&Given| match &setting.layer {
                 Some(layer) => layer == row.spec.name,
                 None => has_option(row.spec.options, &setting.key),
             };
@@ -330,7 +330,7 @@ fn has_option(options: &[OptionSpec], key: &str) -> bool {
 }
 
 /// What is wrong with a value stands above the endpoint, and what is expected there under it.
-fn marked(setting: &Setting, error: Error) -> Error {
+fn marked(setting: &Given, error: Error) -> Error {
     let (wrong, expected) = error.parts();
     let (wrong, expected) = (wrong.to_owned(), expected.to_owned());
     setting.typed.mark(error.with_message(wrong), expected)

@@ -13,7 +13,7 @@ use crate::codec::http::{Answer, Part};
 use crate::conn::{Conn, Facts};
 use crate::engine::Dialer;
 use crate::error::{Error, Kind, Result};
-use crate::exchange::failure::Peer;
+use crate::exchange::failure::Counterpart;
 use crate::exchange::stopwatch::Stopwatch;
 use crate::exchange::{Answered, Exchange, PROTOCOL, Times};
 
@@ -25,7 +25,7 @@ const RECEIVE: usize = 64 * 1_024;
 /// A request that was asked. Receive while there is no [`part`](Asked::part), until one is the end.
 pub struct Asked {
     conn: Conn,
-    peer: Peer,
+    peer: Counterpart,
     clock: Clock,
     began: Duration,
     times: Times,
@@ -62,7 +62,7 @@ impl Asked {
         let mut request = exchange.head();
         request.extend_from_slice(exchange.request().body.as_deref().unwrap_or_default());
         Ok(Asked {
-            peer: Peer::of(exchange.endpoint(), dialed.conn.facts()),
+            peer: Counterpart::of(exchange.endpoint(), dialed.conn.facts()),
             conn: dialed.conn,
             clock,
             began,

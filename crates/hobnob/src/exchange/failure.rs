@@ -12,17 +12,17 @@ use crate::spec::show_duration;
 const SHOWN: usize = 32;
 
 /// Whom the errors are about.
-pub(super) struct Peer {
+pub(super) struct Counterpart {
     name: String,
     /// How to see what it says by itself.
     talk: Option<String>,
 }
 
-impl Peer {
+impl Counterpart {
     pub(super) fn of(endpoint: &Endpoint, facts: &Facts) -> Self {
         let is_bare = endpoint.layers().is_empty();
         let talk = endpoint.host().zip(endpoint.port()).filter(|_| is_bare);
-        Peer {
+        Counterpart {
             name: facts.peer.to_string(),
             talk: talk.map(|(host, port)| format!("{host}:{port}")),
         }

@@ -58,10 +58,15 @@ pub struct Answered {
 /// Gets what an endpoint names, and waits for all of it: `http://example.com/`, `https://...`, `:8000`,
 /// `http+unix:/run/x.sock,path=/info`. A status of 400 and more is an answer too.
 ///
-/// The body may have 64 MiB, and the silence before and within it one minute. Not from inside a runtime: there it is
-/// [`Exchange`].
+/// The body may have 64 MiB, and the silence before and within it one minute. It blocks, so that inside a runtime it is an
+/// error: there it is [`Exchange::ask`] and [`Asked::collect`].
 pub fn get(endpoint: &str) -> Result<Answered> {
     let exchange = Exchange::new(&engine::parse(endpoint)?, Request::to("/"))?;
+    if tokio::runtime::Handle::try_current().is_ok() {
+        // The server that is asked may be a task of this very thread, which then could never answer.
+        return Err(Error::new(Kind::Usage, "hobnob::get blocks, and would hold up this runtime")
+            .why("there it is Exchange::new(..)?.ask(..).await?.collect(..).await"));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::socket::{Call, Observer};
+use crate::socket::{KernelCall, Observer};
 
 /// Each counted from the beginning, so that the last one is the whole; none where there was nothing of the kind, or it
 /// has not come.
@@ -41,7 +41,7 @@ impl Stopwatch {
 }
 
 impl Observer for Stopwatch {
-    fn saw(&self, call: &Call<'_>) {
+    fn saw(&self, call: &KernelCall<'_>) {
         if call.name == "getaddrinfo" {
             let micros = u64::try_from(call.took.as_micros()).unwrap_or(u64::MAX);
             self.micros.store(micros.max(1), Relaxed);

@@ -30,7 +30,7 @@ pub static ROW: Row = Row {
     },
     doors: &[Door::only(9000, &[Shape::Bytes, Shape::Packets])],
     is_loud: true,
-    make: Some(|options| Ok(Made::Service(Box::new(Source { limit: options.count("bytes") })))),
+    make: Some(|options| Ok(Made::Service(Box::new(Pourer { limit: options.count("bytes") })))),
 };
 
 /// Bytes of a packet: one that passes everywhere in one piece.
@@ -42,11 +42,11 @@ const INTEREST: Duration = Duration::from_secs(10);
 /// Sends before other sessions of the thread get their turn.
 const ROUNDS: usize = 16;
 
-struct Source {
+struct Pourer {
     limit: Option<u64>,
 }
 
-impl Service for Source {
+impl Service for Pourer {
     fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
         let mut pour = Pour {
             limit: self.limit.unwrap_or(u64::MAX),

@@ -12,7 +12,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::observe::PythonAddress;
-use super::{Batch, Flags, How, Outgoing, Record, Sent, Socket, Type, explain};
+use super::{Batch, Flags, Outgoing, Record, Sent, Shutdown, Socket, Type, explain};
 use crate::address::Address;
 use crate::error::{Error, Result};
 use crate::sys::name::Name;
@@ -130,7 +130,7 @@ impl AsyncSocket {
     }
 
     /// Ends directions; does not wait.
-    pub fn shutdown(&self, how: How) -> Result<()> {
+    pub fn shutdown(&self, how: Shutdown) -> Result<()> {
         self.socket().shutdown(how)
     }
 
@@ -391,7 +391,7 @@ mod tests {
         assert!(client.poll_recv(&mut cx, &mut buf).is_pending());
         server.send_all(b"hello").await.expect("sent");
         assert_eq!(client.recv(&mut buf).await.expect("came"), 5);
-        server.shutdown(How::Write).expect("connected");
+        server.shutdown(Shutdown::Write).expect("connected");
         assert_eq!(client.recv(&mut buf).await.expect("the end"), 0);
     }
 

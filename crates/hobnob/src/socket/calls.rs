@@ -8,7 +8,7 @@ use nix::poll::PollFlags;
 
 use super::observe::{self, Began, NOTHING, PythonAddress, PythonBytes};
 use super::timed::{Deadline, call_in_time};
-use super::{Batch, Flags, How, Outgoing, Record, Sent, Socket, explain};
+use super::{Batch, Flags, Outgoing, Record, Sent, Shutdown, Socket, explain};
 use crate::address::Address;
 use crate::error::Result;
 use crate::sys::call;
@@ -184,7 +184,7 @@ impl Socket {
     }
 
     /// Ends directions (shutdown(2)). Queued bytes still go; on a datagram socket nothing is told to the peer.
-    pub fn shutdown(&self, how: How) -> Result<()> {
+    pub fn shutdown(&self, how: Shutdown) -> Result<()> {
         let began = self.begin();
         let result = call::shutdown(self.as_fd(), how.number());
         self.end(began, "shutdown", format_args!("{}", how.name()), none(&result));
@@ -262,7 +262,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
-    use super::super::{Call, Family, Observer, SocketOption, Type};
+    use super::super::{Family, KernelCall, Observer, SocketOption, Type};
     use super::*;
     use crate::error::Kind;
     use crate::spec::Value;
@@ -316,7 +316,7 @@ mod tests {
         assert_eq!(server.recv(&mut buf, Flags::PEEK).expect("came"), 4);
         assert_eq!(server.recv(&mut buf, Flags::NONE).expect("came"), 4);
         assert_eq!(&buf, b"hell");
-        client.shutdown(How::Write).expect("connected");
+        client.shutdown(Shutdown::Write).expect("connected");
         let mut lines = std::io::BufReader::new(&server).lines();
         assert_eq!(lines.next().expect("a line").expect("text"), "o");
         assert_eq!(lines.next().expect("a line").expect("text"), "more");
@@ -424,7 +424,7 @@ mod tests {
     struct Notes(Mutex<Vec<String>>);
 
     impl Observer for Notes {
-        fn saw(&self, call: &Call<'_>) {
+        fn saw(&self, call: &KernelCall<'_>) {
             assert!(call.took < Duration::from_mins(1));
             let result = match &call.result {
                 Ok(answer) => answer.to_string(),

@@ -39,7 +39,7 @@ pub use handle::Socket;
 pub use host::interface_addresses;
 pub use interface::{Interface, interfaces};
 pub use names::{host_name, look_up, look_up_async};
-pub use observe::{Call, Observer};
+pub use observe::{KernelCall, Observer};
 pub use option::SocketOption;
 pub use pipe::Pipe;
 
@@ -130,7 +130,7 @@ impl Type {
 
 /// Which directions [`Socket::shutdown`] ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum How {
+pub enum Shutdown {
     /// `SHUT_RD`.
     Read,
     /// `SHUT_WR`: the half-close.
@@ -139,20 +139,20 @@ pub enum How {
     Both,
 }
 
-impl How {
+impl Shutdown {
     fn number(self) -> i32 {
         match self {
-            How::Read => libc::SHUT_RD,
-            How::Write => libc::SHUT_WR,
-            How::Both => libc::SHUT_RDWR,
+            Shutdown::Read => libc::SHUT_RD,
+            Shutdown::Write => libc::SHUT_WR,
+            Shutdown::Both => libc::SHUT_RDWR,
         }
     }
 
     fn name(self) -> &'static str {
         match self {
-            How::Read => "SHUT_RD",
-            How::Write => "SHUT_WR",
-            How::Both => "SHUT_RDWR",
+            Shutdown::Read => "SHUT_RD",
+            Shutdown::Write => "SHUT_WR",
+            Shutdown::Both => "SHUT_RDWR",
         }
     }
 }

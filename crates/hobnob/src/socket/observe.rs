@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::clock::Clock;
+use crate::codec::hidden::is_hidden;
 
 /// Bytes are shown up to this many.
 pub const SHOWN: usize = 64;
@@ -14,11 +15,11 @@ pub const SHOWN: usize = 64;
 /// Sees each call that is made of the kernel, with its real arguments and result.
 pub trait Observer: Send + Sync {
     /// A call was made.
-    fn saw(&self, call: &Call<'_>);
+    fn saw(&self, call: &KernelCall<'_>);
 }
 
 /// One call, as it was made.
-pub struct Call<'a> {
+pub struct KernelCall<'a> {
     /// The descriptor; none before there is one.
     pub descriptor: Option<i32>,
     /// The call's name: `connect`.
@@ -79,7 +80,7 @@ pub(super) fn end(
             return;
         }
         let took = watch.clock.now().saturating_sub(began);
-        watch.observer.saw(&Call { descriptor, name, arguments: &arguments, result, took });
+        watch.observer.saw(&KernelCall { descriptor, name, arguments: &arguments, result, took });
     }
 }
 
@@ -132,8 +133,11 @@ impl fmt::Display for PythonText<'_> {
                 '\r' => f.write_str("\\r")?,
                 '\t' => f.write_str("\\t")?,
                 '\'' if quote == '\'' => f.write_str("\\'")?,
-                c if c.is_ascii_control() => write!(f, "\\x{:02x}", u32::from(c))?,
-                c if c.is_control() => write!(f, "{}", c.escape_unicode())?,
+                c if is_hidden(c) => match u32::from(c) {
+                    code @ ..0x100 => write!(f, "\\x{code:02x}")?,
+                    code @ ..0x1_0000 => write!(f, "\\u{code:04x}")?,
+                    code => write!(f, "\\U{code:08x}")?,
+                },
                 c => write!(f, "{c}")?,
             }
         }

@@ -47,7 +47,7 @@ pub enum SocketOption {
 
 /// How a value lies in memory for the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum Layout {
     /// `int`, 0 or 1.
     Switch,
     /// `int`.
@@ -92,7 +92,7 @@ const CLASS_V6: Number = number!(IPPROTO_IPV6 IPV6_TCLASS);
 
 /// One option of the table.
 #[derive(Debug)]
-pub struct Row {
+pub struct OptionRow {
     /// Which.
     pub option: SocketOption,
     /// How an endpoint names it, what value it takes with its unit, its default, and one line of help with the man page.
@@ -102,18 +102,18 @@ pub struct Row {
     /// The kernel's number on IPv6 sockets.
     pub number_v6: Number,
     /// How the value is handed over.
-    pub form: Form,
+    pub form: Layout,
 }
 
 macro_rules! rows {
     ($($option:ident $name:literal $kind:ident $form:ident $level:ident $number:ident $(or $level6:ident $number6:ident)?: $help:literal;)*) => {
         /// Every option.
-        pub static TABLE: &[Row] = &[$(Row {
+        pub static TABLE: &[OptionRow] = &[$(OptionRow {
             option: SocketOption::$option,
             spec: spec(SocketOption::$option, ""),
             number: number!($level $number),
             number_v6: rows!(@v6 $level $number $($level6 $number6)?),
-            form: Form::$form,
+            form: Layout::$form,
         }),*];
 
         /// How an endpoint names the option, with the default that a transport gives it; empty: the kernel's own.
@@ -181,7 +181,7 @@ pub fn apply(socket: &Socket, options: &Options) -> Result<()> {
 
 impl SocketOption {
     /// Its row of the table.
-    pub fn row(self) -> &'static Row {
+    pub fn row(self) -> &'static OptionRow {
         TABLE
             .iter()
             .find(|row| row.option == self)
@@ -229,7 +229,7 @@ impl Socket {
     pub fn mark_answers(&self) -> Result<()> {
         let class = i32::from(ANSWER_CLASS).to_ne_bytes();
         let set = |at: Number| {
-            self.set_seen(at, Form::Number, &class).map_err(|error| {
+            self.set_seen(at, Layout::Number, &class).map_err(|error| {
                 explain::data(&format!("setsockopt({}, {ANSWER_CLASS})", at.name), &error)
             })
         };
@@ -238,20 +238,20 @@ impl Socket {
         if self.family() == Some(Family::V6) { set(CLASS_V6) } else { Ok(()) }
     }
 
-    fn set_raw(&self, row: &Row, bytes: &[u8]) -> io::Result<()> {
+    fn set_raw(&self, row: &OptionRow, bytes: &[u8]) -> io::Result<()> {
         let number = self.number_of(row);
-        if row.form != Form::KeepAlive {
+        if row.form != Layout::KeepAlive {
             return self.set_seen(number, row.form, bytes);
         }
         let seconds = i32::from_ne_bytes(bytes.try_into().expect("encode made an int"));
         if seconds > 0 && self.family() != Some(Family::Unix) {
-            self.set_seen(KEEP_IDLE, Form::Number, bytes)?;
-            self.set_seen(KEEP_INTERVAL, Form::Number, bytes)?;
+            self.set_seen(KEEP_IDLE, Layout::Number, bytes)?;
+            self.set_seen(KEEP_INTERVAL, Layout::Number, bytes)?;
         }
-        self.set_seen(number, Form::Switch, &i32::from(seconds > 0).to_ne_bytes())
+        self.set_seen(number, Layout::Switch, &i32::from(seconds > 0).to_ne_bytes())
     }
 
-    fn set_seen(&self, at: Number, form: Form, bytes: &[u8]) -> io::Result<()> {
+    fn set_seen(&self, at: Number, form: Layout, bytes: &[u8]) -> io::Result<()> {
         let began = self.begin();
         let result = call::set_option(self.as_fd(), at.level, at.number, bytes);
         let arguments = format_args!("{}, {}", at.name, Python(form, bytes));
@@ -259,7 +259,7 @@ impl Socket {
         result
     }
 
-    fn read_seen<'a>(&self, at: Number, form: Form, room: &'a mut [u8]) -> io::Result<&'a [u8]> {
+    fn read_seen<'a>(&self, at: Number, form: Layout, room: &'a mut [u8]) -> io::Result<&'a [u8]> {
         let began = self.begin();
         let result = call::option(self.as_fd(), at.level, at.number, room);
         let bytes = result.map(|length| &room[..length]);
@@ -268,30 +268,30 @@ impl Socket {
         bytes
     }
 
-    fn read(&self, row: &Row) -> io::Result<Option<Value>> {
+    fn read(&self, row: &OptionRow) -> io::Result<Option<Value>> {
         let mut room = [0; libc::IFNAMSIZ];
         let bytes = self.read_seen(self.number_of(row), row.form, &mut room)?;
         let (int, second) = (int_at(bytes, 0), int_at(bytes, 4));
         let count = u64::try_from(int).unwrap_or(0);
         let seconds = |int| Value::Duration(Duration::from_secs(u64::try_from(int).unwrap_or(0)));
         Ok(match row.form {
-            Form::Switch => Some(Value::Flag(int != 0)),
-            Form::Number | Form::Doubled => Some(Value::Count(count)),
-            Form::Millis => Some(Value::Duration(Duration::from_millis(count))),
-            Form::Linger => (int != 0).then(|| seconds(second)),
-            Form::KeepAlive if int == 0 => None,
-            Form::KeepAlive => {
+            Layout::Switch => Some(Value::Flag(int != 0)),
+            Layout::Number | Layout::Doubled => Some(Value::Count(count)),
+            Layout::Millis => Some(Value::Duration(Duration::from_millis(count))),
+            Layout::Linger => (int != 0).then(|| seconds(second)),
+            Layout::KeepAlive if int == 0 => None,
+            Layout::KeepAlive => {
                 let mut room = [0; 4];
-                Some(seconds(int_at(self.read_seen(KEEP_IDLE, Form::Number, &mut room)?, 0)))
+                Some(seconds(int_at(self.read_seen(KEEP_IDLE, Layout::Number, &mut room)?, 0)))
             }
-            Form::Name => {
+            Layout::Name => {
                 let name = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
                 (!name.is_empty()).then(|| Value::Text(name.to_vec()))
             }
         })
     }
 
-    fn number_of(&self, row: &Row) -> Number {
+    fn number_of(&self, row: &OptionRow) -> Number {
         if row.number != row.number_v6 && self.family() == Some(Family::V6) {
             row.number_v6
         } else {
@@ -307,17 +307,17 @@ fn int_at(bytes: &[u8], at: usize) -> i32 {
 }
 
 /// The bytes for the kernel; an error where the value is of another kind or too large.
-fn encode(row: &Row, value: &Value) -> Result<Vec<u8>> {
+fn encode(row: &OptionRow, value: &Value) -> Result<Vec<u8>> {
     let int = |number: u128| i32::try_from(number).ok().map(|int| int.to_ne_bytes().to_vec());
     let bytes = match (row.form, value) {
-        (Form::Switch, Value::Flag(is_on)) => int(u128::from(*is_on)),
+        (Layout::Switch, Value::Flag(is_on)) => int(u128::from(*is_on)),
         // Halved by the kernel's own cap (INT_MAX / 2), not by ours.
-        (Form::Number | Form::Doubled, Value::Count(count)) => int(u128::from(*count)),
-        (Form::Millis, Value::Duration(time)) => int(time.as_nanos().div_ceil(1_000_000)),
-        (Form::KeepAlive, Value::Duration(time)) => int(time.as_nanos().div_ceil(1_000_000_000)),
-        (Form::Linger, Value::Duration(time)) => int(time.as_nanos().div_ceil(1_000_000_000))
+        (Layout::Number | Layout::Doubled, Value::Count(count)) => int(u128::from(*count)),
+        (Layout::Millis, Value::Duration(time)) => int(time.as_nanos().div_ceil(1_000_000)),
+        (Layout::KeepAlive, Value::Duration(time)) => int(time.as_nanos().div_ceil(1_000_000_000)),
+        (Layout::Linger, Value::Duration(time)) => int(time.as_nanos().div_ceil(1_000_000_000))
             .map(|seconds| [&1_i32.to_ne_bytes()[..], &seconds].concat()),
-        (Form::Name, Value::Text(name)) if name.len() < libc::IFNAMSIZ => Some(name.clone()),
+        (Layout::Name, Value::Text(name)) if name.len() < libc::IFNAMSIZ => Some(name.clone()),
         _ => None,
     };
     bytes.ok_or_else(|| {
@@ -326,14 +326,14 @@ fn encode(row: &Row, value: &Value) -> Result<Vec<u8>> {
 }
 
 /// A value in Python's notation.
-struct Python<'a>(Form, &'a [u8]);
+struct Python<'a>(Layout, &'a [u8]);
 
 impl fmt::Display for Python<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Python(form, bytes) = self;
         match form {
-            Form::Name => PythonBytes(bytes).fmt(f),
-            Form::Linger => {
+            Layout::Name => PythonBytes(bytes).fmt(f),
+            Layout::Linger => {
                 write!(f, "struct.pack('ii', {}, {})", int_at(bytes, 0), int_at(bytes, 4))
             }
             _ => int_at(bytes, 0).fmt(f),

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Family, Flags, How, Socket, Type};
+use super::{Family, Flags, Shutdown, Socket, Type};
 use crate::address::Address;
 use crate::error::{Result, errno_name};
 
@@ -128,7 +128,7 @@ fn parity_of_connections(out: &mut Vec<String>) {
         ended(client.peer_address()),
     ]);
     let unconnected = new();
-    out.extend([ended(unconnected.peer_address()), ended(unconnected.shutdown(How::Write))]);
+    out.extend([ended(unconnected.peer_address()), ended(unconnected.shutdown(Shutdown::Write))]);
     out.extend([
         ended(unconnected.recv(&mut [0], Flags::NONE)),
         ended(unconnected.send(b"", Flags::NONE)),

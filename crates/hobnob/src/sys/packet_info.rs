@@ -23,7 +23,7 @@ const CODEPOINT_SHIFT: u32 = 2;
 
 /// What the kernel told about one datagram.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct Ancillary {
     pub arrival: Option<Arrival>,
     pub is_answer: bool,
 }
@@ -69,8 +69,8 @@ fn is_answer_class(class: u8) -> bool {
 ///
 /// # Safety
 /// `header.msg_control` is null or points at `msg_controllen` bytes that the kernel has written.
-pub(super) unsafe fn read(header: &libc::msghdr) -> Told {
-    let mut told = Told::default();
+pub(super) unsafe fn read(header: &libc::msghdr) -> Ancillary {
+    let mut told = Ancillary::default();
     // SAFETY: the caller vouches for the control buffer; the macros stay within its length.
     unsafe {
         let mut at = libc::CMSG_FIRSTHDR(header);

@@ -19,9 +19,9 @@ use crate::transport::{Own, Row, Scene};
 const SMALL: usize = 4_096;
 
 /// One medium: a transport of the table at addresses of its own, or pairs made by hand.
-pub struct Medium(Source);
+pub struct Medium(Origin);
 
-enum Source {
+enum Origin {
     Table { row: &'static Row, fresh: Box<dyn Fn() -> String + Send + Sync> },
     Memory(Shape),
     Made { name: &'static str, shape: Shape, make: Make },
@@ -59,12 +59,12 @@ impl Medium {
     /// A transport of the table. `fresh` makes an endpoint to bind, each time one that is free: port 0, a new path.
     pub fn new(fresh: impl Fn() -> String + Send + Sync + 'static) -> Result<Self> {
         let row = engine::resolve(&engine::parse(&fresh())?)?.transport;
-        Ok(Medium(Source::Table { row, fresh: Box::new(fresh) }))
+        Ok(Medium(Origin::Table { row, fresh: Box::new(fresh) }))
     }
 
     /// The pair in memory, with packets too, which no endpoint names.
     pub fn memory(shape: Shape) -> Self {
-        Medium(Source::Memory(shape))
+        Medium(Origin::Memory(shape))
     }
 
     /// A medium that takes more than its endpoint to be tried: standard input and output have another process at
@@ -74,23 +74,23 @@ impl Medium {
         shape: Shape,
         make: impl Fn() -> Boxed<'static, Pair> + Send + Sync + 'static,
     ) -> Self {
-        Medium(Source::Made { name, shape, make: Box::new(make) })
+        Medium(Origin::Made { name, shape, make: Box::new(make) })
     }
 
     /// The transport's name.
     pub fn name(&self) -> &'static str {
         match &self.0 {
-            Source::Table { row, .. } => row.spec.name,
-            Source::Memory(_) => "memory",
-            Source::Made { name, .. } => name,
+            Origin::Table { row, .. } => row.spec.name,
+            Origin::Memory(_) => "memory",
+            Origin::Made { name, .. } => name,
         }
     }
 
     /// Whether it keeps borders.
     pub fn shape(&self) -> Shape {
         match &self.0 {
-            Source::Table { row, .. } => row.shape,
-            Source::Memory(shape) | Source::Made { shape, .. } => *shape,
+            Origin::Table { row, .. } => row.shape,
+            Origin::Memory(shape) | Origin::Made { shape, .. } => *shape,
         }
     }
 
@@ -115,14 +115,14 @@ impl Medium {
 
     async fn make(&self, is_small: bool) -> Result<Pair> {
         let (row, fresh) = match &self.0 {
-            Source::Table { row, fresh } => (row, fresh),
-            Source::Memory(shape) => {
+            Origin::Table { row, fresh } => (row, fresh),
+            Origin::Memory(shape) => {
                 let capacity = if is_small { SMALL } else { memory::CAPACITY };
                 let (dialled, accepted) = memory::pair_holding(*shape, capacity);
                 let bound = dialled.facts().peer.clone();
                 return Ok(Pair::new(dialled, accepted, bound));
             }
-            Source::Made { make, .. } => return make().await,
+            Origin::Made { make, .. } => return make().await,
         };
         let options = if is_small { small(row) } else { String::new() };
         let scene = scene();

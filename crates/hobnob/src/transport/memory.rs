@@ -27,7 +27,7 @@ pub static ROW: Row = Row {
     shape: Shape::Bytes,
     socket: None,
     has_opening: true,
-    transport: Some(&Memory),
+    transport: Some(&InProcess),
     twins: |_| Vec::new(),
 };
 
@@ -42,9 +42,9 @@ fn names() -> MutexGuard<'static, Option<HashMap<String, mpsc::Sender<Conn>>>> {
 }
 
 #[derive(Debug)]
-struct Memory;
+struct InProcess;
 
-impl Transport for Memory {
+impl Transport for InProcess {
     fn bind<'a>(&'a self, at: &'a Place, _: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
             let name = name(at)?.to_owned();
@@ -58,7 +58,7 @@ impl Transport for Memory {
                 );
             }
             taken.insert(name.clone(), send);
-            Ok(vec![Box::new(Door { name, incoming }) as _])
+            Ok(vec![Box::new(Registered { name, incoming }) as _])
         })
     }
 
@@ -95,12 +95,12 @@ fn name(place: &Place) -> Result<&str> {
     }
 }
 
-struct Door {
+struct Registered {
     name: String,
     incoming: mpsc::Receiver<Conn>,
 }
 
-impl Listener for Door {
+impl Listener for Registered {
     fn address(&self) -> Address {
         Address::name(&format!("memory:{}", self.name))
     }
@@ -111,7 +111,7 @@ impl Listener for Door {
     }
 }
 
-impl Drop for Door {
+impl Drop for Registered {
     fn drop(&mut self) {
         if let Some(names) = names().as_mut() {
             names.remove(&self.name);

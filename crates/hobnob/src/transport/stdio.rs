@@ -48,7 +48,7 @@ struct Stdio;
 
 impl Transport for Stdio {
     fn bind<'a>(&'a self, _: &'a Place, _: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
-        Box::pin(async move { Ok(vec![Box::new(Door(Some(open()))) as _]) })
+        Box::pin(async move { Ok(vec![Box::new(Once(Some(open()))) as _]) })
     }
 
     fn connect<'a>(&'a self, _: &'a Place, _: &'a Scene, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
@@ -69,13 +69,13 @@ fn open() -> Conn {
     if reader.is_err() || writer.is_err() {
         input.change(|state| state.is_ended = true);
     }
-    Conn::new(facts, Shape::Bytes, Box::new(Ends { input, output }))
+    Conn::new(facts, Shape::Bytes, Box::new(StdioChannel { input, output }))
 }
 
 /// Yields its one conn, then says that there are no more.
-struct Door(Option<Conn>);
+struct Once(Option<Conn>);
 
-impl Listener for Door {
+impl Listener for Once {
     fn address(&self) -> Address {
         Address::name("-")
     }
@@ -88,12 +88,12 @@ impl Listener for Door {
 /// A bounded queue between a thread that blocks and a task that polls.
 #[derive(Default)]
 struct Queue {
-    state: Mutex<State>,
+    state: Mutex<Queued>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct Queued {
     bytes: VecDeque<u8>,
     /// Bytes that the thread has taken and not written yet.
     taken: usize,
@@ -104,12 +104,12 @@ struct State {
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Queued> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the state, and wakes whoever waits on either side.
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut Queued) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state);
         let task = state.task.take();
@@ -119,7 +119,7 @@ impl Queue {
         result
     }
 
-    fn wait_while(&self, is_waiting: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+    fn wait_while(&self, is_waiting: impl Fn(&Queued) -> bool) -> MutexGuard<'_, Queued> {
         let waiting = self.changed.wait_while(self.lock(), |state| is_waiting(state));
         waiting.unwrap_or_else(PoisonError::into_inner)
     }
@@ -184,12 +184,12 @@ fn shut_down(how: Shutdown) {
     drop(SockRef::from(&io::stdout()).shutdown(how));
 }
 
-struct Ends {
+struct StdioChannel {
     input: Arc<Queue>,
     output: Arc<Queue>,
 }
 
-impl Ends {
+impl StdioChannel {
     fn let_go_of_input(&self) {
         self.input.change(|state| {
             state.bytes.clear();
@@ -198,7 +198,7 @@ impl Ends {
     }
 }
 
-impl Drop for Ends {
+impl Drop for StdioChannel {
     /// What was taken is still written.
     fn drop(&mut self) {
         self.output.change(|state| state.is_ended = true);
@@ -206,7 +206,7 @@ impl Drop for Ends {
     }
 }
 
-fn failure(state: &State, call: &str, otherwise: Kind) -> Result<()> {
+fn failure(state: &Queued, call: &str, otherwise: Kind) -> Result<()> {
     let Some((kind, errno)) = state.failed else { return Ok(()) };
     let error = errno.map_or_else(|| io::Error::from(kind), io::Error::from_raw_os_error);
     Err(Error::from_io(call, &error).with_kind(match kind {
@@ -216,11 +216,11 @@ fn failure(state: &State, call: &str, otherwise: Kind) -> Result<()> {
     }))
 }
 
-fn unwritten(state: &State) -> Result<()> {
+fn unwritten(state: &Queued) -> Result<()> {
     failure(state, "write(1)", Kind::OutputFailed)
 }
 
-impl Channel for Ends {
+impl Channel for StdioChannel {
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
         let mut state = self.input.lock();
         if state.bytes.is_empty() {

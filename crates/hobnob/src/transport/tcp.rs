@@ -61,7 +61,7 @@ impl Transport for Tcp {
     fn bind<'a>(&'a self, at: &'a Place, scene: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
             let sockets = at.bind_each(scene, |address| listen(address, at, scene)).await?;
-            sockets.into_iter().map(|socket| Ok(Box::new(Door::new(socket)?) as _)).collect()
+            sockets.into_iter().map(|socket| Ok(Box::new(Listening::new(socket)?) as _)).collect()
         })
     }
 
@@ -102,22 +102,22 @@ fn listen(address: SocketAddr, at: &Place, scene: &Scene) -> Result<Socket> {
 }
 
 /// A bound address.
-struct Door {
+struct Listening {
     listener: TcpListener,
     address: SocketAddr,
 }
 
-impl Door {
+impl Listening {
     fn new(socket: Socket) -> Result<Self> {
         let listener = TcpListener::from_std(std::os::fd::OwnedFd::from(socket).into());
         let listener = listener.map_err(|error| Error::from_io("epoll_ctl()", &error))?;
         let address =
             listener.local_addr().map_err(|error| Error::from_io("getsockname()", &error))?;
-        Ok(Door { listener, address })
+        Ok(Listening { listener, address })
     }
 }
 
-impl Listener for Door {
+impl Listener for Listening {
     fn address(&self) -> Address {
         self.address.into()
     }

@@ -8,7 +8,7 @@ use hobnob::chunk::Direction;
 use hobnob::conn::Conn;
 use hobnob::engine::{Dialer, Server, parse};
 use hobnob::error::Kind;
-use hobnob::event::{Exchange, Fact, Reason};
+use hobnob::event::{Exchanged, Fact, Reason};
 use hobnob::service::http::{Patience, ROW, serve};
 use hobnob::spec::Options;
 use tempfile::TempDir;
@@ -70,7 +70,7 @@ async fn a_page_is_answered_and_told() {
     assert_eq!(stage.closed().await.reason, Reason::Eof);
 }
 
-async fn exchanged(stage: &mut Stage) -> Exchange {
+async fn exchanged(stage: &mut Stage) -> Exchanged {
     stage
         .until("exchange", |event| match &event.fact {
             Fact::Exchanged(exchange) => Some((**exchange).clone()),

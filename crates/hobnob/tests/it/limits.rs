@@ -141,21 +141,31 @@ async fn connect_from(from: IpAddr, to: SocketAddr) -> std::io::Result<TcpStream
 }
 
 #[tokio::test]
-async fn allow_is_for_sources_of_either_family_and_may_be_several() {
-    let at = "tcp://127.0.0.1:0,allow=127.0.0.2,allow=127.0.1.0/24";
+async fn allow_is_for_sources_of_either_family_and_an_endpoints_own_only_narrows_it() {
+    let at = "tcp://127.0.0.1:0,allow=127.0.0.2,allow=127.0.1.0/24,allow=127.9.9.9";
     let mut stage = Stage::with("echo", at, |server| {
-        server.on(&parse("tcp://[::1]:0,allow=::1").expect("an endpoint")).expect("it fits");
-        server.on(&parse("tcp://[::1]:0,allow=127.0.0.1").expect("an endpoint")).expect("it fits");
-        server.limits.allow.push(Network::parse("127.0.2.2").expect("a network"));
+        for more in
+            ["tcp://[::1]:0,allow=::1", "tcp://[::1]:0,allow=127.0.0.1", "tcp://127.0.0.1:0"]
+        {
+            server.on(&parse(more).expect("an endpoint")).expect("it fits");
+        }
+        for allow in ["::ffff:127.0.0.0/120", "127.0.1.0/24", "127.0.2.2", "::1"] {
+            server.limits.allow.push(Network::parse(allow).expect("a network"));
+        }
     });
     let cases = [
         (0, "127.0.0.2", true),
         (0, "127.0.1.77", true),
-        (0, "127.0.2.2", true),
         (0, "127.0.0.1", false),
-        (0, "127.0.2.3", false),
+        // The server lets it in, and the endpoint does not.
+        (0, "127.0.2.2", false),
+        // The endpoint lets it in, and the server does not.
+        (0, "127.9.9.9", false),
         (1, "::1", true),
         (2, "::1", false),
+        (3, "127.0.0.1", true),
+        (3, "127.0.2.2", true),
+        (3, "127.0.2.3", false),
     ];
     for (door, from, may_come) in cases {
         let client = connect_from(from.parse().expect("an address"), stage.address_of(door)).await;
@@ -167,7 +177,7 @@ async fn allow_is_for_sources_of_either_family_and_may_be_several() {
         assert_eq!(peer.as_deref(), Some(from));
         assert!(is_turned_away(client).await, "{from} was served");
     }
-    assert_eq!(stage.running.summary().refused, 3);
+    assert_eq!(stage.running.summary().refused, 5);
 }
 
 #[tokio::test]

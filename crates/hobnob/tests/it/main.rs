@@ -1,5 +1,6 @@
 //! The library's integration tests: one binary, a module per question.
 
+mod absurd;
 mod architecture;
 mod cases;
 mod chat;
@@ -12,6 +13,7 @@ mod faults;
 mod grid;
 #[cfg(feature = "http")]
 mod http;
+mod inside;
 mod kernel;
 mod limits;
 mod parity;

@@ -53,8 +53,9 @@ impl Amount {
         let sessions = counted("conn").map(Amount::Sessions);
         let packets = || counted("pkt").map(Amount::Packets);
         // 5m is five minutes, as in any other time; 5mb is bytes.
-        let time = || parse_duration(text).map(Amount::Time);
-        sessions.or_else(packets).or_else(time).or_else(|| parse_bytes(text).map(Amount::Bytes))
+        let time = || parse_duration(text).ok().map(Amount::Time);
+        let bytes = || parse_bytes(text).ok().map(Amount::Bytes);
+        sessions.or_else(packets).or_else(time).or_else(bytes)
     }
 
     pub(super) fn is_nothing(self) -> bool {

@@ -227,8 +227,8 @@ impl Parts {
         let value = piece.value.unwrap_or_default();
         match key {
             "when" => match parse_percent(value) {
-                Some(share) => self.rules.when = Some(share),
-                None => return bad("a share up to 100%, as in 10%"),
+                Ok(share) => self.rules.when = Some(share),
+                Err(_) => return bad("a share up to 100%, as in 10%"),
             },
             "on" => {
                 let pattern = value.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));

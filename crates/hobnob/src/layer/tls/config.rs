@@ -20,7 +20,7 @@ use crate::layer::tls::trust::{self, Trust};
 use crate::spec::Options;
 
 /// What the person asked for.
-pub(super) struct Wish {
+pub(super) struct Wanted {
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
     ca: Option<PathBuf>,
@@ -38,11 +38,11 @@ const BOTH: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-impl Wish {
+impl Wanted {
     pub(super) fn of(options: &Options) -> Result<Self> {
         let path = |name| options.text(name).map(PathBuf::from);
         let alpn = options.bytes("alpn").unwrap_or_default();
-        let wish = Wish {
+        let wish = Wanted {
             cert: path("cert"),
             key: path("key"),
             ca: path("ca"),
@@ -58,7 +58,7 @@ impl Wish {
             return Err(bad("key= is of no use without cert=".to_owned()));
         }
         let alpn = wish.alpn.iter().filter(|name| !name.is_empty()).cloned().collect();
-        Ok(Wish { alpn, ..wish })
+        Ok(Wanted { alpn, ..wish })
     }
 
     /// For the side that was dialled: with whom its certificate is for.

@@ -24,7 +24,7 @@ use crate::conn::stream::{Beyond, Stream, Wrapped};
 use crate::conn::{Boxed, Channel, Conn};
 use crate::error::{Error, Kind, Result};
 use crate::event::Learnt;
-use crate::layer::tls::config::Wish;
+use crate::layer::tls::config::Wanted;
 use crate::layer::tls::failure::Handshake;
 use crate::layer::tls::heard::Heard;
 use crate::layer::tls::trust::Trust;
@@ -89,7 +89,7 @@ const fn text(name: &'static str, help: &'static str) -> OptionSpec {
 }
 
 fn make(options: &Options) -> Result<Box<dyn Layer>> {
-    Ok(Box::new(Tls { wish: Wish::of(options)?, ready: None }))
+    Ok(Box::new(Tls { wish: Wanted::of(options)?, ready: None }))
 }
 
 /// How long a peer that was refused may take to end its side.
@@ -99,11 +99,11 @@ const MOST_UNHEARD: u64 = 1 << 20;
 
 /// The layer: what was asked for, and what that came to.
 struct Tls {
-    wish: Wish,
-    ready: Option<Ready>,
+    wish: Wanted,
+    ready: Option<Prepared>,
 }
 
-enum Ready {
+enum Prepared {
     Server { config: Arc<ServerConfig>, names: Vec<String> },
     Client { config: Arc<ClientConfig>, sent: ServerName<'static>, trust: Arc<Trust> },
 }
@@ -115,11 +115,11 @@ impl Layer for Tls {
         self.ready = Some(match scene.role {
             Role::Server => {
                 let (config, names) = self.wish.server(scene)?;
-                Ready::Server { config: Arc::new(config), names }
+                Prepared::Server { config: Arc::new(config), names }
             }
             Role::Client => {
                 let (config, sent, trust) = self.wish.client(scene)?;
-                Ready::Client { config: Arc::new(config), sent, trust }
+                Prepared::Client { config: Arc::new(config), sent, trust }
             }
         });
         Ok(())
@@ -127,7 +127,7 @@ impl Layer for Tls {
 
     fn dialled(&self) -> Option<Vec<String>> {
         match &self.ready {
-            Some(Ready::Server { names, .. }) => Some(self.wish.dialled(names)),
+            Some(Prepared::Server { names, .. }) => Some(self.wish.dialled(names)),
             _ => None,
         }
     }
@@ -139,7 +139,7 @@ impl Layer for Tls {
             let heard = Heard::new(Stream(conn));
             let stream: Secured = match &self.ready {
                 None => return Err(Error::new(Kind::Bug, "tls was not prepared")),
-                Some(Ready::Server { config, .. }) => {
+                Some(Prepared::Server { config, .. }) => {
                     let accepting = TlsAcceptor::from(config.clone()).accept(heard);
                     match accepting.into_fallible().await {
                         Ok(stream) => stream.into(),
@@ -149,7 +149,7 @@ impl Layer for Tls {
                         }
                     }
                 }
-                Some(Ready::Client { config, sent, trust }) => {
+                Some(Prepared::Client { config, sent, trust }) => {
                     let connector = TlsConnector::from(config.clone());
                     let connected = connector.connect(sent.clone(), heard).into_fallible().await;
                     let failed = |(error, heard): (_, Heard<_>)| {
@@ -159,7 +159,7 @@ impl Layer for Tls {
                 }
             };
             let mut learnt = learn(&stream, scene);
-            if matches!(&self.ready, Some(Ready::Client { trust, .. }) if trust.is_blind()) {
+            if matches!(&self.ready, Some(Prepared::Client { trust, .. }) if trust.is_blind()) {
                 let (name, value) = ("checked", "no: insecure".to_owned());
                 learnt.push(Learnt { layer: ROW.spec.name, name, value });
             }

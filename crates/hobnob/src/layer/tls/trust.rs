@@ -20,14 +20,14 @@ pub(super) struct Trust {
     /// Whom it must be for, whatever name the peer was asked for.
     pub(super) name: ServerName<'static>,
     pub(super) provider: Arc<CryptoProvider>,
-    by: By,
+    by: TrustedBy,
     /// The last certificate that was refused, for the error to tell about it. Diallers that share this dialled the
     /// same endpoint, so it matters little whose it was.
     refused: Mutex<Option<CertificateDer<'static>>>,
 }
 
 #[derive(Debug)]
-enum By {
+enum TrustedBy {
     /// This machine's own list.
     Platform(rustls_platform_verifier::Verifier),
     /// These, and whoever they vouch for.
@@ -49,7 +49,7 @@ impl Trust {
                 .why(error.to_string())
                 .hint_shell("sudo apt install ca-certificates", "on Debian and Ubuntu")
         })?;
-        Ok(Trust { name, provider, by: By::Platform(verifier), refused: Mutex::new(None) })
+        Ok(Trust { name, provider, by: TrustedBy::Platform(verifier), refused: Mutex::new(None) })
     }
 
     /// These certificates alone, and whoever they vouch for.
@@ -62,18 +62,18 @@ impl Trust {
         let roots = WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build();
         let roots = roots
             .map_err(|error| Error::new(Kind::BadOption, format!("ca cannot be used: {error}")))?;
-        let by = By::These { roots, themselves };
+        let by = TrustedBy::These { roots, themselves };
         Ok(Trust { name, provider, by, refused: Mutex::new(None) })
     }
 
     /// Everybody: nothing is checked.
     pub(super) fn everybody(name: ServerName<'static>, provider: Arc<CryptoProvider>) -> Self {
-        Trust { name, provider, by: By::Everybody, refused: Mutex::new(None) }
+        Trust { name, provider, by: TrustedBy::Everybody, refused: Mutex::new(None) }
     }
 
     /// Whether nothing is checked.
     pub(super) fn is_blind(&self) -> bool {
-        matches!(self.by, By::Everybody)
+        matches!(self.by, TrustedBy::Everybody)
     }
 
     /// The certificate that was refused last.
@@ -94,8 +94,10 @@ impl Trust {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         match &self.by {
-            By::Platform(list) => list.verify_server_cert(leaf, chain, &self.name, ocsp, now),
-            By::These { roots, themselves } => {
+            TrustedBy::Platform(list) => {
+                list.verify_server_cert(leaf, chain, &self.name, ocsp, now)
+            }
+            TrustedBy::These { roots, themselves } => {
                 let checked = roots.verify_server_cert(leaf, chain, &self.name, ocsp, now);
                 // A certificate that is trusted itself needs nobody to vouch for it: `openssl req -x509` makes a
                 // CA that is its own server, which a chain may not be.
@@ -109,7 +111,7 @@ impl Trust {
                 }
                 Ok(ServerCertVerified::assertion())
             }
-            By::Everybody => Ok(ServerCertVerified::assertion()),
+            TrustedBy::Everybody => Ok(ServerCertVerified::assertion()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a member's words do: a name, a message for the room, or a command.
 
-use super::member::{Member, Stage};
+use super::member::{Member, Standing};
 use super::show;
 
 /// What `/help` says.
@@ -20,14 +20,14 @@ impl Member<'_> {
     /// Who is numbered is announced with its first message: until then it may be a browser that a web page made come
     /// here, of which the room is shown nothing.
     pub(super) fn admit(&mut self) {
-        self.stage = Stage::Naming;
+        self.stage = Standing::Naming;
         if self.chat.has_names {
             self.answer("* your name?");
             return;
         }
         let name = format!("#{}", self.session.id);
         if self.chat.room.enter(self.session.id, &name, &self.mailbox, false).is_ok() {
-            self.stage = Stage::Inside;
+            self.stage = Standing::Inside;
         }
     }
 
@@ -35,7 +35,7 @@ impl Member<'_> {
     pub(super) fn obey(&mut self, message: &[u8]) {
         if message.first() == Some(&b'/') {
             self.command(message);
-        } else if matches!(self.stage, Stage::Naming) {
+        } else if matches!(self.stage, Standing::Naming) {
             self.take_name(message);
         } else if !message.is_empty() {
             self.is_outrunning |= self.chat.room.say(self.session.id, &show::escaped(message));
@@ -66,16 +66,16 @@ impl Member<'_> {
         let taken = match show::name(text) {
             Err(wrong) => Err(wrong.to_owned()),
             Ok(name) => match self.stage {
-                Stage::Inside => room.rename(id, &name),
+                Standing::Inside => room.rename(id, &name),
                 _ => room.enter(id, &name, &self.mailbox, true),
             }
             .map_err(|_| format!("{name} is taken")),
         };
         match (taken, &self.stage) {
-            (Err(why), Stage::Inside) => self.answer(&format!("* {why}")),
+            (Err(why), Standing::Inside) => self.answer(&format!("* {why}")),
             (Err(why), _) => self.answer(&format!("* {why}; your name?")),
-            (Ok(()), Stage::Inside) => self.answer("* so be it"),
-            (Ok(()), _) => self.stage = Stage::Inside,
+            (Ok(()), Standing::Inside) => self.answer("* so be it"),
+            (Ok(()), _) => self.stage = Standing::Inside,
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::time::Sleep;
 
 use super::Chat;
 use super::proof::{Proof, Verdict};
-use super::room::Mailbox;
+use super::room::Inbox;
 use super::show;
 use crate::codec::text::Cutter;
 use crate::conn::{Channel, scratch};
@@ -38,8 +38,8 @@ const ROUNDS: usize = 2;
 pub(super) struct Member<'a> {
     pub(super) chat: &'a Chat,
     pub(super) session: &'a Session,
-    pub(super) mailbox: Arc<Mailbox>,
-    pub(super) stage: Stage,
+    pub(super) mailbox: Arc<Inbox>,
+    pub(super) stage: Standing,
     shape: Shape,
     /// None: each packet is a message.
     cutter: Option<Cutter>,
@@ -63,7 +63,7 @@ pub(super) struct Member<'a> {
 }
 
 /// How far a member has come.
-pub(super) enum Stage {
+pub(super) enum Standing {
     /// It has yet to prove that it hears us.
     Proving(Proof),
     /// It was asked for its name.
@@ -81,7 +81,7 @@ impl<'a> Member<'a> {
             chat,
             session,
             mailbox: Arc::default(),
-            stage: proof.map_or(Stage::Naming, Stage::Proving),
+            stage: proof.map_or(Standing::Naming, Standing::Proving),
             shape,
             cutter: (shape == Shape::Bytes).then(|| Cutter::new(cutting.rule, cutting.line)),
             unsent: Vec::new(),
@@ -246,7 +246,7 @@ impl<'a> Member<'a> {
             let why = "it opened with an HTTP request, and this is a chat room";
             return self.fail(Error::limit("http-request", why));
         }
-        if let Stage::Proving(proof) = &mut self.stage {
+        if let Standing::Proving(proof) = &mut self.stage {
             match proof.judge(message) {
                 Verdict::Proven => self.admit(),
                 Verdict::Tell(text) => self.answer(&text),
@@ -259,7 +259,7 @@ impl<'a> Member<'a> {
             return ControlFlow::Continue(());
         }
         self.obey(show::without_newline(message));
-        self.has_spoken |= matches!(self.stage, Stage::Inside);
+        self.has_spoken |= matches!(self.stage, Standing::Inside);
         if self.is_leaving { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
@@ -282,7 +282,7 @@ impl<'a> Member<'a> {
     /// The room closes. Who has proven nothing is told nothing.
     fn close(&mut self) {
         self.chat.room.leave(self.session.id, true);
-        if !matches!(self.stage, Stage::Proving(_)) {
+        if !matches!(self.stage, Standing::Proving(_)) {
             self.answer("* the room is closing");
         }
         self.is_leaving = true;

@@ -38,7 +38,7 @@ struct Inner {
 
 struct Seat {
     name: Arc<str>,
-    mailbox: Arc<Mailbox>,
+    mailbox: Arc<Inbox>,
     /// Whether the others were told that it joined.
     is_told: bool,
 }
@@ -62,7 +62,7 @@ impl Room {
         &self,
         id: u64,
         name: &str,
-        mailbox: &Arc<Mailbox>,
+        mailbox: &Arc<Inbox>,
         is_told: bool,
     ) -> Result<(), Taken> {
         let mut inner = self.inner();
@@ -165,10 +165,10 @@ impl Inner {
 
 /// What waits for one member. Whoever pushes never waits: past its limit the mailbox is over, and so is its member.
 #[derive(Default)]
-pub(super) struct Mailbox(Mutex<Mail>);
+pub(super) struct Inbox(Mutex<Unsent>);
 
 #[derive(Default)]
-struct Mail {
+struct Unsent {
     lines: VecDeque<Arc<str>>,
     /// Bytes of `lines`, and of what was taken and is not sent yet.
     bytes: usize,
@@ -177,8 +177,8 @@ struct Mail {
     reader: Option<Waker>,
 }
 
-impl Mailbox {
-    fn mail(&self) -> MutexGuard<'_, Mail> {
+impl Inbox {
+    fn mail(&self) -> MutexGuard<'_, Unsent> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -247,7 +247,7 @@ impl Mailbox {
     }
 }
 
-impl Mail {
+impl Unsent {
     fn wait(&mut self, cx: &Context<'_>) {
         match &mut self.reader {
             Some(reader) => reader.clone_from(cx.waker()),

@@ -2,10 +2,13 @@
 
 use std::fmt::Write;
 
+use crate::codec::hidden::is_hidden;
+
 /// Characters that a name may have, as it is shown.
 const NAME: usize = 32;
 
-/// Text with every control character, bidi or line-separator code point, and every byte that is not UTF-8, escaped.
+/// Text with every control character, bidi or line-separator code point, and every byte that is not UTF-8, escaped. What
+/// else is not seen stands: joiners and variation selectors make one sign of several.
 ///
 /// Bytes that are not UTF-8 do not pass: a terminal may take one for a control character of 8 bits.
 pub(super) fn escaped(text: &[u8]) -> String {
@@ -44,9 +47,15 @@ pub(super) fn without_newline(message: &[u8]) -> &[u8] {
 
 /// A name as it is shown; or what is wrong with it.
 ///
-/// Nobody may be called what would make a line of the room's own, or one of somebody else.
+/// Nobody may be called what would make a line of the room's own, or what looks like the name of somebody else.
 pub(super) fn name(text: &[u8]) -> Result<String, &'static str> {
-    let name = escaped(text.trim_ascii());
+    let text = text.trim_ascii();
+    let is_alike =
+        |c: char| !c.is_ascii() && (is_hidden(c) || c.is_whitespace() || c == '\u{2800}');
+    if text.utf8_chunks().any(|chunk| chunk.valid().trim().contains(is_alike)) {
+        return Err("a name has only characters that are seen, and no blank but the space");
+    }
+    let name = escaped(text);
     let name = name.trim();
     if name.is_empty() {
         return Err("a name has at least one character");
@@ -100,6 +109,26 @@ mod tests {
         assert!(name(b"x".repeat(32).as_slice()).is_ok());
         for bad in ["", " \t", &"x".repeat(33), "Ada: yes", "* Ada", "#3", "/quit"] {
             assert!(name(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_name_only_looks_different_from_another() {
+        for c in
+            "\u{ad}\u{34f}\u{115f}\u{17b4}\u{180e}\u{200b}\u{200d}\u{202e}\u{2060}\u{3164}".chars()
+        {
+            assert!(name(format!("A{c}da").as_bytes()).is_err(), "{}", c.escape_unicode());
+            assert!(name(format!("Ada{c}").as_bytes()).is_err(), "{}", c.escape_unicode());
+            assert!(name(c.to_string().as_bytes()).is_err(), "{}", c.escape_unicode());
+        }
+        for c in "\u{fe0f}\u{feff}\u{ffa0}\u{e0041}\u{a0}\u{2003}\u{2800}\u{3000}".chars() {
+            assert!(name(format!("A{c}da").as_bytes()).is_err(), "{}", c.escape_unicode());
+        }
+        assert!(name("A\u{200b}da\n\u{ff}".as_bytes()).is_err());
+        let broken = [&b"A"[..], "\u{200b}".as_bytes(), b"\xff"].concat();
+        assert!(name(&broken).is_err(), "what is no UTF-8 elsewhere changes nothing");
+        for good in ["Ada", "李雷", "Łukasz", "é", "e\u{301}", "Ada Lovelace"] {
+            assert_eq!(name(good.as_bytes()).as_deref(), Ok(good));
         }
     }
 

@@ -43,7 +43,7 @@ impl Default for Patience {
 
 /// What became of a conn, for the guard, the service and who sums up.
 #[derive(Default)]
-pub(super) struct Verdict {
+pub(super) struct Outcome {
     refusal: OnceLock<Refusal>,
     is_told: AtomicBool,
 }
@@ -56,7 +56,7 @@ pub(super) struct Refusal {
     pub(super) error: Error,
 }
 
-impl Verdict {
+impl Outcome {
     /// Why no more requests are read, if so.
     pub(super) fn refusal(&self) -> Option<&Refusal> {
         self.refusal.get()
@@ -72,7 +72,7 @@ impl Verdict {
 pub(super) struct Guard<'a> {
     stream: Stream<&'a mut Conn>,
     session: &'a Session,
-    verdict: &'a Verdict,
+    verdict: &'a Outcome,
     patience: Patience,
     framing: Framing,
     held: Vec<u8>,
@@ -80,14 +80,14 @@ pub(super) struct Guard<'a> {
     checked: usize,
     /// Of what is held: may pass.
     passed: usize,
-    watch: Option<Watch>,
+    watch: Option<Meter>,
     is_fresh: bool,
     has_ended: bool,
     failed: Option<Error>,
 }
 
 /// A deadline that runs.
-struct Watch {
+struct Meter {
     place: Place,
     sleep: Pin<Box<Sleep>>,
     /// Bytes of a body since it began.
@@ -98,7 +98,7 @@ impl<'a> Guard<'a> {
     pub(super) fn new(
         conn: &'a mut Conn,
         session: &'a Session,
-        verdict: &'a Verdict,
+        verdict: &'a Outcome,
         patience: Patience,
     ) -> Self {
         Guard {
@@ -209,7 +209,7 @@ impl<'a> Guard<'a> {
             Place::Body => self.patience.body,
         };
         loop {
-            let watch = self.watch.get_or_insert_with(|| Watch {
+            let watch = self.watch.get_or_insert_with(|| Meter {
                 place,
                 sleep: Box::pin(tokio::time::sleep(span)),
                 brought: 0,

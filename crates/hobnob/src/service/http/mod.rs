@@ -20,13 +20,13 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 
 pub use self::guard::Patience;
-use self::guard::{Guard, Refusal, Verdict};
+use self::guard::{Guard, Outcome, Refusal};
 use self::page::{Page, Told};
 use super::{Door, Made, Row, Service, Site};
 use crate::codec::http::{MAX_FIELDS, MAX_HEAD};
 use crate::conn::{Boxed, Conn, scratch};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Exchange, Fact};
+use crate::event::{Exchanged, Fact};
 use crate::session::Session;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
@@ -185,7 +185,7 @@ impl Http {
     }
 
     async fn hold(&self, session: &Arc<Session>, conn: &mut Conn) -> Result<()> {
-        let verdict = Verdict::default();
+        let verdict = Outcome::default();
         let guard = Guard::new(conn, session, &verdict, self.patience);
         let answer = service_fn(|request| self.answer(session, &verdict, request));
         let mut http = Builder::new()
@@ -215,7 +215,7 @@ impl Http {
     async fn answer(
         &self,
         session: &Arc<Session>,
-        verdict: &Verdict,
+        verdict: &Outcome,
         request: Request<Incoming>,
     ) -> Result<Response<Page>, Infallible> {
         let began = session.clock().now();
@@ -231,7 +231,7 @@ impl Http {
             let told = session.bus().is_watched().then(|| Told {
                 session: session.clone(),
                 began,
-                exchange: Box::new(Exchange {
+                exchange: Box::new(Exchanged {
                     method: head.method.as_str().to_owned(),
                     target: head.uri.to_string(),
                     status: status.as_u16(),

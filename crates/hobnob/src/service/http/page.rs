@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-use crate::event::{Exchange, Fact};
+use crate::event::{Exchanged, Fact};
 use crate::session::Session;
 
 /// The body of an answer. When hyper is through with it, the exchange is told.
@@ -22,7 +22,7 @@ pub(super) struct Page {
 pub(super) struct Told {
     pub(super) session: Arc<Session>,
     pub(super) began: Duration,
-    pub(super) exchange: Box<Exchange>,
+    pub(super) exchange: Box<Exchanged>,
 }
 
 impl Page {

@@ -7,7 +7,7 @@ use hobnob::bus::Wish;
 use hobnob::engine::Running;
 use hobnob::error::Kind;
 use hobnob::event::{By, End, Fact, How, Reason};
-use hobnob::socket::{Call, Observer};
+use hobnob::socket::{KernelCall, Observer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -222,7 +222,7 @@ async fn with_retry_there_is_a_pause_between_two_conns() {
 struct Refusals(mpsc::UnboundedSender<()>);
 
 impl Observer for Refusals {
-    fn saw(&self, call: &Call<'_>) {
+    fn saw(&self, call: &KernelCall<'_>) {
         if call.name.starts_with("connect")
             && call.result.as_ref().err() == Some(&libc::ECONNREFUSED)
         {
