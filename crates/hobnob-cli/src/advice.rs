@@ -104,7 +104,7 @@ fn flag(name: &str) -> String {
     own.map_or_else(|| format!("--{name}"), |(_, flag)| (*flag).to_owned())
 }
 
-/// Whoever speaks a protocol is asked; everybody else is talked to.
+/// An endpoint with a protocol is asked by `get`; every other one is talked to.
 fn dial(endpoint: &str) -> String {
     let speaks = engine::parse(endpoint).is_ok_and(|endpoint| endpoint.protocol().is_some());
     format!("hobnob {} {}", if speaks { "get" } else { "talk" }, quoted(endpoint))

@@ -120,11 +120,11 @@ fn start(typed: &mut TypedCommand, clock: Clock) -> Result<u8> {
 /// Tells an error, in words on stderr and, with `--json`, as an event on stdout.
 fn fail(error: &Error, typed: &TypedCommand, clock: Clock, is_json: bool) -> u8 {
     let mut environment = Environment::looks();
-    // That file may itself be what the error is about.
+    // The error may be about a file of settings itself.
     Settings::read(&environment).unwrap_or_default().fill(&mut environment);
     let look = Look::of(&std::io::stderr(), color_wish(&typed.words), false, &environment);
     let told = tell(error, typed, look);
-    // Nobody may be there to read it; the exit code still says it.
+    // Without a reader the exit code still tells of the error.
     let _ = std::io::stderr().lock().write_all(told.as_bytes());
     if is_json {
         let mut line = Vec::new();

@@ -88,7 +88,7 @@ fn wrong(line: &mut JsonLine<'_>, error: &Error) {
     });
 }
 
-/// Who this is.
+/// What this process is and serves.
 pub(super) fn hello(verb: &str, began: SystemTime, parts: &[SteeredServer]) -> AnswerFields {
     AnswerFields::of(|line| {
         line.text("program", "hobnob");

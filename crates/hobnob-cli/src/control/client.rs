@@ -52,7 +52,7 @@ impl Client {
         }
     }
 
-    /// Answers until it leaves, or everything is over. Who does not read is not read from either, and its events are
+    /// Answers until it leaves, or everything is over. A client that does not read is not read from either, and its events are
     /// dropped and counted where they were made: nobody else waits.
     pub(super) async fn hold(mut self, mut over: watch::Receiver<bool>) {
         loop {

@@ -1,6 +1,6 @@
 //! The control socket: one for each process that serves, spoken to in lines of JSON.
 //!
-//! The protocol is documented in `docs/reference/control.md`. Nothing in it is made for one caller.
+//! The protocol is documented in `docs/reference/control.md`. Every caller is served alike.
 
 mod answer;
 mod caller;
@@ -33,7 +33,7 @@ const SNAP: u64 = 64 * 1_024;
 /// Events that wait for a slow watcher on each shard before more are dropped: the limit `control-events`.
 const EVENTS: usize = 1_024;
 
-/// Between two looks at what has happened.
+/// Time between two looks at what has happened.
 const TICK: Duration = Duration::from_millis(20);
 /// How long the last words to all clients may take.
 const LAST_WORDS: Duration = Duration::from_millis(500);

@@ -18,7 +18,7 @@ use super::steered::SteeredServer;
 use super::{CLIENTS, LAST_WORDS, answer};
 use crate::env::Environment;
 
-/// Before accepting is tried again where there are no descriptors: who waits stays in the kernel's queue.
+/// Before accepting is tried again where there are no descriptors: a client that waits stays in the kernel's queue.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The control socket. Its file is removed when this is dropped.
@@ -45,10 +45,10 @@ impl ControlSocket {
         Ok(ControlSocket { _claim: claim, over, doorman })
     }
 
-    /// Tells who watches the last of it, within bounds.
+    /// Tells the clients that watch the last events, within bounds.
     pub(crate) async fn close(self) {
         self.over.send_replace(true);
-        // Who does not read its last words has to do without them.
+        // A client that does not read its last words loses them.
         let _ = tokio::time::timeout(LAST_WORDS, self.doorman).await;
     }
 }
@@ -59,7 +59,7 @@ async fn admit(served: Arc<Served>, socket: AsyncSocket, over: watch::Receiver<b
     loop {
         tokio::select! {
             accepted = socket.accept() => match accepted {
-                // Who is refused has been told so.
+                // A client that is refused has been told so.
                 Ok((client, _)) => if let Ok(client) = let_in(client, clients.len()) {
                     clients.spawn(Client::of(served.clone(), client).hold(over.clone()));
                 },

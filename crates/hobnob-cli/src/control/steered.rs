@@ -37,7 +37,7 @@ impl SteeredServer {
         })
     }
 
-    /// Whether it stands between two sides.
+    /// Whether it is a relay.
     pub(super) fn is_between(&self) -> bool {
         let rows = engine::services().iter().filter(|row| row.spec.name == self.service);
         rows.flat_map(|row| row.targets()).next().is_some()

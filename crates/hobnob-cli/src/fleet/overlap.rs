@@ -39,7 +39,7 @@ pub(super) fn check(config: &Config, all: &[PlannedServer<'_>]) -> Result<()> {
 }
 
 impl Stake<'_> {
-    /// Whether who wants the one is at the other.
+    /// Whether both cannot be bound at once.
     pub(super) fn collides(&self, other: &Stake<'_>) -> bool {
         match (&self.target, &other.target) {
             // The kernel gives each its own.

@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::process::{HUNG_UP, INTERRUPTED, TERMINATED};
 
-/// Who asks for an end.
+/// What asks this process to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Quit {
     /// Ctrl-C.
@@ -83,7 +83,7 @@ impl Signals {
     }
 }
 
-/// Whether who started us wants this signal ignored (`SigIgn` in proc(5)). Asking sigaction(2) would need
+/// Whether our parent process wants this signal ignored (`SigIgn` in proc(5)). Asking sigaction(2) would need
 /// unsafe.
 fn ignores(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -23,7 +23,7 @@ pub(crate) struct Json {
     name: String,
     /// The service; empty for a verb without one.
     service: String,
-    /// What is served stands between two sides: its directions are up and down.
+    /// Whether the server is a relay: its directions are up and down.
     is_between: bool,
     /// Whether each line says the name, as where several servers are told about.
     is_one_of_several: bool,
@@ -50,7 +50,7 @@ impl Json {
         self.is_one_of_several = is_one_of_several;
     }
 
-    /// Whether that stands between two sides.
+    /// Whether the lines from here on are about a relay.
     pub(crate) fn speak_between(&mut self, is_between: bool) {
         self.is_between = is_between;
     }

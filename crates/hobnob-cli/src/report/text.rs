@@ -26,7 +26,7 @@ pub(crate) struct Transcript {
     look: Look,
     view: View,
     is_verbose: bool,
-    /// What is served stands between two sides: what comes in goes up, and what goes out came down.
+    /// Whether the server is a relay: what comes in goes up, and what goes out came down.
     is_between: bool,
     /// Which of several servers a line is about, with the space behind it.
     label: String,
@@ -74,7 +74,7 @@ impl Transcript {
         self.held.retain(|(of, session), _| *of != server || is_open(*session));
     }
 
-    /// Whether that stands between two sides.
+    /// Whether the lines from here on are about a relay.
     pub(crate) fn speak_between(&mut self, is_between: bool) {
         self.is_between = is_between;
     }
@@ -94,7 +94,7 @@ impl Transcript {
                 self.line(out, event.at, session, &text);
             }
             Fact::Dressed { with, learnt } if self.is_verbose => {
-                // Beside whom it was dialled to, where the line before has said so.
+                // The target's facts stand beside the target's gutter, as the line before does.
                 let side = if *with == By::Upstream { self.look.sent() } else { "" };
                 for text in learnt_lines(learnt) {
                     self.line(out, event.at, session, format!("{side}  {text}").trim_start());
@@ -313,7 +313,7 @@ fn why(closed: &Closed) -> Option<String> {
     })
 }
 
-/// Who ended a direction of a relay, and how.
+/// Which side ended a direction of a relay, and how.
 fn ended(end: End) -> String {
     let who = match end.by {
         By::Us => "us",

@@ -38,7 +38,7 @@ impl Writer {
         Writer::new("stderr", |bytes| io::stderr().lock().write_all(bytes))
     }
 
-    /// Whatever `write` does.
+    /// A stream that `write` writes to.
     pub(crate) fn new(
         name: &str,
         mut write: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static,

@@ -19,7 +19,7 @@ const ADDRESS: usize = 18;
 /// Columns that a page has.
 const COLUMNS: usize = 80;
 
-/// Says it, in words or as events. `steered_as` is what it is called by who changes it while it runs.
+/// Says where a server listens, in words or as events. `steered_as` is the server's name for `hobnob fault`.
 pub(super) fn tell(
     job: &Job,
     teller: &mut Teller,

@@ -62,7 +62,7 @@ pub(crate) fn on_lan(job: &Job, endpoint: Endpoint) -> Endpoint {
     })
 }
 
-/// What came of a start: a server that runs, or the exit code of whoever gave it up.
+/// What came of a start: a server that runs, or the exit code of the signal that stopped the start.
 pub(crate) enum Begun {
     Running(Box<StartedServer>),
     GivenUp(u8),
@@ -78,7 +78,7 @@ impl Begun {
     }
 }
 
-/// A server that runs, with who tells of it and where it can be spoken to.
+/// A server that runs, with its teller and its control socket.
 pub(crate) struct StartedServer {
     running: Running,
     teller: Teller,
@@ -102,7 +102,7 @@ impl StartedServer {
     }
 }
 
-/// Starts it and says so, unless a signal comes first. `target` is whom it passes on to, where it stands between two sides.
+/// Starts it and says so, unless a signal comes first. `target` is where a relay passes on to.
 pub(crate) async fn start(
     job: &Job,
     signals: &mut Signals,
@@ -122,7 +122,7 @@ pub(crate) async fn start(
     let title = job.text("name").unwrap_or(service);
     let name = job.text("name").map_or_else(|| default_name(service, &running), str::to_owned);
     teller.add(heard, Names { name: &name, title, service }, &running);
-    // Before anything is said: who reads it may ask at once.
+    // The control socket is open before the banner: a reader of the banner may ask at once.
     let host =
         open_control(job, &mut teller, vec![control::SteeredServer::new(&name, service, &running)]);
     let steered_as = host.is_some().then_some(name.as_str());

@@ -19,9 +19,9 @@ use crate::report::writer::Writer;
 
 /// Bytes of a chunk that a person is shown.
 const SNAP: usize = 1_024;
-/// Between two pulls for a person, who cannot read faster.
+/// Time between two pulls for a person.
 const CALM: Duration = Duration::from_millis(25);
-/// Between two pulls for a program.
+/// Time between two pulls for a program.
 const BRISK: Duration = Duration::from_millis(10);
 /// Events held between two pulls.
 const HELD: usize = 4_096;
@@ -45,7 +45,7 @@ struct ToldServer {
     /// What it is called to people where it is the only one.
     title: String,
     service: String,
-    /// It stands between two sides.
+    /// Whether it is a relay.
     is_between: bool,
     /// The knobs of its faults, where it has some.
     faults: Option<Panel>,
@@ -84,7 +84,7 @@ pub(crate) struct Teller {
     clock: Clock,
     is_quiet: bool,
     is_verbose: bool,
-    /// What became of writing.
+    /// Why writing failed, once it has.
     broken: Option<io::Error>,
 }
 
@@ -153,7 +153,7 @@ impl Teller {
         }
     }
 
-    /// A remark for who wants to know everything, and for programs.
+    /// A remark, for `--verbose` and for programs.
     pub(crate) fn remark(&mut self, text: &str) {
         let at = self.clock.now();
         let mut out = self.writer.take();
@@ -203,7 +203,7 @@ impl Teller {
         matches!(self.voice, Voice::Json(_))
     }
 
-    /// How long nothing is missed by not pulling.
+    /// For how long events may wait before they are pulled.
     pub(super) fn interval(&self) -> Duration {
         match self.voice {
             Voice::Json(_) => BRISK,
@@ -361,7 +361,7 @@ impl Teller {
         self.tells_programs() && self.broken.is_some()
     }
 
-    /// What became of writing, where that is what it was all for.
+    /// Why writing failed, where the events were for a program alone.
     pub(super) fn failure(&self) -> Option<&io::Error> {
         self.broken.as_ref().filter(|_| self.is_unheard())
     }

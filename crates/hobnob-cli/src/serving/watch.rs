@@ -12,7 +12,7 @@ use crate::process::signals::{Quit, Signals};
 use crate::report::show::count;
 use crate::serving::teller::Teller;
 
-/// Between two pulls while much comes.
+/// Time between two pulls while much comes.
 const BUSY: Duration = Duration::from_millis(1);
 /// As many events at once are much.
 const MUCH: usize = 512;
@@ -30,7 +30,7 @@ pub(crate) async fn watch(
         tokio::pin!(finished);
         loop {
             let busy = teller.pump() > MUCH;
-            // The log's reader may leave, and the server lives on; the events' reader is who it all is for.
+            // A server outlives the reader of its log. Without a reader of its events it drains.
             if teller.is_unheard() && asked == 0 {
                 asked = 1;
                 all.iter().for_each(Running::drain);

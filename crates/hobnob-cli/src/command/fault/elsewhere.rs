@@ -103,7 +103,7 @@ impl RemoteServer {
         }
     }
 
-    /// Whether it passes on what it gets.
+    /// Whether it is a relay.
     pub(super) fn is_between(&self) -> bool {
         !self.targets.is_empty()
     }

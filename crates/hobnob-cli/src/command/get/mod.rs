@@ -145,7 +145,7 @@ enum Finish {
 }
 
 /// What one exchange came to.
-enum Outcome {
+enum GetOutcome {
     Whole(Head),
     /// Another one is to be asked in its place.
     Elsewhere(Head, Box<Redirect>),
@@ -163,30 +163,32 @@ impl Get {
             self.teller.opened(&exchange, &asked);
             let heard = self.hear(&exchange, &mut asked).await;
             match &heard {
-                Ok(Outcome::Whole(head)) => self.teller.whole(&exchange, head, &asked, &self.page),
-                Ok(Outcome::Elsewhere(head, redirect)) => {
+                Ok(GetOutcome::Whole(head)) => {
+                    self.teller.whole(&exchange, head, &asked, &self.page)
+                }
+                Ok(GetOutcome::Elsewhere(head, redirect)) => {
                     self.teller.elsewhere(&exchange, head, &asked, redirect);
                 }
-                Ok(Outcome::Early(_)) | Err(_) => {}
+                Ok(GetOutcome::Early(_)) | Err(_) => {}
             }
             self.teller.closed(&asked, heard.as_ref().err());
             match heard? {
-                Outcome::Early(code) => return Ok(Finish::Early(code)),
-                Outcome::Whole(head) => {
+                GetOutcome::Early(code) => return Ok(Finish::Early(code)),
+                GetOutcome::Whole(head) => {
                     let _ = tokio::time::timeout(GOODBYE, asked.close()).await;
                     return Ok(Finish::Whole(head));
                 }
-                Outcome::Elsewhere(_, redirect) => exchange = redirect.exchange,
+                GetOutcome::Elsewhere(_, redirect) => exchange = redirect.exchange,
             }
         }
     }
 
-    async fn hear(&mut self, exchange: &Exchange, asked: &mut Asked) -> Result<Outcome> {
+    async fn hear(&mut self, exchange: &Exchange, asked: &mut Asked) -> Result<GetOutcome> {
         let mut head = Head::default();
         loop {
             // A slow reader of ours is a slow reader of the peer's.
             if let Some(code) = self.page.room().await?.or(self.teller.room().await?) {
-                return Ok(Outcome::Early(code));
+                return Ok(GetOutcome::Early(code));
             }
             match asked.part()? {
                 Some(Part::Interim(interim)) => self.teller.head(&interim),
@@ -196,7 +198,7 @@ impl Get {
                         && let Some(redirect) = exchange.redirected(&found)
                     {
                         return redirect
-                            .map(|redirect| Outcome::Elsewhere(found, Box::new(redirect)));
+                            .map(|redirect| GetOutcome::Elsewhere(found, Box::new(redirect)));
                     }
                     if exchange.request().method == "HEAD" {
                         self.page.head(&found);
@@ -207,7 +209,7 @@ impl Get {
                 Some(Part::Trailers(lines)) => self.teller.trailers(&lines),
                 Some(Part::End) => {
                     let early = self.page.finish().await?;
-                    return Ok(early.map_or(Outcome::Whole(head), Outcome::Early));
+                    return Ok(early.map_or(GetOutcome::Whole(head), GetOutcome::Early));
                 }
                 None => {
                     let received = asked.receive().await?;

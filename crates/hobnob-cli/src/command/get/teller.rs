@@ -295,7 +295,7 @@ impl ExchangeTeller {
         })));
     }
 
-    /// `--check` says no; whoever does not see the head is told why.
+    /// `--check` says no; without the head on the screen, a line says why.
     pub(super) fn refused(&self, head: &Head) {
         if !self.talks {
             self.say(&format!("the answer is {} {}", head.status, one_line(head.reason())));

@@ -74,7 +74,7 @@ impl Highlighter for Marks {
 
 type Readline = Editor<Marks, DefaultHistory>;
 
-/// The editor's thread, as whoever wants the terminal back must know it.
+/// The editor's thread, which is waited for before the terminal is taken back.
 pub(crate) struct Hold {
     /// Cells of a line of the terminal when the editor started.
     pub(crate) columns: usize,

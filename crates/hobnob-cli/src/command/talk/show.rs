@@ -35,7 +35,7 @@ impl Show {
         }
     }
 
-    /// Adds what was received to `out`; events are written by whoever knows their numbers.
+    /// Adds what was received to `out`; events are written where their numbers are known.
     pub(super) fn bytes(&mut self, out: &mut Vec<u8>, bytes: &[u8], shape: Shape) {
         match self {
             Show::Exact => out.extend_from_slice(bytes),
