@@ -19,14 +19,14 @@ const TOPICS: &[(&str, &str)] = &[(SERVICES, "hobnob serve"), (MACHINE, "hobnob 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Try {
     /// What is typed.
-    pub(crate) way: Way,
+    pub(crate) way: Remedy,
     /// When this is the right one; may be empty.
     pub(crate) note: String,
 }
 
 /// How a hint is followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Remedy {
     /// A whole command, to be pasted.
     Command(String),
     /// The same command with this flag added.
@@ -79,23 +79,23 @@ pub(crate) fn spelt(error: &Error) -> Vec<Try> {
     error.hints().iter().map(spell).collect()
 }
 
-fn way(advice: &Advice) -> Way {
+fn way(advice: &Advice) -> Remedy {
     match advice {
-        Advice::Endpoint(endpoint) => Way::Endpoint(endpoint.clone()),
+        Advice::Endpoint(endpoint) => Remedy::Endpoint(endpoint.clone()),
         Advice::Setting(setting) if setting == INSECURE.0 => {
-            Way::Flag(Added::new(INSECURE.1, None))
+            Remedy::Flag(Added::new(INSECURE.1, None))
         }
-        Advice::Setting(setting) => Way::Flag(Added::new(SETTING, Some(setting))),
-        Advice::Option { name, value } => Way::Flag(Added::new(flag(name), value.as_deref())),
-        Advice::Dial(endpoint) => Way::Command(dial(endpoint)),
+        Advice::Setting(setting) => Remedy::Flag(Added::new(SETTING, Some(setting))),
+        Advice::Option { name, value } => Remedy::Flag(Added::new(flag(name), value.as_deref())),
+        Advice::Dial(endpoint) => Remedy::Command(dial(endpoint)),
         Advice::Serve { service, at, with } => {
-            Way::Command(serve(service, at.as_deref(), with.as_ref()))
+            Remedy::Command(serve(service, at.as_deref(), with.as_ref()))
         }
-        Advice::Topic(topic) => Way::Command(page(topic)),
-        Advice::Right(right) => Way::Command(format!("sudo setcap {right}+ep $(which hobnob)")),
-        Advice::Shell(line) => Way::Command(line.clone()),
-        Advice::Other(words) if words.starts_with('-') => Way::Flag(Added::of(words)),
-        Advice::Other(words) => Way::Command(words.clone()),
+        Advice::Topic(topic) => Remedy::Command(page(topic)),
+        Advice::Right(right) => Remedy::Command(format!("sudo setcap {right}+ep $(which hobnob)")),
+        Advice::Shell(line) => Remedy::Command(line.clone()),
+        Advice::Other(words) if words.starts_with('-') => Remedy::Flag(Added::of(words)),
+        Advice::Other(words) => Remedy::Command(words.clone()),
     }
 }
 
@@ -104,7 +104,7 @@ fn flag(name: &str) -> String {
     own.map_or_else(|| format!("--{name}"), |(_, flag)| (*flag).to_owned())
 }
 
-/// Whoever speaks a protocol is asked; everybody else is talked to.
+/// An endpoint with a protocol is asked by `get`; every other one is talked to.
 fn dial(endpoint: &str) -> String {
     let speaks = engine::parse(endpoint).is_ok_and(|endpoint| endpoint.protocol().is_some());
     format!("hobnob {} {}", if speaks { "get" } else { "talk" }, quoted(endpoint))

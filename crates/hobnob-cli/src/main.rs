@@ -8,9 +8,9 @@ mod control;
 mod env;
 mod fleet;
 mod help;
+mod job;
 mod process;
 mod report;
-mod scene;
 mod serving;
 
 use std::process::exit;

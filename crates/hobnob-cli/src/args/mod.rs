@@ -30,7 +30,7 @@ pub(crate) struct Flag {
 
 /// Flags that stand together.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Group {
+pub(crate) enum FlagGroup {
     /// The program's own.
     Own(&'static [Flag]),
     /// Every option of every service.
@@ -49,7 +49,7 @@ pub(crate) struct Usage {
     /// Which of these words are endpoints: from the first to before the last.
     pub(crate) endpoints: Range<usize>,
     /// Its flags, in the order of the help pages.
-    pub(crate) flags: &'static [Group],
+    pub(crate) flags: &'static [FlagGroup],
     /// Whether defaults and aliases of `hobnob.toml` hold for it.
     pub(crate) heeds_settings: bool,
     /// Its page, as Markdown: the title, then one screen, then a rule, then the rest.
@@ -59,9 +59,9 @@ pub(crate) struct Usage {
 impl Usage {
     /// The flags that are the program's own.
     pub(crate) fn own_flags(&self) -> impl Iterator<Item = &'static Flag> {
-        let own = |group: &Group| match group {
-            Group::Own(flags) => *flags,
-            Group::OfEveryService | Group::OfNamesake => &[],
+        let own = |group: &FlagGroup| match group {
+            FlagGroup::Own(flags) => *flags,
+            FlagGroup::OfEveryService | FlagGroup::OfNamesake => &[],
         };
         self.flags.iter().flat_map(own)
     }
@@ -72,14 +72,14 @@ impl Usage {
     }
 
     /// The same, of one group. An option that is called as an own flag of the verb is not lent.
-    pub(crate) fn lent_by(&self, group: Group) -> Vec<&'static OptionSpec> {
+    pub(crate) fn lent_by(&self, group: FlagGroup) -> Vec<&'static OptionSpec> {
         let lends = |row: &&&Row| match group {
-            Group::Own(_) => false,
-            Group::OfEveryService => true,
-            Group::OfNamesake => row.spec.name == self.name,
+            FlagGroup::Own(_) => false,
+            FlagGroup::OfEveryService => true,
+            FlagGroup::OfNamesake => row.spec.name == self.name,
         };
         let is_word = |option: &OptionSpec| {
-            matches!(group, Group::OfNamesake) && option.kind == ValueKind::Endpoint
+            matches!(group, FlagGroup::OfNamesake) && option.kind == ValueKind::Endpoint
         };
         let mut found: Vec<&'static OptionSpec> = Vec::new();
         for option in engine::services().iter().filter(lends).flat_map(|row| row.spec.options) {

@@ -8,10 +8,10 @@ use hobnob::error::{Error, Kind, Result};
 use hobnob::spec::nearest;
 
 use crate::advice::Propose as _;
-use crate::args::{COMMON, Group, Usage};
+use crate::args::{COMMON, FlagGroup, Usage};
 use crate::help::outline;
+use crate::job::{Job, Verb};
 use crate::process::say;
-use crate::scene::{Scene, Verb};
 
 /// The verb.
 pub(crate) static VERB: Verb = Verb {
@@ -19,21 +19,21 @@ pub(crate) static VERB: Verb = Verb {
         name: "completions",
         words: "SHELL",
         endpoints: 0..0,
-        flags: &[Group::Own(COMMON)],
+        flags: &[FlagGroup::Own(COMMON)],
         heeds_settings: false,
         page: include_str!("../help/completions.md"),
     },
     run,
 };
 
-fn run(scene: &Scene) -> Result<u8> {
-    let words = scene.words();
+fn run(job: &Job) -> Result<u8> {
+    let words = job.words();
     let word = words.first().map(String::as_str);
     let shells = Shell::value_variants().iter();
     let Some(shell) = shells.copied().find(|shell| Some(outline::name_of(*shell)) == word) else {
         return Err(unknown(word));
     };
-    let mut program = outline::outline(scene.usages);
+    let mut program = outline::outline(job.usages);
     let mut script = Vec::new();
     generate(shell, &mut program, "hobnob", &mut script);
     let mut script = String::from_utf8_lossy(&script).into_owned();

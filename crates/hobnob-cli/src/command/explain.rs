@@ -10,11 +10,11 @@ use hobnob::spec::{OptionSpec, Options};
 use hobnob::transport::Twin;
 use serde_json::{Value, json};
 
-use crate::args::{COMMON, Flag, Group, OPENING, Usage, switch};
+use crate::args::{COMMON, Flag, FlagGroup, OPENING, Usage, switch};
+use crate::job::{Job, Verb};
 use crate::process::say;
 use crate::report::look::{Look, Paint};
 use crate::report::show::{pad, safe};
-use crate::scene::{Scene, Verb};
 
 /// Columns before a value.
 const LABEL: usize = 12;
@@ -25,7 +25,7 @@ pub(crate) static VERB: Verb = Verb {
         name: "explain",
         words: "ADDR",
         endpoints: 0..1,
-        flags: &[Group::Own(EXPLAINING), Group::Own(OPENING), Group::Own(COMMON)],
+        flags: &[FlagGroup::Own(EXPLAINING), FlagGroup::Own(OPENING), FlagGroup::Own(COMMON)],
         heeds_settings: true,
         page: include_str!("../help/explain.md"),
     },
@@ -35,20 +35,20 @@ pub(crate) static VERB: Verb = Verb {
 /// The flag `--listen` of `explain`.
 const EXPLAINING: &[Flag] = &[switch("listen", None, "as for who listens there")];
 
-fn run(scene: &Scene) -> Result<u8> {
-    let endpoint = scene.endpoint("explain which address?")?;
+fn run(job: &Job) -> Result<u8> {
+    let endpoint = job.endpoint("explain which address?")?;
     let resolved = engine::resolve(&endpoint)?;
     let tree = Tree {
-        addresses: addresses(&resolved.place.target, scene),
+        addresses: addresses(&resolved.place.target, job),
         twins: twins(&resolved),
-        is_listening: scene.is_on("listen"),
+        is_listening: job.is_on("listen"),
         door: door(&endpoint),
         resolved: &resolved,
     };
-    if scene.is_on("json") {
+    if job.is_on("json") {
         return say(&format!("{}\n", tree.json()));
     }
-    say(&tree.words(scene.out))
+    say(&tree.words(job.out))
 }
 
 struct Tree<'a> {
@@ -56,7 +56,7 @@ struct Tree<'a> {
     addresses: Found,
     twins: Vec<Twin>,
     is_listening: bool,
-    door: Vec<Setting>,
+    door: Vec<OptionShown>,
 }
 
 /// What a host name stands for.
@@ -70,13 +70,13 @@ enum Found {
 }
 
 /// One option with its value and where that came from.
-struct Setting {
+struct OptionShown {
     name: &'static str,
     value: String,
     origin: &'static str,
 }
 
-fn settings(specs: &'static [OptionSpec], options: &Options) -> Vec<Setting> {
+fn settings(specs: &'static [OptionSpec], options: &Options) -> Vec<OptionShown> {
     specs
         .iter()
         .map(|spec| {
@@ -84,14 +84,14 @@ fn settings(specs: &'static [OptionSpec], options: &Options) -> Vec<Setting> {
             let is_given = options.is_given(spec.name);
             let origin = if is_given { "you" } else { "default" };
             let value = value.unwrap_or_else(|| "-".to_owned());
-            Setting { name: spec.name, value: safe(&value), origin }
+            OptionShown { name: spec.name, value: safe(&value), origin }
         })
         .collect()
 }
 
-fn addresses(target: &Target, scene: &Scene) -> Found {
+fn addresses(target: &Target, job: &Job) -> Found {
     let Target::Net { host, port } = target else { return Found::Nothing };
-    let wanted = scene.family().ok().flatten();
+    let wanted = job.family().ok().flatten();
     let fits = |ip: &IpAddr| match wanted {
         Some(hobnob::socket::Family::V4) => ip.is_ipv4(),
         Some(hobnob::socket::Family::V6) => ip.is_ipv6(),
@@ -256,20 +256,21 @@ impl Tree<'_> {
 }
 
 /// The options that are the engine's own, those that were given: without them nobody looks for them here.
-fn door(endpoint: &Endpoint) -> Vec<Setting> {
+fn door(endpoint: &Endpoint) -> Vec<OptionShown> {
     let given = endpoint.settings().iter().filter(|setting| setting.layer.is_none());
     let known = |setting: &hobnob::endpoint::Given| {
         let key = setting.key.as_str();
         let (word, bare) = key.strip_prefix("no-").map_or(("yes", key), |bare| ("no", bare));
         let spec = engine::DOOR_OPTIONS.iter().find(|spec| spec.name == bare)?;
         let value = safe(setting.value.as_deref().unwrap_or(word));
-        Some(Setting { name: spec.name, value, origin: "you" })
+        Some(OptionShown { name: spec.name, value, origin: "you" })
     };
     given.filter_map(known).collect()
 }
 
-fn as_json(settings: &[Setting]) -> Vec<Value> {
-    let one = |one: &Setting| json!({ "name": one.name, "value": one.value, "from": one.origin });
+fn as_json(settings: &[OptionShown]) -> Vec<Value> {
+    let one =
+        |one: &OptionShown| json!({ "name": one.name, "value": one.value, "from": one.origin });
     settings.iter().map(one).collect()
 }
 
@@ -277,7 +278,7 @@ fn line(out: &mut String, label: &str, text: &str) {
     let _ = writeln!(out, "  {}{text}", pad(label, LABEL));
 }
 
-fn list(out: &mut String, settings: &[Setting]) {
+fn list(out: &mut String, settings: &[OptionShown]) {
     for setting in settings {
         let value = pad(&format!("{} ", setting.value), 12);
         let _ = writeln!(out, "    {}{value}{}", pad(setting.name, 14), setting.origin);

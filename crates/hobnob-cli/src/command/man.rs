@@ -10,11 +10,11 @@ use clap_mangen::roff::{Roff, roman};
 use hobnob::error::{Error, Kind, Result};
 
 use crate::advice::Propose as _;
-use crate::args::{COMMON, Group, Usage, Usages};
+use crate::args::{COMMON, FlagGroup, Usage, Usages};
 use crate::help;
 use crate::help::outline::outline;
+use crate::job::{Job, Verb};
 use crate::process::say;
-use crate::scene::{Scene, Verb};
 
 /// What each page of ours has in its title line, so that no other file is overwritten.
 const MARK: &str = ".TH hobnob";
@@ -25,16 +25,16 @@ pub(crate) static VERB: Verb = Verb {
         name: "man",
         words: "[DIR]",
         endpoints: 0..0,
-        flags: &[Group::Own(COMMON)],
+        flags: &[FlagGroup::Own(COMMON)],
         heeds_settings: false,
         page: include_str!("../help/man.md"),
     },
     run,
 };
 
-fn run(scene: &Scene) -> Result<u8> {
-    let pages = pages(scene.usages).map_err(|error| Error::from_io("write()", &error))?;
-    match scene.words().first() {
+fn run(job: &Job) -> Result<u8> {
+    let pages = pages(job.usages).map_err(|error| Error::from_io("write()", &error))?;
+    match job.words().first() {
         None => say(&pages[0].1),
         Some(folder) => write_all(Path::new(folder), &pages),
     }

@@ -23,11 +23,11 @@ use crate::advice::Propose as _;
 use crate::args::{self, Usage, Usages};
 use crate::config::Settings;
 use crate::env::Environment;
+use crate::job::{Job, Verb, has};
 use crate::process::say;
-use crate::report::error::{Typed, tell};
+use crate::report::error::{TypedCommand, tell};
 use crate::report::json::Json;
 use crate::report::look::{ColorWish, Look};
-use crate::scene::{Scene, Verb, has};
 
 /// Every verb, in the order of the help pages.
 static VERBS: [&Verb; 12] = [
@@ -67,7 +67,7 @@ pub(crate) fn run(words: &[OsString]) -> u8 {
     let garbled = words.iter().find(|word| word.to_str().is_none());
     let words: Vec<_> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let is_json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
-    let mut typed = Typed { words, endpoints: Vec::new(), usages: usages() };
+    let mut typed = TypedCommand { words, endpoints: Vec::new(), usages: usages() };
     let result = match garbled {
         None => start(&mut typed, clock),
         Some(word) => Err(not_text(word)),
@@ -83,7 +83,7 @@ fn not_text(word: &OsStr) -> Error {
         .try_command("hobnob help addresses", "")
 }
 
-fn start(typed: &mut Typed, clock: Clock) -> Result<u8> {
+fn start(typed: &mut TypedCommand, clock: Clock) -> Result<u8> {
     let mut matches = args::parse(&typed.words, typed.usages)?;
     let mut environment = Environment::read()?;
     let parsed = matches.remove_subcommand();
@@ -104,31 +104,31 @@ fn start(typed: &mut Typed, clock: Clock) -> Result<u8> {
         args::check_count(&verb.usage, &matches)?;
     }
     let usage = verb.map(|verb| &verb.usage);
-    let scene = Scene::new(usage, matches, typed, environment, settings, clock)?;
-    let is_on = |name| scene.is_on(name);
+    let job = Job::new(usage, matches, typed, environment, settings, clock)?;
+    let is_on = |name| job.is_on(name);
     match verb {
         Some(verb) if is_on("h") || is_on("help") => {
-            help::of_verb(&scene, &verb.usage, is_on("help"))
+            help::of_verb(&job, &verb.usage, is_on("help"))
         }
-        None if is_on("h") || is_on("help") => help::first_screen(&scene),
+        None if is_on("h") || is_on("help") => help::first_screen(&job),
         _ if is_on("version") => say(&format!("hobnob {}\n", env!("CARGO_PKG_VERSION"))),
-        Some(verb) => (verb.run)(&scene),
-        None => help::first_screen(&scene),
+        Some(verb) => (verb.run)(&job),
+        None => help::first_screen(&job),
     }
 }
 
 /// Tells an error, in words on stderr and, with `--json`, as an event on stdout.
-fn fail(error: &Error, typed: &Typed, clock: Clock, is_json: bool) -> u8 {
+fn fail(error: &Error, typed: &TypedCommand, clock: Clock, is_json: bool) -> u8 {
     let mut environment = Environment::looks();
-    // That file may itself be what the error is about.
+    // The error may be about a file of settings itself.
     Settings::read(&environment).unwrap_or_default().fill(&mut environment);
     let look = Look::of(&std::io::stderr(), color_wish(&typed.words), false, &environment);
     let told = tell(error, typed, look);
-    // Nobody may be there to read it; the exit code still says it.
+    // Without a reader the exit code still tells of the error.
     let _ = std::io::stderr().lock().write_all(told.as_bytes());
     if is_json {
         let mut line = Vec::new();
-        Json::new(clock, typed.usages).error(&mut line, error, typed);
+        Json::new(clock).error(&mut line, error, typed);
         let _ = std::io::stdout().lock().write_all(&line);
     }
     error.kind().exit_code()

@@ -5,8 +5,8 @@ use hobnob::engine::Server;
 use hobnob::error::{Error, Kind, Result};
 
 use crate::advice::Propose as _;
-use crate::args::{COMMON, Flag, Group, OPENING, SHOWING, Usage, switch};
-use crate::scene::{Scene, Verb};
+use crate::args::{COMMON, Flag, FlagGroup, OPENING, SHOWING, Usage, switch};
+use crate::job::{Job, Verb};
 use crate::serving::{self, SERVING, given, on_lan, set_limits, until_over};
 
 /// The verb.
@@ -16,12 +16,12 @@ pub(crate) static VERB: Verb = Verb {
         words: "LISTEN TARGET",
         endpoints: 0..1,
         flags: &[
-            Group::Own(RELAYING),
-            Group::OfNamesake,
-            Group::Own(SERVING),
-            Group::Own(SHOWING),
-            Group::Own(OPENING),
-            Group::Own(COMMON),
+            FlagGroup::Own(RELAYING),
+            FlagGroup::OfNamesake,
+            FlagGroup::Own(SERVING),
+            FlagGroup::Own(SHOWING),
+            FlagGroup::Own(OPENING),
+            FlagGroup::Own(COMMON),
         ],
         heeds_settings: true,
         page: include_str!("../help/relay.md"),
@@ -36,31 +36,31 @@ const RELAYING: &[Flag] = &[
     switch("retry", None, "while nobody is there yet, try again with growing pauses"),
 ];
 
-fn run(scene: &Scene) -> Result<u8> {
-    let (listen, target) = sides(scene)?;
+fn run(job: &Job) -> Result<u8> {
+    let (listen, target) = sides(job)?;
     let mut server = Server::new(VERB.usage.name)?;
     let row = server.row().expect("it is one of the table");
     let to = row.targets().next().expect("a relay has a target");
     server.target(to.name, target.clone())?;
-    for (name, value) in VERB.usage.lent_options().into_iter().flat_map(|one| given(scene, one)) {
+    for (name, value) in VERB.usage.lent_options().into_iter().flat_map(|one| given(job, one)) {
         server.set(&name, value.as_deref())?;
     }
-    set_limits(scene, &mut server)?;
-    server.on(&on_lan(scene, listen))?;
+    set_limits(job, &mut server)?;
+    server.on(&on_lan(job, listen))?;
     // Where it waits itself it says with where it listens.
     let is_waited_for = target.settings().iter().any(|setting| setting.key == "listen");
     let dialled = Some(target).filter(|_| !is_waited_for);
     until_over(async |mut signals| {
-        let begun = serving::start(scene, &mut signals, server, "relay", dialled.as_ref()).await?;
+        let begun = serving::start(job, &mut signals, server, "relay", dialled.as_ref()).await?;
         begun.watch(signals).await
     })
 }
 
 /// Where it listens and where to, with what the flags say of them.
-fn sides(scene: &Scene) -> Result<(Endpoint, Endpoint)> {
-    let (mut endpoints, loose) = scene.endpoints(0, 2)?;
-    scene.check_stdout(&endpoints)?;
-    let words = scene.words().len();
+fn sides(job: &Job) -> Result<(Endpoint, Endpoint)> {
+    let (mut endpoints, loose) = job.endpoints(0, 2)?;
+    job.check_stdout(&endpoints)?;
+    let words = job.words().len();
     let (Some(mut target), Some(mut listen), true) = (endpoints.pop(), endpoints.pop(), words == 2)
     else {
         let text = "a relay needs two addresses: where it listens, and where to";
@@ -71,13 +71,13 @@ fn sides(scene: &Scene) -> Result<(Endpoint, Endpoint)> {
         let text = format!("-O {option} is for the endpoint before it, and there is none");
         return Err(Error::new(Kind::Usage, text).try_command("hobnob help addresses", ""));
     }
-    if scene.is_on("both-listen") {
+    if job.is_on("both-listen") {
         target.set("listen")?;
     }
-    if scene.is_on("both-dial") {
+    if job.is_on("both-dial") {
         listen.set("dial")?;
     }
-    if scene.is_on("retry") {
+    if job.is_on("retry") {
         target.set("retry")?;
         listen.set("retry")?;
     }

@@ -6,11 +6,11 @@ use hobnob::service::Row;
 use hobnob::spec::OptionSpec;
 
 use crate::advice::Propose as _;
-use crate::args::{COMMON, Flag, Group, OPENING, SHOWING, Usage, value};
+use crate::args::{COMMON, Flag, FlagGroup, OPENING, SHOWING, Usage, value};
 use crate::help;
+use crate::job::{Job, Verb};
 use crate::process::say;
-use crate::scene::{Scene, Verb};
-use crate::serving::{SERVING, given, on_lan, set_limits, start, until_over};
+use crate::serving::{SERVING, given, on_lan, set_limits, start, until_over, usual_endpoint};
 
 /// How many ports after the default one are tried.
 const NEXT_PORTS: u16 = 99;
@@ -22,12 +22,12 @@ pub(crate) static VERB: Verb = Verb {
         words: "SERVICE [ADDR...]",
         endpoints: 1..usize::MAX,
         flags: &[
-            Group::Own(SERVING),
-            Group::Own(CUTTING),
-            Group::Own(SHOWING),
-            Group::Own(OPENING),
-            Group::Own(COMMON),
-            Group::OfEveryService,
+            FlagGroup::Own(SERVING),
+            FlagGroup::Own(CUTTING),
+            FlagGroup::Own(SHOWING),
+            FlagGroup::Own(OPENING),
+            FlagGroup::Own(COMMON),
+            FlagGroup::OfEveryService,
         ],
         heeds_settings: true,
         page: include_str!("../help/serve.md"),
@@ -41,30 +41,30 @@ const CUTTING: &[Flag] = &[
     value("recv", "N", "bytes of one receive"),
 ];
 
-fn run(scene: &Scene) -> Result<u8> {
-    let words = scene.words();
-    let Some(service) = words.first() else { return say(&help::catalogue(scene.out)) };
+fn run(job: &Job) -> Result<u8> {
+    let words = job.words();
+    let Some(service) = words.first() else { return say(&help::catalogue(job.out)) };
     let mut server = Server::new(service)?;
     let row = server.row().expect("it is one of the table");
-    set_options(scene, &mut server, row)?;
-    set_limits(scene, &mut server)?;
-    listen(scene, &mut server, row)?;
+    set_options(job, &mut server, row)?;
+    set_limits(job, &mut server)?;
+    listen(job, &mut server, row)?;
     until_over(async |mut signals| {
-        start(scene, &mut signals, server, "serve", None).await?.watch(signals).await
+        start(job, &mut signals, server, "serve", None).await?.watch(signals).await
     })
 }
 
 /// Adds the endpoints that were named, each at its door; or those of all doors where there are none.
-fn listen(scene: &Scene, server: &mut Server, row: &'static Row) -> Result<()> {
-    let (mut endpoints, loose) = scene.endpoints_of_doors(1, usize::MAX, row.doors)?;
-    scene.check_stdout(endpoints.iter().map(|(_, endpoint)| endpoint))?;
-    if let Some(option) = loose.first().filter(|_| scene.words().len() > 1) {
+fn listen(job: &Job, server: &mut Server, row: &'static Row) -> Result<()> {
+    let (mut endpoints, loose) = job.endpoints_of_doors(1, usize::MAX, row.doors)?;
+    job.check_stdout(endpoints.iter().map(|(_, endpoint)| endpoint))?;
+    if let Some(option) = loose.first().filter(|_| job.words().len() > 1) {
         let text = format!("-O {option} is for the endpoint before it, and there is none");
         return Err(Error::new(Kind::Usage, text).try_command("hobnob help addresses", ""));
     }
     if endpoints.is_empty() {
         for door in row.doors {
-            let mut endpoint = engine::parse(&format!(":{}", door.port))?;
+            let mut endpoint = usual_endpoint(door)?;
             loose.iter().try_for_each(|option| endpoint.set(option))?;
             endpoints.push((Some(door.name.to_owned()), endpoint));
         }
@@ -72,7 +72,7 @@ fn listen(scene: &Scene, server: &mut Server, row: &'static Row) -> Result<()> {
         server.next_ports = if loose.is_empty() { NEXT_PORTS } else { 0 };
     }
     for (door, endpoint) in endpoints {
-        let endpoint = on_lan(scene, endpoint);
+        let endpoint = on_lan(job, endpoint);
         match door {
             Some(door) => server.door(&door, &endpoint)?,
             None => server.on(&endpoint)?,
@@ -82,10 +82,10 @@ fn listen(scene: &Scene, server: &mut Server, row: &'static Row) -> Result<()> {
 }
 
 /// The service's own flags. One that only other services have is told as that.
-fn set_options(scene: &Scene, server: &mut Server, row: &'static Row) -> Result<()> {
+fn set_options(job: &Job, server: &mut Server, row: &'static Row) -> Result<()> {
     for option in VERB.usage.lent_options() {
         let is_own = row.spec.options.iter().any(|own| own.name == option.name);
-        for (name, value) in given(scene, option) {
+        for (name, value) in given(job, option) {
             if !is_own {
                 return Err(elsewhere(row, option));
             }

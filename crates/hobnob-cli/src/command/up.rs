@@ -6,11 +6,11 @@ use hobnob::error::{Error, Kind, Result};
 use hobnob::spec::nearest;
 
 use crate::advice::Propose as _;
-use crate::args::{COMMON, Group, SHOWING, Usage};
-use crate::config::{Config, FILE, Part};
-use crate::fleet::{Fleet, STARTING, Taken};
+use crate::args::{COMMON, FlagGroup, SHOWING, Usage};
+use crate::config::{Config, FILE, Section};
+use crate::fleet::{Fleet, PortTaken, STARTING};
+use crate::job::{Job, Verb};
 use crate::report::show::safe;
-use crate::scene::{Scene, Verb};
 
 /// The verb.
 pub(crate) static VERB: Verb = Verb {
@@ -18,17 +18,17 @@ pub(crate) static VERB: Verb = Verb {
         name: "up",
         words: "[FILE] [NAME...]",
         endpoints: 0..0,
-        flags: &[Group::Own(STARTING), Group::Own(SHOWING), Group::Own(COMMON)],
+        flags: &[FlagGroup::Own(STARTING), FlagGroup::Own(SHOWING), FlagGroup::Own(COMMON)],
         heeds_settings: true,
         page: include_str!("../help/up.md"),
     },
     run,
 };
 
-fn run(scene: &Scene) -> Result<u8> {
-    let (path, names) = words(scene);
+fn run(job: &Job) -> Result<u8> {
+    let (path, names) = words(job);
     let is_default = path.is_none();
-    let path = path.or_else(|| scene.environment.config.clone());
+    let path = path.or_else(|| job.environment.config.clone());
     let path = path.unwrap_or_else(|| PathBuf::from(FILE));
     let config = Config::read(&path).map_err(|error| match error.kind() {
         Kind::NotFound if is_default => error.try_command("hobnob demo", "needs no file"),
@@ -42,12 +42,12 @@ fn run(scene: &Scene) -> Result<u8> {
         config.parts.len()
     );
     let fleet = Fleet::plan(&config, &chosen)?;
-    fleet.run(scene, "up", Taken::Fails, |started| format!("{head}\n{}", started.addresses()))
+    fleet.run(job, "up", PortTaken::Fails, |started| format!("{head}\n{}", started.addresses()))
 }
 
 /// The file, where one is named, and the names. A file has a `/` or ends in `.toml`; no name does.
-fn words(scene: &Scene) -> (Option<PathBuf>, Vec<String>) {
-    let mut words = scene.words();
+fn words(job: &Job) -> (Option<PathBuf>, Vec<String>) {
+    let mut words = job.words();
     let is_file = |word: &String| {
         let path = std::path::Path::new(word);
         word.contains('/') || path.extension().is_some_and(|end| end == "toml")
@@ -60,7 +60,7 @@ fn words(scene: &Scene) -> (Option<PathBuf>, Vec<String>) {
 }
 
 /// The parts with these names, or all of them.
-fn choose<'c>(config: &'c Config, names: &[String]) -> Result<Vec<&'c Part>> {
+fn choose<'c>(config: &'c Config, names: &[String]) -> Result<Vec<&'c Section>> {
     if config.parts.is_empty() {
         let text = format!("{} has nothing to start", config.source.name);
         return Err(Error::new(Kind::BadConfig, text)
@@ -84,6 +84,6 @@ fn choose<'c>(config: &'c Config, names: &[String]) -> Result<Vec<&'c Part>> {
             .why(format!("it has: {all}"))
             .why("a file is named with a slash or .toml: ./FILE"));
     }
-    let is_named = |part: &&Part| names.contains(&part.name.text);
+    let is_named = |part: &&Section| names.contains(&part.name.text);
     Ok(config.parts.iter().filter(is_named).collect())
 }

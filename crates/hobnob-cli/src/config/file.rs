@@ -8,7 +8,7 @@ use std::path::Path;
 use hobnob::error::{Error, Kind, Result};
 
 use crate::advice::Propose as _;
-use crate::config::source::Source;
+use crate::config::source::ConfigText;
 
 /// The most that such a file holds, in bytes.
 const LARGEST: u64 = 1_024 * 1_024;
@@ -16,7 +16,7 @@ const LARGEST: u64 = 1_024 * 1_024;
 const LARGEST_SECRET: u64 = 64 * 1_024;
 
 /// Reads it whole.
-pub(super) fn read(path: &Path) -> Result<Source> {
+pub(super) fn read(path: &Path) -> Result<ConfigText> {
     let name = path.display().to_string();
     let bytes = read_plain(path, LARGEST)?;
     let text = String::from_utf8(bytes).map_err(|error| {
@@ -26,7 +26,7 @@ pub(super) fn read(path: &Path) -> Result<Source> {
             .why("TOML is UTF-8")
             .try_command(format!("file {name}"), "what is it?")
     })?;
-    Ok(Source { name, text })
+    Ok(ConfigText { name, text })
 }
 
 /// A secret in a file of its own, without the newline at its end.

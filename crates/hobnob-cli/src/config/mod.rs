@@ -16,8 +16,8 @@ use hobnob::spec::nearest;
 use crate::advice::Propose as _;
 use crate::env::Environment;
 use section::Sections;
-pub(crate) use section::{Defaults, Part, Setting};
-use source::{Placed, Source};
+pub(crate) use section::{Defaults, KeyValue, Section};
+use source::{ConfigText, Placed};
 
 /// The file of a folder.
 pub(crate) const FILE: &str = "hobnob.toml";
@@ -29,9 +29,9 @@ pub(crate) const OWN_KEYS: [&str; 5] = ["service", "on", "listen", "try", "note"
 #[derive(Debug)]
 pub(crate) struct Config {
     /// Its text.
-    pub(crate) source: Source,
+    pub(crate) source: ConfigText,
     /// What is to be started, in the order of the file.
-    pub(crate) parts: Vec<Part>,
+    pub(crate) parts: Vec<Section>,
     /// What a flag's default is here.
     pub(crate) defaults: Defaults,
     /// Names of addresses.
@@ -46,10 +46,10 @@ impl Config {
 
     /// Reads a text that is part of this program.
     pub(crate) fn of(name: &str, text: &str) -> Result<Self> {
-        Config::from(Source { name: name.to_owned(), text: text.to_owned() })
+        Config::from(ConfigText { name: name.to_owned(), text: text.to_owned() })
     }
 
-    fn from(source: Source) -> Result<Self> {
+    fn from(source: ConfigText) -> Result<Self> {
         let Sections { parts, defaults, aliases } = table::read(&source)?;
         Ok(Config { source, parts, defaults, aliases })
     }

@@ -7,7 +7,7 @@ use crate::config::source::Placed;
 /// All of it.
 pub(super) struct Sections {
     /// What is to be started, in the order of the file.
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<Section>,
     /// What a flag's default is here.
     pub(super) defaults: Defaults,
     /// Names of addresses.
@@ -16,7 +16,7 @@ pub(super) struct Sections {
 
 /// One server.
 #[derive(Debug)]
-pub(crate) struct Part {
+pub(crate) struct Section {
     /// What it is called.
     pub(crate) name: Placed,
     /// The service.
@@ -24,7 +24,7 @@ pub(crate) struct Part {
     /// Where; none: where the service is by default.
     pub(crate) on: Vec<Placed>,
     /// Options of the service, and limits.
-    pub(crate) settings: Vec<Setting>,
+    pub(crate) settings: Vec<KeyValue>,
     /// A command to try, with `PORT` for its port.
     pub(crate) hint: Option<String>,
     /// A word beside that.
@@ -33,7 +33,7 @@ pub(crate) struct Part {
 
 /// A key with its values: one, or those of a list.
 #[derive(Debug)]
-pub(crate) struct Setting {
+pub(crate) struct KeyValue {
     /// The key.
     pub(crate) key: Placed,
     /// As text, whatever their type.

@@ -18,7 +18,7 @@ const ROOM: usize = 74;
 
 /// A text with its name.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct ConfigText {
     /// The file, as it was named.
     pub(crate) name: String,
     /// All of it.
@@ -34,7 +34,7 @@ pub(crate) struct Placed {
     pub(crate) at: Range<usize>,
 }
 
-impl Source {
+impl ConfigText {
     /// The error with its line and column, and a caret under the place.
     pub(crate) fn mark(&self, error: Error, at: Range<usize>, label: &str) -> Error {
         let line = self.line_of(at.start);
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     fn marked(text: &str, part: &str) -> (String, String, String) {
-        let source = Source { name: "x.toml".to_owned(), text: text.to_owned() };
+        let source = ConfigText { name: "x.toml".to_owned(), text: text.to_owned() };
         let at = text.find(part).expect("it is there");
         let error = source.wrong("no", &(at..at + part.len()), "here");
         let span = error.span().expect("it was marked");
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn a_part_of_a_value_is_found_in_its_quotes() {
         let text = "on = [ \":90000\" ]";
-        let source = Source { name: "x.toml".to_owned(), text: text.to_owned() };
+        let source = ConfigText { name: "x.toml".to_owned(), text: text.to_owned() };
         let value = Placed { text: ":90000".to_owned(), at: 7..15 };
         let error = hobnob::engine::parse(":90000").expect_err("too large a port");
         let error = source.relocate(&error, &value);

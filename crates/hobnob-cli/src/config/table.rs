@@ -11,8 +11,8 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use crate::advice::Propose as _;
 use crate::args;
-use crate::config::section::{Defaults, Part, Sections, Setting};
-use crate::config::source::{Placed, Source};
+use crate::config::section::{Defaults, KeyValue, Section, Sections};
+use crate::config::source::{ConfigText, Placed};
 
 /// Sections that are no service.
 const SECTIONS: [&str; 3] = ["serve", "defaults", "alias"];
@@ -23,13 +23,13 @@ type Key<'i> = Spanned<DeString<'i>>;
 type Value<'i> = Spanned<DeValue<'i>>;
 
 /// Reads a text.
-pub(super) fn read(source: &Source) -> Result<Sections> {
+pub(super) fn read(source: &ConfigText) -> Result<Sections> {
     let reader = Reader(source);
     let table = DeTable::parse(&source.text).map_err(|error| reader.no_toml(&error))?;
     reader.sections(table.get_ref())
 }
 
-struct Reader<'s>(&'s Source);
+struct Reader<'s>(&'s ConfigText);
 
 impl Reader<'_> {
     fn no_toml(&self, error: &toml::de::Error) -> Error {
@@ -40,7 +40,7 @@ impl Reader<'_> {
 
     fn sections(&self, table: &DeTable<'_>) -> Result<Sections> {
         let (mut defaults, mut aliases) = (Defaults::default(), Vec::new());
-        let mut parts: Vec<Part> = Vec::new();
+        let mut parts: Vec<Section> = Vec::new();
         let mut sections: Vec<_> = table.iter().collect();
         sections.sort_by_key(|(key, _)| key.span().start);
         for (key, value) in sections {
@@ -82,7 +82,7 @@ impl Reader<'_> {
         self.0.mark(error, key.span(), &label).try_command("hobnob serve", "lists the services")
     }
 
-    fn distinct(&self, parts: &[Part]) -> Result<()> {
+    fn distinct(&self, parts: &[Section]) -> Result<()> {
         let mut known = HashSet::new();
         for part in parts {
             if !known.insert(part.name.text.as_str()) {
@@ -93,7 +93,12 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn part(&self, service: Option<Placed>, name: &Key<'_>, table: &DeTable<'_>) -> Result<Part> {
+    fn part(
+        &self,
+        service: Option<Placed>,
+        name: &Key<'_>,
+        table: &DeTable<'_>,
+    ) -> Result<Section> {
         let is_short = service.is_some();
         let (mut service, mut on, mut settings) = (service, Vec::new(), Vec::new());
         let (mut hint, mut note) = (None, None);
@@ -103,15 +108,15 @@ impl Reader<'_> {
                 "on" | "listen" => on.extend(self.texts(key, value)?),
                 "try" => hint = Some(self.text(key, value)?.text),
                 "note" => note = Some(self.text(key, value)?.text),
-                _ => settings.push(Setting { key: placed(key), values: self.values(key, value)? }),
+                _ => settings.push(KeyValue { key: placed(key), values: self.values(key, value)? }),
             }
         }
         settings.sort_by_key(|setting| setting.key.at.start);
         on.sort_by_key(|place| place.at.start);
         let name = placed(name);
         let service = service.ok_or_else(|| {
-            let is_meant = |setting: &&Setting| nearest(&setting.key.text, ["service"]).is_some();
-            if let Some(Setting { key, .. }) = settings.iter().find(is_meant) {
+            let is_meant = |setting: &&KeyValue| nearest(&setting.key.text, ["service"]).is_some();
+            if let Some(KeyValue { key, .. }) = settings.iter().find(is_meant) {
                 let text = format!("there is no key {:?}", key.text);
                 let error = Error::new(Kind::UnknownOption, text);
                 let error = self.0.mark(error, key.at.clone(), "did you mean service?");
@@ -120,7 +125,7 @@ impl Reader<'_> {
             let text = format!("{:?} does not say which service it is", name.text);
             self.0.wrong(text, &name.at, "service = \"NAME\" is missing here")
         })?;
-        Ok(Part { name, service, on, settings, hint, note })
+        Ok(Section { name, service, on, settings, hint, note })
     }
 
     fn aliases(&self, table: &DeTable<'_>) -> Result<Vec<(String, Placed)>> {

@@ -8,26 +8,26 @@ use hobnob::error::{Error, Result};
 use hobnob::fault::Panel;
 use serde_json::Value;
 
-use super::part::Part;
 use super::request::ASKS;
-use crate::advice::{Way, spelt};
-use crate::report::line::Line;
+use super::steered::SteeredServer;
+use crate::advice::{Remedy, spelt};
+use crate::report::line::JsonLine;
 
 /// What an answer says beside what it answers.
-pub(super) struct Fields(Vec<u8>);
+pub(super) struct AnswerFields(Vec<u8>);
 
-impl Fields {
+impl AnswerFields {
     /// Nothing but that it was done.
     pub(super) fn none() -> Self {
-        Fields(Vec::new())
+        AnswerFields(Vec::new())
     }
 
     /// Whatever is written.
-    pub(super) fn of(write: impl FnOnce(&mut Line<'_>)) -> Self {
+    pub(super) fn of(write: impl FnOnce(&mut JsonLine<'_>)) -> Self {
         let mut out = vec![b'{'];
-        write(&mut Line::within(&mut out));
+        write(&mut JsonLine::within(&mut out));
         out.remove(0);
-        Fields(out)
+        AnswerFields(out)
     }
 }
 
@@ -36,9 +36,9 @@ pub(super) fn write(
     out: &mut Vec<u8>,
     ask: Option<&str>,
     tag: Option<&Value>,
-    answer: Result<Fields>,
+    answer: Result<AnswerFields>,
 ) {
-    let mut line = Line::begin(out, "answer");
+    let mut line = JsonLine::begin(out, "answer");
     if let Some(ask) = ask {
         line.text("ask", ask);
     }
@@ -49,7 +49,7 @@ pub(super) fn write(
     }
     line.raw("ok", if answer.is_ok() { "true" } else { "false" });
     match answer {
-        Ok(Fields(fields)) => line.fields(&fields),
+        Ok(AnswerFields(fields)) => line.fields(&fields),
         Err(error) => line.object("error", |line| wrong(line, &error)),
     }
     line.end();
@@ -62,7 +62,7 @@ pub(super) fn refusal(error: &Error) -> Vec<u8> {
     out
 }
 
-fn wrong(line: &mut Line<'_>, error: &Error) {
+fn wrong(line: &mut JsonLine<'_>, error: &Error) {
     line.text("slug", error.kind().slug());
     line.text("message", error.message());
     if let Some(limit) = error.limit_name() {
@@ -80,17 +80,17 @@ fn wrong(line: &mut Line<'_>, error: &Error) {
     line.number("exit", u64::from(error.kind().exit_code()));
     line.objects("try", spelt(error), |line, one| {
         match one.way {
-            Way::Command(command) => line.text("command", &command),
-            Way::Flag(added) => line.text("flag", &added.text()),
-            Way::Endpoint(endpoint) => line.text("endpoint", &endpoint),
+            Remedy::Command(command) => line.text("command", &command),
+            Remedy::Flag(added) => line.text("flag", &added.text()),
+            Remedy::Endpoint(endpoint) => line.text("endpoint", &endpoint),
         }
         line.text("note", &one.note);
     });
 }
 
-/// Who this is.
-pub(super) fn hello(verb: &str, began: SystemTime, parts: &[Part]) -> Fields {
-    Fields::of(|line| {
+/// What this process is and serves.
+pub(super) fn hello(verb: &str, began: SystemTime, parts: &[SteeredServer]) -> AnswerFields {
+    AnswerFields::of(|line| {
         line.text("program", "hobnob");
         line.text("version", env!("CARGO_PKG_VERSION"));
         line.number("pid", u64::from(std::process::id()));
@@ -101,7 +101,7 @@ pub(super) fn hello(verb: &str, began: SystemTime, parts: &[Part]) -> Fields {
     })
 }
 
-fn server(line: &mut Line<'_>, part: &Part) {
+fn server(line: &mut JsonLine<'_>, part: &SteeredServer) {
     line.text("name", &part.name);
     line.text("service", &part.service);
     line.text("state", if part.control.is_draining() { "draining" } else { "open" });
@@ -114,15 +114,15 @@ fn server(line: &mut Line<'_>, part: &Part) {
     }
 }
 
-fn bound(line: &mut Line<'_>, bound: &Bound) {
+fn bound(line: &mut JsonLine<'_>, bound: &Bound) {
     line.text("transport", bound.transport);
     line.text("endpoint", &bound.endpoint.to_string());
     line.text("addr", &bound.address.to_string());
 }
 
 /// What bends a relay, fault by fault, and what each has hit.
-pub(super) fn faults(part: &Part, panel: &Panel) -> Fields {
-    Fields::of(|line| {
+pub(super) fn faults(part: &SteeredServer, panel: &Panel) -> AnswerFields {
+    AnswerFields::of(|line| {
         line.text("name", &part.name);
         line.number("seed", part.control.seed());
         line.objects("faults", panel.state(), |line, state| {
@@ -138,7 +138,7 @@ pub(super) fn faults(part: &Part, panel: &Panel) -> Fields {
 }
 
 /// Open sessions, of each part those after `after`; and whether there are more.
-pub(super) fn list(parts: &[&Part], after: u64, most: u64) -> Fields {
+pub(super) fn list(parts: &[&SteeredServer], after: u64, most: u64) -> AnswerFields {
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let mut listed: Vec<(&str, SessionState)> = Vec::new();
     for part in parts {
@@ -151,13 +151,13 @@ pub(super) fn list(parts: &[&Part], after: u64, most: u64) -> Fields {
     }
     let is_cut = listed.len() > most;
     listed.truncate(most);
-    Fields::of(|line| {
+    AnswerFields::of(|line| {
         line.objects("sessions", &listed, |line, (name, state)| session(line, name, state));
         line.raw("more", if is_cut { "true" } else { "false" });
     })
 }
 
-fn session(line: &mut Line<'_>, name: &str, session: &SessionState) {
+fn session(line: &mut JsonLine<'_>, name: &str, session: &SessionState) {
     line.text("name", name);
     line.number("id", session.id);
     if session.parent != 0 {

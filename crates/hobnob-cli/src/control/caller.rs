@@ -43,7 +43,7 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
-    /// Asks every process of this folder who it is. What dead ones have left is cleared.
+    /// Asks every process of this folder what it serves. The sockets of dead processes are removed.
     pub(crate) fn of(folder: &Folder, clock: Clock) -> Result<Self> {
         let mut survey = Survey::default();
         // All are asked before any is waited for: one that is stopped costs its time once.
@@ -128,7 +128,7 @@ impl Caller {
         }
     }
 
-    /// What has come, within the time that is left: who says a byte now and then holds up nobody either.
+    /// What has come, within the time that is left: a process that says a byte now and then holds up nobody.
     fn read(&self, piece: &mut [u8]) -> Result<usize> {
         let left = self.due.saturating_sub(self.clock.now());
         if left.is_zero() {

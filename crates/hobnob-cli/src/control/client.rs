@@ -7,11 +7,11 @@ use hobnob::fault::{Profile, Setting};
 use hobnob::socket::AsyncSocket;
 use tokio::sync::watch;
 
-use super::answer::{self, Fields};
-use super::house::{House, passed};
-use super::part;
-use super::request::{Ask, Request};
-use super::watch::Watch;
+use super::answer::{self, AnswerFields};
+use super::request::{ControlRequest, Demand};
+use super::served::{Served, passed};
+use super::steered;
+use super::watch::ClientWatch;
 use super::{LINE, TICK};
 
 /// Bytes that are read at once.
@@ -19,10 +19,10 @@ const READ: usize = 4_096;
 
 /// A client that was let in.
 pub(super) struct Client {
-    house: Arc<House>,
+    served: Arc<Served>,
     socket: AsyncSocket,
-    lines: Lines,
-    watch: Option<Watch>,
+    lines: RequestLines,
+    watch: Option<ClientWatch>,
     /// It asks nothing more, and may watch on.
     has_asked_all: bool,
     out: Vec<u8>,
@@ -41,18 +41,18 @@ enum Next {
 }
 
 impl Client {
-    pub(super) fn of(house: Arc<House>, socket: AsyncSocket) -> Self {
+    pub(super) fn of(served: Arc<Served>, socket: AsyncSocket) -> Self {
         Client {
-            house,
+            served,
             socket,
-            lines: Lines::default(),
+            lines: RequestLines::default(),
             watch: None,
             has_asked_all: false,
             out: Vec::new(),
         }
     }
 
-    /// Answers until it leaves, or everything is over. Who does not read is not read from either, and its events are
+    /// Answers until it leaves, or everything is over. A client that does not read is not read from either, and its events are
     /// dropped and counted where they were made: nobody else waits.
     pub(super) async fn hold(mut self, mut over: watch::Receiver<bool>) {
         loop {
@@ -81,7 +81,7 @@ impl Client {
 
     fn pull(&mut self) {
         if let Some(watch) = &mut self.watch {
-            watch.pull(&self.house.parts, &mut self.out);
+            watch.pull(&self.served.parts, &mut self.out);
         }
     }
 
@@ -89,12 +89,12 @@ impl Client {
     fn part(&mut self) {
         self.pull();
         if let Some(watch) = &mut self.watch {
-            watch.sum_up(&self.house.parts, &mut self.out);
+            watch.sum_up(&self.served.parts, &mut self.out);
         }
     }
 
     fn answer(&mut self, line: &[u8]) {
-        let request = Request::read(line);
+        let request = ControlRequest::read(line);
         // What was seen before stands before the answer.
         self.pull();
         let answered = request.ask.and_then(|ask| self.obey(ask));
@@ -102,34 +102,34 @@ impl Client {
     }
 
     /// Does what is asked.
-    fn obey(&mut self, ask: Ask) -> Result<Fields> {
-        let parts = &self.house.parts;
+    fn obey(&mut self, ask: Demand) -> Result<AnswerFields> {
+        let parts = &self.served.parts;
         match ask {
-            Ask::Hello => Ok(answer::hello(self.house.verb, self.house.began, parts)),
-            Ask::List { name, after, most } => {
-                let meant = part::some(parts, name.as_deref())?;
+            Demand::Hello => Ok(answer::hello(self.served.verb, self.served.began, parts)),
+            Demand::List { name, after, most } => {
+                let meant = steered::some(parts, name.as_deref())?;
                 if after > 0 {
-                    part::one(parts, name.as_deref())?;
+                    steered::one(parts, name.as_deref())?;
                 }
                 Ok(answer::list(&meant, after, most))
             }
-            Ask::Watch { name, data, snap } => self.watch(name.as_deref(), data, snap),
-            Ask::Kill { name, id } => {
-                let part = part::one(parts, name.as_deref())?;
+            Demand::Watch { name, data, snap } => self.watch(name.as_deref(), data, snap),
+            Demand::Kill { name, id } => {
+                let part = steered::one(parts, name.as_deref())?;
                 if part.control.kill(id) {
-                    return Ok(Fields::none());
+                    return Ok(AnswerFields::none());
                 }
                 let text = format!("{} has no open session {id}", part.name);
                 Err(Error::new(Kind::NotRunning, text))
             }
-            Ask::Drain { name } => {
-                let part = part::one(parts, name.as_deref())?;
+            Demand::Drain { name } => {
+                let part = steered::one(parts, name.as_deref())?;
                 let open = part.control.open();
                 part.control.drain();
-                Ok(Fields::of(|line| line.number("sessions", open)))
+                Ok(AnswerFields::of(|line| line.number("sessions", open)))
             }
-            Ask::Fault { name, like, set } => {
-                let part = part::one(parts, name.as_deref())?;
+            Demand::Fault { name, like, set } => {
+                let part = steered::one(parts, name.as_deref())?;
                 let panel = part.panel()?;
                 if like.is_some() || set.is_some() {
                     panel.set(settings(like.as_deref(), &set.unwrap_or_default())?)?;
@@ -139,15 +139,15 @@ impl Client {
         }
     }
 
-    fn watch(&mut self, name: Option<&str>, data: bool, snap: u64) -> Result<Fields> {
+    fn watch(&mut self, name: Option<&str>, data: bool, snap: u64) -> Result<AnswerFields> {
         if self.watch.is_some() {
             let text = "this connection watches already, and another one may";
             return Err(Error::new(Kind::Usage, text));
         }
-        let parts = &self.house.parts;
-        let meant = part::some(parts, name)?;
-        self.watch = Some(Watch::of(&self.house, &meant, data, snap));
-        Ok(Fields::none())
+        let parts = &self.served.parts;
+        let meant = steered::some(parts, name)?;
+        self.watch = Some(ClientWatch::of(&self.served, &meant, data, snap));
+        Ok(AnswerFields::none())
     }
 }
 
@@ -169,11 +169,11 @@ async fn look(watch: Option<&Watch>) {
 
 /// The lines of a client. What has come of the next one stays where a read is given up.
 #[derive(Default)]
-struct Lines {
+struct RequestLines {
     buffer: Vec<u8>,
 }
 
-impl Lines {
+impl RequestLines {
     async fn next(&mut self, socket: &AsyncSocket) -> Result<Next> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {

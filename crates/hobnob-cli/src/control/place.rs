@@ -13,7 +13,7 @@ use nix::unistd::geteuid;
 use crate::advice::Propose as _;
 use crate::env::Environment;
 
-/// Who may wait to be accepted.
+/// Clients that may wait to be accepted.
 const BACKLOG: u32 = 32;
 /// How the name of a socket ends; before that stands the process id.
 const ENDING: &str = ".sock";
@@ -40,7 +40,7 @@ impl Folder {
         Folder::look(path_of(environment))
     }
 
-    /// Whoever could put a socket there would be obeyed, so that nobody else may be able to.
+    /// Commands from a socket in this folder are obeyed, so that no other user may put one there.
     fn look(path: PathBuf) -> Result<Option<Self>> {
         let found = match path.symlink_metadata() {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

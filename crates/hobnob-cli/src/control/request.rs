@@ -10,17 +10,17 @@ use super::{SESSIONS, SNAP, VERSION};
 pub(super) const ASKS: &[&str] = &["hello", "list", "watch", "kill", "drain", "fault"];
 
 /// A request, with what the answer needs to be known by.
-pub(super) struct Request {
+pub(super) struct ControlRequest {
     /// The client's own mark, as it came.
     pub(super) tag: Option<Value>,
     /// The word of it, where it is one of ours.
     pub(super) word: Option<&'static str>,
-    pub(super) ask: Result<Ask>,
+    pub(super) ask: Result<Demand>,
 }
 
 /// What is asked.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ask {
+pub(super) enum Demand {
     /// Who are you?
     Hello,
     /// The open sessions.
@@ -35,10 +35,10 @@ pub(super) enum Ask {
     Fault { name: Option<String>, like: Option<String>, set: Option<Vec<String>> },
 }
 
-impl Request {
+impl ControlRequest {
     /// Reads a line, without its newline.
     pub(super) fn read(line: &[u8]) -> Self {
-        let nothing = |error| Request { tag: None, word: None, ask: Err(error) };
+        let nothing = |error| ControlRequest { tag: None, word: None, ask: Err(error) };
         let object = match serde_json::from_slice(line) {
             Ok(Value::Object(object)) => object,
             Ok(_) => return nothing(malformed("it is JSON, and not an object")),
@@ -47,19 +47,19 @@ impl Request {
         let tag = object.get("tag").filter(|tag| tag.is_string() || tag.is_number()).cloned();
         let said = object.get("ask").and_then(Value::as_str);
         let word = said.and_then(|said| ASKS.iter().find(|ask| **ask == said)).copied();
-        Request { tag, word, ask: Fields::of(object).ask(word) }
+        ControlRequest { tag, word, ask: Unread::of(object).ask(word) }
     }
 }
 
 /// The fields that nothing has taken yet.
-struct Fields(Map<String, Value>);
+struct Unread(Map<String, Value>);
 
-impl Fields {
+impl Unread {
     fn of(object: Map<String, Value>) -> Self {
-        Fields(object)
+        Unread(object)
     }
 
-    fn ask(mut self, word: Option<&'static str>) -> Result<Ask> {
+    fn ask(mut self, word: Option<&'static str>) -> Result<Demand> {
         self.check_version()?;
         if self.0.get("tag").is_some_and(|tag| !tag.is_string() && !tag.is_number()) {
             return Err(bad("tag", "a string or a number"));
@@ -67,23 +67,23 @@ impl Fields {
         let said = self.0.remove("ask");
         self.0.remove("tag");
         let ask = match word {
-            Some("hello") => Ask::Hello,
-            Some("list") => Ask::List {
+            Some("hello") => Demand::Hello,
+            Some("list") => Demand::List {
                 name: self.text("name")?,
                 after: self.number("after")?.unwrap_or(0),
                 most: self.number("most")?.unwrap_or(SESSIONS).clamp(1, SESSIONS),
             },
-            Some("watch") => Ask::Watch {
+            Some("watch") => Demand::Watch {
                 name: self.text("name")?,
                 data: self.switch("data")?.unwrap_or(true),
                 snap: self.number("snap")?.unwrap_or(SNAP).min(SNAP),
             },
-            Some("kill") => Ask::Kill {
+            Some("kill") => Demand::Kill {
                 name: self.text("name")?,
                 id: self.number("id")?.ok_or_else(|| missing("id", "a session's number"))?,
             },
-            Some("drain") => Ask::Drain { name: self.text("name")? },
-            Some("fault") => Ask::Fault {
+            Some("drain") => Demand::Drain { name: self.text("name")? },
+            Some("fault") => Demand::Fault {
                 name: self.text("name")?,
                 like: self.text("like")?,
                 set: self.texts("set")?,
@@ -178,18 +178,18 @@ fn unknown(said: Option<&Value>) -> Error {
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Result<Ask> {
-        Request::read(line.as_bytes()).ask
+    fn read(line: &str) -> Result<Demand> {
+        ControlRequest::read(line.as_bytes()).ask
     }
 
     #[test]
     fn what_goes_without_saying() {
-        let list = Ask::List { name: None, after: 0, most: SESSIONS };
+        let list = Demand::List { name: None, after: 0, most: SESSIONS };
         assert_eq!(read(r#"{"v":1,"ask":"list"}"#), Ok(list));
-        let list = Ask::List { name: Some("a".to_owned()), after: 7, most: SESSIONS };
+        let list = Demand::List { name: Some("a".to_owned()), after: 7, most: SESSIONS };
         let line = r#"{"v":1,"ask":"list","name":"a","after":7,"most":1000000}"#;
         assert_eq!(read(line), Ok(list), "more than the limit is the limit");
-        let watch = Ask::Watch { name: None, data: true, snap: SNAP };
+        let watch = Demand::Watch { name: None, data: true, snap: SNAP };
         assert_eq!(read(r#"{"ask":"watch","v":1}"#), Ok(watch));
     }
 
@@ -223,9 +223,9 @@ mod tests {
 
     #[test]
     fn a_refused_request_is_still_known_by_its_mark() {
-        let request = Request::read(br#"{"v":1,"ask":"kill","tag":"x7"}"#);
+        let request = ControlRequest::read(br#"{"v":1,"ask":"kill","tag":"x7"}"#);
         assert_eq!((request.tag, request.word), (Some(Value::from("x7")), Some("kill")));
         let deep = "[".repeat(60_000);
-        assert!(Request::read(deep.as_bytes()).ask.is_err(), "and nesting ends no program");
+        assert!(ControlRequest::read(deep.as_bytes()).ask.is_err(), "and nesting ends no program");
     }
 }

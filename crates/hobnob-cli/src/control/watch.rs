@@ -7,12 +7,12 @@ use hobnob::bus::{Subscription, Wish};
 use hobnob::event::{Event, Fact};
 
 use super::EVENTS;
-use super::house::House;
-use super::part::Part;
+use super::served::Served;
+use super::steered::SteeredServer;
 use crate::report::json::Json;
 
 /// Events for one client.
-pub(super) struct Watch {
+pub(super) struct ClientWatch {
     json: Json,
     feeds: Vec<Feed>,
     /// Whether each line says which server it is about.
@@ -28,12 +28,12 @@ struct Feed {
     subscription: Subscription,
 }
 
-impl Watch {
+impl ClientWatch {
     /// Sees what these servers do from now on.
-    pub(super) fn of(house: &House, meant: &[&Part], data: bool, snap: u64) -> Self {
-        let all = &house.parts;
+    pub(super) fn of(served: &Served, meant: &[&SteeredServer], data: bool, snap: u64) -> Self {
+        let all = &served.parts;
         let snap = usize::try_from(snap).unwrap_or(usize::MAX);
-        let is_meant = |part: &Part| meant.iter().any(|one| std::ptr::eq(*one, part));
+        let is_meant = |part: &SteeredServer| meant.iter().any(|one| std::ptr::eq(*one, part));
         let feeds = all.iter().enumerate().filter(|(_, part)| is_meant(part));
         let feeds = feeds.map(|(at, part)| Feed {
             part: at,
@@ -45,12 +45,12 @@ impl Watch {
             }),
         });
         let clock = all[0].control.clock();
-        Watch {
-            json: Json::new(clock, house.usages),
+        ClientWatch {
+            json: Json::new(clock),
             feeds: feeds.collect(),
             is_several: all.len() > 1,
             snap,
-            verb: house.verb,
+            verb: served.verb,
         }
     }
 
@@ -65,7 +65,7 @@ impl Watch {
     }
 
     /// Writes what has happened since the last time, in the order of time. What did not fit is counted in a note.
-    pub(super) fn pull(&mut self, all: &[Part], out: &mut Vec<u8>) {
+    pub(super) fn pull(&mut self, all: &[SteeredServer], out: &mut Vec<u8>) {
         let (mut events, mut come) = (Vec::new(), Vec::new());
         let mut missed = Vec::new();
         for feed in &self.feeds {
@@ -85,7 +85,7 @@ impl Watch {
     }
 
     /// How it all went, for the last line.
-    pub(super) fn sum_up(&mut self, all: &[Part], out: &mut Vec<u8>) {
+    pub(super) fn sum_up(&mut self, all: &[SteeredServer], out: &mut Vec<u8>) {
         for at in 0..self.feeds.len() {
             let part = &all[self.feeds[at].part];
             self.speak_of(part);
@@ -94,7 +94,7 @@ impl Watch {
         }
     }
 
-    fn speak_of(&mut self, part: &Part) {
+    fn speak_of(&mut self, part: &SteeredServer) {
         self.json.speak_of(&part.name, &part.service, self.is_several);
         self.json.speak_between(part.is_between());
     }

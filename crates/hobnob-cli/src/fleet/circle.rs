@@ -8,11 +8,11 @@ use hobnob::error::{Error, Kind, Result};
 use crate::advice::Propose as _;
 use crate::config::Config;
 use crate::config::source::Placed;
-use crate::fleet::overlap::Claim;
-use crate::fleet::plan::Planned;
+use crate::fleet::overlap::Stake;
+use crate::fleet::plan::PlannedServer;
 
 /// The first circle, as an error under the target that closes it.
-pub(super) fn check(config: &Config, all: &[Planned<'_>]) -> Result<()> {
+pub(super) fn check(config: &Config, all: &[PlannedServer<'_>]) -> Result<()> {
     let leads: Vec<Vec<(usize, &Placed)>> = all.iter().map(|part| leads(part, all)).collect();
     for first in 0..all.len() {
         let mut path = vec![first];
@@ -52,14 +52,11 @@ fn closes<'p>(
 }
 
 /// The parts that this one dials, each with the word that says so.
-fn leads<'p>(from: &'p Planned<'_>, all: &[Planned<'_>]) -> Vec<(usize, &'p Placed)> {
+fn leads<'p>(from: &'p PlannedServer<'_>, all: &[PlannedServer<'_>]) -> Vec<(usize, &'p Placed)> {
     let mut found = Vec::new();
-    for target in from.targets() {
-        let Some(dialled) = engine::parse(&target.text).ok().and_then(|to| place(&to, "listen"))
-        else {
-            continue;
-        };
-        let is_there = |part: &Planned<'_>| {
+    for (to, target) in &from.targets {
+        let Some(dialled) = place(to, "listen") else { continue };
+        let is_there = |part: &PlannedServer<'_>| {
             let mut places = part.endpoints.iter().filter_map(|(at, _)| place(at, "dial"));
             places.any(|at| at.0 == dialled.0 && at.1.collides(&dialled.1))
         };
@@ -72,7 +69,7 @@ fn leads<'p>(from: &'p Planned<'_>, all: &[Planned<'_>]) -> Vec<(usize, &'p Plac
 fn place(
     endpoint: &Endpoint,
     turned: &str,
-) -> Option<((&'static str, Option<u16>), Claim<'static>)> {
+) -> Option<((&'static str, Option<u16>), Stake<'static>)> {
     let resolved = engine::resolve(endpoint).ok().filter(|found| !found.door.flag(turned))?;
     let name = resolved.transport.spec.name;
     let target = match resolved.place.target {
@@ -81,5 +78,5 @@ fn place(
         }
         target => target,
     };
-    Some(((name, endpoint.port()), Claim { target, owner: "" }))
+    Some(((name, endpoint.port()), Stake { target, owner: "" }))
 }

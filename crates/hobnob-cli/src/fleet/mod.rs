@@ -12,14 +12,14 @@ use hobnob::error::{Error, Kind, Result};
 
 use crate::advice::Propose as _;
 use crate::args::{self, Flag, value};
-use crate::config::{Config, Part};
+use crate::config::{Config, Section};
 use crate::control;
-use crate::scene::Scene;
+use crate::job::Job;
 use crate::serving::teller::{Names, Teller};
 use crate::serving::watch::watch;
 use crate::serving::{open_control, until_over};
-use plan::Planned;
-use started::Started;
+use plan::PlannedServer;
+use started::StartedFleet;
 
 /// Flags of what starts several servers.
 pub(crate) const STARTING: &[Flag] = &[value("for", "DUR", "stop after a time")];
@@ -28,7 +28,7 @@ const NEXT_PORTS: u16 = 99;
 
 /// What happens when a port is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub(crate) enum PortTaken {
     /// It was asked for by name: nothing is started.
     Fails,
     /// Nobody asked for that very port: the next free one is as good.
@@ -38,7 +38,7 @@ pub(crate) enum Taken {
 /// Servers that can be started, as far as can be known without opening anything.
 pub(crate) struct Fleet<'c> {
     config: &'c Config,
-    all: Vec<Planned<'c>>,
+    all: Vec<PlannedServer<'c>>,
 }
 
 /// One that has been started.
@@ -50,9 +50,9 @@ struct Afloat {
 
 impl<'c> Fleet<'c> {
     /// Checks everything that can be checked.
-    pub(crate) fn plan(config: &'c Config, parts: &[&'c Part]) -> Result<Self> {
+    pub(crate) fn plan(config: &'c Config, parts: &[&'c Section]) -> Result<Self> {
         let all: Vec<_> =
-            parts.iter().map(|part| Planned::of(config, part)).collect::<Result<_>>()?;
+            parts.iter().map(|part| PlannedServer::of(config, part)).collect::<Result<_>>()?;
         overlap::check(config, &all)?;
         circle::check(config, &all)?;
         Ok(Fleet { config, all })
@@ -61,15 +61,15 @@ impl<'c> Fleet<'c> {
     /// Starts them, says so with this page, and sees them to their end.
     pub(crate) fn run(
         &self,
-        scene: &Scene,
+        job: &Job,
         verb: &'static str,
-        taken: Taken,
-        page: impl Fn(&Started<'_>) -> String,
+        taken: PortTaken,
+        page: impl Fn(&StartedFleet<'_>) -> String,
     ) -> Result<u8> {
-        let after = args::duration(&scene.matches, "for")?;
+        let after = args::duration(&job.matches, "for")?;
         until_over(async |mut signals| {
             let crew = Crew::start()?;
-            let mut teller = Teller::new(scene, crew.clock(), verb);
+            let mut teller = Teller::new(job, crew.clock(), verb);
             let starting = self.start(after, &crew, &mut teller, taken);
             let afloat = match signals.unless_asked(starting).await {
                 Ok(afloat) => afloat?,
@@ -79,8 +79,8 @@ impl<'c> Fleet<'c> {
             drop(crew);
             let parts = self.all.iter().map(|planned| planned.part);
             let all = parts.zip(&afloat).map(|(part, one)| (part, &one.running, one.usual));
-            let page = page(&Started { all: all.collect() });
-            let host = open_control(scene, &mut teller, self.consoles(&afloat));
+            let page = page(&StartedFleet { all: all.collect() });
+            let host = open_control(job, &mut teller, self.consoles(&afloat));
             let all: Vec<_> = afloat.into_iter().map(|one| one.running).collect();
             if !teller.listening(&all) {
                 teller.say(page.trim_end());
@@ -95,13 +95,13 @@ impl<'c> Fleet<'c> {
         after: Option<Duration>,
         crew: &Crew,
         teller: &mut Teller,
-        taken: Taken,
+        taken: PortTaken,
     ) -> Result<Vec<Afloat>> {
         let mut found: Vec<Option<(Afloat, _)>> = Vec::new();
         for planned in &self.all {
             match start(after, planned, crew, teller, 0).await {
                 Ok(started) => found.push(Some(started)),
-                Err(error) if error.kind() == Kind::PortInUse && taken == Taken::MovesOn => {
+                Err(error) if error.kind() == Kind::PortInUse && taken == PortTaken::MovesOn => {
                     found.push(None);
                 }
                 Err(error) => return Err(self.failed(planned, error, taken)),
@@ -123,19 +123,19 @@ impl<'c> Fleet<'c> {
     }
 
     /// All of them, as consoles see them.
-    fn consoles(&self, afloat: &[Afloat]) -> Vec<control::Part> {
+    fn consoles(&self, afloat: &[Afloat]) -> Vec<control::SteeredServer> {
         let parts = self.all.iter().map(|planned| planned.part).zip(afloat);
         parts
             .map(|(part, one)| {
-                control::Part::new(&part.name.text, &part.service.text, &one.running)
+                control::SteeredServer::new(&part.name.text, &part.service.text, &one.running)
             })
             .collect()
     }
 
-    fn failed(&self, planned: &Planned<'_>, error: Error, taken: Taken) -> Error {
+    fn failed(&self, planned: &PlannedServer<'_>, error: Error, taken: PortTaken) -> Error {
         let name = &planned.part.name;
         let text = format!("{} cannot start: {}", name.text, error.message());
-        if taken == Taken::MovesOn {
+        if taken == PortTaken::MovesOn {
             return error.with_message(text);
         }
         let place = match planned.endpoints.as_slice() {
@@ -160,7 +160,7 @@ type Heard = hobnob::bus::Subscription;
 /// Starts one. Where a port is taken that it names, it may move up to so many ports further on.
 async fn start(
     after: Option<Duration>,
-    planned: &Planned<'_>,
+    planned: &PlannedServer<'_>,
     crew: &Crew,
     teller: &Teller,
     next_ports: u16,

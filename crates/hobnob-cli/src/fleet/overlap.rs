@@ -7,25 +7,25 @@ use hobnob::engine;
 use hobnob::error::Result;
 
 use crate::config::Config;
-use crate::fleet::plan::Planned;
+use crate::fleet::plan::PlannedServer;
 
 /// What one endpoint takes for itself.
-pub(super) struct Claim<'p> {
+pub(super) struct Stake<'p> {
     pub(super) target: Target,
     pub(super) owner: &'p str,
 }
 
 /// The first address that is wanted twice, as an error.
-pub(super) fn check(config: &Config, all: &[Planned<'_>]) -> Result<()> {
+pub(super) fn check(config: &Config, all: &[PlannedServer<'_>]) -> Result<()> {
     // Those that could collide at all: on one port of one transport, or on none.
-    let mut claims: HashMap<_, Vec<Claim<'_>>> = HashMap::new();
+    let mut claims: HashMap<_, Vec<Stake<'_>>> = HashMap::new();
     for planned in all {
         let owner = planned.part.name.text.as_str();
         for (endpoint, place) in &planned.endpoints {
             let resolved = engine::resolve(endpoint)?;
             let (transport, target) = (resolved.transport.spec.name, resolved.place.target);
             let claims = claims.entry((transport, endpoint.port(), named(&target))).or_default();
-            let claim = Claim { target, owner };
+            let claim = Stake { target, owner };
             if let Some(first) = claims.iter().find(|first| first.collides(&claim)) {
                 let other = if first.owner == owner { "twice" } else { "too" };
                 let text = format!("{owner} wants {}, {other}", place.text);
@@ -38,9 +38,9 @@ pub(super) fn check(config: &Config, all: &[Planned<'_>]) -> Result<()> {
     Ok(())
 }
 
-impl Claim<'_> {
-    /// Whether who wants the one is at the other.
-    pub(super) fn collides(&self, other: &Claim<'_>) -> bool {
+impl Stake<'_> {
+    /// Whether both cannot be bound at once.
+    pub(super) fn collides(&self, other: &Stake<'_>) -> bool {
         match (&self.target, &other.target) {
             // The kernel gives each its own.
             (Target::Net { port: Some(0), .. }, _) => false,

@@ -10,26 +10,29 @@ use hobnob::spec::{OptionSpec, nearest};
 
 use crate::advice::Propose as _;
 use crate::config::source::Placed;
-use crate::config::{Config, OWN_KEYS, Part, Setting, secret};
-use crate::scene::split_door;
-use crate::serving::limits::{self, Limits};
+use crate::config::{Config, KeyValue, OWN_KEYS, Section, secret};
+use crate::job::split_door;
+use crate::serving::limits::{self, LimitReader};
+use crate::serving::usual_endpoint;
 
-/// Limits that may have several values.
+/// LimitReader that may have several values.
 const REPEATED: &str = limits::NAMES[0];
 
 /// A part that can be started, as far as can be known without opening anything.
-pub(super) struct Planned<'c> {
+pub(super) struct PlannedServer<'c> {
     config: &'c Config,
-    pub(super) part: &'c Part,
+    pub(super) part: &'c Section,
     row: &'static Row,
     /// Where it is to listen, and where that is said.
     pub(super) endpoints: Vec<(Endpoint, Placed)>,
     /// The door of each of them, where it is named.
     doors: Vec<Option<String>>,
+    /// Where it passes on what comes, and where that is said.
+    pub(super) targets: Vec<(Endpoint, Placed)>,
 }
 
-impl<'c> Planned<'c> {
-    pub(super) fn of(config: &'c Config, part: &'c Part) -> Result<Self> {
+impl<'c> PlannedServer<'c> {
+    pub(super) fn of(config: &'c Config, part: &'c Section) -> Result<Self> {
         let server = Server::new(&part.service.text);
         let server = server.map_err(|error| no_service(config, &part.service, &error))?;
         let row = server.row().expect("it is one of the table");
@@ -38,22 +41,16 @@ impl<'c> Planned<'c> {
             doors.push(door);
             all.push((endpoint, place));
         }
-        let planned = Planned { config, part, row, endpoints: all, doors };
+        let targets = targets(config, part, row)?;
+        let planned = PlannedServer { config, part, row, endpoints: all, doors, targets };
         planned.server()?;
         Ok(planned)
-    }
-
-    /// Where it passes on what comes.
-    pub(super) fn targets(&self) -> impl Iterator<Item = &Placed> {
-        let is_target =
-            |setting: &&Setting| self.row.targets().any(|option| option.name == setting.key.text);
-        self.part.settings.iter().filter(is_target).flat_map(|setting| &setting.values)
     }
 
     /// The server, on its endpoints.
     pub(super) fn server(&self) -> Result<Server> {
         let mut server = Server::new(self.row.spec.name)?;
-        let mut limits = Limits::default();
+        let mut limits = LimitReader::default();
         for setting in &self.part.settings {
             self.set(&mut server, &mut limits, setting)?;
         }
@@ -68,7 +65,7 @@ impl<'c> Planned<'c> {
         Ok(server)
     }
 
-    fn set(&self, server: &mut Server, limits: &mut Limits, setting: &Setting) -> Result<()> {
+    fn set(&self, server: &mut Server, limits: &mut LimitReader, setting: &KeyValue) -> Result<()> {
         let key = setting.key.text.as_str();
         let is_limit = limits::NAMES.contains(&key);
         let option = self.row.spec.options.iter().find(|option| spelling(option) == key);
@@ -81,6 +78,11 @@ impl<'c> Planned<'c> {
             return Err(self.config.source.wrong(text, &setting.key.at, "one value"));
         }
         for value in &setting.values {
+            if let Some((target, _)) = self.targets.iter().find(|(_, place)| place == value) {
+                let set = server.target(key, target.clone());
+                set.map_err(|error| self.located(&error, value))?;
+                continue;
+            }
             let meant = secret::reveal(&value.text).map_err(|error| self.located(&error, value))?;
             let set = match option.filter(|_| !is_limit) {
                 None => limits.set(server, key, &meant.text, key),
@@ -141,15 +143,31 @@ fn no_service(config: &Config, service: &Placed, error: &Error) -> Error {
     }
 }
 
+/// Where it passes on what comes, and where that is said.
+fn targets(config: &Config, part: &Section, row: &Row) -> Result<Vec<(Endpoint, Placed)>> {
+    let is_target =
+        |setting: &&KeyValue| row.targets().any(|option| option.name == setting.key.text);
+    let read = |key: &str, value: &Placed| {
+        let located = |error: Error| config.source.relocate(&error, value);
+        let meant = secret::reveal(&value.text).map_err(located)?;
+        let parsed = engine::parse(&meant.text);
+        let endpoint = parsed.map_err(|error| located(meant.hide(key, error)))?;
+        Ok((endpoint, value.clone()))
+    };
+    let settings = part.settings.iter().filter(is_target);
+    let values = settings.flat_map(|one| one.values.iter().map(|value| (&one.key.text, value)));
+    values.map(|(key, value)| read(key, value)).collect()
+}
+
 /// Where it is to listen, with the door and where that is said; every door where nothing is said.
 fn endpoints(
     config: &Config,
-    part: &Part,
+    part: &Section,
     row: &Row,
 ) -> Result<Vec<(Option<String>, Endpoint, Placed)>> {
     if part.on.is_empty() {
         let default = |door: &Door| {
-            let endpoint = engine::parse(&format!(":{}", door.port))?;
+            let endpoint = usual_endpoint(door)?;
             Ok((Some(door.name.to_owned()), endpoint, part.name.clone()))
         };
         return row.doors.iter().map(default).collect();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use hobnob::endpoint::Endpoint;
 use hobnob::engine::{Bound, Running};
 
-use crate::config::Part;
+use crate::config::Section;
 use crate::report::show::{pad, safe, width};
 
 /// Columns of a page.
@@ -14,11 +14,11 @@ const COLUMNS: usize = 80;
 const NAMES: usize = 12;
 
 /// The servers that run, each with its part of the file.
-pub(crate) struct Started<'s> {
-    pub(super) all: Vec<(&'s Part, &'s Running, Option<u16>)>,
+pub(crate) struct StartedFleet<'s> {
+    pub(super) all: Vec<(&'s Section, &'s Running, Option<u16>)>,
 }
 
-impl Started<'_> {
+impl StartedFleet<'_> {
     /// A line for each with its addresses.
     pub(crate) fn addresses(&self) -> String {
         let (mut out, indent) = (String::new(), self.indent());
@@ -95,7 +95,7 @@ fn addresses(bounds: &[Bound]) -> Vec<String> {
 }
 
 /// The command to try, with the port that it has.
-fn hint(part: &Part, running: &Running) -> Option<String> {
+fn hint(part: &Section, running: &Running) -> Option<String> {
     let hint = safe(part.hint.as_ref()?);
     let port = port(running).map(|port| port.to_string());
     Some(hint.replace("PORT", &port.unwrap_or_default()))

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use hobnob::engine;
 use hobnob::error::Kind;
 
-use crate::args::{Flag, Group, Usage, Usages};
+use crate::args::{Flag, FlagGroup, Usage, Usages};
 use crate::report::look::{Look, Paint};
 use crate::report::show::fold;
 use row::{COLUMNS, described, entry, flag_of, part};
@@ -73,11 +73,11 @@ pub(crate) fn verb(usages: Usages, name: &str, look: Look) -> Option<String> {
     let _ = writeln!(out, "\n{}", look.paint(Paint::Bold, "Every flag"));
     for group in usage.flags {
         match group {
-            Group::Own(flags) => {
+            FlagGroup::Own(flags) => {
                 flags.iter().for_each(|flag| entry(&mut out, &spelled(flag), flag.help));
             }
-            Group::OfNamesake => described(&mut out, usage.lent_by(*group), "--"),
-            Group::OfEveryService => of_every_service(&mut out, usage, *group, look),
+            FlagGroup::OfNamesake => described(&mut out, usage.lent_by(*group), "--"),
+            FlagGroup::OfEveryService => of_every_service(&mut out, usage, *group, look),
         }
     }
     // A verb that is also a service has both pages as one.
@@ -87,7 +87,7 @@ pub(crate) fn verb(usages: Usages, name: &str, look: Look) -> Option<String> {
     Some(out)
 }
 
-fn of_every_service(out: &mut String, usage: &Usage, group: Group, look: Look) {
+fn of_every_service(out: &mut String, usage: &Usage, group: FlagGroup, look: Look) {
     let _ = writeln!(out, "\n{}", look.paint(Paint::Bold, "Flags of the services"));
     for option in usage.lent_by(group) {
         let having: Vec<_> = engine::services()

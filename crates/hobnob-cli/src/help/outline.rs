@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use hobnob::engine;
 use hobnob::spec::{OptionSpec, ValueKind};
 
-use crate::args::{COMMON, Flag, Group, Usage, Usages, argument, bare, lent_arguments};
+use crate::args::{COMMON, Flag, FlagGroup, Usage, Usages, argument, bare, lent_arguments};
 use crate::help::topics;
 
 /// The whole program.
@@ -28,8 +28,8 @@ fn outline_of(verb: &'static Usage, usages: Usages) -> Command {
         .args(words.map(|word| positional(word, usages)));
     for group in verb.flags {
         command = match group {
-            Group::Own(flags) => command.args(flags.iter().map(described)),
-            Group::OfEveryService | Group::OfNamesake => {
+            FlagGroup::Own(flags) => command.args(flags.iter().map(described)),
+            FlagGroup::OfEveryService | FlagGroup::OfNamesake => {
                 let options = verb.lent_by(*group).into_iter();
                 command.args(options.flat_map(described_option))
             }

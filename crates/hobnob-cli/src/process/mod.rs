@@ -20,7 +20,7 @@ pub(crate) const HUNG_UP: u8 = 129;
 
 /// A runtime on this thread.
 pub(crate) fn runtime() -> Result<Runtime> {
-    // It panics where it has no descriptors for its signals, so that whether there are any is asked before.
+    // tokio panics without descriptors for its signals, so that descriptors are asked for before.
     let pairs = [(); 3].map(|()| UnixStream::pair());
     for pair in pairs {
         pair.map_err(|error| Error::from_io("socketpair", &error))?;

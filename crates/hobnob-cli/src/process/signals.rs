@@ -8,9 +8,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::process::{HUNG_UP, INTERRUPTED, TERMINATED};
 
-/// Who asks for an end.
+/// What asks this process to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum Quit {
     /// Ctrl-C.
     Typed,
     /// SIGTERM.
@@ -19,13 +19,13 @@ pub(crate) enum Asked {
     HungUp,
 }
 
-impl Asked {
+impl Quit {
     /// The exit code of what ends at once: 128 and the signal's number, as a shell says it.
     pub(crate) fn code(self) -> u8 {
         match self {
-            Asked::Typed => INTERRUPTED,
-            Asked::Told => TERMINATED,
-            Asked::HungUp => HUNG_UP,
+            Quit::Typed => INTERRUPTED,
+            Quit::Told => TERMINATED,
+            Quit::HungUp => HUNG_UP,
         }
     }
 }
@@ -51,7 +51,7 @@ impl Signals {
     }
 
     /// The next of them.
-    pub(crate) async fn next(&mut self) -> Asked {
+    pub(crate) async fn next(&mut self) -> Quit {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
@@ -59,7 +59,7 @@ impl Signals {
     pub(crate) async fn unless_asked<T>(
         &mut self,
         work: impl Future<Output = T>,
-    ) -> Result<T, Asked> {
+    ) -> Result<T, Quit> {
         tokio::select! {
             biased;
             by = self.next() => Err(by),
@@ -68,11 +68,11 @@ impl Signals {
     }
 
     /// As [`next`](Self::next), for a future that polls other things, too.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Asked> {
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Quit> {
         let all = [
-            (Asked::Typed, Some(&mut self.interrupt)),
-            (Asked::Told, Some(&mut self.terminate)),
-            (Asked::HungUp, self.hangup.as_mut()),
+            (Quit::Typed, Some(&mut self.interrupt)),
+            (Quit::Told, Some(&mut self.terminate)),
+            (Quit::HungUp, self.hangup.as_mut()),
         ];
         for (asked, signal) in all {
             if signal.is_some_and(|signal| signal.poll_recv(cx).is_ready()) {
@@ -83,7 +83,7 @@ impl Signals {
     }
 }
 
-/// Whether who started us wants this signal ignored (`SigIgn` in proc(5)). Asking sigaction(2) would need
+/// Whether our parent process wants this signal ignored (`SigIgn` in proc(5)). Asking sigaction(2) would need
 /// unsafe.
 fn ignores(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use hobnob::error::{Error, Span, quoted};
 
-use crate::advice::{Added, Try, Way, spelt};
+use crate::advice::{Added, Remedy, Try, spelt};
 use crate::args::Usages;
 use crate::report::look::{Look, Paint};
 use crate::report::show::{fold, safe, width};
@@ -16,7 +16,7 @@ const INDENT: usize = 9;
 
 /// The command as it was typed, so that what to try is a command that can be pasted.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Typed {
+pub(crate) struct TypedCommand {
     /// How every verb is typed.
     pub(crate) usages: Usages,
     /// The words after the program's name.
@@ -25,19 +25,14 @@ pub(crate) struct Typed {
     pub(crate) endpoints: Vec<String>,
 }
 
-impl Typed {
-    /// No command, as of an event that only whole commands can be proposed for.
-    pub(crate) fn nothing(usages: Usages) -> Self {
-        Typed { usages, ..Typed::default() }
-    }
-
+impl TypedCommand {
     /// A whole command for a suggestion, and a word on when it is the right one.
     /// None where the verb has no such flag.
     pub(crate) fn suggest(&self, suggestion: &Try, error: &Error) -> Option<(String, String)> {
         let command = match &suggestion.way {
-            Way::Command(command) => command.clone(),
-            Way::Flag(added) => self.with_flag(added, error)?,
-            Way::Endpoint(endpoint) => self.with_endpoint(endpoint, error),
+            Remedy::Command(command) => command.clone(),
+            Remedy::Flag(added) => self.with_flag(added, error)?,
+            Remedy::Endpoint(endpoint) => self.with_endpoint(endpoint, error),
         };
         Some((command, suggestion.note.clone()))
     }
@@ -130,9 +125,9 @@ fn take_away(words: &mut Vec<String>, spellings: &[String], has_value: bool) {
 }
 
 /// What to try, as commands with notes; there is always something.
-pub(crate) fn tries(error: &Error, typed: &Typed) -> Vec<(String, String)> {
+pub(crate) fn tries(error: &Error, typed: &TypedCommand) -> Vec<(String, String)> {
     // Of an event nobody knows the command that it is to be a part of.
-    let is_whole = |one: &&Try| !typed.words.is_empty() || matches!(one.way, Way::Command(_));
+    let is_whole = |one: &&Try| !typed.words.is_empty() || matches!(one.way, Remedy::Command(_));
     let suggest = |one| typed.suggest(one, error);
     let mut tries: Vec<_> = spelt(error).iter().filter(is_whole).filter_map(suggest).collect();
     if tries.is_empty() {
@@ -142,7 +137,7 @@ pub(crate) fn tries(error: &Error, typed: &Typed) -> Vec<(String, String)> {
 }
 
 /// The whole error as it goes to stderr, with its last newline.
-pub(crate) fn tell(error: &Error, typed: &Typed, look: Look) -> String {
+pub(crate) fn tell(error: &Error, typed: &TypedCommand, look: Look) -> String {
     let mut out = String::new();
     headline(&mut out, error, look);
     if let Some(span) = error.span() {
@@ -215,21 +210,12 @@ fn caret(out: &mut String, span: &Span, look: Look) {
 mod tests {
     use super::*;
     use crate::advice::Propose as _;
-    use crate::args::{Group, OPENING, Usage};
+    use crate::command::usages;
     use hobnob::error::Kind;
 
-    static SERVE: Usage = usage("serve");
-    static TALK: Usage = usage("talk");
-    static USAGES: [&Usage; 2] = [&SERVE, &TALK];
-
-    const fn usage(name: &'static str) -> Usage {
-        let flags = &[Group::Own(OPENING)];
-        Usage { name, words: "", endpoints: 0..0, flags, heeds_settings: false, page: "" }
-    }
-
-    fn typed(words: &[&str], endpoints: &[&str]) -> Typed {
+    fn typed(words: &[&str], endpoints: &[&str]) -> TypedCommand {
         let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        Typed { usages: Usages(&USAGES), words: own(words), endpoints: own(endpoints) }
+        TypedCommand { usages: usages(), words: own(words), endpoints: own(endpoints) }
     }
 
     #[test]
@@ -286,7 +272,7 @@ mod tests {
     #[test]
     fn what_is_no_command_is_not_proposed() {
         let error = Error::new(Kind::Usage, "x").try_flag("-k", "").try_endpoint(":1", "");
-        let told = tries(&error, &Typed::default());
+        let told = tries(&error, &TypedCommand::default());
         assert_eq!(told, [("hobnob help usage".to_owned(), String::new())]);
     }
 

@@ -10,9 +10,8 @@ use hobnob::error::Error;
 use hobnob::event::{Bent, Closed, Data, Event, Fact};
 use hobnob::fault::Act;
 
-use crate::args::Usages;
-use crate::report::error::{Typed, tries};
-use crate::report::line::Line;
+use crate::report::error::{TypedCommand, tries};
+use crate::report::line::JsonLine;
 
 /// Lines that say the name in any case.
 const NAMED: &[&str] = &["listening", "open", "summary"];
@@ -20,13 +19,11 @@ const NAMED: &[&str] = &["listening", "open", "summary"];
 /// Writes events as lines into buffers of the caller.
 pub(crate) struct Json {
     clock: Clock,
-    /// How every verb is typed, for what to try.
-    usages: Usages,
     /// `--name`, or what is served.
     name: String,
     /// The service; empty for a verb without one.
     service: String,
-    /// What is served stands between two sides: its directions are up and down.
+    /// Whether the server is a relay: its directions are up and down.
     is_between: bool,
     /// Whether each line says the name, as where several servers are told about.
     is_one_of_several: bool,
@@ -35,17 +32,9 @@ pub(crate) struct Json {
 
 impl Json {
     /// A writer whose `t` counts from `clock`.
-    pub(crate) fn new(clock: Clock, usages: Usages) -> Self {
+    pub(crate) fn new(clock: Clock) -> Self {
         let (name, service) = (String::new(), String::new());
-        Json {
-            clock,
-            usages,
-            name,
-            service,
-            is_between: false,
-            is_one_of_several: false,
-            is_first: true,
-        }
+        Json { clock, name, service, is_between: false, is_one_of_several: false, is_first: true }
     }
 
     /// The same under a name.
@@ -61,7 +50,7 @@ impl Json {
         self.is_one_of_several = is_one_of_several;
     }
 
-    /// Whether that stands between two sides.
+    /// Whether the lines from here on are about a relay.
     pub(crate) fn speak_between(&mut self, is_between: bool) {
         self.is_between = is_between;
     }
@@ -75,8 +64,13 @@ impl Json {
         }
     }
 
-    pub(super) fn line<'a>(&mut self, out: &'a mut Vec<u8>, word: &str, at: Duration) -> Line<'a> {
-        let mut line = Line::begin(out, word);
+    pub(super) fn line<'a>(
+        &mut self,
+        out: &'a mut Vec<u8>,
+        word: &str,
+        at: Duration,
+    ) -> JsonLine<'a> {
+        let mut line = JsonLine::begin(out, word);
         line.seconds("t", at);
         if std::mem::take(&mut self.is_first) {
             line.text("at", &rfc3339(self.clock.wall()));
@@ -162,7 +156,7 @@ impl Json {
                 line.end();
             }
             Fact::Failed(error) => {
-                self.error_line(out, at, event.session, error, &Typed::nothing(self.usages));
+                self.error_line(out, at, event.session, error, &TypedCommand::default());
             }
             Fact::Note(text) => self.note(out, at, "note", text),
             Fact::Warning(text) => self.note(out, at, "warning", text),
@@ -297,7 +291,7 @@ impl Json {
     }
 
     /// The command failed.
-    pub(crate) fn error(&mut self, out: &mut Vec<u8>, error: &Error, typed: &Typed) {
+    pub(crate) fn error(&mut self, out: &mut Vec<u8>, error: &Error, typed: &TypedCommand) {
         let at = self.clock.now();
         self.error_line(out, at, 0, error, typed);
     }
@@ -308,7 +302,7 @@ impl Json {
         at: Duration,
         session: u64,
         error: &Error,
-        typed: &Typed,
+        typed: &TypedCommand,
     ) {
         let mut line = self.line(out, "error", at);
         if session != 0 {
@@ -334,7 +328,7 @@ impl Json {
     }
 
     /// A relay that runs, as another process sees it.
-    pub(crate) fn relay(&mut self, out: &mut Vec<u8>, write: impl FnOnce(&mut Line<'_>)) {
+    pub(crate) fn relay(&mut self, out: &mut Vec<u8>, write: impl FnOnce(&mut JsonLine<'_>)) {
         let at = self.clock.now();
         let mut line = self.line(out, "relay", at);
         write(&mut line);
@@ -373,7 +367,7 @@ impl Json {
 
 /// What the kernel counted about a connection, where it did.
 fn vitals(
-    line: &mut Line<'_>,
+    line: &mut JsonLine<'_>,
     names: [&str; 2],
     round_trip: Option<Duration>,
     resent: Option<u32>,
@@ -392,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_line_of_data_is_text_where_it_is_text() {
-        let mut json = Json::new(Clock::start(), Usages::default()).called("hello");
+        let mut json = Json::new(Clock::start()).called("hello");
         json.is_first = false;
         let data = |bytes: &[u8]| Event {
             at: Duration::from_micros(2_011_900),

@@ -7,20 +7,20 @@ use base64::Engine as _;
 use hobnob::codec::hidden::is_hidden;
 
 /// A line that is being written.
-pub(crate) struct Line<'a>(pub(super) &'a mut Vec<u8>);
+pub(crate) struct JsonLine<'a>(pub(super) &'a mut Vec<u8>);
 
-impl<'a> Line<'a> {
+impl<'a> JsonLine<'a> {
     /// Begins a line of this version of its form.
     pub(crate) fn begin(out: &'a mut Vec<u8>, word: &str) -> Self {
         out.extend_from_slice(br#"{"v":1,"type":""#);
         out.extend_from_slice(word.as_bytes());
         out.push(b'"');
-        Line(out)
+        JsonLine(out)
     }
 
     /// Goes on after a brace.
     pub(crate) fn within(out: &'a mut Vec<u8>) -> Self {
-        Line(out)
+        JsonLine(out)
     }
 
     /// Fields that are written already.
@@ -102,23 +102,23 @@ impl<'a> Line<'a> {
         &mut self,
         key: &str,
         items: impl IntoIterator<Item = T>,
-        mut write: impl FnMut(&mut Line<'_>, T),
+        mut write: impl FnMut(&mut JsonLine<'_>, T),
     ) {
         self.key(key);
         self.0.push(b'[');
         for (at, item) in items.into_iter().enumerate() {
             self.0.extend_from_slice(if at == 0 { b"{" } else { b",{" });
-            write(&mut Line(self.0), item);
+            write(&mut JsonLine(self.0), item);
             self.0.push(b'}');
         }
         self.0.push(b']');
     }
 
     /// One object.
-    pub(crate) fn object(&mut self, key: &str, write: impl FnOnce(&mut Line<'_>)) {
+    pub(crate) fn object(&mut self, key: &str, write: impl FnOnce(&mut JsonLine<'_>)) {
         self.key(key);
         self.0.push(b'{');
-        write(&mut Line(self.0));
+        write(&mut JsonLine(self.0));
         self.0.push(b'}');
     }
 

@@ -66,14 +66,14 @@ fn push_safe(out: &mut String, c: char, breaks: Breaks) {
 
 /// Bytes that go on a terminal in pieces: a character that is split over two pieces is still one.
 #[derive(Debug, Default)]
-pub(crate) struct Stream {
+pub(crate) struct SafeStream {
     /// The beginning of a character, or a `\r` that may belong to a newline.
     pending: Vec<u8>,
     /// Whether the last thing printed was a newline.
     ends_line: Option<bool>,
 }
 
-impl Stream {
+impl SafeStream {
     /// Adds a piece to `out`. `\r\n` is a newline here.
     pub(crate) fn push(&mut self, out: &mut String, bytes: &[u8]) {
         self.pending.extend_from_slice(bytes);
@@ -242,7 +242,7 @@ mod tests {
     fn a_character_split_over_two_pieces_is_still_one() {
         let text = "a你\r\n😀\u{202e}";
         for cut in 0..=text.len() {
-            let (mut stream, mut out) = (Stream::default(), String::new());
+            let (mut stream, mut out) = (SafeStream::default(), String::new());
             stream.push(&mut out, &text.as_bytes()[..cut]);
             stream.push(&mut out, &text.as_bytes()[cut..]);
             stream.finish(&mut out);
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_stream_knows_whether_its_line_is_open() {
-        let (mut stream, mut out) = (Stream::default(), String::new());
+        let (mut stream, mut out) = (SafeStream::default(), String::new());
         stream.end_line(&mut out);
         stream.push(&mut out, b"68.0 F");
         stream.end_line(&mut out);

@@ -26,14 +26,16 @@ pub(crate) struct Transcript {
     look: Look,
     view: View,
     is_verbose: bool,
-    /// What is served stands between two sides: what comes in goes up, and what goes out came down.
+    /// Whether the server is a relay: what comes in goes up, and what goes out came down.
     is_between: bool,
     /// Which of several servers a line is about, with the space behind it.
     label: String,
     began: SystemTime,
     zone: TimeZone,
-    /// For how long faults held what a session is about to be told, the longest since it was told something.
-    held: HashMap<u64, Duration>,
+    /// Which server a line is about, by its place among those that are told about.
+    server: usize,
+    /// For how long faults held what a session of a server is about to be told, together since it was told something.
+    held: HashMap<(usize, u64), Duration>,
     /// The last second written, and how: formatting a time zone for each line would be most of the work.
     second: (u64, String),
 }
@@ -48,6 +50,7 @@ impl Transcript {
             is_verbose,
             is_between: false,
             label: String::new(),
+            server: 0,
             held: HashMap::new(),
             began,
             zone: TimeZone::system(),
@@ -56,11 +59,22 @@ impl Transcript {
     }
 
     /// Which of several servers the lines from here on are about.
-    pub(crate) fn speak_of(&mut self, label: &str) {
+    pub(crate) fn speak_of(&mut self, server: usize, label: &str) {
+        self.server = server;
         label.clone_into(&mut self.label);
     }
 
-    /// Whether that stands between two sides.
+    /// Of how many sessions it keeps something in mind.
+    pub(crate) fn in_mind(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Forgets the sessions of a server that are not open. The end of each is forgotten by itself where it is told.
+    pub(crate) fn forget(&mut self, server: usize, is_open: impl Fn(u64) -> bool) {
+        self.held.retain(|(of, session), _| *of != server || is_open(*session));
+    }
+
+    /// Whether the lines from here on are about a relay.
     pub(crate) fn speak_between(&mut self, is_between: bool) {
         self.is_between = is_between;
     }
@@ -80,7 +94,7 @@ impl Transcript {
                 self.line(out, event.at, session, &text);
             }
             Fact::Dressed { with, learnt } if self.is_verbose => {
-                // Beside whom it was dialled to, where the line before has said so.
+                // The target's facts stand beside the target's gutter, as the line before does.
                 let side = if *with == By::Upstream { self.look.sent() } else { "" };
                 for text in learnt_lines(learnt) {
                     self.line(out, event.at, session, format!("{side}  {text}").trim_start());
@@ -187,7 +201,8 @@ impl Transcript {
         let _ = write!(out, "{gutter}  ");
         cells += 3;
         let mut length = size(data.length as u64);
-        if let Some(held) = self.held.remove(&session).filter(|_| data.direction == Direction::Out)
+        if let Some(held) =
+            self.held.remove(&(self.server, session)).filter(|_| data.direction == Direction::Out)
         {
             length = format!("held {}   {length:>6}", span(held));
         }
@@ -226,7 +241,7 @@ impl Transcript {
         let did = match bent.act {
             Act::Held(time) if is_down => {
                 // Each fault of a row holds a while: together it is their sum.
-                *self.held.entry(session).or_default() += time;
+                *self.held.entry((self.server, session)).or_default() += time;
                 return;
             }
             Act::Held(_) if !self.is_verbose => return,
@@ -241,7 +256,7 @@ impl Transcript {
     }
 
     fn closed(&mut self, out: &mut String, at: Duration, session: u64, closed: &Closed) {
-        self.held.remove(&session);
+        self.held.remove(&(self.server, session));
         let (bytes_in, bytes_out) = (size(closed.bytes_in), size(closed.bytes_out));
         let lasted = format!("out after {}", span(closed.lasted));
         if self.is_between {
@@ -298,7 +313,7 @@ fn why(closed: &Closed) -> Option<String> {
     })
 }
 
-/// Who ended a direction of a relay, and how.
+/// Which side ended a direction of a relay, and how.
 fn ended(end: End) -> String {
     let who = match end.by {
         By::Us => "us",
@@ -405,6 +420,30 @@ mod tests {
              00:00:51  127.0.0.1:40001  «  20C                                   3 B\n"
         );
     }
+
+    fn held(session: u64, millis: u64) -> Event {
+        let act = Act::Held(Duration::from_millis(millis));
+        let fact = Fact::Bent(Box::new(Bent { kind: "a", direction: Direction::Out, act }));
+        Event { at: Duration::from_secs(51), session, fact }
+    }
+
+    #[test]
+    fn what_was_held_is_of_a_session_of_one_server() {
+        let (mut out, mut transcript) = (String::new(), transcript());
+        transcript.speak_of(0, "one  ");
+        transcript.event(&mut out, &held(1, 200));
+        transcript.speak_of(1, "two  ");
+        let mut down = data(1, b"x", None);
+        if let Fact::Data(data) = &mut down.fact {
+            data.direction = Direction::Out;
+        }
+        transcript.event(&mut out, &down);
+        assert!(!out.contains("held"), "{out}");
+        transcript.speak_of(0, "one  ");
+        transcript.event(&mut out, &down);
+        assert!(out.contains("held 200 ms"), "{out}");
+    }
+
     #[test]
     fn an_error_stays_within_the_page() {
         let mut out = String::new();

@@ -9,9 +9,9 @@ use hobnob::engine::{self, Bound, Running};
 use hobnob::error::quoted;
 use hobnob::socket;
 
+use crate::job::Job;
 use crate::report::brief::brief;
 use crate::report::show::{fold, pad, safe, width};
-use crate::scene::Scene;
 use crate::serving::teller::{Teller, bent};
 
 /// Columns of an address before its hint.
@@ -19,9 +19,9 @@ const ADDRESS: usize = 18;
 /// Columns that a page has.
 const COLUMNS: usize = 80;
 
-/// Says it, in words or as events. `steered_as` is what it is called by who changes it while it runs.
+/// Says where a server listens, in words or as events. `steered_as` is the server's name for `hobnob fault`.
 pub(super) fn tell(
-    scene: &Scene,
+    job: &Job,
     teller: &mut Teller,
     name: &str,
     running: &Running,
@@ -52,7 +52,7 @@ pub(super) fn tell(
         text.push('\n');
     }
     if let Some(target) = target {
-        let _ = writeln!(text, "  {}  {}", scene.err.sent(), safe(&brief(&target.to_string())));
+        let _ = writeln!(text, "  {}  {}", job.err.sent(), safe(&brief(target)));
     }
     if let Some((faults, seed)) = bent(running) {
         let mut words: Vec<_> = faults.iter().map(|fault| safe(fault)).collect();
@@ -67,7 +67,7 @@ pub(super) fn tell(
         }
     }
     if is_open {
-        let why = if scene.is_on("lan") { " because of --lan" } else { "" };
+        let why = if job.is_on("lan") { " because of --lan" } else { "" };
         let _ = writeln!(text, "open to your network{why}");
     }
     text.push_str("Ctrl-C stops it.\n");
@@ -89,7 +89,7 @@ fn shown(bound: &Bound) -> String {
 /// `  hobnob talk :9000     or   nc 127.0.0.1 9000`.
 fn hint(bound: &Bound, used: usize) -> String {
     let Some(near) = nearby(bound) else { return String::new() };
-    let own = format!("hobnob talk {}", safe(&brief(&near.to_string())));
+    let own = format!("hobnob talk {}", safe(&brief(&near)));
     let other = twin(&near);
     let both = other.map(|other| format!("  {}   or   {other}", pad(&own, 17)));
     match both.filter(|both| used + width(both) <= COLUMNS) {

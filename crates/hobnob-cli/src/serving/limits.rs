@@ -16,19 +16,19 @@ const RECV: usize = 65_536;
 
 /// What only makes sense together.
 #[derive(Default)]
-pub(crate) struct Limits {
-    framing: Option<Framing>,
+pub(crate) struct LimitReader {
+    framing: Option<FramingWord>,
     recv: Option<usize>,
 }
 
 #[derive(Clone, Copy)]
-enum Framing {
+enum FramingWord {
     Auto,
     Lines,
     Chunks,
 }
 
-impl Limits {
+impl LimitReader {
     /// Sets one of the names to a value as a person writes it. Errors call it what was `said`.
     pub(crate) fn set(
         &mut self,
@@ -54,13 +54,13 @@ impl Limits {
     /// What was left until all of it is known.
     pub(crate) fn finish(self, server: &mut Server) -> Result<()> {
         server.cutting.rule = match (self.framing, self.recv) {
-            (Some(Framing::Chunks), recv) => Rule::Chunks { recv: recv.unwrap_or(RECV) },
+            (Some(FramingWord::Chunks), recv) => Rule::Chunks { recv: recv.unwrap_or(RECV) },
             (_, Some(_)) => {
                 let text = "recv is the size of a chunk, and messages are not chunks here";
                 return Err(Error::new(Kind::Usage, text).try_flag("--framing chunks", ""));
             }
-            (Some(Framing::Lines), None) => Rule::Lines,
-            (Some(Framing::Auto) | None, None) => Rule::Auto,
+            (Some(FramingWord::Lines), None) => Rule::Lines,
+            (Some(FramingWord::Auto) | None, None) => Rule::Auto,
         };
         Ok(())
     }
@@ -70,11 +70,11 @@ fn network(text: &str) -> Result<Network> {
     Network::parse(text).map_err(|error| error.try_command("hobnob help serve", "its flags"))
 }
 
-fn framing(said: &str, text: &str) -> Result<Framing> {
+fn framing(said: &str, text: &str) -> Result<FramingWord> {
     match args::read_choice(said, text, &["auto", "lines", "chunks"])? {
-        "lines" => Ok(Framing::Lines),
-        "chunks" => Ok(Framing::Chunks),
-        _ => Ok(Framing::Auto),
+        "lines" => Ok(FramingWord::Lines),
+        "chunks" => Ok(FramingWord::Chunks),
+        _ => Ok(FramingWord::Auto),
     }
 }
 

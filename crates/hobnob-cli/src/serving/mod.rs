@@ -6,18 +6,19 @@ pub(crate) mod teller;
 pub(crate) mod watch;
 
 use hobnob::endpoint::{Endpoint, Host};
-use hobnob::engine::{Running, Server};
+use hobnob::engine::{self, Running, Server};
 use hobnob::error::Result;
+use hobnob::service::Door;
 use hobnob::socket::Family;
 use hobnob::spec::{OptionSpec, ValueKind};
 
 use crate::args::{self, Flag, switch, value};
 use crate::control;
+use crate::job::Job;
 use crate::process::runtime;
 use crate::process::signals::Signals;
 use crate::report::brief::brief;
-use crate::scene::Scene;
-use limits::Limits;
+use limits::LimitReader;
 use teller::{Names, Teller};
 
 /// Flags of a server.
@@ -49,11 +50,11 @@ pub(crate) fn until_over(life: impl AsyncFnOnce(Signals) -> Result<u8>) -> Resul
 }
 
 /// `--lan`: every interface, where the endpoint is a port of this machine.
-pub(crate) fn on_lan(scene: &Scene, endpoint: Endpoint) -> Endpoint {
-    if !scene.is_on("lan") || !matches!(endpoint.host(), Some(Host::Loopback)) {
+pub(crate) fn on_lan(job: &Job, endpoint: Endpoint) -> Endpoint {
+    if !job.is_on("lan") || !matches!(endpoint.host(), Some(Host::Loopback)) {
         return endpoint;
     }
-    let is_v6 = matches!(scene.family(), Ok(Some(Family::V6)));
+    let is_v6 = matches!(job.family(), Ok(Some(Family::V6)));
     endpoint.with_host(if is_v6 {
         Host::V6 { address: std::net::Ipv6Addr::UNSPECIFIED, zone: None }
     } else {
@@ -61,9 +62,9 @@ pub(crate) fn on_lan(scene: &Scene, endpoint: Endpoint) -> Endpoint {
     })
 }
 
-/// What came of a start: a server that runs, or the exit code of whoever gave it up.
+/// What came of a start: a server that runs, or the exit code of the signal that stopped the start.
 pub(crate) enum Begun {
-    Running(Box<Started>),
+    Running(Box<StartedServer>),
     GivenUp(u8),
 }
 
@@ -77,14 +78,14 @@ impl Begun {
     }
 }
 
-/// A server that runs, with who tells of it and where it can be spoken to.
-pub(crate) struct Started {
+/// A server that runs, with its teller and its control socket.
+pub(crate) struct StartedServer {
     running: Running,
     teller: Teller,
-    host: Option<control::Host>,
+    host: Option<control::ControlSocket>,
 }
 
-impl Started {
+impl StartedServer {
     /// Says that ports are not those that they usually are.
     fn say_moved(&mut self, usual: &[u16]) {
         let ports = self.running.bound().iter().filter_map(|bound| bound.endpoint.port());
@@ -101,16 +102,16 @@ impl Started {
     }
 }
 
-/// Starts it and says so, unless a signal comes first. `target` is whom it passes on to, where it stands between two sides.
+/// Starts it and says so, unless a signal comes first. `target` is where a relay passes on to.
 pub(crate) async fn start(
-    scene: &Scene,
+    job: &Job,
     signals: &mut Signals,
     mut server: Server,
     verb: &'static str,
     target: Option<&Endpoint>,
 ) -> Result<Begun> {
     let row = server.row().expect("it is one of the table");
-    let mut teller = Teller::new(scene, server.clock(), verb);
+    let mut teller = Teller::new(job, server.clock(), verb);
     let heard = teller.hear(&server);
     let usual = usual_ports(&server);
     let running = match signals.unless_asked(server.open()).await {
@@ -118,14 +119,15 @@ pub(crate) async fn start(
         Err(asked) => return Ok(Begun::GivenUp(asked.code())),
     };
     let service = row.spec.name;
-    let title = scene.text("name").unwrap_or(service);
-    let name = scene.text("name").map_or_else(|| default_name(service, &running), str::to_owned);
+    let title = job.text("name").unwrap_or(service);
+    let name = job.text("name").map_or_else(|| default_name(service, &running), str::to_owned);
     teller.add(heard, Names { name: &name, title, service }, &running);
-    // Before anything is said: who reads it may ask at once.
-    let host = open_control(scene, &mut teller, vec![control::Part::new(&name, service, &running)]);
+    // The control socket is open before the banner: a reader of the banner may ask at once.
+    let host =
+        open_control(job, &mut teller, vec![control::SteeredServer::new(&name, service, &running)]);
     let steered_as = host.is_some().then_some(name.as_str());
-    banner::tell(scene, &mut teller, title, &running, target, steered_as);
-    let mut started = Started { running, teller, host };
+    banner::tell(job, &mut teller, title, &running, target, steered_as);
+    let mut started = StartedServer { running, teller, host };
     started.say_moved(&usual);
     Ok(Begun::Running(Box::new(started)))
 }
@@ -136,19 +138,24 @@ fn usual_ports(server: &Server) -> Vec<u16> {
     if server.next_ports > 0 { doors.collect() } else { Vec::new() }
 }
 
+/// Where a door is where nobody says otherwise.
+pub(crate) fn usual_endpoint(door: &Door) -> Result<Endpoint> {
+    engine::parse(&format!(":{}", door.port))
+}
+
 /// The service; or where to, of what passes everything on.
 fn default_name(service: &str, running: &Running) -> String {
     let targets = running.control().targets();
-    targets.first().map_or_else(|| service.to_owned(), |target| brief(&target.to_string()))
+    targets.first().map_or_else(|| service.to_owned(), |target| brief(target))
 }
 
 /// Opens the control socket. A server does its work without, where it cannot be opened.
 pub(crate) fn open_control(
-    scene: &Scene,
+    job: &Job,
     teller: &mut Teller,
-    parts: Vec<control::Part>,
-) -> Option<control::Host> {
-    control::Host::open(&scene.environment, scene.clock, scene.usages, teller.verb(), parts)
+    parts: Vec<control::SteeredServer>,
+) -> Option<control::ControlSocket> {
+    control::ControlSocket::open(&job.environment, job.clock, teller.verb(), parts)
         .map_err(|error| {
             let why = error.reasons().first().map(|why| format!(": {why}")).unwrap_or_default();
             let text =
@@ -159,34 +166,29 @@ pub(crate) fn open_control(
 }
 
 /// What was given of an option: its name, or `no-` its name, with its value.
-pub(crate) fn given(scene: &Scene, option: &OptionSpec) -> Vec<(String, Option<String>)> {
+pub(crate) fn given(job: &Job, option: &OptionSpec) -> Vec<(String, Option<String>)> {
     if option.kind == ValueKind::Flag {
         let names = [option.name.to_owned(), format!("no-{}", option.name)];
-        return names
-            .into_iter()
-            .filter(|name| scene.is_on(name))
-            .map(|name| (name, None))
-            .collect();
+        return names.into_iter().filter(|name| job.is_on(name)).map(|name| (name, None)).collect();
     }
-    let values = scene.texts(option.name).into_iter();
+    let values = job.texts(option.name).into_iter();
     values.map(|value| (option.name.to_owned(), Some(value))).collect()
 }
 
 /// The limits that flags set.
-pub(crate) fn set_limits(scene: &Scene, server: &mut Server) -> Result<()> {
-    let mut limits = Limits::default();
+pub(crate) fn set_limits(job: &Job, server: &mut Server) -> Result<()> {
+    let mut limits = LimitReader::default();
     for name in limits::NAMES {
-        let values =
-            scene.matches.try_get_many::<String>(name).ok().flatten().into_iter().flatten();
+        let values = job.matches.try_get_many::<String>(name).ok().flatten().into_iter().flatten();
         for value in values {
             limits.set(server, name, value, &format!("--{name}"))?;
         }
     }
-    let timeout = args::duration(&scene.matches, "timeout")?.or(scene.environment.timeout);
+    let timeout = args::duration(&job.matches, "timeout")?.or(job.environment.timeout);
     server.limits.handshake = timeout.unwrap_or(server.limits.handshake);
-    if scene.is_on("once") {
+    if job.is_on("once") {
         server.stop.sessions = Some(1);
     }
-    server.family = scene.family()?;
+    server.family = job.family()?;
     limits.finish(server)
 }

@@ -9,21 +9,21 @@ use std::time::Duration;
 
 use hobnob::bus::{Subscription, Wish};
 use hobnob::clock::Clock;
-use hobnob::engine::{self, Running, Server, Summary};
+use hobnob::engine::{self, Control, Running, Server, Summary};
 use hobnob::event::{Event, Fact};
 use hobnob::fault::Panel;
 
+use crate::job::Job;
 use crate::report::json::Json;
 use crate::report::show::{count, pad, safe, size, span, width};
-use crate::report::sink::Sink;
 use crate::report::text::Transcript;
-use crate::scene::Scene;
+use crate::report::writer::Writer;
 
 /// Bytes of a chunk that a person is shown.
 const SNAP: usize = 1_024;
-/// Between two pulls for a person, who cannot read faster.
+/// Time between two pulls for a person.
 const CALM: Duration = Duration::from_millis(25);
-/// Between two pulls for a program.
+/// Time between two pulls for a program.
 const BRISK: Duration = Duration::from_millis(10);
 /// Events held between two pulls.
 const HELD: usize = 4_096;
@@ -31,6 +31,8 @@ const HELD: usize = 4_096;
 const LAST_LINES: Duration = Duration::from_secs(2);
 /// Notes that are remembered, so as not to be told once a server.
 const NOTES: usize = 64;
+/// Sessions that are kept in mind without a look at whether they are over.
+const MANY: usize = 4_096;
 
 enum Voice {
     /// For people, on stderr.
@@ -40,18 +42,19 @@ enum Voice {
 }
 
 /// One server as it is told about.
-struct Part {
+struct ToldServer {
     name: String,
     /// What it is called to people where it is the only one.
     title: String,
     service: String,
-    /// It stands between two sides.
+    /// Whether it is a relay.
     is_between: bool,
     /// The knobs of its faults, where it has some.
     faults: Option<Panel>,
     /// The name before a line, where there are several.
     label: String,
     subscription: Subscription,
+    control: Control,
     /// Sessions that were seen to open.
     opened: u64,
 }
@@ -70,38 +73,44 @@ pub(crate) struct Names<'n> {
 /// Turns events into lines.
 pub(crate) struct Teller {
     verb: &'static str,
-    parts: Vec<Part>,
+    parts: Vec<ToldServer>,
     voice: Voice,
-    sink: Sink,
+    writer: Writer,
     /// What has come, and of which part.
     events: Vec<(usize, Event)>,
     noted: HashSet<String>,
+    /// Whether ends of sessions may be among what was missed.
+    has_missed: bool,
+    /// Sessions that may be kept in mind before those are looked for.
+    most_in_mind: usize,
     clock: Clock,
     is_quiet: bool,
     is_verbose: bool,
-    /// What became of writing.
+    /// Why writing failed, once it has.
     broken: Option<io::Error>,
 }
 
 impl Teller {
     /// A teller of servers whose events are by this clock.
-    pub(crate) fn new(scene: &Scene, clock: Clock, verb: &'static str) -> Self {
-        let is_verbose = scene.is_on("verbose");
-        let (voice, sink) = if scene.is_on("json") {
-            (Voice::Json(Json::new(clock, scene.usages)), Sink::stdout())
+    pub(crate) fn new(job: &Job, clock: Clock, verb: &'static str) -> Self {
+        let is_verbose = job.is_on("verbose");
+        let (voice, writer) = if job.is_on("json") {
+            (Voice::Json(Json::new(clock)), Writer::stdout())
         } else {
-            let transcript = Transcript::new(clock, scene.err, scene.view, is_verbose);
-            (Voice::Words(transcript), Sink::stderr())
+            let transcript = Transcript::new(clock, job.err, job.view, is_verbose);
+            (Voice::Words(transcript), Writer::stderr())
         };
         Teller {
             verb,
             parts: Vec::new(),
             voice,
-            sink,
+            writer,
             events: Vec::new(),
             noted: HashSet::new(),
+            has_missed: false,
+            most_in_mind: MANY,
             clock,
-            is_quiet: scene.is_on("quiet"),
+            is_quiet: job.is_on("quiet"),
             is_verbose,
             broken: None,
         }
@@ -121,7 +130,7 @@ impl Teller {
     /// A server that has started, as it was heard.
     pub(crate) fn add(&mut self, subscription: Subscription, names: Names<'_>, running: &Running) {
         let Names { name, title, service } = names;
-        self.parts.push(Part {
+        self.parts.push(ToldServer {
             faults: running.faults(),
             name: name.to_owned(),
             title: title.to_owned(),
@@ -131,6 +140,7 @@ impl Teller {
                 .any(|row| row.spec.name == service && row.targets().next().is_some()),
             label: String::new(),
             subscription,
+            control: running.control(),
             opened: 0,
         });
     }
@@ -138,17 +148,17 @@ impl Teller {
     /// A line to people; programs have events.
     pub(crate) fn say(&mut self, text: &str) {
         if matches!(self.voice, Voice::Words(_)) && !self.is_quiet {
-            let mut out = self.sink.take();
+            let mut out = self.writer.take();
             out.extend_from_slice(text.as_bytes());
             out.push(b'\n');
-            self.sink.give(out);
+            self.writer.give(out);
         }
     }
 
-    /// A remark for who wants to know everything, and for programs.
+    /// A remark, for `--verbose` and for programs.
     pub(crate) fn remark(&mut self, text: &str) {
         let at = self.clock.now();
-        let mut out = self.sink.take();
+        let mut out = self.writer.take();
         match &mut self.voice {
             Voice::Json(json) => {
                 let fact = Fact::Note(text.to_owned());
@@ -157,7 +167,7 @@ impl Teller {
             }
             Voice::Words(transcript) if self.is_verbose && !self.is_quiet => {
                 let mut words = String::new();
-                transcript.speak_of("");
+                transcript.speak_of(0, "");
                 transcript.event(
                     &mut words,
                     &Event { at, session: 0, fact: Fact::Note(text.to_owned()) },
@@ -166,7 +176,7 @@ impl Teller {
             }
             Voice::Words(_) => {}
         }
-        self.sink.give(out);
+        self.writer.give(out);
     }
 
     /// Tells programs where each server listens, once all were added; false: people are to be told in words.
@@ -177,7 +187,7 @@ impl Teller {
             part.label = pad(&safe(&part.name), cells + 2);
         }
         let Voice::Json(json) = &mut self.voice else { return false };
-        let mut out = self.sink.take();
+        let mut out = self.writer.take();
         for (part, running) in self.parts.iter().zip(all) {
             json.speak_of(&part.name, &part.service, self.parts.len() > 1);
             for bound in running.bound() {
@@ -186,7 +196,7 @@ impl Teller {
                 json.listening(&mut out, bound, &address, bent.as_ref());
             }
         }
-        self.sink.give(out);
+        self.writer.give(out);
         true
     }
 
@@ -195,7 +205,7 @@ impl Teller {
         matches!(self.voice, Voice::Json(_))
     }
 
-    /// How long nothing is missed by not pulling.
+    /// For how long events may wait before they are pulled.
     pub(super) fn interval(&self) -> Duration {
         match self.voice {
             Voice::Json(_) => BRISK,
@@ -206,10 +216,10 @@ impl Teller {
     /// Tells what has happened since the last time, unless the reader is slow: then events wait, and are dropped and
     /// counted where they are too many. Answers how many there were.
     pub(super) fn pump(&mut self) -> usize {
-        if let Err(error) = self.sink.reap() {
+        if let Err(error) = self.writer.reap() {
             self.broken.get_or_insert(error);
         }
-        if !self.sink.has_room() {
+        if !self.writer.has_room() {
             return 0;
         }
         let missed = self.pull();
@@ -262,7 +272,7 @@ impl Teller {
 
     fn tell_programs(&mut self, missed: &[u64]) {
         let Voice::Json(json) = &mut self.voice else { return };
-        let mut out = self.sink.take();
+        let mut out = self.writer.take();
         let is_several = self.parts.len() > 1;
         for (at, event) in &self.events {
             let part = &self.parts[*at];
@@ -274,12 +284,12 @@ impl Teller {
             json.speak_of(&part.name, &part.service, is_several);
             json.missed(&mut out, *missed);
         }
-        self.sink.give(out);
+        self.writer.give(out);
     }
 
     fn tell_people(&mut self, missed: &[u64]) {
         let Voice::Words(transcript) = &mut self.voice else { return };
-        let mut out = String::from_utf8(self.sink.take()).expect("the sink clears its buffers");
+        let mut out = String::from_utf8(self.writer.take()).expect("the writer clears its buffers");
         for (at, event) in &self.events {
             if self.is_quiet && !matches!(event.fact, Fact::Failed(_)) {
                 continue;
@@ -291,23 +301,41 @@ impl Teller {
             {
                 continue;
             }
-            transcript.speak_of(&self.parts[*at].label);
+            transcript.speak_of(*at, &self.parts[*at].label);
             transcript.speak_between(self.parts[*at].is_between);
             transcript.event(&mut out, event);
         }
         let is_told = |missed: &u64| *missed > 0 && !self.is_quiet;
-        for (part, missed) in self.parts.iter().zip(missed).filter(|(_, missed)| is_told(missed)) {
-            transcript.speak_of(&part.label);
+        for (at, missed) in missed.iter().enumerate().filter(|(_, missed)| is_told(missed)) {
+            transcript.speak_of(at, &self.parts[at].label);
             transcript.missed(&mut out, self.clock.now(), *missed);
         }
-        self.sink.give(out.into_bytes());
+        self.writer.give(out.into_bytes());
+        self.forget(missed);
+    }
+
+    /// Forgets sessions whose ends may be among what was missed: once nothing comes any more, or there are many.
+    fn forget(&mut self, missed: &[u64]) {
+        let Voice::Words(transcript) = &mut self.voice else { return };
+        self.has_missed |= missed.iter().any(|missed| *missed > 0);
+        let is_time = self.events.is_empty() || transcript.in_mind() > self.most_in_mind;
+        if !self.has_missed || !is_time {
+            return;
+        }
+        for (at, part) in self.parts.iter().enumerate() {
+            let open = part.control.sessions(0, usize::MAX);
+            let open: HashSet<_> = open.iter().map(|session| session.id).collect();
+            transcript.forget(at, |session| open.contains(&session));
+        }
+        self.has_missed = !self.events.is_empty();
+        self.most_in_mind = MANY.max(2 * transcript.in_mind());
     }
 
     /// The last lines, and how it all went.
     pub(super) async fn finish(&mut self, summaries: &[Summary]) {
         self.flush().await;
         while self.pump() > 0 {
-            let _ = self.sink.finish(LAST_LINES).await;
+            let _ = self.writer.finish(LAST_LINES).await;
         }
         for (at, summary) in summaries.iter().enumerate() {
             self.sum_up(at, *summary);
@@ -316,18 +344,18 @@ impl Teller {
     }
 
     async fn flush(&mut self) {
-        let written = self.sink.finish(LAST_LINES).await;
+        let written = self.writer.finish(LAST_LINES).await;
         self.broken = self.broken.take().or(written.err());
     }
 
     fn sum_up(&mut self, at: usize, summary: Summary) {
         let Some(part) = self.parts.get(at) else { return };
         if let Voice::Json(json) = &mut self.voice {
-            let mut out = self.sink.take();
+            let mut out = self.writer.take();
             json.speak_of(&part.name, &part.service, false);
             let hits = part.faults.as_ref().map(Panel::totals).unwrap_or_default();
             json.summary(&mut out, self.verb, &summary, &hits);
-            self.sink.give(out);
+            self.writer.give(out);
             return;
         }
         // Without sessions it was packets that came.
@@ -359,7 +387,7 @@ impl Teller {
         self.tells_programs() && self.broken.is_some()
     }
 
-    /// What became of writing, where that is what it was all for.
+    /// Why writing failed, where the events were for a program alone.
     pub(super) fn failure(&self) -> Option<&io::Error> {
         self.broken.as_ref().filter(|_| self.is_unheard())
     }
@@ -370,4 +398,87 @@ pub(crate) fn bent(running: &Running) -> Option<(Vec<String>, u64)> {
     let settings = running.faults()?.settings();
     let texts: Vec<_> = settings.iter().map(|setting| setting.text().to_owned()).collect();
     (!texts.is_empty()).then(|| (texts, running.seed()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args;
+    use crate::command::usages;
+    use crate::config::Settings;
+    use crate::env::Environment;
+    use crate::report::error::TypedCommand;
+    use hobnob::bus::Bus;
+    use hobnob::chunk::Direction;
+    use hobnob::event::Bent;
+    use hobnob::fault::Act;
+
+    /// Events that are kept for the teller of the test.
+    const ROOM: usize = 8;
+
+    fn job() -> Job {
+        let words = ["serve".to_owned(), "--quiet".to_owned()];
+        let mut typed = TypedCommand { usages: usages(), ..TypedCommand::default() };
+        let mut parsed = args::parse(&words, typed.usages).expect("it is right");
+        let (_, matches) = parsed.remove_subcommand().expect("a verb");
+        let (environment, settings) = (Environment::default(), Settings::default());
+        Job::new(None, matches, &mut typed, environment, settings, Clock::start()).expect("a job")
+    }
+
+    /// A server without sessions, and a teller that hears a bus of the test in place of its own.
+    fn scene() -> (Running, Bus, Teller) {
+        let service = engine::services()[0].spec.name;
+        let mut server = Server::new(service).expect("it is of the table");
+        server.at("127.0.0.1:0").expect("an address");
+        let running = server.start().expect("it starts");
+        let job = job();
+        let bus = Bus::new(job.clock, 1);
+        let wish = Wish { data: false, upstream: false, snap: 0, capacity: ROOM };
+        let mut teller = Teller::new(&job, job.clock, "serve");
+        teller.is_quiet = false;
+        teller.writer = Writer::new("nowhere", |_| Ok(()));
+        let names = Names { name: "x", title: "x", service };
+        teller.add(bus.subscribe(wish), names, &running);
+        (running, bus, teller)
+    }
+
+    fn in_mind(teller: &Teller) -> usize {
+        let Voice::Words(transcript) = &teller.voice else { panic!("it speaks to people") };
+        transcript.in_mind()
+    }
+
+    fn hold(bus: &Bus, session: u64) {
+        let act = Act::Held(Duration::from_millis(1));
+        let bent = Bent { kind: "a", direction: Direction::Out, act };
+        bus.emit(0, session, Fact::Bent(Box::new(bent)));
+    }
+
+    #[test]
+    fn a_session_whose_end_was_missed_is_forgotten() {
+        let (_running, bus, mut teller) = scene();
+        hold(&bus, 7);
+        teller.pump();
+        assert_eq!(in_mind(&teller), 1);
+        // Nothing was missed so far: its end may still come.
+        teller.pump();
+        assert_eq!(in_mind(&teller), 1);
+        (0..=2 * ROOM).for_each(|_| bus.emit(0, 0, Fact::Draining { open: 0 }));
+        teller.pump();
+        assert!(teller.has_missed, "some of it had no room");
+        assert_eq!(teller.pump(), 0, "nothing comes any more");
+        assert_eq!(in_mind(&teller), 0);
+    }
+
+    #[test]
+    fn sessions_whose_ends_are_missed_are_forgotten_although_there_is_no_lull() {
+        let (_running, bus, mut teller) = scene();
+        for session in 1..3 * MANY as u64 {
+            hold(&bus, session);
+            if session == 1 {
+                (0..=2 * ROOM).for_each(|_| bus.emit(0, 0, Fact::Draining { open: 0 }));
+            }
+            teller.pump();
+        }
+        assert!(in_mind(&teller) <= MANY, "{}", in_mind(&teller));
+    }
 }

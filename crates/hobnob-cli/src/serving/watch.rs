@@ -8,11 +8,11 @@ use hobnob::error::Result;
 
 use crate::control;
 use crate::process::output_failed;
-use crate::process::signals::{Asked, Signals};
+use crate::process::signals::{Quit, Signals};
 use crate::report::show::count;
 use crate::serving::teller::Teller;
 
-/// Between two pulls while much comes.
+/// Time between two pulls while much comes.
 const BUSY: Duration = Duration::from_millis(1);
 /// As many events at once are much.
 const MUCH: usize = 512;
@@ -21,7 +21,7 @@ const MUCH: usize = 512;
 pub(crate) async fn watch(
     all: &[Running],
     mut teller: Teller,
-    host: Option<control::Host>,
+    host: Option<control::ControlSocket>,
     mut signals: Signals,
 ) -> Result<u8> {
     let mut asked = 0_u32;
@@ -30,7 +30,7 @@ pub(crate) async fn watch(
         tokio::pin!(finished);
         loop {
             let told = teller.pump();
-            // The log's reader may leave, and the server lives on; the events' reader is who it all is for.
+            // A server outlives the reader of its log. Without a reader of its events it drains.
             if teller.is_unheard() && asked == 0 {
                 asked = 1;
                 all.iter().for_each(Running::drain);
@@ -70,8 +70,8 @@ async fn finished(all: &[Running]) -> Vec<Summary> {
 }
 
 /// The first signal lets sessions come to their ends, the second cuts them.
-fn stop(all: &[Running], teller: &mut Teller, asked: &mut u32, by: Asked) {
-    if by == Asked::HungUp && *asked > 0 {
+fn stop(all: &[Running], teller: &mut Teller, asked: &mut u32, by: Quit) {
+    if by == Quit::HungUp && *asked > 0 {
         return;
     }
     *asked += 1;
@@ -81,7 +81,7 @@ fn stop(all: &[Running], teller: &mut Teller, asked: &mut u32, by: Asked) {
     }
     let open = all.iter().map(Running::open).sum();
     all.iter().for_each(Running::drain);
-    let is_typed = by == Asked::Typed;
+    let is_typed = by == Quit::Typed;
     if is_typed && io::stderr().is_terminal() {
         // The terminal has printed ^C, and no newline.
         teller.say("");

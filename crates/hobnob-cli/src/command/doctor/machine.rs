@@ -9,14 +9,14 @@ use hobnob::{home, socket};
 
 use super::check::Check;
 use crate::env;
+use crate::job::Job;
 use crate::report::show::grouped;
-use crate::scene::Scene;
 
 /// Fewer open files than this are few.
 const FEW: u64 = 1_024;
 
-pub(super) fn checks(scene: &Scene) -> Vec<Check> {
-    vec![open_files(), locale(), terminal(scene), state(), control()]
+pub(super) fn checks(job: &Job) -> Vec<Check> {
+    vec![open_files(), locale(), terminal(job), state(), control()]
 }
 
 fn open_files() -> Check {
@@ -51,9 +51,9 @@ fn locale() -> Check {
     }
 }
 
-fn terminal(scene: &Scene) -> Check {
+fn terminal(job: &Job) -> Check {
     let kind = env::variable("TERM").unwrap_or_else(|| "no TERM".to_owned());
-    let colour = if scene.out.color { "colours" } else { "no colours" };
+    let colour = if job.out.color { "colours" } else { "no colours" };
     if std::io::stdout().is_terminal() {
         return Check::fine("terminal", format!("{kind}, {colour}"));
     }

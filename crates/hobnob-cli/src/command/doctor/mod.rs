@@ -13,11 +13,11 @@ use hobnob::socket::{self, Interface};
 use hobnob::spec::show_duration;
 use serde_json::{Value, json};
 
-use crate::args::{COMMON, Flag, Group, Usage, switch};
+use crate::args::{COMMON, Flag, FlagGroup, Usage, switch};
+use crate::job::{Job, Verb};
 use crate::process::say;
 use crate::report::look::{Look, Paint};
 use crate::report::show::{fold, grouped, pad, safe, size, width};
-use crate::scene::{Scene, Verb};
 use check::Check;
 
 /// Columns of a page.
@@ -35,7 +35,7 @@ pub(crate) static VERB: Verb = Verb {
         name: "doctor",
         words: "",
         endpoints: 0..0,
-        flags: &[Group::Own(EXAMINING), Group::Own(COMMON)],
+        flags: &[FlagGroup::Own(EXAMINING), FlagGroup::Own(COMMON)],
         heeds_settings: false,
         page: include_str!("../../help/doctor.md"),
     },
@@ -46,27 +46,27 @@ pub(crate) static VERB: Verb = Verb {
 const EXAMINING: &[Flag] =
     &[switch("config", None, "each setting, and where its value comes from")];
 
-fn run(scene: &Scene) -> Result<u8> {
-    if scene.is_on("config") {
-        return origin::run(scene);
+fn run(job: &Job) -> Result<u8> {
+    if job.is_on("config") {
+        return origin::run(job);
     }
-    let checks: Vec<_> = network::checks().into_iter().chain(machine::checks(scene)).collect();
+    let checks: Vec<_> = network::checks().into_iter().chain(machine::checks(job)).collect();
     let interfaces = socket::interfaces();
-    if scene.is_on("json") {
+    if job.is_on("json") {
         return say(&format!("{}\n", as_json(&checks, interfaces.as_deref().unwrap_or_default())));
     }
     let mut out = String::new();
     for check in &checks {
-        tell(&mut out, check, scene.out);
+        tell(&mut out, check, job.out);
     }
-    let _ = writeln!(out, "\n{}", scene.out.paint(Paint::Bold, "interfaces"));
+    let _ = writeln!(out, "\n{}", job.out.paint(Paint::Bold, "interfaces"));
     match &interfaces {
         Ok(all) => all.iter().for_each(|one| tell_interface(&mut out, one)),
         Err(error) => {
             let _ = writeln!(out, "  not known: {}", safe(error.message()));
         }
     }
-    let _ = writeln!(out, "\n{}", scene.out.paint(Paint::Bold, "limits of a server"));
+    let _ = writeln!(out, "\n{}", job.out.paint(Paint::Bold, "limits of a server"));
     for (name, value) in limits() {
         let _ = writeln!(out, "  {}{value}", pad(name, INDENT - 2));
     }

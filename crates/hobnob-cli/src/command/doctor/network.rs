@@ -105,7 +105,7 @@ fn unix() -> Check {
     }
 }
 
-/// Whether each layer has what it needs to dial: for one, a list of whom to trust.
+/// Whether each layer has what it needs to dial: TLS, for example, a list of certificates to trust.
 fn layers() -> Vec<Check> {
     let built = engine::layers().iter().filter(|row| row.make.is_some());
     built

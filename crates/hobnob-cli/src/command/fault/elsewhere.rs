@@ -1,5 +1,6 @@
 //! What other processes serve, as their control sockets tell of it.
 
+use hobnob::engine;
 use hobnob::error::{Error, Result};
 use serde_json::{Value, json};
 
@@ -8,27 +9,27 @@ use crate::report::brief::brief;
 
 /// All servers of all processes.
 pub(super) struct Elsewhere {
-    pub(super) servers: Vec<Server>,
+    pub(super) servers: Vec<RemoteServer>,
     /// Processes that are there and could not be asked.
     pub(super) silent: Vec<(u32, Error)>,
     callers: Vec<Caller>,
 }
 
 /// One server.
-pub(super) struct Server {
+pub(super) struct RemoteServer {
     pub(super) pid: u32,
     pub(super) name: String,
     pub(super) service: String,
     pub(super) state: String,
     pub(super) sessions: u64,
-    pub(super) bound: Vec<Bound>,
+    pub(super) bound: Vec<RemoteBound>,
     /// Where to, if it stands between two sides.
     pub(super) targets: Vec<String>,
     caller: usize,
 }
 
 /// Where it listens.
-pub(super) struct Bound {
+pub(super) struct RemoteBound {
     pub(super) transport: String,
     pub(super) endpoint: String,
     pub(super) address: String,
@@ -58,7 +59,8 @@ impl Elsewhere {
         let mut all = Elsewhere { servers: Vec::new(), silent: survey.silent, callers: Vec::new() };
         for (caller, hello) in survey.heard {
             let (at, pid) = (all.callers.len(), caller.pid);
-            all.servers.extend(items(&hello["servers"]).map(|told| Server::of(pid, at, told)));
+            all.servers
+                .extend(items(&hello["servers"]).map(|told| RemoteServer::of(pid, at, told)));
             all.callers.push(caller);
         }
         all
@@ -87,21 +89,21 @@ pub(super) struct Change<'c> {
     pub(super) faults: &'c [String],
 }
 
-impl Server {
+impl RemoteServer {
     fn of(pid: u32, caller: usize, told: &Value) -> Self {
-        Server {
+        RemoteServer {
             pid,
             name: text(&told["name"]),
             service: text(&told["service"]),
             state: text(&told["state"]),
             sessions: told["sessions"].as_u64().unwrap_or(0),
-            bound: items(&told["bound"]).map(Bound::of).collect(),
+            bound: items(&told["bound"]).map(RemoteBound::of).collect(),
             targets: items(&told["targets"]).map(text).collect(),
             caller,
         }
     }
 
-    /// Whether it passes on what it gets.
+    /// Whether it is a relay.
     pub(super) fn is_between(&self) -> bool {
         !self.targets.is_empty()
     }
@@ -114,17 +116,17 @@ impl Server {
     /// `tcp 127.0.0.1:6380  »  redis.local:6379`.
     pub(super) fn sides(&self, arrow: &str) -> String {
         let from = self.bound.first().map(|one| format!("{} {}", one.transport, one.address));
-        let to: Vec<_> = self.targets.iter().map(|target| brief(target)).collect();
+        let to: Vec<_> = self.targets.iter().map(|target| short(target)).collect();
         let sides = [from, Some(to.join(", ")).filter(|to| !to.is_empty())];
         sides.into_iter().flatten().collect::<Vec<_>>().join(&format!("  {arrow}  "))
     }
 }
 
-impl Bound {
+impl RemoteBound {
     fn of(told: &Value) -> Self {
         let [transport, endpoint, address] =
             ["transport", "endpoint", "addr"].map(|key| text(&told[key]));
-        Bound { transport, endpoint, address }
+        RemoteBound { transport, endpoint, address }
     }
 }
 
@@ -137,6 +139,11 @@ impl Bending {
 
 fn items(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
+}
+
+/// An endpoint of another process, which may know more of them than this one.
+fn short(target: &str) -> String {
+    engine::parse(target).map_or_else(|_| target.to_owned(), |endpoint| brief(&endpoint))
 }
 
 fn text(value: &Value) -> String {

@@ -9,15 +9,15 @@ use hobnob::engine;
 use hobnob::error::{Error, Kind, Result, quoted};
 use hobnob::spec::nearest;
 
-use crate::advice::{Propose as _, Way, spelt};
-use crate::args::{COMMON, Flag, Group, Usage, value};
+use crate::advice::{Propose as _, Remedy, spelt};
+use crate::args::{COMMON, Flag, FlagGroup, Usage, value};
 use crate::control::{Folder, Survey};
+use crate::job::{Job, Verb};
 use crate::process::say;
 use crate::report::brief::brief;
-use crate::report::error::{Typed, tell};
+use crate::report::error::{TypedCommand, tell};
 use crate::report::json::Json;
-use crate::scene::{Scene, Verb};
-use elsewhere::{Change, Elsewhere, Knobs, Server};
+use elsewhere::{Change, Elsewhere, Knobs, RemoteServer};
 
 /// The word that takes all faults away.
 const CLEAR: &str = "clear";
@@ -28,7 +28,7 @@ pub(crate) static VERB: Verb = Verb {
         name: "fault",
         words: "[NAME] [FAULT...]",
         endpoints: 0..0,
-        flags: &[Group::Own(BENDING), Group::Own(COMMON)],
+        flags: &[FlagGroup::Own(BENDING), FlagGroup::Own(COMMON)],
         heeds_settings: true,
         page: include_str!("../../help/fault.md"),
     },
@@ -42,24 +42,24 @@ const BENDING: &[Flag] = &[value(
     "3g, edge, wifi-bad, satellite or offline: faults that go together",
 )];
 
-fn run(scene: &Scene) -> Result<u8> {
-    let words = scene.words();
-    let survey = match Folder::find(&scene.environment)? {
-        Some(folder) => Survey::of(&folder, scene.clock)?,
+fn run(job: &Job) -> Result<u8> {
+    let words = job.words();
+    let survey = match Folder::find(&job.environment)? {
+        Some(folder) => Survey::of(&folder, job.clock)?,
         None => Survey::default(),
     };
     let mut elsewhere = Elsewhere::of(survey);
-    let Some((name, faults)) = words.split_first() else { return list(scene, &mut elsewhere) };
+    let Some((name, faults)) = words.split_first() else { return list(job, &mut elsewhere) };
     let at = elsewhere.meant(name)?;
-    let change = asked(scene.text("like"), faults)?;
+    let change = asked(job.text("like"), faults)?;
     let bent = elsewhere.bend(at, change.as_ref());
     let server = &elsewhere.servers[at];
     let knobs = bent.map_err(|error| in_words(&error, server))?;
-    if scene.is_on("json") {
-        return events(scene, &[(server, knobs)]);
+    if job.is_on("json") {
+        return events(job, &[(server, knobs)]);
     }
     say(&match change {
-        None => show::whole(server, &knobs, scene.out),
+        None => show::whole(server, &knobs, job.out),
         Some(_) => show::change(server, &knobs),
     })
 }
@@ -79,7 +79,7 @@ fn asked<'c>(like: Option<&'c str>, words: &'c [String]) -> Result<Option<Change
 }
 
 /// What a relay's flags could be are words here: `--fault stall` is `hobnob fault NAME stall`.
-fn in_words(error: &Error, server: &Server) -> Error {
+fn in_words(error: &Error, server: &RemoteServer) -> Error {
     let mut told = Error::new(error.kind(), error.message());
     if let Some(span) = error.span() {
         told = told.at(&span.text, span.at.clone(), span.label.as_str());
@@ -88,20 +88,20 @@ fn in_words(error: &Error, server: &Server) -> Error {
         told = told.why(why);
     }
     spelt(error).into_iter().fold(told, |told, one| match one.way {
-        Way::Flag(added) => {
+        Remedy::Flag(added) => {
             let fault = added.value.unwrap_or(added.flag);
             let (name, fault) = (quoted(&server.name), quoted(&fault));
             told.try_command(format!("hobnob fault {name} {fault}"), one.note)
         }
-        Way::Command(command) => told.try_command(command, one.note),
-        Way::Endpoint(endpoint) => told.try_endpoint(endpoint, one.note),
+        Remedy::Command(command) => told.try_command(command, one.note),
+        Remedy::Endpoint(endpoint) => told.try_endpoint(endpoint, one.note),
     })
 }
 
-fn list(scene: &Scene, elsewhere: &mut Elsewhere) -> Result<u8> {
+fn list(job: &Job, elsewhere: &mut Elsewhere) -> Result<u8> {
     for (_, error) in &elsewhere.silent {
         // A remark beside the list: nobody may be there to read it.
-        let told = tell(error, &Typed::nothing(scene.usages), scene.err);
+        let told = tell(error, &TypedCommand::default(), job.err);
         let _ = std::io::stderr().lock().write_all(told.as_bytes());
     }
     let mut states = Vec::new();
@@ -115,11 +115,11 @@ fn list(scene: &Scene, elsewhere: &mut Elsewhere) -> Result<u8> {
     }
     let all = states.into_iter().map(|(at, state)| (&elsewhere.servers[at], state));
     let all: Vec<_> = all.collect();
-    if scene.is_on("json") { events(scene, &all) } else { say(&show::list(&all, scene.out)) }
+    if job.is_on("json") { events(job, &all) } else { say(&show::list(&all, job.out)) }
 }
 
-fn events(scene: &Scene, all: &[(&Server, Knobs)]) -> Result<u8> {
-    let (mut json, mut out) = (Json::new(scene.clock, scene.usages), Vec::new());
+fn events(job: &Job, all: &[(&RemoteServer, Knobs)]) -> Result<u8> {
+    let (mut json, mut out) = (Json::new(job.clock), Vec::new());
     for (server, knobs) in all {
         json.relay(&mut out, |line| show::fields(line, server, knobs));
     }
@@ -129,11 +129,11 @@ fn events(scene: &Scene, all: &[(&Server, Knobs)]) -> Result<u8> {
 impl Elsewhere {
     /// The relay of that name, or of that name and process: `redis`, `redis@4711`.
     fn meant(&self, typed: &str) -> Result<usize> {
-        let all = |is_it: &dyn Fn(&Server) -> bool| -> Vec<usize> {
+        let all = |is_it: &dyn Fn(&RemoteServer) -> bool| -> Vec<usize> {
             (0..self.servers.len()).filter(|at| is_it(&self.servers[*at])).collect()
         };
         // A target may be typed in any of its spellings.
-        let short = engine::parse(typed).map(|endpoint| brief(&endpoint.to_string()));
+        let short = engine::parse(typed).map(|endpoint| brief(&endpoint));
         let short = short.as_deref().unwrap_or(typed);
         let mut fits = all(&|one| one.name == typed || one.name == short);
         if fits.is_empty() {
@@ -176,7 +176,7 @@ impl Elsewhere {
     }
 }
 
-fn no_relay(server: &Server) -> Error {
+fn no_relay(server: &RemoteServer) -> Error {
     let text = format!("{} is no relay, and only what passes through a relay is bent", server.name);
     Error::new(Kind::DoesNotFit, text)
         .why(format!("process {} serves {} there", server.pid, server.service))

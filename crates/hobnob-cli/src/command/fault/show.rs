@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::command::fault::elsewhere::{Bending, Bound, Knobs, Server};
-use crate::report::line::Line;
+use crate::command::fault::elsewhere::{Bending, Knobs, RemoteBound, RemoteServer};
+use crate::report::line::JsonLine;
 use crate::report::look::Look;
 use crate::report::show::{count, fold, grouped, pad, safe, width};
 
@@ -13,7 +13,7 @@ const COLUMNS: usize = 80;
 const NAMES: std::ops::Range<usize> = 10..24;
 
 /// All relays, each with what is on.
-pub(super) fn list(all: &[(&Server, Knobs)], look: Look) -> String {
+pub(super) fn list(all: &[(&RemoteServer, Knobs)], look: Look) -> String {
     if all.is_empty() {
         return "no relay runs; hobnob relay :9001 :9000 starts one\n".to_owned();
     }
@@ -39,7 +39,7 @@ pub(super) fn list(all: &[(&Server, Knobs)], look: Look) -> String {
 }
 
 /// One relay, its faults a line each.
-pub(super) fn whole(server: &Server, knobs: &Knobs, look: Look) -> String {
+pub(super) fn whole(server: &RemoteServer, knobs: &Knobs, look: Look) -> String {
     let mut out = format!("{}  {}\n", safe(&server.name), safe(&server.sides(look.sent())));
     let _ = writeln!(out, "  {}   seed {}", state(server), knobs.seed);
     let faults = &knobs.faults;
@@ -67,7 +67,7 @@ fn down(bending: &Bending) -> Option<u64> {
 }
 
 /// What is on from now on.
-pub(super) fn change(server: &Server, knobs: &Knobs) -> String {
+pub(super) fn change(server: &RemoteServer, knobs: &Knobs) -> String {
     format!("{}: {}\n", safe(&server.name), settings(&knobs.faults))
 }
 
@@ -87,13 +87,13 @@ fn settings(bending: &[Bending]) -> String {
     }
 }
 
-fn state(server: &Server) -> String {
+fn state(server: &RemoteServer) -> String {
     let ends = if server.state == "draining" { ", draining" } else { "" };
     format!("pid {}   {}{ends}", server.pid, count(server.sessions, "session"))
 }
 
 /// The same for programs.
-pub(super) fn fields(line: &mut Line<'_>, server: &Server, knobs: &Knobs) {
+pub(super) fn fields(line: &mut JsonLine<'_>, server: &RemoteServer, knobs: &Knobs) {
     line.text("name", &server.name);
     line.number("pid", u64::from(server.pid));
     line.text("service", &server.service);
@@ -105,13 +105,13 @@ pub(super) fn fields(line: &mut Line<'_>, server: &Server, knobs: &Knobs) {
     line.objects("faults", &knobs.faults, fault);
 }
 
-fn bound(line: &mut Line<'_>, bound: &Bound) {
+fn bound(line: &mut JsonLine<'_>, bound: &RemoteBound) {
     line.text("transport", &bound.transport);
     line.text("endpoint", &bound.endpoint);
     line.text("addr", &bound.address);
 }
 
-fn fault(line: &mut Line<'_>, one: &Bending) {
+fn fault(line: &mut JsonLine<'_>, one: &Bending) {
     line.text("setting", &one.setting);
     line.text("kind", &one.kind);
     for (way, hits) in [("up", one.up), ("down", one.down)] {

@@ -8,7 +8,7 @@ use hobnob::exchange::{Request, Version};
 
 use crate::advice::Propose as _;
 use crate::args;
-use crate::scene::Scene;
+use crate::job::Job;
 
 /// Bytes that a body may have: it is held in memory.
 const MAX_BODY: u64 = 256 << 20;
@@ -16,25 +16,25 @@ const MAX_BODY: u64 = 256 << 20;
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
 /// What the flags ask for. The endpoint says the path.
-pub(super) fn read(scene: &Scene) -> Result<Request> {
+pub(super) fn read(job: &Job) -> Result<Request> {
     let mut request = Request::to("/");
-    let version = args::choice(&scene.matches, "http", &["1.0", "1.1"])?;
+    let version = args::choice(&job.matches, "http", &["1.0", "1.1"])?;
     request.version = if version == Some("1.0") { Version::Http10 } else { Version::Http11 };
-    for field in scene.matches.get_many::<String>("header").into_iter().flatten() {
+    for field in job.matches.get_many::<String>("header").into_iter().flatten() {
         request.fields.push(read_field(field)?);
     }
-    request.body = scene.text("data").map(read_body).transpose()?;
+    request.body = job.text("data").map(read_body).transpose()?;
     if request.body.is_some() {
         "POST".clone_into(&mut request.method);
         if !request.has(FORM.0) {
             request.fields.push((FORM.0.to_owned(), FORM.1.to_owned()));
         }
     }
-    if let Some(method) = scene.text("method") {
+    if let Some(method) = job.text("method") {
         method.clone_into(&mut request.method);
     }
-    if scene.is_on("head") {
-        if let Some(other) = ["method", "data"].iter().find(|flag| scene.text(flag).is_some()) {
+    if job.is_on("head") {
+        if let Some(other) = ["method", "data"].iter().find(|flag| job.text(flag).is_some()) {
             let text = format!("--head and --{other} exclude each other");
             return Err(Error::new(Kind::Usage, text).try_command("hobnob get -h", ""));
         }

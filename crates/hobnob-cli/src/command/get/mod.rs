@@ -1,8 +1,8 @@
 //! `hobnob get`: one HTTP request and its answer, head and body apart.
 
 mod asking;
-mod page;
-mod place;
+mod body;
+mod file;
 mod teller;
 
 use std::time::Duration;
@@ -11,12 +11,12 @@ use hobnob::engine::Dialer;
 use hobnob::error::Result;
 use hobnob::exchange::{AnswerPart, Asked, Exchange, Head, Redirect};
 
-use crate::args::{self, COMMON, Flag, Group, OPENING, SHOWING, Usage, switch, value};
+use crate::args::{self, COMMON, Flag, FlagGroup, OPENING, SHOWING, Usage, switch, value};
+use crate::job::{Job, Verb};
 use crate::process::runtime;
 use crate::process::signals::Signals;
-use crate::scene::{Scene, Verb};
-use page::Page;
-use teller::Teller;
+use body::WrittenBody;
+use teller::ExchangeTeller;
 
 /// How long connecting may take, where nobody says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,7 +31,12 @@ pub(crate) static VERB: Verb = Verb {
         name: "get",
         words: "URL",
         endpoints: 0..1,
-        flags: &[Group::Own(GETTING), Group::Own(SHOWING), Group::Own(OPENING), Group::Own(COMMON)],
+        flags: &[
+            FlagGroup::Own(GETTING),
+            FlagGroup::Own(SHOWING),
+            FlagGroup::Own(OPENING),
+            FlagGroup::Own(COMMON),
+        ],
         heeds_settings: true,
         page: include_str!("../../help/get.md"),
     },
@@ -78,19 +83,19 @@ const GETTING: &[Flag] = &[
     switch("retry", None, "while nobody listens there yet, try again with growing pauses"),
 ];
 
-fn run(scene: &Scene) -> Result<u8> {
-    let endpoint = scene.endpoint("get what? a URL is missing")?;
-    let exchange = Exchange::new(&endpoint, asking::read(scene)?)?;
-    let wishes = Wishes::read(scene)?;
+fn run(job: &Job) -> Result<u8> {
+    let endpoint = job.endpoint("get what? a URL is missing")?;
+    let exchange = Exchange::new(&endpoint, asking::read(job)?)?;
+    let wishes = GetFlags::read(job)?;
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let mut signals = Signals::catch()?;
-        let page = Page::open(scene)?;
-        let teller = Teller::new(scene, &wishes.dialer, page.is_file());
+        let page = WrittenBody::open(job)?;
+        let teller = ExchangeTeller::new(job, &wishes.dialer, page.is_file());
         let mut get = Get { wishes, page, teller };
         let ended = tokio::select! {
             ended = get.run(exchange) => ended,
-            asked = signals.next() => Ok(Ended::Early(asked.code())),
+            asked = signals.next() => Ok(Finish::Early(asked.code())),
         };
         tokio::select! {
             code = get.end(ended) => code,
@@ -103,36 +108,36 @@ fn run(scene: &Scene) -> Result<u8> {
 }
 
 /// What the flags say.
-struct Wishes {
+struct GetFlags {
     follow: bool,
     check: bool,
     idle: Option<Duration>,
     dialer: Dialer,
 }
 
-impl Wishes {
-    fn read(scene: &Scene) -> Result<Self> {
-        let timeout = args::duration(&scene.matches, "timeout")?.or(scene.environment.timeout);
-        Ok(Wishes {
-            follow: scene.is_on("follow"),
-            check: scene.is_on("check"),
-            idle: args::duration(&scene.matches, "idle")?,
+impl GetFlags {
+    fn read(job: &Job) -> Result<Self> {
+        let timeout = args::duration(&job.matches, "timeout")?.or(job.environment.timeout);
+        Ok(GetFlags {
+            follow: job.is_on("follow"),
+            check: job.is_on("check"),
+            idle: args::duration(&job.matches, "idle")?,
             dialer: Dialer::default()
-                .family(scene.family()?)
+                .family(job.family()?)
                 .timeout(timeout.unwrap_or(TIMEOUT))
-                .retry(scene.is_on("retry")),
+                .retry(job.is_on("retry")),
         })
     }
 }
 
 struct Get {
-    wishes: Wishes,
-    page: Page,
-    teller: Teller,
+    wishes: GetFlags,
+    page: WrittenBody,
+    teller: ExchangeTeller,
 }
 
 /// How all of it came to its end, where nothing went wrong.
-enum Ended {
+enum Finish {
     /// The answer is whole.
     Whole(Head),
     /// A signal, or the reader of stdout has left: the exit code.
@@ -140,7 +145,7 @@ enum Ended {
 }
 
 /// What one exchange came to.
-enum Heard {
+enum GetOutcome {
     Whole(Head),
     /// Another one is to be asked in its place.
     Elsewhere(Head, Box<Redirect>),
@@ -149,7 +154,7 @@ enum Heard {
 
 impl Get {
     /// From the first request to the last answer.
-    async fn run(&mut self, mut exchange: Exchange) -> Result<Ended> {
+    async fn run(&mut self, mut exchange: Exchange) -> Result<Finish> {
         loop {
             let asked = exchange.ask(&self.wishes.dialer).await;
             self.teller.notes();
@@ -158,30 +163,32 @@ impl Get {
             self.teller.opened(&exchange, &asked);
             let heard = self.hear(&exchange, &mut asked).await;
             match &heard {
-                Ok(Heard::Whole(head)) => self.teller.whole(&exchange, head, &asked, &self.page),
-                Ok(Heard::Elsewhere(head, redirect)) => {
+                Ok(GetOutcome::Whole(head)) => {
+                    self.teller.whole(&exchange, head, &asked, &self.page)
+                }
+                Ok(GetOutcome::Elsewhere(head, redirect)) => {
                     self.teller.elsewhere(&exchange, head, &asked, redirect);
                 }
-                Ok(Heard::Early(_)) | Err(_) => {}
+                Ok(GetOutcome::Early(_)) | Err(_) => {}
             }
             self.teller.closed(&asked, heard.as_ref().err());
             match heard? {
-                Heard::Early(code) => return Ok(Ended::Early(code)),
-                Heard::Whole(head) => {
+                GetOutcome::Early(code) => return Ok(Finish::Early(code)),
+                GetOutcome::Whole(head) => {
                     let _ = tokio::time::timeout(GOODBYE, asked.close()).await;
-                    return Ok(Ended::Whole(head));
+                    return Ok(Finish::Whole(head));
                 }
-                Heard::Elsewhere(_, redirect) => exchange = redirect.exchange,
+                GetOutcome::Elsewhere(_, redirect) => exchange = redirect.exchange,
             }
         }
     }
 
-    async fn hear(&mut self, exchange: &Exchange, asked: &mut Asked) -> Result<Heard> {
+    async fn hear(&mut self, exchange: &Exchange, asked: &mut Asked) -> Result<GetOutcome> {
         let mut head = Head::default();
         loop {
             // A slow reader of ours is a slow reader of the peer's.
             if let Some(code) = self.page.room().await?.or(self.teller.room().await?) {
-                return Ok(Heard::Early(code));
+                return Ok(GetOutcome::Early(code));
             }
             match asked.part()? {
                 Some(AnswerPart::Interim(interim)) => self.teller.head(&interim),
@@ -191,7 +198,7 @@ impl Get {
                         && let Some(redirect) = exchange.redirected(&found)
                     {
                         return redirect
-                            .map(|redirect| Heard::Elsewhere(found, Box::new(redirect)));
+                            .map(|redirect| GetOutcome::Elsewhere(found, Box::new(redirect)));
                     }
                     if exchange.request().method == "HEAD" {
                         self.page.head(&found);
@@ -202,7 +209,7 @@ impl Get {
                 Some(AnswerPart::Trailers(lines)) => self.teller.trailers(&lines),
                 Some(AnswerPart::End) => {
                     let early = self.page.finish().await?;
-                    return Ok(early.map_or(Heard::Whole(head), Heard::Early));
+                    return Ok(early.map_or(GetOutcome::Whole(head), GetOutcome::Early));
                 }
                 None => {
                     let received = asked.receive().await?;
@@ -213,7 +220,7 @@ impl Get {
     }
 
     /// What is left to be written and to be said.
-    async fn end(&mut self, ended: Result<Ended>) -> Result<u8> {
+    async fn end(&mut self, ended: Result<Finish>) -> Result<u8> {
         let kept = self.page.keep().await;
         let told = self.teller.finish().await;
         match ended {
@@ -221,13 +228,13 @@ impl Get {
                 Some(kept) => error.why(kept),
                 None => error,
             }),
-            Ok(Ended::Early(code)) => {
+            Ok(Finish::Early(code)) => {
                 if let Some(kept) = kept {
                     self.teller.say(&kept);
                 }
                 Ok(code)
             }
-            Ok(Ended::Whole(head)) => {
+            Ok(Finish::Whole(head)) => {
                 let is_bad = self.wishes.check && head.status >= FIRST_BAD;
                 if is_bad {
                     self.teller.refused(&head);

@@ -14,15 +14,15 @@ use hobnob::error::{Error, Kind, Result};
 use hobnob::event::{By, Closed, Data, End, Event, Fact, How, Opened, Reason};
 use hobnob::exchange::{Asked, Exchange, Head, Length, Redirect, Times};
 
-use crate::command::get::page::Page;
+use crate::command::get::body::WrittenBody;
+use crate::job::Job;
 use crate::process::output_failed;
-use crate::report::answered::Answered;
+use crate::report::fetched::Fetched;
 use crate::report::json::Json;
 use crate::report::look::{Look, Paint};
 use crate::report::show::{fold, one_line, safe, size, span, width};
-use crate::report::sink::Sink;
 use crate::report::text::learnt_lines;
-use crate::scene::Scene;
+use crate::report::writer::Writer;
 
 /// The column where what stands on the right ends.
 const RIGHT: usize = 71;
@@ -33,7 +33,7 @@ const LAST_WORDS: Duration = Duration::from_hours(1);
 
 /// Tells it.
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag, or where it stands")]
-pub(super) struct Teller {
+pub(super) struct ExchangeTeller {
     look: Look,
     clock: Clock,
     /// Whether anything but what is wrong is said on stderr.
@@ -51,26 +51,26 @@ pub(super) struct Teller {
 
 struct Events {
     json: Json,
-    sink: Sink,
+    writer: Writer,
     /// Whether the bytes are told: they are not where a file has them.
     has_data: bool,
     received: u64,
 }
 
-impl Teller {
-    pub(super) fn new(scene: &Scene, dialer: &Dialer, has_file: bool) -> Self {
-        let is_on = |flag| scene.is_on(flag);
+impl ExchangeTeller {
+    pub(super) fn new(job: &Job, dialer: &Dialer, has_file: bool) -> Self {
+        let is_on = |flag| job.is_on(flag);
         let is_seen =
             std::io::stdout().is_terminal() || (has_file && std::io::stderr().is_terminal());
         let events = is_on("json").then(|| Events {
-            json: Json::new(scene.clock, scene.usages).called("get"),
-            sink: Sink::stdout(),
+            json: Json::new(job.clock).called("get"),
+            writer: Writer::stdout(),
             has_data: !has_file,
             received: 0,
         });
-        Teller {
-            look: scene.err,
-            clock: scene.clock,
+        ExchangeTeller {
+            look: job.err,
+            clock: job.clock,
             talks: !is_on("quiet") && (is_on("verbose") || (is_seen && !is_on("json"))),
             is_quiet: is_on("quiet"),
             is_verbose: is_on("verbose"),
@@ -171,9 +171,9 @@ impl Teller {
     fn event(&mut self, fact: Fact) {
         let event = Event { at: self.clock.now(), session: self.number, fact };
         if let Some(events) = &mut self.events {
-            let mut out = events.sink.take();
+            let mut out = events.writer.take();
             events.json.event(&mut out, &event);
-            events.sink.give(out);
+            events.writer.give(out);
         }
     }
 
@@ -233,7 +233,13 @@ impl Teller {
     }
 
     /// The answer is whole.
-    pub(super) fn whole(&mut self, exchange: &Exchange, head: &Head, asked: &Asked, page: &Page) {
+    pub(super) fn whole(
+        &mut self,
+        exchange: &Exchange,
+        head: &Head,
+        asked: &Asked,
+        page: &WrittenBody,
+    ) {
         let times = asked.times();
         let mut text = body_line(head, page);
         let surplus = asked.surplus();
@@ -254,10 +260,10 @@ impl Teller {
         file: Option<&str>,
     ) {
         let Some(events) = &mut self.events else { return };
-        let told = Answered { session: self.number, exchange, head, times, bytes, file };
-        let mut out = events.sink.take();
+        let told = Fetched { session: self.number, exchange, head, times, bytes, file };
+        let mut out = events.writer.take();
         events.json.answered(&mut out, self.clock.now(), &told);
-        events.sink.give(out);
+        events.writer.give(out);
     }
 
     /// The conn is over.
@@ -289,7 +295,7 @@ impl Teller {
         })));
     }
 
-    /// `--check` says no; whoever does not see the head is told why.
+    /// `--check` says no; without the head on the screen, a line says why.
     pub(super) fn refused(&self, head: &Head) {
         if !self.talks {
             self.say(&format!("the answer is {} {}", head.status, one_line(head.reason())));
@@ -298,25 +304,25 @@ impl Teller {
 
     /// Waits until more may be told. The exit code, where the reader has left.
     pub(super) async fn room(&mut self) -> Result<Option<u8>> {
-        let Some(Events { sink, .. }) = &mut self.events else { return Ok(None) };
-        while !sink.has_room() {
-            if let Err(error) = poll_fn(|cx| sink.poll_back(cx)).await {
+        let Some(Events { writer, .. }) = &mut self.events else { return Ok(None) };
+        while !writer.has_room() {
+            if let Err(error) = poll_fn(|cx| writer.poll_back(cx)).await {
                 return output_failed(&error).map(Some);
             }
         }
-        sink.reap().map_or_else(|error| output_failed(&error).map(Some), |()| Ok(None))
+        writer.reap().map_or_else(|error| output_failed(&error).map(Some), |()| Ok(None))
     }
 
     /// Writes the last events.
     pub(super) async fn finish(&mut self) -> Result<Option<u8>> {
-        let Some(Events { sink, .. }) = &mut self.events else { return Ok(None) };
-        let written = sink.finish(LAST_WORDS).await;
+        let Some(Events { writer, .. }) = &mut self.events else { return Ok(None) };
+        let written = writer.finish(LAST_WORDS).await;
         written.map_or_else(|error| output_failed(&error).map(Some), |()| Ok(None))
     }
 }
 
 /// `   body 1,256 B saved to page.html`.
-fn body_line(head: &Head, page: &Page) -> String {
+fn body_line(head: &Head, page: &WrittenBody) -> String {
     let how = match head.length {
         Length::Nothing => return "   no body\n".to_owned(),
         Length::Exactly(_) => "",

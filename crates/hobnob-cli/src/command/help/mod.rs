@@ -6,10 +6,10 @@ use hobnob::error::{Error, Kind, Result};
 use hobnob::spec::nearest;
 
 use crate::advice::Propose as _;
-use crate::args::{COMMON, Group, Usage};
+use crate::args::{COMMON, FlagGroup, Usage};
 use crate::help;
+use crate::job::{Job, Verb};
 use crate::process::say;
-use crate::scene::{Scene, Verb};
 
 /// The verb.
 pub(crate) static VERB: Verb = Verb {
@@ -17,48 +17,48 @@ pub(crate) static VERB: Verb = Verb {
         name: "help",
         words: "[TOPIC]",
         endpoints: 0..0,
-        flags: &[Group::Own(COMMON)],
+        flags: &[FlagGroup::Own(COMMON)],
         heeds_settings: false,
         page: include_str!("../../help/help.md"),
     },
     run,
 };
 
-fn run(scene: &Scene) -> Result<u8> {
-    let words = scene.words();
+fn run(job: &Job) -> Result<u8> {
+    let words = job.words();
     let Some(topic) = words.first() else {
-        let page = help::page(scene.usages, VERB.usage.name, true, scene.out);
-        return pager::show(scene, &page.unwrap_or_default());
+        let page = help::page(job.usages, VERB.usage.name, true, job.out);
+        return pager::show(job, &page.unwrap_or_default());
     };
-    let text = help::of(scene.usages, topic, scene.out);
-    text.map_or_else(|| Err(unknown(scene, topic)), |text| pager::show(scene, &text))
+    let text = help::of(job.usages, topic, job.out);
+    text.map_or_else(|| Err(unknown(job, topic)), |text| pager::show(job, &text))
 }
 
 /// `-h` and `--help` of a verb.
-pub(crate) fn of_verb(scene: &Scene, verb: &Usage, is_full: bool) -> Result<u8> {
+pub(crate) fn of_verb(job: &Job, verb: &Usage, is_full: bool) -> Result<u8> {
     // `serve echo -h` is about echo.
-    let serves = verb.flags.iter().any(|group| matches!(group, Group::OfEveryService));
-    if let Some(word) = scene.words().first().filter(|_| serves)
-        && let Some(text) = help::service(word, scene.out)
+    let serves = verb.flags.iter().any(|group| matches!(group, FlagGroup::OfEveryService));
+    if let Some(word) = job.words().first().filter(|_| serves)
+        && let Some(text) = help::service(word, job.out)
     {
         return say(&text);
     }
     let text = if is_full {
-        help::verb(scene.usages, verb.name, scene.out)
+        help::verb(job.usages, verb.name, job.out)
     } else {
-        help::page(scene.usages, verb.name, false, scene.out)
+        help::page(job.usages, verb.name, false, job.out)
     };
     say(&text.unwrap_or_default())
 }
 
 /// The screen of `hobnob` alone.
-pub(crate) fn first_screen(scene: &Scene) -> Result<u8> {
-    say(&help::first_screen(scene.out))
+pub(crate) fn first_screen(job: &Job) -> Result<u8> {
+    say(&help::first_screen(job.out))
 }
 
-fn unknown(scene: &Scene, topic: &str) -> Error {
+fn unknown(job: &Job, topic: &str) -> Error {
     let error = Error::new(Kind::Usage, format!("there is no page {topic:?}"));
-    let error = match nearest(topic, help::topics(scene.usages)) {
+    let error = match nearest(topic, help::topics(job.usages)) {
         Some(near) => error.try_command(format!("hobnob help {near}"), "did you mean this?"),
         None => error,
     };

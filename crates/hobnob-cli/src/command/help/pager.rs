@@ -6,24 +6,24 @@ use std::process::Command;
 
 use hobnob::error::Result;
 
+use crate::job::Job;
 use crate::process::say;
-use crate::scene::Scene;
 
 /// What a pipe of Linux takes without a reader. Every page is shorter, so that it can be written before the pager
 /// is there.
 const PIPE: usize = 64 * 1_024;
 
 /// Shows a page: on a terminal the pager takes the place of this process, so that its keys and signals are its own.
-pub(super) fn show(scene: &Scene, text: &str) -> Result<u8> {
+pub(super) fn show(job: &Job, text: &str) -> Result<u8> {
     if std::io::stdout().is_terminal() && text.len() <= PIPE {
-        page(scene, text);
+        page(job, text);
     }
     say(text)
 }
 
 /// Comes back only where there is no pager.
-fn page(scene: &Scene, text: &str) {
-    let mut pager = match scene.environment.pager.as_deref() {
+fn page(job: &Job, text: &str) {
+    let mut pager = match job.environment.pager.as_deref() {
         Some("" | "cat") => return,
         Some(own) => {
             let mut shell = Command::new("sh");
@@ -32,7 +32,7 @@ fn page(scene: &Scene, text: &str) {
         }
         None => Command::new("less"),
     };
-    if !scene.environment.has_less_options {
+    if !job.environment.has_less_options {
         // As git does it: a page that fits is printed, colours pass, the screen stays.
         pager.env("LESS", "FRX");
     }

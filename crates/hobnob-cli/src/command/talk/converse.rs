@@ -11,8 +11,8 @@ use hobnob::error::{Error, Result};
 use hobnob::spec::Shape;
 use tokio::time::Sleep;
 
-use crate::process::signals::{Asked, Signals};
-use crate::report::sink::Sink;
+use crate::process::signals::{Quit, Signals};
+use crate::report::writer::Writer;
 
 /// Bytes of one receive: more than any packet.
 const RECEIVE: usize = 128 * 1_024;
@@ -30,12 +30,12 @@ pub(crate) enum Happening<I> {
     Ended,
     /// There is something to send, or to do.
     Input(I),
-    /// The sink has written something, or could not.
+    /// The writer has written something, or could not.
     Written(std::io::Result<()>),
     /// The timer ran out.
     Silence,
     /// Somebody asks us to stop.
-    Asked(Asked),
+    Asked(Quit),
     /// The conn failed.
     Failed(Error),
 }
@@ -114,24 +114,24 @@ impl Converse {
             time.map(|time| Box::pin(tokio::time::sleep_until(self.clock.instant_in(time))));
     }
 
-    /// The next thing that happens. Nothing is received while the sink has no room: a slow reader of ours is a slow
+    /// The next thing that happens. Nothing is received while the writer has no room: a slow reader of ours is a slow
     /// reader of the peer's. `input` is told whether something can
     /// be sent, and how often something was received.
     pub(crate) async fn next<I>(
         &mut self,
         signals: &mut Signals,
-        sink: &mut Sink,
+        writer: &mut Writer,
         mut input: impl FnMut(&mut Context<'_>, bool, u64) -> Poll<I>,
     ) -> Happening<I> {
         poll_fn(|cx| {
             if let Poll::Ready(asked) = signals.poll_next(cx) {
                 return Poll::Ready(Happening::Asked(asked));
             }
-            if let Poll::Ready(result) = sink.poll_back(cx) {
+            if let Poll::Ready(result) = writer.poll_back(cx) {
                 return Poll::Ready(Happening::Written(result));
             }
             self.receives_first = !self.receives_first;
-            let may_receive = sink.has_room();
+            let may_receive = writer.has_room();
             if self.receives_first
                 && let Poll::Ready(happened) = self.poll_receive(cx, may_receive)
             {

@@ -32,7 +32,7 @@ const HISTORY: usize = 1_000;
 
 /// What a person did.
 #[derive(Debug)]
-pub(crate) enum Typed {
+pub(crate) enum Keyed {
     /// A line, to be sent.
     Line(String),
     /// A line after Ctrl-].
@@ -74,7 +74,7 @@ impl Highlighter for Marks {
 
 type Readline = Editor<Marks, DefaultHistory>;
 
-/// The editor's thread, as whoever wants the terminal back must know it.
+/// The editor's thread, which is waited for before the terminal is taken back.
 pub(crate) struct Hold {
     /// Cells of a line of the terminal when the editor started.
     pub(crate) columns: usize,
@@ -105,7 +105,7 @@ pub(crate) type Printer = Box<dyn FnMut(&[u8]) -> io::Result<()> + Send>;
 pub(crate) fn start(
     prompt: String,
     state: Option<PathBuf>,
-) -> Result<(Receiver<Typed>, Printer, Hold)> {
+) -> Result<(Receiver<Keyed>, Printer, Hold)> {
     let failed = |error: &ReadlineError| {
         Error::new(Kind::System, format!("the terminal does not take a line editor: {error}"))
             .try_command("cat | hobnob talk ...", "without one")
@@ -158,22 +158,22 @@ fn is_private(path: &Path) -> io::Result<()> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
 }
 
-fn read_lines(editor: &mut Readline, prompt: &str, to: &Sender<Typed>, is_over: &AtomicBool) {
+fn read_lines(editor: &mut Readline, prompt: &str, to: &Sender<Keyed>, is_over: &AtomicBool) {
     while !is_over.load(Ordering::SeqCst) {
         let typed = match editor.readline(prompt) {
             Ok(line) => match line.strip_prefix(ESCAPE) {
-                Some(order) => Typed::Order(order.to_owned()),
-                None => Typed::Line(line),
+                Some(order) => Keyed::Order(order.to_owned()),
+                None => Keyed::Line(line),
             },
-            Err(ReadlineError::Eof) => Typed::End,
-            Err(ReadlineError::Interrupted) => Typed::Interrupt,
+            Err(ReadlineError::Eof) => Keyed::End,
+            Err(ReadlineError::Interrupted) => Keyed::Interrupt,
             Err(ReadlineError::Signal(_)) => continue,
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                Typed::Garbled
+                Keyed::Garbled
             }
-            Err(_) => Typed::Lost,
+            Err(_) => Keyed::Lost,
         };
-        let is_last = matches!(typed, Typed::Lost | Typed::Interrupt);
+        let is_last = matches!(typed, Keyed::Lost | Keyed::Interrupt);
         if to.blocking_send(typed).is_err() || is_last {
             return;
         }

@@ -18,7 +18,7 @@ const LONGEST_LINE: u64 = 128 * 1_024;
 
 /// How stdin is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cut {
+pub(crate) enum InputCut {
     /// As it comes.
     Chunks,
     /// A line at a time, without its newline.
@@ -38,7 +38,7 @@ pub(crate) enum Input {
 
 /// Stdin on a thread of its own, which never holds up the end of the program. The channel is short: a slow peer
 /// stops the reading.
-pub(crate) fn stdin(cut: Cut) -> Receiver<Input> {
+pub(crate) fn stdin(cut: InputCut) -> Receiver<Input> {
     let (to, from) = channel(2);
     let read = move || {
         let mut stdin = BufReader::with_capacity(READ, std::io::stdin());
@@ -59,9 +59,9 @@ pub(crate) fn stdin(cut: Cut) -> Receiver<Input> {
     from
 }
 
-fn piece(from: &mut impl BufRead, cut: Cut) -> std::io::Result<Option<Vec<u8>>> {
+fn piece(from: &mut impl BufRead, cut: InputCut) -> std::io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    if cut == Cut::Lines {
+    if cut == InputCut::Lines {
         from.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes)?;
         if bytes.is_empty() {
             return Ok(None);

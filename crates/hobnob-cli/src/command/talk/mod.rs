@@ -23,14 +23,14 @@ use hobnob::engine::{self, Dialer};
 use hobnob::error::Result;
 use hobnob::event::Fact;
 
-use crate::args::{self, COMMON, Flag, Group, OPENING, SHOWING, Usage, switch, value};
+use crate::args::{self, COMMON, Flag, FlagGroup, OPENING, SHOWING, Usage, switch, value};
+use crate::job::{Job, Verb};
 use crate::process::signals::Signals;
 use crate::process::{INTERRUPTED, runtime};
 use crate::report::json::Json;
 use crate::report::look::Paint;
 use crate::report::show::safe;
-use crate::scene::{Scene, Verb};
-use wishes::{Line, Wishes};
+use wishes::{Connected, TalkFlags};
 use words::write_failed;
 
 /// How long connecting may take, where nobody says otherwise.
@@ -46,7 +46,12 @@ pub(crate) static VERB: Verb = Verb {
         name: "talk",
         words: "ADDR [MESSAGE...]",
         endpoints: 0..1,
-        flags: &[Group::Own(TALKING), Group::Own(SHOWING), Group::Own(OPENING), Group::Own(COMMON)],
+        flags: &[
+            FlagGroup::Own(TALKING),
+            FlagGroup::Own(SHOWING),
+            FlagGroup::Own(OPENING),
+            FlagGroup::Own(COMMON),
+        ],
         heeds_settings: true,
         page: include_str!("../../help/talk.md"),
     },
@@ -65,29 +70,29 @@ const TALKING: &[Flag] = &[
     switch("no-half-close", None, "keep our side open when the input ends"),
 ];
 
-fn run(scene: &Scene) -> Result<u8> {
-    let endpoint = scene.endpoint("talk to whom? an address is missing")?;
-    scene.check_stdout(std::slice::from_ref(&endpoint))?;
-    let messages = scene.words().into_iter().skip(1).collect();
-    let wishes = Wishes::read(scene, messages)?;
+fn run(job: &Job) -> Result<u8> {
+    let endpoint = job.endpoint("talk to whom? an address is missing")?;
+    job.check_stdout(std::slice::from_ref(&endpoint))?;
+    let messages = job.words().into_iter().skip(1).collect();
+    let wishes = TalkFlags::read(job, messages)?;
     let runtime = runtime()?;
     let local = tokio::task::LocalSet::new();
-    let result = local.block_on(&runtime, converse(scene, &wishes, &endpoint));
+    let result = local.block_on(&runtime, converse(job, &wishes, &endpoint));
     // A read of stdin may still be blocked on its thread.
     runtime.shutdown_background();
     result
 }
 
-async fn converse(scene: &Scene, wishes: &Wishes, endpoint: &Endpoint) -> Result<u8> {
+async fn converse(job: &Job, wishes: &TalkFlags, endpoint: &Endpoint) -> Result<u8> {
     let mut signals = Signals::catch()?;
     let line = tokio::select! {
-        line = connect(scene, wishes, endpoint) => line?,
+        line = connect(job, wishes, endpoint) => line?,
         asked = signals.next() => return Ok(interrupted(asked.code())),
     };
     if is_typed(wishes) {
-        terminal::run(scene, wishes, line, signals).await
+        terminal::run(job, wishes, line, signals).await
     } else {
-        pipe::run(scene, wishes, line, signals).await.map(interrupted)
+        pipe::run(job, wishes, line, signals).await.map(interrupted)
     }
 }
 
@@ -100,45 +105,45 @@ fn interrupted(code: u8) -> u8 {
 }
 
 /// Whether a person types, and sees what comes.
-fn is_typed(wishes: &Wishes) -> bool {
+fn is_typed(wishes: &TalkFlags) -> bool {
     wishes.messages.is_empty()
         && !wishes.is_json
         && std::io::stdin().is_terminal()
         && std::io::stdout().is_terminal()
 }
 
-async fn connect(scene: &Scene, wishes: &Wishes, endpoint: &Endpoint) -> Result<Line> {
-    let timeout = args::duration(&scene.matches, "timeout")?.or(scene.environment.timeout);
-    let dialer = Dialer::default().family(scene.family()?).timeout(timeout.unwrap_or(TIMEOUT));
+async fn connect(job: &Job, wishes: &TalkFlags, endpoint: &Endpoint) -> Result<Connected> {
+    let timeout = args::duration(&job.matches, "timeout")?.or(job.environment.timeout);
+    let dialer = Dialer::default().family(job.family()?).timeout(timeout.unwrap_or(TIMEOUT));
     let notes =
         dialer.bus().subscribe(Wish { data: false, upstream: false, snap: 0, capacity: NOTES });
-    if scene.is_on("listen") {
-        let began = scene.clock.now();
+    if job.is_on("listen") {
+        let began = job.clock.now();
         let waiting = dialer.listen(endpoint).await;
-        tell_notes(scene, wishes, &notes);
+        tell_notes(job, wishes, &notes);
         let waiting = waiting?;
-        announce(scene, wishes, &waiting)?;
+        announce(job, wishes, &waiting)?;
         let (conn, pump) = waiting.accept().await?;
         // Packets of a shared socket come through the pump, for as long as we talk.
         tokio::task::spawn_local(pump.run());
-        let took = scene.clock.now().saturating_sub(began);
-        return Ok(Line { conn, took, wants_crlf: None });
+        let took = job.clock.now().saturating_sub(began);
+        return Ok(Connected { conn, took, wants_crlf: None });
     }
-    let open = dialer.retry(scene.is_on("retry")).dial(endpoint).await;
-    tell_notes(scene, wishes, &notes);
+    let open = dialer.retry(job.is_on("retry")).dial(endpoint).await;
+    tell_notes(job, wishes, &notes);
     let open = open?;
     let wants_crlf = endpoint.port().filter(|port| CRLF_PORTS.contains(port));
-    Ok(Line { conn: open.conn, took: open.took, wants_crlf })
+    Ok(Connected { conn: open.conn, took: open.took, wants_crlf })
 }
 
 /// What a person wants to know before anything is said: that nobody checks who the peer is.
-fn tell_notes(scene: &Scene, wishes: &Wishes, notes: &Subscription) {
+fn tell_notes(job: &Job, wishes: &TalkFlags, notes: &Subscription) {
     let mut events = Vec::new();
     notes.pull(&mut events);
     for event in events {
         let text = match event.fact {
             Fact::Note(text) => safe(&text),
-            Fact::Warning(text) => scene.err.paint(Paint::RedBold, &safe(&text)),
+            Fact::Warning(text) => job.err.paint(Paint::RedBold, &safe(&text)),
             _ => continue,
         };
         if !wishes.is_quiet {
@@ -148,9 +153,9 @@ fn tell_notes(scene: &Scene, wishes: &Wishes, notes: &Subscription) {
 }
 
 /// Says where a peer is waited for.
-fn announce(scene: &Scene, wishes: &Wishes, waiting: &engine::Waiting) -> Result<()> {
+fn announce(job: &Job, wishes: &TalkFlags, waiting: &engine::Waiting) -> Result<()> {
     let mut lines = Vec::new();
-    let mut json = Json::new(scene.clock, scene.usages).called("talk");
+    let mut json = Json::new(job.clock).called("talk");
     let mut text = String::new();
     for bound in waiting.bound() {
         let address = bound.address.to_string();

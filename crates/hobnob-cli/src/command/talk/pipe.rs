@@ -13,14 +13,14 @@ use crate::command::talk::converse::{Converse, Happening};
 use crate::command::talk::event::{closed, data};
 use crate::command::talk::input::Input;
 use crate::command::talk::show::Show;
-use crate::command::talk::source::Source;
-use crate::command::talk::wishes::{Line, Wishes};
+use crate::command::talk::source::InputSource;
+use crate::command::talk::wishes::{Connected, TalkFlags};
 use crate::command::talk::words::{broken_output, greeting, learnt, silence};
+use crate::job::Job;
 use crate::process::signals::Signals;
 use crate::process::{HUNG_UP, INTERRUPTED, TERMINATED};
 use crate::report::show::{count, size, span};
-use crate::report::sink::Sink;
-use crate::scene::Scene;
+use crate::report::writer::Writer;
 
 /// After the peer has ended: how long more input is waited for. What stdin still has is there at once.
 const LEFTOVER: Duration = Duration::from_millis(200);
@@ -29,13 +29,13 @@ pub(super) const PARTING: Duration = Duration::from_secs(1);
 /// How long the last bytes may take into stdout once all is over.
 const LAST_WORDS: Duration = Duration::from_hours(1);
 
-struct Pipe<'a> {
-    scene: &'a Scene,
-    wishes: &'a Wishes,
+struct PipedTalk<'a> {
+    job: &'a Job,
+    wishes: &'a TalkFlags,
     talk: Converse,
-    source: Source,
+    source: InputSource,
     show: Show,
-    sink: Sink,
+    writer: Writer,
     shape: Shape,
     began: Duration,
     input_is_over: bool,
@@ -43,24 +43,24 @@ struct Pipe<'a> {
 
 /// Talks until both sides have said all.
 pub(crate) async fn run(
-    scene: &Scene,
-    wishes: &Wishes,
-    line: Line,
+    job: &Job,
+    wishes: &TalkFlags,
+    line: Connected,
     mut signals: Signals,
 ) -> Result<u8> {
     let shape = line.conn.shape();
-    note(wishes, &greeting(&line, scene.is_on("listen")));
+    note(wishes, &greeting(&line, job.is_on("listen")));
     for fact in learnt(&line) {
         note(wishes, &fact);
     }
-    let mut pipe = Pipe {
-        source: Source::of(scene, wishes, &line),
-        show: Show::of(scene, wishes),
-        talk: Converse::new(line.conn, scene.clock),
-        sink: Sink::stdout(),
-        began: scene.clock.now(),
+    let mut pipe = PipedTalk {
+        source: InputSource::of(job, wishes, &line),
+        show: Show::of(job, wishes),
+        talk: Converse::new(line.conn, job.clock),
+        writer: Writer::stdout(),
+        began: job.clock.now(),
         input_is_over: false,
-        scene,
+        job,
         wishes,
         shape,
     };
@@ -70,7 +70,7 @@ pub(crate) async fn run(
 }
 
 /// A note on stderr, with `-v` only: the rest of the terminal is somebody else's.
-fn note(wishes: &Wishes, text: &str) {
+fn note(wishes: &TalkFlags, text: &str) {
     if wishes.is_verbose && !wishes.is_quiet {
         tell(text);
     }
@@ -80,7 +80,7 @@ fn tell(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-impl Pipe<'_> {
+impl PipedTalk<'_> {
     async fn run(&mut self, signals: &mut Signals) -> Result<u8> {
         self.rewind_timer();
         loop {
@@ -88,7 +88,7 @@ impl Pipe<'_> {
             let ask = |cx: &mut Context<'_>, can_send: bool, heard: u64| {
                 if is_over || !can_send { Poll::Pending } else { source.poll(cx, heard) }
             };
-            match self.talk.next(signals, &mut self.sink, ask).await {
+            match self.talk.next(signals, &mut self.writer, ask).await {
                 Happening::Received(length) => {
                     self.received(length);
                     self.rewind_timer();
@@ -128,7 +128,7 @@ impl Pipe<'_> {
 
     /// On packets a script is over when each message has its answer.
     fn has_every_answer(&self) -> bool {
-        let Source::Script(script) = &self.source else { return false };
+        let InputSource::Script(script) = &self.source else { return false };
         self.shape == Shape::Packets
             && self.talk.unsent() == 0
             && script
@@ -139,7 +139,7 @@ impl Pipe<'_> {
     fn input(&mut self, input: Input) -> Result<()> {
         match input {
             Input::Send(mut bytes) => {
-                if let (Source::Stdin(_), Shape::Packets, Some(eol)) =
+                if let (InputSource::Stdin(_), Shape::Packets, Some(eol)) =
                     (&self.source, self.shape, self.wishes.eol)
                 {
                     bytes.extend_from_slice(eol.bytes());
@@ -202,30 +202,30 @@ impl Pipe<'_> {
     }
 
     fn received(&mut self, length: usize) {
-        let mut out = self.sink.take();
+        let mut out = self.writer.take();
         let bytes = self.talk.received(length);
         if let Show::Json(json) = &mut self.show {
             let event =
-                data(self.scene.clock.now(), Direction::In, self.talk.heard.1, bytes, self.shape);
+                data(self.job.clock.now(), Direction::In, self.talk.heard.1, bytes, self.shape);
             json.event(&mut out, &event);
         } else {
             self.show.bytes(&mut out, bytes, self.shape);
         }
-        self.sink.give(out);
+        self.writer.give(out);
     }
 
     /// Tells a program what is sent.
     fn sending(&mut self, bytes: &[u8]) {
         let event =
-            data(self.scene.clock.now(), Direction::Out, self.talk.sent.1 + 1, bytes, self.shape);
+            data(self.job.clock.now(), Direction::Out, self.talk.sent.1 + 1, bytes, self.shape);
         self.tell_json(&event);
     }
 
     fn tell_json(&mut self, event: &Event) {
         if let Show::Json(json) = &mut self.show {
-            let mut out = self.sink.take();
+            let mut out = self.writer.take();
             json.event(&mut out, event);
-            self.sink.give(out);
+            self.writer.give(out);
         }
     }
 
@@ -243,7 +243,7 @@ impl Pipe<'_> {
     }
 
     fn event(&self, fact: Fact) -> Event {
-        Event { at: self.scene.clock.now(), session: 1, fact }
+        Event { at: self.job.clock.now(), session: 1, fact }
     }
 
     /// The last bytes into stdout, then the totals.
@@ -253,15 +253,15 @@ impl Pipe<'_> {
             return result;
         }
         self.talk.part(PARTING).await;
-        let lasted = self.scene.clock.now().saturating_sub(self.began);
+        let lasted = self.job.clock.now().saturating_sub(self.began);
         let ((sent, messages), (received, times)) = (self.talk.sent, self.talk.heard);
         let event = self.event(Fact::Closed(Box::new(closed(&self.talk, &result, lasted))));
         self.tell_json(&event);
-        let mut out = self.sink.take();
+        let mut out = self.writer.take();
         self.show.end(&mut out);
-        self.sink.give(out);
+        self.writer.give(out);
         let written = tokio::select! {
-            written = self.sink.finish(LAST_WORDS) => written,
+            written = self.writer.finish(LAST_WORDS) => written,
             asked = signals.next() => return Ok(asked.code()),
         };
         note(
@@ -273,7 +273,7 @@ impl Pipe<'_> {
                 size(received)
             ),
         );
-        if let Source::Script(script) = &self.source
+        if let InputSource::Script(script) = &self.source
             && script.unanswered > 0
             && !self.wishes.is_quiet
         {

@@ -4,18 +4,18 @@ use std::io::IsTerminal as _;
 
 use hobnob::spec::Shape;
 
-use crate::command::talk::wishes::Wishes;
+use crate::command::talk::wishes::TalkFlags;
+use crate::job::Job;
 use crate::report::json::Json;
 use crate::report::look::View;
-use crate::report::show::{Stream, hex_into};
-use crate::scene::Scene;
+use crate::report::show::{SafeStream, hex_into};
 
 /// How received bytes go to stdout.
 pub(super) enum Show {
     /// As they are.
     Exact,
     /// On a terminal: escaped.
-    Safe(Stream),
+    Safe(SafeStream),
     /// A hex dump of each receive.
     Hex,
     /// Events.
@@ -24,18 +24,18 @@ pub(super) enum Show {
 
 impl Show {
     /// As the flags say, and whether stdout is a terminal.
-    pub(super) fn of(scene: &Scene, wishes: &Wishes) -> Self {
+    pub(super) fn of(job: &Job, wishes: &TalkFlags) -> Self {
         if wishes.is_json {
-            return Show::Json(Box::new(Json::new(scene.clock, scene.usages).called("talk")));
+            return Show::Json(Box::new(Json::new(job.clock).called("talk")));
         }
-        match scene.view {
+        match job.view {
             View::Hex => Show::Hex,
-            View::Text if std::io::stdout().is_terminal() => Show::Safe(Stream::default()),
+            View::Text if std::io::stdout().is_terminal() => Show::Safe(SafeStream::default()),
             View::Text | View::Raw => Show::Exact,
         }
     }
 
-    /// Adds what was received to `out`; events are written by whoever knows their numbers.
+    /// Adds what was received to `out`; events are written where their numbers are known.
     pub(super) fn bytes(&mut self, out: &mut Vec<u8>, bytes: &[u8], shape: Shape) {
         match self {
             Show::Exact => out.extend_from_slice(bytes),

@@ -6,9 +6,9 @@ use std::time::Duration;
 use hobnob::spec::Shape;
 use tokio::sync::mpsc::Receiver;
 
-use crate::command::talk::input::{Cut, Input, Script, stdin};
-use crate::command::talk::wishes::{Line, Wishes};
-use crate::scene::Scene;
+use crate::command::talk::input::{Input, InputCut, Script, stdin};
+use crate::command::talk::wishes::{Connected, TalkFlags};
+use crate::job::Job;
 
 /// How long the next message waits for an answer to the one before, where `--wait` says nothing.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -16,19 +16,19 @@ const ANSWER: Duration = Duration::from_secs(10);
 const GREET: Duration = Duration::from_millis(200);
 
 /// Where the input comes from.
-pub(super) enum Source {
+pub(super) enum InputSource {
     Stdin(Receiver<Input>),
     Script(Script),
 }
 
-impl Source {
+impl InputSource {
     /// Stdin, unless there are messages.
-    pub(super) fn of(scene: &Scene, wishes: &Wishes, line: &Line) -> Self {
+    pub(super) fn of(job: &Job, wishes: &TalkFlags, line: &Connected) -> Self {
         let shape = line.conn.shape();
         if wishes.messages.is_empty() {
-            return Source::Stdin(stdin(match shape {
-                Shape::Bytes => Cut::Chunks,
-                Shape::Packets => Cut::Lines,
+            return InputSource::Stdin(stdin(match shape {
+                Shape::Bytes => InputCut::Chunks,
+                Shape::Packets => InputCut::Lines,
             }));
         }
         let eol = wishes.eol(shape).bytes();
@@ -42,14 +42,14 @@ impl Source {
             _ => Duration::ZERO,
         };
         let patience = wishes.patience(shape).unwrap_or(ANSWER);
-        Source::Script(Script::new(messages, scene.clock, greet, patience))
+        InputSource::Script(Script::new(messages, job.clock, greet, patience))
     }
 
     /// The next piece of input.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, heard: u64) -> Poll<Input> {
         match self {
-            Source::Stdin(from) => from.poll_recv(cx).map(|input| input.unwrap_or(Input::End)),
-            Source::Script(script) => script.poll_next(cx, heard),
+            InputSource::Stdin(from) => from.poll_recv(cx).map(|input| input.unwrap_or(Input::End)),
+            InputSource::Script(script) => script.poll_next(cx, heard),
         }
     }
 }

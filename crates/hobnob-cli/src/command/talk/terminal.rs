@@ -14,19 +14,19 @@ use nix::unistd::dup2_stdout;
 
 use crate::command::talk::chunk::chunk;
 use crate::command::talk::converse::{Converse, Happening};
-use crate::command::talk::editor::{self, Hold, Typed};
+use crate::command::talk::editor::{self, Hold, Keyed};
 use crate::command::talk::orders::{LIST, Order};
 use crate::command::talk::pipe::PARTING;
-use crate::command::talk::wishes::{Eol, Line, Wishes};
+use crate::command::talk::wishes::{Connected, Eol, TalkFlags};
 use crate::command::talk::words::{greeting, learnt, silence};
+use crate::job::Job;
 use crate::process::signals::Signals;
 use crate::process::{INTERRUPTED, bug};
 use crate::report::error::tell;
 use crate::report::look::{Look, Paint, View};
 use crate::report::show::{safe, size, span};
-use crate::report::sink::Sink;
 use crate::report::text::learnt_lines;
-use crate::scene::Scene;
+use crate::report::writer::Writer;
 
 /// How long the last lines may take to appear.
 const LAST_LINES: Duration = Duration::from_millis(500);
@@ -34,14 +34,14 @@ const LAST_LINES: Duration = Duration::from_millis(500);
 const BARRIER: &[u8] = b"\x1b[1A\n";
 
 struct Terminal<'a> {
-    scene: &'a Scene,
-    wishes: &'a Wishes,
+    job: &'a Job,
+    wishes: &'a TalkFlags,
     look: Look,
     view: View,
     columns: usize,
     eol: Eol,
     talk: Converse,
-    sink: Sink,
+    writer: Writer,
     queue: VecDeque<Vec<u8>>,
     save: Option<(File, String)>,
     shape: Shape,
@@ -54,16 +54,16 @@ struct Terminal<'a> {
 
 /// Talks until the peer closes or the person leaves.
 pub(crate) async fn run(
-    scene: &Scene,
-    wishes: &Wishes,
-    line: Line,
+    job: &Job,
+    wishes: &TalkFlags,
+    line: Connected,
     mut signals: Signals,
 ) -> Result<u8> {
     bug::remember_terminal();
-    let look = scene.out;
+    let look = job.out;
     let shape = line.conn.shape();
     let crlf = line.wants_crlf.filter(|_| wishes.eol.is_none());
-    let mut head = format!("{}\n", greeting(&line, scene.is_on("listen")));
+    let mut head = format!("{}\n", greeting(&line, job.is_on("listen")));
     if wishes.is_verbose {
         for fact in learnt(&line) {
             let _ = writeln!(head, "{fact}");
@@ -79,26 +79,26 @@ pub(crate) async fn run(
         let _ = std::io::stdout().lock().write_all(head.as_bytes());
     }
     let prompt = format!("{}  ", look.sent());
-    let (mut typed, printer, hold) = editor::start(prompt, scene.environment.state.clone())?;
-    let now = scene.clock.now();
+    let (mut typed, printer, hold) = editor::start(prompt, job.environment.state.clone())?;
+    let now = job.clock.now();
     let mut terminal = Terminal {
         look,
-        view: scene.view,
+        view: job.view,
         columns: hold.columns,
         eol: if crlf.is_some() { Eol::Crlf } else { wishes.eol(shape) },
-        talk: Converse::new(line.conn, scene.clock),
-        sink: Sink::new("printer", printer),
+        talk: Converse::new(line.conn, job.clock),
+        writer: Writer::new("printer", printer),
         queue: VecDeque::new(),
         save: None,
         began: now,
         last: now,
         is_over: false,
-        scene,
+        job,
         wishes,
         shape,
     };
     let ask = |cx: &mut Context<'_>, _: bool, _: u64| {
-        typed.poll_recv(cx).map(|typed| typed.unwrap_or(Typed::Lost))
+        typed.poll_recv(cx).map(|typed| typed.unwrap_or(Keyed::Lost))
     };
     let result = terminal.run(&mut signals, ask).await;
     terminal.talk.part(if matches!(result, Ok(0)) { PARTING } else { Duration::ZERO }).await;
@@ -110,11 +110,11 @@ impl Terminal<'_> {
     async fn run(
         &mut self,
         signals: &mut Signals,
-        mut ask: impl FnMut(&mut Context<'_>, bool, u64) -> Poll<Typed>,
+        mut ask: impl FnMut(&mut Context<'_>, bool, u64) -> Poll<Keyed>,
     ) -> Result<u8> {
         loop {
             self.rewind_timer();
-            let happened = self.talk.next(signals, &mut self.sink, &mut ask).await;
+            let happened = self.talk.next(signals, &mut self.writer, &mut ask).await;
             match happened {
                 Happening::Received(length) => self.received(length),
                 Happening::Input(typed) => {
@@ -169,14 +169,14 @@ impl Terminal<'_> {
     }
 
     /// What a person did; the exit code, if that is the end.
-    fn typed(&mut self, typed: Typed) -> Option<u8> {
+    fn typed(&mut self, typed: Keyed) -> Option<u8> {
         match typed {
-            Typed::Line(_) if self.is_over => self.say("our side has ended; Ctrl-C leaves"),
-            Typed::Line(line) => {
-                self.last = self.scene.clock.now();
+            Keyed::Line(_) if self.is_over => self.say("our side has ended; Ctrl-C leaves"),
+            Keyed::Line(line) => {
+                self.last = self.job.clock.now();
                 self.queue.push_back([line.as_bytes(), self.eol.bytes()].concat());
             }
-            Typed::Order(line) => match Order::parse(&line) {
+            Keyed::Order(line) => match Order::parse(&line) {
                 Ok(Order::Quit) => {
                     self.totals("left");
                     return Some(0);
@@ -184,17 +184,17 @@ impl Terminal<'_> {
                 Ok(order) => self.obey(order),
                 Err(error) => self.complain(&error),
             },
-            Typed::End if self.is_over => {
+            Keyed::End if self.is_over => {
                 self.totals("left");
                 return Some(0);
             }
-            Typed::End => self.half_close(),
-            Typed::Garbled => self.say("what was typed is not UTF-8, so it was not sent"),
-            Typed::Interrupt => {
+            Keyed::End => self.half_close(),
+            Keyed::Garbled => self.say("what was typed is not UTF-8, so it was not sent"),
+            Keyed::Interrupt => {
                 self.totals("left");
                 return Some(INTERRUPTED);
             }
-            Typed::Lost => return Some(INTERRUPTED),
+            Keyed::Lost => return Some(INTERRUPTED),
         }
         None
     }
@@ -266,7 +266,7 @@ impl Terminal<'_> {
     }
 
     fn received(&mut self, length: usize) {
-        let now = self.scene.clock.now();
+        let now = self.job.clock.now();
         let since = now.saturating_sub(std::mem::replace(&mut self.last, now));
         let bytes = self.talk.received(length);
         let mut failed = None;
@@ -277,9 +277,9 @@ impl Terminal<'_> {
         }
         let verbose = self.wishes.is_verbose;
         let text = chunk(bytes, self.look, self.view, verbose, since, self.columns);
-        let mut out = self.sink.take();
+        let mut out = self.writer.take();
         out.extend_from_slice(text.as_bytes());
-        self.sink.give(out);
+        self.writer.give(out);
         if let Some(error) = failed {
             self.save = None;
             self.complain(&error);
@@ -288,26 +288,26 @@ impl Terminal<'_> {
 
     /// A line of our own.
     fn say(&mut self, text: &str) {
-        let mut out = self.sink.take();
+        let mut out = self.writer.take();
         for line in text.lines() {
             let line = self.look.paint(Paint::Dim, &format!("--  {line}"));
             out.extend_from_slice(line.as_bytes());
             out.push(b'\n');
         }
-        self.sink.give(out);
+        self.writer.give(out);
     }
 
     fn complain(&mut self, error: &Error) {
-        let mut out = self.sink.take();
-        out.extend_from_slice(tell(error, &self.scene.typed, self.look).as_bytes());
-        self.sink.give(out);
+        let mut out = self.writer.take();
+        out.extend_from_slice(tell(error, &self.job.typed, self.look).as_bytes());
+        self.writer.give(out);
     }
 
     fn totals(&mut self, how: &str) {
         if self.wishes.is_quiet {
             return;
         }
-        let lasted = span(self.scene.clock.now().saturating_sub(self.began));
+        let lasted = span(self.job.clock.now().saturating_sub(self.began));
         let ((sent, messages), (received, times)) = (self.talk.sent, self.talk.heard);
         self.say(&format!(
             "{how} after {lasted}   sent {} in {messages}   received {} in {times}",
@@ -319,12 +319,12 @@ impl Terminal<'_> {
     /// Waits until everything is drawn, then gives the terminal back as it was.
     async fn leave(&mut self, hold: &Hold) {
         for _ in 0..2 {
-            let mut barrier = self.sink.take();
+            let mut barrier = self.writer.take();
             barrier.extend_from_slice(BARRIER);
-            self.sink.give(barrier);
+            self.writer.give(barrier);
         }
-        let _ = self.sink.finish(LAST_LINES).await;
-        hold.settle(self.scene.clock, LAST_LINES).await;
+        let _ = self.writer.finish(LAST_LINES).await;
+        hold.settle(self.job.clock, LAST_LINES).await;
         // The editor may still be drawing its prompt: it draws into nothing from here on, and what it drew goes.
         if let (Ok(mut terminal), Ok(nothing)) = (
             std::io::stdout().as_fd().try_clone_to_owned().map(File::from),

@@ -8,7 +8,7 @@ use hobnob::spec::Shape;
 
 use crate::advice::Propose as _;
 use crate::args;
-use crate::scene::Scene;
+use crate::job::Job;
 
 /// How long a datagram's answer is waited for, where nobody says otherwise.
 const DATAGRAM_WAIT: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ impl Eol {
 
 /// What the flags say.
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
-pub(crate) struct Wishes {
+pub(crate) struct TalkFlags {
     pub(crate) messages: Vec<String>,
     pub(crate) eol: Option<Eol>,
     pub(crate) wait: Option<Duration>,
@@ -56,29 +56,29 @@ pub(crate) struct Wishes {
 }
 
 /// A conn and how long it took to have it.
-pub(crate) struct Line {
+pub(crate) struct Connected {
     pub(crate) conn: Conn,
     pub(crate) took: Duration,
     /// Whether nobody types but the protocol there wants `\r\n`.
     pub(crate) wants_crlf: Option<u16>,
 }
 
-impl Wishes {
-    pub(super) fn read(scene: &Scene, messages: Vec<String>) -> Result<Self> {
-        let eol = args::choice(&scene.matches, "eol", &["lf", "crlf", "none"])?;
-        if scene.is_on("half-close") && scene.is_on("no-half-close") {
+impl TalkFlags {
+    pub(super) fn read(job: &Job, messages: Vec<String>) -> Result<Self> {
+        let eol = args::choice(&job.matches, "eol", &["lf", "crlf", "none"])?;
+        if job.is_on("half-close") && job.is_on("no-half-close") {
             let text = "--half-close and --no-half-close exclude each other";
             return Err(Error::new(Kind::Usage, text).try_command("hobnob help eof", ""));
         }
-        Ok(Wishes {
+        Ok(TalkFlags {
             messages,
             eol: eol.and_then(Eol::parse),
-            wait: args::duration(&scene.matches, "wait")?,
-            idle: args::duration(&scene.matches, "idle")?,
-            half_close: !scene.is_on("no-half-close"),
-            is_verbose: scene.is_on("verbose"),
-            is_quiet: scene.is_on("quiet"),
-            is_json: scene.is_on("json"),
+            wait: args::duration(&job.matches, "wait")?,
+            idle: args::duration(&job.matches, "idle")?,
+            half_close: !job.is_on("no-half-close"),
+            is_verbose: job.is_on("verbose"),
+            is_quiet: job.is_on("quiet"),
+            is_json: job.is_on("json"),
         })
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hobnob::error::{Error, Kind, Result};
 
 use crate::advice::Propose as _;
-use crate::command::talk::wishes::Line;
+use crate::command::talk::wishes::Connected;
 use crate::process::BROKEN_PIPE;
 use crate::report::show::{safe, span};
 use crate::report::text::learnt_lines;
@@ -24,7 +24,7 @@ pub(crate) fn broken_output(error: &std::io::Error) -> Result<u8> {
 }
 
 /// `connected to 127.0.0.1:9000 over tcp in 0.2 ms, from port 53142`.
-pub(crate) fn greeting(line: &Line, is_listening: bool) -> String {
+pub(crate) fn greeting(line: &Connected, is_listening: bool) -> String {
     let facts = line.conn.facts();
     let peer = safe(&facts.peer.to_string());
     if is_listening {
@@ -38,7 +38,7 @@ pub(crate) fn greeting(line: &Line, is_listening: bool) -> String {
 }
 
 /// What the layers learnt in their handshakes, for `-v`: a line each.
-pub(crate) fn learnt(line: &Line) -> Vec<String> {
+pub(crate) fn learnt(line: &Connected) -> Vec<String> {
     learnt_lines(line.conn.facts().learnt())
 }
 

@@ -7,7 +7,7 @@ use hobnob::exchange::{Exchange, Head, Times};
 use crate::report::json::Json;
 
 /// A request and its answer.
-pub(crate) struct Answered<'a> {
+pub(crate) struct Fetched<'a> {
     /// The number of the conn.
     pub(crate) session: u64,
     /// What was asked.
@@ -24,8 +24,8 @@ pub(crate) struct Answered<'a> {
 
 impl Json {
     /// An answer is whole.
-    pub(crate) fn answered(&mut self, out: &mut Vec<u8>, at: Duration, told: &Answered<'_>) {
-        let Answered { session, exchange, head, times, bytes, file } = told;
+    pub(crate) fn answered(&mut self, out: &mut Vec<u8>, at: Duration, told: &Fetched<'_>) {
+        let Fetched { session, exchange, head, times, bytes, file } = told;
         let mut line = self.line(out, "exchange", at);
         line.number("id", *session);
         line.text("method", &exchange.request().method);

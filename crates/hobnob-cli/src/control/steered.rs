@@ -8,7 +8,7 @@ use hobnob::spec::nearest;
 use crate::advice::Propose as _;
 
 /// A server that runs.
-pub(crate) struct Part {
+pub(crate) struct SteeredServer {
     /// What it is called.
     pub(super) name: String,
     /// What it serves.
@@ -17,10 +17,10 @@ pub(crate) struct Part {
     pub(super) control: Control,
 }
 
-impl Part {
+impl SteeredServer {
     /// A server under its name.
     pub(crate) fn new(name: &str, service: &str, running: &Running) -> Self {
-        Part {
+        SteeredServer {
             name: name.to_owned(),
             service: service.to_owned(),
             bound: running.bound().to_vec(),
@@ -37,7 +37,7 @@ impl Part {
         })
     }
 
-    /// Whether it stands between two sides.
+    /// Whether it is a relay.
     pub(super) fn is_between(&self) -> bool {
         let rows = engine::services().iter().filter(|row| row.spec.name == self.service);
         rows.flat_map(|row| row.targets()).next().is_some()
@@ -45,7 +45,7 @@ impl Part {
 }
 
 /// The one part that is meant: the one of that name, or the only one.
-pub(super) fn one<'p>(parts: &'p [Part], name: Option<&str>) -> Result<&'p Part> {
+pub(super) fn one<'p>(parts: &'p [SteeredServer], name: Option<&str>) -> Result<&'p SteeredServer> {
     match (name, parts) {
         (Some(name), _) => named(parts, name),
         (None, [only]) => Ok(only),
@@ -58,14 +58,17 @@ pub(super) fn one<'p>(parts: &'p [Part], name: Option<&str>) -> Result<&'p Part>
 }
 
 /// The parts that are meant: the one of that name, or all of them.
-pub(super) fn some<'p>(parts: &'p [Part], name: Option<&str>) -> Result<Vec<&'p Part>> {
+pub(super) fn some<'p>(
+    parts: &'p [SteeredServer],
+    name: Option<&str>,
+) -> Result<Vec<&'p SteeredServer>> {
     match name {
         Some(name) => named(parts, name).map(|part| vec![part]),
         None => Ok(parts.iter().collect()),
     }
 }
 
-fn named<'p>(parts: &'p [Part], name: &str) -> Result<&'p Part> {
+fn named<'p>(parts: &'p [SteeredServer], name: &str) -> Result<&'p SteeredServer> {
     parts.iter().find(|part| part.name == name).ok_or_else(|| {
         let error = Error::new(Kind::NotRunning, format!("this process has no server {name:?}"));
         match nearest(name, parts.iter().map(|part| part.name.as_str())) {
@@ -75,7 +78,7 @@ fn named<'p>(parts: &'p [Part], name: &str) -> Result<&'p Part> {
     })
 }
 
-fn known(error: Error, parts: &[Part]) -> Error {
+fn known(error: Error, parts: &[SteeredServer]) -> Error {
     let names: Vec<_> = parts.iter().map(|part| format!("{:?}", part.name)).collect();
     error.why(format!("it has: {}", names.join(", ")))
 }

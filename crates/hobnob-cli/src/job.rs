@@ -1,4 +1,4 @@
-//! A verb, and what every verb is given.
+//! A verb, and the job that it is given.
 
 use clap::ArgMatches;
 use hobnob::clock::Clock;
@@ -12,7 +12,7 @@ use crate::advice::Propose as _;
 use crate::args::{self, Usage, Usages, WORDS};
 use crate::config::Settings;
 use crate::env::Environment;
-use crate::report::error::Typed;
+use crate::report::error::TypedCommand;
 use crate::report::look::{ColorWish, Look, View};
 
 /// Something that the program does.
@@ -20,17 +20,17 @@ pub(crate) struct Verb {
     /// How it is typed.
     pub(crate) usage: Usage,
     /// Does it; the exit code.
-    pub(crate) run: fn(&Scene) -> Result<u8>,
+    pub(crate) run: fn(&Job) -> Result<u8>,
 }
 
-/// What every verb is given.
-pub(crate) struct Scene {
+/// What a verb is to do, and with what.
+pub(crate) struct Job {
     /// The flags and words of the verb.
     pub(crate) matches: ArgMatches,
     /// How every verb is typed.
     pub(crate) usages: Usages,
     /// The command as it was typed.
-    pub(crate) typed: Typed,
+    pub(crate) typed: TypedCommand,
     /// The environment.
     pub(crate) environment: Environment,
     /// The files of settings.
@@ -45,12 +45,12 @@ pub(crate) struct Scene {
     pub(crate) view: View,
 }
 
-impl Scene {
-    /// What a verb is given; none: hobnob alone was typed. Notes in `typed` which words are endpoints.
+impl Job {
+    /// The job of a verb; without a verb, hobnob alone was typed. Notes in `typed` which words are endpoints.
     pub(crate) fn new(
         verb: Option<&Usage>,
         matches: ArgMatches,
-        typed: &mut Typed,
+        typed: &mut TypedCommand,
         environment: Environment,
         settings: Settings,
         clock: Clock,
@@ -69,14 +69,14 @@ impl Scene {
         let err = Look::of(&std::io::stderr(), wish, ascii, &environment);
         let usages = typed.usages;
         let before = typed.clone();
-        let mut scene =
-            Scene { matches, usages, typed: before, environment, settings, clock, out, err, view };
+        let mut job =
+            Job { matches, usages, typed: before, environment, settings, clock, out, err, view };
         // The words that are endpoints, for what to try.
         let which = verb.map_or(0..0, |verb| verb.endpoints.clone());
-        let words = scene.words().into_iter();
-        scene.typed.endpoints = words.take(which.end).skip(which.start).collect();
-        typed.endpoints.clone_from(&scene.typed.endpoints);
-        Ok(scene)
+        let words = job.words().into_iter();
+        job.typed.endpoints = words.take(which.end).skip(which.start).collect();
+        typed.endpoints.clone_from(&job.typed.endpoints);
+        Ok(job)
     }
 
     /// Whether a switch was given; false also where the verb has none of that name.

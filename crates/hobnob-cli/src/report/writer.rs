@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// Buffers of one sink.
+/// Buffers of one writer.
 const BUFFERS: usize = 2;
 
 /// A stream with a thread.
-pub(crate) struct Sink {
+pub(crate) struct Writer {
     to: mpsc::Sender<Vec<u8>>,
     back: UnboundedReceiver<(Vec<u8>, io::Result<()>)>,
     free: Vec<Vec<u8>>,
@@ -23,10 +23,10 @@ pub(crate) struct Sink {
     is_broken: bool,
 }
 
-impl Sink {
+impl Writer {
     /// The program's stdout.
     pub(crate) fn stdout() -> Self {
-        Sink::new("stdout", |bytes| {
+        Writer::new("stdout", |bytes| {
             let mut out = io::stdout().lock();
             out.write_all(bytes)?;
             out.flush()
@@ -35,18 +35,18 @@ impl Sink {
 
     /// The program's stderr.
     pub(crate) fn stderr() -> Self {
-        Sink::new("stderr", |bytes| io::stderr().lock().write_all(bytes))
+        Writer::new("stderr", |bytes| io::stderr().lock().write_all(bytes))
     }
 
-    /// Whatever `write` does.
+    /// A stream that `write` writes to.
     pub(crate) fn new(
         name: &str,
         mut write: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static,
     ) -> Self {
-        let (to, work) = mpsc::channel::<Vec<u8>>();
+        let (to, buffers) = mpsc::channel::<Vec<u8>>();
         let (done, back) = unbounded_channel();
-        let writer = move || {
-            for mut buffer in work {
+        let work = move || {
+            for mut buffer in buffers {
                 let result = write(&buffer);
                 buffer.clear();
                 if done.send((buffer, result)).is_err() {
@@ -54,8 +54,8 @@ impl Sink {
                 }
             }
         };
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(writer);
-        Sink { to, back, free: Vec::new(), away: 0, is_broken: thread.is_err() }
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+        Writer { to, back, free: Vec::new(), away: 0, is_broken: thread.is_err() }
     }
 
     /// Whether one more buffer may be given without the reader being called slow.

@@ -4,17 +4,14 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
-use super::part::Part;
-use crate::args::Usages;
+use super::steered::SteeredServer;
 
 /// What its clients share.
-pub(super) struct House {
-    /// How every verb is typed, for what to try.
-    pub(super) usages: Usages,
+pub(super) struct Served {
     pub(super) verb: &'static str,
     pub(super) began: SystemTime,
     /// At least one.
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<SteeredServer>,
 }
 
 /// Resolves when all is over.

@@ -12,7 +12,7 @@ use crate::advice::Propose as _;
 const NAMES: u32 = 100;
 
 /// Where a body goes.
-pub(super) struct Place {
+pub(super) struct BodyFile {
     /// As it was typed.
     pub(super) name: String,
     /// The file itself: what a link leads to.
@@ -22,7 +22,7 @@ pub(super) struct Place {
     may_replace: bool,
 }
 
-impl Place {
+impl BodyFile {
     /// Opens a file of this name, which must not be there unless it `may_replace` it.
     pub(super) fn open(name: &str, may_replace: bool) -> Result<(Self, File)> {
         let failed = |error: &io::Error| failed("open", name, error);
@@ -31,7 +31,7 @@ impl Place {
             return Err(error.try_flag("-o page.html", "for one"));
         }
         let found = fs::metadata(name);
-        let mut place = Place {
+        let mut place = BodyFile {
             name: name.to_owned(),
             target: fs::canonicalize(name).unwrap_or_else(|_| PathBuf::from(name)),
             part: None,
@@ -88,7 +88,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for BodyFile {
     fn drop(&mut self) {
         self.keep();
     }
@@ -162,15 +162,15 @@ mod tests {
         let path = folder.path().join("page.html");
         let name = path.to_str().expect("UTF-8");
         let part = folder.path().join("page.html.part");
-        let (mut place, mut file) = Place::open(name, false).expect("it is free");
+        let (mut place, mut file) = BodyFile::open(name, false).expect("it is free");
         file.write_all(b"one").expect("a disk");
         assert!(part.exists() && !path.exists());
         place.finish().expect("it has its name");
         assert_eq!((text(&path).as_str(), part.exists()), ("one", false));
 
-        let error = Place::open(name, false).err().expect("it is there");
+        let error = BodyFile::open(name, false).err().expect("it is there");
         assert_eq!(error.kind(), Kind::FileExists);
-        let (mut place, mut file) = Place::open(name, true).expect("it may");
+        let (mut place, mut file) = BodyFile::open(name, true).expect("it may");
         file.write_all(b"two").expect("a disk");
         assert_eq!(text(&path), "one", "not before it is whole");
         place.finish().expect("it has its name");
@@ -184,12 +184,12 @@ mod tests {
         let path = folder.path().join("x");
         let name = path.to_str().expect("UTF-8");
         for part in ["x.part", "x.2.part"] {
-            let (mut place, mut file) = Place::open(name, false).expect("it is free");
+            let (mut place, mut file) = BodyFile::open(name, false).expect("it is free");
             file.write_all(part.as_bytes()).expect("a disk");
             assert_eq!(place.keep(), Some(folder.path().join(part)));
         }
         assert_eq!(text(&folder.path().join("x.part")), "x.part");
-        let (mut empty, _) = Place::open(name, false).expect("it is free");
+        let (mut empty, _) = BodyFile::open(name, false).expect("it is free");
         assert_eq!(empty.keep(), None);
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2);
     }
@@ -198,7 +198,8 @@ mod tests {
     fn a_file_that_somebody_made_meanwhile_is_not_lost() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x");
-        let (mut place, _file) = Place::open(path.to_str().expect("UTF-8"), false).expect("free");
+        let (mut place, _file) =
+            BodyFile::open(path.to_str().expect("UTF-8"), false).expect("free");
         fs::write(&path, "theirs").expect("a disk");
         assert_eq!(place.finish().expect_err("it is there").kind(), Kind::FileExists);
         assert_eq!(text(&path), "theirs");
@@ -210,9 +211,9 @@ mod tests {
         let (path, link) = (folder.path().join("x"), folder.path().join("link"));
         std::os::unix::fs::symlink(&path, &link).expect("a link");
         let name = link.to_str().expect("UTF-8");
-        assert_eq!(Place::open(name, true).err().map(|e| e.kind()), Some(Kind::FileExists));
+        assert_eq!(BodyFile::open(name, true).err().map(|e| e.kind()), Some(Kind::FileExists));
         fs::write(&path, "one").expect("a disk");
-        let (mut place, mut file) = Place::open(name, true).expect("it may");
+        let (mut place, mut file) = BodyFile::open(name, true).expect("it may");
         file.write_all(b"two").expect("a disk");
         place.finish().expect("it has its name");
         assert_eq!(text(&path), "two");
@@ -221,11 +222,11 @@ mod tests {
 
     #[test]
     fn a_device_is_written_as_it_is() {
-        let (mut place, mut file) = Place::open("/dev/null", false).expect("a device");
+        let (mut place, mut file) = BodyFile::open("/dev/null", false).expect("a device");
         file.write_all(b"x").expect("it takes all");
         place.finish().expect("nothing to do");
         assert!(Path::new("/dev/null").exists() && !Path::new("/dev/null.part").exists());
-        assert!(Place::open("/dev", false).is_err());
-        assert_eq!(Place::open("", true).err().map(|error| error.kind()), Some(Kind::Usage));
+        assert!(BodyFile::open("/dev", false).is_err());
+        assert_eq!(BodyFile::open("", true).err().map(|error| error.kind()), Some(Kind::Usage));
     }
 }

@@ -12,58 +12,56 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::client::Client;
-use super::house::{House, passed};
-use super::part::Part;
 use super::place::Folder;
+use super::served::{Served, passed};
+use super::steered::SteeredServer;
 use super::{CLIENTS, LAST_WORDS, answer};
-use crate::args::Usages;
 use crate::env::Environment;
 
-/// Before accepting is tried again where there are no descriptors: who waits stays in the kernel's queue.
+/// Before accepting is tried again where there are no descriptors: a client that waits stays in the kernel's queue.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The control socket. Its file is removed when this is dropped.
-pub(crate) struct Host {
+pub(crate) struct ControlSocket {
     _claim: Claim,
     over: watch::Sender<bool>,
     doorman: JoinHandle<()>,
 }
 
-impl Host {
+impl ControlSocket {
     /// Opens it for these servers. To be called within the runtime that sees them to their end.
     pub(crate) fn open(
         environment: &Environment,
         clock: Clock,
-        usages: Usages,
         verb: &'static str,
-        parts: Vec<Part>,
+        parts: Vec<SteeredServer>,
     ) -> Result<Self> {
         let (claim, socket) = Folder::make(environment)?.bind()?;
         let socket = AsyncSocket::new(socket)?;
         let began = clock.wall().checked_sub(clock.now()).unwrap_or_else(|| clock.wall());
-        let house = Arc::new(House { usages, verb, began, parts });
+        let served = Arc::new(Served { verb, began, parts });
         let over = watch::Sender::new(false);
-        let doorman = tokio::spawn(admit(house, socket, over.subscribe()));
-        Ok(Host { _claim: claim, over, doorman })
+        let doorman = tokio::spawn(admit(served, socket, over.subscribe()));
+        Ok(ControlSocket { _claim: claim, over, doorman })
     }
 
-    /// Tells who watches the last of it, within bounds.
+    /// Tells the clients that watch the last events, within bounds.
     pub(crate) async fn close(self) {
         self.over.send_replace(true);
-        // Who does not read its last words has to do without them.
+        // A client that does not read its last words loses them.
         let _ = tokio::time::timeout(LAST_WORDS, self.doorman).await;
     }
 }
 
-async fn admit(house: Arc<House>, socket: AsyncSocket, over: watch::Receiver<bool>) {
+async fn admit(served: Arc<Served>, socket: AsyncSocket, over: watch::Receiver<bool>) {
     let mut clients = JoinSet::new();
     let mut is_over = over.clone();
     loop {
         tokio::select! {
             accepted = socket.accept() => match accepted {
-                // Who is refused has been told so.
+                // A client that is refused has been told so.
                 Ok((client, _)) => if let Ok(client) = let_in(client, clients.len()) {
-                    clients.spawn(Client::of(house.clone(), client).hold(over.clone()));
+                    clients.spawn(Client::of(served.clone(), client).hold(over.clone()));
                 },
                 Err(_) => tokio::time::sleep(PAUSE).await,
             },

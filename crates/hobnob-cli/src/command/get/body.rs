@@ -7,20 +7,20 @@ use std::time::Duration;
 use hobnob::error::Result;
 use hobnob::exchange::Head;
 
-use crate::command::get::place::{Place, failed};
+use crate::command::get::file::{BodyFile, failed};
+use crate::job::Job;
 use crate::process::output_failed;
 use crate::report::look::View;
-use crate::report::show::{Stream, hex_into, size};
-use crate::report::sink::Sink;
-use crate::scene::Scene;
+use crate::report::show::{SafeStream, hex_into, size};
+use crate::report::writer::Writer;
 
 /// How long the last bytes may take once all is over; a signal is served meanwhile.
 const LAST_WORDS: Duration = Duration::from_hours(1);
 
 /// The body as it is written.
-pub(super) struct Page {
+pub(super) struct WrittenBody {
     to: To,
-    sink: Option<Sink>,
+    writer: Option<Writer>,
     /// Bytes of the body so far.
     pub(super) bytes: u64,
 }
@@ -31,28 +31,28 @@ enum To {
     /// As it is.
     Exact,
     /// A terminal: escaped.
-    Terminal(Stream),
+    Terminal(SafeStream),
     /// A hex dump of each piece.
     Hex,
-    File(Place),
+    File(BodyFile),
 }
 
-impl Page {
+impl WrittenBody {
     /// Opens what the flags name: a file now, so that what is wrong with it is said before anybody is asked.
-    pub(super) fn open(scene: &Scene) -> Result<Self> {
-        if let Some(name) = scene.text("output").filter(|name| *name != "-") {
-            let (place, mut file) = Place::open(name, scene.is_on("force"))?;
-            let sink = Sink::new("page", move |bytes| file.write_all(bytes));
-            return Ok(Page { to: To::File(place), sink: Some(sink), bytes: 0 });
+    pub(super) fn open(job: &Job) -> Result<Self> {
+        if let Some(name) = job.text("output").filter(|name| *name != "-") {
+            let (place, mut file) = BodyFile::open(name, job.is_on("force"))?;
+            let writer = Writer::new("page", move |bytes| file.write_all(bytes));
+            return Ok(WrittenBody { to: To::File(place), writer: Some(writer), bytes: 0 });
         }
-        let to = match scene.view {
-            _ if scene.is_on("json") => To::Nowhere,
+        let to = match job.view {
+            _ if job.is_on("json") => To::Nowhere,
             View::Hex => To::Hex,
-            View::Text if io::stdout().is_terminal() => To::Terminal(Stream::default()),
+            View::Text if io::stdout().is_terminal() => To::Terminal(SafeStream::default()),
             View::Text | View::Raw => To::Exact,
         };
-        let sink = (!scene.is_on("json")).then(Sink::stdout);
-        Ok(Page { to, sink, bytes: 0 })
+        let writer = (!job.is_on("json")).then(Writer::stdout);
+        Ok(WrittenBody { to, writer, bytes: 0 })
     }
 
     /// Whether it goes to a file.
@@ -82,8 +82,8 @@ impl Page {
     }
 
     fn put(&mut self, bytes: &[u8]) {
-        let Some(sink) = &mut self.sink else { return };
-        let mut out = sink.take();
+        let Some(writer) = &mut self.writer else { return };
+        let mut out = writer.take();
         let mut text = String::new();
         match &mut self.to {
             To::Nowhere => {}
@@ -92,19 +92,19 @@ impl Page {
             To::Hex => hex_into(&mut text, bytes, "", usize::MAX),
         }
         out.extend_from_slice(text.as_bytes());
-        sink.give(out);
+        writer.give(out);
     }
 
     /// Waits until more may be written. The exit code, where the reader has left.
     pub(super) async fn room(&mut self) -> Result<Option<u8>> {
-        let Some(sink) = &mut self.sink else { return Ok(None) };
-        while !sink.has_room() {
-            let written = poll_fn(|cx| sink.poll_back(cx)).await;
+        let Some(writer) = &mut self.writer else { return Ok(None) };
+        while !writer.has_room() {
+            let written = poll_fn(|cx| writer.poll_back(cx)).await;
             if let Err(error) = written {
                 return self.unwritten(&error).map(Some);
             }
         }
-        match sink.reap() {
+        match writer.reap() {
             Ok(()) => Ok(None),
             Err(error) => self.unwritten(&error).map(Some),
         }
@@ -129,14 +129,14 @@ impl Page {
     }
 
     async fn flush(&mut self) -> io::Result<()> {
-        let Some(sink) = &mut self.sink else { return Ok(()) };
+        let Some(writer) = &mut self.writer else { return Ok(()) };
         if let To::Terminal(stream) = &mut self.to {
-            let (mut out, mut text) = (sink.take(), String::new());
+            let (mut out, mut text) = (writer.take(), String::new());
             stream.end_line(&mut text);
             out.extend_from_slice(text.as_bytes());
-            sink.give(out);
+            writer.give(out);
         }
-        sink.finish(LAST_WORDS).await
+        writer.finish(LAST_WORDS).await
     }
 
     /// It is over: writes what came, and says where a part of a file is kept.
