@@ -1,6 +1,6 @@
 //! The rules of the house, read from the source: what may import what, where `unsafe` may stand, how long a file is.
 
-mod reading;
+pub(crate) mod reading;
 
 use std::fs;
 use std::path::{Path, PathBuf};
