@@ -111,7 +111,7 @@ impl Bus {
             .unwrap_or(0)
     }
 
-    /// Tells everybody who wants to know. `shard` is the caller's own.
+    /// Tells every subscriber. `shard` is the caller's own.
     pub fn emit(&self, shard: usize, session: u64, fact: Fact) {
         if self.0.is_watched.load(Relaxed) {
             self.spread(shard, Event { at: self.0.clock.now(), session, fact });

@@ -1,6 +1,7 @@
 //! `tap`: looks and never changes. Counts what passes, notes how it ended, and hands chunks to subscribers.
 //!
-//! The engine lays it over every session. When nobody looks it costs two additions a chunk.
+//! The engine lays it over every session. When nobody looks it costs two additions a chunk. A packet that is longer than
+//! the service has room for is dropped, told and counted here.
 
 use std::io;
 use std::os::fd::BorrowedFd;

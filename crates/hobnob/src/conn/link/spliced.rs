@@ -149,7 +149,7 @@ impl Way {
     }
 }
 
-/// Whether both are plain sockets, with nobody who looks at what passes.
+/// Whether both are plain sockets, and nobody looks at what passes.
 pub(super) fn are_bare(from: &mut Conn, to: &mut Conn) -> bool {
     from.channel().kernel().is_some() && to.channel().kernel().is_some()
 }
