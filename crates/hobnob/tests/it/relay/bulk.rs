@@ -180,7 +180,9 @@ async fn pipes_of_sessions_that_stand_still_leave_descriptors_for_others() {
     ask(&mut server, b"you are in", b"late").await;
     ask(&mut late, b"", b"you are in").await;
     assert!(child.pipes() <= given + 26, "{} ends of pipes", child.pipes() - given);
-    still.iter().for_each(|(pouring, _)| pouring.abort());
+    for (pouring, _) in &still {
+        pouring.abort();
+    }
 }
 
 /// A session of a relay takes two descriptors: as many as may come can all be dialled for.
