@@ -115,7 +115,7 @@ fn server_of(service: &str) -> Server {
 
 #[tokio::test]
 async fn no_value_of_an_option_of_a_service_is_a_bug() {
-    let own = |row: &&&service::Row| row.spec.is_built_in && row.targets().next().is_none();
+    let own = |row: &&&service::ServiceRow| row.spec.is_built_in && row.targets().next().is_none();
     for row in service::TABLE.iter().filter(own) {
         for (option, value) in tried(row.spec) {
             let what = format!("serve {} --{option} {value:?}", row.spec.name);

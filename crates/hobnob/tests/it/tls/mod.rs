@@ -11,7 +11,7 @@ use hobnob::engine::{Dialer, Running, Server, parse};
 use hobnob::error::{Error, Kind};
 use hobnob::event::{By, Fact, Learnt, Reason};
 use hobnob::exchange::{Exchange, Request};
-use hobnob::layer::{Role, Scene, tls};
+use hobnob::layer::{Role, Surroundings, tls};
 use hobnob::service::{Made, Service};
 use hobnob::session::{Dress, Session};
 use hobnob::spec::Options;
@@ -347,7 +347,7 @@ async fn starts_tls(papers: &Papers) {
     let trusted = papers.path("own.pem");
     options.set(tls::ROW.spec.options, "ca", trusted.to_str()).expect("an option");
     let mut layer = tls::ROW.make.expect("it is built in")(&options).expect("good options");
-    let scene = Scene::alone(Role::Client);
+    let scene = Surroundings::alone(Role::Client);
     layer.prepare(&scene).expect("the CA is there");
     let mut conn =
         layer.wrap(&scene, conn).await.expect("a handshake").into_conn().expect("a conn");
