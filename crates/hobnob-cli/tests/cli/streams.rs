@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use crate::kit::{Bounded, Done, Lines, code, finish, folder, hobnob, run, serve, signal, steady};
+use crate::kit::{self, Bounded, Done, Lines, code, folder, hobnob, run, serve, signal};
 use crate::screen::{BINARY, Screen};
 
 /// What a stream is made of.
@@ -269,7 +269,7 @@ fn timeless(text: &str) -> String {
     });
     event.unwrap_or_else(|| {
         let lines = text.lines().filter(|line| !line.contains("date: "));
-        steady(&lines.collect::<Vec<_>>().join("\n"))
+        kit::steady(&lines.collect::<Vec<_>>().join("\n"))
     })
 }
 
@@ -285,7 +285,7 @@ fn what_is_said_is_the_same_as_on_streams_that_block() {
             .map(|word| word.replace("ECHO", &echo.address))
             .collect();
         let words: Vec<_> = words.iter().map(String::as_str).collect();
-        let wanted = finish(hobnob(&words), b"");
+        let wanted = kit::finish(hobnob(&words), b"");
         for medium in [Medium::Pipe, Medium::Socket] {
             let done = run_shared(hobnob(&words), b"", *stream, medium);
             let case = format!("{words:?} {stream:?} {medium:?}");
