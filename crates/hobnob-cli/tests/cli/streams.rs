@@ -167,7 +167,8 @@ fn run_shared(mut command: Command, stdin: &[u8], stream: Stream, medium: Medium
 
 /// More than any stream takes without its reader.
 fn bulk() -> String {
-    (0..(1 << 20) / 16).map(|at| format!("{at:015}\n")).collect()
+    let line = |at: usize| format!("{at:015}\n");
+    (0..(1 << 20) / 16).map(line).collect()
 }
 
 /// Answers one peer: what comes up to its end, or up to the length that it says, goes back.
@@ -247,7 +248,6 @@ const SAID: &[(Stream, &[&str])] = &[
     (Stream::Out, &["serve", "--help"]),
     (Stream::Out, &["help", "faults"]),
     (Stream::Out, &["completions", "bash"]),
-    (Stream::Out, &["man", "relay"]),
     (Stream::Out, &["explain", "tls+tcp://127.0.0.1:9000"]),
     (Stream::Out, &["talk", "--json", "--bogus"]),
     (Stream::Err, &["talk", "--json", "--bogus"]),
@@ -374,7 +374,8 @@ fn a_terminal_that_does_not_block_shows_all_and_is_typed_on() {
     let address = listener.local_addr().expect("it is bound").to_string();
     let play = move || {
         let (mut peer, _) = listener.accept().expect("it dials");
-        let lines: String = (0..3_000).map(|at| format!("line {at} of many\n")).collect();
+        let line = |at: usize| format!("line {at} of many\n");
+        let lines: String = (0..3_000).map(line).collect();
         peer.write_all(lines.as_bytes()).expect("it reads");
         let back = peer.try_clone().expect("a descriptor");
         let _ = std::io::copy(&mut &back, &mut peer);
