@@ -4,6 +4,9 @@ use std::fmt;
 
 use bytes::Bytes;
 
+/// What holding a chunk costs beside its bytes, so that a bound on what is held bounds empty packets too.
+pub const COST: usize = 64;
+
 /// Bytes as they came, or one packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {

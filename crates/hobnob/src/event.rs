@@ -138,8 +138,8 @@ pub struct Data {
     pub direction: Direction,
     /// Over which of its session's conns; `In` on the dialled one is from whom was dialled.
     pub side: Side,
-    /// The how-many-eth chunk in that direction, from 1.
-    pub sequence: u64,
+    /// The chunk's number in that direction, from 1.
+    pub ordinal: u64,
     /// The bytes, at most the subscriber's snap length of them.
     pub bytes: Box<[u8]>,
     /// How many there were.

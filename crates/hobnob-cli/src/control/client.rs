@@ -58,7 +58,7 @@ impl Client {
         loop {
             let next = tokio::select! {
                 line = self.lines.next(&self.socket), if !self.has_asked_all => line,
-                () = look(self.watch.is_some()) => Ok(Next::Look),
+                () = look(self.watch.as_ref()) => Ok(Next::Look),
                 () = passed(&mut over) => Ok(Next::Over),
             };
             let is_over = matches!(next, Ok(Next::Over) | Err(_));
@@ -160,12 +160,11 @@ fn settings(like: Option<&str>, set: &[String]) -> Result<Vec<Setting>> {
     Ok(settings)
 }
 
-async fn look(is_watching: bool) {
-    if is_watching {
-        tokio::time::sleep(TICK).await;
-    } else {
-        std::future::pending::<()>().await;
-    }
+/// Resolves when there is something to see, and not more often than at each tick.
+async fn look(watch: Option<&Watch>) {
+    let Some(watch) = watch else { return std::future::pending().await };
+    tokio::time::sleep(TICK).await;
+    watch.changed().await;
 }
 
 /// The lines of a client. What has come of the next one stays where a read is given up.

@@ -1,5 +1,8 @@
 //! What one client is told of what happens: the events of `--json`, as many as it takes.
 
+use std::future::poll_fn;
+use std::task::Poll;
+
 use hobnob::bus::{Subscription, Wish};
 use hobnob::event::{Event, Fact};
 
@@ -49,6 +52,16 @@ impl ClientWatch {
             snap,
             verb: served.verb,
         }
+    }
+
+    /// Waits until something has happened.
+    pub(super) async fn changed(&self) {
+        poll_fn(|cx| {
+            let changed =
+                self.feeds.iter().filter(|feed| feed.subscription.poll_changed(cx).is_ready());
+            if changed.count() > 0 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Writes what has happened since the last time, in the order of time. What did not fit is counted in a note.

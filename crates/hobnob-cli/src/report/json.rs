@@ -175,7 +175,7 @@ impl Json {
             line.text("peer", &peer.to_string());
         }
         line.text("dir", direction);
-        line.number("seq", data.sequence);
+        line.number("seq", data.ordinal);
         line.number("len", data.length as u64);
         line.payload(&data.bytes);
         if data.is_hidden {
@@ -395,7 +395,7 @@ mod tests {
                 side: hobnob::chunk::Side::Downstream,
                 is_hidden: false,
                 direction: Direction::In,
-                sequence: 1,
+                ordinal: 1,
                 bytes: bytes.into(),
                 length: bytes.len(),
                 is_packet: false,

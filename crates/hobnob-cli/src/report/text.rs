@@ -378,7 +378,7 @@ mod tests {
             side: hobnob::chunk::Side::Downstream,
             is_hidden: false,
             direction: Direction::In,
-            sequence: 1,
+            ordinal: 1,
             bytes: bytes.into(),
             length: bytes.len(),
             is_packet: false,

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::future::poll_fn;
 use std::io;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hobnob::bus::{Subscription, Wish};
@@ -226,6 +228,34 @@ impl Teller {
             Voice::Words(_) => self.tell_people(&missed),
         }
         self.events.len()
+    }
+
+    /// Rests: after events for a rhythm, and then until there is something to tell.
+    pub(super) async fn rest(&mut self, rhythm: Option<Duration>) {
+        if let Some(rhythm) = rhythm {
+            tokio::time::sleep(rhythm).await;
+            if self.has_missed {
+                // The next pull shows whether this is a lull, in which what was missed is cleared up.
+                return;
+            }
+        }
+        poll_fn(|cx| self.poll_changed(cx)).await;
+    }
+
+    /// Ready when there are events and room for their lines, or when writing has failed.
+    fn poll_changed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Poll::Ready(written) = self.sink.poll_back(cx) {
+            if let Err(error) = written {
+                self.broken.get_or_insert(error);
+                return Poll::Ready(());
+            }
+        }
+        if !self.sink.has_room() {
+            return Poll::Pending;
+        }
+        let changed =
+            self.parts.iter().filter(|part| part.subscription.poll_changed(cx).is_ready());
+        if changed.count() > 0 { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Takes what has come, in the order of time; how much was dropped of each part.

@@ -29,16 +29,16 @@ pub(crate) async fn watch(
         let finished = finished(all);
         tokio::pin!(finished);
         loop {
-            let busy = teller.pump() > MUCH;
+            let told = teller.pump();
             // A server outlives the reader of its log. Without a reader of its events it drains.
             if teller.is_unheard() && asked == 0 {
                 asked = 1;
                 all.iter().for_each(Running::drain);
             }
-            let interval = if busy { BUSY } else { teller.interval() };
+            let interval = if told > MUCH { BUSY } else { teller.interval() };
             tokio::select! {
                 summaries = &mut finished => break summaries,
-                () = tokio::time::sleep(interval) => {}
+                () = teller.rest((told > 0).then_some(interval)) => {}
                 by = signals.next() => stop(all, &mut teller, &mut asked, by),
             }
         }

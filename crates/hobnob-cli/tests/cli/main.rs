@@ -12,6 +12,7 @@ mod fault;
 mod faults;
 mod get;
 mod hardship;
+mod idle;
 mod json;
 mod kit;
 mod man;

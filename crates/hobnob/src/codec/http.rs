@@ -1,6 +1,6 @@
 //! HTTP/1.1 on the wire (RFC 9112). Requests are read strictly: where a head ends, where its body does, and what neither
 //! may hold. A reader that lets more pass than its neighbour is how requests are smuggled, so whatever can be read in two
-//! ways is refused here. [`Request`] is one to send, and [`Answer`] reads what comes back.
+//! ways is refused here. [`Request`] is one to send, and [`AnswerReader`] reads what comes back.
 
 mod answer;
 mod field;
@@ -8,7 +8,7 @@ mod request;
 
 use std::ops::ControlFlow;
 
-pub use self::answer::{Answer, Cut, Head, Length, Part, Unreadable};
+pub use self::answer::{AnswerPart, AnswerReader, Head, Length, Missing, Unreadable};
 use self::field::Fields;
 pub use self::request::{Request, is_name, is_value};
 
@@ -23,8 +23,8 @@ const MAX_SIZE_LINE: usize = 1_024;
 
 /// Follows one direction of a conn from request to request. It keeps no bytes; who feeds it does.
 #[derive(Debug, Default)]
-pub struct Framing {
-    phase: Phase,
+pub struct RequestFraming {
+    phase: RequestPhase,
     /// Of the line that is not whole yet: bytes that were looked at.
     scanned: usize,
     /// Bytes of this head or these trailers so far, without the line that is not whole yet.
@@ -34,7 +34,7 @@ pub struct Framing {
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum RequestPhase {
     #[default]
     RequestLine,
     Fields,
@@ -69,7 +69,7 @@ impl Version {
 
 /// Where the next byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum RequestPlace {
     /// Nothing of the next request has come.
     Between,
     /// In a head.
@@ -80,22 +80,22 @@ pub enum Place {
 
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fault {
+pub struct RequestFault {
     /// The status that says so.
     pub status: u16,
     /// In plain words.
     pub what: &'static str,
 }
 
-impl Framing {
+impl RequestFraming {
     /// Reads the next piece, a whole line or a part of a body, and says how many of `bytes` it took. None: more must
     /// come, and the same bytes stand first at the next call.
     ///
     /// # Errors
     ///
     /// What is wrong with the request. Nothing behind it can be read any more.
-    pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
-        if let Phase::Body(left) | Phase::Chunk(left) = self.phase {
+    pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, RequestFault> {
+        if let RequestPhase::Body(left) | RequestPhase::Chunk(left) = self.phase {
             return Ok(self.pass(left, bytes.len()));
         }
         let Some(length) = self.scan(bytes)? else { return Ok(None) };
@@ -106,11 +106,11 @@ impl Framing {
     }
 
     /// Where the next byte stands.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> RequestPlace {
         match self.phase {
-            Phase::RequestLine if self.scanned == 0 => Place::Between,
-            Phase::RequestLine | Phase::Fields => Place::Head,
-            _ => Place::Body,
+            RequestPhase::RequestLine if self.scanned == 0 => RequestPlace::Between,
+            RequestPhase::RequestLine | RequestPhase::Fields => RequestPlace::Head,
+            _ => RequestPlace::Body,
         }
     }
 
@@ -119,16 +119,16 @@ impl Framing {
         let left = left - taken as u64;
         match self.phase {
             _ if taken == 0 => return None,
-            Phase::Body(_) if left == 0 => self.begin(),
-            Phase::Body(_) => self.phase = Phase::Body(left),
-            _ if left == 0 => self.phase = Phase::ChunkEnd,
-            _ => self.phase = Phase::Chunk(left),
+            RequestPhase::Body(_) if left == 0 => self.begin(),
+            RequestPhase::Body(_) => self.phase = RequestPhase::Body(left),
+            _ if left == 0 => self.phase = RequestPhase::ChunkEnd,
+            _ => self.phase = RequestPhase::Chunk(left),
         }
         Some(taken)
     }
 
     /// The length of the line that stands first, once it is whole; what no line may hold is refused as it comes.
-    fn scan(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
+    fn scan(&mut self, bytes: &[u8]) -> Result<Option<usize>, RequestFault> {
         let (room, full) = self.room();
         for (at, byte) in bytes.iter().enumerate().skip(self.scanned) {
             let follows_cr = at > 0 && bytes[at - 1] == b'\r';
@@ -148,44 +148,45 @@ impl Framing {
     }
 
     /// Bytes that a line may have here, and what is wrong with more.
-    fn room(&self) -> (usize, Fault) {
+    fn room(&self) -> (usize, RequestFault) {
         let left = MAX_HEAD.saturating_sub(self.size);
         match self.phase {
-            Phase::RequestLine => {
-                (left, Fault { status: 414, what: "the request line is too long" })
+            RequestPhase::RequestLine => {
+                (left, RequestFault { status: 414, what: "the request line is too long" })
             }
-            Phase::ChunkSize => {
+            RequestPhase::ChunkSize => {
                 (MAX_SIZE_LINE, bad("a chunk's size takes a line that is too long"))
             }
-            Phase::ChunkEnd => (2, bad("a chunk is longer than it says")),
+            RequestPhase::ChunkEnd => (2, bad("a chunk is longer than it says")),
             _ => (left, TOO_LARGE),
         }
     }
 
-    fn read_line(&mut self, line: &[u8]) -> Result<(), Fault> {
+    fn read_line(&mut self, line: &[u8]) -> Result<(), RequestFault> {
         match self.phase {
-            Phase::RequestLine => {
+            RequestPhase::RequestLine => {
                 self.version = request_line(line)?;
-                self.phase = Phase::Fields;
+                self.phase = RequestPhase::Fields;
             }
-            Phase::Fields if line.is_empty() => self.end_head()?,
-            Phase::Fields => self.fields.read(line)?,
-            Phase::ChunkSize => {
+            RequestPhase::Fields if line.is_empty() => self.end_head()?,
+            RequestPhase::Fields => self.fields.read(line)?,
+            RequestPhase::ChunkSize => {
                 let size = chunk_size(line)?;
                 (self.size, self.fields) = (0, Fields::default());
-                self.phase = if size == 0 { Phase::Trailers } else { Phase::Chunk(size) };
+                self.phase =
+                    if size == 0 { RequestPhase::Trailers } else { RequestPhase::Chunk(size) };
             }
-            Phase::ChunkEnd if line.is_empty() => self.phase = Phase::ChunkSize,
-            Phase::ChunkEnd => return Err(bad("a chunk is longer than it says")),
-            Phase::Trailers if line.is_empty() => self.begin(),
-            Phase::Trailers => self.fields.read_trailer(line)?,
-            Phase::Body(_) | Phase::Chunk(_) => {}
+            RequestPhase::ChunkEnd if line.is_empty() => self.phase = RequestPhase::ChunkSize,
+            RequestPhase::ChunkEnd => return Err(bad("a chunk is longer than it says")),
+            RequestPhase::Trailers if line.is_empty() => self.begin(),
+            RequestPhase::Trailers => self.fields.read_trailer(line)?,
+            RequestPhase::Body(_) | RequestPhase::Chunk(_) => {}
         }
         Ok(())
     }
 
     /// What the head says of the body, once it is whole.
-    fn end_head(&mut self) -> Result<(), Fault> {
+    fn end_head(&mut self) -> Result<(), RequestFault> {
         let Fields { length, is_chunked, has_host, .. } = self.fields;
         if self.version == Version::Http11 && !has_host {
             return Err(bad("HTTP/1.1 without a Host"));
@@ -195,15 +196,15 @@ impl Framing {
             (true, None) if self.version == Version::Http10 => {
                 return Err(bad("HTTP/1.0 has no Transfer-Encoding"));
             }
-            (true, None) => self.phase = Phase::ChunkSize,
-            (false, Some(length)) if length > 0 => self.phase = Phase::Body(length),
+            (true, None) => self.phase = RequestPhase::ChunkSize,
+            (false, Some(length)) if length > 0 => self.phase = RequestPhase::Body(length),
             (false, _) => self.begin(),
         }
         Ok(())
     }
 
     fn begin(&mut self) {
-        *self = Framing::default();
+        *self = RequestFraming::default();
     }
 }
 
@@ -229,14 +230,14 @@ const METHODS: &[&[u8]] = &[
     b"SEARCH",
 ];
 
-const TOO_LARGE: Fault = Fault { status: 431, what: "the fields are too large" };
+const TOO_LARGE: RequestFault = RequestFault { status: 431, what: "the fields are too large" };
 
-const fn bad(what: &'static str) -> Fault {
-    Fault { status: 400, what }
+const fn bad(what: &'static str) -> RequestFault {
+    RequestFault { status: 400, what }
 }
 
 /// RFC 9112 section 3, with the single spaces that it asks of senders.
-fn request_line(line: &[u8]) -> Result<Version, Fault> {
+fn request_line(line: &[u8]) -> Result<Version, RequestFault> {
     let mut words = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
         (words.next(), words.next(), words.next(), words.next())
@@ -251,13 +252,13 @@ fn request_line(line: &[u8]) -> Result<Version, Fault> {
     }
     if !METHODS.contains(&method) {
         // Most likely the rest of a body that was longer than it said, and the next method behind it.
-        return Err(Fault { status: 501, what: "nobody knows this method" });
+        return Err(RequestFault { status: 501, what: "nobody knows this method" });
     }
     match version {
         b"HTTP/1.1" => Ok(Version::Http11),
         b"HTTP/1.0" => Ok(Version::Http10),
         [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
-            Err(Fault { status: 505, what: "neither HTTP/1.1 nor HTTP/1.0" })
+            Err(RequestFault { status: 505, what: "neither HTTP/1.1 nor HTTP/1.0" })
         }
         _ => Err(bad("the version is no version")),
     }
@@ -276,7 +277,7 @@ fn is_target(method: &[u8], target: &[u8]) -> bool {
 }
 
 /// RFC 9112 section 7.1: digits, then extensions, of which nothing is kept.
-fn chunk_size(line: &[u8]) -> Result<u64, Fault> {
+fn chunk_size(line: &[u8]) -> Result<u64, RequestFault> {
     let digits = line.iter().position(|byte| *byte == b';').unwrap_or(line.len());
     let digits = &line[..digits];
     if digits.is_empty() || digits.len() > 16 {

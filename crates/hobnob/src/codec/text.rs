@@ -65,7 +65,7 @@ impl std::error::Error for TooLong {}
 /// Cuts one direction of one conn.
 #[derive(Debug)]
 pub struct Cutter {
-    state: State,
+    state: CutterState,
     /// Bytes of the longest line, or of a chunk.
     cap: usize,
     /// The beginning of a message that is not complete. Never empty with room: idle sessions are many.
@@ -73,7 +73,7 @@ pub struct Cutter {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum CutterState {
     /// Auto, and no newline has come yet.
     Bursts,
     Lines,
@@ -84,9 +84,9 @@ impl Cutter {
     /// A cutter by this rule, with lines of at most `cap` bytes (their newline not counted).
     pub fn new(rule: Rule, cap: usize) -> Self {
         let (state, cap) = match rule {
-            Rule::Auto => (State::Bursts, cap),
-            Rule::Lines => (State::Lines, cap),
-            Rule::Chunks { recv } => (State::Chunks, recv.max(1)),
+            Rule::Auto => (CutterState::Bursts, cap),
+            Rule::Lines => (CutterState::Lines, cap),
+            Rule::Chunks { recv } => (CutterState::Chunks, recv.max(1)),
         };
         Cutter { state, cap, pending: Vec::new() }
     }
@@ -102,12 +102,12 @@ impl Cutter {
         mut sink: impl FnMut(Message<'_>) -> ControlFlow<()>,
     ) -> Result<usize, TooLong> {
         match self.state {
-            State::Chunks => return Ok(chunks(bytes, self.cap, sink)),
-            State::Bursts if memchr::memchr(b'\n', bytes).is_none() => {
+            CutterState::Chunks => return Ok(chunks(bytes, self.cap, sink)),
+            CutterState::Bursts if memchr::memchr(b'\n', bytes).is_none() => {
                 self.burst(bytes, sink);
                 return Ok(bytes.len());
             }
-            State::Bursts | State::Lines => self.state = State::Lines,
+            CutterState::Bursts | CutterState::Lines => self.state = CutterState::Lines,
         }
         let mut start = 0;
         for newline in memchr::memchr_iter(b'\n', bytes) {
@@ -124,7 +124,7 @@ impl Cutter {
     /// Whether a message waits for the rest of its last character or newline, which may never come. The
     /// driver gives it a moment (20 ms from when the waiting began) and then calls [`flush`](Self::flush).
     pub fn is_waiting(&self) -> bool {
-        self.state == State::Bursts && !self.pending.is_empty()
+        self.state == CutterState::Bursts && !self.pending.is_empty()
     }
 
     /// The moment is over: what waits goes as it is. An unfinished line goes on waiting.

@@ -18,7 +18,7 @@ const SLOTS: usize = 32;
 pub(super) const SLOT_BYTES: usize = 65_536;
 
 /// What a datagram listener is made with.
-pub struct Rules {
+pub struct DatagramRules {
     /// The transport's name.
     pub transport: &'static str,
     /// Peers that are remembered, at least one; past it the one that was silent longest is forgotten.
@@ -34,7 +34,7 @@ pub struct DatagramListener {
     address: Address,
     /// The socket until it has joined a runtime.
     socket: Option<Socket>,
-    rules: Option<Rules>,
+    rules: Option<DatagramRules>,
     batch: Option<Batching>,
     /// What removes the path of a Unix socket.
     claim: Option<Box<dyn Send>>,
@@ -42,7 +42,7 @@ pub struct DatagramListener {
 
 impl DatagramListener {
     /// Around a bound socket. `claim` is dropped with it: what removes the path of a Unix socket.
-    pub fn new(socket: Socket, rules: Rules, claim: Option<Box<dyn Send>>) -> Result<Self> {
+    pub fn new(socket: Socket, rules: DatagramRules, claim: Option<Box<dyn Send>>) -> Result<Self> {
         let address = socket.local_address()?;
         Ok(DatagramListener {
             address,

@@ -3,7 +3,7 @@
 //! As a listener it is yielded itself, once: it and all its conns live on one shard, and its pump runs whenever the engine
 //! polls it for new peers. Every mailbox is bounded; what does not fit is dropped and counted.
 
-mod mailbox;
+mod queue;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
-use self::mailbox::Mailbox;
+use self::queue::PeerQueue;
 use crate::address::Address;
-use crate::conn::datagrams::{Rules, incoming};
+use crate::conn::datagrams::{DatagramRules, incoming};
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::{Channel, Conn, Facts, too_long_to_receive};
 use crate::error::{Kind, Result};
@@ -38,12 +38,13 @@ pub(super) struct Demux {
 struct Hub {
     socket: AsyncSocket,
     address: Address,
-    rules: Rules,
-    peers: Mutex<HashMap<Address, Arc<Mailbox>>>,
-    /// Bytes in all mailboxes.
+    rules: DatagramRules,
+    peers: Mutex<HashMap<Address, Arc<PeerQueue>>>,
+    /// Bytes in all mailboxes, and what holding them costs.
     held: Arc<AtomicUsize>,
-    /// Sessions that wait until the socket takes more, and the pump that waits for them: a socket has one write waker.
-    writers: Mutex<Vec<Waker>>,
+    /// Sessions that wait until the socket takes more, each once by the number of its peer, and the pump that waits for
+    /// them: a socket has one write waker.
+    writers: Mutex<HashMap<usize, Waker>>,
     pump: Mutex<Option<Waker>>,
 }
 
@@ -98,7 +99,7 @@ impl Demux {
     pub(super) fn new(
         socket: Socket,
         address: Address,
-        rules: Rules,
+        rules: DatagramRules,
         claim: Option<Box<dyn Send>>,
     ) -> Result<Self> {
         let socket = AsyncSocket::new(socket)?;
@@ -137,9 +138,10 @@ impl Demux {
                 full += usize::from(!mailbox.deliver(packet.bytes, now));
             } else {
                 // No more than a batch of them: the next one is received when these were accepted.
-                let mailbox = Arc::new(Mailbox::new(self.hub.held.clone()));
+                let facts = facts_of(&self.hub, packet.peer);
+                let mailbox = Arc::new(PeerQueue::new(Arc::new(facts), self.hub.held.clone()));
                 if mailbox.deliver(packet.bytes, now) {
-                    self.new.push_back(Accepted::Conn(admit(&self.hub, packet.peer, mailbox)));
+                    self.new.push_back(Accepted::Conn(admit(&self.hub, mailbox)));
                 } else {
                     full += 1;
                 }
@@ -172,21 +174,24 @@ impl Demux {
             return;
         }
         if self.hub.socket.poll_write_ready(cx).is_ready() {
-            std::mem::take(&mut *lock(&self.hub.writers)).into_iter().for_each(Waker::wake);
+            std::mem::take(&mut *lock(&self.hub.writers)).into_values().for_each(Waker::wake);
         }
     }
 }
 
-fn admit(hub: &Arc<Hub>, peer: Address, mailbox: Arc<Mailbox>) -> Conn {
+fn facts_of(hub: &Hub, peer: Address) -> Facts {
+    let mut facts = Facts::new(hub.rules.transport, hub.address.clone(), peer).without_end();
+    facts.can_be_forged = hub.address.ip().is_some();
+    facts
+}
+
+fn admit(hub: &Arc<Hub>, mailbox: Arc<PeerQueue>) -> Conn {
     if lock(&hub.peers).len() >= hub.rules.max_peers.max(1) {
         hub.make_room();
     }
-    lock(&hub.peers).insert(peer.clone(), mailbox.clone());
-    let mut facts = Facts::new(hub.rules.transport, hub.address.clone(), peer).without_end();
-    facts.can_be_forged = hub.address.ip().is_some();
-    let facts = Arc::new(facts);
-    let channel = Peer { hub: hub.clone(), mailbox, facts: facts.clone() };
-    Conn::new(facts, Shape::Packets, Box::new(channel))
+    let facts = mailbox.facts.clone();
+    lock(&hub.peers).insert(facts.peer.clone(), mailbox.clone());
+    Conn::new(facts, Shape::Packets, Box::new(PeerChannel { hub: hub.clone(), mailbox }))
 }
 
 impl Listener for Demux {
@@ -217,13 +222,19 @@ impl Drop for Demux {
 }
 
 /// One peer's conn.
-struct Peer {
+struct PeerChannel {
     hub: Arc<Hub>,
-    mailbox: Arc<Mailbox>,
-    facts: Arc<Facts>,
+    mailbox: Arc<PeerQueue>,
 }
 
-impl Channel for Peer {
+impl PeerChannel {
+    /// What tells it from the other peers of the socket, for as long as it lives.
+    fn number(&self) -> usize {
+        Arc::as_ptr(&self.mailbox).addr()
+    }
+}
+
+impl Channel for PeerChannel {
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
         let mut mail = lock(&self.mailbox.mail);
         match self.mailbox.take(&mut mail) {
@@ -243,10 +254,14 @@ impl Channel for Peer {
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
-        match self.hub.socket.try_send_to(buf, &self.facts.peer) {
+        match self.hub.socket.try_send_to(buf, &self.mailbox.facts.peer) {
             Err(error) if error.kind() == Kind::WouldBlock => {
-                lock(&self.hub.writers).push(cx.waker().clone());
-                lock(&self.hub.pump).iter().for_each(Waker::wake_by_ref);
+                // However often it is polled, it waits once.
+                let waker = cx.waker().clone();
+                let before = lock(&self.hub.writers).insert(self.number(), waker);
+                if before.is_none() {
+                    lock(&self.hub.pump).iter().for_each(Waker::wake_by_ref);
+                }
                 Poll::Pending
             }
             sent => {
@@ -271,12 +286,60 @@ impl Channel for Peer {
     }
 }
 
-impl Drop for Peer {
+impl Drop for PeerChannel {
     fn drop(&mut self) {
-        let mut peers = lock(&self.hub.peers);
+        let (mut peers, peer) = (lock(&self.hub.peers), &self.mailbox.facts.peer);
         // The address may be another session's by now.
-        if peers.get(&self.facts.peer).is_some_and(|mailbox| Arc::ptr_eq(mailbox, &self.mailbox)) {
-            peers.remove(&self.facts.peer);
+        if peers.get(peer).is_some_and(|mailbox| Arc::ptr_eq(mailbox, &self.mailbox)) {
+            peers.remove(peer);
         }
+        drop(peers);
+        lock(&self.hub.writers).remove(&self.number());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::task::Wake;
+
+    use super::*;
+    use crate::bus::Bus;
+    use crate::clock::Clock;
+    use crate::socket::{Family, Flags, Type};
+
+    struct Sleeper;
+
+    impl Wake for Sleeper {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    fn socket() -> (Socket, Address) {
+        let socket = Socket::open(Family::Unix, Type::Datagram, 0, None).expect("a socket");
+        socket.bind(&Address::Unnamed).expect("the kernel picks a name");
+        let address = socket.local_address().expect("it is bound");
+        (socket, address)
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_blocked_waits_once_however_often_it_is_polled() {
+        let ((ours, at), (deaf, _)) = (socket(), socket());
+        let bus = Bus::new(Clock::start(), 1);
+        let idle = Duration::from_mins(1);
+        let rules = DatagramRules { transport: "unixgram", max_peers: 8, peer_idle: idle, bus };
+        let mut demux = Demux::new(ours, at.clone(), rules, None).expect("a runtime");
+        deaf.send_to(b"hello", Flags::NONE, &at).expect("sent");
+        let accepted = poll_fn(|cx| demux.poll_accept(cx)).await;
+        let Accepted::Conn(mut conn) = accepted else { panic!("nobody came") };
+        let wakers: Vec<Waker> = (0..100).map(|_| Arc::new(Sleeper).into()).collect();
+        let mut blocked = 0;
+        for waker in wakers.iter().cycle().take(10_000) {
+            let sent = conn.channel().poll_send(&mut Context::from_waker(waker), b"unheard");
+            blocked += usize::from(sent.is_pending());
+        }
+        assert!(blocked > 1_000, "it was blocked {blocked} times");
+        assert_eq!(lock(&demux.hub.writers).len(), 1);
+        drop(conn);
+        assert_eq!(lock(&demux.hub.writers).len(), 0);
     }
 }

@@ -18,14 +18,14 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
 pub use self::ahead::Ahead;
-use self::copied::Waiting;
-use self::spliced::are_bare;
+use self::copied::Unsent;
+pub use self::spliced::Pipes;
+use self::spliced::{LentPipe, are_bare};
 use crate::chunk::Side;
 use crate::clock::Clock;
 use crate::conn::{Conn, Kernel, scratch};
 use crate::error::{Error, Kind, Result};
 use crate::fault::{Bend, Chain, Hit};
-use crate::socket::Pipe;
 
 /// Rounds of both directions before other sessions of the thread get their turn.
 const ROUNDS: usize = 16;
@@ -42,7 +42,7 @@ pub trait Witness: Sync {
     fn broke(&self, by: Side);
     /// A packet was larger than the other side carries, and was dropped.
     fn too_large(&self);
-    /// Bytes that wait in buffers.
+    /// Bytes that wait in buffers and pipes.
     fn holds(&self, bytes: usize);
     /// Whether the link is to come to an end in order, as soon as that cuts nothing short.
     fn is_asked_to_end(&self) -> bool;
@@ -54,6 +54,8 @@ pub trait Witness: Sync {
     fn closed_by(&self, fault: &'static str);
     /// The clock that faults go by.
     fn clock(&self) -> Clock;
+    /// The pipes that bytes may be spliced through; none: they are copied.
+    fn pipes(&self) -> Option<&Pipes>;
 }
 
 /// A conn failed, and with it the link. The other is its owner's to tear down.
@@ -196,7 +198,7 @@ impl Link {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum Progress {
     /// More may come.
     Open,
     /// Nothing more comes, but the faults are not done with what came.
@@ -208,21 +210,18 @@ enum Stage {
 }
 
 /// One direction.
-#[expect(clippy::struct_excessive_bools, reason = "four questions about one direction")]
 struct Way {
     from: Side,
-    stage: Stage,
+    stage: Progress,
     /// Its sender is gone, and cannot be told anything either.
     is_gone: bool,
     /// Only while it is used: an idle link has none.
-    waiting: Option<Box<Waiting>>,
+    waiting: Option<Box<Unsent>>,
     full_reads: u8,
     small_reads: u8,
     is_spliced: bool,
-    /// No pipe was to be had: it is copied for good.
-    is_copied: bool,
     /// Only while something is in it.
-    pipe: Option<Pipe>,
+    pipe: Option<Box<LentPipe>>,
     /// Only while a fault is on, or what one held is on its way.
     chain: Option<Box<Chain>>,
     timer: Option<Box<bent::Timer>>,
@@ -234,13 +233,12 @@ impl Way {
     fn from(from: Side) -> Self {
         Way {
             from,
-            stage: Stage::Open,
+            stage: Progress::Open,
             is_gone: false,
             waiting: None,
             full_reads: 0,
             small_reads: 0,
             is_spliced: false,
-            is_copied: false,
             pipe: None,
             chain: None,
             timer: None,
@@ -256,7 +254,7 @@ impl Way {
     }
 
     fn is_over(&self) -> bool {
-        self.stage == Stage::Over
+        self.stage == Progress::Over
     }
 
     /// Whether something was received and could not be sent yet.
@@ -270,17 +268,18 @@ impl Way {
 
     /// Whether it waits for its receiver.
     fn is_sending(&self) -> bool {
-        self.pipe.is_some() || self.is_holding() || self.stage == Stage::Ending
+        self.pipe.is_some() || self.is_holding() || self.stage == Progress::Ending
     }
 
     /// Whether it waits for more to come, and not for room for what came: then silence says nothing of its sender.
     fn is_listening(&self) -> bool {
-        self.stage == Stage::Open && !self.is_holding() && self.pipe.is_none()
+        self.stage == Progress::Open && !self.is_holding() && self.pipe.is_none()
     }
 
     fn held(&self) -> usize {
         let waiting = self.waiting.as_ref().map_or(0, |waiting| waiting.bytes.capacity());
-        waiting + self.chain.as_ref().map_or(0, |chain| chain.held())
+        let piped = self.pipe.as_ref().map_or(0, |pipe| pipe.filled());
+        waiting + piped + self.chain.as_ref().map_or(0, |chain| chain.held())
     }
 
     /// Moves one thing; pending where nothing can be moved.
@@ -301,16 +300,16 @@ impl Way {
             return Poll::Ready(self.unless_broken(poured, witness));
         }
         match self.stage {
-            Stage::Over => Poll::Pending,
-            Stage::Open | Stage::Passing if self.chain.is_some() => {
+            Progress::Over => Poll::Pending,
+            Progress::Open | Progress::Passing if self.chain.is_some() => {
                 self.poll_bent(cx, from, to, witness)
             }
-            Stage::Ending | Stage::Passing => {
+            Progress::Ending | Progress::Passing => {
                 let ended = ready!(to.channel().poll_end(cx));
-                self.stage = Stage::Over;
+                self.stage = Progress::Over;
                 Poll::Ready(self.unless_broken(ended, witness))
             }
-            Stage::Open => self.poll_receive(cx, from, to, witness),
+            Progress::Open => self.poll_receive(cx, from, to, witness),
         }
     }
 
@@ -334,7 +333,7 @@ impl Way {
                 witness.broke(self.to());
                 self.waiting = None;
                 (self.pipe, self.chain, self.timer) = (None, None, None);
-                self.stage = Stage::Over;
+                self.stage = Progress::Over;
                 Ok(())
             }
             Err(error) => Err(Broken { side: self.to(), error }),
@@ -351,7 +350,7 @@ impl Way {
     ) -> Poll<Result<(), Broken>> {
         self.is_spliced = self.is_spliced && are_bare(from, to);
         let received = if self.is_spliced {
-            self.poll_fill(cx, from)
+            self.poll_fill(cx, from, witness)
         } else {
             scratch::with_large(|buffer| self.poll_copy(cx, from, to, buffer, witness))
         };

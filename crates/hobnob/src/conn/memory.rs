@@ -8,11 +8,13 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::task::coop;
 
 use crate::address::Address;
+use crate::chunk::COST;
 use crate::conn::{Channel, Conn, Facts, too_long_to_receive};
 use crate::error::{Error, Kind, Result};
 use crate::spec::Shape;
 
-/// Bytes that one direction holds before its sender waits; a Unix socket's default is about the same.
+/// Bytes that one direction holds before its sender waits, with what holding packets costs; a Unix socket's default is
+/// about the same.
 pub const CAPACITY: usize = 212_992;
 
 /// Two conns that are each other's peers.
@@ -22,33 +24,35 @@ pub fn pair(shape: Shape) -> (Conn, Conn) {
 
 /// Two conns of which each direction holds this many bytes. With 0 nothing can be sent: a clogged pair.
 pub fn pair_holding(shape: Shape, capacity: usize) -> (Conn, Conn) {
-    let (there, back) = (Pipe::new(capacity), Pipe::new(capacity));
-    let (a, b) = (Address::name("memory:a"), Address::name("memory:b"));
-    (conn(shape, a.clone(), b.clone(), back.clone(), there.clone()), conn(shape, b, a, there, back))
+    joined(shape, capacity, Address::name("memory:a"), Address::name("memory:b"))
 }
 
 /// A pair whose ends carry the given addresses: the dialling end first.
 pub fn pair_named(shape: Shape, dialler: Address, listener: Address) -> (Conn, Conn) {
-    let (there, back) = (Pipe::new(CAPACITY), Pipe::new(CAPACITY));
-    (
-        conn(shape, dialler.clone(), listener.clone(), back.clone(), there.clone()),
-        conn(shape, listener, dialler, there, back),
-    )
+    joined(shape, CAPACITY, dialler, listener)
 }
 
-fn conn(shape: Shape, local: Address, peer: Address, from: Arc<Pipe>, to: Arc<Pipe>) -> Conn {
-    let facts = Facts::new("memory", local, peer);
-    Conn::new(facts, shape, Box::new(Memory { shape, from, to }))
+fn joined(shape: Shape, capacity: usize, one: Address, other: Address) -> (Conn, Conn) {
+    let (there, back) =
+        (Facts::new("memory", other.clone(), one.clone()), Facts::new("memory", one, other));
+    let (there, back) = (Lane::new(capacity, there), Lane::new(capacity, back));
+    (conn(shape, back.clone(), there.clone()), conn(shape, there, back))
+}
+
+fn conn(shape: Shape, from: Arc<Lane>, to: Arc<Lane>) -> Conn {
+    Conn::new(from.facts.clone(), shape, Box::new(MemoryEnd { shape, from, to }))
 }
 
 /// One direction.
-struct Pipe {
+struct Lane {
     capacity: usize,
-    state: Mutex<State>,
+    /// Those of the conn that receives from it. What is in it is noted there.
+    facts: Arc<Facts>,
+    state: Mutex<LaneState>,
 }
 
 #[derive(Default)]
-struct State {
+struct LaneState {
     /// Bytes: one queue in `bytes`. Packets: their lengths in `borders`, their bytes behind each other.
     bytes: VecDeque<u8>,
     borders: VecDeque<usize>,
@@ -58,19 +62,31 @@ struct State {
     writer: Option<Waker>,
 }
 
-impl Pipe {
-    fn new(capacity: usize) -> Arc<Self> {
-        Arc::new(Pipe { capacity, state: Mutex::default() })
+impl LaneState {
+    /// Bytes that are in it, and what holding packets costs.
+    fn weight(&self) -> usize {
+        self.bytes.len() + self.borders.len() * COST
+    }
+}
+
+impl Lane {
+    fn new(capacity: usize, facts: Facts) -> Arc<Self> {
+        Arc::new(Lane { capacity, facts: Arc::new(facts), state: Mutex::default() })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LaneState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn note_unread(&self, state: &LaneState) {
+        self.facts.note_unread(state.weight());
+    }
+
     /// Marks and wakes both sides: whoever waits must see it.
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    fn change(&self, change: impl FnOnce(&mut LaneState)) {
         let mut state = self.state();
         change(&mut state);
+        self.note_unread(&state);
         let wakers = [state.reader.take(), state.writer.take()];
         drop(state);
         wakers.into_iter().flatten().for_each(Waker::wake);
@@ -78,10 +94,10 @@ impl Pipe {
 }
 
 /// One end.
-struct Memory {
+struct MemoryEnd {
     shape: Shape,
-    from: Arc<Pipe>,
-    to: Arc<Pipe>,
+    from: Arc<Lane>,
+    to: Arc<Lane>,
 }
 
 fn reset() -> Error {
@@ -92,9 +108,9 @@ fn broken() -> Error {
     Error::new(Kind::ConnectionBroken, "the peer is gone")
 }
 
-impl Memory {
+impl MemoryEnd {
     /// Moves what is there into `buf`; none: nothing is there yet.
-    fn take(&self, state: &mut State, buf: &mut [u8]) -> Option<Result<Option<usize>>> {
+    fn take(&self, state: &mut LaneState, buf: &mut [u8]) -> Option<Result<Option<usize>>> {
         let length = match self.shape {
             Shape::Bytes if state.bytes.is_empty() => None,
             Shape::Bytes => Some(state.bytes.len().min(buf.len())),
@@ -121,7 +137,7 @@ impl Memory {
     }
 }
 
-impl Channel for Memory {
+impl Channel for MemoryEnd {
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
         // As tokio's own sockets: a task that always finds something still lets the others of its thread run.
         let budget = ready!(coop::poll_proceed(cx));
@@ -133,6 +149,7 @@ impl Channel for Memory {
             }
             Some(taken) => {
                 budget.made_progress();
+                self.from.note_unread(&state);
                 let writer = state.writer.take();
                 drop(state);
                 writer.into_iter().for_each(Waker::wake);
@@ -146,23 +163,17 @@ impl Channel for Memory {
         if state.is_reset || state.is_ended {
             return Poll::Ready(Err(broken()));
         }
-        let room = self.to.capacity.saturating_sub(state.bytes.len());
-        let takes = match self.shape {
-            Shape::Bytes => room.min(buf.len()),
-            Shape::Packets if buf.len() > self.to.capacity && self.to.capacity > 0 => {
-                let most = self.to.capacity;
-                let text = format!("{} bytes do not fit into one packet of {most}", buf.len());
-                return Poll::Ready(Err(Error::new(Kind::MessageTooLong, text)));
-            }
-            // Empty packets take no room, so their number is bounded by the capacity too.
-            Shape::Packets if state.borders.len() < self.to.capacity && room >= buf.len() => {
-                buf.len()
-            }
-            Shape::Packets => 0,
-        };
-        let is_full = match self.shape {
-            Shape::Bytes => takes == 0 && !buf.is_empty(),
-            Shape::Packets => takes < buf.len() || state.borders.len() >= self.to.capacity,
+        let capacity = self.to.capacity;
+        if self.shape == Shape::Packets && buf.len() > capacity && capacity > 0 {
+            let text = format!("{} bytes do not fit into one packet of {capacity}", buf.len());
+            return Poll::Ready(Err(Error::new(Kind::MessageTooLong, text)));
+        }
+        let room = capacity.saturating_sub(state.weight());
+        let (takes, is_full) = match self.shape {
+            Shape::Bytes => (room.min(buf.len()), room == 0 && !buf.is_empty()),
+            // The largest packet that may be passes where nothing else is.
+            Shape::Packets if state.borders.is_empty() => (buf.len(), capacity == 0),
+            Shape::Packets => (buf.len(), room < buf.len() + COST),
         };
         if is_full {
             state.writer = Some(cx.waker().clone());
@@ -172,6 +183,7 @@ impl Channel for Memory {
         if self.shape == Shape::Packets {
             state.borders.push_back(takes);
         }
+        self.to.note_unread(&state);
         let reader = state.reader.take();
         drop(state);
         reader.into_iter().for_each(Waker::wake);
@@ -197,7 +209,7 @@ impl Channel for Memory {
     }
 }
 
-impl Drop for Memory {
+impl Drop for MemoryEnd {
     /// As a kernel does: an orderly end, but a reset where the peer's bytes were left unread.
     fn drop(&mut self) {
         let mut from = self.from.state();
@@ -270,6 +282,23 @@ mod tests {
             b.recv(&mut [0; 1]).await.expect("it was sent");
         }
         assert!(other.is_finished());
+    }
+
+    #[tokio::test]
+    async fn empty_packets_are_not_free() {
+        let (mut a, mut b) = pair_holding(Shape::Packets, 10 * COST);
+        let mut sent = 0;
+        let full = std::future::poll_fn(|cx| {
+            while sent < 100 && a.channel().poll_send(cx, b"").is_ready() {
+                sent += 1;
+            }
+            Poll::Ready(b.facts().unread())
+        });
+        assert_eq!(full.await, 10 * COST);
+        assert_eq!(sent, 10);
+        assert_eq!(b.recv(&mut [0; 8]).await, Ok(Some(0)));
+        assert_eq!((b.facts().unread(), a.facts().unread()), (9 * COST, 0));
+        a.send(b"").await.expect("there is room again");
     }
 
     #[tokio::test]

@@ -1,4 +1,23 @@
 //! One open channel, handshakes done: facts, a shape, and the bytes or packets themselves.
+//!
+//! ```
+//! use hobnob::conn::memory;
+//! use hobnob::spec::Shape;
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+//! # runtime.block_on(async {
+//! let (mut client, mut server) = memory::pair(Shape::Packets);
+//! client.send(b"hello").await?;
+//! client.send(b"").await?;
+//! client.end().await?;
+//! let mut room = [0; 64];
+//! assert_eq!(server.recv(&mut room).await?, Some(5));
+//! assert_eq!(server.recv(&mut room).await?, Some(0)); // an empty packet
+//! assert_eq!(server.recv(&mut room).await?, None); // the end
+//! # Ok::<(), hobnob::Error>(())
+//! # })?;
+//! # Ok::<(), hobnob::Error>(())
+//! ```
 
 pub mod datagrams;
 mod demux;
@@ -16,6 +35,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -164,6 +184,18 @@ pub struct Facts {
     pub has_end: bool,
     /// What the layers learnt in their handshakes; one pointer, as most learn nothing.
     learnt: Option<Arc<Vec<Learnt>>>,
+    /// Bytes that wait in this process to be received.
+    unread: Unread,
+}
+
+/// A count that is kept by the channel and read by the session, over the facts that both share.
+#[derive(Debug, Default)]
+struct Unread(AtomicU32);
+
+impl Clone for Unread {
+    fn clone(&self) -> Self {
+        Unread(AtomicU32::new(self.0.load(Relaxed)))
+    }
 }
 
 impl Facts {
@@ -177,6 +209,7 @@ impl Facts {
             can_be_forged: false,
             has_end: true,
             learnt: None,
+            unread: Unread::default(),
         }
     }
 
@@ -188,6 +221,17 @@ impl Facts {
     /// The same, on a medium without ends.
     pub fn without_end(self) -> Self {
         Facts { has_end: false, ..self }
+    }
+
+    /// Notes how many bytes wait in this process to be received, with what holding them costs. The channel's to call, on
+    /// the facts that it was made with, where what came for it does not wait in the kernel.
+    pub fn note_unread(&self, bytes: usize) {
+        self.unread.0.store(u32::try_from(bytes).unwrap_or(u32::MAX), Relaxed);
+    }
+
+    /// Bytes that wait in this process to be received, with what holding them costs.
+    pub fn unread(&self) -> usize {
+        self.unread.0.load(Relaxed) as usize
     }
 
     /// What the layers learnt in their handshakes, wire first.
@@ -231,7 +275,7 @@ impl Conn {
 
     /// Wraps the channel in its place, as [`map`](Self::map) does with an owned conn.
     pub fn wrap(&mut self, shape: Shape, wrap: impl FnOnce(Box<dyn Channel>) -> Box<dyn Channel>) {
-        let inner = std::mem::replace(&mut self.channel, Box::new(Taken));
+        let inner = std::mem::replace(&mut self.channel, Box::new(TakenChannel));
         (self.shape, self.channel) = (shape, wrap(inner));
     }
 
@@ -239,7 +283,7 @@ impl Conn {
     /// mid-session or to hand it to a protocol stack.
     pub fn take(&mut self) -> Conn {
         let facts = self.facts.clone();
-        std::mem::replace(self, Conn { facts, shape: self.shape, channel: Box::new(Taken) })
+        std::mem::replace(self, Conn { facts, shape: self.shape, channel: Box::new(TakenChannel) })
     }
 
     /// The channel alone.
@@ -308,15 +352,15 @@ impl Conn {
 }
 
 /// The channel of a conn that was taken out of its place.
-pub(crate) struct Taken;
+pub(crate) struct TakenChannel;
 
-impl Taken {
+impl TakenChannel {
     fn gone<T>() -> Poll<Result<T>> {
         Poll::Ready(Err(Error::new(Kind::ConnectionBroken, "the conn was taken")))
     }
 }
 
-impl Channel for Taken {
+impl Channel for TakenChannel {
     fn poll_recv(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<Result<Option<usize>>> {
         Poll::Ready(Ok(None))
     }

@@ -9,7 +9,7 @@ use crate::socket::{AsyncSocket, Shutdown, interface_addresses};
 
 /// What the medium does about ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ends {
+pub enum PacketEnds {
     /// It has them: seqpacket. An empty record and the end are told apart.
     Has,
     /// It has none: datagrams. An empty one is a message like any other.
@@ -19,13 +19,13 @@ pub enum Ends {
 /// A connected packet socket. Empty once it was aborted.
 pub struct Packets {
     socket: Option<AsyncSocket>,
-    ends: Ends,
+    ends: PacketEnds,
     is_over: bool,
 }
 
 impl Packets {
     /// Around a connected socket.
-    pub fn new(socket: AsyncSocket, ends: Ends) -> Self {
+    pub fn new(socket: AsyncSocket, ends: PacketEnds) -> Self {
         Packets { socket: Some(socket), ends, is_over: false }
     }
 
@@ -43,8 +43,8 @@ impl Channel for Packets {
         }
         let socket = self.socket()?;
         let record = match self.ends {
-            Ends::Has => ready!(socket.poll_recv_record(cx, buf)),
-            Ends::HasNone => ready!(socket.poll_recv_datagram(cx, buf)).map(Some),
+            PacketEnds::Has => ready!(socket.poll_recv_record(cx, buf)),
+            PacketEnds::HasNone => ready!(socket.poll_recv_datagram(cx, buf)).map(Some),
         };
         let record = record.map_err(|error| refused(socket, error))?;
         self.is_over = record.is_none();
@@ -66,7 +66,7 @@ impl Channel for Packets {
     }
 
     fn poll_end(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        if self.ends == Ends::HasNone {
+        if self.ends == PacketEnds::HasNone {
             return Poll::Ready(Ok(()));
         }
         match self.socket()?.shutdown(Shutdown::Write) {

@@ -13,7 +13,7 @@ use crate::conn::{Boxed, Channel, Kernel, Vitals};
 use crate::error::{Error, Kind, Result};
 
 /// What tokio's stream sockets have in common, and does not say with a trait.
-pub trait Stream: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sync + Sized {
+pub trait KernelStream: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sync + Sized {
     /// Whether the medium has resets, so that a broken pipe is one of which the kernel says no more. It says `ECONNRESET`
     /// once, to whoever asks first, and `EPIPE` to every send from then on: a splice(2) that had moved a part tells the
     /// part and swallows the error, and a reset that comes behind the peer's end is `EPIPE` from the first.
@@ -43,14 +43,14 @@ pub trait Stream: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sync + Sized {
 }
 
 /// A stream socket.
-pub struct Wire<S: Stream> {
-    state: State<S>,
+pub struct Wire<S: KernelStream> {
+    state: WireState<S>,
     /// A send has heard that the peer tore it down. The kernel says so once, and from then on that all was received:
     /// what cut a stream short would look like its end.
     was_reset: bool,
 }
 
-enum State<S: Stream> {
+enum WireState<S: KernelStream> {
     /// The runtime tells of all that comes and of all room, wanted or not.
     Watched(S),
     /// Nobody waits for it, so nobody is woken.
@@ -59,32 +59,32 @@ enum State<S: Stream> {
     Gone,
 }
 
-impl<S: Stream> Wire<S> {
+impl<S: KernelStream> Wire<S> {
     /// Around a connected socket.
     pub fn new(stream: S) -> Self {
-        Wire { state: State::Watched(stream), was_reset: false }
+        Wire { state: WireState::Watched(stream), was_reset: false }
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.state {
-            State::Watched(stream) => Some(stream.as_fd()),
-            State::Resting(resting) => Some(resting.as_fd()),
-            State::Gone => None,
+            WireState::Watched(stream) => Some(stream.as_fd()),
+            WireState::Resting(resting) => Some(resting.as_fd()),
+            WireState::Gone => None,
         }
     }
 
     fn stream(&mut self) -> Result<&mut S> {
         self.resume().map_err(|error| failed("epoll_ctl", &error))?;
         match &mut self.state {
-            State::Watched(stream) => Ok(stream),
+            WireState::Watched(stream) => Ok(stream),
             _ => Err(Error::new(Kind::ConnectionBroken, "the conn was aborted")),
         }
     }
 
     /// Does nothing unless it rests.
     fn resume(&mut self) -> io::Result<()> {
-        self.state = match std::mem::replace(&mut self.state, State::Gone) {
-            State::Resting(resting) => State::Watched(S::resume(resting)?),
+        self.state = match std::mem::replace(&mut self.state, WireState::Gone) {
+            WireState::Resting(resting) => WireState::Watched(S::resume(resting)?),
             state => state,
         };
         Ok(())
@@ -99,14 +99,14 @@ impl<S: Stream> Wire<S> {
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let would_block = |done: &io::Result<usize>| matches!(done, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
-        if let State::Resting(resting) = &self.state {
+        if let WireState::Resting(resting) = &self.state {
             let done = operation(resting.as_fd());
             if !would_block(&done) {
                 return Poll::Ready(done);
             }
             self.resume()?;
         }
-        let State::Watched(stream) = &self.state else {
+        let WireState::Watched(stream) = &self.state else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
         loop {
@@ -119,7 +119,7 @@ impl<S: Stream> Wire<S> {
     }
 }
 
-fn is_reset<S: Stream>(error: &io::Error) -> bool {
+fn is_reset<S: KernelStream>(error: &io::Error) -> bool {
     let is_broken = error.kind() == io::ErrorKind::BrokenPipe;
     error.kind() == io::ErrorKind::ConnectionReset || S::RESETS && is_broken
 }
@@ -129,7 +129,7 @@ fn reset() -> io::Error {
     io::Error::from_raw_os_error(libc::ECONNRESET)
 }
 
-impl<S: Stream> Channel for Wire<S> {
+impl<S: KernelStream> Channel for Wire<S> {
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
         let mut into = ReadBuf::new(buf);
         match ready!(Pin::new(self.stream()?).poll_read(cx, &mut into)) {
@@ -166,7 +166,7 @@ impl<S: Stream> Channel for Wire<S> {
         if let Some(socket) = self.as_fd() {
             S::reset_on_close(socket);
         }
-        self.state = State::Gone;
+        self.state = WireState::Gone;
     }
 
     fn left(&mut self) -> Boxed<'_, ()> {
@@ -177,7 +177,7 @@ impl<S: Stream> Channel for Wire<S> {
     }
 
     fn kernel(&mut self) -> Option<&mut dyn Kernel> {
-        if matches!(self.state, State::Gone) { None } else { Some(self) }
+        if matches!(self.state, WireState::Gone) { None } else { Some(self) }
     }
 
     fn vitals(&self) -> Option<Vitals> {
@@ -185,7 +185,7 @@ impl<S: Stream> Channel for Wire<S> {
     }
 }
 
-impl<S: Stream> Kernel for Wire<S> {
+impl<S: KernelStream> Kernel for Wire<S> {
     fn descriptor(&mut self) -> Option<BorrowedFd<'_>> {
         self.as_fd()
     }
@@ -211,9 +211,9 @@ impl<S: Stream> Kernel for Wire<S> {
     }
 
     fn rest(&mut self) {
-        self.state = match std::mem::replace(&mut self.state, State::Gone) {
+        self.state = match std::mem::replace(&mut self.state, WireState::Gone) {
             // It fails only if the runtime is gone.
-            State::Watched(stream) => stream.rest().map_or(State::Gone, State::Resting),
+            WireState::Watched(stream) => stream.rest().map_or(WireState::Gone, WireState::Resting),
             state => state,
         };
     }
@@ -236,7 +236,7 @@ pub fn failed(call: &str, error: &io::Error) -> Error {
 
 macro_rules! stream {
     ($type:ty, $resets:expr, $resting:ty, $left:expr, $vitals:expr, $reset:expr) => {
-        impl Stream for $type {
+        impl KernelStream for $type {
             const RESETS: bool = $resets;
             type Resting = $resting;
 

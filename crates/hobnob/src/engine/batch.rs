@@ -12,7 +12,7 @@ use tokio::time::Sleep;
 
 use crate::address::Address;
 use crate::bus::Seldom;
-use crate::chunk::{Direction, Side};
+use crate::chunk::{COST, Direction, Side};
 use crate::conn::listener::{Answer, Datagram, Datagrams, Listener};
 use crate::engine::door::Doorway;
 use crate::engine::house::{House, Phase};
@@ -29,7 +29,7 @@ const HELD_ANSWERS: usize = 1_024;
 /// Answers until the drain, or until no more may come.
 pub(super) async fn answer(house: Arc<House>, mut listener: Box<dyn Listener>, door: Arc<Doorway>) {
     let crate::service::Made::Responder(responder) = &house.service else { return };
-    let mut batch = Batch {
+    let mut batch = PacketAnswering {
         house: &house,
         door: &door,
         responder: &**responder,
@@ -38,7 +38,7 @@ pub(super) async fn answer(house: Arc<House>, mut listener: Box<dyn Listener>, d
         timer: None,
         seldom: Seldom::default(),
         address: listener.address(),
-        sequence: [0; 2],
+        ordinal: [0; 2],
     };
     let mut phase = house.phase.subscribe();
     // Another door may have had the last that may come: then what is held back here still goes out.
@@ -55,27 +55,39 @@ pub(super) async fn answer(house: Arc<House>, mut listener: Box<dyn Listener>, d
     }
 }
 
-struct Batch<'a> {
+struct PacketAnswering<'a> {
     house: &'a House,
     door: &'a Doorway,
     responder: &'a dyn Responder,
     guard: Reflection,
     /// Answers that are held back, in the order of their times.
-    held: VecDeque<Held>,
+    held: VecDeque<HeldAnswer>,
     timer: Option<Pin<Box<Sleep>>>,
     seldom: Seldom,
     /// Where it is bound.
     address: Address,
-    sequence: [u64; 2],
+    ordinal: [u64; 2],
 }
 
-struct Held {
+struct HeldAnswer {
     due: Duration,
     peer: Address,
     bytes: Vec<u8>,
 }
 
-impl Batch<'_> {
+/// The bytes of an answer that is held back, and what holding it costs.
+fn weight(bytes: &[u8]) -> u64 {
+    (bytes.len() + COST) as u64
+}
+
+impl Drop for PacketAnswering<'_> {
+    fn drop(&mut self) {
+        let held: u64 = self.held.iter().map(|held| weight(&held.bytes)).sum();
+        self.house.shards[0].queued.fetch_sub(held, Relaxed);
+    }
+}
+
+impl PacketAnswering<'_> {
     fn poll(&mut self, cx: &mut Context<'_>, datagrams: &mut dyn Datagrams) -> Poll<()> {
         // A few batches, then the others on this shard.
         for _ in 0..16 {
@@ -151,7 +163,11 @@ impl Batch<'_> {
         if self.held.len() >= HELD_ANSWERS {
             return self.dropped("held-answers", 1);
         }
-        self.held.push_back(Held { due, peer: peer.clone(), bytes: bytes.to_vec() });
+        if self.house.memory_percent() >= 95 {
+            return self.dropped("memory", 1);
+        }
+        self.house.shards[0].queued.fetch_add(weight(bytes), Relaxed);
+        self.held.push_back(HeldAnswer { due, peer: peer.clone(), bytes: bytes.to_vec() });
     }
 
     /// Sends what is due, and arms the timer for what is next.
@@ -167,7 +183,8 @@ impl Batch<'_> {
                 self.timer = None;
                 continue;
             }
-            let Some(Held { peer, bytes, .. }) = self.held.pop_front() else { return };
+            let Some(HeldAnswer { peer, bytes, .. }) = self.held.pop_front() else { return };
+            self.house.shards[0].queued.fetch_sub(weight(&bytes), Relaxed);
             match datagrams.try_send(&peer, &bytes) {
                 Ok(()) => self.said(&peer, &bytes),
                 Err(_) => self.dropped("send-buffer", 1),
@@ -185,8 +202,8 @@ impl Batch<'_> {
     }
 
     fn tell(&mut self, direction: Direction, peer: &Address, bytes: &[u8]) {
-        let sequence = &mut self.sequence[direction as usize];
-        *sequence += 1;
+        let ordinal = &mut self.ordinal[direction as usize];
+        *ordinal += 1;
         let bus = &self.house.bus;
         if !bus.wants_data() {
             return;
@@ -199,7 +216,7 @@ impl Batch<'_> {
                 side: Side::Downstream,
                 is_hidden: false,
                 direction,
-                sequence: *sequence,
+                ordinal: *ordinal,
                 bytes: bytes[..kept].into(),
                 length: bytes.len(),
                 is_packet: true,

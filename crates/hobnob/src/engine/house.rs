@@ -102,6 +102,8 @@ pub(super) struct Plan {
     pub targets: Vec<(&'static str, Ready)>,
     pub seed: u64,
     pub quota: Option<u64>,
+    /// Pipes that links may splice through, at most.
+    pub pipes: usize,
 }
 
 impl House {
@@ -117,7 +119,7 @@ impl House {
             shards: plan.shards,
             phase: watch::Sender::new(Phase::Open),
             is_empty: watch::Sender::new(false),
-            powers: Arc::new(EnginePowers::new(dialer, plan.targets, plan.cutting)),
+            powers: Arc::new(EnginePowers::new(dialer, plan.targets, plan.cutting, plan.pipes)),
             seed: plan.seed,
             totals: Totals::default(),
             quota: AtomicI64::new(
@@ -149,8 +151,13 @@ impl House {
 
     /// The share of the budget of buffers that is used, in percent, as last swept.
     pub(super) fn memory_percent(&self) -> u64 {
-        let held: u64 = self.shards.iter().map(|shard| shard.held.load(Relaxed)).sum();
-        held.saturating_mul(100) / self.limits.memory.max(1)
+        self.percent_of_memory(self.shards.iter().map(|shard| shard.held.load(Relaxed)).sum())
+    }
+
+    /// The share of the budget of buffers, in percent, that sessions use which hold so many bytes.
+    pub(super) fn percent_of_memory(&self, held: u64) -> u64 {
+        let queued: u64 = self.shards.iter().map(|shard| shard.queued.load(Relaxed)).sum();
+        held.saturating_add(queued).saturating_mul(100) / self.limits.memory.max(1)
     }
 
     /// Takes one of the sessions that may still come; false: there are none.

@@ -13,8 +13,8 @@ use crate::error::{Error, Kind, Result};
 /// The limits of a server, with their defaults.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// `max-conns`: most peers at once; at the limit accepting pauses. Default: open files less 64; half of that where
-    /// each session dials, which takes a second one.
+    /// `max-conns`: most peers at once; at the limit accepting pauses. Default: open files less 64. Where each session
+    /// dials, it takes two of them, and a quarter is kept for the pipes between its conns: three eighths then.
     pub max_conns: Option<usize>,
     /// `per-source`: most peers at once from one address (one /64 of IPv6); loopback is exempt.
     pub per_source: usize,

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::codec::text::Cutting;
+use crate::conn::link::Pipes;
 use crate::conn::{Boxed, Conn, Facts};
 use crate::engine::dial::Dialer;
 use crate::engine::kept::Kept;
@@ -22,6 +23,7 @@ pub(super) struct EnginePowers {
     pub undialled: Arc<Mutex<Option<Error>>>,
     pub workshop: Workshop,
     cutting: Cutting,
+    pipes: Pipes,
     /// What sessions were dressed in before.
     layers: Kept<Stack>,
 }
@@ -31,6 +33,7 @@ impl EnginePowers {
         dialer: Dialer,
         targets: Vec<(&'static str, Ready)>,
         cutting: Cutting,
+        pipes: usize,
     ) -> Self {
         EnginePowers {
             targets: Targets::new(dialer.clone(), targets),
@@ -38,6 +41,7 @@ impl EnginePowers {
             undialled: Arc::default(),
             workshop: Workshop::new(),
             cutting,
+            pipes: Pipes::of(pipes),
             layers: Kept::default(),
         }
     }
@@ -79,6 +83,10 @@ impl Powers for EnginePowers {
 
     fn work(&self, job: Job) -> Boxed<'_, ()> {
         Box::pin(self.workshop.take(job))
+    }
+
+    fn pipes(&self) -> Option<&Pipes> {
+        Some(&self.pipes)
     }
 
     fn cutting(&self) -> Cutting {

@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 use crate::codec::text::{Cutter, Cutting, Message};
 use crate::conn::{Channel, Conn, scratch};
 use crate::engine::ending::Ending;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::event::Reason;
 use crate::service::{Ask, Framing, Reply, Responder, Scene};
 use crate::session::Session;
@@ -166,7 +166,7 @@ impl<'a> Talk<'a> {
 
     fn poll_unsent(&mut self, cx: &mut Context<'_>, channel: &mut dyn Channel) -> Poll<Result<()>> {
         if self.has_packet {
-            ready!(channel.poll_send(cx, &self.unsent))?;
+            ready!(self.poll_send_packet(cx, channel, &self.unsent))?;
             self.has_packet = false;
             self.unsent = Vec::new();
         }
@@ -175,6 +175,20 @@ impl<'a> Talk<'a> {
         }
         if !self.unsent.is_empty() {
             (self.unsent, self.sent) = (Vec::new(), 0);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends an answer that is one packet. One that the medium does not carry is dropped, and the session goes on.
+    fn poll_send_packet(
+        &self,
+        cx: &mut Context<'_>,
+        channel: &mut dyn Channel,
+        packet: &[u8],
+    ) -> Poll<Result<()>> {
+        match ready!(channel.poll_send(cx, packet)) {
+            Err(error) if error.kind() == Kind::MessageTooLong => self.session.drop_packet(),
+            sent => drop(sent?),
         }
         Poll::Ready(Ok(()))
     }
@@ -216,8 +230,8 @@ impl<'a> Talk<'a> {
             }
             let mut sent = 0;
             if self.shape == Shape::Packets {
-                match channel.poll_send(cx, reply.bytes())? {
-                    Poll::Ready(_) => self.note_goodbye(reply),
+                match self.poll_send_packet(cx, channel, reply.bytes())? {
+                    Poll::Ready(()) => self.note_goodbye(reply),
                     Poll::Pending => self.keep(reply, true),
                 }
                 return Ok(());

@@ -96,11 +96,7 @@ impl Starting {
         answer: impl FnOnce(Result<Vec<Bound>>) -> bool + Send + 'static,
     ) -> Self {
         let files = socket::raise_open_files().unwrap_or(1_024);
-        // Who dials for each session needs a second descriptor for it.
-        let each = if start.targets.is_empty() { 1 } else { 2 };
-        let most = files.saturating_sub(SPARE_FILES) / each;
-        let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
-        let max_conns = start.limits.max_conns.unwrap_or(most);
+        let (max_conns, pipes) = shares(files, &start.limits, !start.targets.is_empty());
         let gate = Gate::new(&start.limits, max_conns);
         let (scene, endpoints, stop) = (start.scene.clone(), start.endpoints, start.stop);
         let next_ports = start.next_ports;
@@ -115,6 +111,7 @@ impl Starting {
             targets: start.targets,
             seed: start.seed,
             quota: stop.sessions,
+            pipes,
         }));
         let first = house.clone();
         let task = house.shards[0].handle.spawn(async move {
@@ -133,8 +130,10 @@ impl Starting {
 
     fn end(mut self, opened: Result<Vec<Bound>>) -> Result<Running> {
         let bound = opened?;
+        let relieving = Arc::default();
         for shard in &self.house.shards {
-            shard.handle.spawn(sweep::sweep(self.house.clone(), shard.clone()));
+            let sweep = sweep::sweep(self.house.clone(), shard.clone(), Arc::clone(&relieving));
+            shard.handle.spawn(sweep);
         }
         Ok(Running { house: self.house.clone(), bound, crew: Mutex::new(self.crew.take()) })
     }
@@ -147,6 +146,18 @@ impl Drop for Starting {
             self.task.abort();
         }
     }
+}
+
+/// How many sessions may be open at once, and how many pipes may lie between their conns: there are descriptors enough
+/// for both together, and pipes hold no more than half of the memory for buffers.
+fn shares(files: u64, limits: &Limits, dials: bool) -> (usize, usize) {
+    let files = usize::try_from(files.saturating_sub(SPARE_FILES)).unwrap_or(usize::MAX);
+    // A server that dials for each session needs a second descriptor for it, and a quarter of all for pipes.
+    let (each, for_sessions) = if dials { (2, files - files / 4) } else { (1, files) };
+    let max_conns = limits.max_conns.unwrap_or((for_sessions / each).max(1));
+    let left = files.saturating_sub(max_conns.saturating_mul(each));
+    let weight = limits.memory / 2 / socket::PIPE_SIZE as u64;
+    (max_conns, (left / 2).min(usize::try_from(weight).unwrap_or(usize::MAX)))
 }
 
 /// Opens all, each step in its turn. What is opened last is taken back first where one fails.
@@ -356,5 +367,24 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.house.advance(Phase::Over);
         self.leave_crew();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_and_pipes_share_the_descriptors_and_pipes_the_memory() {
+        let limits = Limits::default();
+        assert_eq!(shares(1_024, &limits, false), (960, 0));
+        assert_eq!(shares(1_024, &limits, true), (360, 120));
+        let more = Limits { max_conns: Some(500), ..Limits::default() };
+        assert_eq!(shares(1_024, &more, true), (500, 0), "bytes are copied then");
+        let few = Limits { max_conns: Some(10), ..Limits::default() };
+        assert_eq!(shares(1_024, &few, true), (10, 128), "128 MiB of the 256");
+        let small = Limits { memory: 1 << 20, ..Limits::default() };
+        assert_eq!(shares(1_024, &small, true), (360, 0));
+        assert_eq!(shares(8, &limits, true), (1, 0));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
@@ -21,6 +21,10 @@ pub(super) struct Shard {
     live: Arc<AtomicUsize>,
     /// Bytes of buffers that its sessions held when it was last swept.
     pub held: AtomicU64,
+    /// Bytes that wait here for no session: answers on datagrams that are held back.
+    pub queued: AtomicU64,
+    /// A session has come to where there was none.
+    pub entered: Notify,
     sessions: Mutex<HashMap<u64, Arc<Session>>>,
 }
 
@@ -28,7 +32,11 @@ impl Shard {
     /// Notes a session that is about to be spawned here.
     pub(super) fn enter(&self, session: &Arc<Session>) {
         self.live.fetch_add(1, Relaxed);
-        self.lock().insert(session.id, session.clone());
+        let mut sessions = self.lock();
+        sessions.insert(session.id, session.clone());
+        if sessions.len() == 1 {
+            self.entered.notify_one();
+        }
     }
 
     /// Forgets a session that is over.
@@ -40,6 +48,11 @@ impl Shard {
     /// Does something with every session on it.
     pub(super) fn each(&self, mut visit: impl FnMut(&Arc<Session>)) {
         self.lock().values().for_each(&mut visit);
+    }
+
+    /// Whether no session is on it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
     }
 
     /// The session of this number, if it is here.
@@ -101,6 +114,8 @@ impl Crew {
                 handle: handle.clone(),
                 live: live.clone(),
                 held: AtomicU64::new(0),
+                queued: AtomicU64::new(0),
+                entered: Notify::new(),
                 sessions: Mutex::default(),
             })
         })

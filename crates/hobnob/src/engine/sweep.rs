@@ -1,42 +1,68 @@
 //! Looks over a shard's sessions now and then, and ends those that ran out of a time. One timer a shard instead
-//! of one a session: an idle session costs nothing, and a limit is kept to within an eighth.
+//! of one a session: an idle session costs nothing, and a limit is kept to within an eighth. A shard without sessions
+//! has no timer.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::engine::house::{House, Phase};
 use crate::engine::shards::Shard;
 use crate::session::{Cut, Session};
 
-/// Sweeps until the server is over.
-pub(super) async fn sweep(house: Arc<House>, shard: Arc<Shard>) {
+/// The share of the budget of buffers, in percent, from which on a session is cut.
+const FULL: u64 = 98;
+
+/// Sweeps until the server is over. `relieving` is one for all shards of the server.
+pub(super) async fn sweep(house: Arc<House>, shard: Arc<Shard>, relieving: Arc<Mutex<()>>) {
     let (idle, stall) = (house.limits.idle, house.limits.stall);
     let shortest = idle.unwrap_or(stall).min(stall);
     let pause = (shortest / 8).clamp(Duration::from_millis(5), Duration::from_millis(250));
     let mut phase = house.phase.subscribe();
     loop {
-        let over = phase.wait_for(|phase| *phase >= Phase::Over);
-        if tokio::time::timeout(pause, over).await.is_ok() {
-            return;
+        let next = async {
+            if shard.is_empty() && shard.held.load(Relaxed) == 0 {
+                shard.entered.notified().await;
+            }
+            tokio::time::sleep(pause).await;
+        };
+        tokio::select! {
+            _ = phase.wait_for(|phase| *phase >= Phase::Over) => return,
+            () = next => {}
         }
-        let now = house.bus.clock().now();
-        let (mut held, mut largest): (u64, Option<Arc<Session>>) = (0, None);
+        let (now, mut held) = (house.bus.clock().now(), 0);
         shard.each(|session| {
             if let Some(cut) = ran_out(session, now, idle, stall) {
                 session.cut(cut);
             }
             held += session.held();
-            if session.held() > largest.as_ref().map_or(0, |largest| largest.held()) {
-                largest = Some(session.clone());
-            }
         });
         shard.held.store(held, Relaxed);
-        if house.memory_percent() >= 98
-            && let Some(largest) = largest
-        {
-            largest.cut(Cut::Memory);
+        if house.memory_percent() >= FULL {
+            relieve(&house, &relieving);
         }
+    }
+}
+
+/// Cuts the session that holds most, of all shards, if what those hold that are not cut yet is still too much.
+fn relieve(house: &House, relieving: &Mutex<()>) {
+    // One shard at a time, so that each sees whom the others have cut.
+    let _turn = relieving.lock().unwrap_or_else(PoisonError::into_inner);
+    let (mut held, mut largest) = (0, None::<(u64, Arc<Session>)>);
+    house.each_session(|session| {
+        if session.cut_by().is_some() {
+            return;
+        }
+        let holds = session.held();
+        held += holds;
+        if holds > largest.as_ref().map_or(0, |(most, _)| *most) {
+            largest = Some((holds, session.clone()));
+        }
+    });
+    if house.percent_of_memory(held) >= FULL
+        && let Some((_, largest)) = largest
+    {
+        largest.cut(Cut::Memory);
     }
 }
 

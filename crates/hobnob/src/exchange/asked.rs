@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Sleep;
 
 use crate::clock::Clock;
-use crate::codec::http::{Answer, Part};
+use crate::codec::http::{AnswerPart, AnswerReader};
 use crate::conn::{Conn, Facts};
 use crate::engine::Dialer;
 use crate::error::{Error, Kind, Result};
@@ -29,7 +29,7 @@ pub struct Asked {
     clock: Clock,
     began: Duration,
     times: Times,
-    answer: Answer,
+    answer: AnswerReader,
     /// Head and body in one piece, so that they leave in one write.
     request: Vec<u8>,
     sent: usize,
@@ -67,7 +67,7 @@ impl Asked {
             clock,
             began,
             times,
-            answer: Answer::to(&exchange.request().method),
+            answer: AnswerReader::to(&exchange.request().method),
             request,
             sent: 0,
             is_flushed: false,
@@ -93,7 +93,7 @@ impl Asked {
     }
 
     /// The next part of the answer in what was received. None: receive more.
-    pub fn part(&mut self) -> Result<Option<Part<'_>>> {
+    pub fn part(&mut self) -> Result<Option<AnswerPart<'_>>> {
         let mut bytes = &self.buffer[self.unread.clone()];
         let part = self.answer.next(&mut bytes);
         self.unread.start = self.unread.end - bytes.len();
@@ -189,14 +189,14 @@ impl Asked {
         let mut answered = Answered { head: super::Head::default(), body: Vec::new() };
         loop {
             match self.part()? {
-                Some(Part::Head(head)) => answered.head = head,
-                Some(Part::Body(bytes)) if answered.body.len() + bytes.len() > most => {
+                Some(AnswerPart::Head(head)) => answered.head = head,
+                Some(AnswerPart::Body(bytes)) if answered.body.len() + bytes.len() > most => {
                     let text = format!("the body of the answer is over {most} bytes");
                     return Err(Error::new(Kind::MessageTooLong, text));
                 }
-                Some(Part::Body(bytes)) => answered.body.extend_from_slice(bytes),
-                Some(Part::End) => break,
-                Some(Part::Interim(_) | Part::Trailers(_)) => {}
+                Some(AnswerPart::Body(bytes)) => answered.body.extend_from_slice(bytes),
+                Some(AnswerPart::End) => break,
+                Some(AnswerPart::Interim(_) | AnswerPart::Trailers(_)) => {}
                 None => drop(self.receive().await?),
             }
         }

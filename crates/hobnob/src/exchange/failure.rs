@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::codec::http::{Cut, Unreadable};
+use crate::codec::http::{Missing, Unreadable};
 use crate::conn::Facts;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind};
@@ -54,19 +54,21 @@ impl Counterpart {
         }
     }
 
-    pub(super) fn cut(&self, cut: Cut, received: u64, untaken: Option<&Error>) -> Error {
+    pub(super) fn cut(&self, cut: Missing, received: u64, untaken: Option<&Error>) -> Error {
         let name = &self.name;
         let text = match cut {
-            Cut::Everything => format!("{name} ended the connection without an answer"),
-            Cut::Head => "the answer was cut short in its head".to_owned(),
-            Cut::Body(Some(1)) => "the answer was cut short: 1 byte is missing".to_owned(),
-            Cut::Body(Some(left)) => format!("the answer was cut short: {left} bytes are missing"),
-            Cut::Body(None) => "the answer was cut short: its last chunk is missing".to_owned(),
+            Missing::Everything => format!("{name} ended the connection without an answer"),
+            Missing::Head => "the answer was cut short in its head".to_owned(),
+            Missing::Body(Some(1)) => "the answer was cut short: 1 byte is missing".to_owned(),
+            Missing::Body(Some(left)) => {
+                format!("the answer was cut short: {left} bytes are missing")
+            }
+            Missing::Body(None) => "the answer was cut short: its last chunk is missing".to_owned(),
         };
         let error = Error::new(Kind::CutShort, text);
         match untaken {
             Some(untaken) => error.why(format!("it did not take all of the request: {untaken}")),
-            None if cut == Cut::Everything => match &self.talk {
+            None if cut == Missing::Everything => match &self.talk {
                 Some(talk) => error.hint_dial(talk, "to see what it says by itself"),
                 None => error,
             },

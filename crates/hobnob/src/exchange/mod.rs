@@ -6,13 +6,13 @@
 //! ```no_run
 //! # async fn show() -> hobnob::Result<()> {
 //! use hobnob::engine::{Dialer, parse};
-//! use hobnob::exchange::{Exchange, Part, Request};
+//! use hobnob::exchange::{AnswerPart, Exchange, Request};
 //! let exchange = Exchange::new(&parse("https://example.com/")?, Request::to("/"))?;
 //! let mut asked = exchange.ask(&Dialer::default()).await?;
 //! loop {
 //!     match asked.part()? {
-//!         Some(Part::Head(head)) => println!("{}", head.status),
-//!         Some(Part::End) => break,
+//!         Some(AnswerPart::Head(head)) => println!("{}", head.status),
+//!         Some(AnswerPart::End) => break,
 //!         Some(_) => {}
 //!         None => drop(asked.receive().await?),
 //!     }
@@ -29,7 +29,7 @@ mod stopwatch;
 use std::time::Duration;
 
 use crate::codec::http::is_value;
-pub use crate::codec::http::{Head, Length, Part, Request, Version, is_name};
+pub use crate::codec::http::{AnswerPart, Head, Length, Request, Version, is_name};
 use crate::endpoint::{Endpoint, Host};
 use crate::engine::{self, Dialer};
 use crate::error::{Error, Kind, Result};

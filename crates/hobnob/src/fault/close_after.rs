@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Claims, Fault, Made, Outbox, Row};
+use super::{Claims, Fault, MadeFault, Outbox, Row};
 use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
@@ -28,7 +28,7 @@ pub static ROW: Row = Row {
     instead: &[],
     make: |options, _| {
         let left = options.count("close-after").unwrap_or(0);
-        Ok(Made::Flow(Box::new(CloseAfter { left, is_closed: false })))
+        Ok(MadeFault::Flow(Box::new(CloseAfter { left, is_closed: false })))
     },
 };
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::{CELL, Claims, Fault, Made, Outbox, Row, Seed, each_cell};
+use super::{CELL, Claims, Fault, MadeFault, Outbox, Row, Seed, each_cell};
 use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
@@ -30,7 +30,7 @@ pub static ROW: Row = Row {
     instead: &[],
     make: |options, chance| {
         let share = options.share("corrupt").unwrap_or(0);
-        Ok(Made::Flow(Box::new(Corrupt { share, seed: chance.direction })))
+        Ok(MadeFault::Flow(Box::new(Corrupt { share, seed: chance.direction })))
     },
 };
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Claims, Fault, Made, Outbox, Row, Seed};
+use super::{Claims, Fault, MadeFault, Outbox, Row, Seed};
 use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
@@ -28,7 +28,7 @@ pub static ROW: Row = Row {
     instead: &[("latency=200ms,jitter=200ms", "what a resent segment feels like over TCP")],
     make: |options, chance| {
         let share = options.share("dup").unwrap_or(0);
-        Ok(Made::Flow(Box::new(Dup { share, seed: chance.direction })))
+        Ok(MadeFault::Flow(Box::new(Dup { share, seed: chance.direction })))
     },
 };
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CELL, Claims, Fault, Made, Outbox, Row, Seed, each_cell, hold};
+use super::{CELL, Claims, Fault, MadeFault, Outbox, Row, Seed, each_cell, hold};
 use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
@@ -32,7 +32,7 @@ pub static ROW: Row = Row {
     make: |options, chance| {
         let most = options.duration("jitter").unwrap_or_default();
         let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
-        Ok(Made::Flow(Box::new(Jitter { micros, seed: chance.direction, decided: None })))
+        Ok(MadeFault::Flow(Box::new(Jitter { micros, seed: chance.direction, decided: None })))
     },
 };
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Claims, Fault, Made, Outbox, Row, hold};
+use super::{Claims, Fault, MadeFault, Outbox, Row, hold};
 use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
@@ -31,7 +31,7 @@ pub static ROW: Row = Row {
     instead: &[],
     make: |options, _| {
         let time = options.duration("latency").unwrap_or_default();
-        Ok(Made::Flow(Box::new(Latency { time })))
+        Ok(MadeFault::Flow(Box::new(Latency { time })))
     },
 };
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Claims, Fault, Made, Outbox, Row, Seed};
+use super::{Claims, Fault, MadeFault, Outbox, Row, Seed};
 use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
@@ -32,7 +32,7 @@ pub static ROW: Row = Row {
     ],
     make: |options, chance| {
         let share = options.share("loss").unwrap_or(0);
-        Ok(Made::Flow(Box::new(Loss { share, seed: chance.direction })))
+        Ok(MadeFault::Flow(Box::new(Loss { share, seed: chance.direction })))
     },
 };
 

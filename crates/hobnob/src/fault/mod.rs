@@ -3,6 +3,20 @@
 //! A fault is a pure decision over a chunk, its place, the time and a seed. It opens nothing, reads no clock and draws no
 //! lots: it says to its [`Outbox`] what becomes of the chunk. The link does the rest, and knows no fault by name.
 //!
+//! ```
+//! use hobnob::engine::Server;
+//!
+//! let mut relay = Server::new("relay")?;
+//! relay.set("to", Some("memory:behind"))?;
+//! let running = relay.at("memory:before")?.start()?;
+//! let panel = running.faults().expect("a relay has knobs");
+//! panel.turn(&["down:latency=200ms,jitter=50ms", "up:rate=64k"])?; // also for sessions that are open
+//! let on: Vec<_> = panel.state().iter().map(|fault| fault.kind).collect();
+//! assert_eq!(on, ["latency", "jitter", "rate"]);
+//! panel.clear();
+//! # Ok::<(), hobnob::Error>(())
+//! ```
+//!
 //! To add one: a file here with a `Row`, a `mod` line and a line in [`TABLE`]. Nothing else. The law:
 //!
 //! - What was taken in goes out through the outbox, or is discarded with a word why. Nothing is kept in the fault itself.
@@ -35,7 +49,7 @@ use crate::error::Result;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 pub use bend::{
-    Bend, Chain, Entry, Hit, Hits, KEYS, Log, Logged, PROFILES, Panel, Profile, Setting, State,
+    Bend, Chain, Entry, FaultState, Hit, Hits, KEYS, Log, Logged, PROFILES, Panel, Profile, Setting,
 };
 pub use outbox::{Act, Decision, Item, NEVER, Outbox};
 pub use seed::Seed;
@@ -78,7 +92,7 @@ pub struct Row {
     /// Where it does not fit: what does nearly the same there, each with a word on it.
     pub instead: &'static [(&'static str, &'static str)],
     /// Makes one for one direction of one session.
-    pub make: fn(&Options, Chance) -> Result<Made>,
+    pub make: fn(&Options, Chance) -> Result<MadeFault>,
 }
 
 /// What a fault holds to.
@@ -107,16 +121,16 @@ pub struct Chance {
 }
 
 /// A fault, made from its options.
-pub enum Made {
+pub enum MadeFault {
     /// It bends what passes.
     Flow(Box<dyn Fault>),
     /// It decides before the dial.
-    Door(Opening),
+    BeforeTheDial(Admission),
 }
 
 /// What becomes of a session before anything is dialled for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Opening {
+pub enum Admission {
     /// It is dialled for.
     Go,
     /// It is dialled for after so long.

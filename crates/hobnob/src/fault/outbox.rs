@@ -3,13 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::chunk::Chunk;
+use crate::chunk::{COST, Chunk};
 
 /// A time that never comes: what is held until then goes on when the fault is over, or taken away.
 pub const NEVER: Duration = Duration::MAX;
-
-/// What holding one thing costs beside its bytes; so that the bound on what is held bounds empty packets too.
-pub(super) const COST: usize = 64;
 
 /// One thing in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +70,7 @@ pub struct Decision {
 pub struct Outbox {
     name: &'static str,
     keeps_order: bool,
-    queue: VecDeque<Held>,
+    queue: VecDeque<HeldItem>,
     weight: usize,
     wake: Option<Duration>,
     /// The clock, as of this call.
@@ -89,7 +86,7 @@ pub struct Outbox {
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldItem {
     due: Duration,
     since: Duration,
     item: Item,
@@ -194,7 +191,7 @@ impl Outbox {
         self.weight += weight(&item);
         let behind = self.queue.iter().rev().take_while(|held| held.due > due).count();
         let at = self.queue.len() - behind;
-        self.queue.insert(at, Held { due, since: self.now, item });
+        self.queue.insert(at, HeldItem { due, since: self.now, item });
     }
 
     // What follows is the chain's.
@@ -215,7 +212,7 @@ impl Outbox {
             && chunk.bytes.len() > most
         {
             let front = Item::Chunk(chunk.split_off_front(most));
-            let rest = Held { item: std::mem::replace(&mut held.item, front), ..held };
+            let rest = HeldItem { item: std::mem::replace(&mut held.item, front), ..held };
             self.weight += weight(&rest.item);
             self.queue.push_front(rest);
         }
@@ -269,7 +266,8 @@ impl Outbox {
     }
 }
 
-fn weight(item: &Item) -> usize {
+/// The bytes of an item, and what holding it costs.
+pub(super) fn weight(item: &Item) -> usize {
     match item {
         Item::Chunk(chunk) => COST + chunk.bytes.len(),
         _ => COST,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Claims, Fault, Made, Outbox, Row, hold};
+use super::{Claims, Fault, MadeFault, Outbox, Row, hold};
 use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
@@ -40,7 +40,7 @@ pub static ROW: Row = Row {
         let burst = time_of(options.count("burst").unwrap_or(0), pace);
         // A hundredth of a second's worth: fine enough to be smooth, coarse enough for the timer.
         let piece = usize::try_from(pace / 100).unwrap_or(usize::MAX).max(1);
-        Ok(Made::Flow(Box::new(Rate { pace, burst, piece, free: Duration::ZERO })))
+        Ok(MadeFault::Flow(Box::new(Rate { pace, burst, piece, free: Duration::ZERO })))
     },
 };
 

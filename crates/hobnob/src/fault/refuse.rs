@@ -1,6 +1,6 @@
 //! `refuse`: who comes is turned away.
 
-use super::{Claims, Made, Opening, Row};
+use super::{Admission, Claims, MadeFault, Row};
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
 /// The row.
@@ -26,6 +26,6 @@ pub static ROW: Row = Row {
     make: |options, chance| {
         let share = options.share("refuse").unwrap_or(1_000_000);
         let is_hit = chance.session.hits(0, share);
-        Ok(Made::Door(if is_hit { Opening::Refuse } else { Opening::Go }))
+        Ok(MadeFault::BeforeTheDial(if is_hit { Admission::Refuse } else { Admission::Go }))
     },
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Claims, Fault, Made, Outbox, Row, Seed, hold};
+use super::{Claims, Fault, MadeFault, Outbox, Row, Seed, hold};
 use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
@@ -38,7 +38,7 @@ pub static ROW: Row = Row {
     make: |options, chance| {
         let share = options.share("reorder").unwrap_or(0);
         let gap = options.duration("gap").unwrap_or_default();
-        Ok(Made::Flow(Box::new(Reorder { share, gap, seed: chance.direction })))
+        Ok(MadeFault::Flow(Box::new(Reorder { share, gap, seed: chance.direction })))
     },
 };
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Claims, Fault, Made, Outbox, Row, Seed};
+use super::{Claims, Fault, MadeFault, Outbox, Row, Seed};
 use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
@@ -28,7 +28,7 @@ pub static ROW: Row = Row {
     instead: &[],
     make: |options, chance| {
         let share = options.share("reset").unwrap_or(1_000_000);
-        Ok(Made::Flow(Box::new(Reset { share, seed: chance.session })))
+        Ok(MadeFault::Flow(Box::new(Reset { share, seed: chance.session })))
     },
 };
 

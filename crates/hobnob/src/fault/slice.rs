@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Claims, Fault, Made, Outbox, Row, hold};
+use super::{Claims, Fault, MadeFault, Outbox, Row, hold};
 use crate::chunk::Chunk;
 use crate::error::{Error, Kind};
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
@@ -43,7 +43,7 @@ pub static ROW: Row = Row {
             return Err(Error::expecting(Kind::BadOption, wrong, expected));
         };
         let gap = options.duration("gap").unwrap_or_default();
-        Ok(Made::Flow(Box::new(Slice { size, gap, free: Duration::ZERO })))
+        Ok(MadeFault::Flow(Box::new(Slice { size, gap, free: Duration::ZERO })))
     },
 };
 

@@ -1,6 +1,6 @@
 //! `slow-accept`: who comes waits before anybody has time.
 
-use super::{Claims, Made, Opening, Row};
+use super::{Admission, Claims, MadeFault, Row};
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
 /// The row.
@@ -25,6 +25,6 @@ pub static ROW: Row = Row {
     instead: &[],
     make: |options, _| {
         let time = options.duration("slow-accept").unwrap_or_default();
-        Ok(Made::Door(Opening::Wait(time)))
+        Ok(MadeFault::BeforeTheDial(Admission::Wait(time)))
     },
 };

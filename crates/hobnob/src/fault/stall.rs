@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Claims, Fault, Made, NEVER, Outbox, Row, hold};
+use super::{Claims, Fault, MadeFault, NEVER, Outbox, Row, hold};
 use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
@@ -31,7 +31,7 @@ pub static ROW: Row = Row {
     instead: &[],
     make: |options, _| {
         let time = options.duration("stall");
-        Ok(Made::Flow(Box::new(Stall { time, until: NEVER })))
+        Ok(MadeFault::Flow(Box::new(Stall { time, until: NEVER })))
     },
 };
 

@@ -18,7 +18,7 @@ pub static ROW: Row = Row {
                 name: "max",
                 kind: ValueKind::Bytes,
                 default: "64k",
-                help: "bytes of the longest line; a longer one is an error",
+                help: "bytes of the longest line, 1 to 64k; a longer one is an error",
             },
             OptionSpec {
                 name: "crlf",
@@ -38,9 +38,17 @@ pub static ROW: Row = Row {
 };
 
 fn make(options: &Options) -> Result<Box<dyn Layer>> {
-    let max = options.count("max").and_then(|max| usize::try_from(max).ok()).unwrap_or(64 * 1_024);
+    let max = options.count("max").unwrap_or(scratch::SIZE as u64);
+    // A line is received into the buffer of a thread, as a packet of any medium is.
+    let max = usize::try_from(max).ok().filter(|max| (1..=scratch::SIZE).contains(max));
+    let Some(max) = max else {
+        let wrong = format!("max does not take {}", options.count("max").unwrap_or_default());
+        let most = format!("a line has 1 to {} bytes (64k)", scratch::SIZE);
+        return Err(Error::expecting(Kind::BadOption, &wrong, &most)
+            .why("a message is at most as long as the longest datagram"));
+    };
     let ending = if options.flag("crlf") { &b"\r\n"[..] } else { b"\n" };
-    Ok(Box::new(Lines { max: max.max(1), ending }))
+    Ok(Box::new(Lines { max, ending }))
 }
 
 #[derive(Clone, Copy)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::{Door, Made, Row, Service, Site};
 use crate::chunk::{Direction, Side};
 use crate::clock::Clock;
-use crate::conn::link::{self, Ahead, Broken, Witness};
+use crate::conn::link::{self, Ahead, Broken, Pipes, Witness};
 use crate::conn::{Boxed, Conn};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Bent, By, Dialed, Fact, How, Upstream};
@@ -268,7 +268,7 @@ impl Witness for Telling<'_> {
     }
 
     fn too_large(&self) {
-        self.session.bus().drop_by("packet-size", 1);
+        self.session.drop_packet();
     }
 
     fn holds(&self, bytes: usize) {
@@ -302,6 +302,10 @@ impl Witness for Telling<'_> {
 
     fn clock(&self) -> Clock {
         self.session.clock()
+    }
+
+    fn pipes(&self) -> Option<&Pipes> {
+        self.session.pipes()
     }
 }
 

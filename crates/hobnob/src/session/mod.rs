@@ -17,6 +17,7 @@ use crate::chunk::{Direction, Side};
 use crate::clock::Clock;
 use crate::codec::text::Cutting;
 use crate::conn::Facts;
+use crate::conn::link::Pipes;
 use crate::event::{By, End, Fact, How, Learnt, Upstream};
 use crate::session::powers::Powers;
 
@@ -186,6 +187,12 @@ impl Session {
         self.bus.emit(self.shard, self.id, fact);
     }
 
+    /// Tells and counts that one packet was dropped, because it is longer than a buffer or a medium takes
+    /// (`packet-size`).
+    pub fn drop_packet(&self) {
+        self.bus.drop_by("packet-size", 1);
+    }
+
     /// Tells what the layers of one of its conns learnt: the peer's, or that of whom it has dialled.
     pub fn tell_learnt(&self, with: By, learnt: &[Learnt]) {
         if self.bus.is_watched() && !learnt.is_empty() {
@@ -253,9 +260,9 @@ impl Session {
         }
     }
 
-    /// Bytes of buffers that are held for it.
+    /// Bytes of buffers that are held for it, and of what waits in this process to be received by it.
     pub fn held(&self) -> u64 {
-        self.held.load(Relaxed)
+        self.held.load(Relaxed) + self.facts.unread() as u64
     }
 
     /// The engine's: other sessions belong to this one, and nothing passes in it.
@@ -409,6 +416,11 @@ impl Session {
     /// How text is to be cut into messages: `--framing`.
     pub fn cutting(&self) -> Cutting {
         self.powers.cutting()
+    }
+
+    /// The pipes that its links may splice through; none: they copy.
+    pub fn pipes(&self) -> Option<&Pipes> {
+        self.powers.pipes()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the engine does for a session, or for a service that keeps house.
 
 use crate::codec::text::Cutting;
+use crate::conn::link::Pipes;
 use crate::conn::{Boxed, Conn, Facts, Role};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result};
@@ -25,6 +26,11 @@ pub trait Powers: Send + Sync {
     /// Runs work that may block on a thread for such work, once there is room; resolves when it is done.
     fn work(&self, _: Job) -> Boxed<'_, ()> {
         Box::pin(std::future::ready(Err(no_engine("work"))))
+    }
+
+    /// The pipes that links of sessions may splice through; none: they copy.
+    fn pipes(&self) -> Option<&Pipes> {
+        None
     }
 
     /// How the person wants text cut into messages: `--framing`.

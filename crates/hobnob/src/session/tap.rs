@@ -15,6 +15,9 @@ use crate::event::{By, Data, Fact, How};
 use crate::session::Session;
 use crate::spec::Shape;
 
+/// Packets that are refused in one go; then the others on the thread have their turn.
+const AT_ONCE: u32 = 16;
+
 /// Lays a tap over one of a session's conns.
 pub fn lay(session: &Arc<Session>, side: Side, conn: &mut Conn) {
     let (session, shape, has_end) = (session.clone(), conn.shape(), conn.facts().has_end);
@@ -30,7 +33,7 @@ pub(super) fn lift(conn: &mut Conn) -> (Conn, Option<Side>) {
     let (facts, shape) = (conn.facts().clone(), conn.shape());
     match conn.channel().beneath() {
         Some(Beneath { channel, side, .. }) => {
-            let inner = std::mem::replace(channel, Box::new(crate::conn::Taken));
+            let inner = std::mem::replace(channel, Box::new(crate::conn::TakenChannel));
             (Conn::new(facts, shape, inner), Some(side))
         }
         None => (conn.take(), None),
@@ -69,12 +72,12 @@ impl Tap {
     }
 
     #[cold]
-    fn tell(&self, direction: Direction, sequence: u64, bytes: &[u8]) {
+    fn tell(&self, direction: Direction, ordinal: u64, bytes: &[u8]) {
         let is_hidden = self.session.is_hushed();
         let data = |kept: usize| Data {
             direction,
             side: self.side,
-            sequence,
+            ordinal,
             bytes: if is_hidden { Box::default() } else { bytes[..kept].into() },
             length: bytes.len(),
             is_hidden,
@@ -115,6 +118,8 @@ impl Tap {
 
     fn failed(&self, direction: Direction, error: Error) -> Error {
         let (by, how) = match error.kind() {
+            // The error is about one packet, and ends no direction.
+            Kind::MessageTooLong => return error,
             Kind::ConnectionReset | Kind::ConnectionBroken => (By::Peer, How::Rst),
             Kind::TimedOut | Kind::Unreachable | Kind::ConnectionRefused => (By::Kernel, How::Rst),
             _ => (By::Us, How::None),
@@ -132,7 +137,19 @@ impl Tap {
 impl Channel for Tap {
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
         ready!(self.poll_kept(cx));
-        let received = ready!(self.inner.poll_recv(cx, buf));
+        let mut refused = 0;
+        let received = loop {
+            match ready!(self.inner.poll_recv(cx, buf)) {
+                // One packet is refused, and told here, so that no service takes it for the end of its session.
+                Err(error) if error.kind() == Kind::MessageTooLong => self.session.drop_packet(),
+                received => break received,
+            }
+            refused += 1;
+            if refused == AT_ONCE {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        };
         match &received {
             Ok(Some(length)) => self.saw(Direction::In, &buf[..*length]),
             Ok(None) if self.has_end => self.note_end(Direction::In, By::Peer, How::Fin),

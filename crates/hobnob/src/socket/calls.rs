@@ -85,14 +85,14 @@ impl Socket {
         result
     }
 
-    /// Makes the kernel mark records, so that [`recv_record`](Self::recv_record) can tell an empty one from the end (unix(7)
-    /// `SO_PASSCRED`). Call it after connect; a nameless socket gets an abstract name when it first sends.
+    /// Makes the kernel mark records, so that [`recv_record`](Self::recv_record) can tell an empty one from the end
+    /// (socket(7) `SO_TIMESTAMP`).
     pub fn mark_records(&self) -> Result<()> {
         let began = self.begin();
         let result = record::mark_records(self.as_fd());
-        let arguments = format_args!("SOL_SOCKET, SO_PASSCRED, 1");
+        let arguments = format_args!("SOL_SOCKET, SO_TIMESTAMP, 1");
         self.end(began, "setsockopt", arguments, none(&result));
-        result.map_err(|error| explain::data("setsockopt(SO_PASSCRED)", &error))
+        result.map_err(|error| explain::data("setsockopt(SO_TIMESTAMP)", &error))
     }
 
     /// Sends (send(2)): how many bytes were taken, which on a stream may be a part. An empty datagram is sent.

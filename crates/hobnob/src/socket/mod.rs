@@ -41,7 +41,7 @@ pub use interface::{Interface, interfaces};
 pub use names::{host_name, look_up, look_up_async};
 pub use observe::{KernelCall, Observer};
 pub use option::SocketOption;
-pub use pipe::Pipe;
+pub use pipe::{PIPE_SIZE, Pipe};
 
 pub use crate::sys::info::{PeerProcess, TcpInfo};
 pub use crate::sys::mmsg::{Batch, Outgoing, Received, Sent};

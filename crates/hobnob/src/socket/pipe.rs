@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::sys::splice;
 
 /// Bytes that a pipe holds: the most that the kernel gives without privileges (/proc/sys/fs/pipe-max-size).
-const PIPE_SIZE: usize = 1 << 20;
+pub const PIPE_SIZE: usize = 1 << 20;
 
 /// A pipe, and how many bytes are in it. Nothing else has its ends, so the count is the truth.
 pub struct Pipe {

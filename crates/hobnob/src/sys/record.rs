@@ -1,17 +1,16 @@
 //! One record or datagram at a time, with its true length, and the end of a seqpacket conversation told from an
-//! empty record (recvmsg(2), unix(7) `SO_PASSCRED`).
+//! empty record (recvmsg(2), socket(7) `SO_TIMESTAMP`).
 //!
-//! `recv` answers 0 for both. With `SO_PASSCRED` set, the kernel hands the sender's credentials out with every record,
-//! also an empty one, and with nothing at the end. The price: a socket of ours that has no name gets an abstract one
-//! from the kernel when it first sends.
+//! `recv` answers 0 for both. With `SO_TIMESTAMP` set, the kernel hands a time out with every record, also an empty one,
+//! and none at the end. `SO_PASSCRED` would tell the two apart as well, but gives a nameless socket an abstract name.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::{call, check_length};
 
-/// The words that a control message with credentials takes: 16 bytes of head, 12 of credentials, 4 of padding.
-const CREDENTIALS: usize = 4;
+/// The words that a control message with a time takes: 16 bytes of head, 16 of seconds and microseconds.
+const TIME: usize = 4;
 
 /// One record or datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,10 +28,9 @@ impl Record {
     }
 }
 
-/// Makes the kernel mark each record, so that [`receive`] can tell an empty one from the end. After `connect`: before
-/// it, a nameless socket would get its abstract name already then.
+/// Makes the kernel mark each record, so that [`receive`] can tell an empty one from the end.
 pub(crate) fn mark_records(fd: BorrowedFd<'_>) -> io::Result<()> {
-    call::set_int_option(fd, libc::SOL_SOCKET, libc::SO_PASSCRED, 1)
+    call::set_int_option(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMP, 1)
 }
 
 /// Receives one record of a seqpacket socket on which [`mark_records`] was called; none at the end.
@@ -56,9 +54,9 @@ pub(crate) fn receive_datagram(
 }
 
 fn receive_marked(fd: BorrowedFd<'_>, buf: &mut [u8], flags: i32) -> io::Result<(Record, bool)> {
-    // Room for the credentials and for nothing else: they come first, and descriptors that a peer sends along and that
-    // find no room are closed by the kernel, not opened in this process.
-    let mut control = [0_u64; CREDENTIALS];
+    // Room for the time and for nothing else: it comes first, and descriptors that a peer sends along and that find no
+    // room are closed by the kernel, not opened in this process.
+    let mut control = [0_u64; TIME];
     let mut part = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
     // SAFETY: a msghdr is integers and pointers, for which all-zero is a value.
     let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -160,12 +158,12 @@ mod tests {
     }
 
     #[test]
-    fn the_price_of_marking_is_an_abstract_name_on_the_first_send() {
+    fn a_nameless_socket_that_marks_records_stays_nameless() {
         use crate::address::Address;
         let (_ours, theirs) = pair();
         let name = || call::local_name(theirs.as_fd()).expect("a socket").address();
         assert_eq!(name(), Address::Unnamed);
         call::send(theirs.as_fd(), b"x", 0).expect("sent");
-        assert!(matches!(name(), Address::Abstract(_)));
+        assert_eq!(name(), Address::Unnamed);
     }
 }

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use crate::address::Address;
-use crate::conn::datagrams::{DatagramListener, Rules};
+use crate::conn::datagrams::{DatagramListener, DatagramRules};
 use crate::conn::listener::Listener;
-use crate::conn::packets::{Ends, Packets};
+use crate::conn::packets::{PacketEnds, Packets};
 use crate::conn::{Boxed, Conn, Facts};
 use crate::endpoint::Form;
 use crate::error::{Error, Kind, Result};
@@ -58,7 +58,7 @@ impl Transport for Udp {
                 Ok(socket)
             };
             let sockets = at.bind_each(scene, bind).await?;
-            let rules = || Rules {
+            let rules = || DatagramRules {
                 transport: "udp",
                 max_peers: scene.max_peers,
                 peer_idle: scene.peer_idle,
@@ -98,5 +98,5 @@ async fn connect(address: SocketAddr, to: &Place, scene: &Scene) -> Result<Conn>
     let socket = AsyncSocket::connect(socket, &Address::Ip(address)).await?;
     let (local, peer) = (socket.socket().local_address()?, socket.socket().peer_address()?);
     let facts = Facts::new("udp", local, peer).without_end();
-    Ok(Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::HasNone))))
+    Ok(Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, PacketEnds::HasNone))))
 }

@@ -6,9 +6,9 @@ use std::task::{Context, Poll, ready};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::address::Address;
-use crate::conn::datagrams::{DatagramListener, Rules};
+use crate::conn::datagrams::{DatagramListener, DatagramRules};
 use crate::conn::listener::{Accepted, Listener};
-use crate::conn::packets::{Ends, Packets};
+use crate::conn::packets::{PacketEnds, Packets};
 use crate::conn::wire::Wire;
 use crate::conn::{Boxed, Conn, Credentials, Facts};
 use crate::endpoint::{Form, Target};
@@ -94,7 +94,7 @@ impl Transport for Unix {
             if self.kind == Type::Datagram {
                 let (max_peers, peer_idle, bus) =
                     (scene.max_peers, scene.peer_idle, scene.bus.clone());
-                let rules = Rules { transport: self.name, max_peers, peer_idle, bus };
+                let rules = DatagramRules { transport: self.name, max_peers, peer_idle, bus };
                 let claim = claim.map(|claim| Box::new(claim) as _);
                 return Ok(vec![Box::new(DatagramListener::new(socket, rules, claim)?) as _]);
             }
@@ -142,10 +142,16 @@ impl Transport for Unix {
                     Shape::Bytes,
                     Box::new(Wire::new(stream(socket.into_socket())?)),
                 ),
-                Type::Datagram => {
-                    Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::HasNone)))
-                }
-                _ => Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, Ends::Has))),
+                Type::Datagram => Conn::new(
+                    facts,
+                    Shape::Packets,
+                    Box::new(Packets::new(socket, PacketEnds::HasNone)),
+                ),
+                _ => Conn::new(
+                    facts,
+                    Shape::Packets,
+                    Box::new(Packets::new(socket, PacketEnds::Has)),
+                ),
             })
         })
     }
@@ -238,7 +244,7 @@ impl RecordDoor {
         Ok(Conn::new(
             facts,
             Shape::Packets,
-            Box::new(Packets::new(AsyncSocket::new(socket)?, Ends::Has)),
+            Box::new(Packets::new(AsyncSocket::new(socket)?, PacketEnds::Has)),
         ))
     }
 }

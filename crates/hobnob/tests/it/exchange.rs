@@ -3,7 +3,7 @@
 use hobnob::Result;
 use hobnob::engine::{Dialer, parse};
 use hobnob::error::{Error, Kind};
-use hobnob::exchange::{Answered, Asked, Exchange, Part, Request};
+use hobnob::exchange::{AnswerPart, Answered, Asked, Exchange, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -126,8 +126,8 @@ async fn impatiently(asked: &mut Asked) -> Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         match asked.part()? {
-            Some(Part::Body(bytes)) => body.extend_from_slice(bytes),
-            Some(Part::End) => return Ok(body),
+            Some(AnswerPart::Body(bytes)) => body.extend_from_slice(bytes),
+            Some(AnswerPart::End) => return Ok(body),
             Some(_) => {}
             None => {
                 let mut given_up = false;

@@ -9,6 +9,7 @@ use hobnob::conn::listener::Accepted;
 use hobnob::engine::{Network, Server, parse};
 use hobnob::error::{Error, Kind};
 use hobnob::event::{Fact, Reason};
+use hobnob::service::Made;
 use hobnob::spec::Shape;
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -375,6 +376,64 @@ async fn memory_cuts_who_holds_most() {
     let _pouring = pour(stage.connect().await);
     stage.closed_by(Reason::Limit("memory")).await;
     ask(&mut small, b"spared", b"spared").await;
+}
+
+/// Holds as many bytes as it is told, and says so.
+fn holding() -> Made {
+    own::does(|session, conn| {
+        Box::pin(async move {
+            let mut room = [0; 16];
+            while let Some(length) = conn.recv(&mut room).await? {
+                let told = std::str::from_utf8(&room[..length]).expect("text");
+                session.note_held(told.parse().expect("a number"));
+                conn.send(b"held").await?;
+            }
+            Ok(())
+        })
+    })
+}
+
+#[tokio::test]
+async fn memory_cuts_the_one_session_of_all_shards_that_holds_most() {
+    let mut stage = Stage::of(holding(), "tcp://127.0.0.1:0", |server| {
+        server.limits.memory = 1_000;
+    });
+    let mut others = Vec::new();
+    for _ in 0..8 {
+        let mut client = stage.connect().await;
+        ask(&mut client, b"10", b"held").await;
+        others.push(client);
+    }
+    let mut largest = stage.connect().await;
+    ask(&mut largest, b"990", b"held").await;
+    let cut = stage.closed_by(Reason::Limit("memory")).await;
+    assert_eq!(cut.bytes_in, 3);
+    // Accepting goes on when each shard has looked again. One more may be waited for already.
+    for _ in 0..2 {
+        ask(&mut stage.connect().await, b"1", b"held").await;
+    }
+    for client in &mut others {
+        ask(client, b"10", b"held").await;
+    }
+}
+
+#[tokio::test]
+async fn memory_bounds_packets_that_nobody_receives() {
+    let mut stage = Stage::of(own::deaf(), "udp://127.0.0.1:0", |server| {
+        server.limits.memory = 10_000;
+    });
+    let client = udp("127.0.0.1:0", stage.address()).await;
+    // Empty ones, which are not free.
+    let sending = async {
+        loop {
+            client.send(b"").await.expect("sent");
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = sending => {}
+        closed = stage.closed_by(Reason::Limit("memory")) => assert_eq!(closed.bytes_in, 0),
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 use hobnob::engine::{Server, parse, resolve};
 use hobnob::error::{Advice, Error, Kind};
 
+use crate::stage::{Stage, ask};
+
 fn refused(endpoint: &str) -> Error {
     resolve(&parse(endpoint).expect(endpoint)).err().expect(endpoint)
 }
@@ -35,6 +37,24 @@ fn what_is_expected_stands_under_the_caret_and_what_is_wrong_above_it() {
         let error = refused(endpoint);
         let label = error.span().map(|span| span.label.as_str());
         assert_eq!((error.kind(), error.message(), label), (kind, wrong, Some(expected)));
+    }
+}
+
+#[tokio::test]
+async fn lines_work_up_to_what_max_says_or_are_refused_when_planned() {
+    for refused in ["0", "65537", "1m", "1000g"] {
+        let mut server = Server::new("echo").expect("it is built in");
+        let at = parse(&format!("lines+tcp://127.0.0.1:0,max={refused}")).expect("an endpoint");
+        let error = server.on(&at).and_then(|server| server.start().map(drop)).expect_err(refused);
+        assert_eq!(error.kind(), Kind::BadOption, "{error:?}");
+        assert!(error.message().contains("max"), "{error:?}");
+    }
+    for max in [1, 9, 64 * 1_024] {
+        let at = format!("lines+tcp://127.0.0.1:0,max={max}");
+        let stage = Stage::serve("echo", &at);
+        let mut client = stage.connect().await;
+        let line = [vec![b'x'; max], b"\n".to_vec()].concat();
+        ask(&mut client, &line, &line).await;
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hobnob::engine::Dialer;
 use hobnob::error::Result;
-use hobnob::exchange::{Asked, Exchange, Head, Part, Redirect};
+use hobnob::exchange::{AnswerPart, Asked, Exchange, Head, Redirect};
 
 use crate::args::{self, COMMON, Flag, FlagGroup, OPENING, SHOWING, Usage, switch, value};
 use crate::job::{Job, Verb};
@@ -191,8 +191,8 @@ impl Get {
                 return Ok(GetOutcome::Early(code));
             }
             match asked.part()? {
-                Some(Part::Interim(interim)) => self.teller.head(&interim),
-                Some(Part::Head(found)) => {
+                Some(AnswerPart::Interim(interim)) => self.teller.head(&interim),
+                Some(AnswerPart::Head(found)) => {
                     self.teller.head(&found);
                     if self.wishes.follow
                         && let Some(redirect) = exchange.redirected(&found)
@@ -205,9 +205,9 @@ impl Get {
                     }
                     head = found;
                 }
-                Some(Part::Body(bytes)) => self.page.write(bytes),
-                Some(Part::Trailers(lines)) => self.teller.trailers(&lines),
-                Some(Part::End) => {
+                Some(AnswerPart::Body(bytes)) => self.page.write(bytes),
+                Some(AnswerPart::Trailers(lines)) => self.teller.trailers(&lines),
+                Some(AnswerPart::End) => {
                     let early = self.page.finish().await?;
                     return Ok(early.map_or(GetOutcome::Whole(head), GetOutcome::Early));
                 }

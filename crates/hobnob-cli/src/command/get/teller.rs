@@ -148,18 +148,18 @@ impl ExchangeTeller {
     pub(super) fn received(&mut self, bytes: &[u8]) {
         if let Some(events) = self.events.as_mut().filter(|_| !bytes.is_empty()) {
             events.received += 1;
-            let sequence = events.received;
-            self.data(Direction::In, sequence, bytes);
+            let ordinal = events.received;
+            self.data(Direction::In, ordinal, bytes);
         }
     }
 
-    fn data(&mut self, direction: Direction, sequence: u64, bytes: &[u8]) {
+    fn data(&mut self, direction: Direction, ordinal: u64, bytes: &[u8]) {
         if self.events.as_ref().is_some_and(|events| events.has_data) {
             self.event(Fact::Data(Box::new(Data {
                 side: Side::Downstream,
                 is_hidden: false,
                 direction,
-                sequence,
+                ordinal,
                 bytes: bytes.into(),
                 length: bytes.len(),
                 is_packet: false,

@@ -15,7 +15,7 @@ use crate::report::show::safe;
 pub(super) fn data(
     at: Duration,
     direction: Direction,
-    sequence: u64,
+    ordinal: u64,
     bytes: &[u8],
     shape: Shape,
 ) -> Event {
@@ -23,7 +23,7 @@ pub(super) fn data(
         side: Side::Downstream,
         is_hidden: false,
         direction,
-        sequence,
+        ordinal,
         bytes: bytes.into(),
         length: bytes.len(),
         is_packet: shape == Shape::Packets,

@@ -21,8 +21,8 @@ const MAX_EXTENSIONS: usize = 16 * 1_024;
 
 /// Follows one answer, byte for byte. However the bytes are cut, the parts say the same.
 #[derive(Debug)]
-pub struct Answer {
-    phase: Phase,
+pub struct AnswerReader {
+    phase: AnswerPhase,
     /// Whether the request allows a body: not after HEAD.
     allows_body: bool,
     /// The line that is not whole yet.
@@ -44,7 +44,7 @@ struct Frame {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum AnswerPhase {
     StatusLine,
     Fields,
     /// So many more bytes of the body.
@@ -62,7 +62,7 @@ enum Phase {
 
 /// The next thing in an answer.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Part<'a> {
+pub enum AnswerPart<'a> {
     /// A head that says to wait for another one: `100 Continue`, `103 Early Hints`.
     Interim(Head),
     /// The head.
@@ -88,7 +88,7 @@ pub enum Unreadable {
 
 /// What was missing when the conn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cut {
+pub enum Missing {
     /// All of it.
     Everything,
     /// The rest of the head.
@@ -106,11 +106,11 @@ impl fmt::Display for Unreadable {
     }
 }
 
-impl Answer {
+impl AnswerReader {
     /// The answer to a request of this method.
     pub fn to(method: &str) -> Self {
-        Answer {
-            phase: Phase::StatusLine,
+        AnswerReader {
+            phase: AnswerPhase::StatusLine,
             allows_body: method != "HEAD",
             line: Vec::new(),
             head: Head::default(),
@@ -123,19 +123,19 @@ impl Answer {
 
     /// Reads on in `bytes` and takes from them what it has read. None: they are used up, and more must come; or the
     /// answer is over, and what is left does not belong to it.
-    pub fn next<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<Part<'a>>, Unreadable> {
+    pub fn next<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<AnswerPart<'a>>, Unreadable> {
         loop {
             match self.phase {
-                Phase::Over => return Ok(None),
-                Phase::Whole => {
-                    self.phase = Phase::Over;
-                    return Ok(Some(Part::End));
+                AnswerPhase::Over => return Ok(None),
+                AnswerPhase::Whole => {
+                    self.phase = AnswerPhase::Over;
+                    return Ok(Some(AnswerPart::End));
                 }
                 _ if bytes.is_empty() => return Ok(None),
-                Phase::Exactly(left) | Phase::Chunk(left) => {
-                    return Ok(Some(Part::Body(self.pass(left, bytes))));
+                AnswerPhase::Exactly(left) | AnswerPhase::Chunk(left) => {
+                    return Ok(Some(AnswerPart::Body(self.pass(left, bytes))));
                 }
-                Phase::ToTheEnd => return Ok(Some(Part::Body(std::mem::take(bytes)))),
+                AnswerPhase::ToTheEnd => return Ok(Some(AnswerPart::Body(std::mem::take(bytes)))),
                 _ => {}
             }
             if !self.take_line(bytes)? {
@@ -148,23 +148,23 @@ impl Answer {
     }
 
     /// The conn has ended. An error where that cuts the answer short.
-    pub fn end(&mut self) -> Result<(), Cut> {
+    pub fn end(&mut self) -> Result<(), Missing> {
         match self.phase {
-            Phase::Whole | Phase::Over => Ok(()),
-            Phase::ToTheEnd => {
-                self.phase = Phase::Whole;
+            AnswerPhase::Whole | AnswerPhase::Over => Ok(()),
+            AnswerPhase::ToTheEnd => {
+                self.phase = AnswerPhase::Whole;
                 Ok(())
             }
-            Phase::StatusLine if self.size + self.line.len() == 0 => Err(Cut::Everything),
-            Phase::StatusLine | Phase::Fields => Err(Cut::Head),
-            Phase::Exactly(left) => Err(Cut::Body(Some(left))),
-            _ => Err(Cut::Body(None)),
+            AnswerPhase::StatusLine if self.size + self.line.len() == 0 => Err(Missing::Everything),
+            AnswerPhase::StatusLine | AnswerPhase::Fields => Err(Missing::Head),
+            AnswerPhase::Exactly(left) => Err(Missing::Body(Some(left))),
+            _ => Err(Missing::Body(None)),
         }
     }
 
     /// Whether nothing of it is missing.
     pub fn is_over(&self) -> bool {
-        self.phase == Phase::Over
+        self.phase == AnswerPhase::Over
     }
 
     /// Takes what belongs to the body.
@@ -174,10 +174,10 @@ impl Answer {
         *bytes = rest;
         let left = left - length as u64;
         self.phase = match self.phase {
-            Phase::Exactly(_) if left == 0 => Phase::Whole,
-            Phase::Exactly(_) => Phase::Exactly(left),
-            _ if left == 0 => Phase::ChunkEnd,
-            _ => Phase::Chunk(left),
+            AnswerPhase::Exactly(_) if left == 0 => AnswerPhase::Whole,
+            AnswerPhase::Exactly(_) => AnswerPhase::Exactly(left),
+            _ if left == 0 => AnswerPhase::ChunkEnd,
+            _ => AnswerPhase::Chunk(left),
         };
         taken
     }
@@ -192,7 +192,7 @@ impl Answer {
         }
         self.line.extend_from_slice(&bytes[..length]);
         *bytes = &bytes[length..];
-        if self.phase == Phase::StatusLine && !could_begin(&self.line) {
+        if self.phase == AnswerPhase::StatusLine && !could_begin(&self.line) {
             return Err(Unreadable::NotHttp);
         }
         Ok(end.is_some())
@@ -202,16 +202,16 @@ impl Answer {
     fn room(&self) -> (usize, Unreadable) {
         let left = MAX_HEAD.saturating_sub(self.size);
         match self.phase {
-            Phase::ChunkSize => {
+            AnswerPhase::ChunkSize => {
                 (MAX_SIZE_LINE, Unreadable::TooLarge("a chunk's size takes a line without end"))
             }
-            Phase::ChunkEnd => (2, Unreadable::Bad("a chunk is longer than it says")),
-            Phase::Trailers => (left, Unreadable::TooLarge("its trailers are over 64 KiB")),
+            AnswerPhase::ChunkEnd => (2, Unreadable::Bad("a chunk is longer than it says")),
+            AnswerPhase::Trailers => (left, Unreadable::TooLarge("its trailers are over 64 KiB")),
             _ => (left, Unreadable::TooLarge("its head is over 64 KiB")),
         }
     }
 
-    fn read_line(&mut self) -> Result<Option<Part<'static>>, Unreadable> {
+    fn read_line(&mut self) -> Result<Option<AnswerPart<'static>>, Unreadable> {
         let raw = std::mem::take(&mut self.line);
         let line = raw.strip_suffix(b"\n").unwrap_or(&raw);
         let has_cr = line.ends_with(b"\r");
@@ -220,30 +220,30 @@ impl Answer {
             return Err(Unreadable::Bad("a CR or NUL stands inside a line"));
         }
         match self.phase {
-            Phase::StatusLine | Phase::Fields => {
+            AnswerPhase::StatusLine | AnswerPhase::Fields => {
                 self.size += raw.len();
                 self.head.raw.extend_from_slice(&raw);
                 self.read_head(line)
             }
-            Phase::Trailers => {
+            AnswerPhase::Trailers => {
                 self.size += raw.len();
                 self.head.raw.extend_from_slice(&raw);
                 self.read_trailer(line)
             }
             _ if !has_cr => Err(Unreadable::Bad("a line of the chunks ends in LF without CR")),
-            Phase::ChunkSize => self.read_size(line).map(|()| None),
+            AnswerPhase::ChunkSize => self.read_size(line).map(|()| None),
             _ if line.is_empty() => {
-                self.phase = Phase::ChunkSize;
+                self.phase = AnswerPhase::ChunkSize;
                 Ok(None)
             }
             _ => Err(Unreadable::Bad("a chunk is longer than it says")),
         }
     }
 
-    fn read_head(&mut self, line: &[u8]) -> Result<Option<Part<'static>>, Unreadable> {
-        if self.phase == Phase::StatusLine {
+    fn read_head(&mut self, line: &[u8]) -> Result<Option<AnswerPart<'static>>, Unreadable> {
+        if self.phase == AnswerPhase::StatusLine {
             (self.head.version, self.head.status) = status_line(line)?;
-            (self.phase, self.count, self.frame) = (Phase::Fields, 0, Frame::default());
+            (self.phase, self.count, self.frame) = (AnswerPhase::Fields, 0, Frame::default());
             return Ok(None);
         }
         if !line.is_empty() {
@@ -253,17 +253,17 @@ impl Answer {
         }
         let mut head = std::mem::take(&mut self.head);
         if is_interim(head.status) {
-            self.phase = Phase::StatusLine;
-            return Ok(Some(Part::Interim(head)));
+            self.phase = AnswerPhase::StatusLine;
+            return Ok(Some(AnswerPart::Interim(head)));
         }
         head.length = self.length(&head)?;
         self.phase = match head.length {
-            Length::Nothing | Length::Exactly(0) => Phase::Whole,
-            Length::Exactly(length) => Phase::Exactly(length),
-            Length::Chunked => Phase::ChunkSize,
-            Length::ToTheEnd => Phase::ToTheEnd,
+            Length::Nothing | Length::Exactly(0) => AnswerPhase::Whole,
+            Length::Exactly(length) => AnswerPhase::Exactly(length),
+            Length::Chunked => AnswerPhase::ChunkSize,
+            Length::ToTheEnd => AnswerPhase::ToTheEnd,
         };
-        Ok(Some(Part::Head(head)))
+        Ok(Some(AnswerPart::Head(head)))
     }
 
     /// RFC 9112 section 6.3.
@@ -291,15 +291,15 @@ impl Answer {
             return Err(Unreadable::TooLarge("its chunk extensions are over 16 KiB"));
         }
         (self.size, self.count) = (0, 0);
-        self.phase = if size == 0 { Phase::Trailers } else { Phase::Chunk(size) };
+        self.phase = if size == 0 { AnswerPhase::Trailers } else { AnswerPhase::Chunk(size) };
         Ok(())
     }
 
-    fn read_trailer(&mut self, line: &[u8]) -> Result<Option<Part<'static>>, Unreadable> {
+    fn read_trailer(&mut self, line: &[u8]) -> Result<Option<AnswerPart<'static>>, Unreadable> {
         if line.is_empty() {
-            self.phase = Phase::Whole;
+            self.phase = AnswerPhase::Whole;
             let lines = std::mem::take(&mut self.head.raw);
-            return Ok((self.count > 0).then_some(Part::Trailers(lines)));
+            return Ok((self.count > 0).then_some(AnswerPart::Trailers(lines)));
         }
         let (name, _) = self.split(line)?;
         if field::frames(name) {

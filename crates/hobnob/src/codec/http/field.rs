@@ -1,6 +1,6 @@
 //! The fields of a head, as far as they say where the body ends.
 
-use super::{Fault, MAX_FIELDS, TOO_LARGE, bad};
+use super::{MAX_FIELDS, RequestFault, TOO_LARGE, bad};
 
 /// What the fields so far have said.
 #[derive(Debug, Default, Clone, Copy)]
@@ -13,7 +13,7 @@ pub(super) struct Fields {
 
 impl Fields {
     /// Reads one line of a head.
-    pub(super) fn read(&mut self, line: &[u8]) -> Result<(), Fault> {
+    pub(super) fn read(&mut self, line: &[u8]) -> Result<(), RequestFault> {
         let (name, raw) = self.split(line)?;
         if name.eq_ignore_ascii_case(b"host") {
             if std::mem::replace(&mut self.has_host, true) {
@@ -41,7 +41,7 @@ impl Fields {
     }
 
     /// Reads one line behind the last chunk, where nothing may be said of the framing any more.
-    pub(super) fn read_trailer(&mut self, line: &[u8]) -> Result<(), Fault> {
+    pub(super) fn read_trailer(&mut self, line: &[u8]) -> Result<(), RequestFault> {
         let (name, _) = self.split(line)?;
         if frames(name) {
             return Err(bad("a trailer that belongs into the head"));
@@ -50,7 +50,7 @@ impl Fields {
     }
 
     /// Name, and the value with the spaces around it.
-    fn split<'a>(&mut self, line: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), Fault> {
+    fn split<'a>(&mut self, line: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), RequestFault> {
         self.count += 1;
         if self.count > MAX_FIELDS {
             return Err(TOO_LARGE);

@@ -3,20 +3,20 @@
 use super::*;
 
 /// Feeds `all` in pieces that end at these places; the bytes of heads that came through, in whole requests.
-fn feed(all: &[u8], splits: &[usize]) -> Result<(usize, Place), Fault> {
-    let mut framing = Framing::default();
+fn feed(all: &[u8], splits: &[usize]) -> Result<(usize, RequestPlace), RequestFault> {
+    let mut framing = RequestFraming::default();
     let (mut taken, mut requests) = (0, 0);
     for end in splits.iter().copied().chain([all.len()]) {
         while let Some(length) = framing.advance(&all[taken..end])? {
             taken += length;
             assert!(taken <= end, "it takes no more than there is");
-            requests += usize::from(framing.place() == Place::Between);
+            requests += usize::from(framing.place() == RequestPlace::Between);
         }
     }
     Ok((requests, framing.place()))
 }
 
-fn each_split(all: &[u8], check: impl Fn(Result<(usize, Place), Fault>)) {
+fn each_split(all: &[u8], check: impl Fn(Result<(usize, RequestPlace), RequestFault>)) {
     for split in 0..all.len() {
         check(feed(all, &[split]));
     }
@@ -44,20 +44,25 @@ fn what_is_in_order_comes_through_at_every_split() {
     ] {
         // Each character is a byte: 0xff is one too.
         let bytes = text.chars().map(|c| c as u8).collect::<Vec<_>>();
-        each_split(&bytes, |read| assert_eq!(read, Ok((requests, Place::Between)), "{text:?}"));
+        each_split(&bytes, |read| {
+            assert_eq!(read, Ok((requests, RequestPlace::Between)), "{text:?}")
+        });
     }
 }
 
 #[test]
 fn where_the_next_byte_stands_is_known() {
     for (text, place) in [
-        ("", Place::Between),
-        ("G", Place::Head),
-        ("GET / HTTP/1.1\r\n", Place::Head),
-        ("POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\n", Place::Body),
-        ("POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nx", Place::Body),
-        ("POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nxx", Place::Between),
-        ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", Place::Body),
+        ("", RequestPlace::Between),
+        ("G", RequestPlace::Head),
+        ("GET / HTTP/1.1\r\n", RequestPlace::Head),
+        ("POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\n", RequestPlace::Body),
+        ("POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nx", RequestPlace::Body),
+        ("POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nxx", RequestPlace::Between),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            RequestPlace::Body,
+        ),
     ] {
         assert_eq!(feed(text.as_bytes(), &[]).map(|(_, place)| place), Ok(place), "{text:?}");
     }
@@ -311,8 +316,8 @@ fn what_is_too_large_is_refused_before_it_is_whole() {
         assert_eq!(read, Err(status), "{}", &text[..60.min(text.len())]);
     }
     let most = format!("{head}{}\r\n", "X: y\r\n".repeat(MAX_FIELDS - 1));
-    assert_eq!(feed(most.as_bytes(), &[]), Ok((1, Place::Between)));
+    assert_eq!(feed(most.as_bytes(), &[]), Ok((1, RequestPlace::Between)));
     let room = MAX_HEAD - head.len() - "X: \r\n\r\n".len();
     let full = format!("{head}X: {}\r\n\r\n", long(room));
-    assert_eq!(feed(full.as_bytes(), &[]), Ok((1, Place::Between)));
+    assert_eq!(feed(full.as_bytes(), &[]), Ok((1, RequestPlace::Between)));
 }

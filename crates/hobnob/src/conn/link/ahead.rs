@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
-use super::copied::Waiting;
+use super::copied::Unsent;
 use crate::conn::{Conn, scratch};
 use crate::error::{Error, Kind, Result};
 use crate::spec::Shape;
@@ -14,7 +14,7 @@ const AHEAD: usize = 65_536;
 /// What a conn has said while nobody could take it yet.
 #[derive(Debug, Default)]
 pub struct Ahead {
-    pub(super) waiting: Waiting,
+    pub(super) waiting: Unsent,
     pub(super) has_ended: bool,
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Sleep, sleep_until};
 
-use super::copied::Waiting;
-use super::{Broken, Link, Stage, Way, Witness};
+use super::copied::Unsent;
+use super::{Broken, Link, Progress, Way, Witness};
 use crate::chunk::Chunk;
 use crate::conn::{Conn, scratch};
 use crate::error::{Error, Kind, Result};
@@ -39,7 +39,7 @@ impl Link {
         if let Some(chain) = self.up.chain.as_mut()
             && let Some(waiting) = self.up.waiting.take()
         {
-            let Waiting { bytes, .. } = *waiting;
+            let Unsent { bytes, .. } = *waiting;
             let is_packet = downstream.shape() == Shape::Packets;
             chain.push(bytes.into(), is_packet, witness.clock().now());
         }
@@ -59,7 +59,7 @@ impl Link {
         let (closed, other) = if is_up { (up, down) } else { (down, up) };
         closed.is_cut = false;
         if !other.is_over() {
-            (other.chain, other.timer, other.stage) = (None, None, Stage::Ending);
+            (other.chain, other.timer, other.stage) = (None, None, Progress::Ending);
         }
         true
     }
@@ -68,7 +68,7 @@ impl Link {
 impl Way {
     /// Whether faults still have something that is to be passed on.
     pub(super) fn is_bending(&self) -> bool {
-        let is_open = matches!(self.stage, Stage::Open | Stage::Passing);
+        let is_open = matches!(self.stage, Progress::Open | Progress::Passing);
         is_open && self.chain.as_ref().is_some_and(|chain| chain.is_holding())
     }
 
@@ -87,9 +87,9 @@ impl Way {
         self.stage = match &mut self.chain {
             Some(chain) => {
                 chain.end(witness.clock().now());
-                Stage::Passing
+                Progress::Passing
             }
-            None => Stage::Ending,
+            None => Progress::Ending,
         };
     }
 
@@ -116,7 +116,7 @@ impl Way {
                     witness.closed_by(fault);
                 }
                 (self.is_cut, self.chain, self.timer) = (by.is_some(), None, None);
-                self.stage = Stage::Ending;
+                self.stage = Progress::Ending;
                 return Poll::Ready(Ok(()));
             }
             Some(Item::Abort { by }) => {
@@ -132,7 +132,7 @@ impl Way {
         if self.poll_timer(cx, wake, now, witness).is_ready() {
             return Poll::Ready(Ok(()));
         }
-        if self.stage == Stage::Open && room > 0 {
+        if self.stage == Progress::Open && room > 0 {
             let received = self.poll_receive_bent(cx, from, room, witness);
             if received.is_ready() {
                 return received;

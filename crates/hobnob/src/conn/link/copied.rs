@@ -89,13 +89,13 @@ impl Way {
 
 /// What was received and could not be sent yet. A packet may be empty.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub(super) struct Unsent {
     pub(super) bytes: Vec<u8>,
     sent: usize,
     pub(super) is_something: bool,
 }
 
-impl Waiting {
+impl Unsent {
     pub(super) fn keep(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
         self.is_something = true;

@@ -1,10 +1,14 @@
 //! The short way: bytes go from one plain socket to the other through a kernel pipe (splice(2)), once the reads are full.
+//!
+//! A server has so many pipes and no more, because a pipe takes two descriptors and up to a mebibyte of the kernel's
+//! memory. While all of them are in use, bytes are copied.
 
-use std::cell::RefCell;
 use std::io;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use super::Way;
+use super::{Way, Witness};
 use crate::conn::{Conn, Kernel, wire};
 use crate::error::{Error, Kind, Result};
 use crate::socket::Pipe;
@@ -15,11 +19,77 @@ const FULL_READS: u8 = 3;
 /// After so many reads of less than so much they are copied again.
 const SMALL: usize = 8_192;
 const SMALL_READS: u8 = 8;
-/// Pipes that a thread keeps for the next that splices.
-const SPARE_PIPES: usize = 16;
+/// Empty pipes that are kept open for the links that splice next.
+const SPARE: usize = 32;
 
-thread_local! {
-    static PIPES: RefCell<Vec<Pipe>> = const { RefCell::new(Vec::new()) };
+/// The pipes of one server, which all of its links share. Clones are the same pipes.
+#[derive(Clone)]
+pub struct Pipes(Arc<Mutex<Stock>>);
+
+struct Stock {
+    /// How many may still be opened.
+    left: usize,
+    spare: Vec<Pipe>,
+}
+
+impl Pipes {
+    /// So many pipes at most, of which none is open yet.
+    pub fn of(most: usize) -> Self {
+        Pipes(Arc::new(Mutex::new(Stock { left: most, spare: Vec::new() })))
+    }
+
+    /// An empty pipe; none where all are in use, or where the kernel gives none.
+    fn lend(&self) -> Option<LentPipe> {
+        let mut stock = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let pipe = match stock.spare.pop() {
+            Some(pipe) => pipe,
+            None => {
+                let left = stock.left.checked_sub(1)?;
+                let pipe = Pipe::open().ok()?;
+                stock.left = left;
+                pipe
+            }
+        };
+        Some(LentPipe { pipe: Some(pipe), of: self.clone() })
+    }
+
+    fn take_back(&self, pipe: Pipe) {
+        let mut stock = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if pipe.filled() == 0 && stock.spare.len() < SPARE {
+            stock.spare.push(pipe);
+        } else {
+            // Closed first, so that the next one does not need a descriptor too many.
+            drop(pipe);
+            stock.left += 1;
+        }
+    }
+}
+
+/// A pipe that a link uses. It goes back when this drops.
+pub(super) struct LentPipe {
+    /// Something until the drop.
+    pipe: Option<Pipe>,
+    of: Pipes,
+}
+
+impl Deref for LentPipe {
+    type Target = Pipe;
+
+    fn deref(&self) -> &Pipe {
+        self.pipe.as_ref().expect("it is here until the drop")
+    }
+}
+
+impl DerefMut for LentPipe {
+    fn deref_mut(&mut self) -> &mut Pipe {
+        self.pipe.as_mut().expect("it is here until the drop")
+    }
+}
+
+impl Drop for LentPipe {
+    fn drop(&mut self) {
+        self.pipe.take().into_iter().for_each(|pipe| self.of.take_back(pipe));
+    }
 }
 
 impl Way {
@@ -28,18 +98,19 @@ impl Way {
         self.full_reads = if length >= FULL { self.full_reads + 1 } else { 0 };
         if self.full_reads == FULL_READS {
             self.full_reads = 0;
-            self.is_spliced = !self.is_copied && are_bare(from, to);
+            self.is_spliced = are_bare(from, to);
         }
     }
 
-    /// Receives into a pipe. None: the end.
+    /// Receives into a pipe. None: the end. Where there is no pipe, bytes are copied until the reads are full again.
     pub(super) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut Conn,
+        witness: &dyn Witness,
     ) -> Poll<Result<Option<Result<()>>>> {
-        let Some(mut pipe) = take_pipe() else {
-            (self.is_copied, self.is_spliced) = (true, false);
+        let Some(mut pipe) = witness.pipes().and_then(Pipes::lend) else {
+            self.is_spliced = false;
             return Poll::Ready(Ok(Some(Ok(()))));
         };
         let filled = with_kernel(from, |kernel| {
@@ -47,12 +118,9 @@ impl Way {
         });
         let length = match filled {
             Poll::Ready(Ok(length)) if length > 0 => length,
-            empty => {
-                give_pipe(pipe);
-                return empty.map(|end| end.map(|_| None));
-            }
+            empty => return empty.map(|end| end.map(|_| None)),
         };
-        self.pipe = Some(pipe);
+        self.pipe = Some(Box::new(pipe));
         self.small_reads = if length < SMALL { self.small_reads + 1 } else { 0 };
         if self.small_reads == SMALL_READS {
             (self.is_spliced, self.small_reads) = (false, 0);
@@ -75,7 +143,7 @@ impl Way {
             self.waiting.get_or_insert_default().keep(&bytes[..taken]);
         }
         if pipe.filled() == 0 {
-            self.pipe.take().into_iter().for_each(give_pipe);
+            self.pipe = None;
         }
         Poll::Ready(Ok(()))
     }
@@ -96,16 +164,4 @@ fn with_kernel(
         }
         None => Poll::Ready(Err(Error::new(Kind::ConnectionBroken, "the conn was aborted"))),
     }
-}
-
-fn take_pipe() -> Option<Pipe> {
-    PIPES.with_borrow_mut(Vec::pop).or_else(|| Pipe::open().ok())
-}
-
-fn give_pipe(pipe: Pipe) {
-    PIPES.with_borrow_mut(|pipes| {
-        if pipes.len() < SPARE_PIPES {
-            pipes.push(pipe);
-        }
-    });
 }

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -19,11 +19,24 @@ struct Heard {
     said: Mutex<Vec<String>>,
     is_asked: AtomicBool,
     clock: Clock,
+    /// Bytes that waited when it was last told.
+    held: AtomicUsize,
+    pipes: Pipes,
 }
 
 impl Heard {
     fn nothing() -> Self {
-        Heard { said: Mutex::default(), is_asked: AtomicBool::new(false), clock: Clock::start() }
+        Heard::with_pipes(4)
+    }
+
+    fn with_pipes(most: usize) -> Self {
+        Heard {
+            said: Mutex::default(),
+            is_asked: AtomicBool::new(false),
+            clock: Clock::start(),
+            held: AtomicUsize::new(0),
+            pipes: Pipes::of(most),
+        }
     }
 
     fn say(&self, text: String) {
@@ -48,7 +61,9 @@ impl Witness for Heard {
         self.say("too large".to_owned());
     }
 
-    fn holds(&self, _: usize) {}
+    fn holds(&self, bytes: usize) {
+        self.held.store(bytes, Relaxed);
+    }
 
     fn is_asked_to_end(&self) -> bool {
         self.is_asked.load(Relaxed)
@@ -68,6 +83,10 @@ impl Witness for Heard {
 
     fn clock(&self) -> Clock {
         self.clock
+    }
+
+    fn pipes(&self) -> Option<&Pipes> {
+        Some(&self.pipes)
     }
 }
 
@@ -329,8 +348,15 @@ async fn talk_by_turns(mut peer: TcpStream, all: Vec<u8>) -> Vec<u8> {
     received
 }
 
+/// With a pipe for each direction, with one for both, and with none.
 #[tokio::test]
 async fn sockets_that_are_blocked_both_ways_lose_neither_a_byte_nor_a_wake() {
+    for pipes in [2, 1, 0] {
+        blocked_both_ways(pipes).await;
+    }
+}
+
+async fn blocked_both_ways(pipes: usize) {
     let ((client, mut downstream), (server, mut upstream)) = (socket().await, socket().await);
     let noise = |seed: usize| -> Vec<u8> {
         (0..4 << 20).map(|at: usize| (at.wrapping_mul(seed) >> 7).to_le_bytes()[0]).collect()
@@ -338,7 +364,7 @@ async fn sockets_that_are_blocked_both_ways_lose_neither_a_byte_nor_a_wake() {
     let (up, down) = (noise(0x9e37_79b1), noise(0x85eb_ca6b));
     // Tasks of their own: nobody is polled because another was woken.
     let link = tokio::spawn(async move {
-        let (bend, heard) = (Panel::default().enter(1, 7).bend, Heard::nothing());
+        let (bend, heard) = (Panel::default().enter(1, 7).bend, Heard::with_pipes(pipes));
         run(&mut downstream, &mut upstream, Ahead::default(), bend, &heard).await
     });
     let client = tokio::spawn(talk_by_turns(client, up.clone()));
@@ -348,6 +374,31 @@ async fn sockets_that_are_blocked_both_ways_lose_neither_a_byte_nor_a_wake() {
     let (got_down, got_up) = (ended.0.expect("no panic"), ended.1.expect("no panic"));
     ended.2.expect("no panic").expect("both said all");
     assert!(got_up == up && got_down == down, "bytes were lost, doubled or moved");
+}
+
+#[tokio::test]
+async fn bytes_that_lie_in_a_pipe_are_held() {
+    let ((client, mut downstream), (server, mut upstream)) = (socket().await, socket().await);
+    let heard = Arc::new(Heard::with_pipes(1));
+    let witness = heard.clone();
+    let link = tokio::spawn(async move {
+        let bend = Panel::default().enter(1, 7).bend;
+        run(&mut downstream, &mut upstream, Ahead::default(), bend, &*witness).await
+    });
+    let text = vec![b'x'; 1 << 20];
+    let pouring = tokio::spawn(async move {
+        let mut client = client;
+        while client.write_all(&text).await.is_ok() {}
+    });
+    let is_held = async {
+        while heard.held.load(Relaxed) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), is_held).await.expect("nobody reads");
+    pouring.abort();
+    drop(server);
+    drop(link.await.expect("no panic"));
 }
 
 /// Silence while the other side takes nothing is not the accepted side's: what it has still to say is not cut off.

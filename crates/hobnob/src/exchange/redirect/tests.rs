@@ -1,7 +1,7 @@
 //! Where answers lead, and what goes along.
 
 use super::*;
-use crate::codec::http::{Answer, Part};
+use crate::codec::http::{AnswerPart, AnswerReader};
 use crate::error::Advice;
 
 fn from(endpoint: &str) -> Exchange {
@@ -11,8 +11,8 @@ fn from(endpoint: &str) -> Exchange {
 
 fn answer(status: u16, location: &str) -> Head {
     let text = format!("HTTP/1.1 {status} x\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
-    match Answer::to("GET").next(&mut text.as_bytes()) {
-        Ok(Some(Part::Head(head))) => head,
+    match AnswerReader::to("GET").next(&mut text.as_bytes()) {
+        Ok(Some(AnswerPart::Head(head))) => head,
         other => panic!("{other:?}"),
     }
 }

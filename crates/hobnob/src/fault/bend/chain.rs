@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::gate::{Gate, Turn};
-use super::panel::{Hits, Log, Logged, Planned};
-use crate::chunk::{Chunk, Direction};
-use crate::fault::outbox::{Act, COST, Item, NEVER, Outbox};
+use super::panel::{ActiveSetting, Hits, Log, Logged};
+use super::trigger::{Trigger, Turn};
+use crate::chunk::{COST, Chunk, Direction};
+use crate::fault::outbox::{Act, Item, NEVER, Outbox, weight};
 use crate::fault::{Chance, Fault};
 
 /// A row of faults. What comes in at the front goes through all of them; what is to be done now comes out at the back.
@@ -17,7 +17,7 @@ use crate::fault::{Chance, Fault};
 /// It does nothing by itself: it is driven with the time as an argument.
 #[derive(Default)]
 pub struct Chain {
-    stages: Vec<Stage>,
+    stages: Vec<ChainStep>,
     /// What faults that were taken away still had, and nobody stands behind them.
     freed: VecDeque<Item>,
     hits: Vec<Hit>,
@@ -32,13 +32,13 @@ pub struct Hit {
     pub act: Act,
 }
 
-/// One fault with its gate and its queue.
-pub(super) struct Stage {
-    pub(super) plan: Arc<Planned>,
-    /// The how-many-eth fault of the plan it is.
+/// One fault with its trigger and its queue.
+pub(super) struct ChainStep {
+    pub(super) plan: Arc<ActiveSetting>,
+    /// Its place among the faults of the setting.
     pub(super) index: usize,
     fault: Box<dyn Fault>,
-    gate: Gate,
+    trigger: Trigger,
     out: Outbox,
     hold: usize,
     hits: Arc<Hits>,
@@ -65,7 +65,8 @@ impl Chain {
 
     /// Bytes on their way, and what holding them costs.
     pub fn held(&self) -> usize {
-        self.stages.iter().map(|stage| stage.out.weight()).sum()
+        let freed: usize = self.freed.iter().map(weight).sum();
+        freed + self.stages.iter().map(|stage| stage.out.weight()).sum::<usize>()
     }
 
     /// The same of the last fault alone.
@@ -80,7 +81,7 @@ impl Chain {
         if has_closed || !self.freed.is_empty() {
             return 0;
         }
-        self.stages.first().map_or(usize::MAX, Stage::room)
+        self.stages.first().map_or(usize::MAX, ChainStep::room)
     }
 
     /// Bytes of a stream, or a packet, come in.
@@ -171,9 +172,9 @@ impl Chain {
 
     /// Becomes the row of these faults. One that stays keeps what it holds; what others hold goes on at once, in order.
     pub(super) fn become_row(&mut self, wanted: Vec<Wanted>, now: Duration) {
-        let mut old: VecDeque<Stage> = std::mem::take(&mut self.stages).into();
-        let mut row: Vec<Stage> = Vec::new();
-        let mut gone: Vec<(usize, Stage)> = Vec::new();
+        let mut old: VecDeque<ChainStep> = std::mem::take(&mut self.stages).into();
+        let mut row: Vec<ChainStep> = Vec::new();
+        let mut gone: Vec<(usize, ChainStep)> = Vec::new();
         for wanted in wanted {
             let stays = old.iter().position(|stage| wanted.is(stage));
             match stays {
@@ -198,7 +199,7 @@ impl Chain {
 
 /// A fault as a chain is to have it.
 pub(super) struct Wanted {
-    pub(super) plan: Arc<Planned>,
+    pub(super) plan: Arc<ActiveSetting>,
     pub(super) index: usize,
     pub(super) chance: Chance,
     pub(super) hits: Arc<Hits>,
@@ -206,17 +207,17 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    fn is(&self, stage: &Stage) -> bool {
+    fn is(&self, stage: &ChainStep) -> bool {
         Arc::ptr_eq(&self.plan, &stage.plan) && self.index == stage.index
     }
 
-    fn make(self, now: Duration) -> Option<Stage> {
+    fn make(self, now: Duration) -> Option<ChainStep> {
         let (row, _) = self.plan.setting.faults()[self.index];
         let fault = self.plan.setting.flow(self.index, self.chance)?;
         let mut out = Outbox::new(row.spec.name, row.claims.keeps_order);
         out.logs = self.log.is_some();
-        Some(Stage {
-            gate: Gate::new(self.plan.setting.rules(), now),
+        Some(ChainStep {
+            trigger: Trigger::new(self.plan.setting.rules(), now),
             hold: self.plan.setting.hold(self.index, fault.needs()),
             index: self.index,
             plan: self.plan,
@@ -228,7 +229,7 @@ impl Wanted {
     }
 }
 
-impl Stage {
+impl ChainStep {
     fn kind(&self) -> &'static str {
         self.plan.setting.faults()[self.index].0.spec.name
     }
@@ -250,7 +251,7 @@ impl Stage {
         }
         match item {
             Item::Chunk(chunk) => self.feed_chunk(chunk, now),
-            Item::End { by: None } if self.gate.is_open() => {
+            Item::End { by: None } if self.trigger.is_open() => {
                 self.out.is_ending = true;
                 self.fault.end(now, &mut self.out);
                 self.out.is_ending = false;
@@ -263,17 +264,17 @@ impl Stage {
     fn feed_chunk(&mut self, mut chunk: Chunk, now: Duration) {
         let is_packet = chunk.is_packet;
         loop {
-            let mut length = self.gate.look(&chunk, now);
+            let mut length = self.trigger.look(&chunk, now);
             self.turn(now, is_packet, true);
-            if self.gate.is_open() {
+            if self.trigger.is_open() {
                 // It may have turned just now, and looks further.
-                length = self.gate.look(&chunk, now);
+                length = self.trigger.look(&chunk, now);
             }
-            let at = self.gate.at(is_packet);
+            let at = self.trigger.at(is_packet);
             let rest = if is_packet { Bytes::new() } else { chunk.bytes.split_off(length) };
             let part = Chunk { bytes: std::mem::replace(&mut chunk.bytes, rest), at, is_packet };
-            self.gate.note(&part);
-            if self.gate.is_open() {
+            self.trigger.note(&part);
+            if self.trigger.is_open() {
                 self.fault.chunk(part, now, &mut self.out);
             } else {
                 self.out.pass(Item::Chunk(part));
@@ -287,9 +288,9 @@ impl Stage {
     }
 
     fn turn(&mut self, now: Duration, is_packet: bool, has_come: bool) {
-        while let Some(turn) = self.gate.turn(now, has_come) {
+        while let Some(turn) = self.trigger.turn(now, has_come) {
             match turn {
-                Turn::Opened => self.fault.begin(self.gate.at(is_packet), now, &mut self.out),
+                Turn::Opened => self.fault.begin(self.trigger.at(is_packet), now, &mut self.out),
                 Turn::Over => self.out.release(),
             }
         }
@@ -321,7 +322,7 @@ impl Stage {
 
     fn wake(&self, can_leave: bool) -> Option<Duration> {
         let due = self.out.due().filter(|due| can_leave && *due != NEVER);
-        [due, self.out.wake(), self.gate.wake()].into_iter().flatten().min()
+        [due, self.out.wake(), self.trigger.wake()].into_iter().flatten().min()
     }
 }
 

@@ -2,16 +2,16 @@
 //! direction.
 
 mod chain;
-mod gate;
 mod panel;
 mod pattern;
 mod profile;
 mod rules;
 mod setting;
+mod trigger;
 mod typed;
 
 pub use chain::{Chain, Hit};
-pub use panel::{Bend, Entry, Hits, Log, Logged, Panel, State};
+pub use panel::{Bend, Entry, FaultState, Hits, Log, Logged, Panel};
 pub use profile::{PROFILES, Profile};
 pub use rules::KEYS;
 pub use setting::Setting;

@@ -12,7 +12,7 @@ use super::setting::Setting;
 use crate::chunk::Direction;
 use crate::error::Result;
 use crate::fault::outbox::{Act, Decision};
-use crate::fault::{Chance, Opening, Seed, TABLE};
+use crate::fault::{Admission, Chance, Seed, TABLE};
 use crate::spec::Shape;
 
 /// The knobs of one relay. Clones are the same panel: a relay, its sessions and any number of consoles hold one.
@@ -27,10 +27,10 @@ use crate::spec::Shape;
 /// # Ok::<(), hobnob::Error>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct Panel(Arc<Shared>);
+pub struct Panel(Arc<Knobs>);
 
 #[derive(Default)]
-struct Shared {
+struct Knobs {
     /// Counts the changes. All that a session without faults ever reads.
     changes: AtomicU32,
     board: Mutex<Board>,
@@ -39,8 +39,8 @@ struct Shared {
 #[derive(Default)]
 struct Board {
     shape: Option<Shape>,
-    plans: Vec<Arc<Planned>>,
-    /// Sessions under faults, which must hear of a change although nothing comes.
+    plans: Vec<Arc<ActiveSetting>>,
+    /// The sessions' tasks, which must hear of a change although nothing comes.
     wakers: HashMap<u64, Waker>,
     log: Option<Arc<dyn Log>>,
     /// Hits of faults that are off again, by place in the table.
@@ -48,7 +48,7 @@ struct Board {
 }
 
 /// A setting that is on.
-pub(super) struct Planned {
+pub(super) struct ActiveSetting {
     pub(super) setting: Setting,
     /// Its place when it was set, from which its chance comes.
     place: u64,
@@ -63,7 +63,7 @@ pub struct Hits(AtomicU64);
 
 /// What one fault of a setting is, and what it has hit so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct State {
+pub struct FaultState {
     /// The setting that it belongs to, as it was typed.
     pub setting: String,
     /// The fault.
@@ -110,8 +110,8 @@ pub struct Bend {
     panel: Panel,
     session: u64,
     seed: Seed,
-    seen: u32,
-    is_waiting: bool,
+    /// The change that it has seen last; none, until it has looked, and hears of those that follow.
+    seen: Option<u32>,
 }
 
 impl Panel {
@@ -146,7 +146,7 @@ impl Panel {
     }
 
     /// What is on, fault by fault, with what each has hit.
-    pub fn state(&self) -> Vec<State> {
+    pub fn state(&self) -> Vec<FaultState> {
         self.board().plans.iter().flat_map(|plan| plan.state()).collect()
     }
 
@@ -180,7 +180,7 @@ impl Panel {
     /// The relay's: a session of this number, from 1, begins.
     pub fn enter(&self, session: u64, seed: u64) -> Entry {
         let seed = Seed::new(seed);
-        let bend = Bend { panel: self.clone(), seen: 0, session, seed, is_waiting: false };
+        let bend = Bend { panel: self.clone(), seen: None, session, seed };
         let mut entry = Entry { bend, wait: Duration::ZERO, refused_by: None, hits: Vec::new() };
         if self.0.changes.load(Relaxed) == 0 {
             return entry;
@@ -195,12 +195,12 @@ impl Panel {
                 let session_seed = own.of(1 + index as u64);
                 let chance = Chance { session: session_seed, direction: session_seed };
                 let act = match plan.setting.door(index, chance) {
-                    None | Some(Opening::Go) => continue,
-                    Some(Opening::Wait(time)) => {
+                    None | Some(Admission::Go) => continue,
+                    Some(Admission::Wait(time)) => {
                         entry.wait = entry.wait.saturating_add(time);
                         Act::Held(time)
                     }
-                    Some(Opening::Refuse) => {
+                    Some(Admission::Refuse) => {
                         entry.refused_by = Some(kind);
                         Act::Aborted
                     }
@@ -262,7 +262,7 @@ impl Board {
             self.plans.push(plan.unwrap_or_else(|setting| {
                 let is_free = !taken.contains(&place);
                 let place = if is_free { Some(place) } else { others.next() };
-                Arc::new(Planned::new(setting, place.unwrap_or(u64::MAX), shape))
+                Arc::new(ActiveSetting::new(setting, place.unwrap_or(u64::MAX), shape))
             }));
         }
         for plan in &old {
@@ -271,21 +271,21 @@ impl Board {
     }
 }
 
-impl Planned {
+impl ActiveSetting {
     fn new(setting: Setting, place: u64, shape: Shape) -> Self {
         let hits = setting.kinds().map(|_| [Arc::default(), Arc::default()]).collect();
-        Planned { setting, place, is_packets: shape == Shape::Packets, hits }
+        ActiveSetting { setting, place, is_packets: shape == Shape::Packets, hits }
     }
 
     pub(super) fn is_packets(&self) -> bool {
         self.is_packets
     }
 
-    fn state(&self) -> Vec<State> {
+    fn state(&self) -> Vec<FaultState> {
         let hits = |direction: Direction, hits: &[Arc<Hits>; 2]| {
             self.setting.is_for(direction).then(|| hits[direction as usize].0.load(Relaxed))
         };
-        let state = |(kind, counts)| State {
+        let state = |(kind, counts)| FaultState {
             setting: self.setting.text().to_owned(),
             kind,
             up: hits(Direction::In, counts),
@@ -309,13 +309,13 @@ impl Hits {
 }
 
 impl Bend {
-    /// Whether the knobs were turned since [`refresh`](Self::refresh). One relaxed load.
+    /// Whether it has yet to [`refresh`](Self::refresh), or the knobs were turned since. One relaxed load.
     pub fn is_stale(&self) -> bool {
-        self.panel.0.changes.load(Relaxed) != self.seen
+        self.seen != Some(self.panel.0.changes.load(Relaxed))
     }
 
-    /// Makes the chains of both directions, up first, what the knobs say. From then on `waker` hears of changes, while
-    /// there is a chain.
+    /// Makes the chains of both directions, up first, what the knobs say. From then on `waker` is woken when they are
+    /// turned, also where nothing passes and nothing bends yet.
     pub fn refresh(
         &mut self,
         waker: &Waker,
@@ -325,7 +325,7 @@ impl Bend {
         let board_of = self.panel.clone();
         let mut board = board_of.board();
         // Under the lock, so that no change falls between what is read here and the waker.
-        self.seen = self.panel.0.changes.load(Relaxed);
+        self.seen = Some(self.panel.0.changes.load(Relaxed));
         for (direction, chain) in Direction::BOTH.into_iter().zip(&mut chains) {
             let wanted = self.wanted(&board, direction);
             if !wanted.is_empty() || chain.is_some() {
@@ -335,12 +335,7 @@ impl Bend {
                 **chain = None;
             }
         }
-        self.is_waiting = chains.iter().any(|chain| chain.is_some());
-        if self.is_waiting {
-            board.wakers.insert(self.session, waker.clone());
-        } else {
-            board.wakers.remove(&self.session);
-        }
+        board.wakers.insert(self.session, waker.clone());
     }
 
     fn wanted(&self, board: &Board, direction: Direction) -> Vec<Wanted> {
@@ -375,7 +370,7 @@ impl Bend {
 
 impl Drop for Bend {
     fn drop(&mut self) {
-        if self.is_waiting {
+        if self.seen.is_some() {
             self.panel.board().wakers.remove(&self.session);
         }
     }

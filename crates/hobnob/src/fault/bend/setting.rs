@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use super::pattern::Pattern;
 use super::rules::{Amount, KEYS, Rules};
-use super::typed::Piece;
+use super::typed::TypedPiece;
 use crate::chunk::Direction;
 use crate::error::{Error, Kind, Result};
-use crate::fault::{Chance, Fault, Made, Opening, Row, Seed, TABLE};
+use crate::fault::{Admission, Chance, Fault, MadeFault, Row, Seed, TABLE};
 use crate::spec::{Options, Shape, ValueKind, parse_percent};
 
 /// Faults that share a direction and their triggers, in the order in which they bend.
 #[derive(Clone)]
-pub struct Setting(Arc<Parts>);
+pub struct Setting(Arc<SettingParts>);
 
-struct Parts {
+struct SettingParts {
     text: String,
     /// One direction only.
     way: Option<Direction>,
@@ -37,15 +37,15 @@ impl Setting {
 
     fn read(text: &str, is_of_profile: bool) -> Result<Self> {
         let (way, start) = way(text)?;
-        let mut parts = Parts {
+        let mut parts = SettingParts {
             text: text.to_owned(),
             way,
             faults: Vec::new(),
             rules: Rules::default(),
             is_of_profile,
         };
-        let pieces = Piece::all(text, start);
-        let mut named: Vec<&Piece<'_>> = Vec::new();
+        let pieces = TypedPiece::all(text, start);
+        let mut named: Vec<&TypedPiece<'_>> = Vec::new();
         for piece in &pieces {
             if let Some(row) = TABLE.iter().find(|row| row.spec.name == piece.key) {
                 parts.faults.push((*row, Options::of(row.spec.options)));
@@ -130,20 +130,20 @@ impl Setting {
     /// One of its faults, for one direction of one session, where it bends what passes.
     pub(super) fn flow(&self, index: usize, chance: Chance) -> Option<Box<dyn Fault>> {
         match self.made(index, chance)? {
-            Made::Flow(fault) => Some(fault),
-            Made::Door(_) => None,
+            MadeFault::Flow(fault) => Some(fault),
+            MadeFault::BeforeTheDial(_) => None,
         }
     }
 
     /// What it decides before the dial, if it does.
-    pub(super) fn door(&self, index: usize, chance: Chance) -> Option<Opening> {
+    pub(super) fn door(&self, index: usize, chance: Chance) -> Option<Admission> {
         match self.made(index, chance)? {
-            Made::Flow(_) => None,
-            Made::Door(opening) => Some(opening),
+            MadeFault::Flow(_) => None,
+            MadeFault::BeforeTheDial(opening) => Some(opening),
         }
     }
 
-    fn made(&self, index: usize, chance: Chance) -> Option<Made> {
+    fn made(&self, index: usize, chance: Chance) -> Option<MadeFault> {
         let (row, options) = self.0.faults.get(index)?;
         // Its options were tried when it was read.
         (row.make)(options, chance).ok()
@@ -177,9 +177,9 @@ impl PartialEq for Setting {
     }
 }
 
-impl Parts {
+impl SettingParts {
     /// Reads one piece: a fault, an option of the fault before it, or a rule of all.
-    fn add(&mut self, piece: &Piece<'_>) -> Result<()> {
+    fn add(&mut self, piece: &TypedPiece<'_>) -> Result<()> {
         if KEYS.iter().any(|key| key.name == piece.key) {
             return self.add_rule(piece);
         }
@@ -215,7 +215,7 @@ impl Parts {
         }
     }
 
-    fn add_rule(&mut self, piece: &Piece<'_>) -> Result<()> {
+    fn add_rule(&mut self, piece: &TypedPiece<'_>) -> Result<()> {
         let key = piece.key;
         let bad = |label: &str| {
             let text = match piece.value {
@@ -253,7 +253,7 @@ impl Parts {
     }
 
     /// Whether what a rule waits for can happen.
-    fn check_rule(&self, piece: &Piece<'_>) -> Result<()> {
+    fn check_rule(&self, piece: &TypedPiece<'_>) -> Result<()> {
         let key = piece.key;
         let amount = match key {
             "after" => self.rules.after,
@@ -303,7 +303,7 @@ fn way(text: &str) -> Result<(Option<Direction>, usize)> {
 fn check_fault(
     row: &Row,
     options: &Options,
-    piece: &Piece<'_>,
+    piece: &TypedPiece<'_>,
     way: Option<Direction>,
 ) -> Result<()> {
     let name = row.spec.name;

@@ -7,23 +7,23 @@ use crate::spec::nearest;
 
 /// One piece between two commas: `latency=200ms`, `when=10%`, `refuse`.
 #[derive(Debug, Clone)]
-pub(super) struct Piece<'t> {
+pub(super) struct TypedPiece<'t> {
     whole: &'t str,
     pub(super) key: &'t str,
     pub(super) value: Option<&'t str>,
     at: usize,
 }
 
-impl<'t> Piece<'t> {
+impl<'t> TypedPiece<'t> {
     /// The pieces of `text` from `start` on. A comma between two slashes is part of a pattern.
-    pub(super) fn all(whole: &'t str, start: usize) -> Vec<Piece<'t>> {
+    pub(super) fn all(whole: &'t str, start: usize) -> Vec<TypedPiece<'t>> {
         let mut pieces = Vec::new();
         let mut at = start;
         loop {
             let length = length(&whole[at..]);
             let text = &whole[at..at + length];
             let (key, value) = text.split_once('=').map_or((text, None), |(k, v)| (k, Some(v)));
-            pieces.push(Piece { whole, key, value, at });
+            pieces.push(TypedPiece { whole, key, value, at });
             at += length + 1;
             if at > whole.len() {
                 return pieces;

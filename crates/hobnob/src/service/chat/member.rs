@@ -158,7 +158,7 @@ impl<'a> Member<'a> {
                     Poll::Ready(Ok(sent)) => self.sent += sent,
                     Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => {
                         // About this packet alone; the next is as good as ever.
-                        self.session.bus().drop_by("packet-size", 1);
+                        self.session.drop_packet();
                         self.sent = self.unsent.len();
                     }
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),

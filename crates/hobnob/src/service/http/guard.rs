@@ -15,7 +15,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::AsyncWrite as _;
 use tokio::time::Sleep;
 
-use crate::codec::http::{Fault, Framing, Place};
+use crate::codec::http::{RequestFault, RequestFraming, RequestPlace};
 use crate::conn::stream::Stream;
 use crate::conn::{Conn, scratch};
 use crate::error::{Error, Kind};
@@ -74,7 +74,7 @@ pub(super) struct Guard<'a> {
     session: &'a Session,
     verdict: &'a Outcome,
     patience: Patience,
-    framing: Framing,
+    framing: RequestFraming,
     held: Vec<u8>,
     /// Of what is held: found in order.
     checked: usize,
@@ -88,7 +88,7 @@ pub(super) struct Guard<'a> {
 
 /// A deadline that runs.
 struct Meter {
-    place: Place,
+    place: RequestPlace,
     sleep: Pin<Box<Sleep>>,
     /// Bytes of a body since it began.
     brought: u64,
@@ -106,7 +106,7 @@ impl<'a> Guard<'a> {
             session,
             verdict,
             patience,
-            framing: Framing::default(),
+            framing: RequestFraming::default(),
             held: Vec::new(),
             checked: 0,
             passed: 0,
@@ -148,8 +148,8 @@ impl<'a> Guard<'a> {
                 Poll::Ready(Ok(Some(length))) => self.check(length),
                 Poll::Ready(Ok(None)) => {
                     self.has_ended = true;
-                    if self.framing.place() != Place::Between {
-                        self.refuse(Fault { status: 400, what: "it ends in its middle" });
+                    if self.framing.place() != RequestPlace::Between {
+                        self.refuse(RequestFault { status: 400, what: "it ends in its middle" });
                     }
                 }
                 Poll::Ready(Err(error)) => {
@@ -174,7 +174,7 @@ impl<'a> Guard<'a> {
                 Err(fault) => return self.refuse(fault),
             }
             let place = self.framing.place();
-            if place != Place::Head {
+            if place != RequestPlace::Head {
                 self.passed = self.checked;
             }
             if self.watch.as_ref().is_some_and(|watch| watch.place != place) {
@@ -183,7 +183,7 @@ impl<'a> Guard<'a> {
         }
     }
 
-    fn refuse(&mut self, fault: Fault) {
+    fn refuse(&mut self, fault: RequestFault) {
         let text = format!("the request was refused: {}", fault.what);
         self.stop(fault.status, Error::new(Kind::BadFrame, text));
     }
@@ -200,13 +200,13 @@ impl<'a> Guard<'a> {
     /// Ready when a deadline has passed that meant something.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let place = match self.framing.place() {
-            Place::Between if self.is_fresh => Place::Head,
+            RequestPlace::Between if self.is_fresh => RequestPlace::Head,
             place => place,
         };
         let span = match place {
-            Place::Between => return Poll::Pending,
-            Place::Head => self.patience.head,
-            Place::Body => self.patience.body,
+            RequestPlace::Between => return Poll::Pending,
+            RequestPlace::Head => self.patience.head,
+            RequestPlace::Body => self.patience.body,
         };
         loop {
             let watch = self.watch.get_or_insert_with(|| Meter {
@@ -216,13 +216,13 @@ impl<'a> Guard<'a> {
             });
             ready!(watch.sleep.as_mut().poll(cx));
             let enough = u128::from(self.patience.rate) * span.as_millis() / 1_000;
-            if place == Place::Head || u128::from(watch.brought) < enough {
+            if place == RequestPlace::Head || u128::from(watch.brought) < enough {
                 break;
             }
             self.watch = None;
         }
         let (limit, what) = match place {
-            Place::Body => ("http-body", "the body of a request came too slowly"),
+            RequestPlace::Body => ("http-body", "the body of a request came too slowly"),
             _ => ("http-head", "the head of a request took too long"),
         };
         self.stop(408, Error::limit(limit, what));

@@ -9,7 +9,8 @@ use hobnob::address::{Address, canonical};
 use hobnob::conn::{Conn, memory};
 use hobnob::engine::{Dialer, Server, parse};
 use hobnob::error::Kind;
-use hobnob::event::Fact;
+use hobnob::event::{Fact, Reason};
+use hobnob::service::{Ask, Made, Reply, Responder};
 use hobnob::socket::{Family, Flags, Socket, Type};
 use hobnob::spec::Shape;
 use tempfile::TempDir;
@@ -141,6 +142,50 @@ async fn case_16_a_packet_that_no_medium_carries_is_refused_by_name() {
     assert_eq!(error.kind(), Kind::MessageTooLong);
     conn.send(b"next").await.expect("it is open");
     assert_eq!(soon("an answer", conn.recv(&mut [0; 8])).await, Ok(Some(4)));
+}
+
+#[tokio::test]
+async fn a_nameless_client_of_a_unix_socket_is_shown_as_one() {
+    let folder = TempDir::new().expect("a folder");
+    for transport in ["unix", "unixseq"] {
+        let at = format!("{transport}:{}", folder.path().join(transport).display());
+        let mut stage = Stage::serve("echo", &at);
+        let mut conn = dial(&at).await;
+        // What it says first may come before it is accepted.
+        conn.send(b"x").await.expect("it is open");
+        let opened = stage.until("opened session", |event| match &event.fact {
+            Fact::Opened(opened) => Some((**opened).clone()),
+            _ => None,
+        });
+        let opened = opened.await;
+        assert_eq!(soon("an answer", conn.recv(&mut [0; 8])).await, Ok(Some(1)));
+        let (here, there) = (&conn.facts().local, &stage.running.control().sessions(0, 1)[0].peer);
+        assert_eq!([here, there, &opened.peer], [&Address::Unnamed; 3], "{transport}");
+    }
+}
+
+/// Answers with as many bytes as it is asked for.
+struct AsMany;
+
+impl Responder for AsMany {
+    fn answer(&self, ask: &Ask<'_>, out: &mut Reply) {
+        let bytes = std::str::from_utf8(ask.message).expect("text").parse().expect("a number");
+        out.push(&vec![b'x'; bytes]);
+    }
+}
+
+#[tokio::test]
+async fn case_16_an_answer_that_the_medium_does_not_carry_is_dropped_and_the_session_goes_on() {
+    let folder = TempDir::new().expect("a folder");
+    let at = format!("unixseq:{}", folder.path().join("s").display());
+    let mut stage = Stage::of(Made::Responder(Box::new(AsMany)), &at, |_| {});
+    let mut conn = dial(&at).await;
+    conn.send(b"10000000").await.expect("it is open");
+    assert_eq!(stage.dropped("packet-size").await, 1);
+    conn.send(b"5").await.expect("it is open");
+    assert_eq!(soon("an answer", conn.recv(&mut [0; 8])).await, Ok(Some(5)));
+    conn.end().await.expect("it is open");
+    assert_eq!(stage.closed().await.reason, Reason::Eof);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hobnob::conn::Conn;
+use hobnob::error::Kind;
 use hobnob::event::{Event, Fact, Reason};
 use hobnob::spec::Shape;
 
@@ -175,4 +176,42 @@ fn silence_is_closed_in_order_and_says_so() {
             served.survives().await;
         },
     );
+}
+
+/// More bytes than a service has room for. A relay has room for as many as a Unix socket carries: behind it the echo
+/// refuses the packet.
+const LONG: usize = 100_000;
+
+#[test]
+fn a_packet_that_is_too_long_is_refused_alone_and_the_session_goes_on() {
+    cell::each(
+        |cell| cell.transport.shape == Shape::Packets && !cell.talk.ends_at_once(),
+        async |cell: Cell| {
+            let served = cell.serve(|_| {});
+            let mut conn = served.dial().await;
+            match cell.within("a send", conn.send(&[b'x'; LONG])).await {
+                Ok(()) if cell.service.targets().next().is_some() => {}
+                Ok(()) => served.until("a drop", |seen| seen.iter().find_map(is_too_long)).await,
+                // Then it was refused here already.
+                Err(error) => assert_eq!(error.kind(), Kind::MessageTooLong, "{}", cell.name()),
+            }
+            let good: &[&[u8]] = &[b"20"];
+            cell.say(&mut conn, good[0]).await;
+            conn.end().await.expect("it is open");
+            if !matches!(cell.talk, Talk::Unknown | Talk::Pours) {
+                let heard = cell.hear(&mut conn, good.len()).await;
+                cell.check(good, &heard);
+            }
+            if cell.has_ends {
+                let closed = served.closed(1).await;
+                assert_eq!(closed.reason, Reason::Eof, "{}: {closed:?}", cell.name());
+            }
+            drop(conn);
+            served.survives().await;
+        },
+    );
+}
+
+fn is_too_long(event: &Event) -> Option<()> {
+    matches!(event.fact, Fact::Dropped { limit: "packet-size", count: 1 }).then_some(())
 }

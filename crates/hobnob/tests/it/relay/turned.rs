@@ -94,6 +94,24 @@ async fn either_side_of_two_that_listen_may_die() {
     stage.finish().await;
 }
 
+#[tokio::test]
+async fn a_fault_with_a_time_that_is_set_live_reaches_a_session_that_is_silent() {
+    for (fault, is_orderly) in [("reset,after=50ms", false), ("close-after=0,after=50ms", true)] {
+        let (target, to) = target().await;
+        let mut stage = relay("tcp://127.0.0.1:0", &to, |_| {});
+        let mut client = stage.connect().await;
+        let mut server = accept(&target).await;
+        talk(&mut client, &mut server).await;
+        stage.running.faults().expect("it is a relay").turn(&[fault]).expect("it fits");
+        // Nobody says anything any more.
+        assert_eq!(rest(&mut client).await, (Vec::new(), is_orderly), "{fault}");
+        assert_eq!(rest(&mut server).await, (Vec::new(), is_orderly), "{fault}");
+        drop((client, server));
+        let name = fault.split(['=', ',']).next().expect("a name");
+        assert!(matches!(stage.closed().await.reason, Reason::Fault(fault) if fault == name));
+    }
+}
+
 /// What a stranger says at the second door costs nobody but the stranger.
 #[cfg(feature = "tls")]
 #[tokio::test]

@@ -18,12 +18,12 @@ struct Read {
 #[derive(Debug, PartialEq, Eq)]
 enum Wrong {
     Unreadable(Unreadable),
-    Cut(Cut),
+    Cut(Missing),
 }
 
 /// Reads an answer that comes in these pieces; with the last one the conn ends.
 fn read_pieces<'p>(method: &str, pieces: impl Iterator<Item = &'p [u8]>) -> (Read, Option<Wrong>) {
-    let (mut answer, mut read) = (Answer::to(method), Read::default());
+    let (mut answer, mut read) = (AnswerReader::to(method), Read::default());
     for mut piece in pieces {
         if let Err(unreadable) = take(&mut answer, &mut piece, &mut read) {
             return (read, Some(Wrong::Unreadable(unreadable)));
@@ -36,14 +36,14 @@ fn read_pieces<'p>(method: &str, pieces: impl Iterator<Item = &'p [u8]>) -> (Rea
     (read, cut)
 }
 
-fn take(answer: &mut Answer, piece: &mut &[u8], read: &mut Read) -> Result<(), Unreadable> {
+fn take(answer: &mut AnswerReader, piece: &mut &[u8], read: &mut Read) -> Result<(), Unreadable> {
     while let Some(part) = answer.next(piece)? {
         match part {
-            Part::Interim(head) => read.interim.push(head.status),
-            Part::Head(head) => assert!(read.head.replace(head).is_none(), "one head"),
-            Part::Body(bytes) => read.body.extend_from_slice(bytes),
-            Part::Trailers(lines) => read.trailers = lines,
-            Part::End => read.is_whole = true,
+            AnswerPart::Interim(head) => read.interim.push(head.status),
+            AnswerPart::Head(head) => assert!(read.head.replace(head).is_none(), "one head"),
+            AnswerPart::Body(bytes) => read.body.extend_from_slice(bytes),
+            AnswerPart::Trailers(lines) => read.trailers = lines,
+            AnswerPart::End => read.is_whole = true,
         }
     }
     Ok(())
@@ -158,7 +158,7 @@ fn what_is_no_answer_is_known_without_a_newline() {
 
 /// Feeds the same piece over and over, and answers after how many bytes it was refused, and how.
 fn endless(begin: &str, piece: &str) -> (usize, Unreadable) {
-    let (mut answer, mut read) = (Answer::to("GET"), Read::default());
+    let (mut answer, mut read) = (AnswerReader::to("GET"), Read::default());
     let mut all = 0;
     let mut feed = |text: &str| {
         all += text.len();
@@ -206,11 +206,11 @@ fn an_answer_that_is_cut_anywhere_is_not_whole() {
             let is_in_a_body_to_the_end = is_to_the_end && read.head.is_some();
             assert_eq!(read.is_whole, is_in_a_body_to_the_end, "{cut:?}");
             assert_eq!(wrong.is_none(), is_in_a_body_to_the_end, "{cut:?}: {wrong:?}");
-            assert_eq!(wrong == Some(Wrong::Cut(Cut::Everything)), at == 0, "{cut:?}");
+            assert_eq!(wrong == Some(Wrong::Cut(Missing::Everything)), at == 0, "{cut:?}");
         }
     }
     let cut = read("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe").1;
-    assert_eq!(cut, Some(Wrong::Cut(Cut::Body(Some(3)))));
+    assert_eq!(cut, Some(Wrong::Cut(Missing::Body(Some(3)))));
 }
 
 proptest! {

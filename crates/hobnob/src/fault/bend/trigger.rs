@@ -1,4 +1,4 @@
-//! Whether a fault is on: a gate before it, which rules open and shut at exact bytes, packets and times.
+//! Whether a fault is on: its trigger opens and shuts it at exact bytes, packets and times.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use super::pattern::{Pattern, Search};
 use super::rules::{Amount, Rules};
 use crate::chunk::Chunk;
 
-/// The gate of one fault in one direction of one session.
+/// The trigger of one fault in one direction of one session.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct Trigger {
     after: Option<Amount>,
     on: Option<(Pattern, Search)>,
     lasts: Option<Amount>,
-    state: State,
-    /// When the gate was put there.
+    state: TriggerState,
+    /// When the trigger was put there.
     began: Duration,
     /// What has passed it, open or not.
     passed: Passed,
@@ -28,13 +28,13 @@ struct Passed {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum State {
+enum TriggerState {
     Shut,
     Open { since: Duration, from: Passed },
     Over,
 }
 
-/// How a gate has turned.
+/// How a trigger has turned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     /// It is open from here on.
@@ -43,14 +43,14 @@ pub(super) enum Turn {
     Over,
 }
 
-impl Gate {
+impl Trigger {
     pub(super) fn new(rules: &Rules, now: Duration) -> Self {
         let is_here = |amount: &Amount| !matches!(amount, Amount::Sessions(_));
-        Gate {
+        Trigger {
             after: rules.after.filter(is_here),
             on: rules.on.clone().map(|pattern| (pattern.clone(), pattern.search())),
             lasts: rules.lasts.filter(is_here),
-            state: State::Shut,
+            state: TriggerState::Shut,
             began: now,
             passed: Passed::default(),
             matched: None,
@@ -58,7 +58,7 @@ impl Gate {
     }
 
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.state, State::Open { .. })
+        matches!(self.state, TriggerState::Open { .. })
     }
 
     /// Where the direction is: the offset of the next byte, or the number of the next packet.
@@ -66,18 +66,18 @@ impl Gate {
         if is_packet { self.passed.packets } else { self.passed.bytes }
     }
 
-    /// Turns, if it is time. A gate without a rule opens when something comes.
+    /// Turns, if it is time. A trigger without a rule opens when something comes.
     pub(super) fn turn(&mut self, now: Duration, has_come: bool) -> Option<Turn> {
         match self.state {
-            State::Shut => {
+            TriggerState::Shut => {
                 let has_rule = self.after.is_some() || self.on.is_some();
                 let is_due = self.is_after(now) && self.is_matched();
                 (is_due && (has_rule || has_come)).then(|| {
-                    self.state = State::Open { since: now, from: self.passed };
+                    self.state = TriggerState::Open { since: now, from: self.passed };
                     Turn::Opened
                 })
             }
-            State::Open { since, from } => {
+            TriggerState::Open { since, from } => {
                 let is_over = match self.lasts? {
                     Amount::Time(time) => now >= since.saturating_add(time),
                     Amount::Bytes(bytes) => self.passed.bytes - from.bytes >= bytes,
@@ -85,11 +85,11 @@ impl Gate {
                     Amount::Sessions(_) => false,
                 };
                 is_over.then(|| {
-                    self.state = State::Over;
+                    self.state = TriggerState::Over;
                     Turn::Over
                 })
             }
-            State::Over => None,
+            TriggerState::Over => None,
         }
     }
 
@@ -110,7 +110,7 @@ impl Gate {
     /// how many bytes are behind the first that turns it.
     pub(super) fn look(&mut self, chunk: &Chunk, now: Duration) -> usize {
         let length = chunk.bytes.len();
-        if let (State::Shut, true, None) = (self.state, self.is_after(now), self.matched)
+        if let (TriggerState::Shut, true, None) = (self.state, self.is_after(now), self.matched)
             && let Some((pattern, search)) = &mut self.on
         {
             if chunk.is_packet {
@@ -122,8 +122,10 @@ impl Gate {
             return passes.unwrap_or(length);
         }
         let left = match (self.state, self.after, self.lasts) {
-            (State::Shut, Some(Amount::Bytes(bytes)), _) => bytes.checked_sub(self.passed.bytes),
-            (State::Open { from, .. }, _, Some(Amount::Bytes(bytes))) => {
+            (TriggerState::Shut, Some(Amount::Bytes(bytes)), _) => {
+                bytes.checked_sub(self.passed.bytes)
+            }
+            (TriggerState::Open { from, .. }, _, Some(Amount::Bytes(bytes))) => {
                 bytes.checked_sub(self.passed.bytes - from.bytes)
             }
             _ => None,
@@ -143,10 +145,10 @@ impl Gate {
     /// When it turns by itself.
     pub(super) fn wake(&self) -> Option<Duration> {
         match (self.state, self.after, self.lasts) {
-            (State::Shut, Some(Amount::Time(time)), _) if self.on.is_none() => {
+            (TriggerState::Shut, Some(Amount::Time(time)), _) if self.on.is_none() => {
                 Some(self.began.saturating_add(time))
             }
-            (State::Open { since, .. }, _, Some(Amount::Time(time))) => {
+            (TriggerState::Open { since, .. }, _, Some(Amount::Time(time))) => {
                 Some(since.saturating_add(time))
             }
             _ => None,

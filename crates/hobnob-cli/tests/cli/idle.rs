@@ -1,0 +1,64 @@
+//! A server where nothing happens does nothing.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::kit::{Served, serve};
+
+/// How often the threads of a process have gone to sleep so far: as often as they were woken (proc(5)).
+fn wakes(id: u32) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{id}/task")).expect("it lives");
+    let count = |task: std::io::Result<std::fs::DirEntry>| {
+        let status = std::fs::read_to_string(task.ok()?.path().join("status")).ok()?;
+        let mut lines = status.lines();
+        let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        count.trim().parse::<u64>().ok()
+    };
+    tasks.filter_map(count).sum()
+}
+
+fn sleeps(served: &Served) {
+    let id = served.child.id();
+    // Until it has done what it had to do.
+    let mut last = wakes(id);
+    for _ in 0..50 {
+        std::thread::sleep(Duration::from_millis(200));
+        let now = wakes(id);
+        if now == last {
+            break;
+        }
+        last = now;
+    }
+    std::thread::sleep(Duration::from_secs(3));
+    let woken = wakes(id) - last;
+    assert!(woken <= 3, "woken {woken} times in three seconds in which nothing happened");
+}
+
+#[test]
+fn a_server_that_is_idle_is_not_woken() {
+    for words in [
+        &["echo", "tcp://127.0.0.1:0"][..],
+        &["echo", "udp://127.0.0.1:0"],
+        &["echo", "tcp://127.0.0.1:0", "--json"],
+        &["relay", "tcp://127.0.0.1:0", "--to", "tcp://127.0.0.1:9"],
+    ] {
+        let served = serve(words);
+        sleeps(&served);
+        assert_eq!(served.stop("TERM").0, 0, "{words:?}");
+    }
+}
+
+#[test]
+fn a_server_tells_what_happens_after_a_long_sleep_and_sleeps_again() {
+    let served = serve(&["echo", "127.0.0.1:0"]);
+    sleeps(&served);
+    let mut peer = TcpStream::connect(&served.address).expect("it listens");
+    peer.write_all(b"good morning\n").expect("it is open");
+    served.err.until("good morning");
+    let mut room = [0; 64];
+    assert!(peer.read(&mut room).expect("an answer") > 0);
+    drop(peer);
+    sleeps(&served);
+    assert_eq!(served.stop("TERM").0, 0);
+}
