@@ -157,7 +157,7 @@ impl Bus {
             .unwrap_or(0)
     }
 
-    /// Tells everybody who wants to know. `shard` is the caller's own.
+    /// Tells every subscriber. `shard` is the caller's own.
     pub fn emit(&self, shard: usize, session: u64, fact: Fact) {
         if matches!(fact, Fact::Failed(_)) {
             self.count_failure();

@@ -161,7 +161,7 @@ fn settings(like: Option<&str>, set: &[String]) -> Result<Vec<Setting>> {
 }
 
 /// Resolves when there is something to see, and not more often than at each tick.
-async fn look(watch: Option<&Watch>) {
+async fn look(watch: Option<&ClientWatch>) {
     let Some(watch) = watch else { return std::future::pending().await };
     tokio::time::sleep(TICK).await;
     watch.changed().await;

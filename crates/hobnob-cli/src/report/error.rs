@@ -51,14 +51,13 @@ impl TypedCommand {
         let spanned = error.span().map(|span| span.text.as_str());
         let is_wrong =
             |two: &[String]| spellings.contains(&two[0]) && Some(two[1].as_str()) == spanned;
-        match (words.windows(2).position(is_wrong), &added.value) {
-            (Some(at), Some(value)) => value.clone_into(&mut words[at + 1]),
-            _ => {
-                if !added.joins() {
-                    take_away(&mut words, &spellings, added.value.is_some());
-                }
-                words.extend(std::iter::once(added.flag.clone()).chain(added.value.clone()));
+        if let (Some(at), Some(value)) = (words.windows(2).position(is_wrong), &added.value) {
+            value.clone_into(&mut words[at + 1]);
+        } else {
+            if !added.joins() {
+                take_away(&mut words, &spellings, added.value.is_some());
             }
+            words.extend(std::iter::once(added.flag.clone()).chain(added.value.clone()));
         }
         words.extend_from_slice(messages);
         Some(self.command(&words))

@@ -244,13 +244,13 @@ impl Teller {
 
     /// Ready when there are events and room for their lines, or when writing has failed.
     fn poll_changed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Poll::Ready(written) = self.sink.poll_back(cx) {
+        while let Poll::Ready(written) = self.writer.poll_back(cx) {
             if let Err(error) = written {
                 self.broken.get_or_insert(error);
                 return Poll::Ready(());
             }
         }
-        if !self.sink.has_room() {
+        if !self.writer.has_room() {
             return Poll::Pending;
         }
         let changed =

@@ -18,6 +18,7 @@ fn wakes(id: u32) -> u64 {
     tasks.filter_map(count).sum()
 }
 
+#[expect(clippy::disallowed_methods, reason = "what does not happen cannot be awaited")]
 fn sleeps(served: &Served) {
     let id = served.child.id();
     // Until it has done what it had to do.

@@ -9,7 +9,7 @@ mod request;
 use std::ops::ControlFlow;
 
 pub use self::answer::{AnswerPart, AnswerReader, Head, Length, Missing, Unreadable};
-use self::field::Fields;
+use self::field::FieldReader;
 pub use self::request::{Request, is_name, is_value};
 
 /// Bytes of a head at most: request line and fields. Of the trailers of a body too.
@@ -30,7 +30,7 @@ pub struct RequestFraming {
     /// Bytes of this head or these trailers so far, without the line that is not whole yet.
     size: usize,
     version: Version,
-    fields: Fields,
+    fields: FieldReader,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +172,7 @@ impl RequestFraming {
             RequestPhase::Fields => self.fields.read(line)?,
             RequestPhase::ChunkSize => {
                 let size = chunk_size(line)?;
-                (self.size, self.fields) = (0, Fields::default());
+                (self.size, self.fields) = (0, FieldReader::default());
                 self.phase =
                     if size == 0 { RequestPhase::Trailers } else { RequestPhase::Chunk(size) };
             }
@@ -187,7 +187,7 @@ impl RequestFraming {
 
     /// What the head says of the body, once it is whole.
     fn end_head(&mut self) -> Result<(), RequestFault> {
-        let Fields { length, is_chunked, has_host, .. } = self.fields;
+        let FieldReader { length, is_chunked, has_host, .. } = self.fields;
         if self.version == Version::Http11 && !has_host {
             return Err(bad("HTTP/1.1 without a Host"));
         }

@@ -28,7 +28,7 @@ use crate::spec::Shape;
 pub(super) struct Demux {
     hub: Arc<Hub>,
     incoming: Batch,
-    /// What is to be accepted: new peers' conns, and who sent us answers.
+    /// What is to be accepted: conns of new peers, and addresses that have sent us answers.
     new: VecDeque<Accepted>,
     sweep: Option<Pin<Box<Sleep>>>,
     _claim: Option<Box<dyn Send>>,

@@ -34,7 +34,7 @@ const QUIET: Duration = Duration::from_secs(1);
 /// Silence after which a link that is asked to end takes it that the accepted side has said all.
 const LULL: Duration = Duration::from_millis(250);
 
-/// Who is told what only the link sees.
+/// Is told what only the link sees, and tells the link what only its owner knows.
 pub trait Witness: Sync {
     /// This side has said all, and the other is about to hear so.
     fn ended(&self, by: Side);
@@ -46,7 +46,7 @@ pub trait Witness: Sync {
     fn holds(&self, bytes: usize);
     /// Whether the link is to come to an end in order, as soon as that cuts nothing short.
     fn is_asked_to_end(&self) -> bool;
-    /// It does: the dialled side is told that no more will come.
+    /// The link ends because it was asked to: the dialled side is told that no more will come.
     fn ends_as_asked(&self);
     /// A fault did something to what this side said.
     fn hit(&self, from: Side, hit: Hit);
@@ -133,7 +133,7 @@ impl Link {
         Poll::Pending
     }
 
-    /// A round of each direction, and in the next the other is first. True: something has moved.
+    /// Polls each direction once; the one that was second is first the next time. True: something has moved.
     fn take_turns(
         &mut self,
         cx: &mut Context<'_>,
@@ -180,8 +180,8 @@ impl Link {
         Poll::Ready(false)
     }
 
-    /// Who is not read from until what it sent has gone, and waits for nothing itself, would wake us for nothing with
-    /// all that it sends on.
+    /// Lets a side rest that is not read from until what it sent has gone, and for which nothing waits: all that it sends
+    /// on would wake us for nothing.
     fn let_rest(&self, downstream: &mut Conn, upstream: &mut Conn) {
         for (way, back, from) in
             [(&self.up, &self.down, downstream), (&self.down, &self.up, upstream)]
@@ -313,7 +313,7 @@ impl Way {
         }
     }
 
-    /// Flush before you wait. A failure counts now: the sender may have nothing more to say that would fail again.
+    /// Flushes before the wait. A failure counts at once, because the sender may have nothing more to say that would fail.
     fn poll_flush(
         &mut self,
         cx: &mut Context<'_>,
@@ -326,7 +326,7 @@ impl Way {
         }
     }
 
-    /// Who takes no more may still be saying its last words: this direction alone is over.
+    /// A side that takes no more may still be saying its last words, so this direction alone is over.
     fn unless_broken(&mut self, sent: Result<()>, witness: &dyn Witness) -> Result<(), Broken> {
         match sent {
             Err(error) if is_closed(error.kind()) => {

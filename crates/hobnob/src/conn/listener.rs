@@ -61,7 +61,7 @@ pub trait Datagrams: Send {
 
 /// One packet of a batch.
 pub struct Datagram<'a> {
-    /// Who sent it.
+    /// The address that sent it.
     pub peer: &'a Address,
     /// Where it came to.
     pub local: &'a Address,

@@ -75,9 +75,9 @@ pub trait Channel: Send {
     /// Tears the conn down: the peer sees a reset where the medium has one. No default: a layer must pass it on.
     fn abort(&mut self);
 
-    /// For who neither receives nor sends: resolves when the peer will take nothing any more, however much of what it said
-    /// is unheard. Well, where it closed in order; an error, where it tore the conn down. Never, where the medium does not
-    /// tell: on TCP the end of one direction may be that of both, and only a reset is beyond doubt. A layer passes it on.
+    /// Resolves when the peer will take nothing any more, also while nobody receives or sends: well where the peer closed
+    /// in order, with an error where it tore the conn down. Where the medium does not tell, it never resolves: on TCP an
+    /// end may be that of one direction, and only a reset is beyond doubt. A layer passes the call on.
     fn left(&mut self) -> Boxed<'_, ()> {
         Box::pin(std::future::pending())
     }
@@ -142,8 +142,8 @@ pub trait Kernel {
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>>;
 
-    /// Nobody is to be woken by this socket until it is used again, not even by its failure: for who cannot take what
-    /// comes, and would be woken for nothing by all of it. The next operation that would block ends the rest.
+    /// Lets the socket wake nobody, not even by its failure, until an operation on it would block again. A task that
+    /// cannot take what comes would be woken for nothing by all of it.
     fn rest(&mut self);
 }
 
@@ -156,7 +156,7 @@ pub struct Vitals {
     pub resent: u32,
 }
 
-/// Who sits at the other end of a Unix socket, as the kernel vouches for it.
+/// The process at the other end of a Unix socket, as the kernel vouches for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Credentials {
     /// Process id.
@@ -199,7 +199,7 @@ impl Clone for Unread {
 }
 
 impl Facts {
-    /// Who talks to whom, over what.
+    /// The facts of a conn between two addresses, over a transport.
     pub fn new(transport: &'static str, local: Address, peer: Address) -> Self {
         Facts {
             transport,
@@ -279,8 +279,8 @@ impl Conn {
         (self.shape, self.channel) = (shape, wrap(inner));
     }
 
-    /// Takes the conn out of a borrowed place and leaves a closed one: for who must own it, to wrap it in
-    /// mid-session or to hand it to a protocol stack.
+    /// Takes the conn out of a borrowed place and leaves a closed one. Whatever wraps a conn in mid-session, or hands it to
+    /// a protocol stack, must own it.
     pub fn take(&mut self) -> Conn {
         let facts = self.facts.clone();
         std::mem::replace(self, Conn { facts, shape: self.shape, channel: Box::new(TakenChannel) })

@@ -6,7 +6,7 @@ use std::thread::LocalKey;
 /// Bytes in a thread's buffer: the largest datagram, and four times what a read usually brings.
 pub const SIZE: usize = 65_536;
 
-/// Bytes in a thread's large buffer: who only passes on what comes pays by the read, and reads more at once.
+/// Bytes in a thread's large buffer: a link, which only passes on what comes, pays by the read, and reads more at once.
 pub const LARGE: usize = 262_144;
 
 type Spare = Cell<Option<Box<[u8]>>>;

@@ -309,7 +309,7 @@ async fn torn_down(stream: &TcpStream) -> io::Result<()> {
     Err(reset())
 }
 
-/// Who closes a Unix socket ends both directions at once.
+/// The close of a Unix socket ends both directions at once.
 async fn hung_up(stream: &UnixStream) -> io::Result<()> {
     crate::socket::hung_up(stream.as_fd()).await
 }
@@ -367,7 +367,7 @@ mod tests {
         assert!(is_a_reset(ours.recv(&mut [0; 8]).await), "once heard of, it stays");
     }
 
-    /// The same for who reads and writes by the descriptor, as a splice does.
+    /// The same holds for reads and writes by the descriptor, as a splice does them.
     #[tokio::test]
     async fn a_reset_that_was_taken_is_no_end_to_a_splice_either() {
         use std::io::{Read as _, Write as _};

@@ -54,6 +54,9 @@ pub(super) struct Start {
     pub crew: Crew,
 }
 
+/// How long all that is cut may take to be over. What takes longer is stuck.
+const STUCK: Duration = Duration::from_secs(5);
+
 /// A server that runs. Dropping it cuts what is open and stops; on threads that other servers share, soon after.
 pub struct Running {
     house: Arc<House>,
@@ -217,7 +220,8 @@ async fn keep(house: Arc<House>) {
 
 /// After the last session: the sessions that others belonged to, the keeper, and the work that was begun.
 async fn close(house: &Arc<House>, mut keeping: JoinHandle<()>) {
-    let grace = house.limits.grace;
+    let is_cut = *house.phase.borrow() >= Phase::Cutting;
+    let grace = if is_cut { Duration::from_secs(1) } else { house.limits.grace };
     house.is_empty.send_replace(true);
     drop(
         tokio::time::timeout(Duration::from_secs(1), until(house, |house| !house.has_parents()))
@@ -250,6 +254,27 @@ async fn see_out(house: &Arc<House>, loops: &mut JoinSet<()>) {
         house.each_session(|session| session.cut(Cut::Stopped));
         // A session that does not yield cannot be waited for for ever; its shard is dropped with it.
         drop(tokio::time::timeout(Duration::from_secs(1), until_empty(house)).await);
+    }
+}
+
+/// Resolves when the server is over: true. False: it was to come to its end, and did not in time.
+async fn until_over(house: &House) -> bool {
+    let reaches = |least: Phase| {
+        let mut phase = house.phase.subscribe();
+        // An error would mean that the house is gone, and it is ours.
+        async move { drop(phase.wait_for(|phase| *phase >= least).await) }
+    };
+    let after = async |begin: Phase, patience: Duration| {
+        reaches(begin).await;
+        tokio::time::sleep(patience).await;
+    };
+    let grace = house.limits.grace;
+    tokio::select! {
+        biased;
+        () = reaches(Phase::Over) => true,
+        () = after(Phase::Cutting, STUCK) => false,
+        // Sessions, the keeper and the workshop have one each.
+        () = after(Phase::Draining, grace.saturating_mul(3).saturating_add(STUCK)) => false,
     }
 }
 
@@ -321,11 +346,12 @@ impl Running {
         self.house.advance(Phase::Cutting);
     }
 
-    /// Resolves when the server is over: drained, cut, or by its own [`Stop`].
+    /// Resolves when the server is over: drained, cut, or by its own [`Stop`]. A service that blocks its thread does not
+    /// hold it up for ever: some time after the drain began, what is left is left to itself.
     pub async fn finished(&self) -> Summary {
-        let mut phase = self.house.phase.subscribe();
-        // An error would mean that the house is gone, and it is ours.
-        drop(phase.wait_for(|phase| *phase == Phase::Over).await);
+        if !until_over(&self.house).await {
+            self.give_up();
+        }
         self.leave_crew();
         self.summary()
     }
@@ -334,12 +360,20 @@ impl Running {
     pub fn wait(&self) -> Summary {
         let (done, over) = std::sync::mpsc::channel();
         let house = self.house.clone();
-        self.house.shards[0].handle.spawn(async move {
-            drop(house.phase.subscribe().wait_for(|phase| *phase == Phase::Over).await);
-            let _ = done.send(());
+        // Its own thread, as one of the server's may be blocked, and this one may be inside a runtime.
+        let waiting = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            let is_over = match runtime {
+                Ok(runtime) => runtime.block_on(until_over(&house)),
+                Err(_) => true,
+            };
+            let _ = done.send(is_over);
         });
-        // An error means that the shard is gone, and so is the server.
-        let _ = over.recv();
+        let is_over = over.recv().unwrap_or(true);
+        drop(waiting.join());
+        if !is_over {
+            self.give_up();
+        }
         self.leave_crew();
         self.summary()
     }
@@ -354,6 +388,12 @@ impl Running {
     /// What it did so far. Bytes of open sessions count when they close.
     pub fn summary(&self) -> Summary {
         self.house.summary()
+    }
+
+    /// What does not come to its end is left.
+    fn give_up(&self) {
+        self.house.bus.drop_by("grace", usize::try_from(self.house.live()).unwrap_or(usize::MAX));
+        self.house.advance(Phase::Over);
     }
 
     /// The last to leave stops the threads.

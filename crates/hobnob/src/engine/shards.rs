@@ -2,9 +2,11 @@
 //! share the threads; each has shards of its own on them.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Notify, watch};
@@ -60,7 +62,7 @@ impl Shard {
         self.lock().get(&id).cloned()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Session>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Session>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -74,8 +76,14 @@ struct Threads {
     clock: Clock,
     each: Vec<(Handle, Arc<AtomicUsize>)>,
     stop: watch::Sender<bool>,
-    running: Vec<JoinHandle<()>>,
+    running: Mutex<Vec<Thread>>,
 }
+
+/// A thread, and word of its end.
+type Thread = (JoinHandle<()>, mpsc::Receiver<()>);
+
+/// How long a thread may take to stop. One that a service blocks is left to itself.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Crew {
     /// Starts one thread per core that this process may use.
@@ -86,13 +94,23 @@ impl Crew {
     /// Starts so many threads.
     pub(super) fn of(count: usize, clock: Clock) -> Result<Self> {
         let (stop, stopped) = watch::channel(false);
-        let mut threads = Threads { clock, each: Vec::new(), stop, running: Vec::new() };
+        let mut threads = Threads { clock, each: Vec::new(), stop, running: Mutex::default() };
         for index in 0..count {
             let (handle, thread) = thread(index, stopped.clone())?;
             threads.each.push((handle, Arc::default()));
-            threads.running.push(thread);
+            lock(&threads.running).push(thread);
         }
         Ok(Crew(Arc::new(threads)))
+    }
+
+    /// Runs a future on one of the threads, the one with the fewest sessions, until it is done or the crew is gone.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        let idlest = self.0.each.iter().min_by_key(|(_, live)| live.load(Relaxed));
+        let (handle, _) = idlest.expect("a crew has a thread");
+        handle.spawn(work)
     }
 
     /// What stamps the events of its servers.
@@ -127,7 +145,11 @@ impl Drop for Threads {
     /// Tasks that still stand are dropped with their conns.
     fn drop(&mut self) {
         self.stop.send_replace(true);
-        for thread in self.running.drain(..) {
+        let running = std::mem::take(&mut *lock(&self.running));
+        for (thread, is_over) in running {
+            if is_over.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                continue;
+            }
             // A shard panics only by a bug of ours; the others are to be joined all the same.
             drop(thread.join());
         }
@@ -139,7 +161,8 @@ pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn thread(index: usize, mut stopped: watch::Receiver<bool>) -> Result<(Handle, JoinHandle<()>)> {
+fn thread(index: usize, mut stopped: watch::Receiver<bool>) -> Result<(Handle, Thread)> {
+    let (over, is_over) = mpsc::channel::<()>();
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
@@ -150,16 +173,21 @@ fn thread(index: usize, mut stopped: watch::Receiver<bool>) -> Result<(Handle, J
         runtime.block_on(async { drop(stopped.wait_for(|stop| *stop).await) });
         // A look-up of a name cannot be called back; it must not hold up the exit.
         runtime.shutdown_background();
+        drop(over);
     });
     let thread = thread.map_err(|error| {
         Error::from_io("clone()", &error)
             .with_kind(Kind::System)
             .with_message("cannot start a thread")
     })?;
-    Ok((handle, thread))
+    Ok((handle, (thread, is_over)))
 }
 
 /// The shard with the fewest sessions; the first of equals.
 pub(super) fn least_busy(shards: &[Arc<Shard>]) -> &Arc<Shard> {
     shards.iter().min_by_key(|shard| shard.live.load(Relaxed)).expect("there is at least one shard")
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

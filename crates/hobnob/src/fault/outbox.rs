@@ -161,7 +161,7 @@ impl Outbox {
         self.decide(at, what, value);
     }
 
-    /// Notes a decision, for who compares two runs.
+    /// Notes a decision, so that two runs can be compared.
     pub fn decide(&mut self, at: u64, what: &'static str, value: Option<u64>) {
         if self.logs {
             self.decisions.push(Decision { at, what, value });

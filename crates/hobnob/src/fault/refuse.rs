@@ -1,4 +1,4 @@
-//! `refuse`: who comes is turned away.
+//! `refuse`: a session is turned away before anything is dialled for it.
 
 use super::{Admission, Claims, MadeFault, Row};
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};

@@ -1,4 +1,4 @@
-//! `slow-accept`: who comes waits before anybody has time.
+//! `slow-accept`: a session waits before anything is dialled for it.
 
 use super::{Admission, Claims, MadeFault, Row};
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};

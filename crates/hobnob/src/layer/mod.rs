@@ -1,6 +1,23 @@
 //! Layers: conn in, conn out.
 //!
 //! To add one: a file here with a `Row`, a `mod` line and a line in [`TABLE`]. Nothing else.
+//!
+//! A layer is a word before the transport. Under `lines` each send is a message, however the bytes below it travel:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> hobnob::Result<()> {
+//! use hobnob::{Dialer, engine::parse};
+//! let at = "lines+memory:example-of-layers";
+//! let _running = hobnob::serve("echo", at)?;
+//! let mut conn = Dialer::default().dial(&parse(at)?).await?.conn;
+//! conn.send(b"one").await?;
+//! conn.send(b"two, longer").await?;
+//! assert_eq!(conn.recv(&mut [0; 64]).await?, Some(3));
+//! assert_eq!(conn.recv(&mut [0; 64]).await?, Some(11));
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod lines;
 pub mod tap;

@@ -1,6 +1,31 @@
 //! Services: what we do during a session.
 //!
 //! To add one: a file here with a `Row`, a `mod` line and a line in [`TABLE`]. Nothing else.
+//!
+//! One that answers messages is a [`Responder`]; one that holds a session is a [`Service`], with an example at
+//! [`Server::with`](crate::Server::with).
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> hobnob::Result<()> {
+//! use hobnob::service::{Ask, Reply, Responder};
+//! use hobnob::{Dialer, Server, engine::parse};
+//! struct Length;
+//! impl Responder for Length {
+//!     fn answer(&self, ask: &Ask<'_>, out: &mut Reply) {
+//!         out.push(ask.message.len().to_string().as_bytes());
+//!     }
+//! }
+//! let at = "memory:example-of-services";
+//! let _running = Server::answering(Length).at(at)?.start()?;
+//! let mut conn = Dialer::default().dial(&parse(at)?).await?.conn;
+//! conn.send(b"twelve chars\n").await?;
+//! let mut room = [0; 8];
+//! assert_eq!(conn.recv(&mut room).await?, Some(3));
+//! assert_eq!(&room[..3], b"12\n");
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod chat;
 pub mod discard;

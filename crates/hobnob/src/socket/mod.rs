@@ -14,6 +14,21 @@
 //! | `fileno` | [`Socket::descriptor`] |
 //! | `makefile` | `Read` and `Write` of `&Socket`, so that `BufReader::new(&socket)` works |
 //! | `gethostname`, `getaddrinfo` | [`host_name`], [`look_up`] |
+//!
+//! ```
+//! use hobnob::socket::{Family, Flags, Shutdown, Socket, Type};
+//! let listener = Socket::new(Family::V4, Type::Stream, 0)?;
+//! listener.bind(&hobnob::address::Address::Ip(([127, 0, 0, 1], 0).into()))?;
+//! listener.listen(1)?;
+//! let client = Socket::new(Family::V4, Type::Stream, 0)?;
+//! client.connect(&listener.local_address()?)?;
+//! let (server, _) = listener.accept()?;
+//! client.send_all(b"hi")?;
+//! client.shutdown(Shutdown::Write)?;
+//! assert_eq!(server.recv(&mut [0; 8], Flags::NONE)?, 2);
+//! assert_eq!(server.recv(&mut [0; 8], Flags::NONE)?, 0, "the end");
+//! # Ok::<(), hobnob::Error>(())
+//! ```
 
 mod aio;
 mod calls;

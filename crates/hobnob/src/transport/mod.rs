@@ -1,6 +1,22 @@
 //! Transports: how one kind of medium is bound and connected.
 //!
 //! To add one: a file here with a `Row`, a `mod` line and a line in [`TABLE`]. Nothing else.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> hobnob::Result<()> {
+//! use hobnob::{Dialer, engine::parse};
+//! for at in ["tcp://127.0.0.1:0", "unix:@hobnob-example-of-transports", "memory:letters"] {
+//!     let running = hobnob::serve("echo", at)?;
+//!     let bound = &running.bound()[0];
+//!     let at = if bound.transport == "tcp" { bound.address.to_string() } else { at.to_owned() };
+//!     let mut conn = Dialer::default().dial(&parse(&at)?).await?.conn;
+//!     conn.send(b"hi").await?;
+//!     assert_eq!(conn.recv(&mut [0; 8]).await?, Some(2));
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod memory;
 pub mod stdio;

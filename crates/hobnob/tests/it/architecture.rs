@@ -3,7 +3,7 @@
 mod circles;
 mod graph;
 mod names;
-mod reading;
+pub(crate) mod reading;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -11,6 +11,7 @@ mod examples;
 mod exchange;
 mod faults;
 mod grid;
+mod guests;
 #[cfg(feature = "http")]
 mod http;
 mod inside;

@@ -1,12 +1,10 @@
 //! The library does not speak the program's language: what it proposes is an option, an endpoint or a page, and how that
 //! is typed is up to whoever shows it.
 
-#[expect(dead_code, reason = "the rules of the house read paths too")]
-#[path = "architecture/reading.rs"]
-mod reading;
-
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::architecture::reading;
 
 /// Literals of a file that are parts of a command line of the program. The catalogue's examples are such on purpose.
 fn typed(source: &str) -> Vec<String> {

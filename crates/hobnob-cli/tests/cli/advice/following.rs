@@ -223,7 +223,7 @@ fn understood(said: &str, code: i32) -> Result<(), String> {
 enum Sign {
     /// It listens, or somebody was dialled.
     Works,
-    /// Its output has ended.
+    /// It says nothing any more: stderr has ended. Its stdout may be a peer's, and end before it does.
     Over,
 }
 
@@ -252,7 +252,6 @@ fn started(place: &Place, moved: Moved) -> Result<(), String> {
             }
             said.push_str(&line);
         }
-        let _ = listener.send(Sign::Over);
         said
     });
     let told = std::thread::spawn(move || {
@@ -263,6 +262,7 @@ fn started(place: &Place, moved: Moved) -> Result<(), String> {
             }
             told.push_str(&line);
         }
+        let _ = to.send(Sign::Over);
         told
     });
     let sign = signs.recv_timeout(BOUND).map_err(|_| "it neither works nor ends".to_owned())?;

@@ -4,14 +4,14 @@ use super::{MAX_FIELDS, RequestFault, TOO_LARGE, bad};
 
 /// What the fields so far have said.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Fields {
+pub(super) struct FieldReader {
     count: usize,
     pub(super) has_host: bool,
     pub(super) length: Option<u64>,
     pub(super) is_chunked: bool,
 }
 
-impl Fields {
+impl FieldReader {
     /// Reads one line of a head.
     pub(super) fn read(&mut self, line: &[u8]) -> Result<(), RequestFault> {
         let (name, raw) = self.split(line)?;

@@ -45,7 +45,7 @@ fn what_is_in_order_comes_through_at_every_split() {
         // Each character is a byte: 0xff is one too.
         let bytes = text.chars().map(|c| c as u8).collect::<Vec<_>>();
         each_split(&bytes, |read| {
-            assert_eq!(read, Ok((requests, RequestPlace::Between)), "{text:?}")
+            assert_eq!(read, Ok((requests, RequestPlace::Between)), "{text:?}");
         });
     }
 }

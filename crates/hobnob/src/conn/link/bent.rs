@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fault::Item;
 use crate::spec::Shape;
 
-/// A timer is set anew after so long: one for a thousand years would be past what clocks can say.
+/// The longest time that a timer is set for; then it is set anew. A thousand years would be past what clocks can say.
 const FAR: Duration = Duration::from_hours(24);
 
 /// When the chain has something to do again.
@@ -34,7 +34,7 @@ impl Link {
         }
     }
 
-    /// What came before the link did goes through the faults, too.
+    /// Puts what was read ahead through the faults, and notes an end that was read ahead.
     pub(super) fn begin(&mut self, downstream: &Conn, had_ended: bool, witness: &dyn Witness) {
         if let Some(chain) = self.up.chain.as_mut()
             && let Some(waiting) = self.up.waiting.take()
@@ -48,7 +48,7 @@ impl Link {
         }
     }
 
-    /// What a fault has ended is over for both sides.
+    /// Ends the other direction too, where a fault has ended one. True: it has.
     pub(super) fn heed_close(&mut self) -> bool {
         let is_up = match (self.up.is_closed(), self.down.is_closed()) {
             (true, _) => true,

@@ -41,14 +41,13 @@ impl Pipes {
     /// An empty pipe; none where all are in use, or where the kernel gives none.
     fn lend(&self) -> Option<LentPipe> {
         let mut stock = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let pipe = match stock.spare.pop() {
-            Some(pipe) => pipe,
-            None => {
-                let left = stock.left.checked_sub(1)?;
-                let pipe = Pipe::open().ok()?;
-                stock.left = left;
-                pipe
-            }
+        let pipe = if let Some(pipe) = stock.spare.pop() {
+            pipe
+        } else {
+            let left = stock.left.checked_sub(1)?;
+            let pipe = Pipe::open().ok()?;
+            stock.left = left;
+            pipe
         };
         Some(LentPipe { pipe: Some(pipe), of: self.clone() })
     }
@@ -149,7 +148,7 @@ impl Way {
     }
 }
 
-/// Whether both are plain sockets, with nobody who looks at what passes.
+/// Whether both are plain sockets, and nobody looks at what passes.
 pub(super) fn are_bare(from: &mut Conn, to: &mut Conn) -> bool {
     from.channel().kernel().is_some() && to.channel().kernel().is_some()
 }

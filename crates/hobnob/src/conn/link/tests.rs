@@ -15,7 +15,7 @@ use crate::fault::Panel;
 use crate::spec::Shape;
 
 /// What a link said.
-struct Heard {
+struct Overheard {
     said: Mutex<Vec<String>>,
     is_asked: AtomicBool,
     clock: Clock,
@@ -24,13 +24,13 @@ struct Heard {
     pipes: Pipes,
 }
 
-impl Heard {
+impl Overheard {
     fn nothing() -> Self {
-        Heard::with_pipes(4)
+        Overheard::with_pipes(4)
     }
 
     fn with_pipes(most: usize) -> Self {
-        Heard {
+        Overheard {
             said: Mutex::default(),
             is_asked: AtomicBool::new(false),
             clock: Clock::start(),
@@ -48,7 +48,7 @@ impl Heard {
     }
 }
 
-impl Witness for Heard {
+impl Witness for Overheard {
     fn ended(&self, by: Side) {
         self.say(format!("{by:?} ended"));
     }
@@ -94,7 +94,7 @@ impl Witness for Heard {
 struct Between {
     client: Conn,
     server: Conn,
-    heard: Arc<Heard>,
+    heard: Arc<Overheard>,
     link: tokio::task::JoinHandle<Result<(), Broken>>,
 }
 
@@ -109,7 +109,7 @@ fn link(client: (Conn, Conn), server: (Conn, Conn), ahead: Ahead) -> Between {
 fn link_under(panel: &Panel, client: (Conn, Conn), server: (Conn, Conn), ahead: Ahead) -> Between {
     let bend = panel.enter(1, 7).bend;
     let ((client, mut downstream), (mut upstream, server)) = (client, server);
-    let heard = Arc::new(Heard::nothing());
+    let heard = Arc::new(Overheard::nothing());
     let witness = heard.clone();
     let link = tokio::spawn(async move {
         let result = run(&mut downstream, &mut upstream, ahead, bend, &*witness).await;
@@ -364,7 +364,7 @@ async fn blocked_both_ways(pipes: usize) {
     let (up, down) = (noise(0x9e37_79b1), noise(0x85eb_ca6b));
     // Tasks of their own: nobody is polled because another was woken.
     let link = tokio::spawn(async move {
-        let (bend, heard) = (Panel::default().enter(1, 7).bend, Heard::with_pipes(pipes));
+        let (bend, heard) = (Panel::default().enter(1, 7).bend, Overheard::with_pipes(pipes));
         run(&mut downstream, &mut upstream, Ahead::default(), bend, &heard).await
     });
     let client = tokio::spawn(talk_by_turns(client, up.clone()));
@@ -379,7 +379,7 @@ async fn blocked_both_ways(pipes: usize) {
 #[tokio::test]
 async fn bytes_that_lie_in_a_pipe_are_held() {
     let ((client, mut downstream), (server, mut upstream)) = (socket().await, socket().await);
-    let heard = Arc::new(Heard::with_pipes(1));
+    let heard = Arc::new(Overheard::with_pipes(1));
     let witness = heard.clone();
     let link = tokio::spawn(async move {
         let bend = Panel::default().enter(1, 7).bend;

@@ -27,11 +27,11 @@ use crate::spec::Shape;
 /// # Ok::<(), hobnob::Error>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct Panel(Arc<Knobs>);
+pub struct Panel(Arc<SharedKnobs>);
 
 #[derive(Default)]
-struct Knobs {
-    /// Counts the changes. All that a session without faults ever reads.
+struct SharedKnobs {
+    /// Counts the changes: all that a poll of a session without faults reads.
     changes: AtomicU32,
     board: Mutex<Board>,
 }
@@ -74,7 +74,7 @@ pub struct FaultState {
     pub down: Option<u64>,
 }
 
-/// Who notes each decision, for who compares two runs.
+/// Notes each decision, so that two runs can be compared.
 pub trait Log: Send + Sync {
     /// A decision was made. Those of one fault in one direction of one session come in order.
     fn decided(&self, decision: &Logged);
@@ -110,7 +110,7 @@ pub struct Bend {
     panel: Panel,
     session: u64,
     seed: Seed,
-    /// The change that it has seen last; none, until it has looked, and hears of those that follow.
+    /// The last change that it has seen; none until its first look, from which on it is woken by changes.
     seen: Option<u32>,
 }
 
@@ -150,7 +150,7 @@ impl Panel {
         self.board().plans.iter().flat_map(|plan| plan.state()).collect()
     }
 
-    /// What each fault has hit since the relay began, also those that are off again. None that hit nothing.
+    /// What each fault has hit since the relay began, also those that are off again. Faults that hit nothing are left out.
     pub fn totals(&self) -> Vec<(&'static str, u64)> {
         let board = self.board();
         let mut totals = board.past.clone();
@@ -234,7 +234,7 @@ impl Panel {
     }
 }
 
-/// The settings that fit. One that a person named must.
+/// The settings that fit this shape. One that does not fit is left out if it is of a profile, and an error otherwise.
 fn fitting(settings: Vec<Setting>, shape: Shape) -> Result<Vec<Setting>> {
     let mut fitting = Vec::new();
     for setting in settings {
@@ -255,7 +255,8 @@ impl Board {
             stays.map(|at| old.remove(at)).ok_or(setting)
         });
         let staying: Vec<_> = staying.collect();
-        // Two at one place would draw the same lots: one that comes goes to its own, unless one that stays has it.
+        // Two settings at one place would draw the same lots. A new one takes the place where it stands, unless a setting
+        // that stays has that place.
         let taken: HashSet<u64> = staying.iter().flatten().map(|plan| plan.place).collect();
         let mut others = (staying.len() as u64..).filter(|place| !taken.contains(place));
         for (place, plan) in (0..).zip(staying) {
@@ -362,7 +363,7 @@ impl Bend {
                 });
             }
         }
-        // One that decides before the dial has nothing to say later.
+        // A fault that decides before the dial has nothing to say later.
         wanted.retain(|wanted| !wanted.plan.setting.faults()[wanted.index].0.is_before_the_dial);
         wanted
     }

@@ -189,7 +189,7 @@ fn a_packet_that_is_too_long_is_refused_alone_and_the_session_goes_on() {
         async |cell: Cell| {
             let served = cell.serve(|_| {});
             let mut conn = served.dial().await;
-            match cell.within("a send", conn.send(&[b'x'; LONG])).await {
+            match cell.within("a send", conn.send(&vec![b'x'; LONG])).await {
                 Ok(()) if cell.service.targets().next().is_some() => {}
                 Ok(()) => served.until("a drop", |seen| seen.iter().find_map(is_too_long)).await,
                 // Then it was refused here already.

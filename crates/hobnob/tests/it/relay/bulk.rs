@@ -154,8 +154,7 @@ async fn without_a_descriptor_for_a_pipe_bulk_is_copied() {
 #[tokio::test]
 async fn pipes_of_sessions_that_stand_still_leave_descriptors_for_others() {
     let (target, to) = target().await;
-    let plan =
-        format!("relay tcp://127.0.0.1:0,rcvbuf=128k to={to},sndbuf=128k stall=1h nofile=164");
+    let plan = format!("relay tcp://127.0.0.1:0,rcvbuf=128k to={to} stall=1h nofile=164");
     let child = Child::serve(&plan).await;
     let given = child.pipes();
     let mut still = Vec::new();
@@ -164,12 +163,14 @@ async fn pipes_of_sessions_that_stand_still_leave_descriptors_for_others() {
         let deaf = accept(&target).await;
         still.push((pour(client), deaf));
     }
-    soon("as many pipes as there may be", async {
-        while child.pipes() < given + 26 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    // Until all of them stand still: the server has nothing to do, and did not have for a while.
+    let (mut worked, mut looks) = (child.worked(), 0);
+    while looks < 20 || child.pipes() == given {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let now = child.worked();
+        looks = if now == worked { looks + 1 } else { 0 };
+        worked = now;
+    }
     // One more may come, and is served; the next waits until somebody leaves.
     let mut client = connect(child.address).await;
     let mut server = accept(&target).await;
@@ -185,7 +186,9 @@ async fn pipes_of_sessions_that_stand_still_leave_descriptors_for_others() {
     ask(&mut server, b"you are in", b"late").await;
     ask(&mut late, b"", b"you are in").await;
     assert!(child.pipes() <= given + 26, "{} ends of pipes", child.pipes() - given);
-    still.iter().for_each(|(pouring, _)| pouring.abort());
+    for (pouring, _) in &still {
+        pouring.abort();
+    }
 }
 
 /// A session of a relay takes two descriptors: as many as may come can all be dialled for.

@@ -1,0 +1,91 @@
+//! A subscriber that must not lose anything: its session waits for it, and nobody else does.
+
+use hobnob::chunk::{Direction, Side};
+use hobnob::engine::{Dialer, Server, parse};
+use hobnob::event::Fact;
+
+use crate::stage::soon;
+
+const ROOM: usize = 8 * 1_024;
+const ALL: usize = 4 * 1_024 * 1_024;
+
+#[tokio::test]
+async fn a_sink_loses_nothing_and_slows_the_session_that_it_cannot_keep_up_with() {
+    let mut server = Server::new("discard").expect("it is built in");
+    server.at("tcp://127.0.0.1:0").expect("it fits");
+    let sink = server.sink(ROOM);
+    let running = server.start().expect("it starts");
+    let to = parse(&format!("tcp://{}", running.bound()[0].address)).expect("an endpoint");
+    let mut client = Dialer::default().dial(&to).await.expect("it listens").conn;
+    let pouring = async {
+        for at in 0..ALL / 1_024 {
+            let chunk: Vec<u8> =
+                (0..1_024_usize).map(|byte| ((at * 7 + byte) % 251) as u8).collect();
+            client.send(&chunk).await.expect("it is open");
+        }
+        client.end().await.expect("it is open");
+        client
+    };
+    tokio::pin!(pouring);
+    // Nobody reads the sink: the kernel's buffers fill, and then the sender waits.
+    let is_stuck = |running: &hobnob::engine::Running| {
+        let sessions = running.control().sessions(0, 1);
+        sessions.first().map_or(0, |session| session.bytes_in)
+    };
+    loop {
+        let waited =
+            tokio::time::timeout(std::time::Duration::from_millis(200), &mut pouring).await;
+        assert!(waited.is_err(), "the session is slowed: all fits nowhere");
+        if is_stuck(&running) > 0 {
+            break;
+        }
+    }
+    let most = ROOM + 64 * 1_024;
+    assert!(is_stuck(&running) <= most as u64, "no more than its room and one receive");
+    let heard = async {
+        let (mut heard, mut ordinal, mut is_open) = (Vec::new(), 0, true);
+        while is_open {
+            let event = sink.next().await;
+            match event.fact {
+                Fact::Data(data) => {
+                    assert_eq!((data.side, data.direction), (Side::Downstream, Direction::In));
+                    ordinal += 1;
+                    assert_eq!(data.ordinal, ordinal, "in order, none left out");
+                    heard.extend_from_slice(&data.bytes);
+                }
+                Fact::Closed(closed) => {
+                    assert_eq!(closed.bytes_in, ALL as u64);
+                    is_open = false;
+                }
+                _ => {}
+            }
+        }
+        heard
+    };
+    let (heard, _client) = soon("all of it", async { tokio::join!(heard, pouring) }).await;
+    assert_eq!(heard.len(), ALL);
+    assert!(
+        heard
+            .iter()
+            .enumerate()
+            .all(|(at, byte)| { usize::from(*byte) == (at / 1_024 * 7 + at % 1_024) % 251 })
+    );
+}
+
+#[tokio::test]
+async fn a_sink_that_is_dropped_lets_its_sessions_go() {
+    let mut server = Server::new("echo").expect("it is built in");
+    server.at("memory:sink-dropped").expect("it fits");
+    let sink = server.sink(1);
+    let running = server.start().expect("it starts");
+    let to = parse("memory:sink-dropped").expect("an endpoint");
+    let mut client = Dialer::default().dial(&to).await.expect("it listens").conn;
+    client.send(b"one").await.expect("room");
+    let mut room = [0; 8];
+    let waiting =
+        tokio::time::timeout(std::time::Duration::from_millis(50), client.recv(&mut room));
+    assert!(waiting.await.is_err(), "its answer waits for room");
+    drop(sink);
+    assert_eq!(soon("the answer", client.recv(&mut room)).await, Ok(Some(3)));
+    drop(running);
+}
