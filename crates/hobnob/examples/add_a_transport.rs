@@ -11,11 +11,11 @@ use hobnob::endpoint::{Form, Target};
 use hobnob::engine::Resolved;
 use hobnob::error::{Error, Kind};
 use hobnob::spec::{Shape, Spec};
-use hobnob::transport::{Place, Row, Scene, Transport};
+use hobnob::transport::{Place, Terms, Transport, TransportRow};
 use hobnob::{Dialer, Result, Server};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-static ROW: Row = Row {
+static ROW: TransportRow = TransportRow {
     spec: &Spec { name: "hatch", summary: "", options: &[], examples: &[], is_built_in: true },
     form: Form::Nothing,
     shape: Shape::Bytes,
@@ -32,13 +32,13 @@ static HATCH: Hatch = Hatch(Mutex::new(None));
 struct Hatch(Mutex<Option<UnboundedSender<Conn>>>);
 
 impl Transport for Hatch {
-    fn bind<'a>(&'a self, _: &'a Place, _: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
+    fn bind<'a>(&'a self, _: &'a Place, _: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         let (front, back) = unbounded_channel();
         *self.0.lock().expect("nobody panics with it") = Some(front);
         Box::pin(async { Ok(vec![Box::new(Back(back)) as _]) })
     }
 
-    fn connect<'a>(&'a self, _: &'a Place, _: &'a Scene, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
+    fn connect<'a>(&'a self, _: &'a Place, _: &'a Terms, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
         let (here, there) = memory::pair(Shape::Bytes);
         let front = self.0.lock().expect("nobody panics with it");
         let is_taken = front.as_ref().is_some_and(|front| front.send(there).is_ok());

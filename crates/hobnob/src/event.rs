@@ -46,7 +46,7 @@ pub enum Fact {
         learnt: Vec<Learnt>,
     },
     /// It has a conn of its own to somebody else now, on its peer's behalf.
-    Dialed(Box<Dialed>),
+    Dialed(Box<UpstreamDialed>),
     /// Bytes passed, seen by the tap.
     Data(Box<Data>),
     /// A request was answered, in a protocol that has them.
@@ -109,7 +109,7 @@ pub struct Opened {
 
 /// A conn that a session dialled.
 #[derive(Debug, Clone)]
-pub struct Dialed {
+pub struct UpstreamDialed {
     /// The transport's name.
     pub transport: &'static str,
     /// Our end.

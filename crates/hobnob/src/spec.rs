@@ -331,7 +331,7 @@ fn edits(a: &str, b: &str) -> usize {
 }
 
 /// The longest time that can be asked for: a hundred years. Any clock's reading and this together are an instant still.
-pub const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
+pub const LONGEST: Duration = Duration::from_hours(36_500 * 24);
 
 /// Why a text is not the value that it should be: what would be understood.
 type Expected = &'static str;

@@ -7,7 +7,7 @@ mod value;
 use std::ops::Range;
 
 use hobnob::engine;
-use hobnob::service::Row;
+use hobnob::service::ServiceRow;
 use hobnob::spec::{OptionSpec, ValueKind};
 
 pub(crate) use parse::{argument, bare, check_count, lent_arguments, parse};
@@ -73,7 +73,7 @@ impl Usage {
 
     /// The same, of one group. An option that is called as an own flag of the verb is not lent.
     pub(crate) fn lent_by(&self, group: FlagGroup) -> Vec<&'static OptionSpec> {
-        let lends = |row: &&&Row| match group {
+        let lends = |row: &&&ServiceRow| match group {
             FlagGroup::Own(_) => false,
             FlagGroup::OfEveryService => true,
             FlagGroup::OfNamesake => row.spec.name == self.name,

@@ -2,7 +2,7 @@
 
 use hobnob::engine::{self, Server};
 use hobnob::error::{Error, Kind, Result};
-use hobnob::service::Row;
+use hobnob::service::ServiceRow;
 use hobnob::spec::OptionSpec;
 
 use crate::advice::Propose as _;
@@ -55,7 +55,7 @@ fn run(job: &Job) -> Result<u8> {
 }
 
 /// Adds the endpoints that were named, each at its door; or those of all doors where there are none.
-fn listen(job: &Job, server: &mut Server, row: &'static Row) -> Result<()> {
+fn listen(job: &Job, server: &mut Server, row: &'static ServiceRow) -> Result<()> {
     let (mut endpoints, loose) = job.endpoints_of_doors(1, usize::MAX, row.doors)?;
     job.check_stdout(endpoints.iter().map(|(_, endpoint)| endpoint))?;
     if let Some(option) = loose.first().filter(|_| job.words().len() > 1) {
@@ -82,7 +82,7 @@ fn listen(job: &Job, server: &mut Server, row: &'static Row) -> Result<()> {
 }
 
 /// The service's own flags. One that only other services have is told as that.
-fn set_options(job: &Job, server: &mut Server, row: &'static Row) -> Result<()> {
+fn set_options(job: &Job, server: &mut Server, row: &'static ServiceRow) -> Result<()> {
     for option in VERB.usage.lent_options() {
         let is_own = row.spec.options.iter().any(|own| own.name == option.name);
         for (name, value) in given(job, option) {
@@ -95,7 +95,7 @@ fn set_options(job: &Job, server: &mut Server, row: &'static Row) -> Result<()> 
     Ok(())
 }
 
-fn elsewhere(row: &Row, option: &OptionSpec) -> Error {
+fn elsewhere(row: &ServiceRow, option: &OptionSpec) -> Error {
     let flag = option.name;
     let having: Vec<_> = engine::services()
         .iter()

@@ -47,16 +47,16 @@ impl ControlRequest {
         let tag = object.get("tag").filter(|tag| tag.is_string() || tag.is_number()).cloned();
         let said = object.get("ask").and_then(Value::as_str);
         let word = said.and_then(|said| ASKS.iter().find(|ask| **ask == said)).copied();
-        ControlRequest { tag, word, ask: UnreadFields::of(object).ask(word) }
+        ControlRequest { tag, word, ask: UnreadRequest::of(object).ask(word) }
     }
 }
 
 /// The fields that nothing has taken yet.
-struct UnreadFields(Map<String, Value>);
+struct UnreadRequest(Map<String, Value>);
 
-impl UnreadFields {
+impl UnreadRequest {
     fn of(object: Map<String, Value>) -> Self {
-        UnreadFields(object)
+        UnreadRequest(object)
     }
 
     fn ask(mut self, word: Option<&'static str>) -> Result<Demand> {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use hobnob::endpoint::Endpoint;
 use hobnob::engine::{self, Server};
 use hobnob::error::{Error, Kind, Result};
-use hobnob::service::{Door, Row};
+use hobnob::service::{Door, ServiceRow};
 use hobnob::spec::{OptionSpec, nearest};
 
 use crate::advice::Propose as _;
@@ -22,7 +22,7 @@ const REPEATED: &str = limits::NAMES[0];
 pub(super) struct PlannedServer<'c> {
     config: &'c Config,
     pub(super) part: &'c Section,
-    row: &'static Row,
+    row: &'static ServiceRow,
     /// Where it is to listen, and where that is said.
     pub(super) endpoints: Vec<(Endpoint, Placed)>,
     /// The door of each of them, where it is named.
@@ -144,7 +144,7 @@ fn no_service(config: &Config, service: &Placed, error: &Error) -> Error {
 }
 
 /// Where it passes on what comes, and where that is said.
-fn targets(config: &Config, part: &Section, row: &Row) -> Result<Vec<(Endpoint, Placed)>> {
+fn targets(config: &Config, part: &Section, row: &ServiceRow) -> Result<Vec<(Endpoint, Placed)>> {
     let is_target =
         |setting: &&KeyValue| row.targets().any(|option| option.name == setting.key.text);
     let read = |key: &str, value: &Placed| {
@@ -163,7 +163,7 @@ fn targets(config: &Config, part: &Section, row: &Row) -> Result<Vec<(Endpoint, 
 fn endpoints(
     config: &Config,
     part: &Section,
-    row: &Row,
+    row: &ServiceRow,
 ) -> Result<Vec<(Option<String>, Endpoint, Placed)>> {
     if part.on.is_empty() {
         let default = |door: &Door| {

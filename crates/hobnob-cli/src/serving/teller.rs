@@ -474,6 +474,20 @@ mod tests {
     }
 
     #[test]
+    fn after_something_was_missed_a_lull_is_looked_for_although_nothing_comes() {
+        let (_running, bus, mut teller) = scene();
+        hold(&bus, 7);
+        (0..=2 * ROOM).for_each(|_| bus.emit(0, 0, Fact::Draining { open: 0 }));
+        assert!(teller.pump() > 0);
+        let rest = async {
+            let rest = teller.rest(Some(Duration::from_millis(1)));
+            tokio::time::timeout(Duration::from_secs(20), rest).await.expect("it does not wait");
+        };
+        crate::process::runtime().expect("a runtime").block_on(rest);
+        assert_eq!((teller.pump(), in_mind(&teller)), (0, 0));
+    }
+
+    #[test]
     fn sessions_whose_ends_are_missed_are_forgotten_although_there_is_no_lull() {
         let (_running, bus, mut teller) = scene();
         for session in 1..3 * MANY as u64 {

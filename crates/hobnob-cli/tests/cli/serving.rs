@@ -35,7 +35,7 @@ fn the_transcript() {
             .last()
             .is_some_and(|line| line.starts_with("hello: 1 session, 16 B in, 27 B out, "))
     );
-    assert_eq!(crate::kit::code(served.child.wait()), 0);
+    assert_eq!(code(served.child.wait()), 0);
 }
 
 #[test]
@@ -98,6 +98,27 @@ fn a_default_port_that_is_taken_is_replaced_and_a_named_one_never() {
     assert_eq!(said, format!("port {port} is in use, so this is {}", served.port()));
     let done = run(&["serve", "echo", &format!("127.0.0.1:{port}"), "--for", "1ms"]);
     assert_eq!(done.code, 3, "{}", done.err);
+}
+
+/// The page comes by a pipe, which can be read once, however many ports are tried before.
+#[test]
+fn a_page_by_a_pipe_is_whole_where_the_default_port_is_taken() {
+    let default = hobnob::engine::services().iter().find(|row| row.spec.name == "http");
+    let _taken = TcpListener::bind(("127.0.0.1", default.expect("the service").door().port));
+    let mut command = hobnob(&["serve", "http", "--body", "-", "--once"]);
+    command.env("HOBNOB_ASCII", "1");
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary is there");
+    let mut page = child.stdin.take().expect("it is piped");
+    page.write_all(b"the whole page\n").expect("it is read");
+    drop(page);
+    let err = Lines::of(child.stderr.take().expect("it is piped"));
+    let child = Bounded::of(child);
+    let line = err.until("127.0.0.1:");
+    let address = line.split_whitespace().nth(1).expect("an address").to_owned();
+    let done = run(&["get", &format!("http://{address}/")]);
+    assert_eq!((done.code, done.out.as_str()), (0, "the whole page\n"), "{}", done.err);
+    assert_eq!(code(child.wait()), 0);
 }
 
 #[test]

@@ -118,3 +118,50 @@ fn talk_leaves_while_it_waits_for_a_peer() {
     signal(child.id(), "INT");
     assert_eq!(code(child.wait()), 130);
 }
+
+/// Ctrl-C while starting: nobody answers, and nobody waits for that.
+#[test]
+fn what_is_still_starting_leaves_at_once() {
+    let clogged = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = format!("tls://{},insecure", clogged.local_addr().expect("it is bound"));
+    let folder = crate::kit::folder();
+    let decisions = folder.path().join("decisions.jsonl").to_string_lossy().into_owned();
+    let file = folder.path().join("hobnob.toml").to_string_lossy().into_owned();
+    let part = format!("[serve.echo]\non = [\"{silent},dial\"]\n");
+    std::fs::write(&file, part).expect("there is room");
+    let relay = ["relay", "--both-dial", &silent, "127.0.0.1:1", "--decisions", &decisions];
+    for words in [&relay[..], &["serve", "echo", &format!("{silent},dial")], &["up", &file]] {
+        for (name, expected) in [("INT", 130), ("TERM", 143)] {
+            let mut command = hobnob(words);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            let child = Bounded::of(command.spawn().expect("the binary is there"));
+            let _peer = clogged.accept().expect("it dials");
+            signal(child.id(), name);
+            assert_eq!(code(child.wait()), expected, "{words:?}");
+        }
+    }
+    assert!(!std::path::Path::new(&decisions).exists(), "nothing is left behind");
+}
+
+/// The page is still to come, by a pipe that says nothing.
+#[test]
+fn a_page_that_never_comes_does_not_hold_up_the_end() {
+    let mut command = hobnob(&["serve", "http", "127.0.0.1:0", "--body", "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("the binary is there");
+    let _stdin_stays_open = child.stdin.take();
+    let child = Bounded::of(child);
+    // It reads once it is bound: then a thread for that is there.
+    let is_reading = || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).into_iter().flatten();
+        let names = tasks
+            .flatten()
+            .filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+        names.into_iter().any(|name| name.trim() == "hobnob-work")
+    };
+    while !is_reading() {
+        std::thread::yield_now();
+    }
+    signal(child.id(), "INT");
+    assert_eq!(code(child.wait()), 130);
+}

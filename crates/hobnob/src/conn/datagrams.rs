@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::bus::{Bus, Seldom};
 use crate::conn::demux::Demux;
-use crate::conn::listener::{Accepted, Answer, Answered, Datagram, Datagrams, Listener, Many};
+use crate::conn::listener::{Accepted, Answer, BatchAnswered, Datagram, Datagrams, Listener, Many};
 use crate::error::{Error, Kind, Result};
 use crate::socket::{AsyncSocket, Batch, Outgoing, Socket};
 
@@ -118,11 +118,11 @@ impl Datagrams for DatagramListener {
         &mut self,
         cx: &mut Context<'_>,
         answer: &mut dyn FnMut(&Datagram<'_>, &mut Vec<u8>) -> Answer,
-    ) -> Poll<Result<Answered>> {
+    ) -> Poll<Result<BatchAnswered>> {
         let local = self.address.clone();
         let Batching { socket, incoming, outgoing, bus, seldom } = self.batching()?;
         let received = ready!(socket.poll_recv_batch(cx, incoming))?;
-        let mut answered = Answered { received, dropped: 0 };
+        let mut answered = BatchAnswered { received, dropped: 0 };
         for packet in incoming.iter() {
             if packet.is_truncated() {
                 bus.drop_by("packet-size", 1);

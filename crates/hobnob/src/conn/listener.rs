@@ -53,7 +53,7 @@ pub trait Datagrams: Send {
         &mut self,
         cx: &mut Context<'_>,
         answer: &mut dyn FnMut(&Datagram<'_>, &mut Vec<u8>) -> Answer,
-    ) -> Poll<Result<Answered>>;
+    ) -> Poll<Result<BatchAnswered>>;
 
     /// Sends one packet that was held back; `WouldBlock` is the caller's to drop and count.
     fn try_send(&mut self, to: &Address, bytes: &[u8]) -> Result<()>;
@@ -82,7 +82,7 @@ pub enum Answer {
 
 /// What a batch came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Answered {
+pub struct BatchAnswered {
     /// Packets received.
     pub received: usize,
     /// Answers that could not be sent at once, and were dropped.

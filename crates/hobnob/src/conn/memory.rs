@@ -35,16 +35,16 @@ pub fn pair_named(shape: Shape, dialler: Address, listener: Address) -> (Conn, C
 fn joined(shape: Shape, capacity: usize, one: Address, other: Address) -> (Conn, Conn) {
     let (there, back) =
         (Facts::new("memory", other.clone(), one.clone()), Facts::new("memory", one, other));
-    let (there, back) = (Lane::new(capacity, there), Lane::new(capacity, back));
+    let (there, back) = (HalfPipe::new(capacity, there), HalfPipe::new(capacity, back));
     (conn(shape, back.clone(), there.clone()), conn(shape, there, back))
 }
 
-fn conn(shape: Shape, from: Arc<Lane>, to: Arc<Lane>) -> Conn {
+fn conn(shape: Shape, from: Arc<HalfPipe>, to: Arc<HalfPipe>) -> Conn {
     Conn::new(from.facts.clone(), shape, Box::new(MemoryEnd { shape, from, to }))
 }
 
 /// One direction.
-struct Lane {
+struct HalfPipe {
     capacity: usize,
     /// Those of the conn that receives from it. What is in it is noted there.
     facts: Arc<Facts>,
@@ -69,9 +69,9 @@ impl LaneState {
     }
 }
 
-impl Lane {
+impl HalfPipe {
     fn new(capacity: usize, facts: Facts) -> Arc<Self> {
-        Arc::new(Lane { capacity, facts: Arc::new(facts), state: Mutex::default() })
+        Arc::new(HalfPipe { capacity, facts: Arc::new(facts), state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, LaneState> {
@@ -96,8 +96,8 @@ impl Lane {
 /// One end.
 struct MemoryEnd {
     shape: Shape,
-    from: Arc<Lane>,
-    to: Arc<Lane>,
+    from: Arc<HalfPipe>,
+    to: Arc<HalfPipe>,
 }
 
 fn reset() -> Error {

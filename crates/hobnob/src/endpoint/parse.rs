@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::net::{self, Port};
 use super::piece::Piece;
 use super::setting::{self, Given};
-use super::stack::{self, Stack};
+use super::stack::{self, StackText};
 use super::target::Target;
 use super::{
     DASH_TRANSPORT, DEFAULT_TRANSPORT, Endpoint, Form, Grammar, PATH_TRANSPORT, command, escape,
@@ -22,7 +22,7 @@ pub(super) fn parse_argv(text: &Arc<str>, argv: &[String], grammar: &Grammar) ->
     let (head, tail) = all.cut(&[':']);
     let rest = if tail.is_empty() { tail } else { tail.from(1) };
     let read = || {
-        let stack = Stack::read(head, grammar)?;
+        let stack = StackText::read(head, grammar)?;
         if stack.form != Form::Command || !rest.str().trim().is_empty() {
             let label = "words after -- are a command, so nothing but exec: or pty: stands before";
             return Err(all.bad(label).hint_endpoint("exec:", ""));
@@ -46,7 +46,7 @@ fn read(all: Piece, grammar: &Grammar) -> Result<Endpoint> {
         return Err(all.bad("an address is missing here").hint_endpoint(":9000", ""));
     }
     if text == "-" || text.starts_with("-,") {
-        let stack = Stack::implied(DASH_TRANSPORT, all.until(1), Form::Nothing);
+        let stack = StackText::implied(DASH_TRANSPORT, all.until(1), Form::Nothing);
         return Ok(finish(all, stack, Target::Nothing, setting::read_all(all.from(1))?));
     }
     if text.starts_with('@') {
@@ -67,13 +67,13 @@ fn read(all: Piece, grammar: &Grammar) -> Result<Endpoint> {
     }
 }
 
-fn finish(all: Piece, stack: Stack, target: Target, settings: Vec<Given>) -> Endpoint {
-    let Stack { protocol, layers, transport, form: _ } = stack;
+fn finish(all: Piece, stack: StackText, target: Target, settings: Vec<Given>) -> Endpoint {
+    let StackText { protocol, layers, transport, form: _ } = stack;
     Endpoint { protocol, layers, transport, target, settings, typed: all.typed() }
 }
 
 fn with_scheme(all: Piece, head: Piece, tail: Piece, grammar: &Grammar) -> Result<Endpoint> {
-    let stack = Stack::read(head, grammar)?;
+    let stack = StackText::read(head, grammar)?;
     let slashes = tail.str().starts_with("://").then(|| tail.from(1).until(2));
     let rest = if slashes.is_some() { tail.from(3) } else { tail.from(1) };
     let (target, settings) = match stack.form {
@@ -96,7 +96,7 @@ fn with_scheme(all: Piece, head: Piece, tail: Piece, grammar: &Grammar) -> Resul
 }
 
 /// The port to propose where one is missing: what most people mean by such an endpoint.
-fn proposed_port(stack: &Stack) -> u16 {
+fn proposed_port(stack: &StackText) -> u16 {
     let is_tls = stack.layers.iter().any(|layer| layer.name() == "tls");
     match (is_tls, stack.transport.name()) {
         (true, _) => 443,
@@ -105,7 +105,7 @@ fn proposed_port(stack: &Stack) -> u16 {
     }
 }
 
-fn net_target(stack: &Stack, rest: Piece, port: Port) -> Result<(Target, Vec<Given>)> {
+fn net_target(stack: &StackText, rest: Piece, port: Port) -> Result<(Target, Vec<Given>)> {
     let (before, options) = rest.cut(&[',']);
     let (host, resource) = before.cut(&['/', '?']);
     let owner = stack.path_owner();
@@ -156,7 +156,7 @@ fn read_name(typed: Piece) -> Result<String> {
 }
 
 fn bare_path(all: Piece) -> Result<Endpoint> {
-    let stack = Stack::implied(PATH_TRANSPORT, all.until(0), Form::SocketPath);
+    let stack = StackText::implied(PATH_TRANSPORT, all.until(0), Form::SocketPath);
     let (path, options) = all.cut(&[',']);
     let target = path::read(path, None, true)?;
     Ok(finish(all, stack, target, setting::read_all(options)?))
@@ -164,7 +164,7 @@ fn bare_path(all: Piece) -> Result<Endpoint> {
 
 fn bare_net(all: Piece, grammar: &Grammar) -> Result<Endpoint> {
     let form = grammar.form(DEFAULT_TRANSPORT).unwrap_or(Form::HostPort);
-    let stack = Stack::implied(DEFAULT_TRANSPORT, all.until(0), form);
+    let stack = StackText::implied(DEFAULT_TRANSPORT, all.until(0), form);
     let (host, options) = all.cut(&[',']);
     let target = net::read(host, Port::Needed(80)).map_err(|error| match error.kind() {
         Kind::MissingPort if host.str() != ":" && !host.is_empty() => {
@@ -178,7 +178,7 @@ fn bare_net(all: Piece, grammar: &Grammar) -> Result<Endpoint> {
 
 /// A stack with nothing behind it: right for stdio alone.
 fn without_target(all: Piece, head: Piece, tail: Piece, grammar: &Grammar) -> Result<Endpoint> {
-    let stack = Stack::read(head, grammar)?;
+    let stack = StackText::read(head, grammar)?;
     let example = match stack.form {
         Form::Nothing => {
             return Ok(finish(all, stack, Target::Nothing, setting::read_all(tail)?));

@@ -30,18 +30,18 @@ impl Word {
 }
 
 /// A stack that has been read, with what its transport wants to be followed by.
-pub(super) struct Stack {
+pub(super) struct StackText {
     pub(super) protocol: Option<Word>,
     pub(super) layers: Vec<Word>,
     pub(super) transport: Word,
     pub(super) form: Form,
 }
 
-impl Stack {
+impl StackText {
     /// No layers on the transport of this name, which nobody typed.
     pub(super) fn implied(transport: &str, place: Piece, form: Form) -> Self {
         let transport = Word::new(transport, place);
-        Stack { protocol: None, layers: Vec::new(), transport, form }
+        StackText { protocol: None, layers: Vec::new(), transport, form }
     }
 
     /// Whether a request path may follow the target: whose it is.
@@ -53,7 +53,7 @@ impl Stack {
 
     pub(super) fn read(stack: Piece, grammar: &Grammar) -> Result<Self> {
         let form = grammar.form(DEFAULT_TRANSPORT).unwrap_or(Form::HostPort);
-        let mut read = Stack::implied(DEFAULT_TRANSPORT, stack.behind(), form);
+        let mut read = StackText::implied(DEFAULT_TRANSPORT, stack.behind(), form);
         for piece in stack.split('+') {
             read.push(piece, stack, grammar)?;
         }

@@ -5,7 +5,7 @@ use super::net::{self, Port};
 use super::piece::Piece;
 use super::protocol::{PATH, SCHEMES, Scheme};
 use super::setting::{self, Given};
-use super::stack::Stack;
+use super::stack::StackText;
 use super::target::{Host, Target};
 use crate::error::{Error, Result};
 
@@ -21,7 +21,7 @@ pub(super) fn is_url(scheme: &str, rest: &str) -> bool {
 }
 
 /// Reads a URL behind its `://`. Commas are part of it.
-pub(super) fn read(scheme: Piece, stack: &Stack, rest: Piece) -> Result<(Target, Vec<Given>)> {
+pub(super) fn read(scheme: Piece, stack: &StackText, rest: Piece) -> Result<(Target, Vec<Given>)> {
     let (authority, resource) = rest.cut(&['/', '?', '#']);
     if let Some(at) = authority.str().rfind('@') {
         return Err(with_secret(authority, at));

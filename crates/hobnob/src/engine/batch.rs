@@ -20,7 +20,7 @@ use crate::engine::limits::{OWN_ANSWER, Reflection};
 use crate::engine::respond::{split_ending, with_reply};
 use crate::error::Kind;
 use crate::event::{Data, Fact};
-use crate::service::{Ask, Framing, Responder, Scene};
+use crate::service::{Ask, Framing, Responder, Whence};
 use crate::spec::Shape;
 
 /// Answers that may be held back at once (`--delay`).
@@ -139,7 +139,7 @@ impl PacketAnswering<'_> {
             };
             let (peer, local) = (datagram.peer, datagram.local);
             let clock = self.house.bus.clock();
-            let scene = Scene { peer, local, shape: Shape::Packets, has_opening: false, clock };
+            let scene = Whence { peer, local, shape: Shape::Packets, has_opening: false, clock };
             self.responder.answer(&Ask { message: message.body, scene }, reply);
             if !reply.is_said() {
                 return Answer::Silence;

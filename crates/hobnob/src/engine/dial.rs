@@ -21,7 +21,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
 use crate::layer::Role;
 use crate::socket::{Family, Observer};
-use crate::transport::{Own, Scene};
+use crate::transport::{Own, Terms};
 
 /// The first pause between two tries, and the longest; each is up to twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -30,7 +30,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Opens conns, layers and all, in the runtime of whoever calls.
 #[derive(Clone)]
 pub struct Dialer {
-    pub(super) scene: Scene,
+    pub(super) scene: Terms,
     protocol: Option<&'static str>,
     retries: bool,
 }
@@ -67,7 +67,7 @@ pub struct Dialed {
 impl Default for Dialer {
     fn default() -> Self {
         let limits = Limits::default();
-        Dialer::with_scene(Scene {
+        Dialer::with_scene(Terms {
             family: None,
             timeout: limits.handshake,
             observer: None,
@@ -80,7 +80,7 @@ impl Default for Dialer {
 }
 
 impl Dialer {
-    pub(super) fn with_scene(scene: Scene) -> Self {
+    pub(super) fn with_scene(scene: Terms) -> Self {
         Dialer { scene, protocol: None, retries: false }
     }
 

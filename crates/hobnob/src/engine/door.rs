@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use crate::conn::Conn;
 use crate::engine::limits::Gate;
-use crate::engine::stack::{Stack, Wrapped, declined, within};
+use crate::engine::stack::{Dressing, Stack, declined, within};
 use crate::error::Result;
 
 /// A bound address with the ways in behind it.
 pub(super) struct Doorway {
     /// At least one. The first takes who comes, unless one of its layers declines; then the next that can go on.
-    ways: Vec<Way>,
+    ways: Vec<WayIn>,
     pub gate: Gate,
     /// Whether its peers can end: where they cannot, nobody waits for their end.
     pub has_ends: bool,
@@ -19,14 +19,14 @@ pub(super) struct Doorway {
 }
 
 /// One way in: the layers of an endpoint, and the door of the service behind them.
-pub(super) struct Way {
+pub(super) struct WayIn {
     pub stack: Stack,
     /// The door's name; empty for a service with one.
     pub door: &'static str,
 }
 
 impl Doorway {
-    pub(super) fn new(first: Way, gate: Gate, has_ends: bool, has_ports: bool) -> Self {
+    pub(super) fn new(first: WayIn, gate: Gate, has_ends: bool, has_ports: bool) -> Self {
         Doorway { ways: vec![first], gate, has_ends, has_ports }
     }
 
@@ -36,7 +36,7 @@ impl Doorway {
     }
 
     /// A further way, behind those that are there.
-    pub(super) fn add(&mut self, way: Way) {
+    pub(super) fn add(&mut self, way: WayIn) {
         self.ways.push(way);
     }
 
@@ -66,9 +66,9 @@ impl Doorway {
         loop {
             let way = &self.ways[at];
             let left = match way.stack.wrap(conn, on).await? {
-                Wrapped::Conn(conn) => return Ok(Some((conn, way.door))),
-                Wrapped::Answered => return Ok(None),
-                Wrapped::Declined(left) => left,
+                Dressing::Conn(conn) => return Ok(Some((conn, way.door))),
+                Dressing::Answered => return Ok(None),
+                Dressing::Declined(left) => left,
             };
             let next = self.ways.iter().enumerate().skip(at + 1);
             let mut next = next.filter(|(_, next)| next.stack.shares(left.on, &way.stack));

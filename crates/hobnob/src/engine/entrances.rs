@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::conn::listener::Listener;
 use crate::engine::bound::Bound;
-use crate::engine::door::{Doorway, Way};
+use crate::engine::door::{Doorway, WayIn};
 use crate::engine::house::House;
 use crate::engine::plan::Ready;
 use crate::engine::redial::Redial;
@@ -13,7 +13,7 @@ use crate::engine::stack::Stack;
 use crate::error::{Kind, Result};
 use crate::service::Made;
 use crate::spec::Shape;
-use crate::transport::Scene;
+use crate::transport::Terms;
 
 /// Where peers come in.
 #[derive(Default)]
@@ -38,7 +38,7 @@ pub(super) async fn bind(
     house: &House,
     endpoints: Vec<(Ready, &'static str)>,
     next_ports: u16,
-    scene: &Scene,
+    scene: &Terms,
 ) -> Result<(Vec<Bound>, Entrances)> {
     let mut first = None;
     for by in 0..=next_ports {
@@ -57,7 +57,7 @@ pub(super) async fn bind(
 async fn bind_set(
     house: &House,
     endpoints: Vec<(Ready, &'static str)>,
-    scene: &Scene,
+    scene: &Terms,
 ) -> Result<(Vec<Bound>, Entrances)> {
     let (mut bounds, mut open) = (Vec::new(), Entrances::default());
     for Group { first, doorway, told } in groups(house, endpoints) {
@@ -102,12 +102,12 @@ fn groups(house: &House, endpoints: Vec<(Ready, &'static str)>) -> Vec<Group> {
         let together = together
             .find(|group| group.first.is_bound_with(&ready) && group.doorway.can_add(&stack));
         if let Some(group) = together {
-            group.doorway.add(Way { stack, door });
+            group.doorway.add(WayIn { stack, door });
             group.told.push((ready, door));
             continue;
         }
         let gate = house.gate.with_allow(&ready.allow);
-        let way = Way { stack, door };
+        let way = WayIn { stack, door };
         let doorway = Doorway::new(way, gate, ready.has_opening, ready.has_ports);
         let told = vec![(ready.clone(), door)];
         groups.push(Group { first: ready, doorway, told });

@@ -11,7 +11,7 @@ use crate::spec::{OptionSpec, Options, Shape};
 /// The door that an endpoint leads to: the one that was named, or the one whose protocol the endpoint names, or the
 /// only one. What is served there must fit it.
 pub(super) fn door(
-    row: Option<&'static service::Row>,
+    row: Option<&'static service::ServiceRow>,
     doors: &[Door],
     named: Option<&str>,
     at: &Resolved,
@@ -26,7 +26,7 @@ pub(super) fn door(
     let Some(door) = door else { return Err(which_door(who, doors, named, at)) };
     check_shape(who, door.shapes, at)?;
     check_protocol(door.protocol, who, at).map_err(|error| {
-        let speaks = |row: &&&service::Row| {
+        let speaks = |row: &&&service::ServiceRow| {
             row.doors.iter().any(|door| door.protocol.is_some() && door.protocol == spoken)
         };
         match service::TABLE.iter().find(speaks) {
@@ -147,7 +147,7 @@ pub(super) fn check_lines<'a>(
 /// The endpoints that a service is to dial, each planned once, by the option that names it. The service passes on what
 /// it gets, so all have one shape.
 pub(super) fn targets<'a>(
-    row: &'static service::Row,
+    row: &'static service::ServiceRow,
     named: Vec<(&'static OptionSpec, Endpoint)>,
     doors: impl Iterator<Item = &'a Resolved> + Clone,
     bus: &Bus,
@@ -178,7 +178,7 @@ pub(super) fn targets<'a>(
 
 /// Whether what comes in at the one can go out at the other.
 pub(super) fn check_same_shape(
-    row: &service::Row,
+    row: &service::ServiceRow,
     option: &OptionSpec,
     door: &Resolved,
     target: &Resolved,

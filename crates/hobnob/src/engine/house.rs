@@ -91,14 +91,14 @@ pub struct Summary {
 }
 
 /// What a house is built from.
-pub(super) struct Plan {
+pub(super) struct Foundation {
     pub service: Made,
     pub limits: Limits,
     pub cutting: Cutting,
     pub gate: Gate,
     pub bus: Bus,
     pub shards: Vec<Arc<Shard>>,
-    pub scene: transport::Scene,
+    pub scene: transport::Terms,
     pub targets: Vec<(&'static str, Ready)>,
     pub seed: u64,
     pub quota: Option<u64>,
@@ -107,7 +107,7 @@ pub(super) struct Plan {
 }
 
 impl House {
-    pub(super) fn new(plan: Plan) -> Self {
+    pub(super) fn new(plan: Foundation) -> Self {
         let own = plan.scene.own.clone();
         let dialer = Dialer::with_scene(plan.scene);
         House {

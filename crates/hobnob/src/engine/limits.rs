@@ -64,7 +64,7 @@ impl Default for Limits {
 }
 
 /// A range of addresses: `10.0.0.0/8`, `::1`, `192.168.1.20`. What a base has behind its prefix does not count, as for
-/// nginx and PostgreSQL's `pg_hba.conf`: `10.0.0.5/8` is `10.0.0.0/8`. IPv4 addresses mapped into IPv6 (RFC 4291, 2.5.5.2)
+/// nginx and `PostgreSQL`'s `pg_hba.conf`: `10.0.0.5/8` is `10.0.0.0/8`. IPv4 addresses mapped into IPv6 (RFC 4291, 2.5.5.2)
 /// are IPv4 addresses: `::ffff:10.0.0.0/104` is `10.0.0.0/8`, and no IPv6 network holds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {

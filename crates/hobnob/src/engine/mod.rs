@@ -49,17 +49,17 @@ pub use server::Server;
 pub use shards::Crew;
 
 /// Every service of this build, and those to come.
-pub fn services() -> &'static [&'static service::Row] {
+pub fn services() -> &'static [&'static service::ServiceRow] {
     service::TABLE
 }
 
 /// Every layer of this build, and those to come.
-pub fn layers() -> &'static [&'static layer::Row] {
+pub fn layers() -> &'static [&'static layer::LayerRow] {
     layer::TABLE
 }
 
 /// Every transport of this build, and those to come.
-pub fn transports() -> &'static [&'static transport::Row] {
+pub fn transports() -> &'static [&'static transport::TransportRow] {
     transport::TABLE
 }
 

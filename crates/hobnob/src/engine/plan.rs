@@ -42,9 +42,9 @@ pub static DOOR_OPTIONS: &[OptionSpec] = &[
 /// An endpoint whose words have been found in the tables, with every option where it belongs.
 pub struct Resolved {
     /// The layers with their options, application first.
-    pub layers: Vec<(&'static layer::Row, Options)>,
+    pub layers: Vec<(&'static layer::LayerRow, Options)>,
     /// The transport.
-    pub transport: &'static transport::Row,
+    pub transport: &'static transport::TransportRow,
     /// The transport's target and options.
     pub place: Place,
     /// The shape on top of the layers.
@@ -160,7 +160,7 @@ pub fn resolve(endpoint: &Endpoint) -> Result<Resolved> {
 
 /// The same endpoint, dialled without a check of who the peer is: for the layers that check it, where there are any.
 pub fn insecure(mut endpoint: Endpoint) -> Result<Endpoint> {
-    let checks = |row: &&&layer::Row| has_option(row.spec.options, "insecure");
+    let checks = |row: &&&layer::LayerRow| has_option(row.spec.options, "insecure");
     for row in layer::TABLE.iter().filter(checks) {
         if endpoint.has_layer(row.spec.name) {
             endpoint.set(&format!("{}.insecure", row.spec.name))?;
@@ -171,7 +171,7 @@ pub fn insecure(mut endpoint: Endpoint) -> Result<Endpoint> {
 
 impl Resolved {
     /// A target on a transport of one's own, which is in no table, without layers and with its options as they are.
-    pub fn of(transport: &'static transport::Row, target: Target) -> Self {
+    pub fn of(transport: &'static transport::TransportRow, target: Target) -> Self {
         Resolved {
             layers: Vec::new(),
             transport,
@@ -282,7 +282,7 @@ impl Resolved {
             Role::Server => socket::interface_addresses(),
             Role::Client => Vec::new(),
         };
-        let scene = layer::Scene { role, host, addresses, bus: bus.clone() };
+        let scene = layer::Surroundings { role, host, addresses, bus: bus.clone() };
         let layers = self.layers.clone();
         let stack = Stack::prepare(self.layers, scene)?;
         Ok(Ready {
@@ -303,7 +303,7 @@ impl Resolved {
 }
 
 /// A listening endpoint as who dials it says it. What the transport was told is the listener's alone.
-fn dialled(planned: &Endpoint, rows: &[(&layer::Row, Options)], stack: &Stack) -> Endpoint {
+fn dialled(planned: &Endpoint, rows: &[(&layer::LayerRow, Options)], stack: &Stack) -> Endpoint {
     let mut there = planned.clone().without_settings();
     for ((row, _), settings) in rows.iter().zip(stack.dialled()) {
         let settings = settings.unwrap_or_else(|| {
@@ -337,7 +337,7 @@ fn marked(setting: &Given, error: Error) -> Error {
 }
 
 /// Finds a service.
-pub(super) fn find_service(name: &str) -> Result<&'static service::Row> {
+pub(super) fn find_service(name: &str) -> Result<&'static service::ServiceRow> {
     let known = || service::TABLE.iter().map(|row| row.spec.name);
     let Some(row) = service::TABLE.iter().find(|row| row.spec.name == name) else {
         let mut error = Error::new(Kind::UnknownService, format!("there is no service {name:?}"));
@@ -355,7 +355,7 @@ pub(super) fn find_service(name: &str) -> Result<&'static service::Row> {
 }
 
 /// Makes a service of the table.
-pub(super) fn make(row: &service::Row, options: &Options) -> Result<service::Made> {
+pub(super) fn make(row: &service::ServiceRow, options: &Options) -> Result<service::Made> {
     let name = row.spec.name;
     let make =
         row.make.ok_or_else(|| Error::new(Kind::NotBuiltIn, format!("{name} is not built in")))?;
@@ -363,7 +363,7 @@ pub(super) fn make(row: &service::Row, options: &Options) -> Result<service::Mad
 }
 
 /// A layer for a conn in mid-session: its name, and its settings behind commas, as an endpoint has them.
-pub(super) fn layer(words: &str) -> Result<(&'static layer::Row, Options)> {
+pub(super) fn layer(words: &str) -> Result<(&'static layer::LayerRow, Options)> {
     let mut words = words.split(',');
     let name = words.next().unwrap_or_default();
     let row = layer::TABLE.iter().find(|row| row.spec.name == name).copied();
@@ -379,7 +379,7 @@ pub(super) fn layer(words: &str) -> Result<(&'static layer::Row, Options)> {
 
 /// An option of a service from the command line: its name and value, unread.
 pub(super) fn set_option(
-    row: &'static service::Row,
+    row: &'static service::ServiceRow,
     options: &mut Options,
     name: &str,
     value: Option<&str>,

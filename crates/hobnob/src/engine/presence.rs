@@ -14,7 +14,7 @@ use crate::event::{Fact, Opened};
 use crate::session::{Cut, Opening, Session};
 
 /// Who arrives.
-pub(super) struct Arrival {
+pub(super) struct Newcomer {
     pub facts: Arc<Facts>,
     pub permit: Permit,
     /// The session that it belongs to; 0: none.
@@ -36,7 +36,7 @@ pub(super) struct Presence {
 
 impl Presence {
     /// Opens a session on a shard. The presence closes it when dropped.
-    pub(super) fn open(house: &Arc<House>, shard: &Arc<Shard>, arrival: Arrival) -> Self {
+    pub(super) fn open(house: &Arc<House>, shard: &Arc<Shard>, arrival: Newcomer) -> Self {
         let presence = Presence::begin(house, shard, arrival, false);
         if house.limits.idle.is_some() {
             presence.session.watch_silence();
@@ -45,12 +45,12 @@ impl Presence {
     }
 
     /// The same for a peer to whom other sessions belong. Nothing passes in it, and no drain waits for it.
-    pub(super) fn open_parent(house: &Arc<House>, shard: &Arc<Shard>, arrival: Arrival) -> Self {
+    pub(super) fn open_parent(house: &Arc<House>, shard: &Arc<Shard>, arrival: Newcomer) -> Self {
         Presence::begin(house, shard, arrival, true)
     }
 
-    fn begin(house: &Arc<House>, shard: &Arc<Shard>, arrival: Arrival, is_parent: bool) -> Self {
-        let Arrival { facts, permit, parent, door } = arrival;
+    fn begin(house: &Arc<House>, shard: &Arc<Shard>, arrival: Newcomer, is_parent: bool) -> Self {
+        let Newcomer { facts, permit, parent, door } = arrival;
         let id = house.next_id.fetch_add(1, Relaxed);
         let is_told = house.bus.is_watched() || house.bus.has_sinks();
         let opened = is_told.then(|| Opened {

@@ -17,7 +17,7 @@ use crate::conn::{Channel, Conn, scratch};
 use crate::engine::ending::Ending;
 use crate::error::{Kind, Result};
 use crate::event::Reason;
-use crate::service::{Ask, Framing, Reply, Responder, Scene};
+use crate::service::{Ask, Framing, Reply, Responder, Whence};
 use crate::session::Session;
 use crate::spec::Shape;
 
@@ -193,9 +193,9 @@ impl<'a> Talk<'a> {
         Poll::Ready(Ok(()))
     }
 
-    fn scene(&self) -> Scene<'a> {
+    fn scene(&self) -> Whence<'a> {
         let facts = &self.session.facts;
-        Scene {
+        Whence {
             peer: &facts.peer,
             local: &facts.local,
             shape: self.shape,
@@ -316,7 +316,7 @@ impl<'a> Talk<'a> {
 /// One message, one answer, which ends as the message ended.
 fn one(
     responder: &dyn Responder,
-    scene: Scene<'_>,
+    scene: Whence<'_>,
     message: Message<'_>,
     reply: &mut Reply,
 ) -> ControlFlow<()> {

@@ -12,7 +12,7 @@ use crate::codec::text::Cutting;
 use crate::engine::bound::{Bound, own_addresses};
 use crate::engine::control::Control;
 use crate::engine::entrances::{self, Entrances};
-use crate::engine::house::{House, Phase, Plan, Summary};
+use crate::engine::house::{Foundation, House, Phase, Summary};
 use crate::engine::limits::{Gate, Limits};
 use crate::engine::plan::Ready;
 use crate::engine::shards::Crew;
@@ -23,7 +23,7 @@ use crate::fault::Panel;
 use crate::service::{Made, Site};
 use crate::session::Cut;
 use crate::socket;
-use crate::transport::Scene;
+use crate::transport::Terms;
 
 /// Descriptors that are kept back for what is not a session.
 const SPARE_FILES: u64 = 64;
@@ -45,7 +45,7 @@ pub(super) struct Start {
     pub next_ports: u16,
     /// Each with the name of the option that named it.
     pub targets: Vec<(&'static str, Ready)>,
-    pub scene: Scene,
+    pub scene: Terms,
     pub bus: Bus,
     pub limits: Limits,
     pub cutting: Cutting,
@@ -103,7 +103,7 @@ impl Starting {
         let gate = Gate::new(&start.limits, max_conns);
         let (scene, endpoints, stop) = (start.scene.clone(), start.endpoints, start.stop);
         let next_ports = start.next_ports;
-        let house = Arc::new(House::new(Plan {
+        let house = Arc::new(House::new(Foundation {
             service: start.service,
             limits: start.limits,
             cutting: start.cutting,
@@ -168,7 +168,7 @@ async fn open_all(
     house: &House,
     endpoints: Vec<(Ready, &'static str)>,
     next_ports: u16,
-    scene: &Scene,
+    scene: &Terms,
 ) -> Result<(Vec<Bound>, Entrances, Site)> {
     let (mut bounds, entrances) = entrances::bind(house, endpoints, next_ports, scene).await?;
     house.own.are(own_addresses(&bounds));

@@ -16,7 +16,7 @@ use crate::engine::door::Doorway;
 use crate::engine::house::{House, Phase};
 use crate::engine::life;
 use crate::engine::limits::{Bucket, Guest, OWN_ANSWER};
-use crate::engine::presence::{Arrival, Presence};
+use crate::engine::presence::{Newcomer, Presence};
 use crate::engine::shards::{Shard, least_busy};
 use crate::engine::trouble::{EXHAUSTED_WAIT, is_exhaustion, is_the_peers_fault};
 use crate::error::Error;
@@ -131,7 +131,7 @@ async fn accept_many(house: Arc<House>, inside: Inside, seldom: Arc<Seldom>) {
                     Ok(permit) => {
                         let facts = conn.facts().clone();
                         let parent = parent.as_ref().map_or(0, |parent| parent.session.id);
-                        let arrival = Arrival { facts, permit, parent, door: door.door() };
+                        let arrival = Newcomer { facts, permit, parent, door: door.door() };
                         let presence = Presence::open(&house, &shard, arrival);
                         shard.handle.spawn(life::live(presence, conn, door.clone()));
                     }
@@ -171,7 +171,7 @@ async fn welcome(house: &Arc<House>, shard: &Arc<Shard>, door: Arc<Doorway>, mut
     let Some(permit) = until_drain(house, house.gate.seat(guest)).await else {
         return conn.abort();
     };
-    let arrival = Arrival { facts, permit, parent: 0, door: door.door() };
+    let arrival = Newcomer { facts, permit, parent: 0, door: door.door() };
     let presence = Presence::open(house, shard, arrival);
     shard.handle.spawn(life::live(presence, conn, door));
 }
@@ -188,7 +188,7 @@ async fn adopt(
     Some(Presence::open_parent(
         house,
         shard,
-        Arrival { facts, permit, parent: 0, door: door.door() },
+        Newcomer { facts, permit, parent: 0, door: door.door() },
     ))
 }
 

@@ -45,7 +45,7 @@ pub struct Server {
 
 /// Which service, and what is known of it.
 enum Plan {
-    Table(&'static service::Row, Options, Vec<(&'static OptionSpec, Endpoint)>),
+    Table(&'static service::ServiceRow, Options, Vec<(&'static OptionSpec, Endpoint)>),
     Own(Made),
     /// It was started.
     Spent,
@@ -124,7 +124,7 @@ impl Server {
     }
 
     /// The service's row, where it is one of the table.
-    pub fn row(&self) -> Option<&'static service::Row> {
+    pub fn row(&self) -> Option<&'static service::ServiceRow> {
         match &self.service {
             Plan::Table(row, ..) => Some(row),
             Plan::Own(_) | Plan::Spent => None,
@@ -253,7 +253,7 @@ impl Server {
         if let (Some(panel), Some(at)) = (service.panel(), doors().next()) {
             panel.fit(at.shape)?;
         }
-        let terms = transport::Scene {
+        let terms = transport::Terms {
             family: self.family,
             timeout: self.limits.handshake,
             observer: self.observer,

@@ -7,19 +7,19 @@ use std::time::Duration;
 use crate::bus::Bus;
 use crate::conn::Conn;
 use crate::error::{Error, Kind, Result};
-use crate::layer::{Dressed, Layer, Role, Row, Scene};
+use crate::layer::{Dressed, Layer, LayerRow, Role, Surroundings};
 use crate::spec::{Options, Spec};
 
 /// The layers of one endpoint, application first; shared by its sessions.
 #[derive(Clone)]
 pub(super) struct Stack {
     coats: Arc<[Coat]>,
-    scene: Arc<Scene>,
+    scene: Arc<Surroundings>,
 }
 
 /// A layer that is ready, and what it was made from.
 struct Coat {
-    row: &'static Row,
+    row: &'static LayerRow,
     options: Options,
     layer: Box<dyn Layer>,
 }
@@ -31,7 +31,7 @@ pub(super) struct Declined {
 }
 
 /// What became of a conn.
-pub(super) enum Wrapped {
+pub(super) enum Dressing {
     Conn(Conn),
     Answered,
     Declined(Declined),
@@ -39,7 +39,10 @@ pub(super) enum Wrapped {
 
 impl Stack {
     /// Makes the layers, and has them read all that they need.
-    pub(super) fn prepare(layers: Vec<(&'static Row, Options)>, scene: Scene) -> Result<Self> {
+    pub(super) fn prepare(
+        layers: Vec<(&'static LayerRow, Options)>,
+        scene: Surroundings,
+    ) -> Result<Self> {
         let mut coats = Vec::new();
         for (row, options) in layers {
             let make = row.make.ok_or_else(|| not_built_in("layer", &row.spec))?;
@@ -52,7 +55,7 @@ impl Stack {
 
     /// No layers at all.
     pub(super) fn bare(bus: &Bus) -> Self {
-        let scene = Scene { bus: bus.clone(), ..Scene::alone(Role::Server) };
+        let scene = Surroundings { bus: bus.clone(), ..Surroundings::alone(Role::Server) };
         Stack { coats: Arc::new([]), scene: Arc::new(scene) }
     }
 
@@ -86,24 +89,26 @@ impl Stack {
     pub(super) async fn dress(&self, conn: Conn, deadline: Duration) -> Result<Option<Conn>> {
         let dressing = async {
             match self.wrap(conn, 0).await? {
-                Wrapped::Conn(conn) => Ok(Some(conn)),
-                Wrapped::Answered => Ok(None),
-                Wrapped::Declined(_) => Err(declined()),
+                Dressing::Conn(conn) => Ok(Some(conn)),
+                Dressing::Answered => Ok(None),
+                Dressing::Declined(_) => Err(declined()),
             }
         };
         within(deadline, dressing).await
     }
 
     /// Wraps a conn in the layers above those that it has on.
-    pub(super) async fn wrap(&self, mut conn: Conn, on: usize) -> Result<Wrapped> {
+    pub(super) async fn wrap(&self, mut conn: Conn, on: usize) -> Result<Dressing> {
         for (at, coat) in self.coats.iter().rev().enumerate().skip(on) {
             match coat.layer.wrap(&self.scene, conn).await? {
                 Dressed::Conn(wrapped) => conn = wrapped,
-                Dressed::Answered => return Ok(Wrapped::Answered),
-                Dressed::Declined(conn) => return Ok(Wrapped::Declined(Declined { conn, on: at })),
+                Dressed::Answered => return Ok(Dressing::Answered),
+                Dressed::Declined(conn) => {
+                    return Ok(Dressing::Declined(Declined { conn, on: at }));
+                }
             }
         }
-        Ok(Wrapped::Conn(conn))
+        Ok(Dressing::Conn(conn))
     }
 }
 

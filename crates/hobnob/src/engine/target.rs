@@ -18,12 +18,12 @@ use crate::session::Destination;
 /// The targets of one server.
 pub(super) struct Targets {
     dialer: Dialer,
-    planned: HashMap<&'static str, Target>,
+    planned: HashMap<&'static str, PlannedTarget>,
     /// What was dialled before without having been planned.
     others: Kept<Ready>,
 }
 
-struct Target {
+struct PlannedTarget {
     ready: Ready,
     /// Peers come one by one: a session waits for its own, behind those that wait already.
     waiting: OnceCell<Mutex<Waiting>>,
@@ -31,7 +31,7 @@ struct Target {
 
 impl Targets {
     pub(super) fn new(dialer: Dialer, planned: Vec<(&'static str, Ready)>) -> Self {
-        let target = |ready| Target { ready, waiting: OnceCell::new() };
+        let target = |ready| PlannedTarget { ready, waiting: OnceCell::new() };
         let planned = planned.into_iter().map(|(name, ready)| (name, target(ready))).collect();
         Targets { dialer, planned, others: Kept::default() }
     }

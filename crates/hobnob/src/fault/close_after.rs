@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Claims, Fault, MadeFault, Outbox, Row};
+use super::{Claims, Fault, FaultRow, MadeFault, Outbox};
 use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
 /// The row.
-pub static ROW: Row = Row {
+pub static ROW: FaultRow = FaultRow {
     spec: Spec {
         name: "close-after",
         summary: "after so many bytes both connections are closed in order",

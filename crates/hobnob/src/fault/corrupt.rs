@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::{CELL, Claims, Fault, MadeFault, Outbox, Row, Seed, each_cell};
+use super::{CELL, Claims, Fault, FaultRow, MadeFault, Outbox, Seed, each_cell};
 use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
 /// The row.
-pub static ROW: Row = Row {
+pub static ROW: FaultRow = FaultRow {
     spec: Spec {
         name: "corrupt",
         summary: "a bit is flipped in some packets, or KiB of a stream",

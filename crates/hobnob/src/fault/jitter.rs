@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{CELL, Claims, Fault, MadeFault, Outbox, Row, Seed, each_cell, hold};
+use super::{CELL, Claims, Fault, FaultRow, MadeFault, Outbox, Seed, each_cell, hold};
 use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
 /// The row.
-pub static ROW: Row = Row {
+pub static ROW: FaultRow = FaultRow {
     spec: Spec {
         name: "jitter",
         summary: "everything arrives later, by up to a time, each by its own",

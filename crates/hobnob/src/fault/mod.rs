@@ -17,7 +17,7 @@
 //! # Ok::<(), hobnob::Error>(())
 //! ```
 //!
-//! To add one: a file here with a `Row`, a `mod` line and a line in [`TABLE`]. Nothing else. The law:
+//! To add one: a file here with a `FaultRow`, a `mod` line and a line in [`TABLE`]. Nothing else. The law:
 //!
 //! - What was taken in goes out through the outbox, or is discarded with a word why. Nothing is kept in the fault itself.
 //! - A decision depends on the seed and on where it falls, a byte's offset or a packet's number; never on how the stream
@@ -55,7 +55,7 @@ pub use outbox::{Act, Decision, Item, NEVER, Outbox};
 pub use seed::Seed;
 
 /// Every fault, in the order of the help page.
-pub static TABLE: &[&Row] = &[
+pub static TABLE: &[&FaultRow] = &[
     &latency::ROW,
     &jitter::ROW,
     &rate::ROW,
@@ -76,7 +76,7 @@ pub const CELL: u64 = 1_024;
 
 /// One fault of the table.
 #[derive(Debug)]
-pub struct Row {
+pub struct FaultRow {
     /// How it describes itself. The first of its options, if it is called as the fault is, is its value: `latency=200ms`.
     pub spec: Spec,
     /// One line: what a person sees of it, and what it is good for.

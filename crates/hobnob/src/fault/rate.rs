@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Claims, Fault, MadeFault, Outbox, Row, hold};
+use super::{Claims, Fault, FaultRow, MadeFault, Outbox, hold};
 use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
 /// The row.
-pub static ROW: Row = Row {
+pub static ROW: FaultRow = FaultRow {
     spec: Spec {
         name: "rate",
         summary: "a thin wire: so many bytes a second",

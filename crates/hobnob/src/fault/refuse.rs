@@ -1,10 +1,10 @@
 //! `refuse`: a session is turned away before anything is dialled for it.
 
-use super::{Admission, Claims, MadeFault, Row};
+use super::{Admission, Claims, FaultRow, MadeFault};
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
 /// The row.
-pub static ROW: Row = Row {
+pub static ROW: FaultRow = FaultRow {
     spec: Spec {
         name: "refuse",
         summary: "who comes is reset, and the target is not dialled",

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Claims, Fault, MadeFault, Outbox, Row, Seed, hold};
+use super::{Claims, Fault, FaultRow, MadeFault, Outbox, Seed, hold};
 use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
 /// The row.
-pub static ROW: Row = Row {
+pub static ROW: FaultRow = FaultRow {
     spec: Spec {
         name: "reorder",
         summary: "some packets are overtaken by those behind them",

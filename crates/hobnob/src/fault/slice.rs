@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Claims, Fault, MadeFault, Outbox, Row, hold};
+use super::{Claims, Fault, FaultRow, MadeFault, Outbox, hold};
 use crate::chunk::Chunk;
 use crate::error::{Error, Kind};
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
 /// The row.
-pub static ROW: Row = Row {
+pub static ROW: FaultRow = FaultRow {
     spec: Spec {
         name: "slice",
         summary: "what was said in one piece arrives in several",

@@ -1,10 +1,10 @@
 //! `slow-accept`: a session waits before anything is dialled for it.
 
-use super::{Admission, Claims, MadeFault, Row};
+use super::{Admission, Claims, FaultRow, MadeFault};
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
 /// The row.
-pub static ROW: Row = Row {
+pub static ROW: FaultRow = FaultRow {
     spec: Spec {
         name: "slow-accept",
         summary: "the target is dialled only after a time",

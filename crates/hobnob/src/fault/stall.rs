@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Claims, Fault, MadeFault, NEVER, Outbox, Row, hold};
+use super::{Claims, Fault, FaultRow, MadeFault, NEVER, Outbox, hold};
 use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
 /// The row.
-pub static ROW: Row = Row {
+pub static ROW: FaultRow = FaultRow {
     spec: Spec {
         name: "stall",
         summary: "silence: nothing arrives, for a time or for good",

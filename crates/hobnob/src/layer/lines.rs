@@ -5,11 +5,11 @@ use std::task::{Context, Poll, ready};
 
 use crate::conn::{Boxed, Channel, Conn, Vitals, scratch, too_long_to_receive};
 use crate::error::{Error, Kind, Result};
-use crate::layer::{Dressed, Layer, Row, Scene};
+use crate::layer::{Dressed, Layer, LayerRow, Surroundings};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// The row.
-pub static ROW: Row = Row {
+pub static ROW: LayerRow = LayerRow {
     spec: Spec {
         name: "lines",
         summary: "a message per line, over any bytes",
@@ -58,7 +58,7 @@ struct Lines {
 }
 
 impl Layer for Lines {
-    fn wrap<'a>(&'a self, _: &'a Scene, conn: Conn) -> Boxed<'a, Dressed> {
+    fn wrap<'a>(&'a self, _: &'a Surroundings, conn: Conn) -> Boxed<'a, Dressed> {
         let rules = *self;
         let wrapped = conn.map(Shape::Packets, |inner| Box::new(Framed::new(rules, inner)));
         Box::pin(async move { Ok(Dressed::Conn(wrapped)) })
@@ -201,7 +201,7 @@ mod tests {
     async fn framed(max: usize) -> (Conn, Conn) {
         let (there, here) = memory::pair(Shape::Bytes);
         let layer = Lines { max, ending: b"\n" };
-        let scene = Scene::alone(Role::Server);
+        let scene = Surroundings::alone(Role::Server);
         let framed =
             layer.wrap(&scene, here).await.expect("no handshake").into_conn().expect("a conn");
         (there, framed)

@@ -1,6 +1,6 @@
 //! Layers: conn in, conn out.
 //!
-//! To add one: a file here with a `Row`, a `mod` line and a line in [`TABLE`]. Nothing else.
+//! To add one: a file here with a `LayerRow`, a `mod` line and a line in [`TABLE`]. Nothing else.
 //!
 //! A layer is a word before the transport. Under `lines` each send is a message, however the bytes below it travel:
 //!
@@ -34,7 +34,7 @@ use crate::error::Result;
 use crate::spec::{Options, Shape, Spec};
 
 /// Every layer, in the order of the reference page.
-pub static TABLE: &[&Row] = &[
+pub static TABLE: &[&LayerRow] = &[
     &lines::ROW,
     &tap::ROW,
     #[cfg(feature = "tls")]
@@ -52,14 +52,14 @@ const fn later(
     summary: &'static str,
     below: Option<Shape>,
     above: Option<Shape>,
-) -> Row {
+) -> LayerRow {
     let spec = Spec { name, summary, options: &[], examples: &[], is_built_in: false };
-    Row { spec, below, above, is_one_line: false, may_decline: false, make: None }
+    LayerRow { spec, below, above, is_one_line: false, may_decline: false, make: None }
 }
 
 /// One layer of the table.
 #[derive(Debug)]
-pub struct Row {
+pub struct LayerRow {
     /// How it describes itself.
     pub spec: Spec,
     /// The shape that it needs below; none: either.
@@ -76,7 +76,7 @@ pub struct Row {
 
 /// What the engine tells a layer about the endpoint that it is part of.
 #[derive(Clone)]
-pub struct Scene {
+pub struct Surroundings {
     /// Which side we are.
     pub role: Role,
     /// The host as it was dialled, which a certificate must be for: a name, or an address. None where we were
@@ -88,10 +88,10 @@ pub struct Scene {
     pub bus: Bus,
 }
 
-impl Scene {
+impl Surroundings {
     /// A scene of its own, for a layer outside an engine: no host, and notes to nobody.
     pub fn alone(role: Role) -> Self {
-        Scene { role, host: None, addresses: Vec::new(), bus: Bus::new(Clock::start(), 1) }
+        Surroundings { role, host: None, addresses: Vec::new(), bus: Bus::new(Clock::start(), 1) }
     }
 }
 
@@ -99,7 +99,7 @@ impl Scene {
 pub trait Layer: Send + Sync {
     /// Reads what it needs for its role: files, keys. Called once, before anything is bound or dialled, so that what
     /// is wrong with them is said at once.
-    fn prepare(&mut self, _scene: &Scene) -> Result<()> {
+    fn prepare(&mut self, _scene: &Surroundings) -> Result<()> {
         Ok(())
     }
 
@@ -110,7 +110,7 @@ pub trait Layer: Send + Sync {
     }
 
     /// Wraps; may do a handshake first.
-    fn wrap<'a>(&'a self, scene: &'a Scene, conn: Conn) -> Boxed<'a, Dressed>;
+    fn wrap<'a>(&'a self, scene: &'a Surroundings, conn: Conn) -> Boxed<'a, Dressed>;
 }
 
 /// What became of a conn that a layer was to wrap.

@@ -13,7 +13,7 @@ use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use super::{Door, Made, Row, Service};
+use super::{Door, Made, Service, ServiceRow};
 use crate::conn::{Boxed, Conn};
 use crate::session::Session;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
@@ -22,7 +22,7 @@ use proof::Proof;
 use room::Room;
 
 /// The row of the table.
-pub static ROW: Row = Row {
+pub static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "chat",
         summary: "everyone hears everyone",

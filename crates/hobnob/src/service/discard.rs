@@ -1,10 +1,10 @@
 //! Swallows what it gets and says nothing.
 
-use super::{Ask, Door, Framing, Made, Reply, Responder, Row};
+use super::{Ask, Door, Framing, Made, Reply, Responder, ServiceRow};
 use crate::spec::{Shape, Spec};
 
 /// The row of the table.
-pub static ROW: Row = Row {
+pub static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "discard",
         summary: "swallows",

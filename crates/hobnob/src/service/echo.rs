@@ -1,10 +1,10 @@
 //! Sends back what it gets.
 
-use super::{Ask, Door, Framing, Made, Reply, Responder, Row};
+use super::{Ask, Door, Framing, Made, Reply, Responder, ServiceRow};
 use crate::spec::{Shape, Spec};
 
 /// The row of the table.
-pub static ROW: Row = Row {
+pub static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "echo",
         summary: "sends back what it gets",

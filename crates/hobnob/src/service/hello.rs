@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Ask, Door, Made, Reply, Responder, Row, Scene};
+use super::{Ask, Door, Made, Reply, Responder, ServiceRow, Whence};
 use crate::codec::template::Template;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// The row of the table.
-pub static ROW: Row = Row {
+pub static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "hello",
         summary: "Welcome!  ->  Hello, NAME!  until exit",
@@ -77,7 +77,7 @@ impl Hello {
 }
 
 impl Responder for Hello {
-    fn greet(&self, _scene: &Scene<'_>, out: &mut Reply) {
+    fn greet(&self, _scene: &Whence<'_>, out: &mut Reply) {
         if !self.greeting.is_empty() {
             out.push(&self.greeting);
         }

@@ -1,6 +1,6 @@
 //! Services: what we do during a session.
 //!
-//! To add one: a file here with a `Row`, a `mod` line and a line in [`TABLE`]. Nothing else.
+//! To add one: a file here with a `ServiceRow`, a `mod` line and a line in [`TABLE`]. Nothing else.
 //!
 //! One that answers messages is a [`Responder`]; one that holds a session is a [`Service`], with an example at
 //! [`Server::with`](crate::Server::with).
@@ -53,7 +53,7 @@ use crate::session::{Keeper, Session};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// Every service, in the order of the catalogue.
-pub static TABLE: &[&Row] = &[
+pub static TABLE: &[&ServiceRow] = &[
     &echo::ROW,
     &hello::ROW,
     &chat::ROW,
@@ -75,7 +75,7 @@ pub static TABLE: &[&Row] = &[
 
 /// One service of the table.
 #[derive(Debug)]
-pub struct Row {
+pub struct ServiceRow {
     /// How it describes itself. Its options are the flags of `hobnob serve NAME`.
     pub spec: &'static Spec,
     /// Its doors, at least one; most have one, which needs no name.
@@ -86,7 +86,7 @@ pub struct Row {
     pub make: Option<fn(&Options) -> Result<Made>>,
 }
 
-impl Row {
+impl ServiceRow {
     /// Its first door, and for most its only one.
     pub fn door(&self) -> &'static Door {
         self.doors.first().expect("the tables' test: every service has a door")
@@ -239,8 +239,8 @@ pub trait Responder: Send + Sync {
         Framing::Text
     }
 
-    /// What to say first. Asked only where the [scene has an opening](Scene::has_opening).
-    fn greet(&self, _scene: &Scene<'_>, _out: &mut Reply) {}
+    /// What to say first. Asked only where the [scene has an opening](Whence::has_opening).
+    fn greet(&self, _scene: &Whence<'_>, _out: &mut Reply) {}
 
     /// Answers one message.
     fn answer(&self, ask: &Ask<'_>, out: &mut Reply);
@@ -263,7 +263,7 @@ pub enum Framing {
 
 /// Where a message came from.
 #[derive(Clone, Copy)]
-pub struct Scene<'a> {
+pub struct Whence<'a> {
     /// The other end.
     pub peer: &'a Address,
     /// Our end.
@@ -283,7 +283,7 @@ pub struct Ask<'a> {
     /// The message, without the newline that ended it.
     pub message: &'a [u8],
     /// Where it came from.
-    pub scene: Scene<'a>,
+    pub scene: Whence<'a>,
 }
 
 /// What a responder says to one message.
@@ -354,17 +354,17 @@ impl Reply {
 }
 
 #[cfg(not(feature = "http"))]
-static HTTP: Row = later(
+static HTTP: ServiceRow = later(
     &Spec { name: "http", summary: "one page: Hello, world! (--body, --status)", ..NOT_BUILT_IN },
     &[Door::only(8000, &[Shape::Bytes])],
 );
 
-static FILES: Row = later(
+static FILES: ServiceRow = later(
     &Spec { name: "files", summary: "a folder (--dir)", ..NOT_BUILT_IN },
     &[Door::only(8000, &[Shape::Bytes])],
 );
 
-static MAIL: Row = later(
+static MAIL: ServiceRow = later(
     &Spec { name: "mail", summary: "keeps every letter; SMTP in, POP3 and web", ..NOT_BUILT_IN },
     &[
         Door { name: "smtp", protocol: None, port: 1025, shapes: &[Shape::Bytes] },
@@ -376,8 +376,8 @@ const NOT_BUILT_IN: Spec =
     Spec { name: "", summary: "", options: &[], examples: &[], is_built_in: false };
 
 /// A service that is listed so that the error says "not built in", not "unknown".
-const fn later(spec: &'static Spec, doors: &'static [Door]) -> Row {
-    Row { spec, doors, is_loud: false, make: None }
+const fn later(spec: &'static Spec, doors: &'static [Door]) -> ServiceRow {
+    ServiceRow { spec, doors, is_loud: false, make: None }
 }
 
 #[cfg(test)]

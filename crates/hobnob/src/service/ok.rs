@@ -1,11 +1,11 @@
 //! The tutorials' acknowledging server: a welcome line, then `OK...` before whatever came.
 
-use super::{Ask, Door, Made, Reply, Responder, Row, Scene};
+use super::{Ask, Door, Made, Reply, Responder, ServiceRow, Whence};
 use crate::codec::template::Template;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// The row of the table.
-pub static ROW: Row = Row {
+pub static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "ok",
         summary: "OK...WHAT YOU SENT, after a welcome line",
@@ -46,7 +46,7 @@ impl Acknowledge {
 }
 
 impl Responder for Acknowledge {
-    fn greet(&self, _scene: &Scene<'_>, out: &mut Reply) {
+    fn greet(&self, _scene: &Whence<'_>, out: &mut Reply) {
         if !self.greeting.is_empty() {
             out.push(&self.greeting);
         }

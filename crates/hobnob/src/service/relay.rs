@@ -9,20 +9,20 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
-use super::{Door, Made, Row, Service, Site};
+use super::{Door, Made, Service, ServiceRow, Site};
 use crate::chunk::{Direction, Side};
 use crate::clock::Clock;
 use crate::conn::link::{self, Ahead, Broken, Pipes, Witness};
 use crate::conn::{Boxed, Conn};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Bent, By, Dialed, Fact, How, Upstream};
+use crate::event::{Bent, By, Fact, How, Upstream, UpstreamDialed};
 use crate::fault::{self, Act, Bend, Hit, Panel, Profile, Setting};
 use crate::session::{Destination, Session};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 use decisions::Decisions;
 
 /// The row of the table.
-pub static ROW: Row = Row {
+pub static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "relay",
         summary: "any address to any other (--to)",
@@ -177,7 +177,7 @@ async fn dial(session: &Arc<Session>, conn: &mut Conn, ahead: &mut Ahead) -> Res
     };
     if session.bus().is_watched() {
         let facts = upstream.facts();
-        session.emit(Fact::Dialed(Box::new(Dialed {
+        session.emit(Fact::Dialed(Box::new(UpstreamDialed {
             transport: facts.transport,
             local: facts.local.clone(),
             peer: facts.peer.clone(),

@@ -1,10 +1,10 @@
 //! The tutorials' first HTTP server: one fixed answer to whatever comes first, then the end.
 
-use super::{Ask, Door, Framing, Made, Reply, Responder, Row};
+use super::{Ask, Door, Framing, Made, Reply, Responder, ServiceRow};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// The row of the table.
-pub static ROW: Row = Row {
+pub static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "reply",
         summary: "one fixed answer to whatever comes, then end",

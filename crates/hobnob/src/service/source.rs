@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::{Door, Made, Row, Service};
+use super::{Door, Made, Service, ServiceRow};
 use crate::conn::{Boxed, Conn, scratch};
 use crate::error::{Kind, Result};
 use crate::session::Session;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
 /// The row of the table.
-pub static ROW: Row = Row {
+pub static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "source",
         summary: "pours",

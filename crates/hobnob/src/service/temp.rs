@@ -1,12 +1,12 @@
 //! The tutorials' temperature server: Celsius to Fahrenheit, and back.
 
-use super::{Ask, Door, Made, Reply, Responder, Row};
+use super::{Ask, Door, Made, Reply, Responder, ServiceRow};
 use crate::codec::float;
 use crate::codec::template::Template;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// The row of the table.
-pub static ROW: Row = Row {
+pub static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "temp",
         summary: "20 C -> 68 F, 68 F -> 20 C",

@@ -4,7 +4,7 @@ use super::*;
 use crate::spec::OptionSpec;
 
 /// A responder from its row, with these options given.
-pub(super) fn make(row: &'static Row, given: &[(&str, &str)]) -> Box<dyn Responder> {
+pub(super) fn make(row: &'static ServiceRow, given: &[(&str, &str)]) -> Box<dyn Responder> {
     let mut options = Options::of(row.spec.options);
     for (name, value) in given {
         options.set(row.spec.options, name, Some(value)).expect("a known option");
@@ -32,9 +32,9 @@ pub(super) fn answer(responder: &dyn Responder, shape: Shape, message: &[u8]) ->
     out
 }
 
-fn scene(peer: &Address, shape: Shape) -> Scene<'_> {
+fn scene(peer: &Address, shape: Shape) -> Whence<'_> {
     let has_opening = shape == Shape::Bytes;
-    Scene { peer, local: peer, shape, has_opening, clock: Clock::start() }
+    Whence { peer, local: peer, shape, has_opening, clock: Clock::start() }
 }
 
 fn is_kebab(name: &str) -> bool {

@@ -1,11 +1,11 @@
 //! Tells the time, then ends.
 
-use super::{Ask, Door, Framing, Made, Reply, Responder, Row, Scene};
+use super::{Ask, Door, Framing, Made, Reply, Responder, ServiceRow, Whence};
 use crate::clock::{Clock, rfc3339};
 use crate::spec::{Shape, Spec};
 
 /// The row of the table.
-pub static ROW: Row = Row {
+pub static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "time",
         summary: "the time, then goodbye",
@@ -25,7 +25,7 @@ impl Responder for Time {
         Framing::Raw
     }
 
-    fn greet(&self, scene: &Scene<'_>, out: &mut Reply) {
+    fn greet(&self, scene: &Whence<'_>, out: &mut Reply) {
         tell(scene.clock, out);
         out.bye("was told the time");
     }

@@ -1,10 +1,10 @@
 //! Says it louder.
 
-use super::{Ask, Door, Made, Reply, Responder, Row};
+use super::{Ask, Door, Made, Reply, Responder, ServiceRow};
 use crate::spec::{Shape, Spec};
 
 /// The row of the table.
-pub static ROW: Row = Row {
+pub static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "upper",
         summary: "shouts",

@@ -51,7 +51,7 @@ pub struct Session {
     /// What its service says of an end in order. Boxed: most sessions have nothing to say.
     conclusion: OnceLock<Box<Conclusion>>,
     /// Its far side, once it has dialled. Boxed: most sessions have none.
-    upstream: OnceLock<Box<Far>>,
+    upstream: OnceLock<Box<FarSide>>,
     /// Where everything that passes is kept whole; none: nowhere.
     lanes: Option<Box<Lanes>>,
     task: OnceLock<Waker>,
@@ -80,7 +80,7 @@ pub struct Opening {
 }
 
 /// What a session notes of the conns that it dialled.
-struct Far {
+struct FarSide {
     /// Of the first of them.
     facts: Arc<Facts>,
     counters: Counters,
@@ -404,7 +404,7 @@ impl Session {
     fn note_upstream(&self, facts: &Arc<Facts>) {
         self.upstream.get_or_init(|| {
             let (counters, stalled) = (Counters::default(), AtomicU64::new(0));
-            Box::new(Far { facts: facts.clone(), counters, stalled })
+            Box::new(FarSide { facts: facts.clone(), counters, stalled })
         });
     }
 

@@ -13,7 +13,7 @@ use crate::conn::{Boxed, Conn, memory};
 use crate::engine::{self, Limits};
 use crate::error::{Error, Kind, Result};
 use crate::spec::Shape;
-use crate::transport::{Own, Row, Scene};
+use crate::transport::{Own, Terms, TransportRow};
 
 /// Bytes that a clogged pair is asked to hold in each direction.
 const SMALL: usize = 4_096;
@@ -22,7 +22,7 @@ const SMALL: usize = 4_096;
 pub struct Medium(Origin);
 
 enum Origin {
-    Table { row: &'static Row, fresh: Box<dyn Fn() -> String + Send + Sync> },
+    Table { row: &'static TransportRow, fresh: Box<dyn Fn() -> String + Send + Sync> },
     Memory(Shape),
     Made { name: &'static str, shape: Shape, make: Make },
 }
@@ -199,7 +199,7 @@ pub(super) fn endpoint_of(transport: &str, bound: &Address) -> String {
 }
 
 /// The options that make its buffers small, where it has any.
-fn small(row: &Row) -> String {
+fn small(row: &TransportRow) -> String {
     let has = |name: &str| row.spec.options.iter().any(|option| option.name == name);
     let mut options = String::new();
     for (name, setting) in [("rcvbuf", ",rcvbuf=4k"), ("sndbuf", ",sndbuf=4k")] {
@@ -210,9 +210,9 @@ fn small(row: &Row) -> String {
     options
 }
 
-fn scene() -> Scene {
+fn scene() -> Terms {
     let limits = Limits::default();
-    Scene {
+    Terms {
         family: None,
         timeout: limits.handshake,
         observer: None,

@@ -12,10 +12,10 @@ use crate::conn::{Boxed, Conn, Facts, memory};
 use crate::endpoint::{Form, Target};
 use crate::error::{Error, Kind, Result};
 use crate::spec::{Shape, Spec};
-use crate::transport::{Place, Row, Scene, Transport};
+use crate::transport::{Place, Terms, Transport, TransportRow};
 
 /// The row.
-pub static ROW: Row = Row {
+pub static ROW: TransportRow = TransportRow {
     spec: &Spec {
         name: "memory",
         summary: "bytes inside one process, by name",
@@ -45,7 +45,7 @@ fn names() -> MutexGuard<'static, Option<HashMap<String, mpsc::Sender<Conn>>>> {
 struct InProcess;
 
 impl Transport for InProcess {
-    fn bind<'a>(&'a self, at: &'a Place, _: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
+    fn bind<'a>(&'a self, at: &'a Place, _: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
             let name = name(at)?.to_owned();
             let (send, incoming) = mpsc::channel(BACKLOG);
@@ -65,7 +65,7 @@ impl Transport for InProcess {
     fn connect<'a>(
         &'a self,
         to: &'a Place,
-        scene: &'a Scene,
+        scene: &'a Terms,
         _: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {

@@ -1,6 +1,6 @@
 //! Transports: how one kind of medium is bound and connected.
 //!
-//! To add one: a file here with a `Row`, a `mod` line and a line in [`TABLE`]. Nothing else.
+//! To add one: a file here with a `TransportRow`, a `mod` line and a line in [`TABLE`]. Nothing else.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -44,7 +44,7 @@ use crate::socket::{Family, Observer, Socket, Type, host, option};
 use crate::spec::{Options, Shape, Spec};
 
 /// Every transport, in the order of the reference page.
-pub static TABLE: &[&Row] = &[
+pub static TABLE: &[&TransportRow] = &[
     &tcp::ROW,
     &udp::ROW,
     &unix::STREAM,
@@ -78,8 +78,8 @@ pub static TABLE: &[&Row] = &[
 ];
 
 /// A row that is not built in.
-const fn later(spec: &'static Spec, form: Form, shape: Shape) -> Row {
-    Row {
+const fn later(spec: &'static Spec, form: Form, shape: Shape) -> TransportRow {
+    TransportRow {
         spec,
         form,
         shape,
@@ -96,7 +96,7 @@ const fn coming(name: &'static str) -> Spec {
 
 /// One transport of the table.
 #[derive(Debug)]
-pub struct Row {
+pub struct TransportRow {
     /// How it describes itself.
     pub spec: &'static Spec,
     /// What its target looks like.
@@ -132,13 +132,13 @@ impl Place {
     }
 
     /// What the host and port stand for, in the family that the scene asks for.
-    pub async fn addresses(&self, scene: &Scene) -> Result<Vec<SocketAddr>> {
+    pub async fn addresses(&self, scene: &Terms) -> Result<Vec<SocketAddr>> {
         let (host, port) = self.host_and_port()?;
         host::addresses(host, port, scene.family, scene.observer.clone()).await
     }
 
     /// Opens a socket, with the options set that are its own.
-    pub fn open(&self, family: Family, kind: Type, scene: &Scene) -> Result<Socket> {
+    pub fn open(&self, family: Family, kind: Type, scene: &Terms) -> Result<Socket> {
         let socket = Socket::open(family, kind, 0, scene.observer.clone())?;
         option::apply(&socket, &self.options)?;
         Ok(socket)
@@ -147,7 +147,7 @@ impl Place {
     /// Binds each of the addresses, and tells which of them this machine does not have.
     pub async fn bind_each(
         &self,
-        scene: &Scene,
+        scene: &Terms,
         bind: impl Fn(SocketAddr) -> Result<Socket>,
     ) -> Result<Vec<Socket>> {
         let (sockets, missing) = host::bind_all(&self.addresses(scene).await?, bind)?;
@@ -168,7 +168,7 @@ impl Place {
 
 /// What the engine hands to a transport beside the place.
 #[derive(Clone)]
-pub struct Scene {
+pub struct Terms {
     /// `-4`, `-6`.
     pub family: Option<Family>,
     /// How long a dial may take in all.
@@ -212,7 +212,7 @@ impl Own {
     }
 }
 
-impl Scene {
+impl Terms {
     /// Tells that addresses are left out because this machine does not have them: no IPv6 here.
     fn leave_out(&self, missing: &[SocketAddr]) {
         for address in missing {
@@ -245,13 +245,13 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 pub trait Transport: Send + Sync + std::fmt::Debug {
     /// Binds. One listener per bound address (both loopbacks are two); if one of them cannot be had, none stays open.
     /// Called, and polled, inside the runtime that the listeners will live on.
-    fn bind<'a>(&'a self, at: &'a Place, scene: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>>;
+    fn bind<'a>(&'a self, at: &'a Place, scene: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>>;
 
     /// Connects. `asker` is the session on whose behalf, if there is one.
     fn connect<'a>(
         &'a self,
         to: &'a Place,
-        scene: &'a Scene,
+        scene: &'a Terms,
         asker: Option<&'a Facts>,
     ) -> Boxed<'a, Conn>;
 }

@@ -21,10 +21,10 @@ use crate::conn::{Boxed, Channel, Conn, Facts};
 use crate::endpoint::Form;
 use crate::error::{Error, Kind, Result};
 use crate::spec::{Shape, Spec};
-use crate::transport::{Place, Row, Scene, Transport};
+use crate::transport::{Place, Terms, Transport, TransportRow};
 
 /// The row.
-pub static ROW: Row = Row {
+pub static ROW: TransportRow = TransportRow {
     spec: &Spec {
         name: "stdio",
         summary: "standard input and output, written -",
@@ -47,11 +47,11 @@ const QUEUE: usize = 65_536;
 struct Stdio;
 
 impl Transport for Stdio {
-    fn bind<'a>(&'a self, _: &'a Place, _: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
+    fn bind<'a>(&'a self, _: &'a Place, _: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move { Ok(vec![Box::new(Once(Some(open()))) as _]) })
     }
 
-    fn connect<'a>(&'a self, _: &'a Place, _: &'a Scene, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
+    fn connect<'a>(&'a self, _: &'a Place, _: &'a Terms, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
         Box::pin(async move { Ok(open()) })
     }
 }

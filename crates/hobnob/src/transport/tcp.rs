@@ -16,10 +16,10 @@ use crate::error::{Error, Kind, Result};
 use crate::socket::option::{self, BACKLOG, SocketOption};
 use crate::socket::{AsyncSocket, Socket, Type, host};
 use crate::spec::{OptionSpec, Shape, Spec};
-use crate::transport::{Place, Row, Scene, Transport, over_ip};
+use crate::transport::{Place, Terms, Transport, TransportRow, over_ip};
 
 /// The row.
-pub static ROW: Row = Row {
+pub static ROW: TransportRow = TransportRow {
     spec: &Spec {
         name: "tcp",
         summary: "bytes to a host and port",
@@ -58,7 +58,7 @@ const STAGGER: Duration = Duration::from_millis(250);
 struct Tcp;
 
 impl Transport for Tcp {
-    fn bind<'a>(&'a self, at: &'a Place, scene: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
+    fn bind<'a>(&'a self, at: &'a Place, scene: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
             let sockets = at.bind_each(scene, |address| listen(address, at, scene)).await?;
             sockets.into_iter().map(|socket| Ok(Box::new(Listening::new(socket)?) as _)).collect()
@@ -68,7 +68,7 @@ impl Transport for Tcp {
     fn connect<'a>(
         &'a self,
         to: &'a Place,
-        scene: &'a Scene,
+        scene: &'a Terms,
         _: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
@@ -92,7 +92,7 @@ fn conn(stream: TcpStream, local: Address, peer: Address) -> Conn {
     Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream)))
 }
 
-fn listen(address: SocketAddr, at: &Place, scene: &Scene) -> Result<Socket> {
+fn listen(address: SocketAddr, at: &Place, scene: &Terms) -> Result<Socket> {
     let socket = at.open(host::family_of(&address), Type::Stream, scene)?;
     socket.bind(&Address::Ip(address))?;
     let backlog = at.options.count(BACKLOG.name).unwrap_or(1_024);
@@ -157,7 +157,7 @@ fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 async fn race(
     addresses: Vec<SocketAddr>,
     to: &Place,
-    scene: &Scene,
+    scene: &Terms,
 ) -> Result<(TcpStream, SocketAddr)> {
     let mut waiting = addresses.into_iter();
     let mut running = JoinSet::new();

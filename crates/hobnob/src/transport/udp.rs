@@ -12,10 +12,10 @@ use crate::error::{Error, Kind, Result};
 use crate::socket::option::{self, SocketOption};
 use crate::socket::{AsyncSocket, Type, host};
 use crate::spec::{OptionSpec, Shape, Spec};
-use crate::transport::{Place, Row, Scene, Transport, over_ip};
+use crate::transport::{Place, Terms, Transport, TransportRow, over_ip};
 
 /// The row.
-pub static ROW: Row = Row {
+pub static ROW: TransportRow = TransportRow {
     spec: &Spec {
         name: "udp",
         summary: "datagrams to a host and port",
@@ -47,7 +47,7 @@ const OPTIONS: &[OptionSpec] = &[
 struct Udp;
 
 impl Transport for Udp {
-    fn bind<'a>(&'a self, at: &'a Place, scene: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
+    fn bind<'a>(&'a self, at: &'a Place, scene: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
             let bind = |address| {
                 let socket = at.open(host::family_of(&address), Type::Datagram, scene)?;
@@ -74,7 +74,7 @@ impl Transport for Udp {
     fn connect<'a>(
         &'a self,
         to: &'a Place,
-        scene: &'a Scene,
+        scene: &'a Terms,
         _: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
@@ -93,7 +93,7 @@ impl Transport for Udp {
     }
 }
 
-async fn connect(address: SocketAddr, to: &Place, scene: &Scene) -> Result<Conn> {
+async fn connect(address: SocketAddr, to: &Place, scene: &Terms) -> Result<Conn> {
     let socket = to.open(host::family_of(&address), Type::Datagram, scene)?;
     let socket = AsyncSocket::connect(socket, &Address::Ip(address)).await?;
     let (local, peer) = (socket.socket().local_address()?, socket.socket().peer_address()?);

@@ -18,10 +18,10 @@ use crate::socket::option::{self, BACKLOG, SocketOption};
 use crate::socket::path::{self, Claim};
 use crate::socket::{AsyncSocket, Family, Socket, Type};
 use crate::spec::{OptionSpec, Shape, Spec};
-use crate::transport::{Place, Row, Scene, Transport, Twin};
+use crate::transport::{Place, Terms, Transport, TransportRow, Twin};
 
 /// Streams.
-pub static STREAM: Row = row(
+pub static STREAM: TransportRow = row(
     &Spec {
         name: "unix",
         summary: "bytes to a path of this machine",
@@ -34,7 +34,7 @@ pub static STREAM: Row = row(
 );
 
 /// Datagrams.
-pub static DATAGRAM: Row = row(
+pub static DATAGRAM: TransportRow = row(
     &Spec {
         name: "unixgram",
         summary: "datagrams to a path of this machine",
@@ -47,7 +47,7 @@ pub static DATAGRAM: Row = row(
 );
 
 /// Records.
-pub static SEQPACKET: Row = row(
+pub static SEQPACKET: TransportRow = row(
     &Spec {
         name: "unixseq",
         summary: "records to a path of this machine",
@@ -59,8 +59,8 @@ pub static SEQPACKET: Row = row(
     &Unix { name: "unixseq", kind: Type::Seqpacket },
 );
 
-const fn row(spec: &'static Spec, shape: Shape, transport: &'static Unix) -> Row {
-    Row {
+const fn row(spec: &'static Spec, shape: Shape, transport: &'static Unix) -> TransportRow {
+    TransportRow {
         spec,
         form: Form::SocketPath,
         shape,
@@ -87,7 +87,7 @@ struct Unix {
 }
 
 impl Transport for Unix {
-    fn bind<'a>(&'a self, at: &'a Place, scene: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
+    fn bind<'a>(&'a self, at: &'a Place, scene: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
             let socket = at.open(Family::Unix, self.kind, scene)?;
             let claim = bind(&socket, &at.target, scene)?;
@@ -118,7 +118,7 @@ impl Transport for Unix {
     fn connect<'a>(
         &'a self,
         to: &'a Place,
-        scene: &'a Scene,
+        scene: &'a Terms,
         _: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
@@ -166,7 +166,7 @@ fn address(target: &Target) -> Result<Address> {
 }
 
 /// Binds; a path is private from the first instant, and ours to remove.
-fn bind(socket: &Socket, target: &Target, scene: &Scene) -> Result<Option<Claim>> {
+fn bind(socket: &Socket, target: &Target, scene: &Terms) -> Result<Option<Claim>> {
     let Target::Path(path) = target else {
         socket.bind(&address(target)?)?;
         return Ok(None);

@@ -72,7 +72,9 @@ async fn live(what: &str, mut server: Server) {
     soon(what, running.finished()).await;
     let mut events = Vec::new();
     seen.pull(&mut events);
-    events.iter().for_each(|event| check(what, event));
+    for event in &events {
+        check(what, event);
+    }
 }
 
 /// Where its first endpoint is.
@@ -85,7 +87,9 @@ async fn passed(what: &str, seen: &Subscription) {
     let (clock, mut events) = (Clock::start(), Vec::new());
     loop {
         seen.pull(&mut events);
-        events.iter().for_each(|event| check(what, event));
+        for event in &events {
+            check(what, event);
+        }
         let is_it = |event: &Event| {
             matches!(event.fact, Fact::Data(_) | Fact::Closed(_) | Fact::Bent(_))
                 || matches!(event.fact, Fact::Failed(_) | Fact::Refused { .. })
@@ -115,18 +119,17 @@ fn server_of(service: &str) -> Server {
 
 #[tokio::test]
 async fn no_value_of_an_option_of_a_service_is_a_bug() {
-    let own = |row: &&&service::Row| row.spec.is_built_in && row.targets().next().is_none();
+    let own = |row: &&&service::ServiceRow| row.spec.is_built_in && row.targets().next().is_none();
     for row in service::TABLE.iter().filter(own) {
         for (option, value) in tried(row.spec) {
             let what = format!("serve {} --{option} {value:?}", row.spec.name);
             let mut server = server_of(row.spec.name);
-            match server.set(option, Some(value)).map(drop) {
-                Err(error) => fine(&what, &error),
-                Ok(()) => {
-                    server.on(&parse("tcp://127.0.0.1:0").expect("one")).expect("it fits");
-                    live(&what, server).await;
-                }
+            if let Err(error) = server.set(option, Some(value)) {
+                fine(&what, &error);
+                continue;
             }
+            server.on(&parse("tcp://127.0.0.1:0").expect("one")).expect("it fits");
+            live(&what, server).await;
         }
     }
 }

@@ -232,7 +232,7 @@ fn a_sibling_is_found_however_it_is_written() {
     ] {
         assert_eq!(found("layer/lines.rs", source).len(), 1, "{source}");
     }
-    assert!(found("layer/lines.rs", "use crate::layer::{Layer, Role, Row};").is_empty());
+    assert!(found("layer/lines.rs", "use crate::layer::{Layer, Role, LayerRow};").is_empty());
     assert!(found("engine/life.rs", "use crate::layer::tap;").is_empty());
     assert!(found("layer/mod.rs", "pub mod tap; use crate::conn::{Boxed, Conn};").is_empty());
 }

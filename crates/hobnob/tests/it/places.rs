@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use hobnob::endpoint::Form;
-use hobnob::transport::{self, Row};
+use hobnob::transport::{self, TransportRow};
 
 use crate::ports::Port;
 
@@ -14,7 +14,7 @@ pub(crate) type Fresh = fn(&str) -> String;
 
 /// Transports that this process can serve and dial by itself, with every kind of place they have. Standard input and
 /// output need a process of their own: `stage::alone` is one.
-pub(crate) fn all() -> Vec<(&'static Row, Fresh)> {
+pub(crate) fn all() -> Vec<(&'static TransportRow, Fresh)> {
     let built_in = transport::TABLE.iter().filter(|row| row.transport.is_some());
     let mut all = Vec::new();
     for row in built_in {

@@ -16,8 +16,8 @@ const IDLE: usize = 5_000;
 const ACTIVE: usize = 200;
 /// Resident bytes that an idle session may cost.
 const BYTES_EACH: u64 = 2_048;
-/// The same of a UDP relay's idle peer, which holds two conns.
-const RELAY_BYTES_EACH: u64 = 2_048;
+/// The same of a UDP relay's idle peer, which holds two conns, each with its tap.
+const RELAY_BYTES_EACH: u64 = 2_176;
 
 /// Connects so many, a few at a time: the kernel's queue of who waits to be accepted is shorter than that.
 async fn crowd(to: SocketAddr, size: usize) -> Vec<tokio::net::TcpStream> {

@@ -36,7 +36,7 @@ pub(super) struct RemoteBound {
 }
 
 /// What bends a relay.
-pub(super) struct RemoteFaults {
+pub(super) struct Knobs {
     /// Where its chance comes from.
     pub(super) seed: u64,
     pub(super) faults: Vec<Bending>,
@@ -67,7 +67,7 @@ impl Elsewhere {
     }
 
     /// Has these faults on at a server from now on and no others, or leaves all as it is; what is on then.
-    pub(super) fn bend(&mut self, at: usize, change: Option<&Change<'_>>) -> Result<RemoteFaults> {
+    pub(super) fn bend(&mut self, at: usize, change: Option<&Change<'_>>) -> Result<Knobs> {
         let server = &self.servers[at];
         let mut request = json!({ "v": 1, "ask": "fault", "name": server.name });
         if let Some(change) = change {
@@ -78,7 +78,7 @@ impl Elsewhere {
         }
         let answer = self.callers[server.caller].ask(&request)?;
         let faults = items(&answer["faults"]).map(Bending::of).collect();
-        Ok(RemoteFaults { seed: answer["seed"].as_u64().unwrap_or(0), faults })
+        Ok(Knobs { seed: answer["seed"].as_u64().unwrap_or(0), faults })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::process::say;
 use crate::report::brief::brief;
 use crate::report::error::{TypedCommand, tell};
 use crate::report::json::Json;
-use elsewhere::{Change, Elsewhere, RemoteFaults, RemoteServer};
+use elsewhere::{Change, Elsewhere, Knobs, RemoteServer};
 
 /// The word that takes all faults away.
 const CLEAR: &str = "clear";
@@ -118,7 +118,7 @@ fn list(job: &Job, elsewhere: &mut Elsewhere) -> Result<u8> {
     if job.is_on("json") { events(job, &all) } else { say(&show::list(&all, job.out)) }
 }
 
-fn events(job: &Job, all: &[(&RemoteServer, RemoteFaults)]) -> Result<u8> {
+fn events(job: &Job, all: &[(&RemoteServer, Knobs)]) -> Result<u8> {
     let (mut json, mut out) = (Json::new(job.clock), Vec::new());
     for (server, knobs) in all {
         json.relay(&mut out, |line| show::fields(line, server, knobs));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::command::fault::elsewhere::{Bending, RemoteBound, RemoteFaults, RemoteServer};
+use crate::command::fault::elsewhere::{Bending, Knobs, RemoteBound, RemoteServer};
 use crate::report::line::JsonLine;
 use crate::report::look::Look;
 use crate::report::show::{count, fold, grouped, pad, safe, width};
@@ -13,7 +13,7 @@ const COLUMNS: usize = 80;
 const NAMES: std::ops::Range<usize> = 10..24;
 
 /// All relays, each with what is on.
-pub(super) fn list(all: &[(&RemoteServer, RemoteFaults)], look: Look) -> String {
+pub(super) fn list(all: &[(&RemoteServer, Knobs)], look: Look) -> String {
     if all.is_empty() {
         return "no relay runs; hobnob relay :9001 :9000 starts one\n".to_owned();
     }
@@ -39,7 +39,7 @@ pub(super) fn list(all: &[(&RemoteServer, RemoteFaults)], look: Look) -> String 
 }
 
 /// One relay, its faults a line each.
-pub(super) fn whole(server: &RemoteServer, knobs: &RemoteFaults, look: Look) -> String {
+pub(super) fn whole(server: &RemoteServer, knobs: &Knobs, look: Look) -> String {
     let mut out = format!("{}  {}\n", safe(&server.name), safe(&server.sides(look.sent())));
     let _ = writeln!(out, "  {}   seed {}", state(server), knobs.seed);
     let faults = &knobs.faults;
@@ -67,7 +67,7 @@ fn down(bending: &Bending) -> Option<u64> {
 }
 
 /// What is on from now on.
-pub(super) fn change(server: &RemoteServer, knobs: &RemoteFaults) -> String {
+pub(super) fn change(server: &RemoteServer, knobs: &Knobs) -> String {
     format!("{}: {}\n", safe(&server.name), settings(&knobs.faults))
 }
 
@@ -93,7 +93,7 @@ fn state(server: &RemoteServer) -> String {
 }
 
 /// The same for programs.
-pub(super) fn fields(line: &mut JsonLine<'_>, server: &RemoteServer, knobs: &RemoteFaults) {
+pub(super) fn fields(line: &mut JsonLine<'_>, server: &RemoteServer, knobs: &Knobs) {
     line.text("name", &server.name);
     line.number("pid", u64::from(server.pid));
     line.text("service", &server.service);

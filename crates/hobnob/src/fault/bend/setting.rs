@@ -8,7 +8,7 @@ use super::rules::{Amount, KEYS, Rules};
 use super::typed::TypedPiece;
 use crate::chunk::Direction;
 use crate::error::{Error, Kind, Result};
-use crate::fault::{Admission, Chance, Fault, MadeFault, Row, Seed, TABLE};
+use crate::fault::{Admission, Chance, Fault, FaultRow, MadeFault, Seed, TABLE};
 use crate::spec::{Options, Shape, ValueKind, parse_percent};
 
 /// Faults that share a direction and their triggers, in the order in which they bend.
@@ -19,7 +19,7 @@ struct SettingParts {
     text: String,
     /// One direction only.
     way: Option<Direction>,
-    faults: Vec<(&'static Row, Options)>,
+    faults: Vec<(&'static FaultRow, Options)>,
     rules: Rules,
     /// It is of a profile, which leaves out what does not fit.
     is_of_profile: bool,
@@ -113,7 +113,7 @@ impl Setting {
         self.0.is_of_profile
     }
 
-    pub(super) fn faults(&self) -> &[(&'static Row, Options)] {
+    pub(super) fn faults(&self) -> &[(&'static FaultRow, Options)] {
         &self.0.faults
     }
 
@@ -183,7 +183,7 @@ impl SettingParts {
         if KEYS.iter().any(|key| key.name == piece.key) {
             return self.add_rule(piece);
         }
-        let is_row = |row: &&Row| row.spec.name == piece.key;
+        let is_row = |row: &&FaultRow| row.spec.name == piece.key;
         let names = || TABLE.iter().map(|row| row.spec.name);
         let Some((row, options)) = self.faults.last_mut() else {
             let text = match piece.key {
@@ -275,7 +275,7 @@ impl SettingParts {
             return never("it matches before anything has come: leave it out");
         }
         let is_along_the_way = key == "on" || amount.is_some() && !counts_sessions;
-        let is_door = |(row, _): &&(&Row, Options)| row.is_before_the_dial;
+        let is_door = |(row, _): &&(&FaultRow, Options)| row.is_before_the_dial;
         if let Some((row, _)) = self.faults.iter().find(is_door).filter(|_| is_along_the_way) {
             let label =
                 format!("{} is decided before anything passes: count in conn", row.spec.name);
@@ -301,7 +301,7 @@ fn way(text: &str) -> Result<(Option<Direction>, usize)> {
 }
 
 fn check_fault(
-    row: &Row,
+    row: &FaultRow,
     options: &Options,
     piece: &TypedPiece<'_>,
     way: Option<Direction>,

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
 
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
-use crate::layer::Scene;
+use crate::layer::Surroundings;
 use crate::layer::tls::authority::{self, Authority};
 use crate::layer::tls::certificate;
 use crate::layer::tls::secrets;
@@ -20,7 +20,7 @@ use crate::layer::tls::trust::{self, Trust};
 use crate::spec::Options;
 
 /// What the person asked for.
-pub(super) struct Wanted {
+pub(super) struct TlsWish {
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
     ca: Option<PathBuf>,
@@ -38,11 +38,11 @@ const BOTH: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-impl Wanted {
+impl TlsWish {
     pub(super) fn of(options: &Options) -> Result<Self> {
         let path = |name| options.text(name).map(PathBuf::from);
         let alpn = options.bytes("alpn").unwrap_or_default();
-        let wish = Wanted {
+        let wish = TlsWish {
             cert: path("cert"),
             key: path("key"),
             ca: path("ca"),
@@ -58,11 +58,11 @@ impl Wanted {
             return Err(bad("key= is of no use without cert=".to_owned()));
         }
         let alpn = wish.alpn.iter().filter(|name| !name.is_empty()).cloned().collect();
-        Ok(Wanted { alpn, ..wish })
+        Ok(TlsWish { alpn, ..wish })
     }
 
     /// For the side that was dialled: with whom its certificate is for.
-    pub(super) fn server(&self, scene: &Scene) -> Result<(ServerConfig, Vec<String>)> {
+    pub(super) fn server(&self, scene: &Surroundings) -> Result<(ServerConfig, Vec<String>)> {
         let provider = provider();
         let (chain, key) = match self.identity()? {
             Some(identity) => identity,
@@ -90,7 +90,7 @@ impl Wanted {
     /// For the side that dials: with the name to ask for, and what checks the answer.
     pub(super) fn client(
         &self,
-        scene: &Scene,
+        scene: &Surroundings,
     ) -> Result<(ClientConfig, ServerName<'static>, Arc<Trust>)> {
         let provider = provider();
         let host = scene.host.as_deref().unwrap_or("localhost");
@@ -156,7 +156,11 @@ impl Wanted {
     }
 
     /// A certificate of the development CA, for this machine.
-    fn made_on_the_spot(&self, scene: &Scene, provider: &CryptoProvider) -> Result<Identity> {
+    fn made_on_the_spot(
+        &self,
+        scene: &Surroundings,
+        provider: &CryptoProvider,
+    ) -> Result<Identity> {
         let now = scene.bus.clock().wall();
         let authority = Authority::open(self.dev_ca.as_deref(), now)?;
         let names = authority::own_names(&scene.addresses);
@@ -174,7 +178,7 @@ impl Wanted {
         &self,
         option: &str,
         ca: &Path,
-        scene: &Scene,
+        scene: &Surroundings,
     ) -> Result<Vec<CertificateDer<'static>>> {
         if ca == Path::new("dev") {
             let now = scene.bus.clock().wall();

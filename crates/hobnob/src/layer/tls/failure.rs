@@ -10,11 +10,11 @@ use crate::conn::stream::error_of;
 use crate::error::{Error, Kind};
 use crate::layer::tls::trust::Trust;
 use crate::layer::tls::{authority, certificate, config};
-use crate::layer::{Role, Scene};
+use crate::layer::{Role, Surroundings};
 
 /// A handshake, for its failure to be told.
 pub(super) struct Handshake<'a> {
-    pub(super) scene: &'a Scene,
+    pub(super) scene: &'a Surroundings,
     pub(super) facts: &'a Facts,
 }
 

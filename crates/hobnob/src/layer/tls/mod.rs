@@ -24,15 +24,15 @@ use crate::conn::stream::{Beyond, Stream, Wrapped};
 use crate::conn::{Boxed, Channel, Conn};
 use crate::error::{Error, Kind, Result};
 use crate::event::Learnt;
-use crate::layer::tls::config::Wanted;
+use crate::layer::tls::config::TlsWish;
 use crate::layer::tls::failure::Handshake;
 use crate::layer::tls::heard::Heard;
 use crate::layer::tls::trust::Trust;
-use crate::layer::{Dressed, Layer, Role, Row, Scene};
+use crate::layer::{Dressed, Layer, LayerRow, Role, Surroundings};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// The row.
-pub static ROW: Row = Row {
+pub static ROW: LayerRow = LayerRow {
     spec: Spec {
         name: "tls",
         summary: "encryption and who is who",
@@ -89,7 +89,7 @@ const fn text(name: &'static str, help: &'static str) -> OptionSpec {
 }
 
 fn make(options: &Options) -> Result<Box<dyn Layer>> {
-    Ok(Box::new(Tls { wish: Wanted::of(options)?, ready: None }))
+    Ok(Box::new(Tls { wish: TlsWish::of(options)?, ready: None }))
 }
 
 /// How long a peer that was refused may take to end its side.
@@ -99,7 +99,7 @@ const MOST_UNHEARD: u64 = 1 << 20;
 
 /// The layer: what was asked for, and what that came to.
 struct Tls {
-    wish: Wanted,
+    wish: TlsWish,
     ready: Option<Prepared>,
 }
 
@@ -111,7 +111,7 @@ enum Prepared {
 type Secured = TlsStream<Heard<Stream<Conn>>>;
 
 impl Layer for Tls {
-    fn prepare(&mut self, scene: &Scene) -> Result<()> {
+    fn prepare(&mut self, scene: &Surroundings) -> Result<()> {
         self.ready = Some(match scene.role {
             Role::Server => {
                 let (config, names) = self.wish.server(scene)?;
@@ -132,7 +132,7 @@ impl Layer for Tls {
         }
     }
 
-    fn wrap<'a>(&'a self, scene: &'a Scene, conn: Conn) -> Boxed<'a, Dressed> {
+    fn wrap<'a>(&'a self, scene: &'a Surroundings, conn: Conn) -> Boxed<'a, Dressed> {
         Box::pin(async move {
             let facts = conn.facts().clone();
             let shaken = Handshake { scene, facts: &facts };
@@ -191,7 +191,7 @@ const BEYOND: Beyond<Secured> = Beyond {
 };
 
 /// What the handshake told, as a person reads it.
-fn learn(stream: &Secured, scene: &Scene) -> Vec<Learnt> {
+fn learn(stream: &Secured, scene: &Surroundings) -> Vec<Learnt> {
     let (_, state) = stream.get_ref();
     let mut facts = vec![
         ("version", version(state)),

@@ -9,11 +9,11 @@ use rustls::{KeyLog, NoKeyLog};
 
 use crate::event::Fact;
 use crate::home;
-use crate::layer::Scene;
+use crate::layer::Surroundings;
 use crate::layer::tls::certificate::hex;
 
 /// Where the secrets of sessions go: to the file that the environment names, or nowhere.
-pub(super) fn log(scene: &Scene) -> Arc<dyn KeyLog> {
+pub(super) fn log(scene: &Surroundings) -> Arc<dyn KeyLog> {
     let Some(path) = home::key_log() else { return Arc::new(NoKeyLog) };
     match home::private_log(&path) {
         Ok(file) => Arc::new(Secrets(file)),

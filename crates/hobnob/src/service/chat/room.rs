@@ -165,10 +165,10 @@ impl Inner {
 
 /// What waits for one member. Whoever pushes never waits: past its limit the mailbox is over, and so is its member.
 #[derive(Default)]
-pub(super) struct Inbox(Mutex<Unsent>);
+pub(super) struct Inbox(Mutex<UnsentLines>);
 
 #[derive(Default)]
-struct Unsent {
+struct UnsentLines {
     lines: VecDeque<Arc<str>>,
     /// Bytes of `lines`, and of what was taken and is not sent yet.
     bytes: usize,
@@ -178,7 +178,7 @@ struct Unsent {
 }
 
 impl Inbox {
-    fn mail(&self) -> MutexGuard<'_, Unsent> {
+    fn mail(&self) -> MutexGuard<'_, UnsentLines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -247,7 +247,7 @@ impl Inbox {
     }
 }
 
-impl Unsent {
+impl UnsentLines {
     fn wait(&mut self, cx: &Context<'_>) {
         match &mut self.reader {
             Some(reader) => reader.clone_from(cx.waker()),

@@ -22,7 +22,7 @@ use hyper::{Method, Request, Response, StatusCode};
 pub use self::guard::Patience;
 use self::guard::{Guard, Outcome, Refusal};
 use self::page::{Page, Told};
-use super::{Door, Made, Row, Service, Site};
+use super::{Door, Made, Service, ServiceRow, Site};
 use crate::codec::http::{MAX_FIELDS, MAX_HEAD};
 use crate::conn::{Boxed, Conn, scratch};
 use crate::error::{Error, Kind, Result};
@@ -31,7 +31,7 @@ use crate::session::Session;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// The row of the table.
-pub static ROW: Row = Row {
+pub static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "http",
         summary: "one page: Hello, world! (--body, --status)",
@@ -77,7 +77,7 @@ pub fn serve(options: &Options, patience: Patience) -> Result<Made> {
             "not found, for one",
         )
     })?;
-    let origin = Origin::of(options.bytes("body").filter(|_| options.is_given("body")));
+    let origin = PageSource::of(options.bytes("body").filter(|_| options.is_given("body")));
     let kind = options.bytes("type").filter(|kind| !kind.is_empty());
     let kind = kind.unwrap_or(origin.kind().as_bytes());
     let kind = HeaderValue::from_bytes(kind).map_err(|_| {
@@ -89,26 +89,26 @@ pub fn serve(options: &Options, patience: Patience) -> Result<Made> {
 
 /// Where the page comes from.
 #[derive(Clone)]
-enum Origin {
+enum PageSource {
     Text(Bytes),
     File(String),
     StandardInput,
 }
 
-impl Origin {
+impl PageSource {
     fn of(given: Option<&[u8]>) -> Self {
         match given {
-            None => Origin::Text(Bytes::from_static(b"Hello, world!\n")),
-            Some(b"-") => Origin::StandardInput,
-            Some([b'@', path @ ..]) => Origin::File(String::from_utf8_lossy(path).into_owned()),
-            Some(text) => Origin::Text(Bytes::copy_from_slice(text)),
+            None => PageSource::Text(Bytes::from_static(b"Hello, world!\n")),
+            Some(b"-") => PageSource::StandardInput,
+            Some([b'@', path @ ..]) => PageSource::File(String::from_utf8_lossy(path).into_owned()),
+            Some(text) => PageSource::Text(Bytes::copy_from_slice(text)),
         }
     }
 
     /// The content type that it is likely to have.
     fn kind(&self) -> &'static str {
         match self {
-            Origin::File(path) => kind_of(path),
+            PageSource::File(path) => kind_of(path),
             _ => PLAIN,
         }
     }
@@ -116,14 +116,14 @@ impl Origin {
     /// Reads it to its end.
     fn read(self) -> Result<Bytes> {
         match self {
-            Origin::Text(text) => Ok(text),
-            Origin::StandardInput => {
+            PageSource::Text(text) => Ok(text),
+            PageSource::StandardInput => {
                 let mut body = Vec::new();
                 let read = std::io::stdin().lock().read_to_end(&mut body);
                 read.map_err(|error| Error::from_io("read(standard input)", &error))?;
                 Ok(body.into())
             }
-            Origin::File(path) => std::fs::read(&path).map(Bytes::from).map_err(|error| {
+            PageSource::File(path) => std::fs::read(&path).map(Bytes::from).map_err(|error| {
                 let text = format!("the page {path} cannot be read: {error}");
                 Error::from_io(&format!("open({path})"), &error).with_message(text).hint_option(
                     "body",
@@ -152,7 +152,7 @@ fn kind_of(path: &str) -> &'static str {
 }
 
 struct Http {
-    origin: Origin,
+    origin: PageSource,
     /// The page, once it was read.
     body: OnceLock<Bytes>,
     kind: HeaderValue,
@@ -165,7 +165,7 @@ impl Service for Http {
         Box::pin(async move {
             let origin = self.origin.clone();
             let body = match origin {
-                Origin::Text(text) => text,
+                PageSource::Text(text) => text,
                 origin => site.keeper().work(move || origin.read()).await??,
             };
             self.body.get_or_init(|| body);

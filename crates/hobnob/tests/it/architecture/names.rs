@@ -5,12 +5,6 @@ use std::collections::BTreeMap;
 use super::reading::{read, types};
 use super::sources;
 
-/// Names of the library that still mean several things. A name leaves the list, and none comes.
-const STILL_TWICE: &[&str] = &[
-    "Answered", "Arrival", "Dialed", "Far", "Lane", "Origin", "Plan", "Row", "Scene", "Stack",
-    "Target", "Unsent", "Wanted", "Way", "Wrapped",
-];
-
 /// Every name of a type, with the files where it is declared.
 fn declared() -> BTreeMap<String, Vec<String>> {
     let mut declared: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -28,26 +22,12 @@ fn declared() -> BTreeMap<String, Vec<String>> {
 fn no_two_types_have_one_name() {
     let declared = declared();
     assert!(declared.len() > 300, "only {} types were found", declared.len());
-    let is_new = |(name, files): &(&String, &Vec<String>)| {
-        // The program's names are its own to choose.
-        let is_library_alone = files.iter().all(|file| file.starts_with("hobnob/"));
-        files.len() > 1 && !(is_library_alone && STILL_TWICE.contains(&name.as_str()))
-    };
     let twice: Vec<_> = declared
         .iter()
-        .filter(is_new)
+        .filter(|(_, files)| files.len() > 1)
         .map(|(name, files)| format!("{name}: {}", files.join(" ")))
         .collect();
     assert!(twice.is_empty(), "{} names mean several things:\n{}", twice.len(), twice.join("\n"));
-}
-
-#[test]
-fn what_is_said_to_mean_several_things_still_does() {
-    let declared = declared();
-    for name in STILL_TWICE {
-        let times = declared.get(*name).map_or(0, Vec::len);
-        assert!(times > 1, "{name} means {times} thing, and leaves STILL_TWICE");
-    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use hobnob::codec::text::{Cutter, Rule};
 use hobnob::conn::{Conn, memory};
 use hobnob::engine::Server;
 use hobnob::event::{By, Fact, How, Reason};
-use hobnob::layer::{Role, Scene, lines};
+use hobnob::layer::{Role, Surroundings, lines};
 use hobnob::spec::{Options, Shape};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -256,7 +256,7 @@ async fn lined(conn: Conn) -> Conn {
     let make = lines::ROW.make.expect("it is built in");
     let layer = make(&Options::of(lines::ROW.spec.options)).expect("its defaults");
     layer
-        .wrap(&Scene::alone(Role::Server), conn)
+        .wrap(&Surroundings::alone(Role::Server), conn)
         .await
         .expect("no handshake")
         .into_conn()

@@ -35,8 +35,8 @@ const ENOUGH: usize = 64 * 1_024;
 
 #[derive(Clone)]
 pub(crate) struct Cell {
-    pub(crate) service: &'static service::Row,
-    pub(crate) transport: &'static hobnob::transport::Row,
+    pub(crate) service: &'static service::ServiceRow,
+    pub(crate) transport: &'static hobnob::transport::TransportRow,
     fresh: Fresh,
     /// What standard input and output are, where they are the place.
     pub(crate) wiring: Option<Wiring>,
@@ -54,7 +54,7 @@ pub(crate) struct Cell {
 
 /// A place to serve at.
 struct Stand {
-    transport: &'static hobnob::transport::Row,
+    transport: &'static hobnob::transport::TransportRow,
     fresh: Fresh,
     wiring: Option<Wiring>,
     has_ends: bool,
@@ -210,7 +210,7 @@ impl Cell {
         let make = row.make.expect("it is built in");
         let layer = make(&Options::of(row.spec.options)).expect("its defaults are good");
         layer
-            .wrap(&layer::Scene::alone(Role::Client), peer)
+            .wrap(&layer::Surroundings::alone(Role::Client), peer)
             .await
             .expect("no handshake")
             .into_conn()

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use hobnob::conn::{Boxed, Conn, prefix};
 use hobnob::engine::{Dialer, Resolved, Server, parse, resolve};
 use hobnob::event::Fact;
-use hobnob::layer::{Dressed, Layer, Row, Scene};
+use hobnob::layer::{Dressed, Layer, LayerRow, Surroundings};
 use hobnob::service::{Door, Made, Service};
 use hobnob::session::Session;
 use hobnob::spec::{Options, Shape, Spec};
@@ -18,7 +18,7 @@ const MARK: &[u8] = b"PING ";
 struct Marked;
 
 impl Layer for Marked {
-    fn wrap<'a>(&'a self, _: &'a Scene, mut conn: Conn) -> Boxed<'a, Dressed> {
+    fn wrap<'a>(&'a self, _: &'a Surroundings, mut conn: Conn) -> Boxed<'a, Dressed> {
         Box::pin(async move {
             let mut read = Vec::new();
             let mut room = [0; 1];
@@ -36,7 +36,7 @@ impl Layer for Marked {
     }
 }
 
-static MARKED: Row = Row {
+static MARKED: LayerRow = LayerRow {
     spec: Spec { name: "marked", summary: "", options: &[], examples: &[], is_built_in: true },
     below: Some(Shape::Bytes),
     above: None,

@@ -16,7 +16,7 @@ use hobnob::endpoint::{Form, Target};
 use hobnob::engine::Resolved;
 use hobnob::error::{Error, Kind};
 use hobnob::spec::{Shape, Spec};
-use hobnob::transport::{Place, Row, Scene, Transport};
+use hobnob::transport::{Place, Terms, Transport, TransportRow};
 use std::sync::Mutex;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
@@ -37,7 +37,7 @@ fn handed(form: Form, shape: Shape) -> (Resolved, mpsc::UnboundedSender<Accepted
     let (hand, coming) = mpsc::unbounded_channel();
     // A row lives as long as the program; a test has one.
     let transport: &'static Handed = Box::leak(Box::new(Handed(Mutex::new(Some(coming)))));
-    let row: &'static Row = Box::leak(Box::new(Row {
+    let row: &'static TransportRow = Box::leak(Box::new(TransportRow {
         spec: &SPEC,
         form,
         shape,
@@ -50,12 +50,12 @@ fn handed(form: Form, shape: Shape) -> (Resolved, mpsc::UnboundedSender<Accepted
 }
 
 impl Transport for Handed {
-    fn bind<'a>(&'a self, _: &'a Place, _: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
+    fn bind<'a>(&'a self, _: &'a Place, _: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         let coming = self.0.lock().expect("not poisoned").take().expect("bound once");
         Box::pin(async move { Ok(vec![Box::new(Coming(coming)) as _]) })
     }
 
-    fn connect<'a>(&'a self, _: &'a Place, _: &'a Scene, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
+    fn connect<'a>(&'a self, _: &'a Place, _: &'a Terms, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
         Box::pin(async { Err(Error::new(Kind::ConnectionRefused, "nobody dials it")) })
     }
 }

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{accept, relay, target};
 use crate::ports::Port;
-use crate::stage::{ask, hear, is_turned_away, receive, rest, soon, udp};
+use crate::stage::{ask, hear, is_turned_away, pour, receive, rest, soon, udp};
 
 #[tokio::test]
 async fn once_is_one_session_to_its_end() {
@@ -33,6 +33,19 @@ async fn once_is_one_session_to_its_end() {
         let summary = soon("its end", stage.running.finished()).await;
         assert_eq!(summary.sessions, most);
     }
+}
+
+/// A target that takes nothing is a stall as a client that takes nothing is.
+#[tokio::test]
+async fn a_target_that_takes_nothing_is_a_stall() {
+    let (target, to) = target().await;
+    let mut stage = relay("tcp://127.0.0.1:0", &to, |server| {
+        server.limits.stall = Duration::from_secs(1);
+    });
+    let client = pour(stage.connect().await);
+    let _server = accept(&target).await;
+    stage.closed_by(Reason::Timeout("stall")).await;
+    drop(client);
 }
 
 #[tokio::test]

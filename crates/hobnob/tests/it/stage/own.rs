@@ -15,7 +15,7 @@ use hobnob::layer::{self, Dressed, Layer};
 use hobnob::service::{Made, Service};
 use hobnob::session::Session;
 use hobnob::spec::{Options, Shape, Spec};
-use hobnob::transport::{Place, Row, Scene, Transport};
+use hobnob::transport::{Place, Terms, Transport, TransportRow};
 
 /// What a scripted listener yields, one after another; then it is silent.
 pub(crate) type Script = VecDeque<Box<dyn FnOnce() -> Accepted + Send>>;
@@ -41,7 +41,7 @@ const SPEC: Spec = Spec {
 pub(crate) fn script(server: &mut Server, script: Script) {
     // A row lives as long as the program; a test has a handful.
     let transport: &'static Scripted = Box::leak(Box::new(Scripted(Mutex::new(Some(script)))));
-    let row: &'static Row = Box::leak(Box::new(Row {
+    let row: &'static TransportRow = Box::leak(Box::new(TransportRow {
         spec: &SPEC,
         form: Form::Name,
         shape: Shape::Bytes,
@@ -54,12 +54,12 @@ pub(crate) fn script(server: &mut Server, script: Script) {
 }
 
 impl Transport for Scripted {
-    fn bind<'a>(&'a self, _: &'a Place, _: &'a Scene) -> Boxed<'a, Vec<Box<dyn Listener>>> {
+    fn bind<'a>(&'a self, _: &'a Place, _: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         let script = self.0.lock().expect("not poisoned").take().expect("bound once");
         Box::pin(async move { Ok(vec![Box::new(Door(script)) as _]) })
     }
 
-    fn connect<'a>(&'a self, _: &'a Place, _: &'a Scene, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
+    fn connect<'a>(&'a self, _: &'a Place, _: &'a Terms, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
         Box::pin(async { Err(Error::new(Kind::ConnectionRefused, "nobody dials it")) })
     }
 }
@@ -81,7 +81,7 @@ impl Listener for Door {
 struct Endless;
 
 impl Layer for Endless {
-    fn wrap<'a>(&'a self, _: &'a layer::Scene, conn: Conn) -> Boxed<'a, Dressed> {
+    fn wrap<'a>(&'a self, _: &'a layer::Surroundings, conn: Conn) -> Boxed<'a, Dressed> {
         Box::pin(async move {
             let _held = conn;
             std::future::pending().await
@@ -89,7 +89,7 @@ impl Layer for Endless {
     }
 }
 
-static ENDLESS: layer::Row = layer::Row {
+static ENDLESS: layer::LayerRow = layer::LayerRow {
     spec: Spec { name: "endless", ..SPEC },
     below: None,
     above: None,

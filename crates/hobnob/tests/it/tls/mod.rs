@@ -5,16 +5,19 @@ pub(crate) mod papers;
 
 use std::sync::Arc;
 
+use hobnob::bus::Wish;
+use hobnob::chunk::Side;
 use hobnob::conn::stream::Stream;
 use hobnob::conn::{Boxed, Conn};
+use hobnob::endpoint::Endpoint;
 use hobnob::engine::{Dialer, Running, Server, parse};
 use hobnob::error::{Error, Kind};
-use hobnob::event::{By, Fact, Learnt, Reason};
+use hobnob::event::{By, Event, Fact, Learnt, Reason};
 use hobnob::exchange::{Exchange, Request};
-use hobnob::layer::{Role, Scene, tls};
+use hobnob::layer::{Role, Surroundings, tls};
 use hobnob::service::{Made, Service};
-use hobnob::session::{Dress, Session};
-use hobnob::spec::Options;
+use hobnob::session::{Destination, Dress, Session};
+use hobnob::spec::{Options, Shape};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
@@ -347,13 +350,83 @@ async fn starts_tls(papers: &Papers) {
     let trusted = papers.path("own.pem");
     options.set(tls::ROW.spec.options, "ca", trusted.to_str()).expect("an option");
     let mut layer = tls::ROW.make.expect("it is built in")(&options).expect("good options");
-    let scene = Scene::alone(Role::Client);
+    let scene = Surroundings::alone(Role::Client);
     layer.prepare(&scene).expect("the CA is there");
     let mut conn =
         layer.wrap(&scene, conn).await.expect("a handshake").into_conn().expect("a conn");
     conn.send(b"secret").await.expect("it is open");
     conn.end().await.expect("it is open");
     assert_eq!(all(&mut conn).await, Ok(b"SECRET".to_vec()));
+}
+
+/// Starts TLS on the conn that it dialled, and passes on what it heard there.
+struct StartsFar {
+    target: Endpoint,
+    tls: String,
+}
+
+impl Service for StartsFar {
+    fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
+        Box::pin(async move {
+            let mut far = session.dial(Destination::Endpoint(&self.target)).await?;
+            far.send(b"STARTTLS").await?;
+            assert_eq!(far.recv(&mut [0; 64]).await?, Some(5), "READY");
+            session.dress(Dress::client(&self.tls, "localhost"), &mut far).await?;
+            far.send(b"secret").await?;
+            far.end().await?;
+            let heard = all(&mut far).await?;
+            conn.send(&heard).await
+        })
+    }
+}
+
+/// The layer goes beneath the tap of the dialled side too: who looks sees clear text, and is told what was learnt.
+#[tokio::test]
+async fn a_session_starts_tls_on_the_conn_that_it_dialled() {
+    let papers = Papers::new();
+    let own = papers.certificate("own", &["localhost"], 2099, None);
+    let target = Made::Service(Box::new(Starting(own)));
+    let _target = Stage::of(target, "memory:tls-far-target", |_| {});
+    let tls = format!("tls,ca={}", papers.path("own.pem").display());
+    let service = StartsFar { target: parse("memory:tls-far-target").expect("an endpoint"), tls };
+    let mut server = Server::of(Made::Service(Box::new(service)), &[Shape::Bytes]);
+    server.at("memory:tls-far").expect("it fits");
+    let seen = server.subscribe(Wish { data: true, upstream: true, snap: 64, capacity: 1_024 });
+    let running = server.start().expect("it starts");
+    let mut client = dial("memory:tls-far").await.expect("it listens");
+    assert_eq!(soon("the answer", all(&mut client)).await, Ok(b"SECRET".to_vec()));
+    running.cut();
+    soon("the end", running.finished()).await;
+    let mut events = Vec::new();
+    seen.pull(&mut events);
+    let far = events.iter().filter_map(|event| match &event.fact {
+        Fact::Data(data) if data.side == Side::Upstream => Some(data.bytes.to_vec()),
+        _ => None,
+    });
+    let far: Vec<_> = far.collect();
+    assert_eq!(far, [&b"STARTTLS"[..], b"READY", b"secret", b"SECRET"]);
+    let is_told = |event: &Event| matches!(event.fact, Fact::Dressed { with: By::Upstream, .. });
+    assert!(events.iter().any(is_told));
+}
+
+/// A route is ready: whom it trusts is read once, however often it is dialled.
+#[tokio::test]
+async fn a_route_reads_its_files_once() {
+    let papers = Papers::new();
+    let own = papers.certificate("own", &["localhost"], 2099, None);
+    let stage = Stage::serve("echo", &format!("tls://127.0.0.1:0,{own}"));
+    let to = reached(&stage.running, "tls://127.0.0.1:0");
+    let ca = papers.path("own.pem");
+    let to = parse(&format!("{to},ca={},name=localhost", ca.display())).expect("an endpoint");
+    let route = Dialer::default().route(&to).expect("the CA is there");
+    std::fs::remove_file(&ca).expect("it was there");
+    for _ in 0..2 {
+        let mut conn = soon("a conn", route.dial()).await.expect("it is trusted").conn;
+        conn.send(b"x").await.expect("it is open");
+        assert_eq!(soon("an echo", conn.recv(&mut [0; 8])).await, Ok(Some(1)));
+    }
+    let error = Dialer::default().route(&to).map(drop).expect_err("it is gone");
+    assert_eq!(error.kind(), Kind::NotFound);
 }
 
 #[test]

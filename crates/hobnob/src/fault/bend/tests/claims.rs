@@ -1,10 +1,10 @@
 //! Each fault of the table held to what its row claims, and all of them to the law.
 
 use super::*;
-use crate::fault::Row;
+use crate::fault::FaultRow;
 
 /// A value for each fault of the table under which it does something.
-fn spec_of(row: &Row) -> String {
+fn spec_of(row: &FaultRow) -> String {
     use crate::spec::ValueKind;
     let name = row.spec.name;
     let value = row.spec.options.iter().find(|option| option.name == name);
@@ -17,7 +17,7 @@ fn spec_of(row: &Row) -> String {
     }
 }
 
-fn fitting(shape: Shape) -> impl Iterator<Item = &'static Row> {
+fn fitting(shape: Shape) -> impl Iterator<Item = &'static FaultRow> {
     TABLE.iter().copied().filter(move |row| row.shapes.contains(&shape))
 }
 
@@ -137,7 +137,7 @@ fn decided(specs: &[&str], seed: u64, text: &[u8], cuts: &[usize]) -> Vec<Vec<De
     let bench = stream(specs, seed, text, cuts, Duration::ZERO);
     let all = bench.decisions();
     // Faults decide at the same places; whose turn it is first depends on how much came at once.
-    let of = |row: &&Row| {
+    let of = |row: &&FaultRow| {
         let own = all.iter().filter(|(kind, _)| *kind == row.spec.name);
         own.map(|(_, decision)| decision.clone()).collect()
     };
@@ -180,7 +180,7 @@ fn the_rows_say_what_they_are() {
         assert!(KEYS.iter().all(|key| key.name != name), "{name} is a key of all faults");
         for option in row.spec.options {
             let is_other =
-                |other: &&&Row| other.spec.name == option.name && other.spec.name != name;
+                |other: &&&FaultRow| other.spec.name == option.name && other.spec.name != name;
             assert!(!TABLE.iter().any(|row| is_other(&row)), "{name}: {} is a fault", option.name);
         }
         Setting::parse(&spec_of(row)).expect(name);
@@ -189,7 +189,7 @@ fn the_rows_say_what_they_are() {
 
 #[test]
 fn what_is_held_is_bounded() {
-    let holds = |row: &&Row| row.spec.options.iter().any(|option| option.name == "hold");
+    let holds = |row: &&FaultRow| row.spec.options.iter().any(|option| option.name == "hold");
     let usual = fitting(Shape::Bytes).filter(holds).map(|row| match row.spec.name {
         "stall" => "stall".to_owned(),
         _ => spec_of(row),
