@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use crate::address::Address;
-use crate::conn::datagrams::{DatagramListener, DatagramRules};
+use crate::conn::datagrams::DatagramListener;
+use crate::conn::demux::DatagramRules;
 use crate::conn::listener::Listener;
 use crate::conn::packets::{PacketEnds, Packets};
 use crate::conn::{Boxed, Conn, Facts};

@@ -6,7 +6,8 @@ use std::task::{Context, Poll, ready};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::address::Address;
-use crate::conn::datagrams::{DatagramListener, DatagramRules};
+use crate::conn::datagrams::DatagramListener;
+use crate::conn::demux::DatagramRules;
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::packets::{PacketEnds, Packets};
 use crate::conn::wire::Wire;
