@@ -32,9 +32,9 @@ impl Place {
         host::addresses(host, port, terms.family, terms.observer.clone()).await
     }
 
-    /// Opens a socket, with the options set that are its own.
-    pub fn open(&self, family: Family, kind: Type, terms: &Terms) -> Result<Socket> {
-        let socket = Socket::open(family, kind, 0, terms.observer.clone())?;
+    /// Opens a socket, with the options set that are its own. `protocol` 0 is the usual one of the family and type.
+    pub fn open(&self, family: Family, kind: Type, protocol: i32, terms: &Terms) -> Result<Socket> {
+        let socket = Socket::open(family, kind, protocol, terms.observer.clone())?;
         option::apply(&socket, &self.options)?;
         Ok(socket)
     }
@@ -58,5 +58,38 @@ impl Place {
             Target::Path(_) | Target::Abstract(_) => Some(Family::Unix),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::bus::Bus;
+    use crate::clock::Clock;
+    use crate::transport::Own;
+
+    fn terms() -> Terms {
+        Terms {
+            family: None,
+            timeout: Duration::from_secs(1),
+            observer: None,
+            bus: Bus::new(Clock::start(), 1),
+            max_peers: 1,
+            peer_idle: Duration::from_secs(1),
+            own: Own::default(),
+        }
+    }
+
+    #[test]
+    fn a_socket_is_opened_with_the_protocol_that_is_asked_for() {
+        let place = Place { target: Target::Nothing, options: Options::default() };
+        let open = |protocol| place.open(Family::V4, Type::Datagram, protocol, &terms());
+        for protocol in [0, libc::IPPROTO_UDP] {
+            open(protocol).expect("datagrams are UDP");
+        }
+        let error = open(libc::IPPROTO_TCP).expect_err("TCP has no datagrams");
+        assert_eq!(error.errno(), Some(libc::EPROTONOSUPPORT));
     }
 }
