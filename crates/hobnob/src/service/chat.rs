@@ -80,7 +80,8 @@ impl Chat {
 
 impl Service for Chat {
     fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
-        let mut member = Member::new(self, session, conn.shape());
+        let proof = self.proof(session);
+        let mut member = Member::new(&self.room, self.has_names, proof, session, conn.shape());
         Box::pin(poll_fn(move |cx| member.poll(cx, conn.channel())))
     }
 }
