@@ -86,7 +86,15 @@ fn a_parent_and_its_child_go_round_where_each_needs_the_other() {
     let parent = "mod child;\nfn f() { child::f() }\n";
     assert_eq!(found(&[("a/mod.rs", parent), ("a/child.rs", "use super::f;")]).len(), 1);
     assert_eq!(found(&[("a/mod.rs", parent), ("a/child.rs", "use crate::b::B;")]).len(), 0);
-    for shown in ["pub use child::Thing;", "pub(crate) use child::{Thing, other};"] {
+    for used in ["use self::child::f;", "fn g() { self::child::f() }"] {
+        let parent = format!("mod child;\n{used}\n");
+        assert_eq!(found(&[("a/mod.rs", &parent), ("a/child.rs", "use super::g;")]).len(), 1);
+    }
+    for shown in [
+        "pub use child::Thing;",
+        "pub use self::child::Thing;",
+        "pub(crate) use child::{Thing, other};",
+    ] {
         let parent = format!("mod child;\n{shown}\n");
         assert_eq!(found(&[("a/mod.rs", &parent), ("a/child.rs", "use super::LIMIT;")]).len(), 0);
         // Whoever names it by the parent needs the child.
