@@ -21,7 +21,7 @@ impl Member<'_> {
     /// here, of which the room is shown nothing.
     pub(super) fn admit(&mut self) {
         self.stage = Standing::Naming;
-        if self.chooses_name {
+        if self.room.has_names {
             self.answer("* your name?");
             return;
         }

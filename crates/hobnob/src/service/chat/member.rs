@@ -49,8 +49,6 @@ pub(super) struct Member<'a> {
     rest: Option<Pin<Box<Sleep>>>,
     /// How long a send has to go on.
     stall: Option<Pin<Box<Sleep>>>,
-    /// It chooses its name; else it is numbered.
-    pub(super) chooses_name: bool,
     /// Somebody has much to read of what it said.
     pub(super) is_outrunning: bool,
     /// Its pause.
@@ -74,10 +72,9 @@ pub(super) enum Standing {
 }
 
 impl<'a> Member<'a> {
-    /// With a proof it must first prove itself; else it is let in, or asked for its name, at once.
+    /// With a proof it must first prove itself; else it is admitted at once.
     pub(super) fn new(
         room: &'a Room,
-        chooses_name: bool,
         proof: Option<Proof>,
         session: &'a Session,
         shape: Shape,
@@ -86,7 +83,6 @@ impl<'a> Member<'a> {
         let is_proven = proof.is_none();
         let mut member = Member {
             room,
-            chooses_name,
             session,
             mailbox: Arc::default(),
             stage: proof.map_or(Standing::Naming, Standing::Proving),
