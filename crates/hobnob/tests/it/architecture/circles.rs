@@ -26,7 +26,7 @@ fn no_part_of_the_library_goes_round() {
     assert!(circles.len() > 15, "only {} parts were found", circles.len());
     let wrong: Vec<_> = circles
         .iter()
-        .filter(|(part, circles)| !circles.is_empty())
+        .filter(|(_, circles)| !circles.is_empty())
         .map(|(part, circles)| format!("{part}\n{}", shown(circles)))
         .collect();
     assert!(wrong.is_empty(), "circles in\n{}", wrong.join("\n"));
