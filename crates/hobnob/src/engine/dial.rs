@@ -85,7 +85,7 @@ impl Dialer {
     }
 
     /// The protocol that its caller is going to speak: an endpoint may name it, as `http://host` does.
-    pub fn speaking(mut self, protocol: &'static str) -> Self {
+    pub(crate) fn speaking(mut self, protocol: &'static str) -> Self {
         self.protocol = Some(protocol);
         self
     }
