@@ -161,7 +161,7 @@ impl Endpoint {
     }
 
     /// The same endpoint without its settings: what a peer needs where they are the listener's alone.
-    pub fn without_settings(mut self) -> Self {
+    pub(crate) fn without_settings(mut self) -> Self {
         self.settings.clear();
         self
     }

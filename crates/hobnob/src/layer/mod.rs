@@ -20,7 +20,7 @@
 //! ```
 
 pub mod lines;
-pub mod tap;
+mod tap;
 #[cfg(feature = "tls")]
 pub mod tls;
 

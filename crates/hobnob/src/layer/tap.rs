@@ -4,7 +4,7 @@ use crate::layer::LayerRow;
 use crate::spec::Spec;
 
 /// Listed so that it has a page; it takes a session, so no endpoint can name it.
-pub static ROW: LayerRow = LayerRow {
+pub(crate) static ROW: LayerRow = LayerRow {
     spec: Spec {
         name: "tap",
         summary: "looks and counts, on every session, without being asked",

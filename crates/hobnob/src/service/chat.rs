@@ -22,7 +22,7 @@ use proof::Proof;
 use room::Room;
 
 /// The row of the table.
-pub static ROW: ServiceRow = ServiceRow {
+pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "chat",
         summary: "everyone hears everyone",

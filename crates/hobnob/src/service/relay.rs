@@ -22,7 +22,7 @@ use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 use decisions::Decisions;
 
 /// The row of the table.
-pub static ROW: ServiceRow = ServiceRow {
+pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "relay",
         summary: "any address to any other (--to)",

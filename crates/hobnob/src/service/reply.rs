@@ -4,7 +4,7 @@ use super::{Ask, Door, Framing, Made, Reply, Responder, ServiceRow};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// The row of the table.
-pub static ROW: ServiceRow = ServiceRow {
+pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "reply",
         summary: "one fixed answer to whatever comes, then end",

@@ -15,7 +15,7 @@ use crate::session::Session;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
 /// The row of the table.
-pub static ROW: ServiceRow = ServiceRow {
+pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "source",
         summary: "pours",

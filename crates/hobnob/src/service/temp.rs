@@ -6,7 +6,7 @@ use crate::codec::template::Template;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// The row of the table.
-pub static ROW: ServiceRow = ServiceRow {
+pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "temp",
         summary: "20 C -> 68 F, 68 F -> 20 C",

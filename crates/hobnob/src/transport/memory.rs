@@ -15,7 +15,7 @@ use crate::spec::{Shape, Spec};
 use crate::transport::{Place, Terms, Transport, TransportRow};
 
 /// The row.
-pub static ROW: TransportRow = TransportRow {
+pub(crate) static ROW: TransportRow = TransportRow {
     spec: &Spec {
         name: "memory",
         summary: "bytes inside one process, by name",

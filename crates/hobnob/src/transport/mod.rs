@@ -19,14 +19,14 @@
 //! ```
 
 mod contract;
-pub mod memory;
+mod memory;
 mod place;
 pub mod stdio;
-pub mod tcp;
+mod tcp;
 mod terms;
 mod twin;
-pub mod udp;
-pub mod unix;
+mod udp;
+mod unix;
 
 pub use contract::{Transport, TransportRow};
 pub use place::Place;

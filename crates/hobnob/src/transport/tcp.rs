@@ -19,7 +19,7 @@ use crate::spec::{OptionSpec, Shape, Spec};
 use crate::transport::{Place, Terms, Transport, TransportRow, over_ip};
 
 /// The row.
-pub static ROW: TransportRow = TransportRow {
+pub(crate) static ROW: TransportRow = TransportRow {
     spec: &Spec {
         name: "tcp",
         summary: "bytes to a host and port",

@@ -48,12 +48,12 @@ pub struct Own(Arc<OnceLock<Vec<(&'static str, Address)>>>);
 
 impl Own {
     /// Says where it listens. The first word counts.
-    pub fn are(&self, own: Vec<(&'static str, Address)>) {
+    pub(crate) fn are(&self, own: Vec<(&'static str, Address)>) {
         self.0.get_or_init(|| own);
     }
 
     /// The addresses.
-    pub fn addresses(&self) -> Vec<Address> {
+    pub(crate) fn addresses(&self) -> Vec<Address> {
         self.0.get().into_iter().flatten().map(|(_, address)| address.clone()).collect()
     }
 

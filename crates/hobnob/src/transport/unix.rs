@@ -22,7 +22,7 @@ use crate::spec::{OptionSpec, Shape, Spec};
 use crate::transport::{Place, Terms, Transport, TransportRow, Twin};
 
 /// Streams.
-pub static STREAM: TransportRow = row(
+pub(crate) static STREAM: TransportRow = row(
     &Spec {
         name: "unix",
         summary: "bytes to a path of this machine",
@@ -35,7 +35,7 @@ pub static STREAM: TransportRow = row(
 );
 
 /// Datagrams.
-pub static DATAGRAM: TransportRow = row(
+pub(crate) static DATAGRAM: TransportRow = row(
     &Spec {
         name: "unixgram",
         summary: "datagrams to a path of this machine",
@@ -48,7 +48,7 @@ pub static DATAGRAM: TransportRow = row(
 );
 
 /// Records.
-pub static SEQPACKET: TransportRow = row(
+pub(crate) static SEQPACKET: TransportRow = row(
     &Spec {
         name: "unixseq",
         summary: "records to a path of this machine",

@@ -23,7 +23,7 @@ struct Stock {
 
 impl Pipes {
     /// So many pipes at most, of which none is open yet.
-    pub fn of(most: usize) -> Self {
+    pub(crate) fn of(most: usize) -> Self {
         Pipes(Arc::new(Mutex::new(Stock { left: most, spare: Vec::new() })))
     }
 
