@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::spec::Shape;
 
-/// Bytes of text that may wait for one member.
+/// Bytes that may wait for one member: of text, and of what holding each line costs.
 pub(super) const BACKLOG: usize = 1 << 20;
 
 /// Bytes that wait for a member when who talks is slowed down for it.
@@ -172,7 +172,7 @@ pub(super) struct Inbox(Mutex<UnsentLines>);
 #[derive(Default)]
 struct UnsentLines {
     lines: VecDeque<Arc<str>>,
-    /// Bytes of `lines`, and of what was taken and is not sent yet.
+    /// What `lines` cost, and what was taken and is not sent yet.
     bytes: usize,
     taken: usize,
     is_over: bool,
@@ -190,12 +190,12 @@ impl Inbox {
         if mail.is_over {
             return 0;
         }
-        let length = line.len() + 1;
-        if mail.bytes + length > BACKLOG {
+        let weight = weight(line);
+        if mail.bytes + weight > BACKLOG {
             mail.is_over = true;
             mail.lines = VecDeque::new();
         } else {
-            mail.bytes += length;
+            mail.bytes += weight;
             mail.lines.push_back(line.clone());
         }
         let (reader, waiting) = (mail.reader.take(), mail.bytes);
@@ -236,7 +236,7 @@ impl Inbox {
         }
         while let Some(line) = mail.lines.pop_front() {
             out.extend_from_slice(line.as_bytes());
-            mail.taken += line.len() + 1;
+            mail.taken += weight(&line);
             if shape == Shape::Packets {
                 break;
             }
@@ -247,6 +247,11 @@ impl Inbox {
         }
         Poll::Ready(())
     }
+}
+
+/// What a line costs while it waits, its newline included: a thousand short ones are not a thousand bytes.
+fn weight(line: &Arc<str>) -> usize {
+    line.len() + 1 + size_of::<Arc<str>>()
 }
 
 impl UnsentLines {

@@ -7,7 +7,9 @@ use hobnob::conn::{Boxed, Conn};
 use hobnob::engine::{Server, parse};
 use hobnob::error::{Error, Kind};
 use hobnob::service::{Made, Service, Site};
-use hobnob::session::{Dress, Session};
+#[cfg(feature = "tls")]
+use hobnob::session::Dress;
+use hobnob::session::Session;
 use hobnob::spec::Shape;
 
 use crate::stage::{PATIENCE, soon};
@@ -124,8 +126,10 @@ fn a_relay_that_cannot_listen_leaves_no_file_of_decisions() {
 }
 
 /// Dresses its sessions in TLS, and says at the start what is wrong with the files.
+#[cfg(feature = "tls")]
 struct Dressing;
 
+#[cfg(feature = "tls")]
 impl Service for Dressing {
     fn open<'a>(&'a self, site: &'a mut Site) -> Boxed<'a, ()> {
         Box::pin(async move { site.keeper().rehearse(Dress::server("tls,cert=/nowhere/c.pem")) })
