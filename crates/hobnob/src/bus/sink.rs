@@ -77,7 +77,9 @@ impl Drop for Sink {
         self.0.is_closed.store(true, SeqCst);
         lock(&self.0.queue).clear();
         let lanes: Vec<_> = lock(&self.0.lanes).values().filter_map(Weak::upgrade).collect();
-        lanes.iter().for_each(|lane| lane.wake());
+        for lane in lanes {
+            lane.wake();
+        }
     }
 }
 

@@ -20,7 +20,8 @@
 //! ```
 
 pub mod datagrams;
-mod demux;
+pub mod demux;
+mod incoming;
 pub mod link;
 pub mod listener;
 pub mod memory;

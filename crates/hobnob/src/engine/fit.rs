@@ -60,11 +60,10 @@ fn which_door(who: &str, doors: &[Door], named: Option<&str>, at: &Resolved) -> 
     };
     let error = Error::new(Kind::DoesNotFit, text);
     match doors {
-        [_] => error,
-        [first, ..] => error
+        [first, _, ..] => error
             .why(format!("its doors are {}", names.join(", ")))
             .hint_endpoint(format!("{}={}", first.name, at.endpoint), "that door"),
-        [] => error,
+        _ => error,
     }
 }
 
@@ -148,8 +147,8 @@ pub(super) fn check_lines<'a>(
 /// what it gets, so all endpoints have one shape.
 pub(super) fn targets<'a>(
     row: &'static service::ServiceRow,
-    named: Vec<(&'static OptionSpec, Endpoint)>,
-    doors: impl Iterator<Item = &'a Resolved> + Clone,
+    named: &[(&'static OptionSpec, Endpoint)],
+    doors: &(impl Iterator<Item = &'a Resolved> + Clone),
     bus: &Bus,
 ) -> Result<Vec<(&'static str, Ready)>> {
     let mut targets = Vec::new();

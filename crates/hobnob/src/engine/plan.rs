@@ -70,6 +70,7 @@ fn protocol(endpoint: &Endpoint) -> Result<Option<(&'static Spec, Options)>> {
 
 /// A resolved endpoint with everything built in, ready to be opened.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "four questions about one endpoint")]
 pub(super) struct Ready {
     pub transport: &'static dyn Transport,
     pub stack: Stack,

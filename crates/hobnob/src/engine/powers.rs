@@ -51,7 +51,7 @@ impl EnginePowers {
         self.layers.get(&key, || {
             let bus = self.dialer.bus().clone();
             let host = host.map(str::to_owned);
-            let scene = layer::Surroundings { bus, host, ..layer::Surroundings::alone(role) };
+            let scene = layer::Surroundings { host, bus, ..layer::Surroundings::alone(role) };
             Stack::prepare(vec![plan::layer(layer)?], scene)
         })
     }

@@ -247,7 +247,7 @@ impl Server {
             Plan::Spent => return Err(Error::new(Kind::Bug, "a spent plan was taken")),
             Plan::Own(made) => (made, Vec::new()),
             Plan::Table(row, options, named) => {
-                let targets = fit::targets(row, named, doors(), &self.bus)?;
+                let targets = fit::targets(row, &named, &doors(), &self.bus)?;
                 (plan::make(row, &options)?, targets)
             }
         };

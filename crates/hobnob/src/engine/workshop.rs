@@ -151,7 +151,7 @@ mod tests {
                 .await
                 .expect("room");
         }
-        assert_eq!(shop.close(Duration::from_secs(60)).await, 0, "no thread is left");
+        assert_eq!(shop.close(Duration::from_mins(1)).await, 0, "no thread is left");
         assert_eq!(all.try_iter().count(), QUEUE);
         assert!(shop.take(Box::new(|| {})).await.is_err());
     }
@@ -169,7 +169,7 @@ mod tests {
             let taken = shop.take(Box::new(waits));
             if tokio::time::timeout(Duration::from_millis(200), taken).await.is_err() {
                 drop(release);
-                assert_eq!(shop.close(Duration::from_secs(60)).await, 0);
+                assert_eq!(shop.close(Duration::from_mins(1)).await, 0);
                 return;
             }
         }

@@ -6,7 +6,8 @@ use std::task::{Context, Poll, ready};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::address::Address;
-use crate::conn::datagrams::{DatagramListener, DatagramRules};
+use crate::conn::datagrams::DatagramListener;
+use crate::conn::demux::DatagramRules;
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::packets::{PacketEnds, Packets};
 use crate::conn::wire::Wire;
@@ -89,7 +90,7 @@ struct Unix {
 impl Transport for Unix {
     fn bind<'a>(&'a self, at: &'a Place, scene: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
-            let socket = at.open(Family::Unix, self.kind, scene)?;
+            let socket = at.open(Family::Unix, self.kind, 0, scene)?;
             let claim = bind(&socket, &at.target, scene)?;
             if self.kind == Type::Datagram {
                 let (max_peers, peer_idle, bus) =
@@ -122,7 +123,7 @@ impl Transport for Unix {
         _: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
-            let socket = to.open(Family::Unix, self.kind, scene)?;
+            let socket = to.open(Family::Unix, self.kind, 0, scene)?;
             if self.kind == Type::Datagram {
                 socket.bind(&Address::Unnamed)?; // the kernel picks an abstract name, so that answers find us
             }

@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
-use super::Chat;
 use super::proof::{Proof, Verdict};
-use super::room::Inbox;
+use super::room::{Inbox, Room};
 use super::show;
 use crate::codec::text::Cutter;
 use crate::conn::{Channel, scratch};
@@ -36,7 +35,7 @@ const ROUNDS: usize = 2;
 
 /// One member's state. An idle member holds no buffer but its mailbox.
 pub(super) struct Member<'a> {
-    pub(super) chat: &'a Chat,
+    pub(super) room: &'a Room,
     pub(super) session: &'a Session,
     pub(super) mailbox: Arc<Inbox>,
     pub(super) stage: Standing,
@@ -73,12 +72,17 @@ pub(super) enum Standing {
 }
 
 impl<'a> Member<'a> {
-    pub(super) fn new(chat: &'a Chat, session: &'a Session, shape: Shape) -> Self {
+    /// With a proof it must first prove itself; else it is admitted at once.
+    pub(super) fn new(
+        room: &'a Room,
+        proof: Option<Proof>,
+        session: &'a Session,
+        shape: Shape,
+    ) -> Self {
         let cutting = session.cutting();
-        let proof = chat.proof(session);
         let is_proven = proof.is_none();
         let mut member = Member {
-            chat,
+            room,
             session,
             mailbox: Arc::default(),
             stage: proof.map_or(Standing::Naming, Standing::Proving),
@@ -119,7 +123,7 @@ impl<'a> Member<'a> {
             let delivered = self.poll_deliver(cx, channel)?;
             if self.is_leaving {
                 // From now on it hears nothing more: a room that goes on talking would hold it.
-                self.chat.room.leave(self.session.id, false);
+                self.room.leave(self.session.id, false);
                 ready!(delivered);
                 return channel.poll_flush(cx);
             }
@@ -281,7 +285,7 @@ impl<'a> Member<'a> {
 
     /// Says that the room closes. A peer that has proven nothing is told nothing.
     fn close(&mut self) {
-        self.chat.room.leave(self.session.id, true);
+        self.room.leave(self.session.id, true);
         if !matches!(self.stage, Standing::Proving(_)) {
             self.answer("* the room is closing");
         }
@@ -296,6 +300,6 @@ fn backlog() -> Error {
 impl Drop for Member<'_> {
     /// Tells the others that the member left, however its session ended.
     fn drop(&mut self) {
-        self.chat.room.leave(self.session.id, false);
+        self.room.leave(self.session.id, false);
     }
 }

@@ -23,6 +23,8 @@ const BATCH: usize = 65_536;
 pub(super) struct Room {
     /// Messages that are kept for new members.
     history: usize,
+    /// Each member is asked for a name; else it is numbered.
+    pub(super) has_names: bool,
     inner: Mutex<Inner>,
 }
 
@@ -48,8 +50,8 @@ struct Seat {
 pub(super) struct Taken;
 
 impl Room {
-    pub(super) fn new(history: usize) -> Self {
-        Room { history, inner: Mutex::default() }
+    pub(super) fn new(history: usize, has_names: bool) -> Self {
+        Room { history, has_names, inner: Mutex::default() }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
