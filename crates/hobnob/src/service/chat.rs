@@ -54,7 +54,7 @@ pub(crate) static ROW: ServiceRow = ServiceRow {
 
 struct Chat {
     room: Room,
-    /// The key of the cookies. Keyed by the system's own chance: the clock's seed may be one that a person chose.
+    /// The key of the cookies. The system's own chance makes it, as the run's seed may be one that a person chose.
     key: RandomState,
 }
 

@@ -45,7 +45,7 @@ impl Responder for Fixed {
 
     fn answer(&self, ask: &Ask<'_>, out: &mut Reply) {
         out.push(&self.answer);
-        // A datagram's peer may ask again.
+        // The peer of a datagram may ask again, so nothing ends.
         if ask.scene.has_opening {
             out.bye("was answered");
         }

@@ -24,10 +24,10 @@ pub(crate) static ROW: ServiceRow = ServiceRow {
     make: Some(|options| Ok(Made::Responder(Box::new(Temperature::new(options))))),
 };
 
-/// What anything else gets. It repeats nothing of what came.
+/// The answer to anything that is no temperature. It repeats nothing of what came.
 const UNDERSTOOD: &[u8] = b"I understand 20 (Celsius), 20C and 68F.";
 
-/// No temperature that a person writes is longer, in bytes.
+/// The most bytes of a temperature. No person writes a longer one.
 const LONGEST: usize = 64;
 
 struct Temperature {

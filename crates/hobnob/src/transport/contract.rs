@@ -10,13 +10,13 @@ use crate::transport::{Place, Terms, Twin};
 /// One transport of the table.
 #[derive(Debug)]
 pub struct TransportRow {
-    /// How it describes itself.
+    /// How the transport describes itself.
     pub spec: &'static Spec,
-    /// What its target looks like.
+    /// The form of its targets.
     pub form: Form,
-    /// Whether it keeps borders.
+    /// The shape of its conns: packets where the medium keeps borders.
     pub shape: Shape,
-    /// The type of its sockets; none where it has no socket of its own.
+    /// The type of its sockets; none where the transport has no socket of its own.
     pub socket: Option<Type>,
     /// Whether a peer arrives and leaves, and may be greeted; on plain datagrams it is no more than an address.
     pub has_opening: bool,

@@ -19,15 +19,15 @@ pub struct Terms {
     pub family: Option<Family>,
     /// How long a dial may take in all.
     pub timeout: Duration,
-    /// Who wants to see each call to the kernel.
+    /// The observer that is to see each call to the kernel.
     pub observer: Option<Arc<dyn Observer>>,
-    /// Where notes go.
+    /// The bus that notes go to.
     pub bus: Bus,
     /// How many peers a datagram socket remembers at most.
     pub max_peers: usize,
-    /// Silence after which such a peer is forgotten.
+    /// Silence after which a peer of a datagram socket is forgotten.
     pub peer_idle: Duration,
-    /// Where the server listens on whose behalf this is.
+    /// The addresses at which the server listens on whose behalf this is.
     pub own: Own,
 }
 
@@ -47,12 +47,12 @@ impl Terms {
 pub struct Own(Arc<OnceLock<Vec<(&'static str, Address)>>>);
 
 impl Own {
-    /// Says where it listens. The first word counts.
+    /// Notes where the server listens. Only the first call counts.
     pub(crate) fn are(&self, own: Vec<(&'static str, Address)>) {
         self.0.get_or_init(|| own);
     }
 
-    /// The addresses.
+    /// The addresses at which the server listens.
     pub(crate) fn addresses(&self) -> Vec<Address> {
         self.0.get().into_iter().flatten().map(|(_, address)| address.clone()).collect()
     }
@@ -81,7 +81,7 @@ fn leads_to(asked: &Address, own: &Address) -> bool {
     to.port() == at.port() && (there == here || is_wide && is_local(there) && is_local(here))
 }
 
-/// Whether both are there, and are one file. A socket's path is looked up without waiting for anybody.
+/// Whether both paths are there and are one file. The look-up of a socket's path waits for nobody.
 fn is_same_file(one: &Path, other: &Path) -> bool {
     let identity = |path: &Path| std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
     identity(one).is_some_and(|file| Some(file) == identity(other))

@@ -166,7 +166,7 @@ fn address(target: &Target) -> Result<Address> {
     }
 }
 
-/// Binds; a path is private from the first instant, and ours to remove.
+/// Binds a socket. A path is private from the first instant, and we remove it at the end.
 fn bind(socket: &Socket, target: &Target, scene: &Terms) -> Result<Option<Claim>> {
     let Target::Path(path) = target else {
         socket.bind(&address(target)?)?;

@@ -15,7 +15,7 @@ const HELP: &[&str] = &[
 const WHO: usize = 8_192;
 
 impl Member<'_> {
-    /// Lets in who has proven itself, or asks for its name first.
+    /// Lets in a peer that has proven itself, or asks for its name first.
     ///
     /// Who is numbered is announced with its first message: until then it may be a browser that a web page made come
     /// here, of which the room is shown nothing.
@@ -31,7 +31,7 @@ impl Member<'_> {
         }
     }
 
-    /// Does what a message says, which is without its newline. An empty one says nothing.
+    /// Does what a message says. The message is without its newline, and an empty one says nothing.
     pub(super) fn obey(&mut self, message: &[u8]) {
         if message.first() == Some(&b'/') {
             self.command(message);
