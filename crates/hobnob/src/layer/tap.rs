@@ -1,4 +1,4 @@
-//! `tap`: looks and never changes. The engine lays it over every session by itself; see [`session::tap`](crate::session::tap).
+//! `tap`: looks and never changes. The engine lays it over every conn of a session by itself: `session/tap.rs`.
 
 use crate::layer::LayerRow;
 use crate::spec::Spec;

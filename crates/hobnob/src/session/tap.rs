@@ -1,8 +1,8 @@
 //! The tap: looks and never changes. Counts what passes, notes how it ended, and hands chunks to subscribers.
 //!
 //! One lies over each conn of a session: over the one that came, and over each that the session dialled. A layer that
-//! is put on in mid-session goes beneath it. When nobody looks, a tap costs two additions a chunk. A packet that is longer than the
-//! service has room for is dropped, told and counted here.
+//! is put on in mid-session goes beneath it. When nobody looks, a tap costs two additions a chunk. A packet that is
+//! longer than the service has room for is dropped, told and counted here.
 
 use std::io;
 use std::os::fd::BorrowedFd;
