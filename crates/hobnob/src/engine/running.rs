@@ -1,7 +1,7 @@
 //! A running server, from its start, which opens all or nothing, to the drain, the cut and the sum.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use tokio::task::{JoinHandle, JoinSet};
@@ -75,7 +75,7 @@ pub(super) async fn open(start: Start) -> Result<Running> {
 
 /// The same, blocking. It may be called inside a runtime, where blocking on another is forbidden.
 pub(super) fn start(start: Start) -> Result<Running> {
-    let (answer, heard) = std::sync::mpsc::channel();
+    let (answer, heard) = mpsc::channel();
     let starting = Starting::begin(start, move |opened| answer.send(opened).is_ok());
     let heard = heard.recv();
     starting.end(heard.unwrap_or_else(|_| Err(shard_died())))
@@ -360,24 +360,31 @@ impl Running {
 
     /// Blocks until the server is over.
     pub fn wait(&self) -> Summary {
-        let (done, over) = std::sync::mpsc::channel();
+        let (done, over) = mpsc::channel();
         let house = self.house.clone();
         // The wait has a thread of its own: the server's may be blocked, and this one may be inside a runtime.
-        let waiting = std::thread::spawn(move || {
+        let begun = std::thread::Builder::new().spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-            let is_over = match runtime {
-                Ok(runtime) => runtime.block_on(until_over(&house)),
-                Err(_) => true,
-            };
-            let _ = done.send(is_over);
+            // Without a runtime the channel ends, and the wait goes on elsewhere.
+            runtime.map(|runtime| done.send(runtime.block_on(until_over(&house))))
         });
-        let is_over = over.recv().unwrap_or(true);
-        drop(waiting.join());
+        let is_over = over.recv().unwrap_or_else(|_| self.waits_on_a_shard());
+        drop(begun.map(std::thread::JoinHandle::join));
         if !is_over {
             self.give_up();
         }
         self.leave_crew();
         self.summary()
+    }
+
+    /// The same wait where no thread is to be had for it.
+    fn waits_on_a_shard(&self) -> bool {
+        let (done, over) = mpsc::channel();
+        let house = self.house.clone();
+        let waiting = async move { done.send(until_over(&house).await) };
+        self.house.shards[0].handle.spawn(waiting);
+        // An error means that the shard is gone, and so is the server.
+        over.recv().unwrap_or(true)
     }
 
     /// Why the server is over, where nobody asked for its end and a dial failed: the dial of the only session, or that
