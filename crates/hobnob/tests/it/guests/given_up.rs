@@ -170,8 +170,10 @@ async fn a_service_that_blocks_its_thread_does_not_hold_up_the_stop_for_ever() {
         let service = Blocking(Mutex::new(held), blocks);
         let mut server = Server::of(Made::Service(Box::new(service)), Shape::ALL);
         server.limits.grace = std::time::Duration::from_millis(10);
-        let running = server.at("memory:blocking").expect("it fits").start().expect("it starts");
-        let to = parse("memory:blocking").expect("an endpoint");
+        // A thread that is blocked keeps its name until it is let go.
+        let at = format!("memory:blocking-{is_async}");
+        let running = server.at(&at).expect("it fits").start().expect("it starts");
+        let to = parse(&at).expect("an endpoint");
         let _client = hobnob::Dialer::default().dial(&to).await.expect("it listens");
         soon("it blocks", is_blocking.recv()).await;
         running.drain();
