@@ -18,7 +18,7 @@ const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer 
     Peer { program, packages, says: None, is_module: false }
 }
 
-const PEERS: [Peer; 18] = [
+const PEERS: [Peer; 20] = [
     Peer { says: Some("OpenBSD"), ..peer("nc", &["netcat-openbsd"]) },
     peer("ncat", &["ncat"]),
     peer("socat", &["socat"]),
@@ -36,6 +36,8 @@ const PEERS: [Peer; 18] = [
     peer("sshd", &["openssh-server", "openssh-client"]),
     peer("cc", &["gcc", "libc6-dev"]),
     peer("wrk", &["wrk"]),
+    peer("fish", &["fish"]),
+    peer("zsh", &["zsh"]),
     Peer { is_module: true, ..peer("h11", &["python3-h11"]) },
 ];
 
@@ -58,6 +60,8 @@ pub(crate) const NAMES: &[&str] = &[
     "sshd",
     "cc",
     "wrk",
+    "fish",
+    "zsh",
     "h11",
 ];
 

@@ -30,18 +30,18 @@ pub struct Bus(Arc<Shared>);
 struct Shared {
     clock: Clock,
     shards: usize,
-    /// Somebody wants facts.
+    /// Whether there is a subscriber at all.
     is_watched: AtomicBool,
-    /// Somebody wants the bytes too.
+    /// Whether a subscriber wants the bytes too.
     wants_data: AtomicBool,
-    /// Somebody wants the bytes of the dialled side as well.
+    /// Whether a subscriber wants the bytes of the dialled side as well.
     wants_upstream: AtomicBool,
     subscribers: RwLock<Vec<Arc<Rings>>>,
-    /// What was dropped by a limit, whether or not somebody looked.
+    /// How much limits have dropped, whether or not anybody looked.
     drops: AtomicU64,
-    /// What failed without ending a session, whether or not it was told.
+    /// How often something failed without ending a session, whether or not that was told.
     failures: AtomicU64,
-    /// Who loses nothing, and slows a session instead.
+    /// The sinks, which lose nothing and slow a session instead.
     basins: RwLock<Vec<Arc<Basin>>>,
 }
 
@@ -54,7 +54,7 @@ struct Rings {
     snap: usize,
     dropped: AtomicU64,
     is_closed: AtomicBool,
-    /// The subscriber waits for an event, and has found none.
+    /// Whether the subscriber waits for an event and has found none.
     is_asleep: AtomicBool,
     sleeper: Mutex<Option<Waker>>,
 }
@@ -74,7 +74,8 @@ const RING_BYTES: usize = 16 * 1_024 * 1_024;
 pub struct Wish {
     /// Data events too, not only the facts about sessions: what passes between a peer and us.
     pub data: bool,
-    /// With `data`, also what passes between us and whom a session dialled. Of a relay that is the same once more.
+    /// With `data`, also what passes between us and the far side that a session dialled. In a relay those are the same
+    /// bytes once more.
     pub upstream: bool,
     /// Bytes kept of each chunk.
     pub snap: usize,
@@ -114,7 +115,7 @@ impl Bus {
     }
 
     /// Whether there is a sink that loses nothing.
-    pub fn has_sinks(&self) -> bool {
+    pub(crate) fn has_sinks(&self) -> bool {
         !self.0.basins.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
@@ -134,20 +135,20 @@ impl Bus {
     }
 
     /// Whether anybody wants the bytes that pass: one relaxed load.
-    pub fn wants_data(&self) -> bool {
+    pub(crate) fn wants_data(&self) -> bool {
         self.0.wants_data.load(Relaxed)
     }
 
     /// Whether anybody wants the bytes of this side: one relaxed load.
-    pub fn wants_data_of(&self, side: Side) -> bool {
+    pub(crate) fn wants_data_of(&self, side: Side) -> bool {
         match side {
             Side::Downstream => self.wants_data(),
             Side::Upstream => self.0.wants_upstream.load(Relaxed),
         }
     }
 
-    /// Bytes of a chunk that the most curious subscriber keeps.
-    pub fn snap(&self) -> usize {
+    /// The most bytes of a chunk that any subscriber keeps.
+    pub(crate) fn snap(&self) -> usize {
         let subscribers = self.0.subscribers.read().unwrap_or_else(PoisonError::into_inner);
         subscribers
             .iter()
@@ -157,7 +158,8 @@ impl Bus {
             .unwrap_or(0)
     }
 
-    /// Tells every subscriber. `shard` is the caller's own.
+    /// Tells every subscriber a fact about a session; session 0: about none. `shard` is the index of the caller's own
+    /// shard; any other is only slower.
     pub fn emit(&self, shard: usize, session: u64, fact: Fact) {
         if matches!(fact, Fact::Failed(_)) {
             self.count_failure();
@@ -168,7 +170,7 @@ impl Bus {
     }
 
     /// Tells and counts what a limit dropped.
-    pub fn drop_by(&self, limit: &'static str, count: usize) {
+    pub(crate) fn drop_by(&self, limit: &'static str, count: usize) {
         let count = count as u64;
         if count > 0 {
             self.0.drops.fetch_add(count, Relaxed);
@@ -176,18 +178,18 @@ impl Bus {
         }
     }
 
-    /// How much was dropped so far, by all limits.
-    pub fn drops(&self) -> u64 {
+    /// How much all limits together have dropped so far.
+    pub(crate) fn drops(&self) -> u64 {
         self.0.drops.load(Relaxed)
     }
 
-    /// Counts a failure that is not told by itself.
+    /// Counts a failure that no event of its own tells.
     fn count_failure(&self) {
         self.0.failures.fetch_add(1, Relaxed);
     }
 
     /// How often something failed so far without ending a session.
-    pub fn failures(&self) -> u64 {
+    pub(crate) fn failures(&self) -> u64 {
         self.0.failures.load(Relaxed)
     }
 
@@ -235,7 +237,7 @@ impl Bus {
 }
 
 impl Rings {
-    /// Whether it wants the bytes of a side; none: a fact.
+    /// Whether the subscriber wants the bytes of this side; none: a fact, which every subscriber wants.
     fn wants(&self, side: Option<Side>) -> bool {
         match side {
             None => true,
@@ -251,7 +253,7 @@ impl Rings {
             Fact::Data(data) => data.bytes.len(),
             _ => 0,
         };
-        // The bytes are the flood; that a session opened or closed must not drown in it.
+        // Bytes come in floods, and must not crowd out that a session opened or closed.
         let is_data = matches!(event.fact, Fact::Data(_));
         let capacity = if is_data { self.capacity } else { 2 * self.capacity };
         if ring.events.len() < capacity && ring.bytes + bytes <= RING_BYTES {
@@ -261,8 +263,8 @@ impl Rings {
             self.dropped.fetch_add(1, Relaxed);
         }
         drop(ring);
-        // A subscriber falls asleep before it looks into the rings. If it has not seen this event, it has let go of the
-        // ring before us, and so we see here that it is asleep.
+        // A subscriber marks itself as asleep before it looks into the rings. A subscriber that missed this event held
+        // the lock of the ring before us, so that its mark is visible here.
         if self.is_asleep.load(Relaxed) {
             self.wake();
         }
@@ -270,7 +272,7 @@ impl Rings {
 
     #[cold]
     fn wake(&self) {
-        // One event is enough: the others find it awake.
+        // The first event wakes the subscriber; later events find it awake.
         if self.is_asleep.swap(false, AcqRel) {
             let sleeper = self.sleeper.lock().unwrap_or_else(PoisonError::into_inner).take();
             sleeper.into_iter().for_each(Waker::wake);
@@ -288,8 +290,8 @@ impl Rings {
 impl Subscription {
     /// Waits until there is something to [`pull`](Self::pull). One task at a time may wait.
     ///
-    /// While events come, pull them at a rhythm and wait only where a pull has brought none: each time that it waits, the
-    /// next event wakes the task.
+    /// While events come, pull them at a rhythm, and wait only where a pull has brought none: each wait costs a wake-up
+    /// of the task.
     pub async fn changed(&self) {
         poll_fn(|cx| self.poll_changed(cx)).await;
     }
@@ -306,7 +308,8 @@ impl Subscription {
         Poll::Pending
     }
 
-    /// Moves what has come into `into`, in the order of time, and says how many were dropped since last time.
+    /// Moves the events that have come into `into`, in the order of time, and returns how many were dropped since the
+    /// last pull.
     pub fn pull(&self, into: &mut Vec<Event>) -> u64 {
         let start = into.len();
         for ring in &self.rings.by_shard {

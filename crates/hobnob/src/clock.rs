@@ -40,12 +40,12 @@ impl Clock {
 
 /// A seed that nobody chose.
 #[allow(clippy::disallowed_methods, reason = "the one place that draws a seed")]
-pub fn draw_seed() -> u64 {
+pub(crate) fn draw_seed() -> u64 {
     fastrand::u64(..)
 }
 
 /// A time between the two, by chance.
-pub fn draw_between(least: Duration, most: Duration) -> Duration {
+pub(crate) fn draw_between(least: Duration, most: Duration) -> Duration {
     least + most.saturating_sub(least).mul_f64(fastrand::f64())
 }
 

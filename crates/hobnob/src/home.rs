@@ -1,5 +1,10 @@
 //! The folders of our own, and files in them that are the owner's alone.
 
+#![cfg_attr(
+    not(feature = "tls"),
+    allow(dead_code, reason = "only the layer tls keeps files of its own")
+)]
+
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -22,7 +27,7 @@ pub fn state_folder() -> Result<PathBuf> {
 }
 
 /// The file that `SSLKEYLOGFILE` names, if it does: where the secrets of TLS sessions are to be written.
-pub fn key_log() -> Option<PathBuf> {
+pub(crate) fn key_log() -> Option<PathBuf> {
     path("SSLKEYLOGFILE")
 }
 
@@ -37,7 +42,7 @@ fn path(name: &str) -> Option<PathBuf> {
 }
 
 /// Makes a folder that only its owner can look into, if it is not there; one that others may write to is refused.
-pub fn private_folder(path: &Path) -> Result<()> {
+pub(crate) fn private_folder(path: &Path) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|error| failed("mkdir", path, &error))?;
     let found = fs::metadata(path).map_err(|error| failed("stat", path, &error))?;
@@ -49,7 +54,7 @@ pub fn private_folder(path: &Path) -> Result<()> {
 
 /// Reads a file of ours; none where there is none. A link, another user's file, or one that others may look into is
 /// refused.
-pub fn read_private(path: &Path) -> Result<Option<Vec<u8>>> {
+pub(crate) fn read_private(path: &Path) -> Result<Option<Vec<u8>>> {
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path);
     let file = match opened {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -67,7 +72,7 @@ pub fn read_private(path: &Path) -> Result<Option<Vec<u8>>> {
 
 /// Makes a file that only its owner can read, whole from its first instant. Where there is one already it stays, and
 /// that is the one to be read: of several who make it at once, one wins.
-pub fn make_private(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn make_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let draft = path.with_file_name(format!(".{name}.{:016x}", clock::draw_seed()));
     let written = write_draft(&draft, bytes);
@@ -81,7 +86,7 @@ pub fn make_private(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Opens a file to add to; one that is made is its owner's alone.
-pub fn private_log(path: &Path) -> Result<File> {
+pub(crate) fn private_log(path: &Path) -> Result<File> {
     let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
     opened.map_err(|error| failed("open", path, &error))
 }

@@ -369,7 +369,7 @@ fn parse_whole(number: &str, unit: u64, expected: Expected) -> Result<u64, Expec
 }
 
 /// `5`: a whole number. The error says what would be understood.
-pub fn parse_count(text: &str) -> Result<u64, &'static str> {
+pub(crate) fn parse_count(text: &str) -> Result<u64, &'static str> {
     parse_whole(text.strip_prefix('+').unwrap_or(text), 1, "it takes a whole number")
 }
 
@@ -390,7 +390,7 @@ pub fn show_duration(duration: Duration) -> String {
 }
 
 /// `512`, `64k`, `1m`, `2g`: powers of 1,024. The error says what would be understood.
-pub fn parse_bytes(text: &str) -> Result<u64, &'static str> {
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, &'static str> {
     const EXPECTED: Expected = "a size is a number of bytes, as in 512, 64k, 1m";
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
@@ -406,7 +406,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, &'static str> {
 
 /// `64k`, `64k/s`: bytes a second in powers of 1,024; `10mbit/s`: bits a second in powers of 1,000. The error says what
 /// would be understood.
-pub fn parse_rate(text: &str) -> Result<u64, &'static str> {
+pub(crate) fn parse_rate(text: &str) -> Result<u64, &'static str> {
     const EXPECTED: Expected = "a rate is bytes or bits a second, as in 64k, 10mbit/s";
     let text = text.strip_suffix("/s").unwrap_or(text).to_ascii_lowercase();
     let Some(bits) = text.strip_suffix("bit") else {
@@ -425,7 +425,7 @@ pub fn parse_rate(text: &str) -> Result<u64, &'static str> {
 }
 
 /// `2%`, `0.5%` in millionths, up to 100%; the sign is needed. The error says what would be understood.
-pub fn parse_percent(text: &str) -> Result<u32, &'static str> {
+pub(crate) fn parse_percent(text: &str) -> Result<u32, &'static str> {
     const EXPECTED: Expected = "a share is a number up to 100 with its sign, as in 2%, 0.5%";
     let number = text.strip_suffix('%').ok_or(EXPECTED)?;
     let is_number = number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
@@ -435,12 +435,12 @@ pub fn parse_percent(text: &str) -> Result<u32, &'static str> {
 }
 
 /// A share as it is typed: `0.5%`.
-pub fn show_percent(share: u32) -> String {
+pub(crate) fn show_percent(share: u32) -> String {
     format!("{}%", f64::from(share) / 10_000.0)
 }
 
 /// Reads `\r \n \t \0 \\ \xHH`; the error is the escape that is none of them.
-pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
+pub(crate) fn unescape(text: &str) -> Result<Vec<u8>, String> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some(at) = memchr::memchr(b'\\', rest) {

@@ -115,6 +115,9 @@ fn server(line: &mut JsonLine<'_>, part: &SteeredServer) {
 }
 
 fn bound(line: &mut JsonLine<'_>, bound: &Bound) {
+    if !bound.door.is_empty() {
+        line.text("door", bound.door);
+    }
     line.text("transport", bound.transport);
     line.text("endpoint", &bound.endpoint.to_string());
     line.text("addr", &bound.address.to_string());
@@ -162,6 +165,9 @@ fn session(line: &mut JsonLine<'_>, name: &str, session: &SessionState) {
     line.number("id", session.id);
     if session.parent != 0 {
         line.number("parent", session.parent);
+    }
+    if !session.door.is_empty() {
+        line.text("door", session.door);
     }
     line.text("transport", session.transport);
     line.text("local", &session.local.to_string());

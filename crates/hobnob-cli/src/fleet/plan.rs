@@ -15,7 +15,7 @@ use crate::job::split_door;
 use crate::serving::limits::{self, LimitReader};
 use crate::serving::usual_endpoint;
 
-/// LimitReader that may have several values.
+/// Limits that may have several values.
 const REPEATED: &str = limits::NAMES[0];
 
 /// A part that can be started, as far as can be known without opening anything.

@@ -146,7 +146,7 @@ pub(crate) fn usual_endpoint(door: &Door) -> Result<Endpoint> {
 /// The service; or where to, of what passes everything on.
 fn default_name(service: &str, running: &Running) -> String {
     let targets = running.control().targets();
-    targets.first().map_or_else(|| service.to_owned(), |target| brief(target))
+    targets.first().map_or_else(|| service.to_owned(), brief)
 }
 
 /// Opens the control socket. A server does its work without, where it cannot be opened.

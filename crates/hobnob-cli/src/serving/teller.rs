@@ -234,6 +234,10 @@ impl Teller {
     pub(super) async fn rest(&mut self, rhythm: Option<Duration>) {
         if let Some(rhythm) = rhythm {
             tokio::time::sleep(rhythm).await;
+            if self.has_missed {
+                // The next pull shows whether this is a lull, in which what was missed is cleared up.
+                return;
+            }
         }
         poll_fn(|cx| self.poll_changed(cx)).await;
     }
@@ -467,6 +471,20 @@ mod tests {
         assert!(teller.has_missed, "some of it had no room");
         assert_eq!(teller.pump(), 0, "nothing comes any more");
         assert_eq!(in_mind(&teller), 0);
+    }
+
+    #[test]
+    fn after_something_was_missed_a_lull_is_looked_for_although_nothing_comes() {
+        let (_running, bus, mut teller) = scene();
+        hold(&bus, 7);
+        (0..=2 * ROOM).for_each(|_| bus.emit(0, 0, Fact::Draining { open: 0 }));
+        assert!(teller.pump() > 0);
+        let rest = async {
+            let rest = teller.rest(Some(Duration::from_millis(1)));
+            tokio::time::timeout(Duration::from_secs(20), rest).await.expect("it does not wait");
+        };
+        crate::process::runtime().expect("a runtime").block_on(rest);
+        assert_eq!((teller.pump(), in_mind(&teller)), (0, 0));
     }
 
     #[test]

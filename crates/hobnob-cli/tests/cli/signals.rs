@@ -127,7 +127,7 @@ fn what_is_still_starting_leaves_at_once() {
     let folder = crate::kit::folder();
     let decisions = folder.path().join("decisions.jsonl").to_string_lossy().into_owned();
     let file = folder.path().join("hobnob.toml").to_string_lossy().into_owned();
-    let part = format!("[serve.echo]\non = [\"{silent},dial\"]\n");
+    let part = format!("[serve.it]\nservice = \"echo\"\non = [\"{silent},dial\"]\n");
     std::fs::write(&file, part).expect("there is room");
     let relay = ["relay", "--both-dial", &silent, "127.0.0.1:1", "--decisions", &decisions];
     for words in [&relay[..], &["serve", "echo", &format!("{silent},dial")], &["up", &file]] {
@@ -135,12 +135,25 @@ fn what_is_still_starting_leaves_at_once() {
             let mut command = hobnob(words);
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             let child = Bounded::of(command.spawn().expect("the binary is there"));
-            let _peer = clogged.accept().expect("it dials");
+            let _peer = dialled_by(child.id(), &clogged);
             signal(child.id(), name);
             assert_eq!(code(child.wait()), expected, "{words:?}");
         }
     }
     assert!(!std::path::Path::new(&decisions).exists(), "nothing is left behind");
+}
+
+/// The conn by which a process comes. A process that is over does not come any more.
+fn dialled_by(id: u32, listener: &TcpListener) -> TcpStream {
+    listener.set_nonblocking(true).expect("it can be told");
+    loop {
+        if let Ok((peer, _)) = listener.accept() {
+            return peer;
+        }
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        assert!(!stat.contains(") Z") && !stat.is_empty(), "it is over, and has not dialled");
+        std::thread::yield_now();
+    }
 }
 
 /// The page is still to come, by a pipe that says nothing.

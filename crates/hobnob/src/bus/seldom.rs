@@ -9,30 +9,31 @@ use crate::address::Address;
 use crate::error::{Error, Kind};
 use crate::event::Fact;
 
-/// How long one subject is silent after it was told.
+/// How long nothing is told of a subject after it was told.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// Tells each subject at most once a second. What is not told is counted, and said with the next that is.
+/// Tells of each subject at most once a second. Failures that are not told are counted, and the next one that is told
+/// says how many there were.
 #[derive(Default)]
 pub(crate) struct Seldom(Mutex<HashMap<Subject, Last>>);
 
-/// What an event is about: each is told by itself, so that one does not hide another.
+/// What an event is about. Each subject is told by itself, so that one does not hide another.
 #[derive(PartialEq, Eq, Hash)]
 enum Subject {
     /// Accepting stopped by this limit.
     Pause(&'static str),
-    /// Something of this kind fails, at the listener of this address.
+    /// Errors of this kind, at the listener of this address.
     Failure(Address, Kind),
 }
 
-/// When a subject was last told, and how often it was not since.
+/// When a subject was last told, and how often it came since without being told.
 struct Last {
     told: Duration,
     untold: u64,
 }
 
 impl Seldom {
-    /// Accepting stops by this limit. True: that was told, so that its resumption is to be told too.
+    /// Tells that accepting stops by this limit. True: that was told now, and so the end of the pause is to be told too.
     pub(crate) fn paused(&self, bus: &Bus, limit: &'static str) -> bool {
         let is_due = self.due(bus, Subject::Pause(limit)).is_some();
         if is_due {
@@ -41,7 +42,7 @@ impl Seldom {
         is_due
     }
 
-    /// Something failed at the listener of this address. It is counted, told or not.
+    /// Counts an error at the listener of this address, and tells of it where that is due.
     pub(crate) fn failed(&self, bus: &Bus, shard: usize, at: &Address, error: Error) {
         match self.due(bus, Subject::Failure(at.clone(), error.kind())) {
             Some(0) => bus.emit(shard, 0, Fact::Failed(error)),
@@ -53,7 +54,7 @@ impl Seldom {
         }
     }
 
-    /// How many were not told before this one, if it is to be told.
+    /// How often this subject came without being told, if it is to be told now.
     fn due(&self, bus: &Bus, subject: Subject) -> Option<u64> {
         let now = bus.clock().now();
         let mut subjects = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,13 +11,14 @@ use tokio::sync::Notify;
 
 use crate::event::{Data, Event, Fact};
 
-/// The reader's end, from [`Bus::sink`](crate::bus::Bus::sink): the facts of each session that opens from then on, and
-/// every byte of it on both of its sides, in the order in which they came. Dropping it lets the sessions go.
+/// The reader's end of a sink, from [`Bus::sink`](crate::bus::Bus::sink). It yields the facts of each session that opens
+/// from then on, and every byte on both sides of that session, in the order in which they came. After it is dropped, no
+/// session waits for it.
 pub struct Sink(Arc<Basin>);
 
 /// Where the events of all sessions of a sink gather.
 pub(super) struct Basin {
-    /// Bytes that may wait, for each session.
+    /// Bytes that may wait for the reader, for each session.
     room: usize,
     queue: Mutex<VecDeque<(Event, Arc<Lane>)>>,
     came: Notify,
@@ -36,7 +37,7 @@ struct Lane {
     basin: Arc<Basin>,
 }
 
-/// A session's parts of all sinks.
+/// One session's parts of all sinks.
 pub(crate) struct Lanes(Vec<Arc<Lane>>);
 
 impl Sink {
@@ -51,7 +52,7 @@ impl Sink {
         (Sink(basin.clone()), basin)
     }
 
-    /// The next event, once there is one. It may be given up at any time.
+    /// The next event, once there is one. The call may be given up at any time, and no event is lost by that.
     pub async fn next(&self) -> Event {
         loop {
             let came = self.0.came.notified();
@@ -76,7 +77,9 @@ impl Drop for Sink {
         self.0.is_closed.store(true, SeqCst);
         lock(&self.0.queue).clear();
         let lanes: Vec<_> = lock(&self.0.lanes).values().filter_map(Weak::upgrade).collect();
-        lanes.iter().for_each(|lane| lane.wake());
+        for lane in lanes {
+            lane.wake();
+        }
     }
 }
 
@@ -102,7 +105,7 @@ impl Lanes {
         let is_full = |lane: &&Arc<Lane>| !lane.has_room();
         let Some(full) = self.0.iter().find(is_full) else { return Poll::Ready(()) };
         *lock(&full.waiting) = Some(cx.waker().clone());
-        // Room that was made in between would have woken nobody.
+        // Room that was made before the waker was in place has woken nobody, so look again.
         if self.0.iter().any(|lane| !lane.has_room()) { Poll::Pending } else { Poll::Ready(()) }
     }
 
@@ -111,7 +114,7 @@ impl Lanes {
         self.0.iter().for_each(|lane| lane.push(at, Fact::Data(Box::new(data.clone()))));
     }
 
-    /// Keeps a fact. There are few of them, so that none waits for room.
+    /// Keeps a fact. Facts are few, so none of them waits for room.
     pub(crate) fn note(&self, at: Duration, fact: &Fact) {
         self.0.iter().for_each(|lane| lane.push(at, fact.clone()));
     }

@@ -5,7 +5,7 @@
 /// (`1e-05`, `1e+16`).
 ///
 /// Source: the documentation of Python's `sys.float_repr_style`, and `PyOS_double_to_string` of the C API.
-pub fn python(number: f64) -> String {
+pub(crate) fn python(number: f64) -> String {
     if number.is_nan() {
         return "nan".to_owned();
     }

@@ -1,7 +1,7 @@
 //! Formats: bytes in, meaning out. No socket, no clock.
 
-pub mod float;
+pub(crate) mod float;
 pub mod hidden;
 pub mod http;
-pub mod template;
+pub(crate) mod template;
 pub mod text;

@@ -2,7 +2,7 @@
 
 /// A text in which each `{}` stands for the message. Read once, so that filling it in is only copying.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template {
+pub(crate) struct Template {
     /// The text without its `{}`.
     text: Box<[u8]>,
     /// Where in `text` the message goes, in rising order.
@@ -11,7 +11,7 @@ pub struct Template {
 
 impl Template {
     /// Reads a template. A text without `{}` is a fixed answer.
-    pub fn new(text: &[u8]) -> Self {
+    pub(crate) fn new(text: &[u8]) -> Self {
         let (mut kept, mut holes, mut rest) = (Vec::with_capacity(text.len()), Vec::new(), text);
         while let Some(at) = memchr::memmem::find(rest, b"{}") {
             kept.extend_from_slice(&rest[..at]);
@@ -23,12 +23,12 @@ impl Template {
     }
 
     /// Whether all of it is one line, whatever line is filled in.
-    pub fn is_one_line(&self) -> bool {
+    pub(crate) fn is_one_line(&self) -> bool {
         !self.text.contains(&b'\n')
     }
 
     /// Hands out the parts of the filled text in their order, at least one, perhaps an empty one.
-    pub fn fill(&self, message: &[u8], mut push: impl FnMut(&[u8])) {
+    pub(crate) fn fill(&self, message: &[u8], mut push: impl FnMut(&[u8])) {
         let mut from = 0;
         for &hole in &self.holes {
             push(&self.text[from..hole]);

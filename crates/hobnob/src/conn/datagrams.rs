@@ -1,33 +1,15 @@
 //! A bound datagram socket: its packets answered in batches, or handed to a demux, which deals them out to a conn per
 //! peer.
 
-use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use crate::address::Address;
 use crate::bus::{Bus, Seldom};
-use crate::conn::demux::Demux;
+use crate::conn::demux::{DatagramRules, Demux};
+use crate::conn::incoming::incoming;
 use crate::conn::listener::{Accepted, Answer, BatchAnswered, Datagram, Datagrams, Listener, Many};
 use crate::error::{Error, Kind, Result};
 use crate::socket::{AsyncSocket, Batch, Outgoing, Socket};
-
-/// Packets of one batch.
-const SLOTS: usize = 32;
-/// Bytes of the largest packet: no datagram is larger.
-pub(super) const SLOT_BYTES: usize = 65_536;
-
-/// What a datagram listener is made with.
-pub struct DatagramRules {
-    /// The transport's name.
-    pub transport: &'static str,
-    /// Peers that are remembered, at least one; past it the one that was silent longest is forgotten.
-    pub max_peers: usize,
-    /// Silence after which a peer is forgotten, and its session ends.
-    pub peer_idle: Duration,
-    /// Where drops are told.
-    pub bus: Bus,
-}
 
 /// A bound datagram socket. It joins the runtime that is entered when it is first polled.
 pub struct DatagramListener {
@@ -81,21 +63,6 @@ struct Batching {
     outgoing: Outgoing,
     bus: Bus,
     seldom: Seldom,
-}
-
-/// A batch to receive into. On a wildcard address each packet tells where it came to, so that the answer leaves
-/// from there. On any IP address it tells whether it is an answer: two listeners that one forged packet points at each
-/// other would answer for ever.
-pub(super) fn incoming(socket: &AsyncSocket, address: &Address) -> Batch {
-    let mut batch = Batch::new(SLOTS, SLOT_BYTES);
-    let Some(ip) = address.ip().map(|address| address.ip()) else { return batch };
-    if ip.is_unspecified() {
-        // Without it the kernel picks the address to answer from, as it would without us.
-        drop(batch.ask_for_arrival(socket.as_fd()));
-    }
-    // Without it answers look like anything else, as they would without us.
-    drop(batch.ask_for_answers(socket.as_fd()));
-    batch
 }
 
 impl DatagramListener {

@@ -9,20 +9,33 @@ use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::time::Sleep;
 
-use self::queue::PeerQueue;
+use self::queue::{PeerQueue, lock};
 use crate::address::Address;
-use crate::conn::datagrams::{DatagramRules, incoming};
+use crate::bus::Bus;
+use crate::conn::incoming::incoming;
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::{Channel, Conn, Facts, too_long_to_receive};
 use crate::error::{Kind, Result};
 use crate::socket::{AsyncSocket, Batch, Socket};
 use crate::spec::Shape;
+
+/// What a datagram listener is made with.
+pub struct DatagramRules {
+    /// The transport's name.
+    pub transport: &'static str,
+    /// Peers that are remembered, at least one; past it the one that was silent longest is forgotten.
+    pub max_peers: usize,
+    /// Silence after which a peer is forgotten, and its session ends.
+    pub peer_idle: Duration,
+    /// Where drops are told.
+    pub bus: Bus,
+}
 
 /// A datagram socket whose peers have sessions.
 pub(super) struct Demux {
@@ -46,10 +59,6 @@ struct Hub {
     /// them: a socket has one write waker.
     writers: Mutex<HashMap<usize, Waker>>,
     pump: Mutex<Option<Waker>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Hub {
@@ -304,7 +313,6 @@ mod tests {
     use std::task::Wake;
 
     use super::*;
-    use crate::bus::Bus;
     use crate::clock::Clock;
     use crate::socket::{Family, Flags, Type};
 

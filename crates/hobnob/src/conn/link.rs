@@ -8,7 +8,12 @@
 mod ahead;
 mod bent;
 mod copied;
+mod pipes;
+mod round;
 mod spliced;
+mod unsent;
+mod way;
+mod witness;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -18,14 +23,14 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
 pub use self::ahead::Ahead;
-use self::copied::Unsent;
-pub use self::spliced::Pipes;
-use self::spliced::{LentPipe, are_bare};
+pub use self::pipes::Pipes;
+use self::unsent::Unsent;
+use self::way::{Progress, Way};
+pub use self::witness::{Broken, Witness};
 use crate::chunk::Side;
-use crate::clock::Clock;
-use crate::conn::{Conn, Kernel, scratch};
-use crate::error::{Error, Kind, Result};
-use crate::fault::{Bend, Chain, Hit};
+use crate::conn::{Conn, Kernel};
+use crate::fault::Bend;
+use crate::spec::Shape;
 
 /// Rounds of both directions before other sessions of the thread get their turn.
 const ROUNDS: usize = 16;
@@ -33,39 +38,6 @@ const ROUNDS: usize = 16;
 const QUIET: Duration = Duration::from_secs(1);
 /// Silence after which a link that is asked to end takes it that the accepted side has said all.
 const LULL: Duration = Duration::from_millis(250);
-
-/// Is told what only the link sees, and tells the link what only its owner knows.
-pub trait Witness: Sync {
-    /// This side has said all, and the other is about to hear so.
-    fn ended(&self, by: Side);
-    /// This side takes no more. What it still says is passed on.
-    fn broke(&self, by: Side);
-    /// A packet was larger than the other side carries, and was dropped.
-    fn too_large(&self);
-    /// Bytes that wait in buffers and pipes.
-    fn holds(&self, bytes: usize);
-    /// Whether the link is to come to an end in order, as soon as that cuts nothing short.
-    fn is_asked_to_end(&self) -> bool;
-    /// The link ends because it was asked to: the dialled side is told that no more will come.
-    fn ends_as_asked(&self);
-    /// A fault did something to what this side said.
-    fn hit(&self, from: Side, hit: Hit);
-    /// A fault has ended both directions.
-    fn closed_by(&self, fault: &'static str);
-    /// The clock that faults go by.
-    fn clock(&self) -> Clock;
-    /// The pipes that bytes may be spliced through; none: they are copied.
-    fn pipes(&self) -> Option<&Pipes>;
-}
-
-/// A conn failed, and with it the link. The other is its owner's to tear down.
-#[derive(Debug)]
-pub struct Broken {
-    /// Whose conn.
-    pub side: Side,
-    /// How.
-    pub error: Error,
-}
 
 /// Runs until both sides have said all, or one of them failed. A plain future of what it must remember: thousands lie
 /// idle.
@@ -195,195 +167,44 @@ impl Link {
     fn poll_quiet(&mut self, cx: &mut Context<'_>, silence: Duration) -> Poll<()> {
         self.quiet.get_or_insert_with(|| Box::pin(sleep(silence))).as_mut().poll(cx)
     }
-}
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    /// More may come.
-    Open,
-    /// Nothing more comes, but the faults are not done with what came.
-    Passing,
-    /// Nothing more comes; the other side is to be told, once it has all.
-    Ending,
-    /// It was told, or takes no more.
-    Over,
-}
-
-/// One direction.
-struct Way {
-    from: Side,
-    stage: Progress,
-    /// Its sender is gone, and cannot be told anything either.
-    is_gone: bool,
-    /// Only while it is used: an idle link has none.
-    waiting: Option<Box<Unsent>>,
-    full_reads: u8,
-    small_reads: u8,
-    is_spliced: bool,
-    /// Only while something is in it.
-    pipe: Option<Box<LentPipe>>,
-    /// Only while a fault is on, or what one held is on its way.
-    chain: Option<Box<Chain>>,
-    timer: Option<Box<bent::Timer>>,
-    /// A fault has ended it, and the other direction has not heard yet.
-    is_cut: bool,
-}
-
-impl Way {
-    fn from(from: Side) -> Self {
-        Way {
-            from,
-            stage: Progress::Open,
-            is_gone: false,
-            waiting: None,
-            full_reads: 0,
-            small_reads: 0,
-            is_spliced: false,
-            pipe: None,
-            chain: None,
-            timer: None,
-            is_cut: false,
+    /// Makes the chains what the knobs say, if they were turned.
+    fn heed_knobs(&mut self, cx: &mut Context<'_>, witness: &dyn Witness) {
+        if self.bend.is_stale() {
+            let chains = [&mut self.up.chain, &mut self.down.chain];
+            self.bend.refresh(cx.waker(), witness.clock().now(), chains);
         }
     }
 
-    fn to(&self) -> Side {
-        match self.from {
-            Side::Downstream => Side::Upstream,
-            Side::Upstream => Side::Downstream,
+    /// Puts what was read ahead through the faults, and notes an end that was read ahead.
+    fn begin(&mut self, downstream: &Conn, had_ended: bool, witness: &dyn Witness) {
+        if let Some(chain) = self.up.chain.as_mut()
+            && let Some(waiting) = self.up.waiting.take()
+        {
+            let Unsent { bytes, .. } = *waiting;
+            let is_packet = downstream.shape() == Shape::Packets;
+            chain.push(bytes.into(), is_packet, witness.clock().now());
+        }
+        if had_ended {
+            self.up.end(downstream, witness);
         }
     }
 
-    fn is_over(&self) -> bool {
-        self.stage == Progress::Over
-    }
-
-    /// Whether something was received and could not be sent yet.
-    fn is_holding(&self) -> bool {
-        self.waiting.as_ref().is_some_and(|waiting| waiting.is_something)
-    }
-
-    fn keep(&mut self, bytes: &[u8]) {
-        self.waiting.get_or_insert_default().keep(bytes);
-    }
-
-    /// Whether it waits for its receiver.
-    fn is_sending(&self) -> bool {
-        self.pipe.is_some() || self.is_holding() || self.stage == Progress::Ending
-    }
-
-    /// Whether it waits for more to come, and not for room for what came: then silence says nothing of its sender.
-    fn is_listening(&self) -> bool {
-        self.stage == Progress::Open && !self.is_holding() && self.pipe.is_none()
-    }
-
-    fn held(&self) -> usize {
-        let waiting = self.waiting.as_ref().map_or(0, |waiting| waiting.bytes.capacity());
-        let piped = self.pipe.as_ref().map_or(0, |pipe| pipe.filled());
-        waiting + piped + self.chain.as_ref().map_or(0, |chain| chain.held())
-    }
-
-    /// Moves one thing; pending where nothing can be moved.
-    fn poll_round(
-        &mut self,
-        cx: &mut Context<'_>,
-        from: &mut Conn,
-        to: &mut Conn,
-        witness: &dyn Witness,
-    ) -> Poll<Result<(), Broken>> {
-        // What was taken out of a pipe goes before what is still in it.
-        if self.is_holding() {
-            let sent = ready!(self.poll_send_waiting(cx, to, witness));
-            return Poll::Ready(self.unless_broken(sent, witness));
-        }
-        if self.pipe.is_some() {
-            let poured = ready!(self.poll_pour(cx, to));
-            return Poll::Ready(self.unless_broken(poured, witness));
-        }
-        match self.stage {
-            Progress::Over => Poll::Pending,
-            Progress::Open | Progress::Passing if self.chain.is_some() => {
-                self.poll_bent(cx, from, to, witness)
-            }
-            Progress::Ending | Progress::Passing => {
-                let ended = ready!(to.channel().poll_end(cx));
-                self.stage = Progress::Over;
-                Poll::Ready(self.unless_broken(ended, witness))
-            }
-            Progress::Open => self.poll_receive(cx, from, to, witness),
-        }
-    }
-
-    /// Flushes before the wait. A failure counts at once, because the sender may have nothing more to say that would fail.
-    fn poll_flush(
-        &mut self,
-        cx: &mut Context<'_>,
-        to: &mut Conn,
-        witness: &dyn Witness,
-    ) -> Poll<Result<(), Broken>> {
-        match to.channel().poll_flush(cx) {
-            Poll::Ready(Err(error)) => Poll::Ready(self.unless_broken(Err(error), witness)),
-            _ => Poll::Pending,
-        }
-    }
-
-    /// A side that takes no more may still be saying its last words, so this direction alone is over.
-    fn unless_broken(&mut self, sent: Result<()>, witness: &dyn Witness) -> Result<(), Broken> {
-        match sent {
-            Err(error) if is_closed(error.kind()) => {
-                witness.broke(self.to());
-                self.waiting = None;
-                (self.pipe, self.chain, self.timer) = (None, None, None);
-                self.stage = Progress::Over;
-                Ok(())
-            }
-            Err(error) => Err(Broken { side: self.to(), error }),
-            Ok(()) => Ok(()),
-        }
-    }
-
-    fn poll_receive(
-        &mut self,
-        cx: &mut Context<'_>,
-        from: &mut Conn,
-        to: &mut Conn,
-        witness: &dyn Witness,
-    ) -> Poll<Result<(), Broken>> {
-        self.is_spliced = self.is_spliced && are_bare(from, to);
-        let received = if self.is_spliced {
-            self.poll_fill(cx, from, witness)
-        } else {
-            scratch::with_large(|buffer| self.poll_copy(cx, from, to, buffer, witness))
+    /// Ends the other direction too, where a fault has ended one. True: it has.
+    fn heed_close(&mut self) -> bool {
+        let is_up = match (self.up.is_closed(), self.down.is_closed()) {
+            (true, _) => true,
+            (false, true) => false,
+            (false, false) => return false,
         };
-        match received {
-            Poll::Pending => {
-                // An idle link holds no buffer.
-                self.waiting = None;
-                self.poll_flush(cx, to, witness)
-            }
-            Poll::Ready(Ok(Some(passed))) => Poll::Ready(self.unless_broken(passed, witness)),
-            Poll::Ready(Ok(None)) => {
-                self.end(from, witness);
-                Poll::Ready(Ok(()))
-            }
-            Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => {
-                witness.too_large();
-                Poll::Ready(Ok(()))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(Broken { side: self.from, error })),
+        let (up, down) = (&mut self.up, &mut self.down);
+        let (closed, other) = if is_up { (up, down) } else { (down, up) };
+        closed.is_cut = false;
+        if !other.is_over() {
+            (other.chain, other.timer, other.stage) = (None, None, Progress::Ending);
         }
+        true
     }
-
-    /// Its sender has said all.
-    fn end(&mut self, from: &Conn, witness: &dyn Witness) {
-        witness.ended(self.from);
-        self.end_behind_all(witness);
-        // Where the medium has no ends, this is our own word that the peer was silent for too long.
-        self.is_gone = !from.facts().has_end;
-    }
-}
-
-fn is_closed(kind: Kind) -> bool {
-    matches!(kind, Kind::ConnectionReset | Kind::ConnectionBroken)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::spec::Shape;
 
 /// Bytes that one direction holds before its sender waits, with what holding packets costs; a Unix socket's default is
 /// about the same.
-pub const CAPACITY: usize = 212_992;
+pub(crate) const CAPACITY: usize = 212_992;
 
 /// Two conns that are each other's peers.
 pub fn pair(shape: Shape) -> (Conn, Conn) {

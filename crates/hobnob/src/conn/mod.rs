@@ -20,7 +20,8 @@
 //! ```
 
 pub mod datagrams;
-mod demux;
+pub mod demux;
+mod incoming;
 pub mod link;
 pub mod listener;
 pub mod memory;
@@ -230,7 +231,7 @@ impl Facts {
     }
 
     /// Bytes that wait in this process to be received, with what holding them costs.
-    pub fn unread(&self) -> usize {
+    pub(crate) fn unread(&self) -> usize {
         self.unread.0.load(Relaxed) as usize
     }
 

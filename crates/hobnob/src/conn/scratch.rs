@@ -7,7 +7,7 @@ use std::thread::LocalKey;
 pub const SIZE: usize = 65_536;
 
 /// Bytes in a thread's large buffer: a link, which only passes on what comes, pays by the read, and reads more at once.
-pub const LARGE: usize = 262_144;
+pub(crate) const LARGE: usize = 262_144;
 
 type Spare = Cell<Option<Box<[u8]>>>;
 
@@ -23,7 +23,7 @@ pub fn with<T>(use_it: impl FnOnce(&mut [u8]) -> T) -> T {
 }
 
 /// Lends this thread's large buffer, in the same way.
-pub fn with_large<T>(use_it: impl FnOnce(&mut [u8]) -> T) -> T {
+pub(crate) fn with_large<T>(use_it: impl FnOnce(&mut [u8]) -> T) -> T {
     lend(&SPARE_LARGE, LARGE, use_it)
 }
 

@@ -220,7 +220,7 @@ impl<S: KernelStream> Kernel for Wire<S> {
 }
 
 /// A reset is said as a person knows it; the rest as the system says it.
-pub fn failed(call: &str, error: &io::Error) -> Error {
+pub(crate) fn failed(call: &str, error: &io::Error) -> Error {
     let error = Error::from_io(&format!("{call}()"), error);
     match error.kind() {
         Kind::ConnectionReset => error

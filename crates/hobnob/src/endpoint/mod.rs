@@ -28,6 +28,7 @@
 
 mod command;
 mod escape;
+mod grammar;
 mod host;
 mod net;
 mod parse;
@@ -47,20 +48,14 @@ use std::sync::Arc;
 
 use self::piece::Piece;
 use crate::error::Result;
-use crate::spec::Spec;
 
+pub use grammar::{Form, Grammar};
+pub use host::Host;
 pub use piece::Typed;
 pub use ports::well_known_port;
 pub use setting::Given;
 pub use stack::Word;
-pub use target::{Command, Host, Target};
-
-/// The transport of an endpoint that names none.
-const DEFAULT_TRANSPORT: &str = "tcp";
-/// The transport of a bare path.
-const PATH_TRANSPORT: &str = "unix";
-/// The transport of `-`.
-const DASH_TRANSPORT: &str = "stdio";
+pub use target::{Command, Target};
 
 /// What a person named: layers on a transport, a target and settings. Two are equal when they mean the
 /// same, however they were typed; the text stays for carets.
@@ -77,18 +72,6 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads what a person typed. Errors are of the kinds `bad-address`, `missing-port` and `path-too-long`;
-    /// each has a span inside `text` and something to try. Words that are not built in are read all the same.
-    pub fn parse(text: &str, grammar: &Grammar) -> Result<Self> {
-        parse::parse(&Arc::from(text), grammar)
-    }
-
-    /// Reads `exec:` or `pty:`, layers before it included, with the words of its command given apart, as in
-    /// `exec: -- python3 game.py`.
-    pub fn parse_argv(text: &str, argv: &[String], grammar: &Grammar) -> Result<Self> {
-        parse::parse_argv(&Arc::from(text), argv, grammar)
-    }
-
     /// Adds one setting: `-O key=value` means what `,key=value` means, save that a comma is part of the value.
     pub fn set(&mut self, text: &str) -> Result<()> {
         self.settings.push(setting::parse(&Arc::from(text))?);
@@ -178,7 +161,7 @@ impl Endpoint {
     }
 
     /// The same endpoint without its settings: what a peer needs where they are the listener's alone.
-    pub fn without_settings(mut self) -> Self {
+    pub(crate) fn without_settings(mut self) -> Self {
         self.settings.clear();
         self
     }
@@ -189,61 +172,11 @@ impl Endpoint {
     }
 }
 
-/// What follows a transport's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// `host:port`, `:port` (loopback), `port`: tcp, udp, quic.
-    HostPort,
-    /// A host without a port: raw, icmp.
-    Host,
-    /// A path or `@abstract`: unix, unixgram, unixseq.
-    SocketPath,
-    /// A path: file.
-    Path,
-    /// A command line: exec, pty.
-    Command,
-    /// A number: fd.
-    Number,
-    /// A plain name: memory.
-    Name,
-    /// Nothing at all: stdio (`-`).
-    Nothing,
-}
-
-/// The words that endpoints are made of, as the tables list them.
-#[derive(Debug, Clone, Default)]
-pub struct Grammar {
-    /// Every layer, built in or not.
-    pub layers: Vec<&'static Spec>,
-    /// Every transport with the form of its target, built in or not.
-    pub transports: Vec<(&'static Spec, Form)>,
-}
-
-impl Grammar {
-    /// What follows this transport's name; none if there is no such transport.
-    pub fn form(&self, transport: &str) -> Option<Form> {
-        self.transports.iter().find(|(spec, _)| spec.name == transport).map(|(_, form)| *form)
-    }
-
-    /// Whether there is such a layer.
-    pub fn has_layer(&self, name: &str) -> bool {
-        self.layers.iter().any(|spec| spec.name == name)
-    }
-
-    /// Every word that a stack may hold: layers, transports and the schemes of URLs.
-    pub fn words(&self) -> impl Iterator<Item = &'static str> {
-        let layers = self.layers.iter().map(|spec| spec.name);
-        let transports = self.transports.iter().map(|(spec, _)| spec.name);
-        let schemes = protocol::SCHEMES.iter().map(|scheme| scheme.word);
-        let schemes = schemes.filter(|word| !self.has_layer(word));
-        layers.chain(transports).chain(schemes)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::Error;
+    use crate::spec::Spec;
 
     pub(super) fn grammar() -> Grammar {
         const fn spec(name: &'static str) -> Spec {

@@ -2,10 +2,10 @@
 
 use std::net::Ipv6Addr;
 
-use super::host;
+use super::host::{self, Host};
 use super::piece::Piece;
 use super::ports::port_of;
-use super::target::{Host, Target};
+use super::target::Target;
 use crate::error::{Error, Kind, Result};
 
 /// What is to be said about the port.

@@ -2,35 +2,27 @@
 
 use std::sync::Arc;
 
+use super::grammar::{DASH_TRANSPORT, DEFAULT_TRANSPORT, Form, Grammar, PATH_TRANSPORT};
 use super::net::{self, Port};
 use super::piece::Piece;
 use super::setting::{self, Given};
 use super::stack::{self, StackText};
 use super::target::Target;
-use super::{
-    DASH_TRANSPORT, DEFAULT_TRANSPORT, Endpoint, Form, Grammar, PATH_TRANSPORT, command, escape,
-    path, url,
-};
+use super::{Endpoint, command, escape, path, url};
 use crate::error::{Error, Kind, Result};
 
-pub(super) fn parse(text: &Arc<str>, grammar: &Grammar) -> Result<Endpoint> {
-    read(Piece::of(text), grammar).map_err(with_help)
-}
+impl Endpoint {
+    /// Reads what a person typed. Errors are of the kinds `bad-address`, `missing-port` and `path-too-long`;
+    /// each has a span inside `text` and something to try. Words that are not built in are read all the same.
+    pub fn parse(text: &str, grammar: &Grammar) -> Result<Self> {
+        read(Piece::of(&Arc::from(text)), grammar).map_err(with_help)
+    }
 
-pub(super) fn parse_argv(text: &Arc<str>, argv: &[String], grammar: &Grammar) -> Result<Endpoint> {
-    let all = Piece::of(text);
-    let (head, tail) = all.cut(&[':']);
-    let rest = if tail.is_empty() { tail } else { tail.from(1) };
-    let read = || {
-        let stack = StackText::read(head, grammar)?;
-        if stack.form != Form::Command || !rest.str().trim().is_empty() {
-            let label = "words after -- are a command, so nothing but exec: or pty: stands before";
-            return Err(all.bad(label).hint_endpoint("exec:", ""));
-        }
-        let target = command::from_argv(rest, argv)?;
-        Ok(finish(all, stack, target, Vec::new()))
-    };
-    read().map_err(with_help)
+    /// Reads `exec:` or `pty:`, layers before it included, with the words of its command given apart, as in
+    /// `exec: -- python3 game.py`.
+    pub fn parse_argv(text: &str, argv: &[String], grammar: &Grammar) -> Result<Self> {
+        read_argv(Piece::of(&Arc::from(text)), argv, grammar).map_err(with_help)
+    }
 }
 
 fn with_help(error: Error) -> Error {
@@ -38,6 +30,18 @@ fn with_help(error: Error) -> Error {
         Kind::BadAddress => error.hint_topic("addresses", ""),
         _ => error,
     }
+}
+
+fn read_argv(all: Piece, argv: &[String], grammar: &Grammar) -> Result<Endpoint> {
+    let (head, tail) = all.cut(&[':']);
+    let rest = if tail.is_empty() { tail } else { tail.from(1) };
+    let stack = StackText::read(head, grammar)?;
+    if stack.form != Form::Command || !rest.str().trim().is_empty() {
+        let label = "words after -- are a command, so nothing but exec: or pty: stands before";
+        return Err(all.bad(label).hint_endpoint("exec:", ""));
+    }
+    let target = command::from_argv(rest, argv)?;
+    Ok(finish(all, stack, target, Vec::new()))
 }
 
 fn read(all: Piece, grammar: &Grammar) -> Result<Endpoint> {

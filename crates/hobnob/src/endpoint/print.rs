@@ -4,10 +4,12 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::grammar::{DASH_TRANSPORT, DEFAULT_TRANSPORT};
+use super::host::Host;
 use super::setting::Given;
 use super::stack::Word;
-use super::target::{Host, Target};
-use super::{DASH_TRANSPORT, DEFAULT_TRANSPORT, Endpoint, command, escape, url};
+use super::target::Target;
+use super::{Endpoint, command, escape, url};
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

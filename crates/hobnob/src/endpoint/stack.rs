@@ -1,8 +1,8 @@
 //! Stacks: `ws+tls+tcp`, application first, wire last.
 
+use super::grammar::{DEFAULT_TRANSPORT, Form, Grammar};
 use super::piece::{Piece, Typed};
 use super::protocol::{Scheme, has_path};
-use super::{DEFAULT_TRANSPORT, Form, Grammar};
 use crate::error::{Error, Result};
 use crate::spec::nearest;
 

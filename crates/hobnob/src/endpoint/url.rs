@@ -1,12 +1,13 @@
 //! URLs, and the request path that HTTP and WebSocket take from a target.
 
 use super::escape;
+use super::host::Host;
 use super::net::{self, Port};
 use super::piece::Piece;
 use super::protocol::{PATH, SCHEMES, Scheme};
 use super::setting::{self, Given};
 use super::stack::StackText;
-use super::target::{Host, Target};
+use super::target::Target;
 use crate::error::{Error, Result};
 
 /// The scheme of these words above tcp.

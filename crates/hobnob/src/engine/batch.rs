@@ -41,7 +41,7 @@ pub(super) async fn answer(house: Arc<House>, mut listener: Box<dyn Listener>, d
         ordinal: [0; 2],
     };
     let mut phase = house.phase.subscribe();
-    // Another door may have had the last that may come: then what is held back here still goes out.
+    // Where the last session that may come came by another door, the answers that are held back here still go out.
     for end in [Phase::UsedUp, Phase::Draining] {
         let answering = poll_fn(|cx| match listener.datagrams() {
             Some(datagrams) => batch.poll(cx, datagrams),
@@ -64,7 +64,7 @@ struct PacketAnswering<'a> {
     held: VecDeque<HeldAnswer>,
     timer: Option<Pin<Box<Sleep>>>,
     seldom: Seldom,
-    /// Where it is bound.
+    /// The address of the listener.
     address: Address,
     ordinal: [u64; 2],
 }
@@ -89,7 +89,7 @@ impl Drop for PacketAnswering<'_> {
 
 impl PacketAnswering<'_> {
     fn poll(&mut self, cx: &mut Context<'_>, datagrams: &mut dyn Datagrams) -> Poll<()> {
-        // A few batches, then the others on this shard.
+        // A few batches, and then the other tasks of this shard have their turn.
         for _ in 0..16 {
             self.poll_held(cx, datagrams);
             if self.house.is_used_up() && self.held.is_empty() {
@@ -97,7 +97,7 @@ impl PacketAnswering<'_> {
             }
             match datagrams.poll_answer(cx, &mut |datagram, out| self.one(datagram, out)) {
                 Poll::Ready(Ok(answered)) => self.dropped("send-buffer", answered.dropped),
-                // ICMP answers to earlier packets come as errors; the socket is as good as before.
+                // ICMP answers to earlier packets come as errors, and the socket goes on as before.
                 Poll::Ready(Err(error)) if error.kind() == Kind::ConnectionRefused => {}
                 Poll::Ready(Err(error)) => {
                     self.seldom.failed(&self.house.bus, 0, &self.address, error);
@@ -109,7 +109,7 @@ impl PacketAnswering<'_> {
         Poll::Pending
     }
 
-    /// Answers one packet, or says why not.
+    /// Answers one packet, or counts and tells why it is not answered.
     fn one(&mut self, datagram: &Datagram<'_>, out: &mut Vec<u8>) -> Answer {
         let totals = &self.house.totals;
         totals.bytes_in.fetch_add(datagram.bytes.len() as u64, Relaxed);
@@ -170,7 +170,7 @@ impl PacketAnswering<'_> {
         self.held.push_back(HeldAnswer { due, peer: peer.clone(), bytes: bytes.to_vec() });
     }
 
-    /// Sends what is due, and arms the timer for what is next.
+    /// Sends the answers that are due, and arms the timer for the next one.
     fn poll_held(&mut self, cx: &mut Context<'_>, datagrams: &mut dyn Datagrams) {
         while let Some(next) = self.held.front() {
             let now = self.house.bus.clock().now();

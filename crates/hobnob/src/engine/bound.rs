@@ -1,4 +1,4 @@
-//! What is bound: where peers and people find it.
+//! A bound endpoint, as peers and people find it.
 
 use crate::address::Address;
 use crate::endpoint::Endpoint;
@@ -9,17 +9,17 @@ use crate::socket;
 pub struct Bound {
     /// The transport's name.
     pub transport: &'static str,
-    /// Where it is bound; with port 0, the port that the kernel gave.
+    /// The address that was bound; for port 0, with the port that the kernel gave.
     pub address: Address,
     /// The endpoint as it was planned.
     pub endpoint: Endpoint,
-    /// The endpoint as who dials it says it: what its layers need there, in place of what they were told here.
+    /// The endpoint as a client names it: with the settings that the layers need on the client's side.
     pub dialled: Endpoint,
-    /// The door of the service that it leads to; empty for a service with one.
+    /// The door of the service that the endpoint leads to; empty for a service with one door.
     pub door: &'static str,
 }
 
-/// Where we are bound; a wildcard stands for each address of this machine.
+/// The addresses that we are bound to, each with its transport. A wildcard stands for each address of this machine.
 pub(super) fn own_addresses(bounds: &[Bound]) -> Vec<(&'static str, Address)> {
     let mut own = Vec::new();
     for Bound { transport, address, .. } in bounds {

@@ -12,8 +12,8 @@ use crate::engine::house::{House, Phase, Summary};
 use crate::fault::Panel;
 use crate::session::{Cut, Session};
 
-/// A handle of a server, from [`Running::control`](super::Running::control). As many as are wanted; none of them keeps
-/// the server running, and of one that is over it tells that nothing is open.
+/// A handle of a server, from [`Running::control`](super::Running::control). There may be many handles, and none of
+/// them keeps the server running. The handle of a server that is over says that nothing is open.
 #[derive(Clone)]
 pub struct Control {
     house: Arc<House>,
@@ -22,11 +22,11 @@ pub struct Control {
 /// An open session, as it was when somebody looked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionState {
-    /// Its number.
+    /// The number of the session.
     pub id: u64,
-    /// The session that it belongs to; 0: none.
+    /// The number of the session that this one belongs to; 0: none.
     pub parent: u64,
-    /// The door of the service that it came in by; empty for a service with one.
+    /// The door of the service by which the peer came in; empty for a service with one door.
     pub door: &'static str,
     /// The transport's name.
     pub transport: &'static str,
@@ -34,13 +34,13 @@ pub struct SessionState {
     pub local: Address,
     /// The other end.
     pub peer: Address,
-    /// Whom it has dialled.
+    /// The address that the session has dialled, if it has.
     pub upstream: Option<Address>,
-    /// How long it has been open.
+    /// How long the session has been open.
     pub age: Duration,
-    /// Bytes from its peer.
+    /// Bytes from the peer.
     pub bytes_in: u64,
-    /// Bytes to its peer.
+    /// Bytes to the peer.
     pub bytes_out: u64,
 }
 
@@ -49,23 +49,23 @@ impl Control {
         Control { house }
     }
 
-    /// Where its sessions are passed on to; for most services nowhere.
+    /// The endpoints that the sessions of a relay are passed on to. Most services have none.
     pub fn targets(&self) -> Vec<Endpoint> {
         self.house.powers.targets.planned()
     }
 
-    /// The knobs of its faults, where it is a relay: they may be turned while it runs.
+    /// The knobs of the faults, where the server is a relay. They may be turned while it runs.
     pub fn faults(&self) -> Option<Panel> {
         self.house.service.panel().cloned()
     }
 
-    /// The seed of all its chance.
+    /// The seed of all chance in this run.
     pub fn seed(&self) -> u64 {
         self.house.seed
     }
 
-    /// Up to so many of the open sessions, by their numbers, which are all above `after`: with the last of one page the
-    /// next begins.
+    /// At most `most` of the open sessions whose numbers are above `after`, in the order of their numbers. To page
+    /// through all of them, give the last number of one page as `after` of the next.
     pub fn sessions(&self, after: u64, most: usize) -> Vec<SessionState> {
         let mut found = Vec::new();
         // Only the handles are taken under the shards' locks: sessions that open and close wait for those.
@@ -85,24 +85,24 @@ impl Control {
         self.house.live()
     }
 
-    /// Cuts a session: it is torn down whatever it is doing, and told as stopped, with `killed` as the detail. False:
-    /// there is none of that number. Returns at once.
+    /// Cuts a session, whatever its service is doing. Its end is told as stopped, with `killed` as the detail. False:
+    /// no session of that number is open. Returns at once.
     pub fn kill(&self, id: u64) -> bool {
         let session = self.house.session(id);
         session.inspect(|session| session.cut(Cut::Killed)).is_some()
     }
 
-    /// Accepts no more, lets sessions come to their ends, cuts what is left after `grace`. Returns at once.
+    /// Stops accepting, lets sessions come to their ends, and cuts those that are left after `grace`. Returns at once.
     pub fn drain(&self) {
         self.house.advance(Phase::Draining);
     }
 
-    /// Whether it accepts no more.
+    /// Whether the server has stopped accepting.
     pub fn is_draining(&self) -> bool {
         *self.house.phase.borrow() >= Phase::Draining
     }
 
-    /// Sees what happens from now on.
+    /// A subscription to what happens from now on.
     pub fn subscribe(&self, wish: Wish) -> Subscription {
         self.house.bus.subscribe(wish)
     }
@@ -112,7 +112,7 @@ impl Control {
         self.house.bus.clock()
     }
 
-    /// What it did so far. Bytes of open sessions count when they close.
+    /// What the server did so far. The bytes of a session count once the session is closed.
     pub fn summary(&self) -> Summary {
         self.house.summary()
     }

@@ -23,11 +23,11 @@ use crate::layer::Role;
 use crate::socket::{Family, Observer};
 use crate::transport::{Own, Terms};
 
-/// The first pause between two tries, and the longest; each is up to twice as long as the one before.
+/// The first pause between two tries, and the longest. Each pause is up to twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Opens conns, layers and all, in the runtime of whoever calls.
+/// Opens conns, layers and all, in the runtime of the caller.
 #[derive(Clone)]
 pub struct Dialer {
     pub(super) scene: Terms,
@@ -48,7 +48,7 @@ impl Route {
         self.dialer.dial_for(&self.ready, None).await
     }
 
-    /// Where it leads.
+    /// The endpoint that the route leads to.
     pub fn endpoint(&self) -> &Endpoint {
         &self.ready.endpoint
     }
@@ -58,9 +58,9 @@ impl Route {
 pub struct Dialed {
     /// The conn, its handshakes done.
     pub conn: Conn,
-    /// How long the transport took, looking up a name included.
+    /// How long the transport took, the look-up of a name included.
     pub connected: Duration,
-    /// How long that took in all.
+    /// How long the transport and the layers took together.
     pub took: Duration,
 }
 
@@ -84,8 +84,8 @@ impl Dialer {
         Dialer { scene, protocol: None, retries: false }
     }
 
-    /// The protocol that its caller is going to speak: an endpoint may name it, as `http://host` does.
-    pub fn speaking(mut self, protocol: &'static str) -> Self {
+    /// The protocol that the caller is going to speak. An endpoint may name that protocol, as `http://host` does.
+    pub(crate) fn speaking(mut self, protocol: &'static str) -> Self {
         self.protocol = Some(protocol);
         self
     }
@@ -102,19 +102,19 @@ impl Dialer {
         self
     }
 
-    /// Waits for whoever is not there yet, whatever the endpoint says: as `,retry` in it.
+    /// Tries again where nobody is there yet, with growing pauses, as `,retry` in an endpoint does.
     pub fn retry(mut self, retries: bool) -> Self {
         self.retries = retries;
         self
     }
 
-    /// Who is to see each call to the kernel.
+    /// The observer that is to see each call to the kernel.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.scene.observer = Some(observer);
         self
     }
 
-    /// Where notes go: no IPv6 here, a stale socket replaced.
+    /// The bus that the dialler's notes go to, such as: no IPv6 here, a stale socket was replaced.
     pub fn bus(&self) -> &Bus {
         &self.scene.bus
     }
@@ -124,8 +124,8 @@ impl Dialer {
         self.route(to)?.dial().await
     }
 
-    /// Makes everything ready to dial an endpoint as often as one likes, and opens nothing: files are read, and whom
-    /// to trust is known.
+    /// Makes everything ready to dial an endpoint as often as is wanted. The files of the layers are read now, and no
+    /// conn is opened.
     pub fn route(&self, to: &Endpoint) -> Result<Route> {
         let ready = self.plan(to)?;
         if ready.is_turned {
@@ -135,12 +135,12 @@ impl Dialer {
         Ok(Route { dialer: self.clone(), ready })
     }
 
-    /// Dials an endpoint whose parts need not be of the tables: a transport or layer of one's own.
+    /// Dials an endpoint whose transport or layers need not be in the tables, but may be the caller's own.
     pub async fn dial_resolved(&self, to: Resolved) -> Result<Dialed> {
         self.dial_for(&to.ready(Role::Client, &self.scene.bus)?, None).await
     }
 
-    /// What is needed to dial an endpoint, as often as one likes.
+    /// Everything that is needed to dial an endpoint, as often as is wanted.
     pub(super) fn plan(&self, to: &Endpoint) -> Result<Ready> {
         self.resolved(to)?.ready(Role::Client, &self.scene.bus)
     }
@@ -154,13 +154,13 @@ impl Dialer {
         Ok(resolved)
     }
 
-    /// Dials; again and again where it is to be waited for and nobody is there yet.
+    /// Dials. Where nobody is there yet and the endpoint is to be waited for, tries again until somebody is.
     pub(super) async fn dial_for(&self, to: &Ready, asker: Option<&Facts>) -> Result<Dialed> {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.dial_once(to, asker).await {
                 Err(error) if (self.retries || to.retries) && is_not_there_yet(&error) => {
-                    // Many that wait for one server must not all come in the same instant.
+                    // Chance spreads the tries: many that wait for one server must not all come in the same instant.
                     tokio::time::sleep(clock::draw_between(pause / 2, pause)).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -219,18 +219,20 @@ pub struct Waiting {
     endpoint: Endpoint,
     dialled: Endpoint,
     transport: &'static str,
-    /// Where it is told of who could not come in.
+    /// The bus on which it is told that a peer could not come in.
     bus: Bus,
     seldom: Seldom,
-    /// Which of them are listeners within: what they yield lives only as long as they are polled.
+    /// The indices of listeners that are shared by the conns which they yield: such a conn lives only as long as its
+    /// listener is polled.
     shared: Vec<usize>,
 }
 
-/// What keeps a conn's listener alive where conns share its socket (datagrams); nothing for others.
+/// Keeps the listener of a conn alive where several conns share its socket, as on datagrams. For any other conn it does
+/// nothing.
 pub struct Pump(Option<Box<dyn Listener>>);
 
 impl Waiting {
-    /// Where it listens.
+    /// The addresses that it listens at.
     pub fn bound(&self) -> Vec<Bound> {
         let (transport, endpoint) = (self.transport, &self.endpoint);
         self.listeners
@@ -245,8 +247,8 @@ impl Waiting {
             .collect()
     }
 
-    /// Accepts one peer and closes the door behind it. On a shared datagram socket its packets come through the
-    /// pump, which is to be run beside the conversation.
+    /// Accepts one peer and then no more. On a shared datagram socket the peer's packets come through the pump, which
+    /// is to be run beside the conversation.
     pub async fn accept(mut self) -> Result<(Conn, Pump)> {
         loop {
             let (at, conn) = self.come().await?;
@@ -257,7 +259,8 @@ impl Waiting {
         }
     }
 
-    /// Accepts the next peer, and leaves the door open. One whose handshake fails is told of, and another waited for.
+    /// Accepts the next peer, and more may come after it. A handshake that fails is told, and the next peer is waited
+    /// for.
     pub(super) async fn next(&mut self) -> Result<Conn> {
         loop {
             let (at, conn) = self.come().await?;
@@ -269,7 +272,8 @@ impl Waiting {
         }
     }
 
-    /// The next that may come, without its layers. An error is the door's own.
+    /// The next peer that may come, and the index of its listener, before the layers are on. An error means that nobody
+    /// can come any more.
     async fn come(&mut self) -> Result<(usize, Conn)> {
         loop {
             let (at, accepted) = poll_fn(|cx| self.poll_doors(cx)).await;
@@ -293,7 +297,7 @@ impl Waiting {
                     return Err(Error::new(Kind::ConnectionBroken, "nobody can come any more"));
                 }
             };
-            // Its share is not counted: it is the only one.
+            // The share of its address is not counted, as there is only this one peer.
             match self.gate.admit(&conn.facts().peer).map(drop) {
                 Ok(()) => return Ok((at, conn)),
                 Err(limit) => self.refuse(conn.facts().peer.clone(), limit),
@@ -301,7 +305,8 @@ impl Waiting {
         }
     }
 
-    /// What fails for longer than for one peer must not spin, nor be told without a pause.
+    /// Tells an error that concerns more than one peer, and waits: the next try may fail in the same way, and must not
+    /// spin.
     async fn recover(&mut self, at: usize, error: Error) {
         if !is_the_peers_fault(&error) {
             self.failed(at, error);
@@ -328,7 +333,7 @@ impl Waiting {
 }
 
 impl Pump {
-    /// Moves packets for as long as it is polled; others than the one peer are turned away.
+    /// Moves packets for as long as it is polled. Peers other than the one that was accepted are turned away.
     pub async fn run(mut self) {
         match &mut self.0 {
             Some(listener) => loop {
@@ -343,8 +348,8 @@ impl Pump {
     }
 }
 
-/// Whether a server that starts later would make the difference. One that is going down, or stands behind something
-/// that accepts on its behalf, is a reset.
+/// Whether dialling again may succeed once a server starts. A reset counts too: a proxy that accepts on behalf of a
+/// server resets while the server is not there.
 fn is_not_there_yet(error: &Error) -> bool {
     matches!(
         error.kind(),
@@ -373,7 +378,7 @@ mod tests {
     use crate::engine::limits::Network;
     use crate::spec::Shape;
 
-    /// What comes, in turn; then nobody.
+    /// A listener that yields these in turn, and then nobody.
     struct Coming(Vec<Accepted>);
 
     impl Listener for Coming {

@@ -9,19 +9,20 @@ use crate::error::Result;
 
 /// A bound address with the ways in behind it.
 pub(super) struct Doorway {
-    /// At least one. The first takes who comes, unless one of its layers declines; then the next that can go on.
+    /// The ways in, at least one. The first takes each conn that comes, unless one of its layers declines the conn;
+    /// then the next way that can go on from there takes it.
     ways: Vec<WayIn>,
     pub gate: Gate,
-    /// Whether its peers can end: where they cannot, nobody waits for their end.
+    /// Whether peers can end on this medium. Where they cannot, no session waits for its peer's end.
     pub has_ends: bool,
-    /// Whether its peers have ports. Where they have none, port 0 says nothing about them.
+    /// Whether peers have ports on this medium. Where they have none, port 0 says nothing about a peer.
     pub has_ports: bool,
 }
 
 /// One way in: the layers of an endpoint, and the door of the service behind them.
 pub(super) struct WayIn {
     pub stack: Stack,
-    /// The door's name; empty for a service with one.
+    /// The door's name; empty for a service with one door.
     pub door: &'static str,
 }
 
@@ -35,17 +36,17 @@ impl Doorway {
         self.ways.iter().any(|way| way.stack.may_leave_to(stack))
     }
 
-    /// A further way, behind those that are there.
+    /// Adds a way behind those that are there.
     pub(super) fn add(&mut self, way: WayIn) {
         self.ways.push(way);
     }
 
-    /// Whether there are no layers at all, so that what comes is at the service at once.
+    /// Whether there are no layers at all, so that a conn that comes is at the service at once.
     pub(super) fn is_bare(&self) -> bool {
         self.ways.len() == 1 && self.ways[0].stack.is_bare()
     }
 
-    /// The door that all who come here come in by; none where the layers have to tell.
+    /// The door by which every peer comes in here; none where only the layers can tell.
     pub(super) fn door(&self) -> Option<&'static str> {
         let first = self.ways[0].door;
         self.ways.iter().all(|way| way.door == first).then_some(first)

@@ -13,10 +13,10 @@ pub(super) struct Ending {
     pub detail: Option<String>,
 }
 
-/// How a session ended, where it lived to say so.
+/// How a session ended, as its task says.
 pub(super) struct Ended {
     pub result: Result<Ending>,
-    /// What cut it before it was done.
+    /// Why the session was cut, if it was.
     pub cut: Option<Cut>,
     pub vitals: Option<Vitals>,
 }
@@ -24,7 +24,7 @@ pub(super) struct Ended {
 pub(super) fn closed(session: &Session, end: Option<Box<Ended>>) -> Closed {
     let Ended { result, cut, vitals } = match end {
         Some(end) => *end,
-        // Nobody said how: the task panicked, or its runtime is gone.
+        // The task has not said how the session ended: it panicked, or its runtime is gone.
         None => Ended {
             result: if std::thread::panicking() {
                 Err(Error::new(Kind::Bug, "the session panicked: this is a bug in hobnob"))

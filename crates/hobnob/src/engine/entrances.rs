@@ -1,4 +1,4 @@
-//! Binds what is to be bound: endpoints that share an address become one entrance.
+//! Binds endpoints. Endpoints that share an address become one entrance.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use crate::service::Made;
 use crate::spec::Shape;
 use crate::transport::Terms;
 
-/// Where peers come in.
+/// The entrances of a server, by what becomes of the peers that come in.
 #[derive(Default)]
 pub(super) struct Entrances {
-    /// Those whose peers become sessions.
+    /// The entrances whose peers become sessions.
     pub accepting: Vec<Entrance>,
-    /// Those whose packets are answered in batches.
+    /// The listeners whose packets are answered in batches.
     pub answering: Vec<(Box<dyn Listener>, Arc<Doorway>)>,
 }
 
@@ -28,12 +28,12 @@ pub(super) struct Entrances {
 struct Group {
     first: Ready,
     doorway: Doorway,
-    /// Each endpoint with its door, as people are told of it.
+    /// Each endpoint with the name of its door, as people are told of it.
     told: Vec<(Ready, &'static str)>,
 }
 
-/// Binds all endpoints. Where a port is in use that nobody asked for, all move so many ports further on together, so
-/// that the doors of a service stay side by side.
+/// Binds all endpoints. Where a port is in use, all endpoints move one port further on together, up to `next_ports`
+/// times, so that the doors of a service stay side by side.
 pub(super) async fn bind(
     house: &House,
     endpoints: Vec<(Ready, &'static str)>,
@@ -90,13 +90,13 @@ async fn bind_set(
     Ok((bounds, open))
 }
 
-/// Endpoints with one bind address become one entrance, where the ways before may decline what comes. Where they may
-/// not, the second is bound by itself, and its error says that the address is taken.
+/// Endpoints with one bind address become one entrance, where a way before may decline a conn and leave it to the next.
+/// Where none may, the second endpoint is bound by itself, and the error of that says that the address is taken.
 fn groups(house: &House, endpoints: Vec<(Ready, &'static str)>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (ready, door) in endpoints {
         let is_turned = ready.is_turned;
-        // What is dialled has its layers on when it comes.
+        // A conn that is dialled has its layers on when it comes.
         let stack = if is_turned { Stack::bare(&house.bus) } else { ready.stack.clone() };
         let mut together = groups.iter_mut();
         let together = together

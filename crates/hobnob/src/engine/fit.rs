@@ -9,7 +9,7 @@ use crate::service::{self, Door};
 use crate::spec::{OptionSpec, Options, Shape};
 
 /// The door that an endpoint leads to: the one that was named, or the one whose protocol the endpoint names, or the
-/// only one. What is served there must fit it.
+/// only one. The endpoint must give a shape that the door serves.
 pub(super) fn door(
     row: Option<&'static service::ServiceRow>,
     doors: &[Door],
@@ -60,15 +60,14 @@ fn which_door(who: &str, doors: &[Door], named: Option<&str>, at: &Resolved) -> 
     };
     let error = Error::new(Kind::DoesNotFit, text);
     match doors {
-        [_] => error,
-        [first, ..] => error
+        [first, _, ..] => error
             .why(format!("its doors are {}", names.join(", ")))
             .hint_endpoint(format!("{}={}", first.name, at.endpoint), "that door"),
-        [] => error,
+        _ => error,
     }
 }
 
-/// Whether the protocol that the endpoint names, if it does, is the one that is spoken there.
+/// Checks that an endpoint which names a protocol names the one that is spoken there.
 pub(super) fn check_protocol(spoken: Option<&'static str>, who: &str, at: &Resolved) -> Result<()> {
     let Some((spec, options)) = at.protocol.as_ref().filter(|(spec, _)| Some(spec.name) != spoken)
     else {
@@ -85,7 +84,7 @@ pub(super) fn check_protocol(spoken: Option<&'static str>, who: &str, at: &Resol
     })
 }
 
-/// A path is what a client asks for. A server is asked for any, so one that names a path means something else.
+/// Checks that the endpoint of a server has no path. A path is what a client asks for, and a server answers any.
 pub(super) fn check_no_path(endpoint: &Endpoint, who: &str) -> Result<()> {
     let Some(spoken) = endpoint.protocol().and_then(protocol::find) else { return Ok(()) };
     let is_path = |setting: &&Given| {
@@ -98,13 +97,13 @@ pub(super) fn check_no_path(endpoint: &Endpoint, who: &str) -> Result<()> {
     let (typed, at) = (setting.typed.text(), setting.typed.range());
     let error = setting.typed.mark(error, "a path is for those who ask");
     if typed != endpoint.typed().text() {
-        return Err(error); // it came by -O
+        return Err(error); // the setting came by -O, so no endpoint can be proposed without it
     }
     let without = format!("{},{}", typed[..at.start].trim_end_matches(','), &typed[at.end..]);
     Err(error.hint_endpoint(without.trim_end_matches(',').replace(",,", ","), "every path"))
 }
 
-/// Whether one of these shapes is what the endpoint gives.
+/// Checks that the endpoint gives one of these shapes.
 pub(super) fn check_shape(name: &str, shapes: &[Shape], at: &Resolved) -> Result<()> {
     if shapes.contains(&at.shape) {
         return Ok(());
@@ -118,7 +117,7 @@ pub(super) fn check_shape(name: &str, shapes: &[Shape], at: &Resolved) -> Result
     })
 }
 
-/// Whether what a service says passes the layers of its endpoints. It depends on its options.
+/// Checks that what a service says passes the layers of its endpoints. What it says depends on its options.
 pub(super) fn check_lines<'a>(
     name: &str,
     made: &service::Made,
@@ -144,12 +143,12 @@ pub(super) fn check_lines<'a>(
     Ok(())
 }
 
-/// The endpoints that a service is to dial, each planned once, by the option that names it. The service passes on what
-/// it gets, so all have one shape.
+/// The endpoints that a service is to dial, each planned once, with the option that names it. The service passes on
+/// what it gets, so all endpoints have one shape.
 pub(super) fn targets<'a>(
     row: &'static service::ServiceRow,
-    named: Vec<(&'static OptionSpec, Endpoint)>,
-    doors: impl Iterator<Item = &'a Resolved> + Clone,
+    named: &[(&'static OptionSpec, Endpoint)],
+    doors: &(impl Iterator<Item = &'a Resolved> + Clone),
     bus: &Bus,
 ) -> Result<Vec<(&'static str, Ready)>> {
     let mut targets = Vec::new();
@@ -176,7 +175,7 @@ pub(super) fn targets<'a>(
     Ok(targets)
 }
 
-/// Whether what comes in at the one can go out at the other.
+/// Checks that what comes in at the door can go out at the target.
 pub(super) fn check_same_shape(
     row: &service::ServiceRow,
     option: &OptionSpec,
@@ -198,7 +197,8 @@ pub(super) fn check_same_shape(
     Err(Error::new(Kind::DoesNotFit, text).why(why).hint(framed, "a packet a line"))
 }
 
-/// The same place with a packet a line. What has no place is named: a layer does not stand on `-`.
+/// The same endpoint with a packet a line. A target without a place is spelt by the name of its transport, as no layer
+/// can stand before `-`.
 fn in_lines(at: &Resolved) -> String {
     match at.place.target {
         Target::Nothing if at.layers.is_empty() => format!("lines+{}:", at.transport.spec.name),

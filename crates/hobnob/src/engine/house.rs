@@ -19,16 +19,16 @@ use crate::service::Made;
 use crate::session::{Keeper, Session};
 use crate::transport::{self, Own};
 
-/// How far a server is on its way.
+/// The stages of a server's life, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
-    /// It accepts.
+    /// The server accepts.
     Open,
-    /// As many came as may come; sessions go on to their own ends.
+    /// As many sessions came as may come. Those that are open go on to their own ends.
     UsedUp,
-    /// It accepts no more; sessions come to their ends.
+    /// The server accepts no more, and sessions are asked to come to their ends.
     Draining,
-    /// Sessions are cut.
+    /// The sessions that are left are cut.
     Cutting,
     /// Nothing is left.
     Over,
@@ -43,22 +43,22 @@ pub(super) struct House {
     pub bus: Bus,
     pub shards: Vec<Arc<Shard>>,
     pub phase: watch::Sender<Phase>,
-    /// Tells the keeper that all sessions are over.
+    /// Becomes true once all sessions are over, and so the keeper is to end.
     pub is_empty: watch::Sender<bool>,
     pub powers: Arc<EnginePowers>,
     pub seed: u64,
     pub totals: Totals,
     /// Sessions that may still come; negative: any number.
     pub quota: AtomicI64,
-    /// Where we are bound: packets from there are never answered, and nothing is dialled there.
+    /// The addresses that we are bound to. Packets from there are never answered, and nothing is dialled there.
     pub own: Own,
     pub next_id: AtomicU64,
     live: AtomicI64,
     /// Sessions in which nothing passes, and to which others belong.
     parents: AtomicI64,
-    /// A session is over: there may be descriptors again.
+    /// Notified when a session is over, as its descriptors are free again.
     pub freed: Notify,
-    /// Nobody can come any more, and nobody asked for that.
+    /// Set once nobody can come any more although no drain was asked for.
     pub is_deserted: AtomicBool,
 }
 
@@ -86,7 +86,7 @@ pub struct Summary {
     pub dropped: u64,
     /// Operations that failed without ending a session, told or not: accepts, handshakes of a transport, sends.
     pub failed: u64,
-    /// How long it ran.
+    /// How long the server ran.
     pub lasted: Duration,
 }
 
@@ -102,7 +102,7 @@ pub(super) struct Foundation {
     pub targets: Vec<(&'static str, Ready)>,
     pub seed: u64,
     pub quota: Option<u64>,
-    /// Pipes that links may splice through, at most.
+    /// How many pipes links may splice through, at most.
     pub pipes: usize,
 }
 
@@ -139,28 +139,28 @@ impl House {
         u64::try_from(self.live.load(Relaxed)).unwrap_or(0)
     }
 
-    /// Whether there are sessions that others belong to.
+    /// Whether sessions are open that others belong to.
     pub(super) fn has_parents(&self) -> bool {
         self.parents.load(Relaxed) > 0
     }
 
-    /// Where such a session is counted.
+    /// The count of such sessions that are open: of those to which others belong, or of all others.
     pub(super) fn counted(&self, is_parent: bool) -> &AtomicI64 {
         if is_parent { &self.parents } else { &self.live }
     }
 
-    /// The share of the budget of buffers that is used, in percent, as last swept.
+    /// The share of the budget of buffers that was used at the last sweep, in percent.
     pub(super) fn memory_percent(&self) -> u64 {
         self.percent_of_memory(self.shards.iter().map(|shard| shard.held.load(Relaxed)).sum())
     }
 
-    /// The share of the budget of buffers, in percent, that sessions use which hold so many bytes.
+    /// The share of the budget of buffers, in percent, that is used when sessions hold so many bytes.
     pub(super) fn percent_of_memory(&self, held: u64) -> u64 {
         let queued: u64 = self.shards.iter().map(|shard| shard.queued.load(Relaxed)).sum();
         held.saturating_add(queued).saturating_mul(100) / self.limits.memory.max(1)
     }
 
-    /// Takes one of the sessions that may still come; false: there are none.
+    /// Counts one off the sessions that may still come; false: none may.
     pub(super) fn take_quota(&self) -> bool {
         let left = self.quota.load(Relaxed);
         if left < 0 {
@@ -173,14 +173,14 @@ impl House {
         self.quota.load(Relaxed) == 0
     }
 
-    /// After the last that may come has come: the doors that wait for more are told.
+    /// Ends accepting once the last session that may come has come.
     pub(super) fn note_used_up(&self) {
         if self.is_used_up() {
             self.advance(Phase::UsedUp);
         }
     }
 
-    /// Moves on; never back.
+    /// Moves on to a phase. A phase that is past already changes nothing.
     pub(super) fn advance(&self, phase: Phase) {
         self.phase.send_if_modified(|now| {
             let is_later = phase > *now;
@@ -189,7 +189,7 @@ impl House {
         });
     }
 
-    /// What it did so far. Bytes of open sessions count when they close.
+    /// What the server did so far. The bytes of a session count once the session is closed.
     pub(super) fn summary(&self) -> Summary {
         Summary {
             sessions: self.totals.sessions.load(Relaxed),
@@ -217,7 +217,7 @@ impl House {
         self.bus.emit(shard, 0, Fact::Refused { peer: peer.clone(), limit });
     }
 
-    /// Keeps datagram answers from being a weapon.
+    /// The guard that keeps datagram answers from being a weapon.
     pub(super) fn reflection(&self, has_ports: bool) -> Reflection {
         Reflection::of(self.own.addresses(), has_ports)
     }

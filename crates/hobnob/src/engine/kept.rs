@@ -1,15 +1,15 @@
-//! What was made from a text before and is wanted again, as plans of endpoints are: at most so many.
+//! Keeps what was made from a text, such as the plan of an endpoint, for the next time that it is wanted.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Result;
 
-/// Things that are kept. Those of a few texts come again and again; a text that a peer has a say in may differ each
-/// time, and must not fill the memory.
+/// How many things are kept. A few texts come again and again; a text that a peer has a say in may differ each time,
+/// and must not fill the memory.
 const MOST: usize = 64;
 
-/// Things by the texts that they were made from; beyond [`MOST`] the one that was not wanted for longest goes.
+/// Things by the texts that they were made from. Beyond [`MOST`], the one that was not wanted for longest goes.
 pub(super) struct Kept<T>(Mutex<Shelf<T>>);
 
 struct Shelf<T> {
@@ -19,7 +19,7 @@ struct Shelf<T> {
 
 struct Thing<T> {
     made: Arc<T>,
-    /// The how-many-eth wish was the last one for it.
+    /// The ordinal of the last wish for this thing, counted over the wishes for all things.
     last: u64,
 }
 
@@ -30,8 +30,8 @@ impl<T> Default for Kept<T> {
 }
 
 impl<T> Kept<T> {
-    /// The thing of a text, made if need be. Making may read files and takes its time, so others are not held up by
-    /// it: two who want the same one at once may both make it. What fails is not kept.
+    /// The thing of a text, made if need be. No lock is held while a thing is made, as that may read files: two callers
+    /// that want the same thing at once may both make it. A failure is not kept.
     pub(super) fn get(&self, text: &str, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
         let found = self.lock().find(text);
         if let Some(made) = found {
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(*kept.get("1", || Ok(7)).expect("it is made again"), 7);
     }
 
-    /// Whoever makes one may want another.
+    /// The making of one thing may need another.
     #[test]
     fn making_holds_nobody_up() {
         let kept = Kept::default();

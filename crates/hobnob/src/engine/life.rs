@@ -18,10 +18,10 @@ use crate::event::{By, End, Fact, Reason};
 use crate::service::Made;
 use crate::session::{Conclusion, Cut, Session, tap};
 
-/// Lives until the session is over. The presence tells how it ended when it drops.
+/// Lives until the session is over. When the presence drops, it tells how the session ended.
 ///
-/// Thousands of these lie idle in the middle, so the beginning and the end are boxed: what only they need is not held
-/// by everyone for the whole of its life.
+/// Thousands of these futures lie idle in their middle. So the beginning and the end are boxed: what only these need is
+/// not held for the whole life of each session.
 #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
 pub(super) fn live(
     mut presence: Presence,
@@ -45,7 +45,7 @@ pub(super) fn live(
     }
 }
 
-/// A notice to the session wakes the task that it lives in.
+/// Notes the task of the session, which a cut or a drain is to wake.
 async fn note_task(session: &Session) {
     poll_fn(|cx| {
         session.lives_in(cx.waker());
@@ -54,7 +54,7 @@ async fn note_task(session: &Session) {
     .await;
 }
 
-/// Puts the layers on. Something: the session is over before it began.
+/// Puts the layers on. An outcome that is there means that the session is over before its service began.
 async fn dress(presence: &Presence, conn: &mut Conn, door: &Doorway) -> Option<Result<Ending>> {
     let (session, house) = (&presence.session, &presence.house);
     let entering = door.enter(conn.take(), house.limits.handshake);
@@ -81,7 +81,7 @@ async fn part(
 ) {
     let (house, session) = (presence.house.clone(), presence.session.clone());
     let vitals = if house.bus.is_watched() { conn.vitals() } else { None };
-    // A cut that comes when all was said changes nothing about how the session ended.
+    // A cut that comes after the service is done changes nothing about how the session ended.
     let (result, cut) = match held {
         Some(Ok(ending)) => match uncut(&session, conn.end()).await {
             Some(Ok(())) => {
@@ -102,7 +102,7 @@ async fn part(
         }
         None => {
             let is_idle = session.cut_by() == Some(Cut::Idle);
-            // In order, but a peer that takes nothing cannot hold it up.
+            // An idle session ends in order, but a peer that takes nothing cannot hold the end up.
             if !is_idle || tokio::time::timeout(house.limits.linger, conn.end()).await.is_err() {
                 conn.abort();
             }
@@ -113,7 +113,7 @@ async fn part(
     presence.ended(result, cut, vitals);
 }
 
-/// What the channel says of its end is told, unless the service has said more.
+/// Adds what the channel says of its end, unless the service has said something.
 fn with_last_word(ending: Ending, conn: &mut Conn) -> Ending {
     Ending { detail: ending.detail.or_else(|| conn.last_word()), ..ending }
 }
@@ -132,8 +132,8 @@ fn serve<'a>(
     Serving { session, work }
 }
 
-/// What a session does between its layers and its end, until the engine cuts it: then none. An async block would hold
-/// its arguments beside it.
+/// The future of what a session does between its layers and its end. It yields none once the engine cuts the session.
+/// An async block would hold its arguments twice.
 struct Serving<'a, R> {
     session: &'a Session,
     work: Work<'a, R>,
@@ -160,8 +160,8 @@ impl<R: Future<Output = Result<Ending>> + Unpin> Future for Serving<'_, R> {
     }
 }
 
-/// The end of a service that came to it by itself: for the reason that it says, or because it was asked to, unless its
-/// peer had said all anyway.
+/// How a session ended whose service returned well: for the reason that the service gave; or because the drain asked
+/// for it, unless the peer had ended its direction already.
 fn heeded(session: &Session) -> Ending {
     let has_word = |said: &&Conclusion| said.limit.is_some() || said.detail.is_some();
     if let Some(conclusion) = session.conclusion().filter(has_word) {
@@ -174,7 +174,7 @@ fn heeded(session: &Session) -> Ending {
     Ending { reason: is_asked.then_some(Reason::Stopped), detail: None }
 }
 
-/// Runs until the engine cuts the session: then none. The notice wakes this task.
+/// Runs until the engine cuts the session, and yields none then. The cut wakes this task.
 async fn uncut<T>(session: &Session, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     poll_fn(|cx| match session.cut_by() {
@@ -184,14 +184,14 @@ async fn uncut<T>(session: &Session, work: impl Future<Output = T>) -> Option<T>
     .await
 }
 
-/// After our end, waits for the peer's: a close with its bytes unread would be a reset, and could overtake the
-/// answer that is still on its way.
+/// After our end, waits for the peer's end. A close while bytes of the peer are unread would be a reset, which could
+/// overtake the answer that is still on its way.
 async fn linger(session: &Session, conn: &mut Conn, linger: Duration) {
     if session.end_of(Direction::In).is_some_and(|end| end.by != By::Us) {
         return;
     }
     let discard = poll_fn(|cx| {
-        // A few rounds, then the others: the peer may be pouring.
+        // A few rounds, and then the other tasks have their turn, as the peer may be pouring.
         for _ in 0..16 {
             match scratch::with(|buffer| conn.channel().poll_recv(cx, buffer)) {
                 Poll::Ready(Ok(Some(_))) => {}

@@ -13,16 +13,18 @@ use crate::error::{Error, Kind, Result};
 /// The limits of a server, with their defaults.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// `max-conns`: most peers at once; at the limit accepting pauses. Default: open files less 64. Where each session
-    /// dials, it takes two of them, and a quarter is kept for the pipes between its conns: three eighths then.
+    /// `max-conns`: most peers at once; at the limit accepting pauses. The default is the limit on open files less 64.
+    /// Where each session dials, the default is three eighths of that: a session takes two files then, and a quarter of
+    /// all files is kept for pipes between conns.
     pub max_conns: Option<usize>,
-    /// `per-source`: most peers at once from one address (one /64 of IPv6); loopback is exempt.
+    /// `per-source`: most peers at once from one address, or from one /64 of IPv6; loopback is exempt.
     pub per_source: usize,
     /// `accept-rate`: new peers a second from elsewhere than loopback.
     pub accept_rate: u32,
     /// How many may come at once before `accept-rate` counts.
     pub accept_burst: u32,
-    /// `allow`: the only sources that may come; empty: all. An endpoint's own `allow` lets in fewer of them, never others.
+    /// `allow`: the only sources that may come; empty: all. An endpoint's own `allow` narrows these, and never lets in
+    /// others.
     pub allow: Vec<Network>,
     /// `idle`: silence after which a session is closed; none: never.
     pub idle: Option<Duration>,
@@ -34,12 +36,12 @@ pub struct Limits {
     pub linger: Duration,
     /// `grace`: how long a drain waits for sessions before it cuts them.
     pub grace: Duration,
-    /// `memory`: bytes of buffers that all sessions hold together. From 95 % on accepting pauses, from 98 % on the
+    /// `memory`: bytes of buffers that all sessions hold together. From 95 % on, accepting pauses; from 98 % on, the
     /// session that holds most is cut.
     pub memory: u64,
     /// `max-peers`: peers that one datagram socket remembers, at least one.
     pub max_peers: usize,
-    /// Silence after which such a peer is forgotten.
+    /// Silence after which a peer of a datagram socket is forgotten.
     pub peer_idle: Duration,
 }
 
@@ -63,9 +65,9 @@ impl Default for Limits {
     }
 }
 
-/// A range of addresses: `10.0.0.0/8`, `::1`, `192.168.1.20`. What a base has behind its prefix does not count, as for
-/// nginx and `PostgreSQL`'s `pg_hba.conf`: `10.0.0.5/8` is `10.0.0.0/8`. IPv4 addresses mapped into IPv6 (RFC 4291, 2.5.5.2)
-/// are IPv4 addresses: `::ffff:10.0.0.0/104` is `10.0.0.0/8`, and no IPv6 network holds them.
+/// A range of addresses: `10.0.0.0/8`, `::1`, `192.168.1.20`. Bits of the base behind the prefix do not count, as for
+/// nginx and `PostgreSQL`'s `pg_hba.conf`: `10.0.0.5/8` is `10.0.0.0/8`. IPv4 addresses mapped into IPv6 (RFC 4291,
+/// 2.5.5.2) are IPv4 addresses: `::ffff:10.0.0.0/104` is `10.0.0.0/8`, and no IPv6 network holds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     base: IpAddr,
@@ -76,8 +78,8 @@ pub struct Network {
 const MAPPED_BITS: u8 = 96;
 
 impl Network {
-    /// Reads an address with or without a prefix length. One of mapped addresses is from 96 up: below, the network would
-    /// hold both families, and no peer is seen with a mapped address.
+    /// Reads an address with or without a prefix length. The prefix of a mapped address is from 96 up: a network with a
+    /// shorter one would hold both families, and no peer is seen with a mapped address.
     pub fn parse(text: &str) -> Result<Self> {
         let bad = |expected: &str| {
             let wrong = format!("allow does not take {text:?}");
@@ -118,22 +120,22 @@ impl Network {
     }
 }
 
-/// Who may come in, and how many.
+/// Decides which peers may come in, and how many at once.
 #[derive(Clone)]
 pub(super) struct Gate {
     slots: Arc<Semaphore>,
     sources: Arc<Mutex<HashMap<IpAddr, u32>>>,
     per_source: u32,
-    /// The server's rules.
+    /// The rules of the server.
     allow: Arc<[Network]>,
-    /// One endpoint's own, which are for whom the server's let in.
+    /// The rules of one endpoint, which narrow those of the server.
     own: Arc<[Network]>,
 }
 
-/// A place in the house; dropping it gives it back.
+/// A peer's place among those that may be here at once. Dropping the permit gives the place back.
 pub(super) struct Permit {
     _slot: OwnedSemaphorePermit,
-    /// Boxed: who comes from this machine has none, and thousands lie idle.
+    /// Boxed, because thousands of permits lie idle, and peers of this machine have none.
     _source: Option<Box<SourceSlot>>,
 }
 
@@ -157,7 +159,7 @@ impl Gate {
         self.slots.available_permits() == 0
     }
 
-    /// Resolves when a place is free; takes none.
+    /// Resolves when a place is free, without taking it.
     pub(super) async fn freed(&self) {
         drop(self.slots.acquire().await);
     }
@@ -176,7 +178,7 @@ impl Gate {
         }
         let source = source_of(ip);
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        // Who is refused leaves nothing behind: where none may come, all the world could fill the memory.
+        // A peer that is refused leaves no entry behind: otherwise refused peers could fill the memory.
         if sources.get(&source).copied().unwrap_or(0) >= self.per_source {
             return Err("per-source");
         }
@@ -220,7 +222,7 @@ impl Drop for SourceSlot {
     }
 }
 
-/// One customer's address: an IPv6 host has a /64 to itself.
+/// The address by which a peer is counted: the /64 of an IPv6 address, as a host has a whole /64 to itself.
 fn source_of(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,
@@ -228,7 +230,7 @@ fn source_of(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// A token bucket. Time is an argument.
+/// A token bucket. Each call is told the time.
 pub(super) struct Bucket {
     per_second: f64,
     burst: f64,
@@ -263,15 +265,15 @@ impl Bucket {
 /// Ports whose owners answer anything: an answer to one could start an endless exchange between two machines.
 const CHATTY_PORTS: [u16; 8] = [0, 7, 13, 17, 19, 37, 53, 123];
 
-/// What refuses a packet that is itself an answer of a listener of ours, here or in another process.
+/// The limit that refuses a packet which is itself an answer of a listener of ours, in this or another process.
 pub(super) const OWN_ANSWER: &str = "own-answer";
 
 /// Keeps datagram answers from being a weapon: no loops, no amplification, no floods.
 #[derive(Default)]
 pub(super) struct Reflection {
-    /// Where we ourselves are bound.
+    /// The addresses that we are bound to.
     own: Vec<Address>,
-    /// The medium has no ports, so that port 0 says nothing.
+    /// Whether the medium has no ports, so that port 0 says nothing about a peer.
     is_portless: bool,
     window: Duration,
     sources: HashMap<IpAddr, Window>,
@@ -288,10 +290,11 @@ impl Reflection {
     const SOURCES: usize = 65_536;
     const ANSWERS_PER_SECOND: u32 = 1_000;
     const AMPLIFICATION: u64 = 3;
-    /// Counted with each packet: the IP and UDP headers are on the wire too, and `A` may get `Hello, A!`.
+    /// Bytes of IP and UDP headers, counted with each packet as they are on the wire too: so a packet `A` may be
+    /// answered with `Hello, A!`.
     const HEADERS: usize = 28;
 
-    /// For sockets that are bound here; a wildcard stands for each address of the machine.
+    /// A guard for sockets that are bound to these addresses.
     pub(super) fn of(own: Vec<Address>, has_ports: bool) -> Self {
         Reflection { own, is_portless: !has_ports, ..Reflection::default() }
     }
@@ -330,7 +333,7 @@ impl Reflection {
         Ok(())
     }
 
-    /// Whether an answer of so many bytes may go to it; the error is the rule's name.
+    /// Whether an answer of so many bytes may go to this peer; the error is the rule's name.
     pub(super) fn answer(&mut self, peer: &Address, bytes: usize) -> Result<(), &'static str> {
         let Some(ip) =
             peer.ip().map(|address| canonical(address.ip())).filter(|ip| !ip.is_loopback())
@@ -350,7 +353,7 @@ impl Reflection {
         Ok(())
     }
 
-    /// A new second forgets: what was counted bounds each second by itself.
+    /// Begins to count anew when a second is over, as the rules bound each second by itself.
     fn turn(&mut self, now: Duration) {
         if now.saturating_sub(self.window) >= Duration::from_secs(1) {
             self.window = now;

@@ -1,5 +1,5 @@
-//! Text to a plan: what fits, with options that are known and valid. Opens nothing. Every mistake of a person
-//! ends here, with something to try.
+//! Makes a plan from text, with words and options that are known and fit each other. Nothing is opened. Every mistake
+//! in an endpoint is found here, and its error has something to try.
 
 use crate::bus::Bus;
 use crate::endpoint::{Endpoint, Form, Given, Grammar, Host, Target, protocol};
@@ -51,7 +51,7 @@ pub struct Resolved {
     pub shape: Shape,
     /// The protocol above the layers and what the endpoint says to it, where it names one.
     pub protocol: Option<(&'static Spec, Options)>,
-    /// Who may come in, where the endpoint says so.
+    /// The networks whose peers may come in, where the endpoint names any.
     pub allow: Vec<Network>,
     /// The other options that are the engine's own.
     pub door: Options,
@@ -70,6 +70,7 @@ fn protocol(endpoint: &Endpoint) -> Result<Option<(&'static Spec, Options)>> {
 
 /// A resolved endpoint with everything built in, ready to be opened.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "four questions about one endpoint")]
 pub(super) struct Ready {
     pub transport: &'static dyn Transport,
     pub stack: Stack,
@@ -77,18 +78,18 @@ pub(super) struct Ready {
     pub shape: Shape,
     pub has_opening: bool,
     pub allow: Vec<Network>,
-    /// It is dialled although it stands where one listens, or the other way round.
+    /// Whether it is dialled although it stands where one listens, or listens although it stands where one dials.
     pub is_turned: bool,
     pub retries: bool,
     pub endpoint: Endpoint,
-    /// The endpoint as who dials it says it.
+    /// The endpoint as a client names it.
     pub dialled: Endpoint,
     pub name: &'static str,
     pub has_ports: bool,
 }
 
 impl Ready {
-    /// The same so many ports further on.
+    /// The same endpoint so many ports further on.
     pub(super) fn further(&self, by: u16) -> Self {
         let mut other = self.clone();
         if let Target::Net { port: Some(port), .. } = &mut other.place.target {
@@ -100,8 +101,8 @@ impl Ready {
         other
     }
 
-    /// Whether both are bound at one address, so that they can be one entrance. A port that the kernel is to choose is
-    /// another one each time.
+    /// Whether both are bound to one address, so that they can be one entrance. A port that the kernel is to choose is
+    /// another port each time.
     pub(super) fn is_bound_with(&self, other: &Ready) -> bool {
         let is_chosen = matches!(self.place.target, Target::Net { port: Some(0), .. });
         let is_same = self.name == other.name && self.place == other.place;
@@ -109,7 +110,7 @@ impl Ready {
     }
 }
 
-/// The words of the tables.
+/// The grammar of endpoints with the words of the tables.
 pub fn grammar() -> Grammar {
     Grammar {
         layers: layer::TABLE.iter().map(|row| &row.spec).collect(),
@@ -158,7 +159,7 @@ pub fn resolve(endpoint: &Endpoint) -> Result<Resolved> {
     Ok(resolved)
 }
 
-/// The same endpoint, dialled without a check of who the peer is: for the layers that check it, where there are any.
+/// The same endpoint, dialled without a check of the peer's identity, where a layer of it makes one.
 pub fn insecure(mut endpoint: Endpoint) -> Result<Endpoint> {
     let checks = |row: &&&layer::LayerRow| has_option(row.spec.options, "insecure");
     for row in layer::TABLE.iter().filter(checks) {
@@ -170,7 +171,7 @@ pub fn insecure(mut endpoint: Endpoint) -> Result<Endpoint> {
 }
 
 impl Resolved {
-    /// A target on a transport of one's own, which is in no table, without layers and with its options as they are.
+    /// A target on a transport that need not be in the table, without layers and with the options' defaults.
     pub fn of(transport: &'static transport::TransportRow, target: Target) -> Self {
         Resolved {
             layers: Vec::new(),
@@ -247,7 +248,7 @@ impl Resolved {
         error.why(format!("known are: {}", known().collect::<Vec<_>>().join(", ")))
     }
 
-    /// Whether each layer stands on the shape that it needs; the shape on top.
+    /// Checks that each layer stands on the shape that it needs, and returns the shape on top.
     fn fit(&self) -> Result<Shape> {
         let (mut shape, mut below) = (self.transport.shape, self.transport.spec.name);
         for (row, _) in self.layers.iter().rev() {
@@ -263,7 +264,8 @@ impl Resolved {
         Ok(shape)
     }
 
-    /// Everything that is needed to open it in this role, or which part is not built in. Layers read their files now.
+    /// Makes everything ready to open the endpoint in this role; the error is of a part that is not built in, or of a
+    /// layer. Layers read their files now.
     pub(super) fn ready(self, side: Role, bus: &Bus) -> Result<Ready> {
         let (is_turned, role) = match side {
             Role::Server if self.door.flag("dial") => (true, Role::Client),
@@ -302,7 +304,7 @@ impl Resolved {
     }
 }
 
-/// A listening endpoint as who dials it says it. What the transport was told is the listener's alone.
+/// A listening endpoint as a client names it. Settings of the transport are for the listener alone, and left out.
 fn dialled(planned: &Endpoint, rows: &[(&layer::LayerRow, Options)], stack: &Stack) -> Endpoint {
     let mut there = planned.clone().without_settings();
     for ((row, _), settings) in rows.iter().zip(stack.dialled()) {
@@ -323,13 +325,13 @@ fn dialled(planned: &Endpoint, rows: &[(&layer::LayerRow, Options)], stack: &Sta
     there
 }
 
-/// Whether one of these options, or its denial, is called so.
+/// Whether one of these options has this name, or this is its name with `no-` before it.
 fn has_option(options: &[OptionSpec], key: &str) -> bool {
     let denied = key.strip_prefix("no-");
     options.iter().any(|option| option.name == key || Some(option.name) == denied)
 }
 
-/// What is wrong with a value stands above the endpoint, and what is expected there under it.
+/// The error of a setting's value: what is wrong stands above the endpoint, and what is expected under it.
 fn marked(setting: &Given, error: Error) -> Error {
     let (wrong, expected) = error.parts();
     let (wrong, expected) = (wrong.to_owned(), expected.to_owned());
@@ -377,7 +379,7 @@ pub(super) fn layer(words: &str) -> Result<(&'static layer::LayerRow, Options)> 
     Ok((row, options))
 }
 
-/// An option of a service from the command line: its name and value, unread.
+/// Sets an option of a service from the texts of its name and value.
 pub(super) fn set_option(
     row: &'static service::ServiceRow,
     options: &mut Options,

@@ -19,12 +19,12 @@ use crate::session::powers::{Destination, Dress, Job, Powers};
 pub(super) struct EnginePowers {
     pub dialer: Dialer,
     pub targets: Targets,
-    /// Why the last who could not be dialled was not, for a session or to be one.
+    /// The error of the last dial that failed, of a session or of an endpoint that is dialled to become one.
     pub undialled: Arc<Mutex<Option<Error>>>,
     pub workshop: Workshop,
     cutting: Cutting,
     pipes: Pipes,
-    /// What sessions were dressed in before.
+    /// The layers that sessions have put on in mid-session before.
     layers: Kept<Stack>,
 }
 
@@ -51,13 +51,13 @@ impl EnginePowers {
         self.layers.get(&key, || {
             let bus = self.dialer.bus().clone();
             let host = host.map(str::to_owned);
-            let scene = layer::Surroundings { bus, host, ..layer::Surroundings::alone(role) };
+            let scene = layer::Surroundings { host, bus, ..layer::Surroundings::alone(role) };
             Stack::prepare(vec![plan::layer(layer)?], scene)
         })
     }
 }
 
-/// The last word counts: who ends it is who failed last.
+/// Notes the error of a dial that failed. The last one counts, as the last failure is what ends a server.
 pub(super) fn note(undialled: &Mutex<Option<Error>>, error: &Error) {
     *undialled.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
 }

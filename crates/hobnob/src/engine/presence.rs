@@ -13,22 +13,23 @@ use crate::error::Result;
 use crate::event::{Fact, Opened};
 use crate::session::{Cut, Opening, Session};
 
-/// Who arrives.
+/// What is known of a peer that arrives.
 pub(super) struct Newcomer {
     pub facts: Arc<Facts>,
     pub permit: Permit,
-    /// The session that it belongs to; 0: none.
+    /// The number of the session that the new one belongs to; 0: none.
     pub parent: u64,
     /// The door, where it is known before the layers are on.
     pub door: Option<&'static str>,
 }
 
-/// A session's place in the house. However the session ends, by its service, a cut, a panic or a dropped
-/// runtime, dropping this tells so, counts, and gives the permit back.
+/// A session's place in the house. However the session ends, by its service, a cut, a panic or a dropped runtime, the
+/// presence is dropped: it tells the end, counts, and gives the permit back.
 pub(super) struct Presence {
     pub house: Arc<House>,
     pub session: Arc<Session>,
-    /// Where the session lives. It holds its shard itself, as one may come that no house has.
+    /// The shard that the session lives on. The presence holds the shard itself, as a shard may come to be that is not
+    /// one of the house's.
     shard: Arc<Shard>,
     end: Option<Box<Ended>>,
     _permit: Permit,
@@ -44,7 +45,7 @@ impl Presence {
         presence
     }
 
-    /// The same for a peer to whom other sessions belong. Nothing passes in it, and no drain waits for it.
+    /// Opens a session to which others belong. Nothing passes in it, and no drain waits for it.
     pub(super) fn open_parent(house: &Arc<House>, shard: &Arc<Shard>, arrival: Newcomer) -> Self {
         Presence::begin(house, shard, arrival, true)
     }
@@ -87,14 +88,14 @@ impl Presence {
             end: None,
             _permit: permit,
         };
-        // A drain that began meanwhile has already asked the others.
+        // A drain that began meanwhile has asked all other sessions already, but not this one.
         if *house.phase.borrow() >= Phase::Draining {
             presence.session.ask_to_end();
         }
         presence
     }
 
-    /// Notes how the session ended, to be told when this drops.
+    /// Notes how the session ended, to be told when the presence drops.
     pub(super) fn ended(
         &mut self,
         result: Result<Ending>,
@@ -121,7 +122,7 @@ impl Drop for Presence {
     }
 }
 
-/// A number of its own for each session, from the run's seed (the finalizer of `SplitMix64`).
+/// The seed of a session, from the seed of the run and the session's number (the finalizer of `SplitMix64`).
 fn mix(seed: u64, id: u64) -> u64 {
     let mut z = seed.wrapping_add(id.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,4 +1,4 @@
-//! A dialled endpoint where a listener is expected: who answers is served as if it had come.
+//! A dialled endpoint where a listener is expected: the peer that answers is served as if it had come.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,10 +17,11 @@ use crate::engine::powers;
 use crate::error::{Error, Result};
 use crate::event::Fact;
 
-/// Between the end of a conn and the next dial: who accepts and closes at once is not dialled without pause.
+/// The pause between the end of a conn and the next dial, so that a peer which closes at once is not dialled without
+/// end.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Yields one conn at a time: the first as it was dialled, and with `retry` the next once that is over.
+/// Yields one conn at a time: the first, and with `retry` the next each time that a conn is over.
 pub(super) struct Redial {
     dialer: Dialer,
     ready: Arc<Ready>,
@@ -36,8 +37,8 @@ enum State {
 }
 
 impl Redial {
-    /// Dials for the first time: who cannot be reached at all is an error of the start, unless it is to be waited for,
-    /// which can take for ever. What ends that is noted in `undialled`.
+    /// Dials for the first time. A peer that cannot be reached is an error of the start. With `retry` the peer is
+    /// waited for, which can take for ever, and an error that ends the waiting is noted in `undialled`.
     pub(super) async fn begin(
         dialer: Dialer,
         ready: Ready,
@@ -104,10 +105,10 @@ fn dial(dialer: Dialer, ready: Arc<Ready>, pause: Duration) -> Boxed<'static, Co
     })
 }
 
-/// A conn whose end is waited for.
+/// The channel of a conn that is in use. The listener dials again once this is dropped.
 struct Lent {
     inner: Box<dyn Channel>,
-    /// Dropping it is the word.
+    /// Dropping this end tells the listener that the conn is over.
     _done: oneshot::Sender<()>,
 }
 

@@ -1,7 +1,7 @@
 //! Runs a responder over a conn: receive, cut into messages, answer, send, to the end.
 //!
-//! A message is answered straight from the thread's buffer, in the poll that received it. Only what could not be
-//! sent at once, or is held back, is kept; an idle session owns no buffer and no timer.
+//! A message is answered straight from the thread's buffer, in the poll that received it. Only answers that could not
+//! be sent at once, or are held back, are kept. An idle session owns no buffer and no timer.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -24,14 +24,15 @@ use crate::spec::Shape;
 /// How long the rest of a character that came in part is waited for.
 const SHORT_WAIT: Duration = Duration::from_millis(20);
 
-/// Answers that may gather before they are sent: a peer that asks much in one go is answered in several.
+/// Bytes of answers that may gather before they are sent. A peer that asks much in one go is answered in several sends.
 const GATHER: usize = 256 * 1_024;
 
 thread_local! {
     static SPARE: Cell<Option<Reply>> = const { Cell::new(None) };
 }
 
-/// Holds a session until it is over. A plain future of what it must remember: thousands lie idle.
+/// Holds a session until it is over. This is a hand-written future that keeps only what it must remember, because
+/// thousands of them lie idle.
 pub(super) fn run<'a>(
     responder: &'a dyn Responder,
     session: &'a Session,
@@ -65,20 +66,20 @@ struct Talk<'a> {
     responder: &'a dyn Responder,
     session: &'a Session,
     shape: Shape,
-    /// None: each chunk or packet is a message.
+    /// Cuts bytes into messages; none: each chunk or packet is a message.
     cutter: Option<Cutter>,
-    /// Answers that are not sent yet, from `sent` on.
+    /// Answers, of which the bytes from `sent` on are not sent yet.
     unsent: Vec<u8>,
     sent: usize,
-    /// What was received and not cut yet.
+    /// Bytes that were received and not cut into messages yet.
     rest: Vec<u8>,
     ending: Option<Box<Ending>>,
     timer: Option<Pin<Box<Sleep>>>,
-    /// The timer holds an answer back; otherwise it waits for the rest of a character.
+    /// Whether the timer holds an answer back; otherwise the timer is for the rest of a character.
     is_held: bool,
     /// The peer has ended its direction.
     is_over: bool,
-    /// `unsent` is a packet to be sent, also when it is empty.
+    /// Whether `unsent` is a packet to be sent, which may be an empty one.
     has_packet: bool,
 }
 
@@ -126,7 +127,7 @@ impl<'a> Talk<'a> {
             match scratch::with(|buffer| self.poll_receive(cx, channel, buffer)) {
                 Poll::Ready(received) => received?,
                 Poll::Pending => {
-                    // What was answered leaves before we wait: one write for sixteen pipelined lines.
+                    // The answers leave before we wait, so that sixteen pipelined lines are answered in one write.
                     let _ = channel.poll_flush(cx)?;
                     ready!(self.poll_short_wait(cx));
                 }
@@ -152,7 +153,7 @@ impl<'a> Talk<'a> {
         Poll::Ready(Ok(()))
     }
 
-    /// Pending until the wait for the rest of a character is over; then the part goes as it is.
+    /// Pending until the wait for the rest of a character is over. Then the part that came is a message as it is.
     fn poll_short_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.cutter.as_ref().is_some_and(Cutter::is_waiting) {
             return Poll::Pending;
@@ -179,7 +180,8 @@ impl<'a> Talk<'a> {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends an answer that is one packet. One that the medium does not carry is dropped, and the session goes on.
+    /// Sends an answer that is one packet. A packet that is too long for the medium is dropped, and the session goes
+    /// on.
     fn poll_send_packet(
         &self,
         cx: &mut Context<'_>,
@@ -215,7 +217,7 @@ impl<'a> Talk<'a> {
         });
     }
 
-    /// Answers what came, and sends what goes at once; what does not is kept.
+    /// Answers what came, and sends as much as goes at once. The rest of the answers is kept.
     fn feed(
         &mut self,
         cx: &mut Context<'_>,
@@ -249,7 +251,8 @@ impl<'a> Talk<'a> {
         })
     }
 
-    /// Fills `reply` with the answers to what came; what is not answered yet goes to `rest`. True: there is one.
+    /// Fills `reply` with the answers to what came. Bytes that are not answered yet go to `rest`. True: there is an
+    /// answer.
     fn answer(&mut self, bytes: &[u8], reply: &mut Reply) -> bool {
         let Some(mut cutter) = self.cutter.take() else {
             let message = match (self.responder.framing(), self.shape) {
@@ -280,7 +283,7 @@ impl<'a> Talk<'a> {
         is_said
     }
 
-    /// What the cutter still holds is a message too.
+    /// Answers what the cutter still holds, as a message of its own.
     fn finish(&mut self) {
         let Some(mut cutter) = self.cutter.take() else { return };
         with_reply(|reply| {
@@ -292,7 +295,7 @@ impl<'a> Talk<'a> {
         self.cutter = Some(cutter);
     }
 
-    /// Keeps an answer for later, with its goodbye and the time that it is to be held.
+    /// Keeps an answer for later, with its goodbye and the time for which it is to be held back.
     fn keep(&mut self, reply: &mut Reply, is_said: bool) {
         if is_said {
             self.unsent.extend_from_slice(reply.bytes());
@@ -313,7 +316,7 @@ impl<'a> Talk<'a> {
     }
 }
 
-/// One message, one answer, which ends as the message ended.
+/// Answers one message. The answer ends as the message ended.
 fn one(
     responder: &dyn Responder,
     scene: Whence<'_>,

@@ -1,7 +1,7 @@
-//! A running server: started all or not at all, drained, cut, and summed up.
+//! A running server, from its start, which opens all or nothing, to the drain, the cut and the sum.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use tokio::task::{JoinHandle, JoinSet};
@@ -25,15 +25,15 @@ use crate::session::Cut;
 use crate::socket;
 use crate::transport::Terms;
 
-/// Descriptors that are kept back for what is not a session.
+/// Descriptors that are kept back for everything but sessions.
 const SPARE_FILES: u64 = 64;
 
 /// When a server stops by itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Stop {
-    /// After so many sessions; on packets without sessions, after so many packets.
+    /// Stop after so many sessions; on packets without sessions, after so many packets.
     pub sessions: Option<u64>,
-    /// After so long.
+    /// Stop after so long.
     pub after: Option<Duration>,
 }
 
@@ -54,10 +54,11 @@ pub(super) struct Start {
     pub crew: Crew,
 }
 
-/// How long all that is cut may take to be over. What takes longer is stuck.
+/// How long sessions that are cut may take to be over. One that takes longer is stuck.
 const STUCK: Duration = Duration::from_secs(5);
 
-/// A server that runs. Dropping it cuts what is open and stops; on threads that other servers share, soon after.
+/// A server that runs. Dropping it cuts what is open and stops the server; on threads that other servers share, the end
+/// comes soon after the drop.
 pub struct Running {
     house: Arc<House>,
     bound: Vec<Bound>,
@@ -74,7 +75,7 @@ pub(super) async fn open(start: Start) -> Result<Running> {
 
 /// The same, blocking. It may be called inside a runtime, where blocking on another is forbidden.
 pub(super) fn start(start: Start) -> Result<Running> {
-    let (answer, heard) = std::sync::mpsc::channel();
+    let (answer, heard) = mpsc::channel();
     let starting = Starting::begin(start, move |opened| answer.send(opened).is_ok());
     let heard = heard.recv();
     starting.end(heard.unwrap_or_else(|_| Err(shard_died())))
@@ -84,7 +85,7 @@ fn shard_died() -> Error {
     Error::new(Kind::Bug, "the first shard died")
 }
 
-/// A server that is about to run. Dropped before that, it leaves nothing behind.
+/// A server that is about to run. When it is dropped before it runs, it leaves nothing behind.
 struct Starting {
     house: Arc<House>,
     crew: Option<Crew>,
@@ -92,8 +93,8 @@ struct Starting {
 }
 
 impl Starting {
-    /// Opens it on the first shard: the caller may be inside a runtime of its own. `answer` says whether anybody heard
-    /// what came of it.
+    /// Begins to open the server on the first shard, as the caller may be inside a runtime of its own. `answer` is told
+    /// the outcome, and returns whether anybody heard it.
     fn begin(
         start: Start,
         answer: impl FnOnce(Result<Vec<Bound>>) -> bool + Send + 'static,
@@ -144,7 +145,7 @@ impl Starting {
 
 impl Drop for Starting {
     fn drop(&mut self) {
-        // Whoever still has the crew runs.
+        // A start that went well has given the crew away.
         if self.crew.is_some() {
             self.task.abort();
         }
@@ -155,7 +156,7 @@ impl Drop for Starting {
 /// for both together, and pipes hold no more than half of the memory for buffers.
 fn shares(files: u64, limits: &Limits, dials: bool) -> (usize, usize) {
     let files = usize::try_from(files.saturating_sub(SPARE_FILES)).unwrap_or(usize::MAX);
-    // A server that dials for each session needs a second descriptor for it, and a quarter of all for pipes.
+    // A server that dials for each session needs a second descriptor a session, and a quarter of all for pipes.
     let (each, for_sessions) = if dials { (2, files - files / 4) } else { (1, files) };
     let max_conns = limits.max_conns.unwrap_or((for_sessions / each).max(1));
     let left = files.saturating_sub(max_conns.saturating_mul(each));
@@ -163,7 +164,7 @@ fn shares(files: u64, limits: &Limits, dials: bool) -> (usize, usize) {
     (max_conns, (left / 2).min(usize::try_from(weight).unwrap_or(usize::MAX)))
 }
 
-/// Opens all, each step in its turn. What is opened last is taken back first where one fails.
+/// Opens everything, step by step. Where a step fails, what was opened last is taken back first.
 async fn open_all(
     house: &House,
     endpoints: Vec<(Ready, &'static str)>,
@@ -181,7 +182,7 @@ async fn open_all(
     Ok((bounds, entrances, site))
 }
 
-/// Runs the loops, then sees the sessions out.
+/// Runs the accept loops, then sees the sessions out.
 async fn supervise(house: Arc<House>, open: Entrances, stop: Stop) {
     let mut loops = JoinSet::new();
     for (listener, door) in open.answering {
@@ -208,7 +209,7 @@ async fn supervise(house: Arc<House>, open: Entrances, stop: Stop) {
     house.advance(Phase::Over);
 }
 
-/// Keeps the service's house. What fails in it is told, and ends the server.
+/// Runs the keeper of the service. An error of the keeper is told, and ends the server.
 async fn keep(house: Arc<House>) {
     if let Err(error) = house.service.keep(&house.keeper()).await {
         powers::note(&house.powers.undialled, &error);
@@ -218,7 +219,7 @@ async fn keep(house: Arc<House>) {
     }
 }
 
-/// After the last session: the sessions that others belonged to, the keeper, and the work that was begun.
+/// After the last session, ends the sessions that others belonged to, the keeper, and the work that was begun.
 async fn close(house: &Arc<House>, mut keeping: JoinHandle<()>) {
     let is_cut = *house.phase.borrow() >= Phase::Cutting;
     let grace = if is_cut { Duration::from_secs(1) } else { house.limits.grace };
@@ -234,7 +235,7 @@ async fn close(house: &Arc<House>, mut keeping: JoinHandle<()>) {
     house.bus.drop_by("grace", house.powers.workshop.close(grace).await);
 }
 
-/// Drains: the listeners close first, then sessions come to their ends, then what is left is cut.
+/// Drains: the listeners close first, then sessions come to their ends, then those that are left are cut.
 async fn see_out(house: &Arc<House>, loops: &mut JoinSet<()>) {
     house.advance(Phase::Draining);
     while loops.join_next().await.is_some() {}
@@ -252,16 +253,16 @@ async fn see_out(house: &Arc<House>, loops: &mut JoinSet<()>) {
         house.bus.drop_by("grace", usize::try_from(left).unwrap_or(usize::MAX));
         house.advance(Phase::Cutting);
         house.each_session(|session| session.cut(Cut::Stopped));
-        // A session that does not yield cannot be waited for for ever; its shard is dropped with it.
+        // A session that does not yield must not hold this up for ever. It is dropped with its shard.
         drop(tokio::time::timeout(Duration::from_secs(1), until_empty(house)).await);
     }
 }
 
-/// Resolves when the server is over: true. False: it was to come to its end, and did not in time.
+/// Resolves when the server is over: true; or when it was to come to its end and did not in time: false.
 async fn until_over(house: &House) -> bool {
     let reaches = |least: Phase| {
         let mut phase = house.phase.subscribe();
-        // An error would mean that the house is gone, and it is ours.
+        // An error would mean that the house is gone, but it is borrowed here.
         async move { drop(phase.wait_for(|phase| *phase >= least).await) }
     };
     let after = async |begin: Phase, patience: Duration| {
@@ -273,7 +274,7 @@ async fn until_over(house: &House) -> bool {
         biased;
         () = reaches(Phase::Over) => true,
         () = after(Phase::Cutting, STUCK) => false,
-        // Sessions, the keeper and the workshop have one each.
+        // Sessions, the keeper and the workshop have one grace each.
         () = after(Phase::Draining, grace.saturating_mul(3).saturating_add(STUCK)) => false,
     }
 }
@@ -295,18 +296,18 @@ async fn until(house: &House, is_so: impl Fn(&House) -> bool) {
 }
 
 impl Running {
-    /// Where it listens.
+    /// The addresses that the server listens at.
     pub fn bound(&self) -> &[Bound] {
         &self.bound
     }
 
-    /// The port of the first address that has one: what `:0` came to.
+    /// The port of the first address that has one: the port that the kernel chose for `:0`.
     pub fn port(&self) -> Option<u16> {
         let mut addresses = self.bound.iter().filter_map(|bound| bound.address.ip());
         addresses.next().map(|address| address.port())
     }
 
-    /// A handle to look and to steer by, for as many consoles as there are.
+    /// A handle for a console, to look and to steer by.
     pub fn control(&self) -> Control {
         Control::of(self.house.clone())
     }
@@ -316,17 +317,17 @@ impl Running {
         self.house.live()
     }
 
-    /// The knobs of its faults, where it is a relay: they may be turned while it runs.
+    /// The knobs of the faults, where the server is a relay. They may be turned while it runs.
     pub fn faults(&self) -> Option<Panel> {
         self.house.service.panel().cloned()
     }
 
-    /// The seed of all its chance.
+    /// The seed of all chance in this run.
     pub fn seed(&self) -> u64 {
         self.house.seed
     }
 
-    /// Sees what happens from now on.
+    /// A subscription to what happens from now on.
     pub fn subscribe(&self, wish: Wish) -> Subscription {
         self.house.bus.subscribe(wish)
     }
@@ -336,18 +337,19 @@ impl Running {
         self.house.bus.sink(room)
     }
 
-    /// Accepts no more, lets sessions come to their ends, cuts what is left after `grace`. Returns at once.
+    /// Stops accepting, lets sessions come to their ends, and cuts those that are left after `grace`. Returns at once.
     pub fn drain(&self) {
         self.house.advance(Phase::Draining);
     }
 
-    /// Cuts what is open. Returns at once.
+    /// Cuts the sessions that are open. Returns at once.
     pub fn cut(&self) {
         self.house.advance(Phase::Cutting);
     }
 
-    /// Resolves when the server is over: drained, cut, or by its own [`Stop`]. A service that blocks its thread does not
-    /// hold it up for ever: some time after the drain began, what is left is left to itself.
+    /// Resolves when the server is over: drained, cut, or stopped by its own [`Stop`]. A service that blocks its thread
+    /// does not hold this up for ever: some time after the drain began, sessions that do not end are left to
+    /// themselves.
     pub async fn finished(&self) -> Summary {
         if !until_over(&self.house).await {
             self.give_up();
@@ -358,19 +360,16 @@ impl Running {
 
     /// Blocks until the server is over.
     pub fn wait(&self) -> Summary {
-        let (done, over) = std::sync::mpsc::channel();
+        let (done, over) = mpsc::channel();
         let house = self.house.clone();
-        // Its own thread, as one of the server's may be blocked, and this one may be inside a runtime.
-        let waiting = std::thread::spawn(move || {
+        // The wait has a thread of its own: the server's may be blocked, and this one may be inside a runtime.
+        let begun = std::thread::Builder::new().spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-            let is_over = match runtime {
-                Ok(runtime) => runtime.block_on(until_over(&house)),
-                Err(_) => true,
-            };
-            let _ = done.send(is_over);
+            // Without a runtime the channel ends, and the wait goes on elsewhere.
+            runtime.map(|runtime| done.send(runtime.block_on(until_over(&house))))
         });
-        let is_over = over.recv().unwrap_or(true);
-        drop(waiting.join());
+        let is_over = over.recv().unwrap_or_else(|_| self.waits_on_a_shard());
+        drop(begun.map(std::thread::JoinHandle::join));
         if !is_over {
             self.give_up();
         }
@@ -378,25 +377,35 @@ impl Running {
         self.summary()
     }
 
-    /// Why it is over, where nobody asked for that and somebody could not be dialled: the only client's target, or whom it
-    /// dials anew.
+    /// The same wait where no thread is to be had for it.
+    fn waits_on_a_shard(&self) -> bool {
+        let (done, over) = mpsc::channel();
+        let house = self.house.clone();
+        let waiting = async move { done.send(until_over(&house).await) };
+        self.house.shards[0].handle.spawn(waiting);
+        // An error means that the shard is gone, and so is the server.
+        over.recv().unwrap_or(true)
+    }
+
+    /// Why the server is over, where nobody asked for its end and a dial failed: the dial of the only session, or that
+    /// of an endpoint which is dialled to become a session.
     pub fn failure(&self) -> Option<Error> {
         let undialled = self.house.powers.undialled.lock().unwrap_or_else(PoisonError::into_inner);
         undialled.clone().filter(|_| self.house.is_deserted.load(Relaxed))
     }
 
-    /// What it did so far. Bytes of open sessions count when they close.
+    /// What the server did so far. The bytes of a session count once the session is closed.
     pub fn summary(&self) -> Summary {
         self.house.summary()
     }
 
-    /// What does not come to its end is left.
+    /// Counts the sessions that do not come to their ends as dropped, and leaves them to themselves.
     fn give_up(&self) {
         self.house.bus.drop_by("grace", usize::try_from(self.house.live()).unwrap_or(usize::MAX));
         self.house.advance(Phase::Over);
     }
 
-    /// The last to leave stops the threads.
+    /// Lets go of the threads. The last server that does so stops them.
     fn leave_crew(&self) {
         let crew = self.crew.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(crew);

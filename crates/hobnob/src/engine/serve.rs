@@ -1,4 +1,4 @@
-//! The one accept loop. Nothing ends it but the drain; errors are sorted by their consequence.
+//! The one accept loop. Nothing but the drain ends it, and errors are sorted by their consequence.
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::engine::trouble::{EXHAUSTED_WAIT, is_exhaustion, is_the_peers_fault};
 use crate::error::Error;
 use crate::event::Fact;
 
-/// A bound listener and the door that it is.
+/// A bound listener, and what lies behind it.
 pub(super) struct Entrance {
     pub listener: Box<dyn Listener>,
     pub door: Arc<Doorway>,
@@ -32,12 +32,12 @@ pub(super) struct Entrance {
 pub(super) async fn accept(house: Arc<House>, entrances: Vec<Entrance>) {
     let mut within = JoinSet::new();
     accept_from(&house, entrances, &mut within).await;
-    // A datagram socket has handed itself over by now: peers come for as long as its listener within lives.
+    // A datagram socket has handed itself over by now, and its peers come for as long as its listener within lives.
     let all = async { while within.join_next().await.is_some() {} };
     if while_open(&house, all).await.is_some() {
         house.is_deserted.store(true, Relaxed);
     }
-    // Sessions that are still there need theirs.
+    // Sessions that are still open need the listeners within that they came by.
     within.detach_all();
 }
 
@@ -93,7 +93,7 @@ async fn accept_from(house: &Arc<House>, mut entrances: Vec<Entrance>, within: &
     }
 }
 
-/// A listener within, and the session that those who come there belong to, where there is one.
+/// A listener within, and the session that its sessions belong to, where there is one.
 struct Inside {
     shard: Arc<Shard>,
     door: Arc<Doorway>,
@@ -101,7 +101,8 @@ struct Inside {
     listener: Box<dyn Listener>,
 }
 
-/// Accepts from a listener within: it is polled whatever the limits say, and who does not fit is turned away.
+/// Accepts from a listener within. The listener is polled whatever the limits say, and a peer that is beyond them is
+/// turned away.
 async fn accept_many(house: Arc<House>, inside: Inside, seldom: Arc<Seldom>) {
     let Inside { shard, door, parent, mut listener } = inside;
     let mut guard = house.reflection(door.has_ports);
@@ -120,7 +121,7 @@ async fn accept_many(house: Arc<House>, inside: Inside, seldom: Arc<Seldom>) {
             Accepted::Conn(conn) => {
                 let peer = conn.facts().peer.clone();
                 let now = house.bus.clock().now();
-                // A datagram's sender may be forged; a medium whose peers were proven to be there is not harmed by it.
+                // The sender of a datagram may be forged. Where peers have proven to be there, this check harms nobody.
                 let seat = guard.admit(&peer, 0, now).and_then(|()| door.gate.admit(&peer));
                 let seat = seat.and_then(|guest| match *house.phase.borrow() {
                     Phase::Open | Phase::UsedUp => house.gate.try_seat(guest).ok_or("max-conns"),
@@ -141,13 +142,13 @@ async fn accept_many(house: Arc<House>, inside: Inside, seldom: Arc<Seldom>) {
             Accepted::Answer(peer) => house.refuse(shard.index, &peer, OWN_ANSWER),
             Accepted::Failed(error) => recover(&house, &seldom, &address, error).await,
             Accepted::NoMore => return,
-            // A listener within a listener within: no medium has that.
+            // No medium has a listener within a listener within.
             Accepted::Many(_) => {}
         }
     }
 }
 
-/// Resolves when the session that others belong to is to end: it was cut, or all of those are over in a drain.
+/// Resolves when the session that others belong to is to end: it was cut, or in a drain all the others are over.
 async fn is_cut(parent: Option<&Presence>, is_empty: &mut watch::Receiver<bool>) {
     let Some(Presence { session, .. }) = parent else { return std::future::pending().await };
     let cut = poll_fn(|cx| {
@@ -176,7 +177,8 @@ async fn welcome(house: &Arc<House>, shard: &Arc<Shard>, door: Arc<Doorway>, mut
     shard.handle.spawn(life::live(presence, conn, door));
 }
 
-/// Makes a session of a peer to whom others belong, if it may come. It is not one of those that may still come.
+/// Makes a session to which others are to belong, if its peer may come. It does not count among the sessions that may
+/// still come.
 async fn adopt(
     house: &Arc<House>,
     shard: &Arc<Shard>,
@@ -197,7 +199,8 @@ fn admit(house: &House, shard: &Shard, door: &Doorway, facts: &Facts) -> Option<
     admitted.inspect_err(|limit| house.refuse(shard.index, &facts.peer, limit)).ok()
 }
 
-/// Asks each entrance in turn; a socket made during the call belongs to the shard.
+/// Polls the entrances, beginning with another one each time. A socket that is made during the call belongs to the
+/// shard.
 fn poll_entrances(
     entrances: &mut [Entrance],
     turn: usize,
@@ -214,12 +217,12 @@ fn poll_entrances(
     Poll::Pending
 }
 
-/// Runs for as long as peers may come: then none.
+/// Runs for as long as peers may come, and yields none when they may not.
 async fn while_open<T>(house: &House, work: impl Future<Output = T>) -> Option<T> {
     until(house, Phase::UsedUp, work).await
 }
 
-/// Runs until the drain begins: then none.
+/// Runs until the drain begins, and yields none then.
 async fn until_drain<T>(house: &House, work: impl Future<Output = T>) -> Option<T> {
     until(house, Phase::Draining, work).await
 }
@@ -233,7 +236,7 @@ async fn until<T>(house: &House, end: Phase, work: impl Future<Output = T>) -> O
     }
 }
 
-/// Waits for a token where too many come at once from elsewhere.
+/// Waits for a token where too many peers come at once from other machines.
 async fn throttle(house: &House, bucket: &mut Bucket, seldom: &Seldom, peer: &Address) {
     if peer.is_local_only() {
         return;

@@ -29,25 +29,25 @@ pub struct Server {
     pub limits: Limits,
     /// How text services cut bytes into messages.
     pub cutting: Cutting,
-    /// When it stops by itself.
+    /// When the server stops by itself.
     pub stop: Stop,
     /// One address family only (`-4`, `-6`).
     pub family: Option<Family>,
-    /// Who is to see each call to the kernel.
+    /// The observer that is to see each call to the kernel.
     pub observer: Option<Arc<dyn Observer>>,
-    /// The seed of all chance; none: one is drawn.
+    /// The seed of all chance; none: a seed is drawn.
     pub seed: Option<u64>,
-    /// Where a port is in use, all endpoints move so many ports further together, one at a time: for ports that nobody
-    /// asked for. 0: none is tried but those of the endpoints.
+    /// How often all endpoints may move one port further on together where a port is in use: for ports that nobody
+    /// asked for. 0: only the ports of the endpoints are tried.
     pub next_ports: u16,
     crew: Option<Crew>,
 }
 
-/// Which service, and what is known of it.
+/// The service that is to be served, and what is known of it.
 enum Plan {
     Table(&'static service::ServiceRow, Options, Vec<(&'static OptionSpec, Endpoint)>),
     Own(Made),
-    /// It was started.
+    /// The server was started, and the plan is used up.
     Spent,
 }
 
@@ -84,12 +84,12 @@ impl Server {
         Server::of(Made::Service(Box::new(service)), Shape::ALL)
     }
 
-    /// The same for one that answers messages, and needs no more: the engine does the rest.
+    /// The same for a service that answers messages: the engine does the rest.
     pub fn answering(responder: impl Responder + 'static) -> Self {
         Server::of(Made::Responder(Box::new(responder)), Shape::ALL)
     }
 
-    /// A server of a service of one's own, for these shapes.
+    /// A server of a service of one's own, for these shapes only.
     pub fn of(service: Made, shapes: &'static [Shape]) -> Self {
         Server::with_doors(service, &[Door::only(0, shapes)])
     }
@@ -116,14 +116,15 @@ impl Server {
         }
     }
 
-    /// Runs on these threads and by their clock, as other servers may. Who subscribed before hears nothing.
+    /// Runs on these threads and by their clock, which other servers may share. A subscription from before hears
+    /// nothing.
     pub fn on_crew(&mut self, crew: &Crew) -> &mut Self {
         self.bus = Bus::new(crew.clock(), crew.count());
         self.crew = Some(crew.clone());
         self
     }
 
-    /// The service's row, where it is one of the table.
+    /// The row of the service, where it is in the table.
     pub fn row(&self) -> Option<&'static service::ServiceRow> {
         match &self.service {
             Plan::Table(row, ..) => Some(row),
@@ -131,7 +132,7 @@ impl Server {
         }
     }
 
-    /// The doors of its service.
+    /// The doors of the service.
     pub fn doors(&self) -> &[Door] {
         &self.doors
     }
@@ -160,11 +161,12 @@ impl Server {
             targets.push((known, endpoint));
             return Ok(self);
         }
-        // Whoever names another option is told which there are.
+        // Any other option is set as text, and the error of an unknown one names those that exist.
         self.set(option, Some(&endpoint.to_string()))
     }
 
-    /// Adds an endpoint, if the service fits it. Of several doors it leads to the one whose protocol it names.
+    /// Adds an endpoint, if the service fits it. Where the service has several doors, the endpoint leads to the one
+    /// whose protocol it names.
     pub fn on(&mut self, endpoint: &Endpoint) -> Result<&mut Self> {
         self.add(None, endpoint)
     }
@@ -187,12 +189,12 @@ impl Server {
         Ok(self)
     }
 
-    /// Adds an endpoint whose parts need not be of the tables: a transport or layer of one's own.
+    /// Adds an endpoint whose transport or layers need not be in the tables, but may be the caller's own.
     pub fn on_resolved(&mut self, resolved: Resolved) -> Result<&mut Self> {
         self.add_resolved(None, resolved)
     }
 
-    /// The same for one that leads to the door of this name.
+    /// The same for an endpoint that leads to the door of this name.
     pub fn door_resolved(&mut self, name: &str, resolved: Resolved) -> Result<&mut Self> {
         self.add_resolved(Some(name), resolved)
     }
@@ -203,7 +205,7 @@ impl Server {
         Ok(self)
     }
 
-    /// Sees everything from here on. Before it is open, that is everything.
+    /// A subscription to what happens from now on: before the server is open, to everything.
     pub fn subscribe(&self, wish: Wish) -> Subscription {
         self.bus.subscribe(wish)
     }
@@ -218,8 +220,8 @@ impl Server {
         self.bus.clock()
     }
 
-    /// Binds all endpoints or none, opens the service, and serves. Given up, it leaves nothing behind. A plan is for one
-    /// server: a second call is an error.
+    /// Binds all endpoints or none, opens the service, and serves. A call that is given up leaves nothing behind. A
+    /// plan is for one server, so a second call is an error.
     pub async fn open(&mut self) -> Result<Running> {
         running::open(self.take()?.prepare()?).await
     }
@@ -237,7 +239,7 @@ impl Server {
         Ok(taken)
     }
 
-    /// All that can be known before anything is open. Layers read their files now.
+    /// Checks all that can be known before anything is open. Layers read their files now.
     fn prepare(self) -> Result<running::Start> {
         let name = self.name();
         let doors = || self.endpoints.iter().map(|(resolved, _)| resolved);
@@ -245,7 +247,7 @@ impl Server {
             Plan::Spent => return Err(Error::new(Kind::Bug, "a spent plan was taken")),
             Plan::Own(made) => (made, Vec::new()),
             Plan::Table(row, options, named) => {
-                let targets = fit::targets(row, named, doors(), &self.bus)?;
+                let targets = fit::targets(row, &named, &doors(), &self.bus)?;
                 (plan::make(row, &options)?, targets)
             }
         };

@@ -19,13 +19,13 @@ use crate::session::Session;
 pub(super) struct Shard {
     pub index: usize,
     pub handle: Handle,
-    /// Sessions on the thread, of all servers.
+    /// How many sessions of all servers are on the thread.
     live: Arc<AtomicUsize>,
-    /// Bytes of buffers that its sessions held when it was last swept.
+    /// Bytes of buffers that the sessions here held at the last sweep.
     pub held: AtomicU64,
-    /// Bytes that wait here for no session: answers on datagrams that are held back.
+    /// Bytes that wait here without a session: answers on datagrams that are held back.
     pub queued: AtomicU64,
-    /// A session has come to where there was none.
+    /// Notified when a session comes to this shard while there is none on it.
     pub entered: Notify,
     sessions: Mutex<HashMap<u64, Arc<Session>>>,
 }
@@ -67,8 +67,8 @@ impl Shard {
     }
 }
 
-/// Threads for sessions, one a core, and the clock of their events. Several servers may share them; the last who lets
-/// go of them stops and joins them.
+/// Threads for sessions, one a core, and the clock of their events. Several servers may share a crew. When the last of
+/// them lets go of it, the threads are stopped and joined.
 #[derive(Clone)]
 pub struct Crew(Arc<Threads>);
 
@@ -82,7 +82,7 @@ struct Threads {
 /// A thread, and word of its end.
 type Thread = (JoinHandle<()>, mpsc::Receiver<()>);
 
-/// How long a thread may take to stop. One that a service blocks is left to itself.
+/// How long a thread may take to stop. A thread that a service blocks for longer is left to itself.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Crew {
@@ -113,7 +113,7 @@ impl Crew {
         handle.spawn(work)
     }
 
-    /// What stamps the events of its servers.
+    /// The clock that stamps the events of the crew's servers.
     pub fn clock(&self) -> Clock {
         self.0.clock
     }
@@ -123,7 +123,7 @@ impl Crew {
         self.0.each.len()
     }
 
-    /// One server's shards, one a thread.
+    /// New shards for one server, one a thread.
     pub(super) fn shards(&self) -> Vec<Arc<Shard>> {
         let each = self.0.each.iter().enumerate();
         each.map(|(index, (handle, live))| {
@@ -171,7 +171,7 @@ fn thread(index: usize, mut stopped: watch::Receiver<bool>) -> Result<(Handle, T
     let thread = std::thread::Builder::new().name(format!("hobnob-{index}")).spawn(move || {
         // An error means that the sender is gone, which is a stop too.
         runtime.block_on(async { drop(stopped.wait_for(|stop| *stop).await) });
-        // A look-up of a name cannot be called back; it must not hold up the exit.
+        // A look-up of a name cannot be called off, and must not hold up the exit.
         runtime.shutdown_background();
         drop(over);
     });

@@ -30,7 +30,7 @@ pub(super) struct Declined {
     pub on: usize,
 }
 
-/// What became of a conn.
+/// What became of a conn that layers were put on.
 pub(super) enum Dressing {
     Conn(Conn),
     Answered,
@@ -63,7 +63,7 @@ impl Stack {
         self.coats.is_empty()
     }
 
-    /// What who dials says to each layer, where it is not the same as here.
+    /// The settings that a client gives to each layer, where they are not the same as here.
     pub(super) fn dialled(&self) -> impl Iterator<Item = Option<Vec<String>>> {
         self.coats.iter().map(|coat| coat.layer.dialled())
     }
@@ -75,7 +75,7 @@ impl Stack {
         declining.any(|(on, _)| self.shares(on, other))
     }
 
-    /// Whether the lowest so many layers of both are the same.
+    /// Whether the lowest `on` layers of both stacks are the same.
     pub(super) fn shares(&self, on: usize, other: &Stack) -> bool {
         let lowest = |stack: &Stack| stack.coats.len().checked_sub(on);
         let (Some(mine), Some(theirs)) = (lowest(self), lowest(other)) else { return false };

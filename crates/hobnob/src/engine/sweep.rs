@@ -1,6 +1,6 @@
-//! Looks over a shard's sessions now and then, and ends those that ran out of a time. One timer a shard instead
-//! of one a session: an idle session costs nothing, and a limit is kept to within an eighth. A shard without sessions
-//! has no timer.
+//! Looks over a shard's sessions now and then, and cuts those that are past a limit in time. As the shard has one timer
+//! for all of them, an idle session costs nothing, and a limit is kept to within an eighth of itself. A shard without
+//! sessions has no timer.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use crate::session::{Cut, Session};
 /// The share of the budget of buffers, in percent, from which on a session is cut.
 const FULL: u64 = 98;
 
-/// Sweeps until the server is over. `relieving` is one for all shards of the server.
+/// Sweeps until the server is over. All shards of the server share one `relieving`.
 pub(super) async fn sweep(house: Arc<House>, shard: Arc<Shard>, relieving: Arc<Mutex<()>>) {
     let (idle, stall) = (house.limits.idle, house.limits.stall);
     let shortest = idle.unwrap_or(stall).min(stall);
@@ -44,9 +44,9 @@ pub(super) async fn sweep(house: Arc<House>, shard: Arc<Shard>, relieving: Arc<M
     }
 }
 
-/// Cuts the session that holds most, of all shards, if what those hold that are not cut yet is still too much.
+/// Cuts the one session of all shards that holds most, if the sessions that are not cut yet still hold too much.
 fn relieve(house: &House, relieving: &Mutex<()>) {
-    // One shard at a time, so that each sees whom the others have cut.
+    // One shard at a time, so that each sees which sessions the others have cut.
     let _turn = relieving.lock().unwrap_or_else(PoisonError::into_inner);
     let (mut held, mut largest) = (0, None::<(u64, Arc<Session>)>);
     house.each_session(|session| {

@@ -1,5 +1,5 @@
-//! What a session may dial: endpoints planned before anything was open, and any other on the spot. Where a target is to
-//! be waited for, its peers are accepted here.
+//! The endpoints that a session may dial: those that were planned before anything was open, and any other on the spot.
+//! Where a target is to be waited for, its peers are accepted here.
 
 use std::collections::HashMap;
 
@@ -19,13 +19,13 @@ use crate::session::Destination;
 pub(super) struct Targets {
     dialer: Dialer,
     planned: HashMap<&'static str, PlannedTarget>,
-    /// What was dialled before without having been planned.
+    /// Endpoints that were not planned, and were dialled before.
     others: Kept<Ready>,
 }
 
 struct PlannedTarget {
     ready: Ready,
-    /// Peers come one by one: a session waits for its own, behind those that wait already.
+    /// Where peers are waited for. They come one by one, and each session waits behind those that wait already.
     waiting: OnceCell<Mutex<Waiting>>,
 }
 
@@ -36,14 +36,15 @@ impl Targets {
         Targets { dialer, planned, others: Kept::default() }
     }
 
-    /// Those that were planned.
+    /// The endpoints that were planned.
     pub(super) fn planned(&self) -> Vec<Endpoint> {
         let mut planned: Vec<_> = self.planned.iter().collect();
         planned.sort_unstable_by_key(|(name, _)| **name);
         planned.into_iter().map(|(_, target)| target.ready.endpoint.clone()).collect()
     }
 
-    /// Binds those that are waited for, and refuses those that are plainly where we listen ourselves.
+    /// Binds the targets that are waited for, and refuses a target that is plainly an address where we listen
+    /// ourselves.
     pub(super) async fn open(&self) -> Result<Vec<Bound>> {
         let mut bound = Vec::new();
         for target in self.planned.values() {
@@ -51,7 +52,7 @@ impl Targets {
             if ready.is_turned {
                 let waiting = self.dialer.wait_on(ready).await?;
                 bound.extend(waiting.bound());
-                // It was just made, so nobody else has set it.
+                // The cell was made with this target, and only this loop sets it.
                 let _ = target.waiting.set(Mutex::new(waiting));
             } else {
                 for address in self.known_addresses(ready).await? {
@@ -62,7 +63,7 @@ impl Targets {
         Ok(bound)
     }
 
-    /// A conn to a destination, layers and all: dialled, or of a peer who came by itself.
+    /// A conn to a destination, layers and all: dialled, or that of a peer which came by itself.
     pub(super) async fn dial(&self, to: Destination<'_>, asker: Option<&Facts>) -> Result<Conn> {
         let target = match to {
             Destination::Target(name) => self
@@ -83,7 +84,7 @@ impl Targets {
         waiting.next().await
     }
 
-    /// Where a target is, as far as no look-up is needed to know.
+    /// The addresses of a target, as far as they are known without a look-up.
     async fn known_addresses(&self, ready: &Ready) -> Result<Vec<Address>> {
         Ok(match &ready.place.target {
             Name::Net { host: Host::Name(_), .. } => Vec::new(),

@@ -1,13 +1,14 @@
-//! What an error of accepting means for those who come next.
+//! What an error of accepting means for the peers that come next.
 
 use std::time::Duration;
 
 use crate::error::{Error, Kind};
 
-/// How long to wait for what is exhausted, at most: a freed descriptor ends the wait at once.
+/// How long accepting waits at most where descriptors or memory are exhausted. A freed descriptor ends the wait at
+/// once.
 pub(super) const EXHAUSTED_WAIT: Duration = Duration::from_millis(50);
 
-/// Whether only who came is concerned, and the next may come at once.
+/// Whether the error concerns only the peer that came, so that the next may come at once.
 pub(super) fn is_the_peers_fault(error: &Error) -> bool {
     matches!(
         error.errno(),

@@ -1,4 +1,4 @@
-//! Threads for work that may block, such as a disk's, apart from those of the sessions: a few, for a queue with a bound.
+//! A few threads for work that may block, such as reading a disk, with a bounded queue. No session runs on them.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,12 +10,13 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use crate::error::{Error, Kind, Result};
 use crate::session::powers::Job;
 
-/// Threads at most. A disk is not faster for more, and one job that hangs does not hold up the others.
+/// The most threads. A disk is not faster for more of them, and with several a job that hangs does not hold up the
+/// others.
 const THREADS: usize = 4;
-/// Jobs that wait at most; whoever brings one more waits.
+/// The most jobs that wait in the queue. A caller that brings one more waits.
 const QUEUE: usize = 64;
 
-/// A server's workshop. It has no thread before there is work.
+/// A server's workshop. No thread is started before there is work.
 pub(super) struct Workshop {
     bench: Arc<Bench>,
     places: Arc<Semaphore>,
@@ -24,7 +25,7 @@ pub(super) struct Workshop {
 struct Bench {
     state: Mutex<Floor>,
     came: Condvar,
-    /// A thread has ended.
+    /// Notified when a thread has ended.
     left: Notify,
 }
 
@@ -71,8 +72,8 @@ impl Workshop {
         Ok(())
     }
 
-    /// Takes no more, and waits until all that was taken is done, for so long at most. How many threads were still
-    /// at work then.
+    /// Takes no more jobs, and waits until all jobs that were taken are done, for `patience` at most. Returns how many
+    /// threads are still at work then.
     pub(super) async fn close(&self, patience: Duration) -> usize {
         self.shut();
         let all_left = async {
@@ -106,7 +107,7 @@ impl Drop for Workshop {
 impl Bench {
     fn work(&self) {
         while let Some((job, place)) = self.next() {
-            // Whoever waits for what it makes learns of the panic: nothing was made.
+            // The caller that waits for the outcome learns of a panic by the outcome never being sent.
             let _ = catch_unwind(AssertUnwindSafe(job));
             drop(place);
         }
@@ -150,7 +151,7 @@ mod tests {
                 .await
                 .expect("room");
         }
-        assert_eq!(shop.close(Duration::from_secs(60)).await, 0, "no thread is left");
+        assert_eq!(shop.close(Duration::from_mins(1)).await, 0, "no thread is left");
         assert_eq!(all.try_iter().count(), QUEUE);
         assert!(shop.take(Box::new(|| {})).await.is_err());
     }
@@ -168,7 +169,7 @@ mod tests {
             let taken = shop.take(Box::new(waits));
             if tokio::time::timeout(Duration::from_millis(200), taken).await.is_err() {
                 drop(release);
-                assert_eq!(shop.close(Duration::from_secs(60)).await, 0);
+                assert_eq!(shop.close(Duration::from_mins(1)).await, 0);
                 return;
             }
         }

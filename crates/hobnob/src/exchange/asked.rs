@@ -9,18 +9,34 @@ use std::time::Duration;
 use tokio::time::Sleep;
 
 use crate::clock::Clock;
-use crate::codec::http::{AnswerPart, AnswerReader};
+use crate::codec::http::{AnswerPart, AnswerReader, Head};
 use crate::conn::{Conn, Facts};
 use crate::engine::Dialer;
 use crate::error::{Error, Kind, Result};
 use crate::exchange::failure::Counterpart;
-use crate::exchange::stopwatch::Stopwatch;
-use crate::exchange::{Answered, Exchange, PROTOCOL, Times};
+use crate::exchange::plan::{Exchange, PROTOCOL};
+use crate::exchange::stopwatch::{Stopwatch, Times};
 
 /// How long a goodbye may take: a peer that takes nothing any more cannot be told.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Bytes of one receive.
 const RECEIVE: usize = 64 * 1_024;
+
+/// An answer as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// Status and fields.
+    pub head: Head,
+    /// The body, out of its chunks.
+    pub body: Vec<u8>,
+}
+
+impl Exchange {
+    /// Dials, and begins to ask.
+    pub async fn ask(&self, dialer: &Dialer) -> Result<Asked> {
+        Asked::dial(self, dialer).await
+    }
+}
 
 /// A request that was asked. Receive while there is no [`part`](Asked::part), until one is the end.
 pub struct Asked {
@@ -45,7 +61,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    pub(super) async fn dial(exchange: &Exchange, dialer: &Dialer) -> Result<Self> {
+    async fn dial(exchange: &Exchange, dialer: &Dialer) -> Result<Self> {
         let stopwatch = Stopwatch::start();
         let dialer = dialer.clone().speaking(PROTOCOL).observer(Arc::clone(&stopwatch) as _);
         let clock = dialer.bus().clock();
@@ -186,7 +202,7 @@ impl Asked {
 
     /// Hears the whole answer, with at most so many bytes of a body.
     pub async fn collect(mut self, most: usize) -> Result<Answered> {
-        let mut answered = Answered { head: super::Head::default(), body: Vec::new() };
+        let mut answered = Answered { head: Head::default(), body: Vec::new() };
         loop {
             match self.part()? {
                 Some(AnswerPart::Head(head)) => answered.head = head,

@@ -23,37 +23,25 @@
 
 mod asked;
 mod failure;
+mod plan;
 mod redirect;
 mod stopwatch;
 
 use std::time::Duration;
 
-use crate::codec::http::is_value;
 pub use crate::codec::http::{AnswerPart, Head, Length, Request, Version, is_name};
-use crate::endpoint::{Endpoint, Host};
 use crate::engine::{self, Dialer};
 use crate::error::{Error, Kind, Result};
-use crate::spec::Shape;
 
-pub use asked::Asked;
+pub use asked::{Answered, Asked};
+pub use plan::Exchange;
 pub use redirect::Redirect;
 pub use stopwatch::Times;
 
-/// The protocol that an endpoint may name.
-const PROTOCOL: &str = "http";
 /// Bytes of a body that [`get`] holds in memory.
 const MAX_BODY: usize = 64 << 20;
 /// Silence after which [`get`] gives up.
 const IDLE: Duration = Duration::from_mins(1);
-
-/// An answer as a whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answered {
-    /// Status and fields.
-    pub head: Head,
-    /// The body, out of its chunks.
-    pub body: Vec<u8>,
-}
 
 /// Gets what an endpoint names, and waits for all of it: `http://example.com/`, `https://...`, `:8000`,
 /// `http+unix:/run/x.sock,path=/info`. A status of 400 and more is an answer too.
@@ -76,127 +64,4 @@ pub fn get(endpoint: &str) -> Result<Answered> {
         asked.set_idle(Some(IDLE));
         asked.collect(MAX_BODY).await
     })
-}
-
-/// A request that is planned, and nothing is open yet.
-#[derive(Debug, Clone)]
-pub struct Exchange {
-    endpoint: Endpoint,
-    host: String,
-    request: Request,
-    /// Redirects that led here.
-    hops: usize,
-}
-
-impl Exchange {
-    /// Plans a request to an endpoint, whose path is what is asked for.
-    pub fn new(endpoint: &Endpoint, mut request: Request) -> Result<Self> {
-        let resolved = engine::resolve(endpoint)?;
-        if resolved.shape != Shape::Bytes {
-            let text = format!("{PROTOCOL} needs bytes, and {} gives packets", resolved.endpoint);
-            let error = Error::new(Kind::DoesNotFit, text);
-            return Err(error.hint_endpoint("http://127.0.0.1:8000/", "over tcp, for one"));
-        }
-        let path = resolved.protocol.as_ref().and_then(|(_, options)| options.text("path"));
-        path.unwrap_or("/").clone_into(&mut request.target);
-        if let Some((name, _)) = request.fields.iter().find(|(n, v)| !is_name(n) || !is_value(v)) {
-            return Err(Error::new(Kind::BadOption, format!("{name:?} cannot be sent as a field"))
-                .why("a name is one word, and nothing in a value ends the line")
-                .hint_option("header", "Accept: text/html", "for one"));
-        }
-        if !is_name(&request.method) {
-            let text = format!("{:?} cannot be a method", request.method);
-            let error = Error::new(Kind::BadOption, text);
-            return Err(error.hint_option("method", "PUT", "for one"));
-        }
-        Ok(Exchange { host: host_field(endpoint), endpoint: endpoint.clone(), request, hops: 0 })
-    }
-
-    /// Where it goes.
-    pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
-    }
-
-    /// What the field Host says, where it is not given: who is asked, as a person would say it.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// The request.
-    pub fn request(&self) -> &Request {
-        &self.request
-    }
-
-    /// The lines that go out, with the empty one.
-    pub fn head(&self) -> Vec<u8> {
-        self.request.head(&self.host)
-    }
-
-    /// Dials, and begins to ask.
-    pub async fn ask(&self, dialer: &Dialer) -> Result<Asked> {
-        Asked::dial(self, dialer).await
-    }
-
-    /// Where the answer sends us, if it does: 301, 302, 303, 307 and 308 with a Location.
-    pub fn redirected(&self, head: &Head) -> Option<Result<Redirect>> {
-        redirect::follow(self, head)
-    }
-}
-
-/// Host and port, without the port that the scheme means anyway; what has no host is this machine.
-fn host_field(endpoint: &Endpoint) -> String {
-    let host = match endpoint.host() {
-        None | Some(Host::Loopback) => "localhost".to_owned(),
-        Some(Host::V6 { address, .. }) => format!("[{address}]"),
-        Some(host) => host.to_string(),
-    };
-    let usual = if endpoint.has_layer("tls") { 443 } else { 80 };
-    match endpoint.port().filter(|port| *port != usual) {
-        Some(port) => format!("{host}:{port}"),
-        None => host,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::Error;
-
-    fn planned(endpoint: &str) -> Result<Exchange, Error> {
-        Exchange::new(&engine::parse(endpoint)?, Request::to("/"))
-    }
-
-    #[test]
-    fn an_endpoint_says_what_is_asked_for_and_of_whom() {
-        for (endpoint, host, target) in [
-            ("http://example.com", "example.com", "/"),
-            ("http://example.com:80/a,b?c=d%2Ce#f", "example.com", "/a,b?c=d%2Ce"),
-            ("http://example.com:8000?q", "example.com:8000", "/?q"),
-            ("https://h:80/", "h:80", "/"),
-            ("https://h:443/x", "h", "/x"),
-            ("http://[fe80::1%25lo]:81/", "[fe80::1]:81", "/"),
-            ("http://:8000/x", "localhost:8000", "/x"),
-            (":8000", "localhost:8000", "/"),
-            ("http+unix:/run/x.sock,path=/info", "localhost", "/info"),
-        ] {
-            let exchange =
-                planned(endpoint).unwrap_or_else(|error| panic!("{endpoint}: {error:?}"));
-            let asked = (exchange.host(), exchange.request().target.as_str());
-            assert_eq!(asked, (host, target), "{endpoint}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_asked_is_an_error_before_anything_is_open() {
-        assert_eq!(planned("udp://:9").expect_err("packets").kind(), Kind::DoesNotFit);
-        let endpoint = engine::parse(":9").expect("an endpoint");
-        for (name, value) in [("a b", "c"), ("", "c"), ("a", "b\r\nc: d"), ("a\n", "b")] {
-            let mut request = Request::to("/");
-            request.fields.push((name.to_owned(), value.to_owned()));
-            let error = Exchange::new(&endpoint, request).expect_err("it would make a second line");
-            assert_eq!(error.kind(), Kind::BadOption, "{name:?}");
-        }
-        let request = Request { method: "GET /x".to_owned(), ..Request::to("/") };
-        assert_eq!(Exchange::new(&endpoint, request).expect_err("two").kind(), Kind::BadOption);
-    }
 }

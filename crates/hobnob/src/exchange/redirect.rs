@@ -5,7 +5,7 @@ use crate::codec::http::{Head, Request};
 use crate::endpoint::{Endpoint, Host};
 use crate::engine;
 use crate::error::{Error, Kind, Result};
-use crate::exchange::{Exchange, host_field};
+use crate::exchange::plan::{Exchange, host_field};
 
 /// How many in a row are followed.
 const MAX_HOPS: usize = 10;
@@ -21,13 +21,16 @@ pub struct Redirect {
     pub dropped: Vec<String>,
 }
 
-pub(super) fn follow(from: &Exchange, head: &Head) -> Option<Result<Redirect>> {
-    if !matches!(head.status, 301 | 302 | 303 | 307 | 308) {
-        return None;
+impl Exchange {
+    /// Where the answer sends us, if it does: 301, 302, 303, 307 and 308 with a Location.
+    pub fn redirected(&self, head: &Head) -> Option<Result<Redirect>> {
+        if !matches!(head.status, 301 | 302 | 303 | 307 | 308) {
+            return None;
+        }
+        let location = head.field("location").filter(|location| !location.is_empty())?;
+        let location = std::str::from_utf8(location).map_err(|_| refused("to what is not UTF-8"));
+        Some(location.and_then(|location| lead(self, head.status, location)))
     }
-    let location = head.field("location").filter(|location| !location.is_empty())?;
-    let location = std::str::from_utf8(location).map_err(|_| refused("to what is not UTF-8"));
-    Some(location.and_then(|location| lead(from, head.status, location)))
 }
 
 fn lead(from: &Exchange, status: u16, location: &str) -> Result<Redirect> {

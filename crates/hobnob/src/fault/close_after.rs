@@ -7,7 +7,7 @@ use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
 /// The row.
-pub static ROW: FaultRow = FaultRow {
+pub(crate) static ROW: FaultRow = FaultRow {
     spec: Spec {
         name: "close-after",
         summary: "after so many bytes both connections are closed in order",

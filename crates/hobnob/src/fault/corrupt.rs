@@ -9,7 +9,7 @@ use crate::chunk::Chunk;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
 /// The row.
-pub static ROW: FaultRow = FaultRow {
+pub(crate) static ROW: FaultRow = FaultRow {
     spec: Spec {
         name: "corrupt",
         summary: "a bit is flipped in some packets, or KiB of a stream",

@@ -28,19 +28,19 @@ mod bend;
 mod outbox;
 mod seed;
 
-pub mod close_after;
-pub mod corrupt;
-pub mod dup;
-pub mod jitter;
-pub mod latency;
-pub mod loss;
-pub mod rate;
-pub mod refuse;
-pub mod reorder;
-pub mod reset;
-pub mod slice;
-pub mod slow_accept;
-pub mod stall;
+mod close_after;
+mod corrupt;
+mod dup;
+mod jitter;
+mod latency;
+mod loss;
+mod rate;
+mod refuse;
+mod reorder;
+mod reset;
+mod slice;
+mod slow_accept;
+mod stall;
 
 use std::time::Duration;
 

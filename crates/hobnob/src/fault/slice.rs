@@ -8,7 +8,7 @@ use crate::error::{Error, Kind};
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
 /// The row.
-pub static ROW: FaultRow = FaultRow {
+pub(crate) static ROW: FaultRow = FaultRow {
     spec: Spec {
         name: "slice",
         summary: "what was said in one piece arrives in several",

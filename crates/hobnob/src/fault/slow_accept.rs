@@ -4,7 +4,7 @@ use super::{Admission, Claims, FaultRow, MadeFault};
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
 /// The row.
-pub static ROW: FaultRow = FaultRow {
+pub(crate) static ROW: FaultRow = FaultRow {
     spec: Spec {
         name: "slow-accept",
         summary: "the target is dialled only after a time",

@@ -68,12 +68,12 @@ impl Layer for Lines {
 struct Framed {
     inner: Box<dyn Channel>,
     rules: Lines,
-    /// What came and was not handed on: whole lines, then a part of one.
+    /// Bytes that came and were not handed on: whole lines, then a part of one.
     pending: VecDeque<u8>,
     /// Bytes of `pending` in which no newline was found.
     searched: usize,
     is_ended: bool,
-    /// What a send could not pass on at once.
+    /// Bytes that a send could not pass on at once.
     unsent: VecDeque<u8>,
 }
 
@@ -83,7 +83,7 @@ impl Framed {
         Framed { inner, rules, pending, searched: 0, is_ended: false, unsent }
     }
 
-    /// The next line that is there, without its ending; at the end also what has none.
+    /// The next whole line, without its ending; at the end of the stream also a line that has no ending.
     fn next_line(&mut self, buf: &mut [u8]) -> Option<Result<usize>> {
         let found = self.pending.iter().skip(self.searched).position(|byte| *byte == b'\n');
         let (length, ending) = match found {
@@ -158,7 +158,7 @@ impl Channel for Framed {
         ready!(self.poll_drain(cx))?;
         self.unsent.extend(buf);
         self.unsent.extend(self.rules.ending);
-        // Taken as a whole from here on: what does not pass now is kept, and the next call waits for it.
+        // The message is taken as a whole from here on: bytes that do not pass now are kept for the next call.
         if let Poll::Ready(Err(error)) = self.poll_drain(cx) {
             return Poll::Ready(Err(error));
         }

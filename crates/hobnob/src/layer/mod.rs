@@ -20,7 +20,7 @@
 //! ```
 
 pub mod lines;
-pub mod tap;
+mod tap;
 #[cfg(feature = "tls")]
 pub mod tls;
 
@@ -60,36 +60,36 @@ const fn later(
 /// One layer of the table.
 #[derive(Debug)]
 pub struct LayerRow {
-    /// How it describes itself.
+    /// How the layer describes itself.
     pub spec: Spec,
-    /// The shape that it needs below; none: either.
+    /// The shape that the layer needs below; none: either shape.
     pub below: Option<Shape>,
-    /// The shape that it makes; none: the one below.
+    /// The shape that the layer makes; none: the shape below.
     pub above: Option<Shape>,
     /// Whether a message above is a line, so that none with a newline in it passes.
     pub is_one_line: bool,
-    /// Whether it may decline a conn: then another endpoint with the same bind address may have it.
+    /// Whether the layer may decline a conn, which another endpoint with the same bind address may take then.
     pub may_decline: bool,
-    /// Makes one from its options; none where it is not built in.
+    /// Makes a layer from its options; none where the layer is not built in.
     pub make: Option<fn(&Options) -> Result<Box<dyn Layer>>>,
 }
 
 /// What the engine tells a layer about the endpoint that it is part of.
 #[derive(Clone)]
 pub struct Surroundings {
-    /// Which side we are.
+    /// Our side of the handshake.
     pub role: Role,
     /// The host as it was dialled, which a certificate must be for: a name, or an address. None where we were
     /// dialled, and where the endpoint has no host.
     pub host: Option<String>,
     /// The addresses of this machine, where we were dialled: a certificate that is made here is for them.
     pub addresses: Vec<IpAddr>,
-    /// Where notes go.
+    /// The bus that notes go to.
     pub bus: Bus,
 }
 
 impl Surroundings {
-    /// A scene of its own, for a layer outside an engine: no host, and notes to nobody.
+    /// The scene of a layer outside an engine: without a host, and with a bus that nobody looks at.
     pub fn alone(role: Role) -> Self {
         Surroundings { role, host: None, addresses: Vec::new(), bus: Bus::new(Clock::start(), 1) }
     }
@@ -109,13 +109,13 @@ pub trait Layer: Send + Sync {
         None
     }
 
-    /// Wraps; may do a handshake first.
+    /// Wraps a conn, and may do a handshake first.
     fn wrap<'a>(&'a self, scene: &'a Surroundings, conn: Conn) -> Boxed<'a, Dressed>;
 }
 
 /// What became of a conn that a layer was to wrap.
 pub enum Dressed {
-    /// The layer is on.
+    /// The conn with the layer on.
     Conn(Conn),
     /// The layer answered by itself and kept the conn.
     Answered,

@@ -22,7 +22,7 @@ use proof::Proof;
 use room::Room;
 
 /// The row of the table.
-pub static ROW: ServiceRow = ServiceRow {
+pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "chat",
         summary: "everyone hears everyone",
@@ -54,8 +54,7 @@ pub static ROW: ServiceRow = ServiceRow {
 
 struct Chat {
     room: Room,
-    has_names: bool,
-    /// The key of the cookies. Keyed by the system's own chance: the clock's seed may be one that a person chose.
+    /// The key of the cookies. The system's own chance makes it, as the run's seed may be one that a person chose.
     key: RandomState,
 }
 
@@ -63,8 +62,7 @@ impl Chat {
     fn new(options: &Options) -> Self {
         let history = options.count("history").unwrap_or_default();
         Chat {
-            room: Room::new(usize::try_from(history).unwrap_or(usize::MAX)),
-            has_names: options.flag("names"),
+            room: Room::new(usize::try_from(history).unwrap_or(usize::MAX), options.flag("names")),
             key: RandomState::new(),
         }
     }
@@ -80,7 +78,8 @@ impl Chat {
 
 impl Service for Chat {
     fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
-        let mut member = Member::new(self, session, conn.shape());
+        let proof = self.proof(session);
+        let mut member = Member::new(&self.room, proof, session, conn.shape());
         Box::pin(poll_fn(move |cx| member.poll(cx, conn.channel())))
     }
 }

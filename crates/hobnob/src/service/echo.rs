@@ -4,7 +4,7 @@ use super::{Ask, Door, Framing, Made, Reply, Responder, ServiceRow};
 use crate::spec::{Shape, Spec};
 
 /// The row of the table.
-pub static ROW: ServiceRow = ServiceRow {
+pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "echo",
         summary: "sends back what it gets",

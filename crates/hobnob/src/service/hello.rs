@@ -7,7 +7,7 @@ use crate::codec::template::Template;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// The row of the table.
-pub static ROW: ServiceRow = ServiceRow {
+pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "hello",
         summary: "Welcome!  ->  Hello, NAME!  until exit",
@@ -52,9 +52,9 @@ pub static ROW: ServiceRow = ServiceRow {
 struct Hello {
     greeting: Box<[u8]>,
     reply: Template,
-    /// The exit word; empty: none.
+    /// The word that ends a session; empty: there is none.
     exit: Box<[u8]>,
-    /// What the transcript says of who said it.
+    /// The detail of the end of a session whose peer said the exit word.
     farewell: String,
     delay: Option<Duration>,
 }

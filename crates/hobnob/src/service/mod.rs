@@ -27,19 +27,19 @@
 //! # }
 //! ```
 
-pub mod chat;
-pub mod discard;
-pub mod echo;
-pub mod hello;
+mod chat;
+mod discard;
+mod echo;
+mod hello;
 #[cfg(feature = "http")]
 pub mod http;
-pub mod ok;
-pub mod relay;
-pub mod reply;
-pub mod source;
-pub mod temp;
-pub mod time;
-pub mod upper;
+mod ok;
+pub(crate) mod relay;
+mod reply;
+mod source;
+mod temp;
+mod time;
+mod upper;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -167,7 +167,7 @@ pub struct Site {
 
 impl Site {
     /// A site with these powers.
-    pub fn new(keeper: Keeper) -> Self {
+    pub(crate) fn new(keeper: Keeper) -> Self {
         Site { keeper, undos: Vec::new() }
     }
 
@@ -183,7 +183,7 @@ impl Site {
     }
 
     /// The server runs: nothing is taken back any more.
-    pub fn settle(mut self) {
+    pub(crate) fn settle(mut self) {
         self.undos.clear();
     }
 }
@@ -198,7 +198,7 @@ impl Drop for Site {
 
 impl Made {
     /// Opens it, as [`Service::open`].
-    pub fn open<'a>(&'a self, site: &'a mut Site) -> Boxed<'a, ()> {
+    pub(crate) fn open<'a>(&'a self, site: &'a mut Site) -> Boxed<'a, ()> {
         match self {
             Made::Responder(_) => Box::pin(std::future::ready(Ok(()))),
             Made::Service(service) => service.open(site),
@@ -206,7 +206,7 @@ impl Made {
     }
 
     /// Keeps its house, as [`Service::keep`].
-    pub fn keep<'a>(&'a self, keeper: &'a Keeper) -> Boxed<'a, ()> {
+    pub(crate) fn keep<'a>(&'a self, keeper: &'a Keeper) -> Boxed<'a, ()> {
         match self {
             Made::Responder(_) => Box::pin(std::future::ready(Ok(()))),
             Made::Service(service) => service.keep(keeper),
@@ -214,7 +214,7 @@ impl Made {
     }
 
     /// The knobs of its faults, where it has links to bend.
-    pub fn panel(&self) -> Option<&Panel> {
+    pub(crate) fn panel(&self) -> Option<&Panel> {
         match self {
             Made::Responder(_) => None,
             Made::Service(service) => service.panel(),
@@ -325,7 +325,7 @@ impl Reply {
     }
 
     /// The answer, for a driver that keeps it in a buffer of its own.
-    pub fn buffer(&mut self) -> &mut Vec<u8> {
+    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
@@ -340,12 +340,12 @@ impl Reply {
     }
 
     /// Ready for the next message of a batch: what was said stays, and whether this one is answered is open.
-    pub fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         self.is_said = false;
     }
 
     /// Ready for another peer; keeps the room.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.is_said = false;
         self.goodbye = None;

@@ -22,7 +22,7 @@ use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 use decisions::Decisions;
 
 /// The row of the table.
-pub static ROW: ServiceRow = ServiceRow {
+pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "relay",
         summary: "any address to any other (--to)",
@@ -76,12 +76,12 @@ fn make(options: &Options) -> Result<Made> {
     Ok(Made::Service(Box::new(Relay { panel, path, decisions: OnceLock::new() })))
 }
 
-/// The option that says where to.
+/// The option that names the endpoint to dial.
 const TO: &str = "to";
 
 struct Relay {
     panel: Panel,
-    /// Where decisions are written to.
+    /// The file that decisions are written to.
     path: Option<String>,
     decisions: OnceLock<Arc<Decisions>>,
 }
@@ -103,7 +103,7 @@ impl Service for Relay {
     fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
         Box::pin(async move {
             let _noting = Noting { relay: self, session };
-            // Boxed: only the beginning needs it, and thousands lie idle in what follows.
+            // Boxed, as only the beginning of a session needs it, and thousands lie idle in what follows.
             let (bend, dialed, ahead) = Box::pin(self.begin(session, conn)).await?;
             let mut far = Far::new(session, dialed);
             let passed = link::run(conn, &mut far.conn, ahead, bend, &far.telling).await;
@@ -121,7 +121,7 @@ impl Service for Relay {
 }
 
 impl Relay {
-    /// Dials, if and when the faults let it.
+    /// Dials, if and when the faults let the session dial.
     async fn begin(&self, session: &Arc<Session>, conn: &mut Conn) -> Result<(Bend, Conn, Ahead)> {
         let mut ahead = Ahead::default();
         let entry = self.panel.enter(session.id, session.seed);
@@ -139,7 +139,7 @@ impl Relay {
     }
 }
 
-/// However a session ends, what was decided about it is written.
+/// Writes what was decided about a session, however the session ends.
 struct Noting<'a> {
     relay: &'a Relay,
     session: &'a Session,
@@ -153,7 +153,7 @@ impl Drop for Noting<'_> {
     }
 }
 
-/// Lets time pass, unless the one who waits is gone.
+/// Lets time pass, unless the peer is gone first.
 async fn wait(time: Duration, session: &Session, conn: &mut Conn, ahead: &mut Ahead) -> Result<()> {
     tokio::select! {
         error = ahead.read(conn, |bytes| session.note_held(bytes)) => Err(error),
@@ -161,7 +161,7 @@ async fn wait(time: Duration, session: &Session, conn: &mut Conn, ahead: &mut Ah
     }
 }
 
-/// Dials, unless the one for whom it is done is gone before it is done.
+/// Dials, unless the peer is gone before the dial is done.
 async fn dial(session: &Arc<Session>, conn: &mut Conn, ahead: &mut Ahead) -> Result<Conn> {
     let began = session.clock().now();
     let upstream = {
@@ -188,7 +188,7 @@ async fn dial(session: &Arc<Session>, conn: &mut Conn, ahead: &mut Ahead) -> Res
     Ok(upstream)
 }
 
-/// The dialled conn. Torn down unless both sides had said all: what is cut short must not look like an end.
+/// The dialled conn. It is torn down unless both sides had said all: a cut must not look like an end.
 struct Far<'a> {
     conn: Conn,
     telling: Telling<'a>,
@@ -228,18 +228,18 @@ fn conclude(session: &Session, upstream: &Conn, fault: Option<&'static str>) {
 
 struct Telling<'a> {
     session: &'a Session,
-    /// Whether the dialled side can say that it has said all, and be told so.
+    /// Whether the dialled side can end its direction, and can be told that the peer has ended.
     has_end: bool,
     /// The fault that has ended it, or torn it down: its place in the table, from 1. Small, as thousands lie idle.
     closed_by: AtomicU8,
 }
 
 impl Telling<'_> {
-    /// The first word counts.
+    /// Notes the fault. Only the first call counts.
     fn note_fault(&self, name: &str) {
         let place = fault::TABLE.iter().position(|row| row.spec.name == name).map(|at| at + 1);
         let place = place.and_then(|place| u8::try_from(place).ok()).unwrap_or(0);
-        // Only the session's own thread writes it.
+        // Only the session's own thread writes the mark.
         let _ = self.closed_by.compare_exchange(0, place, Relaxed, Relaxed);
     }
 

@@ -4,7 +4,7 @@ use super::{Ask, Door, Framing, Made, Reply, Responder, ServiceRow};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// The row of the table.
-pub static ROW: ServiceRow = ServiceRow {
+pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "reply",
         summary: "one fixed answer to whatever comes, then end",
@@ -45,7 +45,7 @@ impl Responder for Fixed {
 
     fn answer(&self, ask: &Ask<'_>, out: &mut Reply) {
         out.push(&self.answer);
-        // A datagram's peer may ask again.
+        // The peer of a datagram may ask again, so nothing ends.
         if ask.scene.has_opening {
             out.bye("was answered");
         }

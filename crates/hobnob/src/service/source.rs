@@ -15,7 +15,7 @@ use crate::session::Session;
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 
 /// The row of the table.
-pub static ROW: ServiceRow = ServiceRow {
+pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "source",
         summary: "pours",
@@ -33,7 +33,7 @@ pub static ROW: ServiceRow = ServiceRow {
     make: Some(|options| Ok(Made::Service(Box::new(Pourer { limit: options.count("bytes") })))),
 };
 
-/// Bytes of a packet: one that passes everywhere in one piece.
+/// Bytes of a packet. A packet of this size passes every network in one piece.
 const PACKET: usize = 1_024;
 
 /// How long a packet of the peer keeps the packets coming. A datagram peer that is gone cannot say so.
@@ -58,7 +58,7 @@ impl Service for Pourer {
         Box::pin(poll_fn(move |cx| pour.poll(cx, session, conn)))
     }
 
-    /// A packet of its is many.
+    /// One packet of a peer is answered with many packets.
     fn says_lines(&self) -> bool {
         false
     }
@@ -68,15 +68,15 @@ impl Service for Pourer {
 struct Pour {
     limit: u64,
     poured: u64,
-    /// It says no more; it may still listen.
+    /// Whether the peer says no more. It may still listen.
     has_peer_ended: bool,
     has_peer_closed: bool,
-    /// Packets: until when they are wanted, on the session's clock; none: nobody has asked.
+    /// On packets, the time of the clock until which they are wanted; none: the peer has not asked.
     interest_ends: Option<Duration>,
 }
 
 impl Pour {
-    /// Both directions in one: what the peer sends is read and dropped, so that its end or reset is seen.
+    /// Polls both directions. What the peer sends is read and dropped, so that its end or reset is seen.
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -99,12 +99,12 @@ impl Pour {
     }
 
     fn is_over(&self, shape: Shape) -> bool {
-        // Packets go to who asks, and this peer will not ask again.
+        // Packets go only to a peer that asks, and this one will not ask again.
         let is_abandoned = shape == Shape::Packets && self.has_peer_ended;
         self.poured >= self.limit || self.has_peer_closed || is_abandoned
     }
 
-    /// Hears one thing; pending where nothing more can be heard, now or ever.
+    /// Reads once. Pending where nothing more can be read, now or ever.
     ///
     /// On bytes the peer's end is only the end of what it says (`nc < /dev/null` ends at once, and still wants
     /// all): the pouring goes on until it closes, which a send will tell.
@@ -144,7 +144,7 @@ impl Pour {
         }));
         match sent {
             Ok(sent) => self.poured += sent as u64,
-            // After the peer's end this is how its close looks; nothing is lost but our own flood.
+            // After the peer's end, its close shows as this error, and nothing is lost but our own flood.
             Err(error) if self.has_peer_ended && is_gone(error.kind()) => {
                 self.has_peer_closed = true;
             }

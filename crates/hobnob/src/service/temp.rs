@@ -6,7 +6,7 @@ use crate::codec::template::Template;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
 /// The row of the table.
-pub static ROW: ServiceRow = ServiceRow {
+pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "temp",
         summary: "20 C -> 68 F, 68 F -> 20 C",
@@ -24,10 +24,10 @@ pub static ROW: ServiceRow = ServiceRow {
     make: Some(|options| Ok(Made::Responder(Box::new(Temperature::new(options))))),
 };
 
-/// What anything else gets. It repeats nothing of what came.
+/// The answer to anything that is no temperature. It repeats nothing of what came.
 const UNDERSTOOD: &[u8] = b"I understand 20 (Celsius), 20C and 68F.";
 
-/// No temperature that a person writes is longer, in bytes.
+/// The most bytes of a temperature. No person writes a longer one.
 const LONGEST: usize = 64;
 
 struct Temperature {

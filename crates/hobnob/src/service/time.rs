@@ -5,7 +5,7 @@ use crate::clock::{Clock, rfc3339};
 use crate::spec::{Shape, Spec};
 
 /// The row of the table.
-pub static ROW: ServiceRow = ServiceRow {
+pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "time",
         summary: "the time, then goodbye",

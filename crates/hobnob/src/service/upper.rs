@@ -4,7 +4,7 @@ use super::{Ask, Door, Made, Reply, Responder, ServiceRow};
 use crate::spec::{Shape, Spec};
 
 /// The row of the table.
-pub static ROW: ServiceRow = ServiceRow {
+pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "upper",
         summary: "shouts",
@@ -20,7 +20,7 @@ pub static ROW: ServiceRow = ServiceRow {
 struct Upper;
 
 impl Responder for Upper {
-    /// By Unicode's rules, so that it may grow (`ß` is `SS`), at most threefold. What is not UTF-8 keeps every byte
+    /// By Unicode's rules, so that text may grow (`ß` is `SS`), at most threefold. Text that is not UTF-8 keeps each byte
     /// that is no ASCII letter.
     fn answer(&self, ask: &Ask<'_>, out: &mut Reply) {
         match std::str::from_utf8(ask.message) {

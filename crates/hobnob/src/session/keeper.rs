@@ -12,7 +12,7 @@ use crate::event::Fact;
 use crate::session::powers::{Destination, Dress, Powers};
 use crate::session::ways;
 
-/// The engine's powers without a session.
+/// What the engine does for a service outside of all sessions: dial, dress, emit, tell time, run work that blocks.
 #[derive(Clone)]
 pub struct Keeper {
     bus: Bus,
@@ -21,8 +21,8 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// One with these powers, which is asked to end when `is_over` says so.
-    pub fn new(bus: Bus, powers: Arc<dyn Powers>, is_over: watch::Receiver<bool>) -> Self {
+    /// A keeper with these powers, which is asked to end once `is_over` is true.
+    pub(crate) fn new(bus: Bus, powers: Arc<dyn Powers>, is_over: watch::Receiver<bool>) -> Self {
         Keeper { bus, powers, is_over }
     }
 
@@ -31,7 +31,7 @@ impl Keeper {
         self.bus.clock()
     }
 
-    /// The bus, for who must know whether anybody looks.
+    /// The bus that the events go to. [`Bus::is_watched`] says whether anybody looks.
     pub fn bus(&self) -> &Bus {
         &self.bus
     }
@@ -51,8 +51,8 @@ impl Keeper {
         self.powers.dress(dress, conn).await
     }
 
-    /// Makes a layer ready that sessions will be dressed in, and opens nothing: what is wrong with its files is said
-    /// now, and not to the first peer.
+    /// Makes a layer ready that sessions will put on, and opens nothing: a mistake in the layer's files is an error now,
+    /// and not at the first peer.
     pub fn rehearse(&self, dress: Dress<'_>) -> Result<()> {
         self.powers.rehearse(dress)
     }
@@ -65,7 +65,7 @@ impl Keeper {
         ways::run(&*self.powers, work).await
     }
 
-    /// Resolves once all sessions are over and the house is to be closed.
+    /// Resolves once all sessions are over and the keeper is to come to its end.
     pub async fn asked_to_end(&self) {
         // An error would mean that the engine is gone, which is an end too.
         drop(self.is_over.clone().wait_for(|is_over| *is_over).await);

@@ -1,8 +1,8 @@
 //! One conversation with one peer, open to close: the unit of limits and events.
 
-pub mod keeper;
-pub mod powers;
-pub mod tap;
+mod keeper;
+pub(crate) mod powers;
+pub(crate) mod tap;
 mod ways;
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -24,35 +24,38 @@ use crate::session::powers::Powers;
 pub use keeper::Keeper;
 pub use powers::{Destination, Dress};
 
-/// A session's own: who talks to whom, how much, and the ways out that its service is given.
+/// What a session knows of itself: its peer, what has passed, and the ways out that its service is given.
+///
+/// The engine makes it, and lends it to [`Service::run`](crate::service::Service::run).
 pub struct Session {
-    /// Its number, from 1.
+    /// The number of this session, from 1.
     pub id: u64,
-    /// The session that it belongs to; 0: none.
+    /// The number of the session that this one belongs to; 0: none.
     pub parent: u64,
-    /// Which door of the service it came in by.
+    /// The door of the service by which the peer came in.
     door: OnceLock<&'static str>,
-    /// Who talks to whom.
+    /// What is known of its conn: the transport, and the addresses of both ends.
     pub facts: Arc<Facts>,
-    /// When it opened, in nanoseconds of the clock: thousands lie idle.
+    /// When the session opened, in nanoseconds of the clock: 8 bytes where a `Duration` is 16, as thousands lie idle.
     opened: u64,
-    /// Its own source of chance, so that a run can be repeated.
+    /// The seed of all chance in this session, made from the seed of the run: with it, a run can be repeated.
     pub seed: u64,
-    /// The shard that it lives on.
-    pub shard: usize,
+    /// The index of the shard that the session lives on.
+    pub(crate) shard: usize,
     counters: Counters,
     notice: AtomicU8,
     cut: AtomicU8,
-    /// When something last passed, and since when a send waits; in nanoseconds of the clock, 0: not.
+    /// When something last passed, in nanoseconds of the clock; 0: that is not watched.
     active: AtomicU64,
+    /// Since when a send to the peer waits, in nanoseconds of the clock; 0: none waits.
     stalled: AtomicU64,
-    /// Bytes that its service holds in buffers.
+    /// Bytes that the service holds in buffers for this session.
     held: AtomicU64,
-    /// What its service says of an end in order. Boxed: most sessions have nothing to say.
+    /// What the service says of an end in order. Boxed, because most sessions have nothing to say.
     conclusion: OnceLock<Box<Conclusion>>,
-    /// Its far side, once it has dialled. Boxed: most sessions have none.
+    /// The far side, once the session has dialled. Boxed, because most sessions have none.
     upstream: OnceLock<Box<FarSide>>,
-    /// Where everything that passes is kept whole; none: nowhere.
+    /// The way into all sinks that keep everything; none where there is no sink.
     lanes: Option<Box<Lanes>>,
     task: OnceLock<Waker>,
     bus: Bus,
@@ -60,34 +63,35 @@ pub struct Session {
 }
 
 /// What the engine knows when it opens a session.
-pub struct Opening {
-    /// Its number.
-    pub id: u64,
-    /// Its parent's number; 0: none.
-    pub parent: u64,
-    /// The door, where it is known before the layers are on; empty for a service with one.
-    pub door: Option<&'static str>,
-    /// Who talks to whom.
-    pub facts: Arc<Facts>,
-    /// The shard that it lives on.
-    pub shard: usize,
+pub(crate) struct Opening {
+    /// The number of the session.
+    pub(crate) id: u64,
+    /// The number of the session that this one belongs to; 0: none.
+    pub(crate) parent: u64,
+    /// The door, where it is known before the layers are on; empty for a service with one door.
+    pub(crate) door: Option<&'static str>,
+    /// What is known of the conn.
+    pub(crate) facts: Arc<Facts>,
+    /// The index of the shard that the session lives on.
+    pub(crate) shard: usize,
     /// The engine's bus.
-    pub bus: Bus,
-    /// Its seed.
-    pub seed: u64,
+    pub(crate) bus: Bus,
+    /// The seed of all chance in the session.
+    pub(crate) seed: u64,
     /// The engine's powers.
-    pub powers: Arc<dyn Powers>,
+    pub(crate) powers: Arc<dyn Powers>,
 }
 
 /// What a session notes of the conns that it dialled.
 struct FarSide {
-    /// Of the first of them.
+    /// What is known of the first of these conns.
     facts: Arc<Facts>,
     counters: Counters,
     stalled: AtomicU64,
 }
 
-/// Bytes and chunks that passed. Written by the session's own thread alone, read by any.
+/// Counts of bytes and chunks that passed, and how each direction ended. Only the session's own thread writes them; any
+/// thread may read.
 #[derive(Default)]
 struct Counters {
     bytes: [AtomicU64; 2],
@@ -97,15 +101,15 @@ struct Counters {
 
 /// What a service says of how its session ended, where the conn ends in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conclusion {
+pub(crate) struct Conclusion {
     /// The limit of ours that ended it, as the reference page names it; none: both sides had said all.
-    pub limit: Option<&'static str>,
+    pub(crate) limit: Option<&'static str>,
     /// In plain words: `said /quit`.
-    pub detail: Option<String>,
+    pub(crate) detail: Option<String>,
     /// The fault that ended it.
-    pub fault: Option<&'static str>,
-    /// Whom the session had dialled, and how that went.
-    pub upstream: Option<Upstream>,
+    pub(crate) fault: Option<&'static str>,
+    /// The far side that the session had dialled, and how that went.
+    pub(crate) upstream: Option<Upstream>,
 }
 
 const DRAINING: u8 = 1;
@@ -113,24 +117,24 @@ const WATCHED: u8 = 2;
 const HUSHED: u8 = 4;
 const PARENT: u8 = 8;
 
-/// Why the engine ends a session before its service does.
+/// Why the engine ends a session before the service does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cut {
+pub(crate) enum Cut {
     /// Silence for longer than `idle`.
     Idle,
     /// The peer took nothing of what we sent for longer than `stall`.
     Stall,
-    /// All sessions together held more than the budget of buffers, and this one held most.
+    /// All sessions together filled the budget of buffers, and this one held most.
     Memory,
     /// The drain ran out of patience.
     Stopped,
-    /// Somebody asked for the end of this very session.
+    /// A console asked for the end of this very session.
     Killed,
 }
 
 impl Session {
     /// A session that opens now.
-    pub fn open(opening: Opening) -> Self {
+    pub(crate) fn open(opening: Opening) -> Self {
         Session {
             lanes: opening.bus.lanes(opening.id),
             id: opening.id,
@@ -154,27 +158,28 @@ impl Session {
         }
     }
 
-    /// Which door of the service it came in by; empty for a service with one, and as long as no layer has decided it.
+    /// The door of the service by which the peer came in. Empty where the service has one door, and as long as no layer
+    /// has decided which.
     pub fn door(&self) -> &'static str {
         self.door.get().copied().unwrap_or_default()
     }
 
-    /// The engine's: the door, where only the layers could tell. The first word counts.
-    pub fn enters_by(&self, door: &'static str) {
+    /// Notes the door, where only the layers could tell. Only the first call counts.
+    pub(crate) fn enters_by(&self, door: &'static str) {
         let _ = self.door.set(door);
     }
 
-    /// When it opened.
+    /// When the session opened, as time of the clock.
     pub fn opened(&self) -> Duration {
         Duration::from_nanos(self.opened)
     }
 
-    /// The clock.
+    /// The clock that stamps the events.
     pub fn clock(&self) -> Clock {
         self.bus.clock()
     }
 
-    /// The bus, for who must know whether anybody looks.
+    /// The bus that the events go to. [`Bus::is_watched`] says whether anybody looks.
     pub fn bus(&self) -> &Bus {
         &self.bus
     }
@@ -187,25 +192,25 @@ impl Session {
         self.bus.emit(self.shard, self.id, fact);
     }
 
-    /// Tells and counts that one packet was dropped, because it is longer than a buffer or a medium takes
-    /// (`packet-size`).
+    /// Tells and counts that one packet was dropped, because the packet is longer than a buffer or a medium takes. The
+    /// limit is called `packet-size`.
     pub fn drop_packet(&self) {
         self.bus.drop_by("packet-size", 1);
     }
 
-    /// Tells what the layers of one of its conns learnt: the peer's, or that of whom it has dialled.
+    /// Tells what the layers of a conn learnt. `with` says whose conn that is: the peer's, or one that was dialled.
     pub fn tell_learnt(&self, with: By, learnt: &[Learnt]) {
         if self.bus.is_watched() && !learnt.is_empty() {
             self.emit(Fact::Dressed { with, learnt: learnt.to_vec() });
         }
     }
 
-    /// Whether somebody keeps everything that passes.
+    /// The way into all sinks that keep everything; none where there is no sink.
     pub(crate) fn lanes(&self) -> Option<&Lanes> {
         self.lanes.as_deref()
     }
 
-    /// From now on, or no longer, the tap shows only how long a chunk is: a secret passes.
+    /// Says that a secret passes from now on, or no longer. While one does, the tap shows only how long each chunk is.
     pub fn hush(&self, is_secret: bool) {
         if is_secret {
             self.notice.fetch_or(HUSHED, Relaxed);
@@ -214,8 +219,8 @@ impl Session {
         }
     }
 
-    /// Whether what passes is a secret.
-    pub fn is_hushed(&self) -> bool {
+    /// Whether what passes now is a secret.
+    pub(crate) fn is_hushed(&self) -> bool {
         self.notice.load(Relaxed) & HUSHED != 0
     }
 
@@ -226,10 +231,10 @@ impl Session {
         }
     }
 
-    /// Counts a chunk and says its ordinal in its direction. Only the session's own thread calls it.
+    /// Counts a chunk, and returns the chunk's ordinal in its direction. Only the session's own thread may call this.
     pub(crate) fn count(&self, side: Side, direction: Direction, bytes: usize) -> u64 {
         let (at, counters) = (direction as usize, self.counters(side));
-        // One writer: a plain load and store does, where an atomic addition would lock the bus per chunk.
+        // As only one thread writes, a load and a store do. An atomic addition would lock the memory bus for each chunk.
         let total = counters.bytes[at].load(Relaxed) + bytes as u64;
         counters.bytes[at].store(total, Relaxed);
         let ordinal = counters.chunks[at].load(Relaxed) + 1;
@@ -240,7 +245,7 @@ impl Session {
         ordinal
     }
 
-    /// Notes that a send to one of the two sides waits, or that it went on.
+    /// Notes that a send to one of the two sides waits, or that the send went on.
     pub(crate) fn note_stall(&self, side: Side, is_stalled: bool) {
         let stalled = match (side, self.upstream.get()) {
             (Side::Upstream, Some(far)) => &far.stalled,
@@ -253,85 +258,86 @@ impl Session {
         }
     }
 
-    /// Notes how many bytes of buffers a driver or service holds for this session while it waits.
+    /// Notes how many bytes of buffers a service holds for this session while the session waits.
     pub fn note_held(&self, bytes: usize) {
         if self.held.load(Relaxed) != bytes as u64 {
             self.held.store(bytes as u64, Relaxed);
         }
     }
 
-    /// Bytes of buffers that are held for it, and of what waits in this process to be received by it.
-    pub fn held(&self) -> u64 {
+    /// Bytes that this session costs: buffers that are held for it, and packets that wait in this process to be
+    /// received.
+    pub(crate) fn held(&self) -> u64 {
         self.held.load(Relaxed) + self.facts.unread() as u64
     }
 
-    /// The engine's: other sessions belong to this one, and nothing passes in it.
-    pub fn has_children(&self) -> bool {
+    /// Whether other sessions belong to this one. Nothing passes in such a session.
+    pub(crate) fn has_children(&self) -> bool {
         self.notice.load(Relaxed) & PARENT != 0
     }
 
-    /// The engine's: marks it as such.
-    pub fn expect_children(&self) {
+    /// Notes that other sessions are to belong to this one.
+    pub(crate) fn expect_children(&self) {
         self.notice.fetch_or(PARENT, Relaxed);
     }
 
-    /// The engine's: from now on note when something passes, because somebody minds silence.
-    pub fn watch_silence(&self) {
+    /// Has the session note when something passes, from now on: a limit on silence needs that.
+    pub(crate) fn watch_silence(&self) {
         self.active.store(self.opened, Relaxed);
         self.notice.fetch_or(WATCHED, Relaxed);
     }
 
-    /// The service's: why it ends the session, although it ends it in order. An error would tear the conn down, and
-    /// its last words with it. The first word counts.
+    /// A service says why it ends the session, although it ends the session in order. An error would tear the conn down,
+    /// and the last words with it. Only the first call counts.
     pub fn conclude(&self, limit: Option<&'static str>, detail: impl Into<String>) {
         let detail = Some(detail.into());
         let (fault, upstream) = (None, None);
         self.conclusion.get_or_init(|| Box::new(Conclusion { limit, detail, fault, upstream }));
     }
 
-    /// The service's: whom it had dialled, and the fault that ended it, told at the session's end. The first word
-    /// counts.
+    /// A service that dials says how the far side ended, and which fault ended the session. Both are told at the end of
+    /// the session. Only the first call counts.
     pub fn conclude_between(&self, upstream: Option<Upstream>, fault: Option<&'static str>) {
         let detail = fault.map(|fault| format!("closed by the fault {fault}"));
         self.conclusion
             .get_or_init(|| Box::new(Conclusion { limit: None, detail, fault, upstream }));
     }
 
-    /// What its service said of the end, if it did.
-    pub fn conclusion(&self) -> Option<&Conclusion> {
+    /// What the service said of the end, if it said anything.
+    pub(crate) fn conclusion(&self) -> Option<&Conclusion> {
         self.conclusion.get().map(|conclusion| &**conclusion)
     }
 
     /// Since when nothing has passed, if that is watched.
-    pub fn silent_since(&self) -> Option<Duration> {
+    pub(crate) fn silent_since(&self) -> Option<Duration> {
         let is_watched = self.notice.load(Relaxed) & WATCHED != 0;
         is_watched.then(|| Duration::from_nanos(self.active.load(Relaxed)))
     }
 
-    /// Since when a send waits, for the peer or for whom the session dialled; the longer of the two.
-    pub fn stalled_since(&self) -> Option<Duration> {
+    /// Since when a send waits, to the peer or to the far side; the earlier of the two times.
+    pub(crate) fn stalled_since(&self) -> Option<Duration> {
         let far = self.upstream.get().map_or(0, |far| far.stalled.load(Relaxed));
         let stalled = [self.stalled.load(Relaxed), far].into_iter().filter(|since| *since != 0);
         stalled.min().map(Duration::from_nanos)
     }
 
-    /// Bytes that passed between its peer and us so far.
+    /// Bytes that passed between the peer and us so far.
     pub fn bytes(&self, direction: Direction) -> u64 {
         self.counters.bytes[direction as usize].load(Relaxed)
     }
 
-    /// Bytes that passed between us and whom it dialled: `In` is what came from there.
+    /// Bytes that passed between us and the far side that the session dialled: `In` is what came from there.
     pub fn upstream_bytes(&self, direction: Direction) -> u64 {
         self.upstream.get().map_or(0, |far| far.counters.bytes[direction as usize].load(Relaxed))
     }
 
-    /// Chunks that passed so far.
+    /// Chunks that passed between the peer and us so far.
     pub fn chunks(&self, direction: Direction) -> u64 {
         self.counters.chunks[direction as usize].load(Relaxed)
     }
 
-    /// Notes how a direction ended; the first word counts. The tap's and the engine's to call.
-    pub fn note_end(&self, direction: Direction, by: By, how: How) {
+    /// Notes how a direction ended. Only the first call for a direction counts.
+    pub(crate) fn note_end(&self, direction: Direction, by: By, how: How) {
         let code = 1 + (by as u8) * 4 + how as u8;
         let slot = &self.counters.ends[direction as usize];
         if slot.load(Relaxed) == 0 {
@@ -339,28 +345,28 @@ impl Session {
         }
     }
 
-    /// How a direction ended, if it has.
-    pub fn end_of(&self, direction: Direction) -> Option<End> {
+    /// How a direction ended, if it has ended.
+    pub(crate) fn end_of(&self, direction: Direction) -> Option<End> {
         let code = self.counters.ends[direction as usize].load(Relaxed).checked_sub(1)?;
         let by = [By::Us, By::Peer, By::Kernel, By::Upstream][usize::from(code / 4)];
         let how = [How::Fin, How::Rst, How::None][usize::from(code % 4)];
         Some(End { by, how })
     }
 
-    /// Whether the engine asks sessions to come to an end. A polite service looks when it is polled; the notice
-    /// wakes its task.
+    /// Whether the engine asks the session to come to an end. A polite service looks each time that it is polled; the
+    /// request wakes the task of the session.
     pub fn is_draining(&self) -> bool {
         self.notice.load(Relaxed) & DRAINING != 0
     }
 
-    /// The engine's: asks the session to come to an end, and wakes it.
-    pub fn ask_to_end(&self) {
+    /// Asks the session to come to an end, and wakes the task that it lives in.
+    pub(crate) fn ask_to_end(&self) {
         self.notice.fetch_or(DRAINING, Relaxed);
         self.wake();
     }
 
-    /// The engine's: ends the session whatever its service is doing. The first word counts.
-    pub fn cut(&self, why: Cut) {
+    /// Ends the session, whatever the service is doing. Only the first call counts.
+    pub(crate) fn cut(&self, why: Cut) {
         let code = match why {
             Cut::Idle => 1,
             Cut::Stall => 2,
@@ -374,8 +380,8 @@ impl Session {
         self.wake();
     }
 
-    /// Why it is to be cut, if it is.
-    pub fn cut_by(&self) -> Option<Cut> {
+    /// Why the session is to be cut, if it is.
+    pub(crate) fn cut_by(&self) -> Option<Cut> {
         match self.cut.load(Relaxed) {
             1 => Some(Cut::Idle),
             2 => Some(Cut::Stall),
@@ -392,8 +398,8 @@ impl Session {
         }
     }
 
-    /// The engine's: the task that a notice is to wake. A session lives in one task, so once is enough.
-    pub fn lives_in(&self, task: &Waker) {
+    /// Notes the task that a cut or a drain is to wake. A session lives in one task, so only the first call counts.
+    pub(crate) fn lives_in(&self, task: &Waker) {
         self.task.get_or_init(|| task.clone());
     }
 
@@ -408,17 +414,17 @@ impl Session {
         });
     }
 
-    /// Whom it has dialled, if it has: the first, where there were several.
+    /// The address that the session dialled, if it did; the first, where there were several.
     pub fn upstream(&self) -> Option<&Address> {
         self.upstream.get().map(|far| &far.facts.peer)
     }
 
-    /// How text is to be cut into messages: `--framing`.
+    /// How the person wants text cut into messages: `--framing`.
     pub fn cutting(&self) -> Cutting {
         self.powers.cutting()
     }
 
-    /// The pipes that its links may splice through; none: they copy.
+    /// The pipes that the links of this session may splice through; none: the links copy.
     pub fn pipes(&self) -> Option<&Pipes> {
         self.powers.pipes()
     }

@@ -1,4 +1,4 @@
-//! What the engine does for a session, or for a service that keeps house.
+//! What the engine does for a session, or for a service outside of all sessions.
 
 use crate::codec::text::Cutting;
 use crate::conn::link::Pipes;
@@ -6,9 +6,10 @@ use crate::conn::{Boxed, Conn, Facts, Role};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result};
 
-/// The engine as a session sees it. Each method by itself refuses: a session without an engine has no powers.
-pub trait Powers: Send + Sync {
-    /// Opens a conn, layers and all. `asker` is the session that wants it, where one does.
+/// The engine as a session sees it. The methods that are given here refuse: a session without an engine, as tests make
+/// one, has no powers.
+pub(crate) trait Powers: Send + Sync {
+    /// Opens a conn, layers and all. The last argument tells of the conn of the session that asks, where one does.
     fn dial<'a>(&'a self, _: Destination<'a>, _asker: Option<&'a Facts>) -> Boxed<'a, Conn> {
         Box::pin(std::future::ready(Err(no_engine("dial"))))
     }
@@ -18,17 +19,17 @@ pub trait Powers: Send + Sync {
         Box::pin(std::future::ready(Err(no_engine("dress"))))
     }
 
-    /// Makes a layer ready and opens nothing: what is wrong with its files is said now.
+    /// Makes a layer ready and opens nothing: a mistake in the layer's files is an error now.
     fn rehearse(&self, _: Dress<'_>) -> Result<()> {
         Err(no_engine("dress"))
     }
 
-    /// Runs work that may block on a thread for such work, once there is room; resolves when it is done.
+    /// Gives work that may block to a thread for such work, once there is room. Resolves when the work is in the queue.
     fn work(&self, _: Job) -> Boxed<'_, ()> {
         Box::pin(std::future::ready(Err(no_engine("work"))))
     }
 
-    /// The pipes that links of sessions may splice through; none: they copy.
+    /// The pipes that the links of sessions may splice through; none: the links copy.
     fn pipes(&self) -> Option<&Pipes> {
         None
     }
@@ -40,7 +41,7 @@ pub trait Powers: Send + Sync {
 }
 
 /// Work that may block.
-pub type Job = Box<dyn FnOnce() + Send>;
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 /// Where to dial.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +57,7 @@ pub enum Destination<'a> {
 pub struct Dress<'a> {
     /// The layer's name and its settings behind commas, as an endpoint has them: `tls,cert=c.pem`.
     pub layer: &'a str,
-    /// Which side of the handshake we are.
+    /// Our side of the handshake.
     pub role: Role,
     /// The host that was dialled, which a certificate must be for.
     pub host: Option<&'a str>,

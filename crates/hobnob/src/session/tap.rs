@@ -1,8 +1,8 @@
 //! The tap: looks and never changes. Counts what passes, notes how it ended, and hands chunks to subscribers.
 //!
 //! One lies over each conn of a session: over the one that came, and over each that the session dialled. A layer that
-//! is put on in mid-session goes beneath it. When nobody looks, a tap costs two additions a chunk. A packet that is longer than the
-//! service has room for is dropped, told and counted here.
+//! is put on in mid-session goes beneath it. When nobody looks, a tap costs two additions a chunk. A packet that is
+//! longer than the service has room for is dropped, told and counted here.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -16,11 +16,11 @@ use crate::event::{By, Data, Fact, How};
 use crate::session::Session;
 use crate::spec::Shape;
 
-/// Packets that are refused in one go; then the others on the thread have their turn.
+/// Packets that one poll refuses at most; then the other tasks of the thread have their turn.
 const AT_ONCE: u32 = 16;
 
 /// Lays a tap over one of a session's conns.
-pub fn lay(session: &Arc<Session>, side: Side, conn: &mut Conn) {
+pub(crate) fn lay(session: &Arc<Session>, side: Side, conn: &mut Conn) {
     let (session, shape, has_end) = (session.clone(), conn.shape(), conn.facts().has_end);
     let is_send_waiting = false;
     conn.wrap(shape, |inner| {
@@ -28,8 +28,8 @@ pub fn lay(session: &Arc<Session>, side: Side, conn: &mut Conn) {
     });
 }
 
-/// Takes out what lies beneath the tap, for a layer that is to go there, and says whose conn it is. A conn without a
-/// tap is taken whole.
+/// Takes out what lies beneath the tap, for a layer that is to go there, and says which side the conn is for. A conn
+/// without a tap is taken whole.
 pub(super) fn lift(conn: &mut Conn) -> (Conn, Option<Side>) {
     let (facts, shape) = (conn.facts().clone(), conn.shape());
     match conn.channel().beneath() {
@@ -41,7 +41,7 @@ pub(super) fn lift(conn: &mut Conn) -> (Conn, Option<Side>) {
     }
 }
 
-/// Puts back what was lifted.
+/// Puts what was lifted back beneath the tap, with its new layer on.
 pub(super) fn slip_under(conn: &mut Conn, dressed: Conn) {
     let (facts, shape) = (dressed.facts().clone(), dressed.shape());
     let Some(beneath) = conn.channel().beneath() else {
@@ -58,7 +58,7 @@ struct Tap {
     session: Arc<Session>,
     side: Side,
     shape: Shape,
-    /// Whether the medium has ends: where it has none, an end is our own word that the peer was silent for too long.
+    /// Whether the medium has ends. On a medium without ends, an end means that the peer was silent for too long.
     has_end: bool,
     /// The last send found no room. A flush that has nothing to do does not change that.
     is_send_waiting: bool,
@@ -98,7 +98,7 @@ impl Tap {
         }
     }
 
-    /// Ready when whoever keeps everything has room for more.
+    /// Ready when every sink that keeps everything has room for more.
     fn poll_kept(&self, cx: &mut Context<'_>) -> Poll<()> {
         match self.session.lanes() {
             Some(lanes) => lanes.poll_room(cx),
@@ -107,7 +107,7 @@ impl Tap {
     }
 
     fn note_end(&self, direction: Direction, by: By, how: How) {
-        // How the far side ended is the service's to say: it knows what it made of that.
+        // The service says how the far side ended, as only the service knows what it made of that end.
         if self.side == Side::Downstream {
             self.session.note_end(direction, by, how);
         }
@@ -127,7 +127,7 @@ impl Tap {
         };
         self.note_end(direction, by, how);
         if how == How::Rst {
-            // A reset takes both directions; which of the two calls heard of it is chance.
+            // A reset ends both directions, and chance decides which of the two calls hears of the reset.
             self.note_end(Direction::In, by, how);
             self.note_end(Direction::Out, by, how);
         }
@@ -141,7 +141,7 @@ impl Channel for Tap {
         let mut refused = 0;
         let received = loop {
             match ready!(self.inner.poll_recv(cx, buf)) {
-                // One packet is refused, and told here, so that no service takes it for the end of its session.
+                // The packet is refused and told here, so that no service takes the error for the end of the session.
                 Err(error) if error.kind() == Kind::MessageTooLong => self.session.drop_packet(),
                 received => break received,
             }
@@ -221,7 +221,7 @@ impl Channel for Tap {
     }
 }
 
-/// What moves below without passing through here is counted by what the calls say they moved.
+/// What moves below does not pass through here, so the tap counts what the calls say that they moved.
 impl Kernel for Tap {
     fn descriptor(&mut self) -> Option<BorrowedFd<'_>> {
         self.inner.kernel()?.descriptor()

@@ -18,8 +18,8 @@ impl Session {
         Ok(conn)
     }
 
-    /// Puts a layer on one of its conns in mid-session. The layer goes beneath the tap, so that whoever looks goes on
-    /// seeing what the service sees. After an error the conn is good for nothing.
+    /// Puts a layer on one of the session's conns in mid-session. The layer goes beneath the tap, so that whoever looks
+    /// goes on seeing what the service sees. After an error the conn can no longer be used.
     pub async fn dress(&self, dress: Dress<'_>, conn: &mut Conn) -> Result<()> {
         let (bare, side) = tap::lift(conn);
         let before = bare.facts().learnt().len();
@@ -39,13 +39,13 @@ impl Session {
     }
 }
 
-/// Runs work that may block and brings back what it made.
+/// Runs work that may block, and returns what the work made.
 pub(super) async fn run<T: Send + 'static>(
     powers: &dyn Powers,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
     let (done, made) = tokio::sync::oneshot::channel();
-    // Nobody may be waiting any more.
+    // The send fails where nobody waits for the outcome any more.
     let job = Box::new(move || drop(done.send(work())));
     powers.work(job).await?;
     made.await.map_err(|_| Error::new(Kind::Bug, "work that may block panicked"))

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::observe::PythonAddress;
+use super::observe::{PythonAddress, none};
 use super::{Batch, Flags, Outgoing, Record, Sent, Shutdown, Socket, Type, explain};
 use crate::address::Address;
 use crate::error::{Error, Result};
@@ -63,11 +63,11 @@ impl AsyncSocket {
             Ok(false) => connecting.finish_connect().await,
             Err(error) => Err(error),
         };
-        let (shown, seen) = (PythonAddress(to), super::calls::none(&result));
+        let (shown, seen) = (PythonAddress(to), none(&result));
         connecting.socket.end(began, "connect", format_args!("{shown}"), seen);
         match result {
             Ok(()) => Ok(connecting),
-            Err(error) => Err(explain::connect(&connecting.socket, to, None, &error)),
+            Err(error) => Err(explain::connect(connecting.socket.kind(), to, None, &error)),
         }
     }
 

@@ -1,12 +1,11 @@
 //! The calls that carry bytes and datagrams.
 
-use std::fmt;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
 use nix::poll::PollFlags;
 
-use super::observe::{self, Began, NOTHING, PythonAddress, PythonBytes};
+use super::observe::{Began, PythonAddress, PythonBytes, none, some};
 use super::timed::{Deadline, call_in_time};
 use super::{Batch, Flags, Outgoing, Record, Sent, Shutdown, Socket, explain};
 use crate::address::Address;
@@ -234,24 +233,6 @@ impl Socket {
         }
         let shown = result.as_ref().map(|answer| PythonBytes(&buf[..count(answer).min(buf.len())]));
         self.end(began, name, format_args!("{}{flags}", buf.len()), some(&shown));
-    }
-}
-
-/// A result without a value, as an observer sees it.
-pub(super) fn none(result: &io::Result<()>) -> Result<&dyn fmt::Display, i32> {
-    match result {
-        Ok(()) => Ok(&NOTHING),
-        Err(error) => Err(observe::errno(error)),
-    }
-}
-
-/// A result with a value, as an observer sees it.
-pub(super) fn some<'a, T: fmt::Display>(
-    result: &'a Result<T, &io::Error>,
-) -> Result<&'a dyn fmt::Display, i32> {
-    match result {
-        Ok(value) => Ok(value),
-        Err(error) => Err(observe::errno(error)),
     }
 }
 

@@ -5,8 +5,7 @@ use std::os::fd::AsFd;
 
 use nix::poll::PollFlags;
 
-use super::calls::{none, some};
-use super::observe::PythonAddress;
+use super::observe::{PythonAddress, none, some};
 use super::timed::{self, Deadline};
 use super::{Socket, explain};
 use crate::address::Address;
@@ -22,7 +21,7 @@ impl Socket {
         let began = self.begin();
         let result = call::bind(self.as_fd(), &name);
         self.end(began, "bind", format_args!("{}", PythonAddress(to)), none(&result));
-        result.map_err(|error| explain::bind(self, to, &error))
+        result.map_err(|error| explain::bind(self.kind(), to, &error))
     }
 
     /// Listens (listen(2)). `backlog` connections wait at most; the kernel caps it at `net.core.somaxconn`.
@@ -34,7 +33,7 @@ impl Socket {
             let local = self.local_address().unwrap_or(Address::Unnamed);
             match error.raw_os_error() {
                 // Two sockets with SO_REUSEADDR may bind one port; the second listen is what fails then.
-                Some(libc::EADDRINUSE) => explain::bind(self, &local, &error),
+                Some(libc::EADDRINUSE) => explain::bind(self.kind(), &local, &error),
                 _ => explain::data(&format!("listen({backlog})"), &error),
             }
         })
@@ -62,7 +61,7 @@ impl Socket {
     pub fn connect(&self, to: &Address) -> Result<()> {
         let name = Self::reachable(to)?;
         self.connect_named(to, &name)
-            .map_err(|error| explain::connect(self, to, self.timeout(), &error))
+            .map_err(|error| explain::connect(self.kind(), to, self.timeout(), &error))
     }
 
     /// Connects, and answers the errno as a value: 0 when connected; `EAGAIN` when the timeout is over, as Python's.

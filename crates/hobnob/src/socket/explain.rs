@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Family, Socket, Type, holder};
+use super::{Family, Type, holder};
 use crate::address::Address;
 use crate::error::{Advice, Error, Kind};
 use crate::spec::show_duration;
@@ -55,10 +55,10 @@ pub(super) fn socket(family: Family, kind: Type, protocol: i32, error: &io::Erro
 }
 
 /// `bind(2)`, and a `listen(2)` that finds the port taken.
-pub(super) fn bind(socket: &Socket, to: &Address, error: &io::Error) -> Error {
+pub(super) fn bind(kind: Option<Type>, to: &Address, error: &io::Error) -> Error {
     let call = format!("bind({to})");
     let failed = match (error.raw_os_error(), to) {
-        (Some(libc::EADDRINUSE), Address::Ip(ip)) => port_in_use(*ip, socket.kind()),
+        (Some(libc::EADDRINUSE), Address::Ip(ip)) => port_in_use(*ip, kind),
         (Some(libc::EADDRINUSE), Address::Path(path)) => path_in_use(path),
         (Some(libc::EADDRINUSE), _) => {
             Error::new(Kind::SocketFileExists, format!("the abstract name {to} is in use"))
@@ -82,7 +82,7 @@ pub(super) fn bind(socket: &Socket, to: &Address, error: &io::Error) -> Error {
 
 /// `connect(2)`.
 pub(super) fn connect(
-    socket: &Socket,
+    kind: Option<Type>,
     to: &Address,
     timeout: Option<Duration>,
     error: &io::Error,
@@ -98,7 +98,7 @@ pub(super) fn connect(
         };
     }
     let failed = match (error.raw_os_error(), to) {
-        (Some(libc::ECONNREFUSED), _) => refused(socket.kind(), to),
+        (Some(libc::ECONNREFUSED), _) => refused(kind, to),
         (Some(libc::EAGAIN), Address::Path(_) | Address::Abstract(_)) => Error::new(
             Kind::WouldBlock,
             format!("the queue of {to} is full, and the socket does not wait"),
@@ -336,6 +336,7 @@ fn grouped(number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Socket;
     use super::*;
 
     fn open(family: Family, kind: Type) -> Socket {
@@ -392,7 +393,7 @@ mod tests {
     fn a_reserved_port_offers_one_that_is_not() {
         // Root may, and so may a container: the errno is made, the words are what counts.
         let error = io::Error::from_raw_os_error(libc::EACCES);
-        let error = bind(&open(Family::V4, Type::Stream), &at("127.0.0.1:80"), &error);
+        let error = bind(Some(Type::Stream), &at("127.0.0.1:80"), &error);
         assert_eq!(error.kind(), Kind::PrivilegedPort);
         assert_eq!(error.message(), "ports below 1024 are reserved, and you asked for 80");
         let offered = tries(&error);

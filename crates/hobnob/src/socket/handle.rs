@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::calls::{none, some};
-use super::observe::{self, Began, Observer, Watch};
+use super::observe::{self, Began, Observer, Watch, none, some};
 use super::timed::Timeout;
 use super::{Family, PeerProcess, TcpInfo, Type, explain};
 use crate::error::{Error, Result};

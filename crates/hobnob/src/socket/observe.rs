@@ -84,6 +84,24 @@ pub(super) fn end(
     }
 }
 
+/// A result without a value, as an observer sees it.
+pub(super) fn none(result: &io::Result<()>) -> Result<&dyn fmt::Display, i32> {
+    match result {
+        Ok(()) => Ok(&NOTHING),
+        Err(error) => Err(errno(error)),
+    }
+}
+
+/// A result with a value, as an observer sees it.
+pub(super) fn some<'a, T: fmt::Display>(
+    result: &'a Result<T, &io::Error>,
+) -> Result<&'a dyn fmt::Display, i32> {
+    match result {
+        Ok(value) => Ok(value),
+        Err(error) => Err(errno(error)),
+    }
+}
+
 /// The errno of an error, as an observer is told.
 pub(super) fn errno(error: &io::Error) -> i32 {
     error.raw_os_error().unwrap_or(libc::ETIMEDOUT)

@@ -6,8 +6,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::calls::{none, some};
-use super::observe::PythonBytes;
+use super::observe::{PythonBytes, none, some};
 use super::{Family, Socket, explain};
 use crate::error::{Error, Kind, Result};
 use crate::spec::{OptionSpec, Options, Value, ValueKind};

@@ -15,7 +15,7 @@ use crate::spec::{Shape, Spec};
 use crate::transport::{Place, Terms, Transport, TransportRow};
 
 /// The row.
-pub static ROW: TransportRow = TransportRow {
+pub(crate) static ROW: TransportRow = TransportRow {
     spec: &Spec {
         name: "memory",
         summary: "bytes inside one process, by name",
@@ -31,10 +31,10 @@ pub static ROW: TransportRow = TransportRow {
     twins: |_| Vec::new(),
 };
 
-/// Peers that wait to be accepted, as a kernel's backlog.
+/// How many peers may wait to be accepted, as in a kernel's backlog.
 const BACKLOG: usize = 128;
 
-/// Who listens under which name. The names of TCP are the kernel's to keep; these have no other keeper.
+/// The listeners, by name. The kernel keeps the names of other transports; nobody else keeps these.
 static NAMES: Mutex<Option<HashMap<String, mpsc::Sender<Conn>>>> = Mutex::new(None);
 
 fn names() -> MutexGuard<'static, Option<HashMap<String, mpsc::Sender<Conn>>>> {

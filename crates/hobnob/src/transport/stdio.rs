@@ -41,7 +41,7 @@ pub static ROW: TransportRow = TransportRow {
     twins: |_| Vec::new(),
 };
 
-/// Bytes that wait in either direction.
+/// How many bytes may wait in each direction.
 const QUEUE: usize = 65_536;
 
 #[derive(Debug)]
@@ -98,7 +98,7 @@ struct Queued {
     bytes: VecDeque<u8>,
     /// Bytes that the thread has taken and not written yet.
     taken: usize,
-    /// Input: nothing more comes, or is wanted. Output: nothing more goes.
+    /// For input, that no more comes or is wanted; for output, that no more goes.
     is_ended: bool,
     failed: Option<(io::ErrorKind, Option<i32>)>,
     task: Option<Waker>,
@@ -171,7 +171,7 @@ fn close_input() {
     }
 }
 
-/// Its reader sees the end.
+/// Closes standard output, so that its reader sees the end.
 fn close_output() {
     shut_down(Shutdown::Write);
     if let Ok(nothing) = File::options().write(true).open("/dev/null") {
@@ -199,7 +199,7 @@ impl StdioChannel {
 }
 
 impl Drop for StdioChannel {
-    /// What was taken is still written.
+    /// Bytes that were taken are still written.
     fn drop(&mut self) {
         self.output.change(|state| state.is_ended = true);
         self.let_go_of_input();
@@ -228,7 +228,7 @@ impl Channel for StdioChannel {
             if state.is_ended {
                 return Poll::Ready(Ok(None));
             }
-            // As with a socket: who takes no more is gone, and has nothing more to say.
+            // As with a socket, a reader that takes no more is gone, and has nothing more to say.
             unwritten(&self.output.lock())?;
             state.task = Some(cx.waker().clone());
             return Poll::Pending;

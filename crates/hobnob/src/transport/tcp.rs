@@ -19,7 +19,7 @@ use crate::spec::{OptionSpec, Shape, Spec};
 use crate::transport::{Place, Terms, Transport, TransportRow, over_ip};
 
 /// The row.
-pub static ROW: TransportRow = TransportRow {
+pub(crate) static ROW: TransportRow = TransportRow {
     spec: &Spec {
         name: "tcp",
         summary: "bytes to a host and port",
@@ -93,7 +93,7 @@ fn conn(stream: TcpStream, local: Address, peer: Address) -> Conn {
 }
 
 fn listen(address: SocketAddr, at: &Place, scene: &Terms) -> Result<Socket> {
-    let socket = at.open(host::family_of(&address), Type::Stream, scene)?;
+    let socket = at.open(host::family_of(&address), Type::Stream, 0, scene)?;
     socket.bind(&Address::Ip(address))?;
     let backlog = at.options.count(BACKLOG.name).unwrap_or(1_024);
     socket.listen(u32::try_from(backlog).unwrap_or(u32::MAX))?;
@@ -164,7 +164,7 @@ async fn race(
     let mut first_error: Option<Error> = None;
     loop {
         let started = waiting.next().map(|address| {
-            let socket = to.open(host::family_of(&address), Type::Stream, scene);
+            let socket = to.open(host::family_of(&address), Type::Stream, 0, scene);
             running.spawn(async move { connect(socket?, address).await });
         });
         if started.is_none() && running.is_empty() {

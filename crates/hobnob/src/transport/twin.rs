@@ -1,4 +1,4 @@
-//! The same thing in another tool's words.
+//! An endpoint in another tool's words.
 
 use crate::endpoint::{Host, Target};
 use crate::socket::Type;
@@ -9,9 +9,9 @@ use crate::transport::Place;
 pub struct Twin {
     /// The tool: `nc`, `socat`, `python`.
     pub tool: &'static str,
-    /// How it listens there, if it can.
+    /// The command that listens there, if the tool can listen.
     pub listens: Option<String>,
-    /// How it dials there, if it can.
+    /// The command that dials there, if the tool can dial.
     pub dials: Option<String>,
 }
 

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use crate::address::Address;
-use crate::conn::datagrams::{DatagramListener, DatagramRules};
+use crate::conn::datagrams::DatagramListener;
+use crate::conn::demux::DatagramRules;
 use crate::conn::listener::Listener;
 use crate::conn::packets::{PacketEnds, Packets};
 use crate::conn::{Boxed, Conn, Facts};
@@ -15,7 +16,7 @@ use crate::spec::{OptionSpec, Shape, Spec};
 use crate::transport::{Place, Terms, Transport, TransportRow, over_ip};
 
 /// The row.
-pub static ROW: TransportRow = TransportRow {
+pub(crate) static ROW: TransportRow = TransportRow {
     spec: &Spec {
         name: "udp",
         summary: "datagrams to a host and port",
@@ -50,7 +51,7 @@ impl Transport for Udp {
     fn bind<'a>(&'a self, at: &'a Place, scene: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
             let bind = |address| {
-                let socket = at.open(host::family_of(&address), Type::Datagram, scene)?;
+                let socket = at.open(host::family_of(&address), Type::Datagram, 0, scene)?;
                 socket.bind(&Address::Ip(address))?;
                 // Only what listens is marked: what was dialled asks, and is to be answered. A machine that cannot mark
                 // serves all the same.
@@ -94,7 +95,7 @@ impl Transport for Udp {
 }
 
 async fn connect(address: SocketAddr, to: &Place, scene: &Terms) -> Result<Conn> {
-    let socket = to.open(host::family_of(&address), Type::Datagram, scene)?;
+    let socket = to.open(host::family_of(&address), Type::Datagram, 0, scene)?;
     let socket = AsyncSocket::connect(socket, &Address::Ip(address)).await?;
     let (local, peer) = (socket.socket().local_address()?, socket.socket().peer_address()?);
     let facts = Facts::new("udp", local, peer).without_end();

@@ -6,7 +6,8 @@ use std::task::{Context, Poll, ready};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::address::Address;
-use crate::conn::datagrams::{DatagramListener, DatagramRules};
+use crate::conn::datagrams::DatagramListener;
+use crate::conn::demux::DatagramRules;
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::packets::{PacketEnds, Packets};
 use crate::conn::wire::Wire;
@@ -21,7 +22,7 @@ use crate::spec::{OptionSpec, Shape, Spec};
 use crate::transport::{Place, Terms, Transport, TransportRow, Twin};
 
 /// Streams.
-pub static STREAM: TransportRow = row(
+pub(crate) static STREAM: TransportRow = row(
     &Spec {
         name: "unix",
         summary: "bytes to a path of this machine",
@@ -34,7 +35,7 @@ pub static STREAM: TransportRow = row(
 );
 
 /// Datagrams.
-pub static DATAGRAM: TransportRow = row(
+pub(crate) static DATAGRAM: TransportRow = row(
     &Spec {
         name: "unixgram",
         summary: "datagrams to a path of this machine",
@@ -47,7 +48,7 @@ pub static DATAGRAM: TransportRow = row(
 );
 
 /// Records.
-pub static SEQPACKET: TransportRow = row(
+pub(crate) static SEQPACKET: TransportRow = row(
     &Spec {
         name: "unixseq",
         summary: "records to a path of this machine",
@@ -89,7 +90,7 @@ struct Unix {
 impl Transport for Unix {
     fn bind<'a>(&'a self, at: &'a Place, scene: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
-            let socket = at.open(Family::Unix, self.kind, scene)?;
+            let socket = at.open(Family::Unix, self.kind, 0, scene)?;
             let claim = bind(&socket, &at.target, scene)?;
             if self.kind == Type::Datagram {
                 let (max_peers, peer_idle, bus) =
@@ -122,7 +123,7 @@ impl Transport for Unix {
         _: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
-            let socket = to.open(Family::Unix, self.kind, scene)?;
+            let socket = to.open(Family::Unix, self.kind, 0, scene)?;
             if self.kind == Type::Datagram {
                 socket.bind(&Address::Unnamed)?; // the kernel picks an abstract name, so that answers find us
             }
@@ -165,7 +166,7 @@ fn address(target: &Target) -> Result<Address> {
     }
 }
 
-/// Binds; a path is private from the first instant, and ours to remove.
+/// Binds a socket. A path is private from the first instant, and we remove it at the end.
 fn bind(socket: &Socket, target: &Target, scene: &Terms) -> Result<Option<Claim>> {
     let Target::Path(path) = target else {
         socket.bind(&address(target)?)?;

@@ -164,7 +164,7 @@ impl Get {
             let heard = self.hear(&exchange, &mut asked).await;
             match &heard {
                 Ok(GetOutcome::Whole(head)) => {
-                    self.teller.whole(&exchange, head, &asked, &self.page)
+                    self.teller.whole(&exchange, head, &asked, &self.page);
                 }
                 Ok(GetOutcome::Elsewhere(head, redirect)) => {
                     self.teller.elsewhere(&exchange, head, &asked, redirect);

@@ -4,13 +4,14 @@
 //! head may end in LF alone, as the servers of many tutorials write them, and nothing else hangs on them.
 
 mod head;
-
-use std::fmt;
+mod unreadable;
 
 pub use self::head::{Head, Length};
 use self::head::{could_begin, is_interim, status_line};
+pub use self::unreadable::Unreadable;
+use super::Version;
+use super::chunked::{MAX_SIZE_LINE, chunk_size};
 use super::field::{self, is_token};
-use super::{MAX_SIZE_LINE, Version, chunk_size};
 
 /// Bytes of all heads of one answer at most, the interim ones too. Of its trailers too.
 const MAX_HEAD: usize = 64 * 1_024;
@@ -75,17 +76,6 @@ pub enum AnswerPart<'a> {
     End,
 }
 
-/// Why an answer cannot be read. Nothing behind it means anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unreadable {
-    /// It is none: it does not begin with `HTTP/1.`.
-    NotHttp,
-    /// A part of it is larger than we read.
-    TooLarge(&'static str),
-    /// It can be read in two ways, or in none.
-    Bad(&'static str),
-}
-
 /// What was missing when the conn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
@@ -95,15 +85,6 @@ pub enum Missing {
     Head,
     /// The rest of the body; so many bytes, where its length was said.
     Body(Option<u64>),
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Unreadable::NotHttp => f.write_str("it does not begin with HTTP/1"),
-            Unreadable::TooLarge(what) | Unreadable::Bad(what) => f.write_str(what),
-        }
-    }
 }
 
 impl AnswerReader {

@@ -1,6 +1,7 @@
 //! The fields of a head, as far as they say where the body ends.
 
-use super::{MAX_FIELDS, RequestFault, TOO_LARGE, bad};
+use super::MAX_FIELDS;
+use super::fault::{RequestFault, TOO_LARGE, bad};
 
 /// What the fields so far have said.
 #[derive(Debug, Default, Clone, Copy)]

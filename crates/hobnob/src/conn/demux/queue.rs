@@ -2,11 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use super::lock;
 use crate::chunk::COST;
 use crate::conn::Facts;
 
@@ -82,11 +81,16 @@ impl Drop for PeerQueue {
     }
 }
 
+/// Locks what a demux and its conns share, also where a panic has left it.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::address::Address;
-    use crate::conn::datagrams::SLOT_BYTES;
+    use crate::conn::incoming::SLOT_BYTES;
 
     const NOW: Duration = Duration::ZERO;
     static LARGEST: [u8; SLOT_BYTES] = [0; SLOT_BYTES];

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
-use super::copied::Unsent;
+use super::unsent::Unsent;
 use crate::conn::{Conn, scratch};
 use crate::error::{Error, Kind, Result};
 use crate::spec::Shape;

@@ -1,15 +1,14 @@
 //! The way through the faults: what is received goes into their chain, and what comes out of it is sent.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::sleep_until;
 
-use super::copied::Unsent;
-use super::{Broken, Link, Progress, Way, Witness};
+use super::way::{Progress, Timer, Way};
+use super::witness::{Broken, Witness};
 use crate::chunk::Chunk;
 use crate::conn::{Conn, scratch};
 use crate::error::{Error, Kind, Result};
@@ -19,80 +18,7 @@ use crate::spec::Shape;
 /// The longest time that a timer is set for; then it is set anew. A thousand years would be past what clocks can say.
 const FAR: Duration = Duration::from_hours(24);
 
-/// When the chain has something to do again.
-pub(super) struct Timer {
-    wake: Duration,
-    sleep: Pin<Box<Sleep>>,
-}
-
-impl Link {
-    /// Makes the chains what the knobs say, if they were turned.
-    pub(super) fn heed_knobs(&mut self, cx: &mut Context<'_>, witness: &dyn Witness) {
-        if self.bend.is_stale() {
-            let chains = [&mut self.up.chain, &mut self.down.chain];
-            self.bend.refresh(cx.waker(), witness.clock().now(), chains);
-        }
-    }
-
-    /// Puts what was read ahead through the faults, and notes an end that was read ahead.
-    pub(super) fn begin(&mut self, downstream: &Conn, had_ended: bool, witness: &dyn Witness) {
-        if let Some(chain) = self.up.chain.as_mut()
-            && let Some(waiting) = self.up.waiting.take()
-        {
-            let Unsent { bytes, .. } = *waiting;
-            let is_packet = downstream.shape() == Shape::Packets;
-            chain.push(bytes.into(), is_packet, witness.clock().now());
-        }
-        if had_ended {
-            self.up.end(downstream, witness);
-        }
-    }
-
-    /// Ends the other direction too, where a fault has ended one. True: it has.
-    pub(super) fn heed_close(&mut self) -> bool {
-        let is_up = match (self.up.is_closed(), self.down.is_closed()) {
-            (true, _) => true,
-            (false, true) => false,
-            (false, false) => return false,
-        };
-        let (up, down) = (&mut self.up, &mut self.down);
-        let (closed, other) = if is_up { (up, down) } else { (down, up) };
-        closed.is_cut = false;
-        if !other.is_over() {
-            (other.chain, other.timer, other.stage) = (None, None, Progress::Ending);
-        }
-        true
-    }
-}
-
 impl Way {
-    /// Whether faults still have something that is to be passed on.
-    pub(super) fn is_bending(&self) -> bool {
-        let is_open = matches!(self.stage, Progress::Open | Progress::Passing);
-        is_open && self.chain.as_ref().is_some_and(|chain| chain.is_holding())
-    }
-
-    /// Whether a fault has ended it, and its receiver has heard.
-    fn is_closed(&self) -> bool {
-        self.is_over() && self.is_cut
-    }
-
-    /// Whether its sender has left without an end, and all that it said has been passed on.
-    pub(super) fn is_left(&self) -> bool {
-        self.is_gone && !self.is_bending()
-    }
-
-    /// Nothing more comes: the other side hears so behind all that the faults hold.
-    pub(super) fn end_behind_all(&mut self, witness: &dyn Witness) {
-        self.stage = match &mut self.chain {
-            Some(chain) => {
-                chain.end(witness.clock().now());
-                Progress::Passing
-            }
-            None => Progress::Ending,
-        };
-    }
-
     /// Moves one thing out of the chain, or else into it.
     pub(super) fn poll_bent(
         &mut self,

@@ -2,7 +2,8 @@
 
 use std::task::{Context, Poll, ready};
 
-use super::{Way, Witness};
+use super::way::Way;
+use super::witness::Witness;
 use crate::conn::{Channel, Conn};
 use crate::error::{Kind, Result};
 use crate::spec::Shape;
@@ -84,26 +85,5 @@ impl Way {
             waiting.clear();
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-/// What was received and could not be sent yet. A packet may be empty.
-#[derive(Debug, Default)]
-pub(super) struct Unsent {
-    pub(super) bytes: Vec<u8>,
-    sent: usize,
-    pub(super) is_something: bool,
-}
-
-impl Unsent {
-    pub(super) fn keep(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-        self.is_something = true;
-    }
-
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.sent = 0;
-        self.is_something = false;
     }
 }

@@ -8,11 +8,12 @@ use std::io;
 
 use super::*;
 use crate::address::Address;
+use crate::clock::Clock;
 use crate::conn::memory::{pair, pair_holding};
 use crate::conn::wire;
 use crate::conn::{Channel, Facts};
-use crate::fault::Panel;
-use crate::spec::Shape;
+use crate::error::{Error, Kind, Result};
+use crate::fault::{Hit, Panel};
 
 /// What a link said.
 struct Overheard {

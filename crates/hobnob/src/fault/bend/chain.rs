@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::panel::{ActiveSetting, Hits, Log, Logged};
+use super::active::{ActiveSetting, Hits};
+use super::log::{Logged, Logger};
 use super::trigger::{Trigger, Turn};
-use crate::chunk::{COST, Chunk, Direction};
+use crate::chunk::{COST, Chunk};
 use crate::fault::outbox::{Act, Item, NEVER, Outbox, weight};
 use crate::fault::{Chance, Fault};
 
@@ -43,13 +44,6 @@ pub(super) struct ChainStep {
     hold: usize,
     hits: Arc<Hits>,
     log: Option<Logger>,
-}
-
-#[derive(Clone)]
-pub(super) struct Logger {
-    pub(super) log: Arc<dyn Log>,
-    pub(super) session: u64,
-    pub(super) direction: Direction,
 }
 
 impl Chain {

@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use super::chain::{Chain, Hit, Logger, Wanted};
+use super::active::{ActiveSetting, FaultState};
+use super::chain::{Chain, Hit, Wanted};
+use super::log::{Log, Logged, Logger};
 use super::setting::Setting;
 use crate::chunk::Direction;
 use crate::error::Result;
@@ -45,52 +47,6 @@ struct Board {
     log: Option<Arc<dyn Log>>,
     /// Hits of faults that are off again, by place in the table.
     past: HashMap<&'static str, u64>,
-}
-
-/// A setting that is on.
-pub(super) struct ActiveSetting {
-    pub(super) setting: Setting,
-    /// Its place when it was set, from which its chance comes.
-    place: u64,
-    is_packets: bool,
-    /// For each of its faults, what it has hit on the way up and down.
-    hits: Vec<[Arc<Hits>; 2]>,
-}
-
-/// Counts what a fault has hit.
-#[derive(Debug, Default)]
-pub struct Hits(AtomicU64);
-
-/// What one fault of a setting is, and what it has hit so far.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FaultState {
-    /// The setting that it belongs to, as it was typed.
-    pub setting: String,
-    /// The fault.
-    pub kind: &'static str,
-    /// Chunks, packets or sessions that it did something to on the way up; none: it is not for that way.
-    pub up: Option<u64>,
-    /// The same on the way down.
-    pub down: Option<u64>,
-}
-
-/// Notes each decision, so that two runs can be compared.
-pub trait Log: Send + Sync {
-    /// A decision was made. Those of one fault in one direction of one session come in order.
-    fn decided(&self, decision: &Logged);
-}
-
-/// A decision, and whose.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Logged {
-    /// The session's number.
-    pub session: u64,
-    /// The direction.
-    pub direction: Direction,
-    /// The fault.
-    pub fault: &'static str,
-    /// What it decided.
-    pub decision: Decision,
 }
 
 /// How a session begins under the faults that are on.
@@ -269,43 +225,6 @@ impl Board {
         for plan in &old {
             plan.sum_up(&mut self.past);
         }
-    }
-}
-
-impl ActiveSetting {
-    fn new(setting: Setting, place: u64, shape: Shape) -> Self {
-        let hits = setting.kinds().map(|_| [Arc::default(), Arc::default()]).collect();
-        ActiveSetting { setting, place, is_packets: shape == Shape::Packets, hits }
-    }
-
-    pub(super) fn is_packets(&self) -> bool {
-        self.is_packets
-    }
-
-    fn state(&self) -> Vec<FaultState> {
-        let hits = |direction: Direction, hits: &[Arc<Hits>; 2]| {
-            self.setting.is_for(direction).then(|| hits[direction as usize].0.load(Relaxed))
-        };
-        let state = |(kind, counts)| FaultState {
-            setting: self.setting.text().to_owned(),
-            kind,
-            up: hits(Direction::In, counts),
-            down: hits(Direction::Out, counts),
-        };
-        self.setting.kinds().zip(&self.hits).map(state).collect()
-    }
-
-    fn sum_up(&self, totals: &mut HashMap<&'static str, u64>) {
-        for (kind, hits) in self.setting.kinds().zip(&self.hits) {
-            let sum: u64 = hits.iter().map(|hits| hits.0.load(Relaxed)).sum();
-            *totals.entry(kind).or_default() += sum;
-        }
-    }
-}
-
-impl Hits {
-    pub(super) fn count(&self) {
-        self.0.fetch_add(1, Relaxed);
     }
 }
 

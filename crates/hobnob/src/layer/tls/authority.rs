@@ -15,7 +15,7 @@ use crate::clock;
 use crate::error::{Error, Kind, Result};
 use crate::home;
 
-/// How it calls itself; `failure` knows it by this.
+/// The name in the CA's own certificate, by which `failure` knows the CA.
 pub(super) const NAME: &str = "hobnob development CA";
 
 const DAY: Duration = Duration::from_hours(24);
@@ -37,7 +37,7 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    /// Reads it, or makes it where there is none. Several may do so at once: all get the same one.
+    /// Reads the CA, or makes it where there is none. Several processes may do so at once, and all get the same CA.
     pub(super) fn open(folder: Option<&Path>, now: SystemTime) -> Result<Self> {
         let folder = folder.map_or_else(home::state_folder, |folder| Ok(folder.to_owned()))?;
         home::private_folder(&folder)?;
@@ -53,7 +53,7 @@ impl Authority {
         Ok(Authority { key, certificate, path })
     }
 
-    /// Its own certificate.
+    /// The certificate of the CA.
     pub(super) fn certificate(&self) -> CertificateDer<'static> {
         self.certificate.clone()
     }
@@ -79,7 +79,7 @@ impl Authority {
     }
 }
 
-/// Whom a certificate of ours is for: this machine, by all of its names and addresses.
+/// The names that a certificate of ours is for: all names and addresses of this machine.
 pub(super) fn own_names(addresses: &[IpAddr]) -> Vec<String> {
     let mut names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());

@@ -8,7 +8,7 @@ use rustls::crypto::CryptoProvider;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
-/// Whom it is for; where it names nobody, its subject.
+/// The names that a certificate is for; where it has none, its subject.
 pub(super) fn names(der: &[u8]) -> Vec<String> {
     let Some(certificate) = parse(der) else { return Vec::new() };
     let found = certificate.subject_alternative_name().ok().flatten();
@@ -27,29 +27,29 @@ pub(super) fn names(der: &[u8]) -> Vec<String> {
     names
 }
 
-/// Who vouches for it.
+/// The issuer, which vouches for the certificate.
 pub(super) fn issuer(der: &[u8]) -> Option<String> {
     Some(short(parse(der)?.issuer()))
 }
 
-/// Whether it vouches for itself.
+/// Whether the certificate vouches for itself.
 pub(super) fn is_self_signed(der: &[u8]) -> bool {
     parse(der).is_some_and(|certificate| certificate.issuer() == certificate.subject())
 }
 
-/// Whole days until it is no longer good; negative where it is not any more.
+/// Whole days until the certificate expires; negative once it has expired.
 pub(super) fn days_left(der: &[u8], now: SystemTime) -> Option<i64> {
     Some((until(der)? - seconds(now)).div_euclid(86_400))
 }
 
-/// Whether it is in the time that it is good for.
+/// Whether the certificate is good at this time.
 pub(super) fn is_in_time(der: &[u8], now: i64) -> bool {
     let Some(certificate) = parse(der) else { return false };
     let validity = certificate.validity();
     (validity.not_before.timestamp()..=validity.not_after.timestamp()).contains(&now)
 }
 
-/// Its SHA-256 in hex.
+/// The SHA-256 of the certificate, in hex.
 pub(super) fn fingerprint(der: &[u8], provider: &CryptoProvider) -> Option<String> {
     let hash = provider
         .cipher_suites
@@ -81,7 +81,7 @@ fn seconds(time: SystemTime) -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// The common name, or else the whole.
+/// The common name, or else the whole name.
 fn short(name: &X509Name<'_>) -> String {
     let common = name.iter_common_name().next().and_then(|name| name.as_str().ok());
     common.map_or_else(|| name.to_string(), str::to_owned)

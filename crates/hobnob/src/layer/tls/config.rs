@@ -19,7 +19,7 @@ use crate::layer::tls::secrets;
 use crate::layer::tls::trust::{self, Trust};
 use crate::spec::Options;
 
-/// What the person asked for.
+/// What the options of the layer ask for.
 pub(super) struct TlsWish {
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
@@ -61,7 +61,7 @@ impl TlsWish {
         Ok(TlsWish { alpn, ..wish })
     }
 
-    /// For the side that was dialled: with whom its certificate is for.
+    /// The configuration of the side that was dialled, and the names that its certificate is for.
     pub(super) fn server(&self, scene: &Surroundings) -> Result<(ServerConfig, Vec<String>)> {
         let provider = provider();
         let (chain, key) = match self.identity()? {
@@ -87,7 +87,7 @@ impl TlsWish {
         Ok((config, names))
     }
 
-    /// For the side that dials: with the name to ask for, and what checks the answer.
+    /// The configuration of the side that dials, the name to ask for, and what checks the answer.
     pub(super) fn client(
         &self,
         scene: &Surroundings,
@@ -173,7 +173,7 @@ impl TlsWish {
         Ok((vec![leaf], key))
     }
 
-    /// Who is trusted: a file, or the development CA.
+    /// The certificates that are trusted: those of a file, or the development CA.
     fn authorities(
         &self,
         option: &str,

@@ -1,4 +1,4 @@
-//! What went wrong, in words.
+//! What went wrong in a handshake, in words.
 
 use std::io;
 
@@ -19,7 +19,7 @@ pub(super) struct Handshake<'a> {
 }
 
 impl Handshake<'_> {
-    /// Why it failed. `first` are the first bytes that the peer said.
+    /// Why the handshake failed. `first` are the first bytes that the peer said.
     pub(super) fn failed(&self, error: io::Error, first: &[u8], trust: Option<&Trust>) -> Error {
         let error = match error_of(error) {
             Ok(own) => return own,
@@ -199,7 +199,7 @@ fn of_tls(error: &Tls) -> Error {
     }
 }
 
-/// What rustls said, where it did.
+/// The error of rustls inside an I/O error, if there is one.
 fn inner(error: &io::Error) -> Option<&Tls> {
     error.get_ref()?.downcast_ref()
 }

@@ -1,4 +1,4 @@
-//! Remembers the first bytes that came, so that who spoke no TLS can be told by what it said.
+//! Remembers the first bytes that came, so that a peer which spoke no TLS can be recognised by them.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

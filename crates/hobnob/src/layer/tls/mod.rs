@@ -94,10 +94,10 @@ fn make(options: &Options) -> Result<Box<dyn Layer>> {
 
 /// How long a peer that was refused may take to end its side.
 const LINGER: Duration = Duration::from_secs(1);
-/// Bytes that it may say until then.
+/// How many bytes a peer that was refused may say until then.
 const MOST_UNHEARD: u64 = 1 << 20;
 
-/// The layer: what was asked for, and what that came to.
+/// The layer: what its options ask for, and the configuration that was made of them.
 struct Tls {
     wish: TlsWish,
     ready: Option<Prepared>,
@@ -178,7 +178,7 @@ async fn linger(heard: &mut Heard<Stream<Conn>>) {
         heard.shutdown().await?;
         tokio::io::copy(&mut heard.take(MOST_UNHEARD), &mut tokio::io::sink()).await
     };
-    // Whether it ends well or not: it was refused.
+    // However that ends, the peer was refused.
     let _ = tokio::time::timeout(LINGER, parting).await;
 }
 

@@ -12,7 +12,7 @@ use crate::home;
 use crate::layer::Surroundings;
 use crate::layer::tls::certificate::hex;
 
-/// Where the secrets of sessions go: to the file that the environment names, or nowhere.
+/// The log of the secrets of sessions: the file that the environment names, or none.
 pub(super) fn log(scene: &Surroundings) -> Arc<dyn KeyLog> {
     let Some(path) = home::key_log() else { return Arc::new(NoKeyLog) };
     match home::private_log(&path) {

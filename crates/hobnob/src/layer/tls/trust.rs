@@ -1,4 +1,4 @@
-//! Whom a dialler trusts.
+//! The certificates that a dialler trusts.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,7 +17,7 @@ use crate::layer::tls::certificate;
 /// Checks that the certificate is for one name, and that somebody trusted vouches for it.
 #[derive(Debug)]
 pub(super) struct Trust {
-    /// Whom it must be for, whatever name the peer was asked for.
+    /// The name that the certificate must be for, whatever name the peer was asked for.
     pub(super) name: ServerName<'static>,
     pub(super) provider: Arc<CryptoProvider>,
     by: TrustedBy,
@@ -32,7 +32,7 @@ enum TrustedBy {
     Platform(rustls_platform_verifier::Verifier),
     /// These, and whoever they vouch for.
     These { roots: Arc<WebPkiServerVerifier>, themselves: Vec<CertificateDer<'static>> },
-    /// The person said `insecure`.
+    /// Everybody, as the person said `insecure`.
     Everybody,
 }
 
@@ -66,7 +66,7 @@ impl Trust {
         Ok(Trust { name, provider, by, refused: Mutex::new(None) })
     }
 
-    /// Everybody: nothing is checked.
+    /// Trusts everybody: nothing is checked.
     pub(super) fn everybody(name: ServerName<'static>, provider: Arc<CryptoProvider>) -> Self {
         Trust { name, provider, by: TrustedBy::Everybody, refused: Mutex::new(None) }
     }
@@ -81,7 +81,7 @@ impl Trust {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How a peer may sign.
+    /// The signature schemes that a peer may use.
     fn algorithms(&self) -> &WebPkiSupportedAlgorithms {
         &self.provider.signature_verification_algorithms
     }

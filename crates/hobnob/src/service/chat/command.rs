@@ -15,30 +15,30 @@ const HELP: &[&str] = &[
 const WHO: usize = 8_192;
 
 impl Member<'_> {
-    /// Lets in who has proven itself, or asks for its name first.
+    /// Lets in a peer that has proven itself, or asks for its name first.
     ///
     /// Who is numbered is announced with its first message: until then it may be a browser that a web page made come
     /// here, of which the room is shown nothing.
     pub(super) fn admit(&mut self) {
         self.stage = Standing::Naming;
-        if self.chat.has_names {
+        if self.room.has_names {
             self.answer("* your name?");
             return;
         }
         let name = format!("#{}", self.session.id);
-        if self.chat.room.enter(self.session.id, &name, &self.mailbox, false).is_ok() {
+        if self.room.enter(self.session.id, &name, &self.mailbox, false).is_ok() {
             self.stage = Standing::Inside;
         }
     }
 
-    /// Does what a message says, which is without its newline. An empty one says nothing.
+    /// Does what a message says. The message is without its newline, and an empty one says nothing.
     pub(super) fn obey(&mut self, message: &[u8]) {
         if message.first() == Some(&b'/') {
             self.command(message);
         } else if matches!(self.stage, Standing::Naming) {
             self.take_name(message);
         } else if !message.is_empty() {
-            self.is_outrunning |= self.chat.room.say(self.session.id, &show::escaped(message));
+            self.is_outrunning |= self.room.say(self.session.id, &show::escaped(message));
         }
     }
 
@@ -62,7 +62,7 @@ impl Member<'_> {
     }
 
     fn take_name(&mut self, text: &[u8]) {
-        let (id, room) = (self.session.id, &self.chat.room);
+        let (id, room) = (self.session.id, self.room);
         let taken = match show::name(text) {
             Err(wrong) => Err(wrong.to_owned()),
             Ok(name) => match self.stage {
@@ -80,7 +80,7 @@ impl Member<'_> {
     }
 
     fn who(&self) {
-        let (names, count) = self.chat.room.who(WHO);
+        let (names, count) = self.room.who(WHO);
         let more = match count - names.len() {
             0 => String::new(),
             more => format!(" and {more} more"),

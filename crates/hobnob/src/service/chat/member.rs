@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
-use super::Chat;
 use super::proof::{Proof, Verdict};
-use super::room::Inbox;
+use super::room::{Inbox, Room};
 use super::show;
 use crate::codec::text::Cutter;
 use crate::conn::{Channel, scratch};
@@ -34,51 +33,56 @@ const PACE: Duration = Duration::from_millis(10);
 /// Reads before the other members of the thread get their turn: they have mailboxes to empty.
 const ROUNDS: usize = 2;
 
-/// One member's state. What it holds while it is idle is its mailbox.
+/// One member's state. An idle member holds no buffer but its mailbox.
 pub(super) struct Member<'a> {
-    pub(super) chat: &'a Chat,
+    pub(super) room: &'a Room,
     pub(super) session: &'a Session,
     pub(super) mailbox: Arc<Inbox>,
     pub(super) stage: Standing,
     shape: Shape,
-    /// None: each packet is a message.
+    /// Cuts bytes into messages; none: each packet is a message.
     cutter: Option<Cutter>,
-    /// What was taken out of the mailbox, from `sent` on.
+    /// Text that was taken out of the mailbox, of which the bytes from `sent` on are not sent yet.
     unsent: Vec<u8>,
     sent: usize,
     /// The wait for the rest of a character.
     rest: Option<Pin<Box<Sleep>>>,
-    /// How long a send has to go on.
+    /// The deadline of a send that waits.
     stall: Option<Pin<Box<Sleep>>>,
-    /// Somebody has much to read of what it said.
+    /// Whether somebody has much to read of what this member said.
     pub(super) is_outrunning: bool,
-    /// Its pause.
+    /// The pause of a member that says more than others can read.
     pace: Option<Pin<Box<Sleep>>>,
-    /// What tears it down.
+    /// The error that tears the session down.
     failure: Option<Error>,
     /// Whether it has said anything in the room: what opens with an HTTP request has not.
     has_spoken: bool,
-    /// It goes once all is sent.
+    /// Whether the member leaves once all is sent.
     pub(super) is_leaving: bool,
 }
 
 /// How far a member has come.
 pub(super) enum Standing {
-    /// It has yet to prove that it hears us.
+    /// The peer has yet to prove that it hears us.
     Proving(Proof),
-    /// It was asked for its name.
+    /// The peer was asked for its name.
     Naming,
-    /// It is in the room.
+    /// The member is in the room.
     Inside,
 }
 
 impl<'a> Member<'a> {
-    pub(super) fn new(chat: &'a Chat, session: &'a Session, shape: Shape) -> Self {
+    /// With a proof it must first prove itself; else it is admitted at once.
+    pub(super) fn new(
+        room: &'a Room,
+        proof: Option<Proof>,
+        session: &'a Session,
+        shape: Shape,
+    ) -> Self {
         let cutting = session.cutting();
-        let proof = chat.proof(session);
         let is_proven = proof.is_none();
         let mut member = Member {
-            chat,
+            room,
             session,
             mailbox: Arc::default(),
             stage: proof.map_or(Standing::Naming, Standing::Proving),
@@ -119,7 +123,7 @@ impl<'a> Member<'a> {
             let delivered = self.poll_deliver(cx, channel)?;
             if self.is_leaving {
                 // From now on it hears nothing more: a room that goes on talking would hold it.
-                self.chat.room.leave(self.session.id, false);
+                self.room.leave(self.session.id, false);
                 ready!(delivered);
                 return channel.poll_flush(cx);
             }
@@ -127,7 +131,7 @@ impl<'a> Member<'a> {
                 let _ = channel.poll_flush(cx)?;
                 return Poll::Pending;
             }
-            // Also while a send waits: what it says is for others, and its end or reset is to be seen.
+            // It is heard while a send waits too: what it says is for others, and its end or reset is to be seen.
             match scratch::with(|buffer| self.poll_hear(cx, channel, buffer)) {
                 Poll::Ready(heard) => heard?,
                 Poll::Pending => {
@@ -157,7 +161,7 @@ impl<'a> Member<'a> {
                 match channel.poll_send(cx, &self.unsent[self.sent..]) {
                     Poll::Ready(Ok(sent)) => self.sent += sent,
                     Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => {
-                        // About this packet alone; the next is as good as ever.
+                        // The error is about this packet alone, and the next one may be sent.
                         self.session.drop_packet();
                         self.sent = self.unsent.len();
                     }
@@ -173,7 +177,7 @@ impl<'a> Member<'a> {
         }
     }
 
-    /// A send waits: for so long, and no longer.
+    /// Starts the deadline of a send that waits, or looks whether it has passed.
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if !self.mailbox.wait(cx) {
             return Poll::Ready(Err(backlog()));
@@ -184,7 +188,7 @@ impl<'a> Member<'a> {
         Poll::Ready(Err(Error::limit("chat-stall", why)))
     }
 
-    /// Pending while it has to pause.
+    /// Pending while this member has to pause.
     fn poll_pace(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if std::mem::take(&mut self.is_outrunning) {
             self.pace = Some(Box::pin(tokio::time::sleep(PACE)));
@@ -196,7 +200,7 @@ impl<'a> Member<'a> {
         Poll::Ready(())
     }
 
-    /// Receives once, and does what was said.
+    /// Receives once, and does what the messages say.
     fn poll_hear(
         &mut self,
         cx: &mut Context<'_>,
@@ -240,7 +244,7 @@ impl<'a> Member<'a> {
         Poll::Ready(())
     }
 
-    /// Hears one message. Break: it is the last.
+    /// Does what one message says. Break: that message is the last.
     fn hear(&mut self, message: &[u8]) -> ControlFlow<()> {
         if !self.has_spoken && show::is_http_request(message) {
             let why = "it opened with an HTTP request, and this is a chat room";
@@ -279,9 +283,9 @@ impl<'a> Member<'a> {
         self.is_leaving = true;
     }
 
-    /// The room closes. Who has proven nothing is told nothing.
+    /// Says that the room closes. A peer that has proven nothing is told nothing.
     fn close(&mut self) {
-        self.chat.room.leave(self.session.id, true);
+        self.room.leave(self.session.id, true);
         if !matches!(self.stage, Standing::Proving(_)) {
             self.answer("* the room is closing");
         }
@@ -294,8 +298,8 @@ fn backlog() -> Error {
 }
 
 impl Drop for Member<'_> {
-    /// However it ended: the others are told.
+    /// Tells the others that the member left, however its session ended.
     fn drop(&mut self) {
-        self.chat.room.leave(self.session.id, false);
+        self.room.leave(self.session.id, false);
     }
 }

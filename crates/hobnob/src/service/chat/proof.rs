@@ -1,13 +1,13 @@
 //! The cookie round trip of who may have forged its address: until it is back, that address is sent no more bytes
 //! than came from it, and nothing of the room.
 
-/// Tries that may be wrong. More would be guesses of who does not hear the answers.
+/// How many tries may be wrong. A peer that needs more is guessing, and does not hear the answers.
 const TRIES: u8 = 3;
 
 /// A peer that has yet to prove that it hears us.
 pub(super) struct Proof {
     cookie: String,
-    /// On this machine: nobody elsewhere can forge it, so it may be told more than it said.
+    /// Whether the peer is on this machine. Nobody elsewhere can forge it then, so it may be told more than it said.
     is_near: bool,
     received: usize,
     sent: usize,
@@ -17,13 +17,13 @@ pub(super) struct Proof {
 /// What to do about a packet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It came back: let the peer in.
+    /// The cookie came back: let the peer in.
     Proven,
-    /// Not yet; send this.
+    /// The cookie has not come back: send this.
     Tell(String),
-    /// Not yet, and there is nothing that may be sent.
+    /// The cookie has not come back, and nothing may be sent.
     Wait,
-    /// Too many wrong tries.
+    /// There were too many wrong tries: turn the peer away.
     Refuse,
 }
 

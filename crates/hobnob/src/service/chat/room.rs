@@ -1,4 +1,4 @@
-//! Who is in the room, and what they have waiting for them.
+//! The members of the room, and the text that waits for each of them.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,13 +6,13 @@ use std::task::{Context, Poll, Waker};
 
 use crate::spec::Shape;
 
-/// Bytes of text that may wait for one member.
+/// Bytes that may wait for one member: of text, and of what holding each line costs.
 pub(super) const BACKLOG: usize = 1 << 20;
 
-/// Bytes that wait for a member when who talks is slowed down for it.
+/// Bytes that wait for a member from which on those who talk are slowed down.
 const BEHIND: usize = BACKLOG / 2;
 
-/// Bytes of text that are shown to who joins: a quarter of what may wait for it.
+/// Bytes of earlier text that a new member is shown: a quarter of what may wait for a member.
 const PAST: usize = BACKLOG / 4;
 
 /// Bytes that are taken out of a mailbox for one send.
@@ -21,14 +21,16 @@ const BATCH: usize = 65_536;
 /// The members and the last messages. One lock gives everything its order, the same for every member; it is held for
 /// a push into each mailbox, and never while anybody waits.
 pub(super) struct Room {
-    /// Messages that are kept for who joins.
+    /// Messages that are kept for new members.
     history: usize,
+    /// Each member is asked for a name; else it is numbered.
+    pub(super) has_names: bool,
     inner: Mutex<Inner>,
 }
 
 #[derive(Default)]
 struct Inner {
-    /// By the session's number.
+    /// The members, by the numbers of their sessions.
     seats: BTreeMap<u64, Seat>,
     /// Names that are taken, in lower case.
     taken: HashSet<String>,
@@ -39,17 +41,17 @@ struct Inner {
 struct Seat {
     name: Arc<str>,
     mailbox: Arc<Inbox>,
-    /// Whether the others were told that it joined.
+    /// Whether the others were told that this member joined.
     is_told: bool,
 }
 
-/// Somebody has that name.
+/// The error of a name that another member has.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Taken;
 
 impl Room {
-    pub(super) fn new(history: usize) -> Self {
-        Room { history, inner: Mutex::default() }
+    pub(super) fn new(history: usize, has_names: bool) -> Self {
+        Room { history, has_names, inner: Mutex::default() }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -86,7 +88,7 @@ impl Room {
         Ok(())
     }
 
-    /// A member's message, for everybody else. True: somebody has much to read already.
+    /// Gives a member's message to everybody else. True: somebody has much to read already.
     pub(super) fn say(&self, id: u64, text: &str) -> bool {
         let mut inner = self.inner();
         let Some(seat) = inner.seats.get_mut(&id) else { return false };
@@ -170,7 +172,7 @@ pub(super) struct Inbox(Mutex<UnsentLines>);
 #[derive(Default)]
 struct UnsentLines {
     lines: VecDeque<Arc<str>>,
-    /// Bytes of `lines`, and of what was taken and is not sent yet.
+    /// What `lines` cost, and what was taken and is not sent yet.
     bytes: usize,
     taken: usize,
     is_over: bool,
@@ -188,12 +190,12 @@ impl Inbox {
         if mail.is_over {
             return 0;
         }
-        let length = line.len() + 1;
-        if mail.bytes + length > BACKLOG {
+        let weight = weight(line);
+        if mail.bytes + weight > BACKLOG {
             mail.is_over = true;
             mail.lines = VecDeque::new();
         } else {
-            mail.bytes += length;
+            mail.bytes += weight;
             mail.lines.push_back(line.clone());
         }
         let (reader, waiting) = (mail.reader.take(), mail.bytes);
@@ -202,17 +204,17 @@ impl Inbox {
         waiting
     }
 
-    /// Whether more came than may wait.
+    /// Whether more text came than may wait.
     pub(super) fn is_over(&self) -> bool {
         self.mail().is_over
     }
 
-    /// Bytes that wait.
+    /// How many bytes wait.
     pub(super) fn held(&self) -> usize {
         self.mail().bytes
     }
 
-    /// Wakes this task at the next push. False: there will be none, it is over.
+    /// Has the next push wake this task. False: the mailbox is over, and no push will come.
     pub(super) fn wait(&self, cx: &Context<'_>) -> bool {
         let mut mail = self.mail();
         mail.wait(cx);
@@ -234,7 +236,7 @@ impl Inbox {
         }
         while let Some(line) = mail.lines.pop_front() {
             out.extend_from_slice(line.as_bytes());
-            mail.taken += line.len() + 1;
+            mail.taken += weight(&line);
             if shape == Shape::Packets {
                 break;
             }
@@ -245,6 +247,11 @@ impl Inbox {
         }
         Poll::Ready(())
     }
+}
+
+/// What a line costs while it waits, its newline included: a thousand short ones are not a thousand bytes.
+fn weight(line: &Arc<str>) -> usize {
+    line.len() + 1 + size_of::<Arc<str>>()
 }
 
 impl UnsentLines {

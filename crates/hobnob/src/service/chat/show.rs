@@ -32,7 +32,7 @@ fn push_byte(out: &mut String, byte: u8) {
     let _ = write!(out, "\\x{byte:02x}"); // a String takes all
 }
 
-/// Turns the direction of writing, or ends a line.
+/// Whether a character turns the direction of writing, or ends a line.
 fn is_misleading(c: char) -> bool {
     matches!(c,
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
@@ -45,7 +45,7 @@ pub(super) fn without_newline(message: &[u8]) -> &[u8] {
     message.strip_suffix(b"\r").unwrap_or(message)
 }
 
-/// A name as it is shown; or what is wrong with it.
+/// A name as it is shown; the error says what is wrong with the name.
 ///
 /// Nobody may be called what would make a line of the room's own, or what looks like the name of somebody else.
 pub(super) fn name(text: &[u8]) -> Result<String, &'static str> {

@@ -27,7 +27,7 @@ const READ: usize = 16 * 1_024;
 /// How long a request may take to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// For a head, all of it: from the opening, later from its first byte.
+    /// The time for a whole head: from the opening of the conn, and later from the first byte of the head.
     pub head: Duration,
     /// The span over which the rate of a body is averaged.
     pub body: Duration,
@@ -41,7 +41,7 @@ impl Default for Patience {
     }
 }
 
-/// What became of a conn, for the guard, the service and who sums up.
+/// What became of a conn, as the guard notes it and the service reads it.
 #[derive(Default)]
 pub(super) struct Outcome {
     refusal: OnceLock<Refusal>,
@@ -50,9 +50,9 @@ pub(super) struct Outcome {
 
 /// Why no more requests are read.
 pub(super) struct Refusal {
-    /// The status that says so.
+    /// The status of the answer that says so.
     pub(super) status: u16,
-    /// What is told of it here.
+    /// The detail that our own events give.
     pub(super) error: Error,
 }
 
@@ -62,7 +62,7 @@ impl Outcome {
         self.refusal.get()
     }
 
-    /// Notes that the peer is told by an answer; whether it was already.
+    /// Notes that an answer tells the peer. True: an answer had told it before.
     pub(super) fn tell(&self) -> bool {
         self.is_told.swap(true, Relaxed)
     }
@@ -76,9 +76,9 @@ pub(super) struct Guard<'a> {
     patience: Patience,
     framing: RequestFraming,
     held: Vec<u8>,
-    /// Of what is held: found in order.
+    /// How many of the bytes held were found in order.
     checked: usize,
-    /// Of what is held: may pass.
+    /// How many of the bytes held may pass.
     passed: usize,
     watch: Option<Meter>,
     is_fresh: bool,
@@ -117,7 +117,7 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// The conn again, and what broke it if something did.
+    /// Gives back the conn, and the error that broke it, if one did.
     pub(super) fn part(self) -> (&'a mut Conn, Option<Error>) {
         (self.stream.0, self.failed)
     }
@@ -128,7 +128,7 @@ impl<'a> Guard<'a> {
         self.failed = ours.cloned().or_else(|| Some(Error::from_io("send", error)));
     }
 
-    /// Ready once something may pass, or nothing more will.
+    /// Ready once bytes may pass, or no more will.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.passed == 0 && !self.has_ended {
             let Guard { stream, held, .. } = self;
@@ -161,7 +161,7 @@ impl<'a> Guard<'a> {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads what came as far as it goes.
+    /// Judges what came, as far as that goes.
     fn check(&mut self, came: usize) {
         self.is_fresh = false;
         if let Some(watch) = &mut self.watch {
@@ -188,7 +188,7 @@ impl<'a> Guard<'a> {
         self.stop(fault.status, Error::new(Kind::BadFrame, text));
     }
 
-    /// No more is read; what is held and did not pass is dropped.
+    /// Refuses: no more is read, and what is held and did not pass is dropped.
     fn stop(&mut self, status: u16, error: Error) {
         self.has_ended = true;
         self.held.truncate(self.passed);
@@ -197,7 +197,7 @@ impl<'a> Guard<'a> {
         let _ = self.verdict.refusal.set(Refusal { status, error });
     }
 
-    /// Ready when a deadline has passed that meant something.
+    /// Ready when a deadline that still counts has passed.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let place = match self.framing.place() {
             RequestPlace::Between if self.is_fresh => RequestPlace::Head,

@@ -64,7 +64,7 @@ pub static ROW: ServiceRow = ServiceRow {
     make: Some(|options| serve(options, Patience::default())),
 };
 
-/// How long a peer that was too slow may take to hear so.
+/// How long a peer that was too slow may take to receive the answer that says so.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The service with these options, as patient as this.
@@ -88,7 +88,7 @@ pub fn serve(options: &Options, patience: Patience) -> Result<Made> {
     Ok(Made::Service(Box::new(Http { origin, body: OnceLock::new(), kind, status, patience })))
 }
 
-/// Where the page comes from.
+/// The source of the page.
 #[derive(Clone)]
 enum PageSource {
     Text(Bytes),
@@ -106,7 +106,7 @@ impl PageSource {
         }
     }
 
-    /// The content type that it is likely to have.
+    /// The content type that the page is likely to have.
     fn kind(&self) -> &'static str {
         match self {
             PageSource::File(path) => kind_of(path),
@@ -114,7 +114,7 @@ impl PageSource {
         }
     }
 
-    /// Reads it to its end.
+    /// Reads the source to its end.
     fn read(self) -> Result<Bytes> {
         match self {
             PageSource::Text(text) => Ok(text),
@@ -270,7 +270,7 @@ fn page_of(refusal: Option<&Refusal>) -> String {
     refusal.map_or_else(String::new, |refusal| format!("{}\n", refusal.error.message()))
 }
 
-/// Says why no more is read, where no answer has said it, and comes to the end.
+/// Says why no more is read, where no answer has said that, and comes to the end.
 async fn refuse(
     session: &Session,
     conn: &mut Conn,
@@ -296,7 +296,7 @@ async fn refuse(
         let mut hear =
             |cx: &mut Context<'_>| scratch::with(|buffer| conn.channel().poll_recv(cx, buffer));
         while let Ok(Some(_)) = poll_fn(&mut hear).await {
-            // The others' turn: the peer may be pouring.
+            // The other tasks have their turn, as the peer may be pouring.
             tokio::task::yield_now().await;
         }
     };

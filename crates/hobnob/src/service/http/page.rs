@@ -1,4 +1,4 @@
-//! What is answered: one page, whatever is asked for; and the note that it was.
+//! The answer, which is one page whatever is asked for, and the note that the page was sent.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -13,7 +13,7 @@ use crate::fault::{Log, Logged};
 
 /// Bytes that gather before they are written.
 const MUCH: usize = 16 * 1_024;
-/// What lines are dropped by that cannot be written.
+/// The limit that drops lines which cannot be written.
 const LIMIT: &str = "decisions";
 
 /// A file of decisions, one JSON object a line.
@@ -21,20 +21,20 @@ pub(super) struct Decisions(Mutex<Sheet>);
 
 struct Sheet {
     file: File,
-    /// Bytes of the file: whole lines, also where the disk was full in the middle of one.
+    /// Bytes of the file that are whole lines, also where the disk was full in the middle of one.
     written: u64,
     waiting: Vec<u8>,
-    /// Lines that wait.
+    /// Lines that wait to be written.
     lines: usize,
-    /// Lines that could not be written, until that is told.
+    /// How many lines could not be written and were not told of yet.
     lost: usize,
-    /// Why the first of them could not.
+    /// Why the first of these lines could not be written.
     why: Option<String>,
     was_told_why: bool,
 }
 
 impl Decisions {
-    /// A file that is not there yet.
+    /// Creates a file, which must not be there yet.
     pub(super) fn open(path: &str) -> Result<Self> {
         let opened = File::options().write(true).create_new(true).open(path);
         let file = opened.map_err(|error| {
@@ -73,7 +73,7 @@ impl Log for Decisions {
         let (way, at, what) = (direction.between(), decision.at, decision.what);
         let value = decision.value.map(|value| format!(r#","value":{value}"#)).unwrap_or_default();
         let mut sheet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Into memory, which does not fail.
+        // Writing into memory does not fail.
         let _ = writeln!(
             sheet.waiting,
             r#"{{"session":{session},"dir":"{way}","fault":"{fault}","at":{at},"do":"{what}"{value}}}"#
@@ -86,7 +86,7 @@ impl Log for Decisions {
 }
 
 impl Sheet {
-    /// All that waits is written, or none of it.
+    /// Writes all lines that wait, or none of them.
     fn write(&mut self) {
         let Err(error) = self.file.write_all_at(&self.waiting, self.written) else {
             self.written += self.waiting.len() as u64;

@@ -173,14 +173,20 @@ fn is_line_of_table(path: &[String]) -> bool {
 /// `pub(crate) use child::{One, Two};` as names and where they are: below this module, or from the root.
 fn shown_again(code: &str, module: &[String]) -> Vec<(String, Path)> {
     let named = shown_statements(code).into_iter().flat_map(|statement| {
-        let rest = statement.split_once("use ").map_or("", |(_, rest)| rest);
-        let first: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let (rest, first) = used(statement);
         if ["crate", "super"].contains(&first.as_str()) {
             return paths(statement, module);
         }
         relative(rest, &first).into_iter().map(|path| [module, &path[..]].concat()).collect()
     });
     named.filter_map(|path| Some((path.last()?.clone(), path))).collect()
+}
+
+/// What a `use` names, without a `self::` before it, and its first word.
+fn used(statement: &str) -> (&str, String) {
+    let rest = statement.split_once("use ").map_or("", |(_, rest)| rest);
+    let rest = rest.strip_prefix("self::").unwrap_or(rest);
+    (rest, rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
 }
 
 fn shown_statements(code: &str) -> Vec<&str> {
@@ -201,8 +207,7 @@ fn shown_statements(code: &str) -> Vec<&str> {
 fn without_shown_children(code: &str, module: &[String], files: &BTreeMap<Path, String>) -> String {
     let mut kept = code.to_owned();
     for statement in shown_statements(code) {
-        let rest = statement.split_once("use ").map_or("", |(_, rest)| rest);
-        let first: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let (_, first) = used(statement);
         if files.contains_key(&[module, &[first]].concat()) {
             kept = kept.replace(statement, "");
         }

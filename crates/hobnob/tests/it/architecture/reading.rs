@@ -116,6 +116,11 @@ pub(crate) fn paths(code: &str, module: &[String]) -> Vec<Vec<String>> {
             tree(&code[at + "crate::".len()..], &mut Vec::new(), &mut found);
         }
     }
+    for (at, _) in code.match_indices("self::") {
+        if !is_within_a_word(code, at) {
+            tree(&code[at + "self::".len()..], &mut module.to_vec(), &mut found);
+        }
+    }
     for (at, _) in code.match_indices("super::") {
         if is_within_a_word(code, at) || code[..at].ends_with("super::") {
             continue;

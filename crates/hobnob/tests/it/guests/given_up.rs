@@ -7,7 +7,9 @@ use hobnob::conn::{Boxed, Conn};
 use hobnob::engine::{Server, parse};
 use hobnob::error::{Error, Kind};
 use hobnob::service::{Made, Service, Site};
-use hobnob::session::{Dress, Session};
+#[cfg(feature = "tls")]
+use hobnob::session::Dress;
+use hobnob::session::Session;
 use hobnob::spec::Shape;
 
 use crate::stage::{PATIENCE, soon};
@@ -124,8 +126,10 @@ fn a_relay_that_cannot_listen_leaves_no_file_of_decisions() {
 }
 
 /// Dresses its sessions in TLS, and says at the start what is wrong with the files.
+#[cfg(feature = "tls")]
 struct Dressing;
 
+#[cfg(feature = "tls")]
 impl Service for Dressing {
     fn open<'a>(&'a self, site: &'a mut Site) -> Boxed<'a, ()> {
         Box::pin(async move { site.keeper().rehearse(Dress::server("tls,cert=/nowhere/c.pem")) })
@@ -166,8 +170,10 @@ async fn a_service_that_blocks_its_thread_does_not_hold_up_the_stop_for_ever() {
         let service = Blocking(Mutex::new(held), blocks);
         let mut server = Server::of(Made::Service(Box::new(service)), Shape::ALL);
         server.limits.grace = std::time::Duration::from_millis(10);
-        let running = server.at("memory:blocking").expect("it fits").start().expect("it starts");
-        let to = parse("memory:blocking").expect("an endpoint");
+        // A thread that is blocked keeps its name until it is let go.
+        let at = format!("memory:blocking-{is_async}");
+        let running = server.at(&at).expect("it fits").start().expect("it starts");
+        let to = parse(&at).expect("an endpoint");
         let _client = hobnob::Dialer::default().dial(&to).await.expect("it listens");
         soon("it blocks", is_blocking.recv()).await;
         running.drain();

@@ -25,15 +25,15 @@ async fn who_has_no_port_is_not_refused_as_port_zero() {
         let mut stage = Stage::start(server).expect("it starts");
         let (within, coming) = mpsc::unbounded_channel();
         let many = Many { peer: None, listener: Box::new(Coming(coming)) };
-        hand.send(Accepted::Many(many)).ok().expect("it accepts");
+        hand.send(Accepted::Many(many)).expect("it accepts");
         let peer = Address::Ip(SocketAddr::from(([192, 0, 2, 1], 0)));
         let (mut theirs, ours) = memory::pair_named(Shape::Packets, peer.clone(), peer.clone());
         assert_eq!(ours.facts().peer, peer);
         let facts = Facts::new("handed", peer.clone(), peer);
         drop(facts);
-        within.send(Accepted::Conn(ours)).ok().expect("it accepts");
-        theirs.send(b"x").await.expect("room");
+        within.send(Accepted::Conn(ours)).expect("it accepts");
         if is_served {
+            theirs.send(b"x").await.expect("room");
             assert_eq!(soon("an echo", theirs.recv(&mut [0; 8])).await, Ok(Some(1)));
         } else {
             let limit = stage.until("refused", |event| match &event.fact {

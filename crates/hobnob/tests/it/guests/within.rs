@@ -59,15 +59,15 @@ async fn those_within_know_their_parent_which_passes_the_gate_and_holds_a_place(
     let mut stage = Stage::start(server).expect("it starts");
 
     let (stranger, _streams) = connection("192.0.2.1:7");
-    hand.send(stranger).ok().expect("it accepts");
+    hand.send(stranger).expect("it accepts");
     assert_eq!(stage.refused("allow").await.to_string(), "192.0.2.1:7");
 
     let (first, streams) = connection("127.0.0.1:7");
-    hand.send(first).ok().expect("it accepts");
+    hand.send(first).expect("it accepts");
     let (parent, none) = opened(&mut stage).await;
     assert_eq!(none, 0);
     let (mut theirs, ours) = memory::pair(Shape::Bytes);
-    streams.send(Accepted::Conn(ours)).ok().expect("it accepts");
+    streams.send(Accepted::Conn(ours)).expect("it accepts");
     let (child, of) = opened(&mut stage).await;
     assert_eq!(of, parent, "it belongs to the connection");
     serves(&mut theirs).await;
@@ -75,7 +75,7 @@ async fn those_within_know_their_parent_which_passes_the_gate_and_holds_a_place(
 
     // Both places are taken: one by the connection, one by its stream.
     let (mut waits, ours) = memory::pair(Shape::Bytes);
-    streams.send(Accepted::Conn(ours)).ok().expect("it accepts");
+    streams.send(Accepted::Conn(ours)).expect("it accepts");
     stage.refused("max-conns").await;
     assert_eq!(soon("turned away", waits.recv(&mut [0; 8])).await.ok().flatten(), None);
 
@@ -86,7 +86,7 @@ async fn those_within_know_their_parent_which_passes_the_gate_and_holds_a_place(
 
     // Whoever comes now has its place.
     let (second, streams) = connection("127.0.0.1:8");
-    hand.send(second).ok().expect("it accepts");
+    hand.send(second).expect("it accepts");
     let (parent, _) = opened(&mut stage).await;
     assert!(stage.running.control().kill(parent));
     assert_eq!(closed_id(&mut stage).await, parent);
@@ -99,10 +99,10 @@ async fn a_drain_waits_for_those_within_and_not_for_their_parent() {
     let (resolved, hand) = handed(Form::HostPort, Shape::Bytes);
     let mut server = Server::of(own::echo_sessions(), Shape::ALL);
     server.on_resolved(resolved).expect("it fits");
-    server.limits.grace = std::time::Duration::from_secs(600);
+    server.limits.grace = std::time::Duration::from_mins(10);
     let mut stage = Stage::start(server).expect("it starts");
     let (connection, _streams) = connection("127.0.0.1:7");
-    hand.send(connection).ok().expect("it accepts");
+    hand.send(connection).expect("it accepts");
     let (parent, _) = opened(&mut stage).await;
     stage.running.drain();
     soon("the end", stage.running.finished()).await;
@@ -146,7 +146,7 @@ async fn the_last_word_of_a_channel_is_the_detail_of_the_end() {
     let mut stage = Stage::start(server).expect("it starts");
     let (mut theirs, ours) = memory::pair(Shape::Bytes);
     let ours = ours.map(Shape::Bytes, |inner| Box::new(Program(inner)));
-    hand.send(Accepted::Conn(ours)).ok().expect("it accepts");
+    hand.send(Accepted::Conn(ours)).expect("it accepts");
     theirs.end().await.expect("it is open");
     assert_eq!(stage.closed().await.detail.as_deref(), Some("exit status 3"));
 }

@@ -1,6 +1,6 @@
 //! The head of an answer: kept as it came, and read.
 
-use super::Unreadable;
+use super::unreadable::Unreadable;
 use crate::codec::http::Version;
 
 /// The first lines of an answer.

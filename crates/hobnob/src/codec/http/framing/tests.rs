@@ -1,6 +1,7 @@
 //! What is in order at every split, and what is refused at every split.
 
 use super::*;
+use crate::codec::http::MAX_FIELDS;
 
 /// Feeds `all` in pieces that end at these places; the bytes of heads that came through, in whole requests.
 fn feed(all: &[u8], splits: &[usize]) -> Result<(usize, RequestPlace), RequestFault> {

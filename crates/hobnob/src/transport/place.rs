@@ -1,0 +1,95 @@
+//! Where a transport binds or connects.
+
+use std::net::SocketAddr;
+
+use crate::endpoint::{Host, Target};
+use crate::error::{Error, Kind, Result};
+use crate::socket::{Family, Socket, Type, host, option};
+use crate::spec::Options;
+use crate::transport::Terms;
+
+/// What is to be bound or connected: a target and the options, checked against the spec.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Host and port, path, name.
+    pub target: Target,
+    /// The transport's own options.
+    pub options: Options,
+}
+
+impl Place {
+    /// Host and port. A plan gives a transport of the form `host:port` nothing else.
+    pub fn host_and_port(&self) -> Result<(&Host, u16)> {
+        match &self.target {
+            Target::Net { host, port: Some(port) } => Ok((host, *port)),
+            _ => Err(Error::new(Kind::Bug, "planned without a host and port")),
+        }
+    }
+
+    /// What the host and port stand for, in the family that the terms ask for.
+    pub async fn addresses(&self, terms: &Terms) -> Result<Vec<SocketAddr>> {
+        let (host, port) = self.host_and_port()?;
+        host::addresses(host, port, terms.family, terms.observer.clone()).await
+    }
+
+    /// Opens a socket, with the options set that are its own. `protocol` 0 is the usual one of the family and type.
+    pub fn open(&self, family: Family, kind: Type, protocol: i32, terms: &Terms) -> Result<Socket> {
+        let socket = Socket::open(family, kind, protocol, terms.observer.clone())?;
+        option::apply(&socket, &self.options)?;
+        Ok(socket)
+    }
+
+    /// Binds each of the addresses, and tells which of them this machine does not have.
+    pub async fn bind_each(
+        &self,
+        terms: &Terms,
+        bind: impl Fn(SocketAddr) -> Result<Socket>,
+    ) -> Result<Vec<Socket>> {
+        let (sockets, missing) = host::bind_all(&self.addresses(terms).await?, bind)?;
+        terms.leave_out(&missing);
+        Ok(sockets)
+    }
+
+    /// The address family, where the target alone says it.
+    pub fn family(&self) -> Option<Family> {
+        match &self.target {
+            Target::Net { host: Host::V4(_), .. } => Some(Family::V4),
+            Target::Net { host: Host::V6 { .. }, .. } => Some(Family::V6),
+            Target::Path(_) | Target::Abstract(_) => Some(Family::Unix),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::bus::Bus;
+    use crate::clock::Clock;
+    use crate::transport::Own;
+
+    fn terms() -> Terms {
+        Terms {
+            family: None,
+            timeout: Duration::from_secs(1),
+            observer: None,
+            bus: Bus::new(Clock::start(), 1),
+            max_peers: 1,
+            peer_idle: Duration::from_secs(1),
+            own: Own::default(),
+        }
+    }
+
+    #[test]
+    fn a_socket_is_opened_with_the_protocol_that_is_asked_for() {
+        let place = Place { target: Target::Nothing, options: Options::default() };
+        let open = |protocol| place.open(Family::V4, Type::Datagram, protocol, &terms());
+        for protocol in [0, libc::IPPROTO_UDP] {
+            open(protocol).expect("datagrams are UDP");
+        }
+        let error = open(libc::IPPROTO_TCP).expect_err("TCP has no datagrams");
+        assert_eq!(error.errno(), Some(libc::EPROTONOSUPPORT));
+    }
+}
