@@ -31,7 +31,6 @@ mod shells;
 mod shelves;
 mod signals;
 mod stdio;
-mod streams;
 mod suspend;
 mod talking;
 mod terminal;

@@ -5,7 +5,6 @@ use std::io::Read;
 
 use hobnob::error::{Error, Kind, Result};
 use hobnob::exchange::{Request, Version};
-use hobnob::streams;
 
 use crate::advice::Propose as _;
 use crate::args;
@@ -55,7 +54,7 @@ fn read_field(text: &str) -> Result<(String, String)> {
 fn read_body(text: &str) -> Result<Vec<u8>> {
     let Some(path) = text.strip_prefix('@') else { return Ok(text.as_bytes().to_vec()) };
     if path == "-" {
-        return read_all("standard input", streams::stdin());
+        return read_all("standard input", std::io::stdin().lock());
     }
     let file = File::open(path).map_err(|error| unreadable(path, "open", &error))?;
     read_all(path, file)

@@ -8,7 +8,6 @@ use hobnob::chunk::Direction;
 use hobnob::error::{Error, Kind, Result};
 use hobnob::event::{By, Event, Fact, Opened};
 use hobnob::spec::Shape;
-use hobnob::streams;
 
 use crate::command::talk::converse::{Converse, Happening};
 use crate::command::talk::event::{closed, data};
@@ -78,7 +77,7 @@ fn note(wishes: &TalkFlags, text: &str) {
 }
 
 fn tell(text: &str) {
-    let _ = writeln!(streams::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 impl PipedTalk<'_> {
