@@ -90,14 +90,19 @@ def nginx(folder, wire, port, target):
     return f"nginx -e {shlex.quote(folder)}/nginx.log -c {written(folder, 'nginx.conf', text)}"
 
 
+def hobnob(program):
+    return ["tcp", "udp"], lambda _, wire, port, target: (
+        f"{shlex.quote(program)} relay -q {wire}://127.0.0.1:{port} {wire}://127.0.0.1:{target}")
+
+
 def relays(args):
     """{name: (the wires it relays, its command for (folder, wire, port, target))}; tells who is missing."""
     splice = os.path.join(BUILT, "relay_splice")
     found = {BASE: (["tcp"], lambda _, wire, port, target: f"{splice} {port} {target}")}
     if not args.no_hobnob:
-        program = shlex.quote(args.hobnob)
-        found["hobnob -q"] = (["tcp", "udp"], lambda _, wire, port, target:
-                              f"{program} relay -q {wire}://127.0.0.1:{port} {wire}://127.0.0.1:{target}")
+        found["hobnob -q"] = hobnob(args.hobnob)
+    if args.before:
+        found["before -q"] = hobnob(args.before)
     for name, package, is_there, wires, command in (
         ("haproxy", "haproxy", shutil.which("haproxy"), ["tcp"], haproxy),
         ("nginx stream", "nginx libnginx-mod-stream",
@@ -133,6 +138,7 @@ def accepts(port):
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     paired.add_arguments(p, WORKLOADS)
+    p.add_argument("--before", metavar="PROGRAM", help="an earlier build of hobnob, in the same turns")
     p.add_argument("--weights", action="store_true", help="idle sessions instead of turns")
     p.add_argument("--idle", type=int, default=5000, help="of how many, with --weights")
     return p.parse_args()

@@ -74,7 +74,7 @@ impl Hub {
     fn forget(&self, mut is_forgotten: impl FnMut(Duration) -> bool) -> usize {
         let mut gone = Vec::new();
         lock(&self.peers).retain(|_, mailbox| {
-            let is_gone = is_forgotten(lock(&mailbox.mail).last);
+            let is_gone = is_forgotten(lock(&mailbox.mail).last());
             if is_gone {
                 gone.push(mailbox.clone());
             }
@@ -90,7 +90,7 @@ impl Hub {
     /// a flood of new addresses does not pay a search each.
     fn make_room(&self) {
         let mut times: Vec<Duration> =
-            lock(&self.peers).values().map(|mailbox| lock(&mailbox.mail).last).collect();
+            lock(&self.peers).values().map(|mailbox| lock(&mailbox.mail).last()).collect();
         times.sort_unstable();
         let count = (self.rules.max_peers / 16).max(1);
         let oldest = times[count.min(times.len()) - 1];
@@ -275,7 +275,7 @@ impl Channel for PeerChannel {
             }
             sent => {
                 // It is not forgotten in the middle of a long answer.
-                lock(&self.mailbox.mail).last = self.hub.now();
+                lock(&self.mailbox.mail).touch(self.hub.now());
                 Poll::Ready(sent)
             }
         }

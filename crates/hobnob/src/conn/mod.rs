@@ -177,12 +177,12 @@ pub struct Facts {
     pub local: Address,
     /// The other end.
     pub peer: Address,
-    /// The other end's process, on Unix sockets.
-    pub credentials: Option<Credentials>,
     /// True where whoever sends may have forged the peer's address: plain UDP.
     pub can_be_forged: bool,
     /// False where neither side can tell the other that it has said all: datagrams.
     pub has_end: bool,
+    /// Boxed, as most media have none: thousands lie idle.
+    credentials: Option<Box<Credentials>>,
     /// What the layers learnt in their handshakes; one pointer, as most learn nothing.
     learnt: Option<Arc<Vec<Learnt>>>,
     /// Bytes that wait in this process to be received.
@@ -216,7 +216,12 @@ impl Facts {
 
     /// The same, with the process that the kernel vouches for.
     pub fn with_credentials(self, credentials: Option<Credentials>) -> Self {
-        Facts { credentials, ..self }
+        Facts { credentials: credentials.map(Box::new), ..self }
+    }
+
+    /// The other end's process, on Unix sockets.
+    pub fn credentials(&self) -> Option<Credentials> {
+        self.credentials.as_deref().copied()
     }
 
     /// The same, on a medium without ends.

@@ -14,7 +14,7 @@ use crate::address::Address;
 use crate::bus::Bus;
 use crate::bus::sink::Lanes;
 use crate::chunk::{Direction, Side};
-use crate::clock::Clock;
+use crate::clock::{Clock, nanos};
 use crate::codec::text::Cutting;
 use crate::conn::Facts;
 use crate::conn::link::Pipes;
@@ -41,10 +41,12 @@ pub struct Session {
     /// The seed of all chance in this session, made from the seed of the run: with it, a run can be repeated.
     pub seed: u64,
     /// The index of the shard that the session lives on.
-    pub(crate) shard: usize,
-    counters: Counters,
+    shard: u32,
     notice: AtomicU8,
     cut: AtomicU8,
+    /// How each direction ended.
+    ends: [AtomicU8; 2],
+    counters: Counters,
     /// When something last passed, in nanoseconds of the clock; 0: that is not watched.
     active: AtomicU64,
     /// Since when a send to the peer waits, in nanoseconds of the clock; 0: none waits.
@@ -90,13 +92,12 @@ struct FarSide {
     stalled: AtomicU64,
 }
 
-/// Counts of bytes and chunks that passed, and how each direction ended. Only the session's own thread writes them; any
+/// Counts of bytes and chunks that passed. Only the session's own thread writes them; any
 /// thread may read.
 #[derive(Default)]
 struct Counters {
     bytes: [AtomicU64; 2],
     chunks: [AtomicU64; 2],
-    ends: [AtomicU8; 2],
 }
 
 /// What a service says of how its session ended, where the conn ends in order.
@@ -143,10 +144,11 @@ impl Session {
             facts: opening.facts,
             opened: nanos(opening.bus.clock().now()),
             seed: opening.seed,
-            shard: opening.shard,
-            counters: Counters::default(),
+            shard: u32::try_from(opening.shard).unwrap_or(u32::MAX),
             notice: AtomicU8::new(0),
             cut: AtomicU8::new(0),
+            ends: Default::default(),
+            counters: Counters::default(),
             active: AtomicU64::new(0),
             stalled: AtomicU64::new(0),
             held: AtomicU64::new(0),
@@ -174,6 +176,11 @@ impl Session {
         Duration::from_nanos(self.opened)
     }
 
+    /// The index of the shard that the session lives on.
+    pub(crate) fn shard(&self) -> usize {
+        self.shard as usize
+    }
+
     /// The clock that stamps the events.
     pub fn clock(&self) -> Clock {
         self.bus.clock()
@@ -189,7 +196,7 @@ impl Session {
         if let Some(lanes) = &self.lanes {
             lanes.note(self.clock().now(), &fact);
         }
-        self.bus.emit(self.shard, self.id, fact);
+        self.bus.emit(self.shard(), self.id, fact);
     }
 
     /// Tells and counts that one packet was dropped, because the packet is longer than a buffer or a medium takes. The
@@ -339,7 +346,7 @@ impl Session {
     /// Notes how a direction ended. Only the first call for a direction counts.
     pub(crate) fn note_end(&self, direction: Direction, by: By, how: How) {
         let code = 1 + (by as u8) * 4 + how as u8;
-        let slot = &self.counters.ends[direction as usize];
+        let slot = &self.ends[direction as usize];
         if slot.load(Relaxed) == 0 {
             slot.store(code, Relaxed);
         }
@@ -347,7 +354,7 @@ impl Session {
 
     /// How a direction ended, if it has ended.
     pub(crate) fn end_of(&self, direction: Direction) -> Option<End> {
-        let code = self.counters.ends[direction as usize].load(Relaxed).checked_sub(1)?;
+        let code = self.ends[direction as usize].load(Relaxed).checked_sub(1)?;
         let by = [By::Us, By::Peer, By::Kernel, By::Upstream][usize::from(code / 4)];
         let how = [How::Fin, How::Rst, How::None][usize::from(code % 4)];
         Some(End { by, how })
@@ -428,8 +435,4 @@ impl Session {
     pub fn pipes(&self) -> Option<&Pipes> {
         self.powers.pipes()
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) // 584 years
 }

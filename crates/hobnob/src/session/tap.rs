@@ -91,7 +91,7 @@ impl Tap {
         let bus = self.session.bus();
         if bus.wants_data_of(self.side) {
             bus.emit(
-                self.session.shard,
+                self.session.shard(),
                 self.session.id,
                 Fact::Data(Box::new(data(bytes.len().min(bus.snap())))),
             );

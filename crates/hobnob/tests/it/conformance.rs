@@ -161,14 +161,14 @@ fn who_polled_last_is_woken() {
 #[test]
 fn facts_tell_the_truth() {
     for (medium, pair) in on_every_medium(&promise::facts) {
-        let (name, vouched) = (medium.name(), pair.accepted.facts().credentials);
+        let (name, vouched) = (medium.name(), pair.accepted.facts().credentials());
         let has_vitals = pair.dialled.vitals().is_some() && pair.accepted.vitals().is_some();
         assert_eq!(has_vitals, name == "tcp", "{name}");
         match vouched {
             Some(process) => {
                 let us = i32::try_from(std::process::id()).expect("small");
                 assert_eq!(process.pid, us, "{name}");
-                assert_eq!(pair.dialled.facts().credentials.map(|them| them.pid), Some(us));
+                assert_eq!(pair.dialled.facts().credentials().map(|them| them.pid), Some(us));
             }
             None => assert!(!["unix", "unixseq"].contains(&name), "{name} has credentials"),
         }

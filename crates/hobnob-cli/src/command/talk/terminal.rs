@@ -245,7 +245,7 @@ impl Terminal<'_> {
         let (local, peer) = (safe(&facts.local.to_string()), safe(&facts.peer.to_string()));
         let mut text =
             format!("{}, {}   local {local}   peer {peer}\n", facts.transport, self.shape);
-        if let Some(who) = facts.credentials {
+        if let Some(who) = facts.credentials() {
             let _ = writeln!(text, "process {}   user {}   group {}", who.pid, who.uid, who.gid);
         }
         for line in learnt_lines(facts.learnt()) {
