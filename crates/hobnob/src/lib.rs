@@ -21,6 +21,7 @@
 //! |---|---|
 //! | pure | [`error`], [`spec`], [`address`], [`endpoint`], [`chunk`], [`event`], [`codec`], [`fault`] |
 //! | the one door to the kernel | [`socket`], over `sys` |
+//! | standard streams that wait | [`streams`] |
 //! | the folders of our own | [`home`] |
 //! | the seam | [`conn`], [`bus`], [`clock`], [`session`] |
 //! | the shelves: a contract and a table each | [`transport`], [`layer`], [`service`] |
@@ -50,6 +51,7 @@ pub mod service;
 pub mod session;
 pub mod socket;
 pub mod spec;
+pub mod streams;
 mod sys;
 pub mod testing;
 pub mod transport;

@@ -18,6 +18,7 @@ use std::io::Write as _;
 
 use hobnob::clock::Clock;
 use hobnob::error::{Error, Kind, Result};
+use hobnob::streams;
 
 use crate::advice::Propose as _;
 use crate::args::{self, Usage, Usages};
@@ -125,11 +126,12 @@ fn fail(error: &Error, typed: &TypedCommand, clock: Clock, is_json: bool) -> u8 
     let look = Look::of(&std::io::stderr(), color_wish(&typed.words), false, &environment);
     let told = tell(error, typed, look);
     // Without a reader the exit code still tells of the error.
-    let _ = std::io::stderr().lock().write_all(told.as_bytes());
+    let _ = streams::stderr().write_all(told.as_bytes());
     if is_json {
         let mut line = Vec::new();
         Json::new(clock).error(&mut line, error, typed);
-        let _ = std::io::stdout().lock().write_all(&line);
+        let mut out = streams::stdout();
+        let _ = out.write_all(&line).and_then(|()| out.flush());
     }
     error.kind().exit_code()
 }

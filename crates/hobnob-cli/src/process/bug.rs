@@ -9,6 +9,7 @@ use std::panic::PanicHookInfo;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use hobnob::streams;
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 
 use crate::report::show::safe;
@@ -67,7 +68,7 @@ fn tell(info: &PanicHookInfo<'_>, is_fatal: bool) {
         }
         None => text.push_str("  try    report it with what you typed\n"),
     }
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    let _ = streams::stderr().write_all(text.as_bytes());
 }
 
 /// Writes the backtrace to a new file that only we can read.

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 
 use hobnob::error::{Error, Kind, Result};
+use hobnob::streams;
 use tokio::runtime::Runtime;
 
 /// A program that the reader of our stdout has left ends like one that SIGPIPE killed.
@@ -31,7 +32,7 @@ pub(crate) fn runtime() -> Result<Runtime> {
 
 /// Writes to stdout, all of it or an error; a reader that has left is an exit code.
 pub(crate) fn say(text: &str) -> Result<u8> {
-    let mut out = std::io::stdout().lock();
+    let mut out = streams::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(0),
         Err(error) => output_failed(&error),

@@ -3,11 +3,12 @@
 //! Writing happens on a thread of its own, with two buffers that go back and forth: whoever fills them sees by
 //! their absence that the reader is slow, and can stop making more. A signal is served while a write blocks.
 
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::sync::mpsc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hobnob::streams;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Buffers of one writer.
@@ -27,7 +28,7 @@ impl Writer {
     /// The program's stdout.
     pub(crate) fn stdout() -> Self {
         Writer::new("stdout", |bytes| {
-            let mut out = io::stdout().lock();
+            let mut out = streams::stdout();
             out.write_all(bytes)?;
             out.flush()
         })
@@ -35,7 +36,7 @@ impl Writer {
 
     /// The program's stderr.
     pub(crate) fn stderr() -> Self {
-        Writer::new("stderr", |bytes| io::stderr().lock().write_all(bytes))
+        Writer::new("stderr", |bytes| streams::stderr().write_all(bytes))
     }
 
     /// A stream that `write` writes to.

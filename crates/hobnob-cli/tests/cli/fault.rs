@@ -105,6 +105,29 @@ fn long_names_keep_to_eighty_columns() {
 }
 
 #[test]
+fn rules_without_a_fault_are_an_error_and_change_nothing() {
+    let place = Place::new();
+    let (behind, _all) = relays(&place, &["redis"]);
+    assert_eq!(fault(&place, &["redis", "latency=1ms"]).code, 0);
+    for (typed, proposed) in [
+        ("when=10%", "hobnob fault redis latency=200ms,when=10%"),
+        ("up:after=4k,for=1s", "hobnob fault redis up:latency=200ms,after=4k,for=1s"),
+    ] {
+        let done = fault(&place, &["redis", typed]);
+        assert_eq!((done.code, done.out.as_str()), (2, ""), "{typed}");
+        assert!(done.err.contains("names no fault"), "{}", done.err);
+        assert!(done.err.contains(proposed), "{}", done.err);
+        let now = fault(&place, &["redis"]);
+        assert!(now.out.contains("latency=1ms"), "what was on is on: {}", now.out);
+        let words = ["relay", "127.0.0.1:0", &behind.address, "--fault", typed];
+        let done = finish(place.hobnob(&words), b"");
+        assert_eq!(done.code, 2, "{}", done.err);
+        assert!(done.err.contains("names no fault"), "{}", done.err);
+        assert!(done.err.contains("latency=200ms,"), "{}", done.err);
+    }
+}
+
+#[test]
 fn a_name_that_does_not_run_or_is_no_relays() {
     let place = Place::new();
     let (behind, all) = relays(&place, &["redis"]);

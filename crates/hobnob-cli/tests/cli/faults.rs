@@ -122,6 +122,8 @@ fn a_file_of_servers_has_faults_too() {
     );
     assert_eq!(valid(&up.banner)["seed"], 5);
     for (text, said, shown) in [
+        ("faults = [\"latency=1ms\", \"when=10%\"]", "a fault stands with it", "when=10%"),
+        ("faults = { when = \"10%\", for = \"1s\" }", "a fault stands with it", "when"),
         ("faults = [\"latency=1ms\", \"up:rte=1m\"]", "did you mean rate?", "rte=1m"),
         ("faults = { way = \"up\", rte = \"1m\" }", "did you mean rate?", "rte = \"1m\""),
         ("faults = { latency = 7 }", "a text in quotes, or true", "latency = 7"),

@@ -31,6 +31,7 @@ mod shells;
 mod shelves;
 mod signals;
 mod stdio;
+mod streams;
 mod suspend;
 mod talking;
 mod terminal;

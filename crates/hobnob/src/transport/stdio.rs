@@ -21,6 +21,7 @@ use crate::conn::{Boxed, Channel, Conn, Facts};
 use crate::endpoint::Form;
 use crate::error::{Error, Kind, Result};
 use crate::spec::{Shape, Spec};
+use crate::streams;
 use crate::transport::{Place, Terms, Transport, TransportRow};
 
 /// The row.
@@ -132,10 +133,9 @@ impl Queue {
 fn read_all(queue: &Queue) {
     let mut buffer = [0; 16_384];
     loop {
-        match io::stdin().lock().read(&mut buffer) {
+        match streams::stdin().read(&mut buffer) {
             Ok(0) => return queue.change(|state| state.is_ended = true),
             Ok(length) => queue.change(|state| state.bytes.extend(&buffer[..length])),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return queue.fail(&error),
         }
         if queue.wait_while(|state| state.bytes.len() >= QUEUE && !state.is_ended).is_ended {
@@ -155,7 +155,7 @@ fn write_all(queue: &Queue) {
         let bytes = Vec::from(std::mem::take(&mut state.bytes));
         state.taken = bytes.len();
         drop(state);
-        let mut stdout = io::stdout().lock();
+        let mut stdout = streams::stdout();
         if let Err(error) = stdout.write_all(&bytes).and_then(|()| stdout.flush()) {
             return queue.fail(&error);
         }

@@ -4,6 +4,7 @@ mod circles;
 mod graph;
 mod names;
 pub(crate) mod reading;
+mod streams;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,12 +25,13 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("codec", &[&["chunk", "error"]]),
     ("fault", &[&["chunk", "spec", "error"]]),
     ("sys", &[&["error", "address"]]),
+    ("streams", &[]),
     ("socket", &[&["sys", "error", "address", "spec", "endpoint", "clock", "codec"]]),
     ("conn", &[GROUND_FLOOR, &["socket"]]),
     ("session", &[GROUND_FLOOR, &["conn"]]),
-    ("transport", &[GROUND_FLOOR, SEAM, &["socket"]]),
+    ("transport", &[GROUND_FLOOR, SEAM, &["socket", "streams"]]),
     ("layer", &[GROUND_FLOOR, SEAM, &["home"]]),
-    ("service", &[GROUND_FLOOR, SEAM]),
+    ("service", &[GROUND_FLOOR, SEAM, &["streams"]]),
     ("engine", &[GROUND_FLOOR, SEAM, SHELVES, &["socket"]]),
     ("exchange", &[GROUND_FLOOR, SEAM, &["socket", "engine"]]),
     ("testing", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
@@ -150,7 +152,7 @@ fn faults_of_library(file: &File, all: &[String]) -> Vec<String> {
 
 /// What is wrong with a file wherever it stands.
 fn faults_of_any(file: &File, code: &str) -> Vec<String> {
-    let mut faults = Vec::new();
+    let mut faults = if file.path == streams::HOME { Vec::new() } else { streams::faults(code) };
     let lines = file.source.lines().count();
     if lines > 600 {
         faults.push(format!("{lines} lines"));

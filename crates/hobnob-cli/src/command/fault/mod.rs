@@ -8,6 +8,7 @@ use std::io::Write as _;
 use hobnob::engine;
 use hobnob::error::{Error, Kind, Result, quoted};
 use hobnob::spec::nearest;
+use hobnob::streams;
 
 use crate::advice::{Propose as _, Remedy, spelt};
 use crate::args::{COMMON, Flag, FlagGroup, Usage, value};
@@ -102,7 +103,7 @@ fn list(job: &Job, elsewhere: &mut Elsewhere) -> Result<u8> {
     for (_, error) in &elsewhere.silent {
         // A remark beside the list: nobody may be there to read it.
         let told = tell(error, &TypedCommand::default(), job.err);
-        let _ = std::io::stderr().lock().write_all(told.as_bytes());
+        let _ = streams::stderr().write_all(told.as_bytes());
     }
     let mut states = Vec::new();
     for at in 0..elsewhere.servers.len() {

@@ -5,6 +5,7 @@ use std::io::Read;
 
 use hobnob::error::{Error, Kind, Result};
 use hobnob::exchange::{Request, Version};
+use hobnob::streams;
 
 use crate::advice::Propose as _;
 use crate::args;
@@ -54,7 +55,7 @@ fn read_field(text: &str) -> Result<(String, String)> {
 fn read_body(text: &str) -> Result<Vec<u8>> {
     let Some(path) = text.strip_prefix('@') else { return Ok(text.as_bytes().to_vec()) };
     if path == "-" {
-        return read_all("standard input", std::io::stdin().lock());
+        return read_all("standard input", streams::stdin());
     }
     let file = File::open(path).map_err(|error| unreadable(path, "open", &error))?;
     read_all(path, file)

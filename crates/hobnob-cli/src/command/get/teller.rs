@@ -13,6 +13,7 @@ use hobnob::engine::Dialer;
 use hobnob::error::{Error, Kind, Result};
 use hobnob::event::{By, Closed, Data, End, Event, Fact, How, Opened, Reason};
 use hobnob::exchange::{Asked, Exchange, Head, Length, Redirect, Times};
+use hobnob::streams;
 
 use crate::command::get::body::WrittenBody;
 use crate::job::Job;
@@ -103,13 +104,13 @@ impl ExchangeTeller {
     /// A line that only `-q` keeps back.
     pub(super) fn say(&self, line: &str) {
         if !self.is_quiet {
-            let _ = writeln!(std::io::stderr().lock(), "{line}");
+            let _ = writeln!(streams::stderr(), "{line}");
         }
     }
 
     fn lines(&self, lines: &str) {
         if self.talks {
-            let _ = std::io::stderr().lock().write_all(lines.as_bytes());
+            let _ = streams::stderr().write_all(lines.as_bytes());
         }
     }
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hobnob::clock::Clock;
+use hobnob::streams;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::Sleep;
 
@@ -41,7 +42,7 @@ pub(crate) enum Input {
 pub(crate) fn stdin(cut: InputCut) -> Receiver<Input> {
     let (to, from) = channel(2);
     let read = move || {
-        let mut stdin = BufReader::with_capacity(READ, std::io::stdin());
+        let mut stdin = BufReader::with_capacity(READ, streams::stdin());
         loop {
             let input = match piece(&mut stdin, cut) {
                 Ok(Some(bytes)) => Input::Send(bytes),

@@ -22,6 +22,7 @@ use hobnob::endpoint::Endpoint;
 use hobnob::engine::{self, Dialer};
 use hobnob::error::Result;
 use hobnob::event::Fact;
+use hobnob::streams;
 
 use crate::args::{self, COMMON, Flag, FlagGroup, OPENING, SHOWING, Usage, switch, value};
 use crate::job::{Job, Verb};
@@ -99,7 +100,7 @@ async fn converse(job: &Job, wishes: &TalkFlags, endpoint: &Endpoint) -> Result<
 /// A terminal that is not in the editor's hands has printed ^C, and no newline.
 fn interrupted(code: u8) -> u8 {
     if code == INTERRUPTED && std::io::stderr().is_terminal() {
-        let _ = std::io::stderr().lock().write_all(b"\n");
+        let _ = streams::stderr().write_all(b"\n");
     }
     code
 }
@@ -147,7 +148,7 @@ fn tell_notes(job: &Job, wishes: &TalkFlags, notes: &Subscription) {
             _ => continue,
         };
         if !wishes.is_quiet {
-            let _ = writeln!(std::io::stderr().lock(), "{text}");
+            let _ = writeln!(streams::stderr(), "{text}");
         }
     }
 }
@@ -163,10 +164,10 @@ fn announce(job: &Job, wishes: &TalkFlags, waiting: &engine::Waiting) -> Result<
         let _ = writeln!(text, "waiting for one peer on {}, {}", bound.transport, safe(&address));
     }
     if wishes.is_json {
-        let mut out = std::io::stdout().lock();
+        let mut out = streams::stdout();
         out.write_all(&lines).and_then(|()| out.flush()).map_err(|error| write_failed(&error))?;
     } else if !wishes.is_quiet {
-        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+        let _ = streams::stderr().write_all(text.as_bytes());
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use hobnob::chunk::Direction;
 use hobnob::error::{Error, Kind, Result};
 use hobnob::event::{By, Event, Fact, Opened};
 use hobnob::spec::Shape;
+use hobnob::streams;
 
 use crate::command::talk::converse::{Converse, Happening};
 use crate::command::talk::event::{closed, data};
@@ -77,7 +78,7 @@ fn note(wishes: &TalkFlags, text: &str) {
 }
 
 fn tell(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(streams::stderr(), "{text}");
 }
 
 impl PipedTalk<'_> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use hobnob::error::{Error, Result};
 use hobnob::spec::Shape;
+use hobnob::streams::{self, Patient};
 use nix::unistd::dup2_stdout;
 
 use crate::command::talk::chunk::chunk;
@@ -59,6 +60,7 @@ pub(crate) async fn run(
     line: Connected,
     mut signals: Signals,
 ) -> Result<u8> {
+    streams::reopen_terminal();
     bug::remember_terminal();
     let look = job.out;
     let shape = line.conn.shape();
@@ -76,7 +78,8 @@ pub(crate) async fn run(
     let end = if shape == Shape::Bytes { "Ctrl-D ends our side, " } else { "" };
     let _ = write!(head, "{end}Ctrl-C leaves, Ctrl-] opens commands\n\n");
     if !wishes.is_quiet {
-        let _ = std::io::stdout().lock().write_all(head.as_bytes());
+        let mut out = streams::stdout();
+        let _ = out.write_all(head.as_bytes()).and_then(|()| out.flush());
     }
     let prompt = format!("{}  ", look.sent());
     let (mut typed, printer, hold) = editor::start(prompt, job.environment.state.clone())?;
@@ -326,12 +329,12 @@ impl Terminal<'_> {
         let _ = self.writer.finish(LAST_LINES).await;
         hold.settle(self.job.clock, LAST_LINES).await;
         // The editor may still be drawing its prompt: it draws into nothing from here on, and what it drew goes.
-        if let (Ok(mut terminal), Ok(nothing)) = (
+        if let (Ok(terminal), Ok(nothing)) = (
             std::io::stdout().as_fd().try_clone_to_owned().map(File::from),
             File::options().write(true).open("/dev/null"),
         ) && dup2_stdout(nothing).is_ok()
         {
-            let _ = terminal.write_all(b"\r\x1b[K");
+            let _ = Patient::new(&terminal).write_all(b"\r\x1b[K");
         }
         bug::restore_terminal();
     }

@@ -59,6 +59,9 @@ impl Setting {
         for piece in &pieces {
             parts.check_rule(piece)?;
         }
+        if parts.faults.is_empty() {
+            return Err(no_fault(text, start));
+        }
         Ok(Setting(Arc::new(parts)))
     }
 
@@ -298,6 +301,15 @@ fn way(text: &str) -> Result<(Option<Direction>, usize)> {
         error.hint_topic("faults", "")
     })?;
     Ok((Some(way), word.len() + 1))
+}
+
+/// Rules alone say when something happens, and not what.
+fn no_fault(text: &str, start: usize) -> Error {
+    let (way, rules) = text.split_at(start);
+    Error::new(Kind::UnknownFault, format!("{rules} names no fault, so nothing would happen"))
+        .at(text, start..text.len(), "a fault stands with it")
+        .hint_option("fault", format!("{way}latency=200ms,{rules}"), "for one")
+        .hint_topic("faults", "")
 }
 
 fn check_fault(

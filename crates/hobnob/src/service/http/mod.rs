@@ -29,6 +29,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Exchanged, Fact};
 use crate::session::Session;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
+use crate::streams;
 
 /// The row of the table.
 pub static ROW: ServiceRow = ServiceRow {
@@ -119,7 +120,7 @@ impl PageSource {
             PageSource::Text(text) => Ok(text),
             PageSource::StandardInput => {
                 let mut body = Vec::new();
-                let read = std::io::stdin().lock().read_to_end(&mut body);
+                let read = streams::stdin().read_to_end(&mut body);
                 read.map_err(|error| Error::from_io("read(standard input)", &error))?;
                 Ok(body.into())
             }

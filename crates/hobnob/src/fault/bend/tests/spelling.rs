@@ -32,6 +32,8 @@ fn the_caret_stands_under_what_is_wrong() {
     for (text, kind, marked, label) in [
         ("latncy=200ms", Kind::UnknownFault, "latncy", "did you mean latency?"),
         ("", Kind::UnknownFault, "", ""),
+        ("when=10%", Kind::UnknownFault, "when=10%", "a fault stands with it"),
+        ("up:on=/a,b/,for=1s", Kind::UnknownFault, "on=/a,b/,for=1s", "a fault stands with it"),
         ("latency=200", Kind::BadOption, "200", "a time has a unit, as in 200ms, 1s, 5m"),
         ("latency", Kind::BadOption, "", "as in latency=200ms"),
         ("up:latency=1s,jiter=1s", Kind::UnknownOption, "jiter", "did you mean jitter?"),

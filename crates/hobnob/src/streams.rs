@@ -1,0 +1,118 @@
+//! The standard streams of the process, for a thread that may wait.
+//!
+//! A stream is shared with other programs, and one of them may have made it non-blocking: node, ssh and some build
+//! services do. The flag (`O_NONBLOCK`, `fcntl(2)`) belongs to the open file and not to a descriptor, so it is never set
+//! or cleared here. `EAGAIN` is no end and no error: it means wait, and `poll(2)` says how long. Data is read and written
+//! through this module alone; the architecture tests refuse another way.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, IsTerminal, Read, StderrLock, StdinLock, StdoutLock, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::OpenOptionsExt;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::{dup2_stdin, dup2_stdout};
+
+/// Standard input, held until it is dropped. A descriptor that is closed reads as the end.
+pub fn stdin() -> Patient<StdinLock<'static>> {
+    Patient(io::stdin().lock())
+}
+
+/// Standard output, held until it is dropped: what is written meanwhile stays together. It is buffered, so flush it. A
+/// descriptor that is closed takes everything.
+pub fn stdout() -> Patient<StdoutLock<'static>> {
+    Patient(io::stdout().lock())
+}
+
+/// Standard error, held until it is dropped: what is written meanwhile stays together. A descriptor that is closed
+/// takes everything.
+pub fn stderr() -> Patient<StderrLock<'static>> {
+    Patient(io::stderr().lock())
+}
+
+/// Opens the terminal again where it does not block: a line editor reads and writes it by its own means, which do not
+/// wait. The new open file is ours alone. One that cannot be opened again, as after `su`, is used as it is.
+pub fn reopen_terminal() {
+    if let Some(terminal) = blocking_twin(&io::stdin()) {
+        let _ = dup2_stdin(terminal);
+    }
+    if let Some(terminal) = blocking_twin(&io::stdout()) {
+        let _ = dup2_stdout(terminal);
+    }
+}
+
+/// The same terminal in an open file of its own, if this one does not block.
+fn blocking_twin(stream: &(impl AsFd + AsRawFd + IsTerminal)) -> Option<File> {
+    let flags = OFlag::from_bits_retain(fcntl(stream, FcntlArg::F_GETFL).ok()?);
+    if !flags.contains(OFlag::O_NONBLOCK) || !stream.is_terminal() {
+        return None;
+    }
+    let path = format!("/proc/self/fd/{}", stream.as_raw_fd());
+    let mut options = File::options();
+    options.read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits());
+    options.open(path).ok()
+}
+
+/// A stream that blocks, whether or not its open file does.
+#[derive(Debug)]
+pub struct Patient<S>(S);
+
+impl<S: AsFd> Patient<S> {
+    /// Any descriptor that can be polled.
+    pub fn new(stream: S) -> Self {
+        Patient(stream)
+    }
+
+    /// Calls until the kernel has an answer other than "not now".
+    fn insist<T>(
+        &mut self,
+        ready: PollFlags,
+        mut call: impl FnMut(&mut S) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut pause = 0;
+        loop {
+            match call(&mut self.0) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                answer => return answer,
+            }
+            wait(&mut [], PollTimeout::from(pause))?;
+            wait(&mut [PollFd::new(self.0.as_fd(), ready)], PollTimeout::NONE)?;
+            // The kernel may call a stream ready that then takes nothing, as a terminal with room for half a newline.
+            // A pause that grows keeps such a stream from costing a core.
+            pause = (pause * 2).clamp(1, LONGEST_PAUSE);
+        }
+    }
+}
+
+/// Milliseconds between two questions to a stream that is called ready and is not.
+const LONGEST_PAUSE: u8 = 64;
+
+/// A signal ends no wait: whoever wants it to ends the process or the thread.
+fn wait(streams: &mut [PollFd<'_>], time: PollTimeout) -> io::Result<()> {
+    loop {
+        match poll(streams, time) {
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+            Ok(_) => return Ok(()),
+        }
+    }
+}
+
+impl<S: Read + AsFd> Read for Patient<S> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.insist(PollFlags::POLLIN, |stream| stream.read(buf))
+    }
+}
+
+impl<S: Write + AsFd> Write for Patient<S> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.insist(PollFlags::POLLOUT, |stream| stream.write(buf))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.insist(PollFlags::POLLOUT, Write::flush)
+    }
+}
