@@ -107,7 +107,7 @@ impl Service for Relay {
             let (bend, dialed, ahead) = Box::pin(self.begin(session, conn)).await?;
             let mut far = Far::new(session, dialed);
             let passed = link::run(conn, &mut far.conn, ahead, bend, &far.telling).await;
-            far.is_over = passed.is_ok();
+            far.telling.is_over = passed.is_ok();
             passed.map_err(|broken| {
                 note_broken(session, &broken);
                 broken.error
@@ -192,22 +192,21 @@ async fn dial(session: &Arc<Session>, conn: &mut Conn, ahead: &mut Ahead) -> Res
 struct Far<'a> {
     conn: Conn,
     telling: Telling<'a>,
-    is_over: bool,
 }
 
 impl<'a> Far<'a> {
     /// Takes it from who has not looked at it: a future keeps the room of what was looked at, although it was moved.
     fn new(session: &'a Session, conn: Conn) -> Self {
         let has_end = conn.facts().has_end;
-        let telling = Telling { session, has_end, closed_by: AtomicU8::new(0) };
-        Far { conn, telling, is_over: false }
+        let telling = Telling { session, has_end, is_over: false, closed_by: AtomicU8::new(0) };
+        Far { conn, telling }
     }
 }
 
 impl Drop for Far<'_> {
     fn drop(&mut self) {
         conclude(self.telling.session, &self.conn, self.telling.fault());
-        if !self.is_over {
+        if !self.telling.is_over {
             self.conn.abort();
         }
     }
@@ -230,6 +229,8 @@ struct Telling<'a> {
     session: &'a Session,
     /// Whether the dialled side can end its direction, and can be told that the peer has ended.
     has_end: bool,
+    /// Whether both sides had said all.
+    is_over: bool,
     /// The fault that has ended it, or torn it down: its place in the table, from 1. Small, as thousands lie idle.
     closed_by: AtomicU8,
 }

@@ -5,7 +5,7 @@ pub(crate) mod powers;
 pub(crate) mod tap;
 mod ways;
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
@@ -49,8 +49,9 @@ pub struct Session {
     counters: Counters,
     /// When something last passed, in nanoseconds of the clock; 0: that is not watched.
     active: AtomicU64,
-    /// Since when a send to the peer waits, in nanoseconds of the clock; 0: none waits.
-    stalled: AtomicU64,
+    /// Since when a send waits, to the peer and to the far side, in tenths of seconds since the session opened, rounded
+    /// up; 0: none waits. A session may be thirteen years old before 32 bits of them run out.
+    stalled: [AtomicU32; 2],
     /// Bytes that the service holds in buffers for this session.
     held: AtomicU64,
     /// What the service says of an end in order. Boxed, because most sessions have nothing to say.
@@ -89,7 +90,6 @@ struct FarSide {
     /// What is known of the first of these conns.
     facts: Arc<Facts>,
     counters: Counters,
-    stalled: AtomicU64,
 }
 
 /// Counts of bytes and chunks that passed. Only the session's own thread writes them; any
@@ -112,6 +112,9 @@ pub(crate) struct Conclusion {
     /// The far side that the session had dialled, and how that went.
     pub(crate) upstream: Option<Upstream>,
 }
+
+/// A tenth of a second, in nanoseconds.
+const TENTH: u64 = 100_000_000;
 
 const DRAINING: u8 = 1;
 const WATCHED: u8 = 2;
@@ -150,7 +153,7 @@ impl Session {
             ends: Default::default(),
             counters: Counters::default(),
             active: AtomicU64::new(0),
-            stalled: AtomicU64::new(0),
+            stalled: Default::default(),
             held: AtomicU64::new(0),
             conclusion: OnceLock::new(),
             upstream: OnceLock::new(),
@@ -254,14 +257,12 @@ impl Session {
 
     /// Notes that a send to one of the two sides waits, or that the send went on.
     pub(crate) fn note_stall(&self, side: Side, is_stalled: bool) {
-        let stalled = match (side, self.upstream.get()) {
-            (Side::Upstream, Some(far)) => &far.stalled,
-            _ => &self.stalled,
-        };
+        let stalled = &self.stalled[side as usize];
         let is_noted = stalled.load(Relaxed) != 0;
         if is_stalled != is_noted {
-            let since = if is_stalled { nanos(self.clock().now()).max(1) } else { 0 };
-            stalled.store(since, Relaxed);
+            let age = || nanos(self.clock().now()).saturating_sub(self.opened);
+            let tenths = if is_stalled { age().div_ceil(TENTH).max(1) } else { 0 };
+            stalled.store(u32::try_from(tenths).unwrap_or(u32::MAX), Relaxed);
         }
     }
 
@@ -323,9 +324,9 @@ impl Session {
 
     /// Since when a send waits, to the peer or to the far side; the earlier of the two times.
     pub(crate) fn stalled_since(&self) -> Option<Duration> {
-        let far = self.upstream.get().map_or(0, |far| far.stalled.load(Relaxed));
-        let stalled = [self.stalled.load(Relaxed), far].into_iter().filter(|since| *since != 0);
-        stalled.min().map(Duration::from_nanos)
+        let stalled = self.stalled.iter().map(|tenths| tenths.load(Relaxed));
+        let earlier = stalled.filter(|tenths| *tenths != 0).min()?;
+        Some(Duration::from_nanos(self.opened.saturating_add(u64::from(earlier) * TENTH)))
     }
 
     /// Bytes that passed between the peer and us so far.
@@ -416,8 +417,7 @@ impl Session {
 
     fn note_upstream(&self, facts: &Arc<Facts>) {
         self.upstream.get_or_init(|| {
-            let (counters, stalled) = (Counters::default(), AtomicU64::new(0));
-            Box::new(FarSide { facts: facts.clone(), counters, stalled })
+            Box::new(FarSide { facts: facts.clone(), counters: Counters::default() })
         });
     }
 

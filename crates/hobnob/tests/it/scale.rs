@@ -14,10 +14,8 @@ use crate::stage::{ask, connect, hear, reset, rest, skip, soon};
 
 const IDLE: usize = 5_000;
 const ACTIVE: usize = 200;
-/// Resident bytes that an idle session may cost.
+/// Resident bytes that an idle session may cost, also that of a UDP relay, which holds two conns.
 const BYTES_EACH: u64 = 2_048;
-/// The same of a UDP relay's idle peer, which holds two conns, each with its tap.
-const RELAY_BYTES_EACH: u64 = 2_176;
 
 /// Connects so many, a few at a time: the kernel's queue of who waits to be accepted is shorter than that.
 async fn crowd(to: SocketAddr, size: usize) -> Vec<tokio::net::TcpStream> {
@@ -109,7 +107,7 @@ async fn all_came_in_time(peer_idle: Duration) -> bool {
     }
     println!("scale: {each} resident bytes for each of {IDLE} idle peers of a UDP relay");
     assert_eq!(open, all, "some were forgotten before the last had come");
-    assert!(each <= RELAY_BYTES_EACH, "{each} bytes for each idle peer");
+    assert!(each <= BYTES_EACH, "{each} bytes for each idle peer");
 
     for peer in crowd.iter().step_by(IDLE / ACTIVE) {
         says(peer).await;
