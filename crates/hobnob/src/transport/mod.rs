@@ -31,7 +31,7 @@ mod unix;
 pub use contract::{Transport, TransportRow};
 pub use place::Place;
 pub use terms::{Own, Terms};
-pub use twin::{Twin, over_ip};
+pub use twin::{Twin, over_ip, over_path};
 
 use crate::endpoint::Form;
 use crate::spec::{Shape, Spec};

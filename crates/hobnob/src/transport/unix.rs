@@ -19,7 +19,7 @@ use crate::socket::option::{self, BACKLOG, SocketOption};
 use crate::socket::path::{self, Claim};
 use crate::socket::{AsyncSocket, Family, Socket, Type};
 use crate::spec::{OptionSpec, Shape, Spec};
-use crate::transport::{Place, Terms, Transport, TransportRow, Twin};
+use crate::transport::{Place, Terms, Transport, TransportRow, Twin, over_path};
 
 /// Streams.
 pub(crate) static STREAM: TransportRow = row(
@@ -32,6 +32,7 @@ pub(crate) static STREAM: TransportRow = row(
     },
     Shape::Bytes,
     &Unix { name: "unix", kind: Type::Stream },
+    |place| over_path(place, Type::Stream),
 );
 
 /// Datagrams.
@@ -45,6 +46,7 @@ pub(crate) static DATAGRAM: TransportRow = row(
     },
     Shape::Packets,
     &Unix { name: "unixgram", kind: Type::Datagram },
+    |place| over_path(place, Type::Datagram),
 );
 
 /// Records.
@@ -58,9 +60,15 @@ pub(crate) static SEQPACKET: TransportRow = row(
     },
     Shape::Packets,
     &Unix { name: "unixseq", kind: Type::Seqpacket },
+    |place| over_path(place, Type::Seqpacket),
 );
 
-const fn row(spec: &'static Spec, shape: Shape, transport: &'static Unix) -> TransportRow {
+const fn row(
+    spec: &'static Spec,
+    shape: Shape,
+    transport: &'static Unix,
+    twins: fn(&Place) -> Vec<Twin>,
+) -> TransportRow {
     TransportRow {
         spec,
         form: Form::SocketPath,
@@ -260,35 +268,4 @@ impl Listener for RecordDoor {
             .and_then(|(socket, peer)| self.conn(socket, peer));
         Poll::Ready(accepted.map_or_else(Accepted::Failed, Accepted::Conn))
     }
-}
-
-fn twins(place: &Place) -> Vec<Twin> {
-    let (name, socat, python) = match &place.target {
-        Target::Path(path) => {
-            let path = path.display().to_string();
-            (Some(path.clone()), path.clone(), format!("{path:?}"))
-        }
-        Target::Abstract(name) => {
-            let name = name.escape_ascii().to_string();
-            (None, name.clone(), format!("'\\0{name}'"))
-        }
-        _ => return Vec::new(),
-    };
-    let is_abstract = name.is_none();
-    let kind = if is_abstract { "ABSTRACT" } else { "UNIX" };
-    let python =
-        |rest: &str| Some(format!("s = socket.socket(socket.AF_UNIX); s.{rest}({python})"));
-    vec![
-        Twin {
-            tool: "nc",
-            listens: name.as_ref().map(|name| format!("nc -lU {name}")),
-            dials: name.as_ref().map(|name| format!("nc -U {name}")),
-        },
-        Twin {
-            tool: "socat",
-            listens: Some(format!("socat - {kind}-LISTEN:{socat}")),
-            dials: Some(format!("socat - {kind}-CONNECT:{socat}")),
-        },
-        Twin { tool: "python", listens: python("bind"), dials: python("connect") },
-    ]
 }
