@@ -72,9 +72,9 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Adds one setting: `-O key=value` means what `,key=value` means, save that a comma is part of the value.
+    /// Adds settings: `-O key=value` means what `,key=value` means.
     pub fn set(&mut self, text: &str) -> Result<()> {
-        self.settings.push(setting::parse(&Arc::from(text))?);
+        self.settings.extend(setting::parse(&Arc::from(text))?);
         Ok(())
     }
 

@@ -33,9 +33,9 @@ impl fmt::Display for Given {
     }
 }
 
-/// Reads the text of one `-O`.
-pub(super) fn parse(text: &Arc<str>) -> Result<Given> {
-    read(Piece::of(text))
+/// Reads the text of one `-O`: one option, or several with commas between them, as an endpoint has them.
+pub(super) fn parse(text: &Arc<str>) -> Result<Vec<Given>> {
+    Piece::of(text).split(',').map(read).collect()
 }
 
 /// Reads all options: nothing, or a comma and what follows it.
@@ -99,6 +99,14 @@ mod tests {
         let typed = &endpoint.settings()[1].typed;
         assert_eq!(&typed.text()[typed.range()], "no-resume");
         assert_eq!(endpoint.settings()[3].value.as_deref(), Some(""));
+    }
+
+    #[test]
+    fn what_stands_beside_an_endpoint_means_what_it_means_in_it() {
+        let mut beside = parsed("tls://h:443");
+        beside.set("ca=dev,cert=a%2Cb.pem").expect("two options");
+        assert_eq!(beside.to_string(), parsed("tls://h:443,ca=dev,cert=a%2Cb.pem").to_string());
+        assert_eq!(beside.settings()[1].value.as_deref(), Some("a,b.pem"));
     }
 
     #[test]
