@@ -102,14 +102,6 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_beside_an_endpoint_means_what_it_means_in_it() {
-        let mut beside = parsed("tls://h:443");
-        beside.set("ca=dev,cert=a%2Cb.pem").expect("two options");
-        assert_eq!(beside.to_string(), parsed("tls://h:443,ca=dev,cert=a%2Cb.pem").to_string());
-        assert_eq!(beside.settings()[1].value.as_deref(), Some("a,b.pem"));
-    }
-
-    #[test]
     fn a_comma_in_a_value_is_escaped() {
         let endpoint = parsed(":9000,reply=a%2Cb 2%");
         assert_eq!(endpoint.settings()[0].value.as_deref(), Some("a,b 2%"));
