@@ -168,6 +168,24 @@ pub struct Credentials {
     pub gid: u32,
 }
 
+/// What is asked of the standard streams of this process, of which a conn is made: how long silence may last once one of
+/// the two directions is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// How long standard input may say nothing after the other side has ended; zero where a person types, who has nobody
+    /// left to talk to.
+    pub input: Duration,
+    /// How long the other side may say nothing after standard input has ended; none: as long as it likes.
+    pub answer: Option<Duration>,
+}
+
+/// What few conns have, in a box of its own: thousands lie idle.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rare {
+    credentials: Option<Credentials>,
+    patience: Option<Patience>,
+}
+
 /// What is known about a conn.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -181,8 +199,7 @@ pub struct Facts {
     pub can_be_forged: bool,
     /// False where neither side can tell the other that it has said all: datagrams.
     pub has_end: bool,
-    /// Boxed, as most media have none: thousands lie idle.
-    credentials: Option<Box<Credentials>>,
+    rare: Option<Box<Rare>>,
     /// What the layers learnt in their handshakes; one pointer, as most learn nothing.
     learnt: Option<Arc<Vec<Learnt>>>,
     /// Bytes that wait in this process to be received.
@@ -206,7 +223,7 @@ impl Facts {
             transport,
             local,
             peer,
-            credentials: None,
+            rare: None,
             can_be_forged: false,
             has_end: true,
             learnt: None,
@@ -215,13 +232,27 @@ impl Facts {
     }
 
     /// The same, with the process that the kernel vouches for.
-    pub fn with_credentials(self, credentials: Option<Credentials>) -> Self {
-        Facts { credentials: credentials.map(Box::new), ..self }
+    pub fn with_credentials(mut self, credentials: Option<Credentials>) -> Self {
+        if credentials.is_some() {
+            self.rare.get_or_insert_default().credentials = credentials;
+        }
+        self
+    }
+
+    /// The same, made of the standard streams of this process.
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.rare.get_or_insert_default().patience = Some(patience);
+        self
+    }
+
+    /// What is asked of the standard streams of this process, where the conn is made of them.
+    pub fn patience(&self) -> Option<Patience> {
+        self.rare.as_ref()?.patience
     }
 
     /// The other end's process, on Unix sockets.
     pub fn credentials(&self) -> Option<Credentials> {
-        self.credentials.as_deref().copied()
+        self.rare.as_ref()?.credentials
     }
 
     /// The same, on a medium without ends.

@@ -1,7 +1,7 @@
 //! What all the parts of one running server share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -14,6 +14,7 @@ use crate::engine::limits::{Gate, Limits, Reflection};
 use crate::engine::plan::Ready;
 use crate::engine::powers::EnginePowers;
 use crate::engine::shards::Shard;
+use crate::error::Error;
 use crate::event::Fact;
 use crate::service::Made;
 use crate::session::{Keeper, Session};
@@ -58,6 +59,8 @@ pub(super) struct House {
     parents: AtomicI64,
     /// Notified when a session is over, as its descriptors are free again.
     pub freed: Notify,
+    /// Why the session over the standard streams of this process did not end well.
+    pub spoilt: Mutex<Option<Error>>,
     /// Set once nobody can come any more although no drain was asked for.
     pub is_deserted: AtomicBool,
 }
@@ -130,6 +133,7 @@ impl House {
             live: AtomicI64::new(0),
             parents: AtomicI64::new(0),
             freed: Notify::new(),
+            spoilt: Mutex::new(None),
             is_deserted: AtomicBool::new(false),
         }
     }

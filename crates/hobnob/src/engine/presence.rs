@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::chunk::Direction;
 use crate::conn::{Facts, Vitals};
-use crate::engine::ending::{Ended, Ending, closed};
+use crate::engine::ending::{self, Ended, Ending, closed};
 use crate::engine::house::{House, Phase};
 use crate::engine::limits::Permit;
+use crate::engine::powers;
 use crate::engine::shards::Shard;
 use crate::error::Result;
 use crate::event::{Fact, Opened};
@@ -112,6 +113,10 @@ impl Drop for Presence {
         let (bytes_in, bytes_out) = (session.bytes(Direction::In), session.bytes(Direction::Out));
         house.totals.bytes_in.fetch_add(bytes_in, Relaxed);
         house.totals.bytes_out.fetch_add(bytes_out, Relaxed);
+        if session.is_over_own_streams() {
+            let spoilt = ending::spoilt(session, self.end.as_deref(), &house.limits);
+            spoilt.iter().for_each(|error| powers::note(&house.spoilt, error));
+        }
         if house.bus.is_watched() || session.lanes().is_some() {
             let closed = closed(session, self.end.take());
             session.emit(Fact::Closed(Box::new(closed)));

@@ -388,10 +388,15 @@ impl Running {
     }
 
     /// Why the server is over, where nobody asked for its end and a dial failed: the dial of the only session, or that
-    /// of an endpoint which is dialled to become a session.
+    /// of an endpoint which is dialled to become a session. Where a session was over the standard streams of this
+    /// process: why that one did not end well.
     pub fn failure(&self) -> Option<Error> {
-        let undialled = self.house.powers.undialled.lock().unwrap_or_else(PoisonError::into_inner);
-        undialled.clone().filter(|_| self.house.is_deserted.load(Relaxed))
+        let noted = |place: &Mutex<Option<Error>>| {
+            place.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        };
+        let undialled = noted(&self.house.powers.undialled);
+        let undialled = undialled.filter(|_| self.house.is_deserted.load(Relaxed));
+        undialled.or_else(|| noted(&self.house.spoilt))
     }
 
     /// What the server did so far. The bytes of a session count once the session is closed.
