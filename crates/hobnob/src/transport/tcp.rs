@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::socket::option::{self, BACKLOG, SocketOption};
 use crate::socket::{AsyncSocket, Socket, Type, host};
 use crate::spec::{OptionSpec, Shape, Spec};
-use crate::transport::{Place, Terms, Transport, TransportRow, over_ip};
+use crate::transport::{Place, SOURCE, Terms, Transport, TransportRow, over_ip};
 
 /// The row.
 pub(crate) static ROW: TransportRow = TransportRow {
@@ -37,6 +37,7 @@ pub(crate) static ROW: TransportRow = TransportRow {
 
 const OPTIONS: &[OptionSpec] = &[
     BACKLOG,
+    SOURCE,
     option::spec(SocketOption::NoDelay, "yes"),
     option::spec(SocketOption::KeepAlive, ""),
     option::spec(SocketOption::UserTimeout, "30s"),
@@ -72,7 +73,7 @@ impl Transport for Tcp {
         _: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
-            let addresses = to.addresses(scene).await?;
+            let addresses = to.destinations(scene).await?;
             for address in &addresses {
                 scene.own.check("tcp", &Address::Ip(*address))?;
             }
@@ -164,7 +165,7 @@ async fn race(
     let mut first_error: Option<Error> = None;
     loop {
         let started = waiting.next().map(|address| {
-            let socket = to.open(host::family_of(&address), Type::Stream, 0, scene);
+            let socket = to.open_towards(&address, Type::Stream, scene);
             attempts.0.push(Box::pin(async move { connect(socket?, address).await }));
         });
         if started.is_none() && attempts.0.is_empty() {

@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::socket::option::{self, SocketOption};
 use crate::socket::{AsyncSocket, Type, host};
 use crate::spec::{OptionSpec, Shape, Spec};
-use crate::transport::{Place, Terms, Transport, TransportRow, over_ip};
+use crate::transport::{Place, SOURCE, Terms, Transport, TransportRow, over_ip};
 
 /// The row.
 pub(crate) static ROW: TransportRow = TransportRow {
@@ -33,6 +33,7 @@ pub(crate) static ROW: TransportRow = TransportRow {
 };
 
 const OPTIONS: &[OptionSpec] = &[
+    SOURCE,
     option::spec(SocketOption::ReuseAddress, ""),
     option::spec(SocketOption::ReusePort, ""),
     option::spec(SocketOption::Ttl, ""),
@@ -80,7 +81,7 @@ impl Transport for Udp {
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
             let mut failed = None;
-            for address in to.addresses(scene).await? {
+            for address in to.destinations(scene).await? {
                 scene.own.check("udp", &Address::Ip(address))?;
                 match connect(address, to, scene).await {
                     Ok(conn) => return Ok(conn),
@@ -95,7 +96,7 @@ impl Transport for Udp {
 }
 
 async fn connect(address: SocketAddr, to: &Place, scene: &Terms) -> Result<Conn> {
-    let socket = to.open(host::family_of(&address), Type::Datagram, 0, scene)?;
+    let socket = to.open_towards(&address, Type::Datagram, scene)?;
     let socket = AsyncSocket::connect(socket, &Address::Ip(address)).await?;
     let (local, peer) = (socket.socket().local_address()?, socket.socket().peer_address()?);
     let facts = Facts::new("udp", local, peer).without_end();
