@@ -19,7 +19,8 @@ pub struct Limits {
     pub max_conns: Option<usize>,
     /// `per-source`: most peers at once from one address, or from one /64 of IPv6; loopback is exempt.
     pub per_source: usize,
-    /// `accept-rate`: new peers a second from elsewhere than loopback.
+    /// `accept-rate`: new peers a second from elsewhere than loopback. Those that are too many wait in a line for each
+    /// source, and the sources take turns.
     pub accept_rate: u32,
     /// How many may come at once before `accept-rate` counts.
     pub accept_burst: u32,
@@ -208,6 +209,13 @@ impl Gate {
 /// A peer that may come in.
 pub(super) struct Guest {
     source: Option<Box<SourceSlot>>,
+}
+
+impl Guest {
+    /// The address by which it is counted; none: it is not.
+    pub(super) fn source(&self) -> Option<IpAddr> {
+        self.source.as_ref().map(|slot| slot.source)
+    }
 }
 
 impl Drop for SourceSlot {

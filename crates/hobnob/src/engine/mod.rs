@@ -7,6 +7,7 @@
 //! # Ok::<(), hobnob::Error>(())
 //! ```
 
+mod anteroom;
 mod batch;
 mod bound;
 mod control;

@@ -1,4 +1,5 @@
-//! The one accept loop. Nothing but the drain ends it, and errors are sorted by their consequence.
+//! The one accept loop. Nothing but the drain ends it, and errors are sorted by their consequence. It waits for want of
+//! places, descriptors or memory, of which all have a share; a peer that came too often waits beside it.
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
@@ -11,11 +12,12 @@ use tokio::task::JoinSet;
 use crate::address::Address;
 use crate::bus::Seldom;
 use crate::conn::listener::{Accepted, Listener, Many};
-use crate::conn::{Conn, Facts};
+use crate::conn::Facts;
+use crate::engine::anteroom::{Anteroom, Entering, Newcome};
 use crate::engine::door::Doorway;
 use crate::engine::house::{House, Phase};
 use crate::engine::life;
-use crate::engine::limits::{Bucket, Guest, OWN_ANSWER};
+use crate::engine::limits::{Guest, OWN_ANSWER, Permit};
 use crate::engine::presence::{Newcomer, Presence};
 use crate::engine::shards::{Shard, least_busy};
 use crate::engine::trouble::{EXHAUSTED_WAIT, is_exhaustion, is_the_peers_fault};
@@ -42,18 +44,25 @@ pub(super) async fn accept(house: Arc<House>, entrances: Vec<Entrance>) {
 }
 
 async fn accept_from(house: &Arc<House>, mut entrances: Vec<Entrance>, within: &mut JoinSet<()>) {
-    let mut bucket = Bucket::new(house.limits.accept_rate, house.limits.accept_burst);
+    let mut anteroom = Anteroom::new(house.limits.accept_rate, house.limits.accept_burst);
     let seldom = Arc::new(Seldom::default());
-    let mut turn = 0;
+    accept_in_turn(house, &mut entrances, within, &mut anteroom, &seldom).await;
+    while let Some(newcome) = anteroom.next() {
+        turn_away(house, newcome, if house.is_used_up() { "max" } else { "draining" });
+    }
+}
+
+async fn accept_in_turn(
+    house: &Arc<House>,
+    entrances: &mut Vec<Entrance>,
+    within: &mut JoinSet<()>,
+    anteroom: &mut Anteroom,
+    seldom: &Arc<Seldom>,
+) {
+    let (clock, mut turn) = (house.bus.clock(), 0);
     while !entrances.is_empty() && !house.is_used_up() {
-        if house.gate.is_full() {
-            let is_told = seldom.paused(&house.bus, "max-conns");
-            if while_open(house, house.gate.freed()).await.is_none() {
-                return;
-            }
-            if is_told {
-                house.bus.emit(0, 0, Fact::Resumed { limit: "max-conns" });
-            }
+        if while_open(house, wait_for_a_place(house, seldom)).await.is_none() {
+            return;
         }
         if house.memory_percent() >= 95 {
             seldom.paused(&house.bus, "memory");
@@ -64,19 +73,34 @@ async fn accept_from(house: &Arc<House>, mut entrances: Vec<Entrance>, within: &
         }
         let shard = least_busy(&house.shards).clone();
         turn += 1;
-        let next = poll_fn(|cx| poll_entrances(&mut entrances, turn, &shard, cx));
-        let Some((at, accepted)) = while_open(house, next).await else { return };
+        let next = poll_fn(|cx| match anteroom.poll_next(cx, clock) {
+            Poll::Ready(newcome) => Poll::Ready(Came::OutOfTheAnteroom(newcome)),
+            Poll::Pending => poll_entrances(entrances, turn, &shard, cx),
+        });
+        let (at, accepted) = match while_open(house, next).await {
+            Some(Came::At(at, accepted)) => (at, accepted),
+            Some(Came::OutOfTheAnteroom(newcome)) => {
+                welcome(house, seldom, newcome).await;
+                continue;
+            }
+            None => return,
+        };
         let (door, address) = (entrances[at].door.clone(), entrances[at].listener.address());
         match accepted {
-            Accepted::Conn(conn) => {
-                let throttled = throttle(house, &mut bucket, &seldom, &conn.facts().peer);
-                // The drain does not wait for the rate.
-                let _ = until_drain(house, throttled).await;
-                welcome(house, &shard, door, conn).await;
+            Accepted::Conn(mut conn) => {
+                let Some(guest) = admit(house, &shard, &door, conn.facts()) else {
+                    conn.abort();
+                    continue;
+                };
+                match anteroom.enter(Newcome { conn, guest, door, shard }, clock) {
+                    Entering::Now(newcome) => welcome(house, seldom, newcome).await,
+                    Entering::Waits => drop(seldom.paused(&house.bus, "accept-rate")),
+                    Entering::Full(newcome) => turn_away(house, newcome, "accept-rate"),
+                }
             }
             Accepted::Many(Many { peer, listener }) => {
                 let parent = match peer {
-                    Some(facts) => match adopt(house, &shard, &door, facts).await {
+                    Some(facts) => match adopt(house, seldom, &shard, &door, facts).await {
                         Some(parent) => Some(parent),
                         None => continue,
                     },
@@ -87,10 +111,45 @@ async fn accept_from(house: &Arc<House>, mut entrances: Vec<Entrance>, within: &
                 within.spawn_on(accepting, &shard.handle);
             }
             Accepted::Answer(peer) => house.refuse(shard.index, &peer, OWN_ANSWER),
-            Accepted::Failed(error) => recover(house, &seldom, &address, error).await,
+            Accepted::Failed(error) => recover(house, seldom, &address, error).await,
             Accepted::NoMore => drop(entrances.remove(at)),
         }
     }
+}
+
+/// What the accept loop waits for.
+enum Came {
+    /// Something came in at the entrance of this index.
+    At(usize, Accepted),
+    /// A newcomer has waited for the accept rate, and now it is its turn.
+    OutOfTheAnteroom(Newcome),
+}
+
+/// Waits until a place is free, and tells that new peers wait. There may be none although there was one a moment ago:
+/// peers of datagram sockets take places too.
+async fn wait_for_a_place(house: &House, seldom: &Seldom) {
+    if !house.gate.is_full() {
+        return;
+    }
+    let is_told = seldom.paused(&house.bus, "max-conns");
+    house.gate.freed().await;
+    if is_told {
+        house.bus.emit(0, 0, Fact::Resumed { limit: "max-conns" });
+    }
+}
+
+/// A place for an admitted peer; none where the drain begins first.
+async fn seat(house: &House, seldom: &Seldom, guest: Guest) -> Option<Permit> {
+    until_drain(house, async {
+        wait_for_a_place(house, seldom).await;
+        house.gate.seat(guest).await
+    })
+    .await
+}
+
+fn turn_away(house: &House, mut newcome: Newcome, limit: &'static str) {
+    house.refuse(newcome.shard.index, &newcome.conn.facts().peer, limit);
+    newcome.conn.abort();
 }
 
 /// A listener within, and the session that its sessions belong to, where there is one.
@@ -161,19 +220,19 @@ async fn is_cut(parent: Option<&Presence>, is_empty: &mut watch::Receiver<bool>)
     }
 }
 
-/// Makes a session of a conn, if its peer may come.
-async fn welcome(house: &Arc<House>, shard: &Arc<Shard>, door: Arc<Doorway>, mut conn: Conn) {
-    let facts = conn.facts().clone();
-    let Some(guest) = admit(house, shard, &door, &facts) else { return conn.abort() };
+/// Makes a session of the conn of a peer that may come.
+async fn welcome(house: &Arc<House>, seldom: &Seldom, newcome: Newcome) {
     if !house.take_quota() {
-        house.refuse(shard.index, &facts.peer, "max");
-        return conn.abort();
+        return turn_away(house, newcome, "max");
     }
-    let Some(permit) = until_drain(house, house.gate.seat(guest)).await else {
+    let Newcome { mut conn, guest, door, shard } = newcome;
+    let facts = conn.facts().clone();
+    let Some(permit) = seat(house, seldom, guest).await else {
+        house.refuse(shard.index, &facts.peer, "draining");
         return conn.abort();
     };
     let arrival = Newcomer { facts, permit, parent: 0, door: door.door() };
-    let presence = Presence::open(house, shard, arrival);
+    let presence = Presence::open(house, &shard, arrival);
     shard.handle.spawn(life::live(presence, conn, door));
 }
 
@@ -181,12 +240,13 @@ async fn welcome(house: &Arc<House>, shard: &Arc<Shard>, door: Arc<Doorway>, mut
 /// still come.
 async fn adopt(
     house: &Arc<House>,
+    seldom: &Seldom,
     shard: &Arc<Shard>,
     door: &Doorway,
     facts: Arc<Facts>,
 ) -> Option<Presence> {
     let guest = admit(house, shard, door, &facts)?;
-    let permit = until_drain(house, house.gate.seat(guest)).await?;
+    let permit = seat(house, seldom, guest).await?;
     Some(Presence::open_parent(
         house,
         shard,
@@ -206,12 +266,12 @@ fn poll_entrances(
     turn: usize,
     shard: &Shard,
     cx: &mut Context<'_>,
-) -> Poll<(usize, Accepted)> {
+) -> Poll<Came> {
     let _entered = shard.handle.enter();
     for offset in 0..entrances.len() {
         let at = (turn + offset) % entrances.len();
         if let Poll::Ready(accepted) = entrances[at].listener.poll_accept(cx) {
-            return Poll::Ready((at, accepted));
+            return Poll::Ready(Came::At(at, accepted));
         }
     }
     Poll::Pending
@@ -233,17 +293,6 @@ async fn until<T>(house: &House, end: Phase, work: impl Future<Output = T>) -> O
         biased;
         _ = phase.wait_for(|phase| *phase >= end) => None,
         done = work => Some(done),
-    }
-}
-
-/// Waits for a token where too many peers come at once from other machines.
-async fn throttle(house: &House, bucket: &mut Bucket, seldom: &Seldom, peer: &Address) {
-    if peer.is_local_only() {
-        return;
-    }
-    while let Err(wait) = bucket.take(house.bus.clock().now()) {
-        seldom.paused(&house.bus, "accept-rate");
-        tokio::time::sleep(wait).await;
     }
 }
 

@@ -133,6 +133,31 @@ async fn accept_rate_slows_and_turns_nobody_away() {
     assert!(stage.count(|fact| matches!(fact, Fact::Paused { .. })) <= 3, "told too often");
 }
 
+#[tokio::test]
+async fn one_source_that_comes_too_often_slows_nobody_else() {
+    let serve = || {
+        Stage::with("echo", "tcp://0.0.0.0:0", |server| {
+            (server.limits.accept_rate, server.limits.accept_burst) = (1, 1);
+        })
+    };
+    let test = "one_source_that_comes_too_often_slows_nobody_else";
+    let Some((mut stage, to)) = from_elsewhere(test, serve) else { return };
+    let mut crowd = Vec::new();
+    for _ in 0..60 {
+        crowd.push(connect(to).await);
+    }
+    stage.paused("accept-rate").await;
+    let loopback = SocketAddr::from(([127, 0, 0, 1], to.port()));
+    for _ in 0..5 {
+        ask(&mut connect(loopback).await, b"at once", b"at once").await;
+    }
+    // The crowd is let in one a second, so that who asked behind it would have asked for a minute.
+    assert!(stage.running.summary().sessions < 5 + 60, "{:?}", stage.running.summary());
+    // Whoever still waits when the server closes is told, and counted.
+    stage.running.drain();
+    stage.refused("draining").await;
+}
+
 /// From this address of ours. Whoever is turned away may hear of it here already.
 async fn connect_from(from: IpAddr, to: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = if from.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
