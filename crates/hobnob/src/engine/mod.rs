@@ -26,6 +26,7 @@ mod presence;
 mod redial;
 mod respond;
 mod running;
+mod seats;
 mod serve;
 mod server;
 mod shards;

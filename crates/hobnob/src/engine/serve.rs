@@ -17,7 +17,7 @@ use crate::engine::anteroom::{Anteroom, Entering, Newcome};
 use crate::engine::door::Doorway;
 use crate::engine::house::{House, Phase};
 use crate::engine::life;
-use crate::engine::limits::{Guest, OWN_ANSWER, Permit};
+use crate::engine::limits::{Guest, Permit, Reflection};
 use crate::engine::presence::{Newcomer, Presence};
 use crate::engine::shards::{Shard, least_busy};
 use crate::engine::trouble::{EXHAUSTED_WAIT, is_exhaustion, is_the_peers_fault};
@@ -110,7 +110,9 @@ async fn accept_in_turn(
                 let accepting = accept_many(house.clone(), inside, seldom.clone());
                 within.spawn_on(accepting, &shard.handle);
             }
-            Accepted::Answer(peer) => house.refuse(shard.index, &peer, OWN_ANSWER),
+            Accepted::Refused(peer, limit) => house.refuse(shard.index, &peer, limit),
+            // Only a listener within has strangers.
+            Accepted::Proven(_) => {}
             Accepted::Failed(error) => recover(house, seldom, &address, error).await,
             Accepted::NoMore => drop(entrances.remove(at)),
         }
@@ -164,47 +166,62 @@ struct Inside {
 /// turned away.
 async fn accept_many(house: Arc<House>, inside: Inside, seldom: Arc<Seldom>) {
     let Inside { shard, door, parent, mut listener } = inside;
-    let mut guard = house.reflection(door.has_ports);
+    let guard = house.reflection(door.has_ports);
     let address = listener.address();
     let (mut phase, mut is_empty) = (house.phase.subscribe(), house.is_empty.subscribe());
-    let mut next = async || {
-        tokio::select! {
+    loop {
+        let accepted = tokio::select! {
             biased;
             _ = phase.wait_for(|phase| *phase >= Phase::Over) => Accepted::NoMore,
             () = is_cut(parent.as_ref(), &mut is_empty) => Accepted::NoMore,
             accepted = poll_fn(|cx| listener.poll_accept(cx)) => accepted,
-        }
-    };
-    loop {
-        match next().await {
+        };
+        match accepted {
             Accepted::Conn(conn) => {
-                let peer = conn.facts().peer.clone();
-                let now = house.bus.clock().now();
-                // The sender of a datagram may be forged. Where peers have proven to be there, this check harms nobody.
-                let seat = guard.admit(&peer, 0, now).and_then(|()| door.gate.admit(&peer));
-                let seat = seat.and_then(|guest| match *house.phase.borrow() {
-                    Phase::Open | Phase::UsedUp => house.gate.try_seat(guest).ok_or("max-conns"),
-                    _ => Err("draining"),
-                });
-                match seat {
+                let facts = conn.facts().clone();
+                let peer = facts.peer.clone();
+                match admit_within(&house, &guard, &door, &facts, &mut *listener) {
                     Ok(_) if !house.take_quota() => house.refuse(shard.index, &peer, "max"),
                     Ok(permit) => {
-                        let facts = conn.facts().clone();
                         let parent = parent.as_ref().map_or(0, |parent| parent.session.id);
                         let arrival = Newcomer { facts, permit, parent, door: door.door() };
                         let presence = Presence::open(&house, &shard, arrival);
                         shard.handle.spawn(life::live(presence, conn, door.clone()));
                     }
-                    Err(limit) => house.refuse(shard.index, &peer, limit),
+                    Err(limit) => house.refuse_datagrams(&seldom, shard.index, &peer, limit),
                 }
             }
-            Accepted::Answer(peer) => house.refuse(shard.index, &peer, OWN_ANSWER),
+            // Where there is no place it stays a stranger, and asks again with its next packet.
+            Accepted::Proven(facts) => {
+                let _ = house.powers.seats.settle(&facts, || listener.make_room());
+            }
+            Accepted::Refused(peer, limit) => house.refuse(shard.index, &peer, limit),
             Accepted::Failed(error) => recover(&house, &seldom, &address, error).await,
             Accepted::NoMore => return,
             // No medium has a listener within a listener within.
             Accepted::Many(_) => {}
         }
     }
+}
+
+/// Whether the peer of a listener within may come; the error is the limit's name. A stranger is given no place, and is
+/// not counted for its address, which may be somebody else's: its listener bounds the strangers.
+fn admit_within(
+    house: &House,
+    guard: &Reflection,
+    door: &Doorway,
+    facts: &Facts,
+    listener: &mut dyn Listener,
+) -> Result<Option<Permit>, &'static str> {
+    guard.allows(&facts.peer)?;
+    door.gate.allows(&facts.peer)?;
+    if !matches!(*house.phase.borrow(), Phase::Open | Phase::UsedUp) {
+        return Err("draining");
+    }
+    if facts.is_stranger() {
+        return Ok(None);
+    }
+    house.powers.seats.permit(facts, || listener.make_room()).map(Some)
 }
 
 /// Resolves when the session that others belong to is to end: it was cut, or in a drain all the others are over.
@@ -231,7 +248,7 @@ async fn welcome(house: &Arc<House>, seldom: &Seldom, newcome: Newcome) {
         house.refuse(shard.index, &facts.peer, "draining");
         return conn.abort();
     };
-    let arrival = Newcomer { facts, permit, parent: 0, door: door.door() };
+    let arrival = Newcomer { facts, permit: Some(permit), parent: 0, door: door.door() };
     let presence = Presence::open(house, &shard, arrival);
     shard.handle.spawn(life::live(presence, conn, door));
 }
@@ -250,7 +267,7 @@ async fn adopt(
     Some(Presence::open_parent(
         house,
         shard,
-        Newcomer { facts, permit, parent: 0, door: door.door() },
+        Newcomer { facts, permit: Some(permit), parent: 0, door: door.door() },
     ))
 }
 

@@ -33,7 +33,7 @@ fn from_elsewhere(test: &str, stage: impl FnOnce() -> Stage) -> Option<(Stage, S
 
 #[tokio::test]
 async fn max_conns_refuses_a_datagram_peer_that_it_cannot_keep_waiting() {
-    let mut stage = Stage::of(own::echo_sessions(), "udp://127.0.0.1:0", |server| {
+    let mut stage = Stage::of(own::echo_sessions(), "udp://127.0.0.1:0,no-evict", |server| {
         server.limits.max_conns = Some(1);
     });
     let (first, second) =
