@@ -57,12 +57,7 @@ impl Seldom {
     }
 
     /// Warns that this limit cost somebody something. `text` is given how often it did since that was last told.
-    pub(crate) fn warned(
-        &self,
-        bus: &Bus,
-        limit: &'static str,
-        text: impl FnOnce(u64) -> String,
-    ) {
+    pub(crate) fn warned(&self, bus: &Bus, limit: &'static str, text: impl FnOnce(u64) -> String) {
         self.warned_of(bus, limit, 1, text);
     }
 

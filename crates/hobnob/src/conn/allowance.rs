@@ -124,7 +124,8 @@ mod tests {
         assert_eq!(allowance.may(&address("192.0.2.1:1"), 1, 2 * GENERATION), Ok(()));
         assert_eq!(allowance.may(&peer, 1, 2 * GENERATION), Err("amplification"));
         for number in 0..3 * u32::try_from(SOURCES).expect("it fits") {
-            let forged = Address::Ip((std::net::Ipv4Addr::from_bits(number + (10 << 24)), 9).into());
+            let forged =
+                Address::Ip((std::net::Ipv4Addr::from_bits(number + (10 << 24)), 9).into());
             allowance.came(&forged, 1, 2 * GENERATION);
             // Who goes on asking is remembered all the same.
             allowance.came(&peer, 1, 2 * GENERATION);

@@ -12,6 +12,8 @@ use crate::conn::users::Users;
 use crate::error::{Error, Kind, Result};
 use crate::socket::{AsyncSocket, Batch, Outgoing, Socket};
 
+pub use crate::conn::incoming::prepare;
+
 /// A bound datagram socket. It joins the runtime that is entered when it is first polled.
 pub struct DatagramListener {
     address: Address,

@@ -8,6 +8,7 @@
 mod channel;
 mod hub;
 mod queue;
+mod rules;
 mod silence;
 
 use std::collections::VecDeque;
@@ -20,90 +21,18 @@ use std::time::Duration;
 use tokio::time::Sleep;
 
 use self::channel::PeerChannel;
-use self::hub::{Hub, MAX_PEERS, PeerKey};
+use self::hub::{Hub, PeerKey};
 use self::queue::{PeerQueue, lock};
+use self::rules::MAX_PEERS;
 use crate::address::Address;
-use crate::bus::Bus;
 use crate::conn::incoming::{asked, incoming, refusal};
 use crate::conn::listener::{Accepted, Listener};
-use crate::conn::users::Users;
 use crate::conn::{Conn, Facts};
 use crate::error::Result;
 use crate::socket::{AsyncSocket, Batch, Socket};
-use crate::spec::{OptionSpec, Options, Shape, ValueKind};
+use crate::spec::Shape;
 
-/// What a datagram listener is made with.
-pub struct DatagramRules {
-    /// The transport's name.
-    pub transport: &'static str,
-    /// How many peers it has, and for how long.
-    pub peers: PeerLimits,
-    /// Whether the peer that was silent longest makes room for a new one; otherwise the new one is turned away.
-    pub evicts: bool,
-    /// The users who may come, on a Unix socket; none: the medium knows no users.
-    pub users: Option<Users>,
-    /// Where drops are told.
-    pub bus: Bus,
-}
-
-/// The option that bounds the peers of one socket, in place of the limit of that name.
-pub const MAX_PEERS_OPTION: OptionSpec = OptionSpec {
-    name: MAX_PEERS,
-    kind: ValueKind::Count,
-    default: "",
-    help: "where one listens: how many peers are remembered at once (65536)",
-};
-
-/// The option that says what becomes of a peer for whom there is no place.
-pub const EVICT_OPTION: OptionSpec = OptionSpec {
-    name: "evict",
-    kind: ValueKind::Flag,
-    default: "yes",
-    help: "where one listens: the peer that was silent longest makes room for a new one; no-evict turns the new one away",
-};
-
-impl DatagramRules {
-    /// Rules for sockets of this transport, with the options of the place.
-    pub fn new(transport: &'static str, options: &Options, peers: PeerLimits, bus: &Bus) -> Self {
-        let most = options.count(MAX_PEERS_OPTION.name);
-        let most = most.map_or(peers.most, |most| usize::try_from(most).unwrap_or(usize::MAX));
-        DatagramRules {
-            transport,
-            peers: PeerLimits { most, ..peers },
-            evicts: options.flag(EVICT_OPTION.name),
-            users: None,
-            bus: bus.clone(),
-        }
-    }
-}
-
-/// How many peers a datagram socket has, and for how long.
-#[derive(Debug, Clone, Copy)]
-pub struct PeerLimits {
-    /// Peers that are remembered, at least one; past it the one that was silent longest is forgotten.
-    pub most: usize,
-    /// Of those, the ones whose address may be forged ([`Facts::is_stranger`]), at least one.
-    pub strangers: usize,
-    /// Silence after which a peer is forgotten, and its session ends.
-    pub idle: Duration,
-    /// Whether the service itself has its peers prove that they hear what is sent to their address. Where it does not, a
-    /// peer on this machine is believed, and one elsewhere has proven it with a packet that came after one of ours went.
-    pub must_prove: bool,
-    /// Whether all addresses are taken for true: nobody is a stranger, and answers are not bounded by what came.
-    pub are_trusted: bool,
-}
-
-impl Default for PeerLimits {
-    fn default() -> Self {
-        PeerLimits {
-            most: 65_536,
-            strangers: 1_024,
-            idle: Duration::from_mins(1),
-            must_prove: false,
-            are_trusted: false,
-        }
-    }
-}
+pub use self::rules::{DatagramRules, EVICT_OPTION, MAX_PEERS_OPTION, PeerLimits};
 
 /// A datagram socket whose peers have sessions.
 pub(super) struct Demux {
@@ -205,12 +134,7 @@ fn known_peer(
     (is_taken, has_proven.then(|| Accepted::Proven(mailbox.facts.clone())))
 }
 
-fn new_peer(
-    hub: &Arc<Hub>,
-    key: PeerKey,
-    bytes: &[u8],
-    now: Duration,
-) -> (bool, Option<Accepted>) {
+fn new_peer(hub: &Arc<Hub>, key: PeerKey, bytes: &[u8], now: Duration) -> (bool, Option<Accepted>) {
     let facts = hub.facts_of(&key);
     if !hub.make_room_for(&facts) {
         return (true, Some(Accepted::Refused(key.peer, MAX_PEERS)));
@@ -261,6 +185,7 @@ mod tests {
     use std::future::poll_fn;
 
     use super::*;
+    use crate::bus::Bus;
     use crate::clock::Clock;
     use crate::socket::{Family, Flags, Type};
 
@@ -307,7 +232,8 @@ mod tests {
         let mut conns: Vec<Conn> = Vec::new();
         let clients: Vec<_> = (0..5).map(|_| socket().0).collect();
         // The first speaks again before the others are too many.
-        for (speaks, is_new) in [(0, true), (1, true), (2, true), (0, false), (3, true), (4, true)] {
+        for (speaks, is_new) in [(0, true), (1, true), (2, true), (0, false), (3, true), (4, true)]
+        {
             tokio::time::advance(Duration::from_secs(1)).await;
             clients[speaks].send_to(b"x", Flags::NONE, &at).expect("sent");
             if !is_new {

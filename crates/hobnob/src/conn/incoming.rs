@@ -1,14 +1,14 @@
 //! What the packets of a datagram socket are received into.
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::address::Address;
 use crate::bus::{Bus, Seldom};
 use crate::conn::listener::OWN_ANSWER;
 use crate::conn::users::{ALLOW_USER, Users};
 use crate::error::{Error, Result};
-use crate::socket::{AsyncSocket, Batch, Received};
+use crate::socket::{AsyncSocket, Batch, Received, Socket};
 
 /// Packets of one batch.
 const SLOTS: usize = 32;
@@ -25,20 +25,35 @@ pub(super) fn incoming(
     users: Option<&Users>,
 ) -> Result<Batch> {
     let mut batch = Batch::new(SLOTS, SLOT_BYTES);
+    ask(&mut batch, socket.as_fd(), address, users)?;
+    Ok(batch)
+}
+
+/// Asks a socket to tell all that before it is bound to this address. What comes before that is asked is told without.
+pub fn prepare(socket: &Socket, address: &Address, users: Option<&Users>) -> Result<()> {
+    ask(&mut Batch::new(0, 0), socket.as_fd(), address, users)
+}
+
+fn ask(
+    batch: &mut Batch,
+    socket: BorrowedFd<'_>,
+    address: &Address,
+    users: Option<&Users>,
+) -> Result<()> {
     if users.is_some_and(|users| !users.are_all()) {
-        let asked = batch.ask_for_users(socket.as_fd());
+        let asked = batch.ask_for_users(socket);
         asked.map_err(|error| Error::from_io("setsockopt(SO_PASSCRED)", &error))?;
     }
-    let Some(ip) = address.ip().map(|address| address.ip()) else { return Ok(batch) };
+    let Some(ip) = address.ip().map(|address| address.ip()) else { return Ok(()) };
     // Without it losses are not told, as they would not be without us.
-    drop(batch.ask_for_losses(socket.as_fd()));
+    drop(batch.ask_for_losses(socket));
     if ip.is_unspecified() {
         // Without it the kernel picks the address to answer from, as it would without us.
-        drop(batch.ask_for_arrival(socket.as_fd()));
+        drop(batch.ask_for_arrival(socket));
     }
     // Without it answers look like anything else, as they would without us.
-    drop(batch.ask_for_answers(socket.as_fd()));
-    Ok(batch)
+    drop(batch.ask_for_answers(socket));
+    Ok(())
 }
 
 /// The address of ours that a packet came to, where the socket has all of them, and so the one that its answer is to

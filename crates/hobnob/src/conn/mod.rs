@@ -190,7 +190,7 @@ pub struct Facts {
     /// Bytes that wait in this process to be received.
     unread: Unread,
     /// How its peer stands with the limits on peers.
-    standing: Standing,
+    standing: PeerStanding,
 }
 
 /// A count that is kept by the channel and read by the session, over the facts that both share.
@@ -206,7 +206,7 @@ impl Clone for Unread {
 /// How the peer of a datagram socket stands with the limits on peers. The listener and the engine note it, over the facts
 /// that both share.
 #[derive(Debug, Default)]
-struct Standing(AtomicU8);
+struct PeerStanding(AtomicU8);
 
 /// Its address may be forged, and nothing has shown yet that it is not.
 const STRANGER: u8 = 1;
@@ -217,9 +217,9 @@ const EVICTED: u8 = 4;
 /// Its place has become another peer's.
 const INHERITED: u8 = 8;
 
-impl Clone for Standing {
+impl Clone for PeerStanding {
     fn clone(&self) -> Self {
-        Standing(AtomicU8::new(self.0.load(Relaxed)))
+        PeerStanding(AtomicU8::new(self.0.load(Relaxed)))
     }
 }
 
@@ -235,7 +235,7 @@ impl Facts {
             has_end: true,
             learnt: None,
             unread: Unread::default(),
-            standing: Standing::default(),
+            standing: PeerStanding::default(),
         }
     }
 

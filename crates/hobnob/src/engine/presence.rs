@@ -82,13 +82,8 @@ impl Presence {
         if let Some(opened) = opened {
             session.emit(Fact::Opened(Box::new(opened)));
         }
-        let presence = Presence {
-            house: house.clone(),
-            session,
-            shard: shard.clone(),
-            end: None,
-            permit,
-        };
+        let presence =
+            Presence { house: house.clone(), session, shard: shard.clone(), end: None, permit };
         // A drain that began meanwhile has asked all other sessions already, but not this one.
         if *house.phase.borrow() >= Phase::Draining {
             presence.session.ask_to_end();

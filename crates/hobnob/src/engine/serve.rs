@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 use crate::address::Address;
 use crate::bus::Seldom;
-use crate::conn::listener::{Accepted, Listener, Many};
 use crate::conn::Facts;
+use crate::conn::listener::{Accepted, Listener, Many};
 use crate::engine::anteroom::{Anteroom, Entering, Newcome};
 use crate::engine::door::Doorway;
 use crate::engine::house::{House, Phase};

@@ -199,7 +199,9 @@ fn port_in_use(ip: SocketAddr, kind: Option<Type>) -> Error {
 fn still_lingering(error: Error, connections: usize) -> Error {
     let old = if connections == 1 { "old connection lingers" } else { "old connections linger" };
     error
-        .why(format!("nobody listens there, but {connections} {old}: the kernel frees the port within 60 s"))
+        .why(format!(
+            "nobody listens there, but {connections} {old}: the kernel frees the port within 60 s"
+        ))
         .why("the program that listened before had not set SO_REUSEADDR; in Python, before bind():")
         .why("server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)")
 }

@@ -61,7 +61,9 @@ fn without_scope(address: Ipv6Addr, port: u16) -> Error {
     let names: Vec<_> = all.iter().filter(is_of_a_link).map(|one| one.name.as_str()).collect();
     let first = names.first().copied().unwrap_or("eth0");
     error
-        .why(format!("every link has addresses like it; say the interface, as in [{address}%{first}]:{port}"))
+        .why(format!(
+            "every link has addresses like it; say the interface, as in [{address}%{first}]:{port}"
+        ))
         .why(match names.as_slice() {
             [] => "no interface of this machine is up but loopback".to_owned(),
             names => format!("the interfaces here are: {}", names.join(", ")),

@@ -184,7 +184,8 @@ impl Batch {
     /// Anew before every call: the kernel writes lengths into the headers, and pointers must not outlive a borrow.
     fn point_headers(&mut self) {
         let Batch { bytes, bytes_per_slot, names, controls, parts, headers, .. } = self;
-        let (start, step, control_bytes) = (bytes.as_mut_ptr(), *bytes_per_slot, self.control_bytes);
+        let (start, step, control_bytes) =
+            (bytes.as_mut_ptr(), *bytes_per_slot, self.control_bytes);
         parts.clear();
         parts.extend((0..names.len()).map(|index| libc::iovec {
             // SAFETY: index < slots, and the vector has slots x step bytes.
@@ -346,8 +347,7 @@ pub(crate) fn send_from(
     to: &Name,
 ) -> io::Result<usize> {
     let (mut to, mut control) = (*to, Control::default());
-    let mut part =
-        libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let mut header = blank_header().msg_hdr;
     header.msg_name = to.as_mut_ptr().cast();
     header.msg_namelen = to.length();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::address::Address;
-use crate::conn::datagrams::DatagramListener;
+use crate::conn::datagrams::{self, DatagramListener};
 use crate::conn::demux::{self, DatagramRules};
 use crate::conn::listener::Listener;
 use crate::conn::packets::{PacketEnds, Packets};
@@ -62,6 +62,7 @@ impl Transport for Udp {
         Box::pin(async move {
             let bind = |address| {
                 let socket = at.open(host::family_of(&address), Type::Datagram, 0, scene)?;
+                datagrams::prepare(&socket, &Address::Ip(address), None)?;
                 socket.bind(&Address::Ip(address))?;
                 // Only what listens is marked: what was dialled asks, and is to be answered. A machine that cannot mark
                 // serves all the same.

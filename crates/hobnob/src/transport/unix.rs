@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::address::Address;
-use crate::conn::datagrams::DatagramListener;
+use crate::conn::datagrams::{self, DatagramListener};
 use crate::conn::demux::{self, DatagramRules};
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::packets::{PacketEnds, Packets};
@@ -107,6 +107,9 @@ impl Transport for Unix {
         Box::pin(async move {
             let users = users(at)?;
             let socket = at.open(Family::Unix, self.kind, 0, scene)?;
+            if self.kind == Type::Datagram {
+                datagrams::prepare(&socket, &address(&at.target)?, Some(&users))?;
+            }
             let claim = bind(&socket, &at.target, scene)?;
             if self.kind == Type::Datagram {
                 let rules = DatagramRules::new(self.name, &at.options, scene.peers, &scene.bus);

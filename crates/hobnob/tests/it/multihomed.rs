@@ -83,16 +83,20 @@ fn runtime() -> tokio::runtime::Runtime {
 fn an_answer_leaves_from_the_ipv6_address_that_was_asked() {
     let setup = "ip link set lo up; ip addr add fd00::1/128 dev lo nodad; \
         ip addr add fd00::2/128 dev lo nodad; ip addr add 10.1.1.1/32 dev lo";
-    in_a_network("multihomed::an_answer_leaves_from_the_ipv6_address_that_was_asked", setup, || {
-        runtime().block_on(async {
-            let target = Stage::serve("echo", "udp://127.0.0.1:0");
-            for (service, stage) in answering("udp://[::]:0", target.address()) {
-                for asked in ["::1", "fd00::1", "fd00::2", "10.1.1.1"] {
-                    hears(&stage, service, asked.parse().expect("an address")).await;
+    in_a_network(
+        "multihomed::an_answer_leaves_from_the_ipv6_address_that_was_asked",
+        setup,
+        || {
+            runtime().block_on(async {
+                let target = Stage::serve("echo", "udp://127.0.0.1:0");
+                for (service, stage) in answering("udp://[::]:0", target.address()) {
+                    for asked in ["::1", "fd00::1", "fd00::2", "10.1.1.1"] {
+                        hears(&stage, service, asked.parse().expect("an address")).await;
+                    }
                 }
-            }
-        });
-    });
+            });
+        },
+    );
 }
 
 #[test]

@@ -211,7 +211,8 @@ async fn max_peers_is_a_setting_of_the_socket_and_no_evict_turns_the_newcomer_aw
             first.send(b"three").await.expect("sent");
             assert_eq!(receive(&first).await, b"three");
         }
-        let is_told = |fact: &Fact| matches!(fact, Fact::Warning(text) if text.contains("max-peers"));
+        let is_told =
+            |fact: &Fact| matches!(fact, Fact::Warning(text) if text.contains("max-peers"));
         assert_eq!(stage.count(is_told), 1, "{at}");
     }
 }

@@ -8,8 +8,8 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::queue::{PeerQueue, lock};
+use super::rules::{DatagramRules, MAX_PEERS};
 use super::silence::Silence;
-use super::DatagramRules;
 use crate::address::Address;
 use crate::bus::Seldom;
 use crate::conn::Facts;
@@ -19,8 +19,6 @@ use crate::socket::{AsyncSocket, Received};
 
 /// The limit on peers whose address may be forged.
 const STRANGERS: &str = "strangers";
-/// The limit on the peers of one socket.
-pub(super) const MAX_PEERS: &str = "max-peers";
 
 /// They all run on one thread, so the locks are never waited for.
 pub(super) struct Hub {
@@ -229,7 +227,9 @@ impl Hub {
             if !has_room {
                 self.seldom.warned(&self.rules.bus, MAX_PEERS, |count| {
                     let most = limits.most;
-                    format!("{count} peers were turned away: all {most} that max-peers allows are here")
+                    format!(
+                        "{count} peers were turned away: all {most} that max-peers allows are here"
+                    )
                 });
                 return false;
             }
