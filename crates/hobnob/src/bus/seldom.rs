@@ -24,6 +24,8 @@ enum Subject {
     Pause(&'static str),
     /// Errors of this kind, at the listener of this address.
     Failure(Address, Kind),
+    /// A limit that turns away, drops or cuts.
+    Loss(&'static str),
 }
 
 /// When a subject was last told, and how often it came since without being told.
@@ -54,8 +56,30 @@ impl Seldom {
         }
     }
 
+    /// Warns that this limit cost somebody something. `text` is given how often it did since that was last told.
+    pub(crate) fn warned(&self, bus: &Bus, limit: &'static str, text: impl FnOnce(u64) -> String) {
+        self.warned_of(bus, limit, 1, text);
+    }
+
+    /// The same, of so many at once.
+    pub(crate) fn warned_of(
+        &self,
+        bus: &Bus,
+        limit: &'static str,
+        count: u64,
+        text: impl FnOnce(u64) -> String,
+    ) {
+        if let Some(untold) = self.due_of(bus, Subject::Loss(limit), count) {
+            bus.emit(0, 0, Fact::Warning(text(untold + count)));
+        }
+    }
+
     /// How often this subject came without being told, if it is to be told now.
     fn due(&self, bus: &Bus, subject: Subject) -> Option<u64> {
+        self.due_of(bus, subject, 1)
+    }
+
+    fn due_of(&self, bus: &Bus, subject: Subject, count: u64) -> Option<u64> {
         let now = bus.clock().now();
         let mut subjects = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(last) = subjects.get_mut(&subject) else {
@@ -63,7 +87,7 @@ impl Seldom {
             return Some(0);
         };
         if now.saturating_sub(last.told) < SILENCE {
-            last.untold += 1;
+            last.untold += count;
             return None;
         }
         last.told = now;

@@ -105,6 +105,7 @@ mod tests {
     use super::*;
     use crate::bus::Bus;
     use crate::clock::Clock;
+    use crate::conn::demux::PeerLimits;
     use crate::transport::Own;
 
     fn terms() -> Terms {
@@ -113,8 +114,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             observer: None,
             bus: Bus::new(Clock::start(), 1),
-            max_peers: 1,
-            peer_idle: Duration::from_secs(1),
+            peers: PeerLimits::default(),
             own: Own::default(),
         }
     }

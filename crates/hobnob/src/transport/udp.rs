@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use crate::address::Address;
-use crate::conn::datagrams::DatagramListener;
-use crate::conn::demux::DatagramRules;
+use crate::conn::datagrams::{self, DatagramListener};
+use crate::conn::demux::{self, DatagramRules};
 use crate::conn::listener::Listener;
 use crate::conn::packets::{PacketEnds, Packets};
 use crate::conn::{Boxed, Conn, Facts};
@@ -12,7 +12,7 @@ use crate::endpoint::Form;
 use crate::error::{Error, Kind, Result};
 use crate::socket::option::{self, SocketOption};
 use crate::socket::{AsyncSocket, Type, host};
-use crate::spec::{OptionSpec, Shape, Spec};
+use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 use crate::transport::{Place, SOURCE, Terms, Transport, TransportRow, over_ip};
 
 /// The row.
@@ -34,6 +34,14 @@ pub(crate) static ROW: TransportRow = TransportRow {
 
 const OPTIONS: &[OptionSpec] = &[
     SOURCE,
+    demux::MAX_PEERS_OPTION,
+    demux::EVICT_OPTION,
+    OptionSpec {
+        name: TRUSTED,
+        kind: ValueKind::Flag,
+        default: "",
+        help: "where one listens and no stranger can send: takes peers' addresses for true, and bounds no answers",
+    },
     option::spec(SocketOption::ReuseAddress, ""),
     option::spec(SocketOption::ReusePort, ""),
     option::spec(SocketOption::Ttl, ""),
@@ -45,6 +53,8 @@ const OPTIONS: &[OptionSpec] = &[
     option::spec(SocketOption::FreeBind, ""),
 ];
 
+const TRUSTED: &str = "trusted";
+
 #[derive(Debug)]
 struct Udp;
 
@@ -53,6 +63,7 @@ impl Transport for Udp {
         Box::pin(async move {
             let bind = |address| {
                 let socket = at.open(host::family_of(&address), Type::Datagram, 0, scene)?;
+                datagrams::prepare(&socket, &Address::Ip(address), None)?;
                 socket.bind(&Address::Ip(address))?;
                 // Only what listens is marked: what was dialled asks, and is to be answered. A machine that cannot mark
                 // serves all the same.
@@ -60,11 +71,10 @@ impl Transport for Udp {
                 Ok(socket)
             };
             let sockets = at.bind_each(scene, bind).await?;
-            let rules = || DatagramRules {
-                transport: "udp",
-                max_peers: scene.max_peers,
-                peer_idle: scene.peer_idle,
-                bus: scene.bus.clone(),
+            let rules = || {
+                let mut rules = DatagramRules::new("udp", &at.options, scene.peers, &scene.bus);
+                rules.peers.are_trusted |= at.options.flag(TRUSTED);
+                rules
             };
             let listener =
                 |socket| Ok(Box::new(DatagramListener::new(socket, rules(), None)?) as _);

@@ -17,6 +17,7 @@ mod http;
 mod inside;
 mod kernel;
 mod limits;
+mod multihomed;
 mod parity;
 mod places;
 mod plans;
@@ -27,8 +28,10 @@ mod scale;
 mod stage;
 mod steering;
 mod stops;
+mod strangers;
 mod stuck;
 mod tables;
 #[cfg(feature = "tls")]
 mod tls;
+mod users;
 mod wording;
