@@ -46,13 +46,22 @@ impl Seldom {
 
     /// Counts an error at the listener of this address, and tells of it where that is due.
     pub(crate) fn failed(&self, bus: &Bus, shard: usize, at: &Address, error: Error) {
+        if let Some(error) = self.due_failure(bus, at, error) {
+            bus.emit(shard, 0, Fact::Failed(error));
+        }
+    }
+
+    /// The error as it is to be told now, by whoever asks. One that is not told is counted here.
+    pub(crate) fn due_failure(&self, bus: &Bus, at: &Address, error: Error) -> Option<Error> {
         match self.due(bus, Subject::Failure(at.clone(), error.kind())) {
-            Some(0) => bus.emit(shard, 0, Fact::Failed(error)),
+            Some(0) => Some(error),
             Some(untold) => {
-                let more = format!("so did {untold} more since this was last told");
-                bus.emit(shard, 0, Fact::Failed(error.why(more)));
+                Some(error.why(format!("so did {untold} more since this was last told")))
             }
-            None => bus.count_failure(),
+            None => {
+                bus.count_failure();
+                None
+            }
         }
     }
 

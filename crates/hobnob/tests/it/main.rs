@@ -10,6 +10,7 @@ mod drain;
 mod examples;
 mod exchange;
 mod faults;
+mod goodbyes;
 mod grid;
 mod guests;
 #[cfg(feature = "http")]
