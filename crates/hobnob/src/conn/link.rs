@@ -8,6 +8,7 @@
 mod ahead;
 mod bent;
 mod copied;
+mod look;
 mod pipes;
 mod round;
 mod spliced;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
 pub use self::ahead::Ahead;
+use self::look::Look;
 pub use self::pipes::Pipes;
 use self::unsent::Unsent;
 use self::way::{Progress, Way};
@@ -60,6 +62,8 @@ struct Link {
     had_ended: Option<bool>,
     /// Since when nothing has come from a peer that will not say when it has said all.
     quiet: Option<Pin<Box<Sleep>>>,
+    /// When a side that is not read from is looked at.
+    look: Look,
     /// The session's hold on the knobs.
     bend: Bend,
 }
@@ -70,7 +74,7 @@ impl Link {
         let mut up = Way::from(Side::Downstream);
         up.waiting = waiting.is_something.then(|| Box::new(waiting));
         let down = Way::from(Side::Upstream);
-        Link { up, down, is_ups_turn: true, had_ended: Some(has_ended), quiet: None, bend }
+        Link { up, down, is_ups_turn: true, had_ended: Some(has_ended), quiet: None, look: Look::default(), bend }
     }
 
     fn poll(
@@ -93,14 +97,20 @@ impl Link {
             }
             if has_moved || has_closed {
                 self.quiet = None;
+                self.look.soon();
                 continue;
             }
             self.let_rest(downstream, upstream);
             witness.holds(self.up.held() + self.down.held());
+            let ways = [(&self.up, &mut *downstream), (&self.down, &mut *upstream)];
+            if let Poll::Ready(broken) = self.look.poll(cx, ways) {
+                return Poll::Ready(Err(broken));
+            }
             if ready!(self.poll_silence(cx, downstream, upstream, witness)) {
                 return Poll::Ready(Ok(()));
             }
         }
+        witness.holds(self.up.held() + self.down.held());
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -114,6 +124,7 @@ impl Link {
         witness: &dyn Witness,
     ) -> Result<bool, Broken> {
         let mut has_moved = false;
+        (self.up.is_alone, self.down.is_alone) = (self.down.is_over(), self.up.is_over());
         for is_up in [self.is_ups_turn, !self.is_ups_turn] {
             let round = if is_up {
                 self.up.poll_round(cx, downstream, upstream, witness)
