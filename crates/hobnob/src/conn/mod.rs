@@ -201,6 +201,8 @@ pub struct Facts {
     pub can_be_forged: bool,
     /// False where neither side can tell the other that it has said all: datagrams.
     pub has_end: bool,
+    /// How many relays of this machine the peer has come through, as far as that is known.
+    hops: u8,
     rare: Option<Box<Rare>>,
     /// What the layers learnt in their handshakes; one pointer, as most learn nothing.
     learnt: Option<Arc<Vec<Learnt>>>,
@@ -250,6 +252,7 @@ impl Facts {
             rare: None,
             can_be_forged: false,
             has_end: true,
+            hops: 0,
             learnt: None,
             unread: Unread::default(),
             standing: PeerStanding::default(),
@@ -283,6 +286,16 @@ impl Facts {
     /// The same, on a medium without ends.
     pub fn without_end(self) -> Self {
         Facts { has_end: false, ..self }
+    }
+
+    /// The same, of a peer that has come through so many relays of this machine.
+    pub(crate) fn behind(self, hops: u8) -> Self {
+        Facts { hops, ..self }
+    }
+
+    /// How many relays of this machine the peer has come through, as far as that is known.
+    pub(crate) fn hops(&self) -> u8 {
+        self.hops
     }
 
     /// Notes how many bytes wait in this process to be received, with what holding them costs. The channel's to call, on

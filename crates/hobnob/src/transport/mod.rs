@@ -19,6 +19,7 @@
 //! ```
 
 mod contract;
+mod hops;
 mod memory;
 mod place;
 pub mod stdio;

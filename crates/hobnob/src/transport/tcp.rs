@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,9 +15,9 @@ use crate::conn::{Boxed, Conn, Facts};
 use crate::endpoint::Form;
 use crate::error::{Error, Kind, Result};
 use crate::socket::option::{self, BACKLOG, SocketOption};
-use crate::socket::{AsyncSocket, Socket, Type, host};
+use crate::socket::{AsyncSocket, Socket, Type, ask_for_reach, host};
 use crate::spec::{OptionSpec, Shape, Spec};
-use crate::transport::{Place, SOURCE, Terms, Transport, TransportRow, over_ip};
+use crate::transport::{Place, SOURCE, Terms, Transport, TransportRow, hops, over_ip};
 
 /// The row.
 pub(crate) static ROW: TransportRow = TransportRow {
@@ -70,26 +71,27 @@ impl Transport for Tcp {
         &'a self,
         to: &'a Place,
         scene: &'a Terms,
-        _: Option<&'a Facts>,
+        asker: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
+            let hops = hops::of_dial(asker)?;
             let addresses = to.destinations(scene).await?;
             for address in &addresses {
                 scene.own.check("tcp", &Address::Ip(*address))?;
             }
-            let (stream, address) = race(interleave(addresses), to, scene).await?;
+            let (stream, address) = race(interleave(addresses), to, scene, asker.zip(hops)).await?;
             let local =
                 stream.local_addr().map_err(|error| Error::from_io("getsockname()", &error))?;
             // Where we went may be a wildcard, and where we came to is not. A peer that has torn it down by now has no
             // address any more; who receives is told.
             let peer = stream.peer_addr().unwrap_or(address);
-            Ok(conn(stream, local.into(), peer.into()))
+            Ok(conn(stream, local.into(), peer.into(), 0))
         })
     }
 }
 
-fn conn(stream: TcpStream, local: Address, peer: Address) -> Conn {
-    let facts = Facts::new("tcp", local, peer);
+fn conn(stream: TcpStream, local: Address, peer: Address, hops: u8) -> Conn {
+    let facts = Facts::new("tcp", local, peer).behind(hops);
     Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream)))
 }
 
@@ -99,6 +101,8 @@ fn listen(address: SocketAddr, at: &Place, scene: &Terms) -> Result<Socket> {
     let backlog = at.options.count(BACKLOG.name).unwrap_or(1_024);
     socket.listen(u32::try_from(backlog).unwrap_or(u32::MAX))?;
     socket.set_blocking(false)?;
+    // Without it relays in a circle are not noticed, and all else is as ever.
+    drop(ask_for_reach(socket.as_fd()));
     Ok(socket)
 }
 
@@ -132,7 +136,8 @@ impl Listener for Listening {
                 let is_wildcard = self.address.ip().is_unspecified();
                 let asked = is_wildcard.then(|| stream.local_addr().ok()).flatten();
                 let local = asked.unwrap_or(self.address);
-                Poll::Ready(Accepted::Conn(conn(stream, local.into(), peer.into())))
+                let hops = hops::behind(stream.as_fd(), local.ip(), peer.ip());
+                Poll::Ready(Accepted::Conn(conn(stream, local.into(), peer.into(), hops)))
             }
         }
     }
@@ -159,6 +164,7 @@ async fn race(
     addresses: Vec<SocketAddr>,
     to: &Place,
     scene: &Terms,
+    behind: Option<(&Facts, u8)>,
 ) -> Result<(TcpStream, SocketAddr)> {
     let mut waiting = addresses.into_iter();
     let mut attempts = Attempts::default();
@@ -166,6 +172,11 @@ async fn race(
     loop {
         let started = waiting.next().map(|address| {
             let socket = to.open_towards(&address, Type::Stream, scene);
+            if let (Ok(socket), Some((asker, hops))) = (&socket, behind)
+                && !to.options.is_given(SocketOption::Ttl.row().spec.name)
+            {
+                hops::send_along(socket.as_fd(), hops, asker, address.ip());
+            }
             attempts.0.push(Box::pin(async move { connect(socket?, address).await }));
         });
         if started.is_none() && attempts.0.is_empty() {
