@@ -112,10 +112,10 @@ impl Datagrams for DatagramListener {
             let refused = refusal(&packet, users.as_ref());
             let (peer, bytes) = (&packet.peer, packet.bytes);
             let datagram = Datagram { peer, local: &local, bytes, refused };
-            if answer(&datagram, outgoing.draft()) == Answer::Send {
-                if outgoing.commit(&packet.peer, answer_from(&local, &bound)).is_err() {
-                    answered.dropped += 1;
-                }
+            if answer(&datagram, outgoing.draft()) == Answer::Send
+                && outgoing.commit(&packet.peer, answer_from(&local, &bound)).is_err()
+            {
+                answered.dropped += 1;
             }
         }
         if !outgoing.is_empty() {

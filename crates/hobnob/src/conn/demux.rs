@@ -76,12 +76,13 @@ impl Demux {
                 continue;
             }
             self.hub.came(&packet, now);
-            let key = self.hub.key(packet.peer.clone(), asked(&packet, &self.hub.address));
+            let local = asked(&packet, &self.hub.address);
+            let key = self.hub.key(packet.peer.clone(), &local);
             let known = lock(&self.hub.peers).get(&key).cloned();
             let (is_taken, accepted) = match known {
                 Some(mailbox) => known_peer(&self.hub, &mailbox, packet.bytes, now),
                 // No more than a batch of them: the next one is received when these were accepted.
-                None => new_peer(&self.hub, key, packet.bytes, now),
+                None => new_peer(&self.hub, key, local, packet.bytes, now),
             };
             full += usize::from(!is_taken);
             self.new.extend(accepted);
@@ -134,8 +135,14 @@ fn known_peer(
     (is_taken, has_proven.then(|| Accepted::Proven(mailbox.facts.clone())))
 }
 
-fn new_peer(hub: &Arc<Hub>, key: PeerKey, bytes: &[u8], now: Duration) -> (bool, Option<Accepted>) {
-    let facts = hub.facts_of(&key);
+fn new_peer(
+    hub: &Arc<Hub>,
+    key: PeerKey,
+    local: Address,
+    bytes: &[u8],
+    now: Duration,
+) -> (bool, Option<Accepted>) {
+    let facts = hub.facts_of(key.peer.clone(), local);
     if !hub.make_room_for(&facts) {
         return (true, Some(Accepted::Refused(key.peer, MAX_PEERS)));
     }
@@ -144,8 +151,8 @@ fn new_peer(hub: &Arc<Hub>, key: PeerKey, bytes: &[u8], now: Duration) -> (bool,
         return (false, None);
     }
     let facts = mailbox.facts.clone();
-    hub.enter(key.clone(), &mailbox);
-    let channel = PeerChannel::new(hub.clone(), key, mailbox);
+    hub.enter(key, &mailbox);
+    let channel = PeerChannel::new(hub.clone(), mailbox);
     (true, Some(Accepted::Conn(Conn::new(facts, Shape::Packets, Box::new(channel)))))
 }
 

@@ -46,13 +46,11 @@ fn number_of(text: &str) -> Result<u32> {
     if let Ok(number) = text.parse() {
         return Ok(number);
     }
-    match nix::unistd::User::from_name(text) {
-        Ok(Some(user)) => Ok(user.uid.as_raw()),
-        _ => {
-            let text = format!("there is no user {text:?} here");
-            Err(Error::new(Kind::BadOption, text).why("allow-user takes a name, a number, or any"))
-        }
+    if let Ok(Some(user)) = nix::unistd::User::from_name(text) {
+        return Ok(user.uid.as_raw());
     }
+    let text = format!("there is no user {text:?} here");
+    Err(Error::new(Kind::BadOption, text).why("allow-user takes a name, a number, or any"))
 }
 
 #[cfg(test)]

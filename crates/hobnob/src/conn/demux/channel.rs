@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
-use super::hub::{Hub, PeerKey};
+use super::hub::Hub;
 use super::queue::{PeerQueue, lock};
 use crate::conn::{Channel, too_long_to_receive};
 use crate::error::{Error, Kind, Result};
@@ -19,7 +19,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) struct PeerChannel {
     hub: Arc<Hub>,
-    key: PeerKey,
     mailbox: Arc<PeerQueue>,
     /// The wait for room in the peer's queue. Boxed, as thousands lie idle.
     pause: Option<Box<Pause>>,
@@ -47,8 +46,8 @@ impl Pause {
 }
 
 impl PeerChannel {
-    pub(super) fn new(hub: Arc<Hub>, key: PeerKey, mailbox: Arc<PeerQueue>) -> Self {
-        PeerChannel { hub, key, mailbox, pause: None }
+    pub(super) fn new(hub: Arc<Hub>, mailbox: Arc<PeerQueue>) -> Self {
+        PeerChannel { hub, mailbox, pause: None }
     }
 
     /// What tells it from the other peers of the socket, for as long as it lives.
@@ -145,7 +144,7 @@ impl Channel for PeerChannel {
 
 impl Drop for PeerChannel {
     fn drop(&mut self) {
-        self.hub.leave(&self.key, &self.mailbox);
+        self.hub.leave(&self.mailbox);
         lock(&self.hub.writers).remove(&self.number());
     }
 }

@@ -32,8 +32,6 @@ pub(super) struct Hub {
     /// them: a socket has one write waker.
     pub(super) writers: Mutex<HashMap<usize, Waker>>,
     pub(super) pump: Mutex<Option<Waker>>,
-    /// Our addresses that were asked, as a peer's key counts them: a handful.
-    asked: Mutex<Vec<Address>>,
     strangers: Mutex<Strangers>,
     /// The peers that are no strangers.
     others: Mutex<Silence>,
@@ -52,8 +50,8 @@ struct Strangers {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct PeerKey {
     pub(super) peer: Address,
-    /// The place of the address among those that were asked: small, as thousands lie idle.
-    asked: u32,
+    /// None where the socket has one address alone.
+    asked: Option<IpAddr>,
 }
 
 impl Hub {
@@ -66,7 +64,6 @@ impl Hub {
             held: Arc::default(),
             writers: Mutex::default(),
             pump: Mutex::default(),
-            asked: Mutex::default(),
             strangers: Mutex::default(),
             others: Mutex::default(),
             allowance: Mutex::default(),
@@ -87,22 +84,17 @@ impl Hub {
         tell_lost(&self.rules.bus, &self.seldom, &self.address, count);
     }
 
-    pub(super) fn key(&self, peer: Address, local: Address) -> PeerKey {
-        let mut asked = lock(&self.asked);
-        let known = asked.iter().position(|known| *known == local);
-        let place = known.unwrap_or_else(|| {
-            asked.push(local);
-            asked.len() - 1
-        });
-        PeerKey { peer, asked: u32::try_from(place).expect("a machine has few addresses") }
+    pub(super) fn key(&self, peer: Address, local: &Address) -> PeerKey {
+        PeerKey { peer, asked: answer_from(local, &self.address) }
     }
 
-    pub(super) fn facts_of(&self, key: &PeerKey) -> Facts {
-        let local = lock(&self.asked)[key.asked as usize].clone();
+    /// The facts of a peer that has asked this address of ours.
+    pub(super) fn facts_of(&self, peer: Address, local: Address) -> Facts {
+        let is_near = peer.is_local_only();
         let limits = &self.rules.peers;
-        let mut facts = Facts::new(self.rules.transport, local, key.peer.clone()).without_end();
+        let mut facts = Facts::new(self.rules.transport, local, peer).without_end();
         facts.can_be_forged = self.address.ip().is_some() && !limits.are_trusted;
-        if facts.can_be_forged && (limits.must_prove || !key.peer.is_local_only()) {
+        if facts.can_be_forged && (limits.must_prove || !is_near) {
             facts.note_stranger();
         }
         facts
@@ -173,7 +165,8 @@ impl Hub {
     }
 
     /// Forgets the conversation of a conn that is over.
-    pub(super) fn leave(&self, key: &PeerKey, mailbox: &Arc<PeerQueue>) {
+    pub(super) fn leave(&self, mailbox: &Arc<PeerQueue>) {
+        let key = &self.key(mailbox.facts.peer.clone(), &mailbox.facts.local);
         let mut peers = lock(&self.peers);
         // The key may be another session's by now.
         if peers.get(key).is_some_and(|there| Arc::ptr_eq(there, mailbox)) {
@@ -193,7 +186,9 @@ impl Hub {
             }
             !is_gone
         });
-        gone.iter().for_each(|mailbox| mailbox.end());
+        for mailbox in &gone {
+            mailbox.end();
+        }
     }
 
     /// A peer that has a place now is no stranger any more.
@@ -261,7 +256,7 @@ impl Hub {
     fn evict(&self, mailbox: &Arc<PeerQueue>, limit: &'static str) {
         let facts = &mailbox.facts;
         facts.note_evicted();
-        self.leave(&self.key(facts.peer.clone(), facts.local.clone()), mailbox);
+        self.leave(mailbox);
         mailbox.end();
         self.dropped(limit, 1);
         self.seldom.warned(&self.rules.bus, limit, |count| match limit {

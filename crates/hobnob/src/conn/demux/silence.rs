@@ -46,7 +46,9 @@ impl Silence {
                 aside.push(mailbox);
             }
         };
-        aside.iter().for_each(|mailbox| self.note(mailbox));
+        for mailbox in &aside {
+            self.note(mailbox);
+        }
         found
     }
 
