@@ -32,6 +32,8 @@ pub(super) struct Way {
     pub(super) timer: Option<Box<Timer>>,
     /// A fault has ended it, and the other direction has not heard yet.
     pub(super) is_cut: bool,
+    /// Its receiver took no more, although there was more or an end to tell.
+    pub(super) is_refused: bool,
 }
 
 /// How far a direction has come.
@@ -67,6 +69,7 @@ impl Way {
             chain: None,
             timer: None,
             is_cut: false,
+            is_refused: false,
         }
     }
 
@@ -131,6 +134,7 @@ impl Way {
                 self.waiting = None;
                 (self.pipe, self.chain, self.timer) = (None, None, None);
                 self.stage = Progress::Over;
+                self.is_refused = true;
                 Ok(())
             }
             Err(error) => Err(Broken { side: self.to(), error }),
