@@ -183,10 +183,10 @@ impl Link {
     }
 
     fn finish(&self) -> LinkEnd {
-        match (self.up.is_refused, self.down.is_refused) {
-            (true, _) => LinkEnd::Refused(Side::Downstream),
-            (false, true) => LinkEnd::Refused(Side::Upstream),
-            (false, false) => self.finish,
+        match (self.up.stage, self.down.stage) {
+            (Progress::Refused, _) => LinkEnd::Refused(Side::Downstream),
+            (_, Progress::Refused) => LinkEnd::Refused(Side::Upstream),
+            _ => self.finish,
         }
     }
 

@@ -43,9 +43,8 @@ pub(super) fn spoilt(session: &Session, end: Option<&Ended>, limits: &Limits) ->
         (Some(Cut::Memory), _) => {
             Some(Error::limit("memory", "all sessions together filled the budget of buffers"))
         }
-        (Some(Cut::Stopped | Cut::Killed), _) => None,
+        (Some(Cut::Stopped | Cut::Killed), _) | (None, Ok(_)) => None,
         (None, Err(error)) => Some(error.clone()).filter(|error| error.kind() != Kind::Fault),
-        (None, Ok(_)) => None,
     }
 }
 

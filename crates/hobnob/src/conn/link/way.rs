@@ -32,8 +32,6 @@ pub(super) struct Way {
     pub(super) timer: Option<Box<Timer>>,
     /// A fault has ended it, and the other direction has not heard yet.
     pub(super) is_cut: bool,
-    /// Its receiver took no more, although there was more or an end to tell.
-    pub(super) is_refused: bool,
 }
 
 /// How far a direction has come.
@@ -45,8 +43,10 @@ pub(super) enum Progress {
     Passing,
     /// Nothing more comes; the other side is to be told, once it has all.
     Ending,
-    /// It was told, or takes no more.
+    /// It was told.
     Over,
+    /// It takes no more, although there was more or an end to tell.
+    Refused,
 }
 
 /// When the chain has something to do again.
@@ -69,7 +69,6 @@ impl Way {
             chain: None,
             timer: None,
             is_cut: false,
-            is_refused: false,
         }
     }
 
@@ -81,7 +80,7 @@ impl Way {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.stage == Progress::Over
+        matches!(self.stage, Progress::Over | Progress::Refused)
     }
 
     /// Whether something was received and could not be sent yet.
@@ -133,8 +132,7 @@ impl Way {
                 witness.broke(self.to());
                 self.waiting = None;
                 (self.pipe, self.chain, self.timer) = (None, None, None);
-                self.stage = Progress::Over;
-                self.is_refused = true;
+                self.stage = Progress::Refused;
                 Ok(())
             }
             Err(error) => Err(Broken { side: self.to(), error }),
