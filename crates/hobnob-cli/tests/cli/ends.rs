@@ -316,9 +316,9 @@ fn the_peer_ends_and_what_it_refuses_is_five() {
 #[test]
 fn the_peer_ends_and_a_single_late_word_is_five() {
     let play = |peer: &mut Peer| peer.half_close();
-    each(&[TALK], &["-v"], play, |mut cell| {
+    let check = |mut cell: Cell, was_seen: fn(&Cell)| {
         let name = cell.name.clone();
-        cell.err.until("the peer has ended its side");
+        was_seen(&cell);
         // Its far end is closed, and not only ended.
         cell.peer.join().expect("it does not panic");
         cell.peer = std::thread::spawn(|| ());
@@ -326,9 +326,18 @@ fn the_peer_ends_and_a_single_late_word_is_five() {
         cell.input = None;
         let (done, _) = cell.end();
         assert_eq!(done.code, 5, "{name}: {}", done.err);
-        let said = "did not take the rest of the input";
-        assert!(unfolded(&done.err).contains(said), "{name}: {}", done.err);
+        assert!(done.err.contains("error[connection-reset]"), "{name}: {}", done.err);
+        assert!(
+            unfolded(&done.err).contains("had ended, and did not take"),
+            "{name}: {}",
+            done.err
+        );
+    };
+    each(&[TALK], &["-v"], play, |cell| {
+        check(cell, |cell| drop(cell.err.until("the peer has ended its side")));
     });
+    // It hands the end on: its standard output ends.
+    each(&[RELAY], &[], play, |cell| check(cell, |cell| drop(cell.out.rest())));
 }
 
 #[test]

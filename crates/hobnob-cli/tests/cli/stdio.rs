@@ -20,7 +20,7 @@ fn each(check: impl Fn(&'static str)) {
 
 fn start(words: &[&str]) -> (Bounded, ChildStdin, ChildStdout) {
     let mut command = hobnob(&[&["serve"], words, &["-q"]].concat());
-    command.args(needs(words[0]));
+    command.args(needs(words[0])).stderr(Stdio::null());
     let mut child: Child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the binary is there");
     let (input, output) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));

@@ -178,7 +178,7 @@ fn a_line_is_one_packet_or_an_error() {
     let path = folder.path().join("x.sock");
     let receiver = UnixDatagram::bind(&path).expect("a socket");
     let seq = format!("unixseq:{}", folder.path().join("seq.sock").display());
-    let mut echo = serve(&["echo", &seq, "--json"]);
+    let echo = serve(&["echo", &seq, "--json"]);
     for address in [format!("unixgram:{}", path.display()), seq.clone()] {
         let long = vec![b'x'; 131_073];
         let done =
@@ -190,9 +190,9 @@ fn a_line_is_one_packet_or_an_error() {
     assert_eq!(receiver.recv(&mut room).expect("the first line came"), 5);
     receiver.set_nonblocking(true).expect("a flag");
     assert!(receiver.recv(&mut room).is_err(), "nothing of the long line was sent");
-    echo.address.clear();
-    let (_, lines) = (crate::kit::signal(echo.child.id(), "TERM"), echo.out.rest());
-    assert!(lines.iter().any(|line| line.contains(r#""reason":"eof","in":5"#)), "{lines:?}");
+    crate::kit::signal(echo.child.id(), "TERM");
+    let lines = echo.out.rest();
+    assert!(lines.iter().any(|line| line.contains(r#""in":5,"#)), "{lines:?}");
 }
 
 /// A peer that hears, and says nothing.

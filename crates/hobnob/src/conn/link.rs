@@ -43,9 +43,13 @@ const LULL: Duration = Duration::from_millis(250);
 
 /// How a link came to its end in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finish {
+pub enum LinkEnd {
     /// Both sides had said all, or were asked to end.
     SaidAll,
+    /// The same, and this side was still speaking when the other had said all. Whether that was heard is not known.
+    SaidLate(Side),
+    /// What this side still had to say was not taken any more.
+    Refused(Side),
     /// This side said nothing for as long as its conn, or the other's, is patient after the other side's end.
     Silent(Side),
 }
@@ -58,7 +62,7 @@ pub fn run<'a>(
     ahead: Ahead,
     bend: Bend,
     witness: &'a impl Witness,
-) -> impl Future<Output = Result<Finish, Broken>> + Send + 'a {
+) -> impl Future<Output = Result<LinkEnd, Broken>> + Send + 'a {
     let mut link = Link::new(ahead, bend);
     poll_fn(move |cx| link.poll(cx, downstream, upstream, witness))
 }
@@ -71,7 +75,7 @@ struct Link {
     had_ended: Option<bool>,
     /// Since when nothing has come from a peer that will not say when it has said all.
     quiet: Option<Pin<Box<Sleep>>>,
-    finish: Finish,
+    finish: LinkEnd,
     /// When a side that is not read from is looked at.
     look: Look,
     /// The session's hold on the knobs.
@@ -90,7 +94,7 @@ impl Link {
             is_ups_turn: true,
             had_ended: Some(has_ended),
             quiet: None,
-            finish: Finish::SaidAll,
+            finish: LinkEnd::SaidAll,
             look: Look::default(),
             bend,
         }
@@ -102,17 +106,21 @@ impl Link {
         downstream: &mut Conn,
         upstream: &mut Conn,
         witness: &dyn Witness,
-    ) -> Poll<Result<Finish, Broken>> {
+    ) -> Poll<Result<LinkEnd, Broken>> {
         self.heed_knobs(cx, witness);
         if let Some(had_ended) = self.had_ended.take() {
             self.begin(downstream, had_ended, witness);
         }
         for _ in 0..ROUNDS {
+            let late = self.speaks_late();
             let has_moved = self.take_turns(cx, downstream, upstream, witness)?;
+            if let (Some(side), LinkEnd::SaidAll, true) = (late, self.finish, has_moved) {
+                self.finish = LinkEnd::SaidLate(side);
+            }
             let has_closed = self.heed_close();
             if self.up.is_left() || self.down.is_left() || self.up.is_over() && self.down.is_over()
             {
-                return Poll::Ready(Ok(self.finish));
+                return Poll::Ready(Ok(self.finish()));
             }
             if has_moved || has_closed {
                 self.quiet = None;
@@ -126,7 +134,7 @@ impl Link {
                 return Poll::Ready(Err(broken));
             }
             if ready!(self.poll_silence(cx, downstream, upstream, witness)) {
-                return Poll::Ready(Ok(self.finish));
+                return Poll::Ready(Ok(self.finish()));
             }
         }
         witness.holds(self.up.held() + self.down.held());
@@ -186,6 +194,23 @@ impl Link {
         Poll::Ready(false)
     }
 
+    fn finish(&self) -> LinkEnd {
+        match (self.up.stage, self.down.stage) {
+            (Progress::Refused, _) => LinkEnd::Refused(Side::Downstream),
+            (_, Progress::Refused) => LinkEnd::Refused(Side::Upstream),
+            _ => self.finish,
+        }
+    }
+
+    /// The side that is listened to although the other has said all.
+    fn speaks_late(&self) -> Option<Side> {
+        match (self.up.stage, self.down.stage) {
+            (Progress::Open, Progress::Over) => Some(Side::Downstream),
+            (Progress::Over, Progress::Open) => Some(Side::Upstream),
+            _ => None,
+        }
+    }
+
     /// The side that alone may still say something, and how long it may be silent, where one of the two is made of the
     /// standard streams.
     fn is_waited_for(&self, downstream: &Conn, upstream: &Conn) -> Option<(Side, Duration)> {
@@ -209,7 +234,7 @@ impl Link {
         if patience.is_zero() {
             return true;
         }
-        self.finish = Finish::Silent(silent);
+        self.finish = LinkEnd::Silent(silent);
         let way = if silent == Side::Downstream { &mut self.up } else { &mut self.down };
         way.end_behind_all(witness);
         false

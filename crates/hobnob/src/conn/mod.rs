@@ -173,7 +173,7 @@ pub struct Credentials {
 /// What is asked of the standard streams of this process, of which a conn is made: how long silence may last once one of
 /// the two directions is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct StdioPatience {
     /// How long standard input may say nothing after the other side has ended; zero where a person types, who has nobody
     /// left to talk to.
     pub input: Duration,
@@ -185,7 +185,7 @@ pub struct Patience {
 #[derive(Debug, Clone, Copy, Default)]
 struct Rare {
     credentials: Option<Credentials>,
-    patience: Option<Patience>,
+    patience: Option<StdioPatience>,
 }
 
 /// What is known about a conn.
@@ -268,13 +268,13 @@ impl Facts {
     }
 
     /// The same, made of the standard streams of this process.
-    pub fn with_patience(mut self, patience: Patience) -> Self {
+    pub fn with_patience(mut self, patience: StdioPatience) -> Self {
         self.rare.get_or_insert_default().patience = Some(patience);
         self
     }
 
     /// What is asked of the standard streams of this process, where the conn is made of them.
-    pub fn patience(&self) -> Option<Patience> {
+    pub fn patience(&self) -> Option<StdioPatience> {
         self.rare.as_ref()?.patience
     }
 

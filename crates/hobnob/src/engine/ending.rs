@@ -30,10 +30,10 @@ pub(super) fn spoilt(session: &Session, end: Option<&Ended>, limits: &Limits) ->
     match (cut, result) {
         (Some(Cut::Idle), _) => {
             let time = show_duration(limits.idle.unwrap_or_default());
-            let text = format!("silence for {time}, so the session was closed (--idle)");
+            let text = format!("silence for {time}, so the session was closed");
             let [came, went] = [Direction::In, Direction::Out].map(|way| session.bytes(way));
             let why = format!("{came} B had come from standard input, and {went} B had gone out");
-            Some(Error::new(Kind::IdleTimeout, text).why(why))
+            Some(Error::limit("idle", text).with_kind(Kind::IdleTimeout).why(why))
         }
         (Some(Cut::Stall), _) => {
             let time = show_duration(limits.stall);
@@ -43,14 +43,8 @@ pub(super) fn spoilt(session: &Session, end: Option<&Ended>, limits: &Limits) ->
         (Some(Cut::Memory), _) => {
             Some(Error::limit("memory", "all sessions together filled the budget of buffers"))
         }
-        (Some(Cut::Stopped | Cut::Killed), _) => None,
+        (Some(Cut::Stopped | Cut::Killed), _) | (None, Ok(_)) => None,
         (None, Err(error)) => Some(error.clone()).filter(|error| error.kind() != Kind::Fault),
-        (None, Ok(_)) => {
-            let is_refused =
-                session.end_of(Direction::In) == Some(End { by: By::Upstream, how: How::Rst });
-            let text = "the target did not take all that standard input said";
-            is_refused.then(|| Error::new(Kind::ConnectionReset, text))
-        }
     }
 }
 

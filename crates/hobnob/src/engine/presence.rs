@@ -111,7 +111,9 @@ impl Drop for Presence {
         house.totals.bytes_out.fetch_add(bytes_out, Relaxed);
         if session.is_over_own_streams() {
             let spoilt = ending::spoilt(session, self.end.as_deref(), &house.limits);
-            spoilt.iter().for_each(|error| powers::note(&house.spoilt, error));
+            if let Some(error) = &spoilt {
+                powers::note(&house.spoilt, error);
+            }
         }
         if house.bus.is_watched() || session.lanes().is_some() {
             let closed = closed(session, self.end.take());

@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::{Door, Made, Service, ServiceRow, Site};
 use crate::chunk::{Direction, Side};
 use crate::clock::Clock;
-use crate::conn::link::{self, Ahead, Broken, Finish, Pipes, Witness};
-use crate::conn::{Boxed, Conn, Patience};
+use crate::conn::link::{self, Ahead, Broken, LinkEnd, Pipes, Witness};
+use crate::conn::{Boxed, Conn, StdioPatience};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Bent, By, Fact, How, Upstream, UpstreamDialed};
 use crate::fault::{self, Act, Bend, Hit, Panel, Profile, Setting};
@@ -79,6 +79,12 @@ fn make(options: &Options) -> Result<Made> {
 /// The option that names the endpoint to dial.
 const TO: &str = "to";
 
+/// How long a target that had ended has at least, and at most, to drop what it was sent since.
+const REFUSAL: Duration = Duration::from_millis(50);
+const MOST: Duration = Duration::from_secs(1);
+
+const REFUSED: &str = "the target had ended, and did not take all that standard input said";
+
 struct Relay {
     panel: Panel,
     /// The file that decisions are written to.
@@ -112,6 +118,10 @@ impl Service for Relay {
                 note_broken(session, &broken);
                 broken.error
             })?;
+            if conn.facts().patience().is_some() && finish == LinkEnd::SaidLate(Side::Downstream) {
+                // Boxed, as few sessions come here.
+                Box::pin(heed_refusal(session, &mut far.conn)).await?;
+            }
             judge(session, finish, conn, &far.conn)
         })
     }
@@ -317,16 +327,32 @@ fn tell(session: &Session, direction: Direction, Hit { kind, act }: Hit) {
     }
 }
 
-/// An end in order that is none for whoever reads and writes the standard streams: one side was silent for too long, and
-/// nobody knows whether it had said all. What a target said before it fell silent was an answer.
-fn judge(session: &Session, finish: Finish, near: &Conn, far: &Conn) -> Result<()> {
-    let Finish::Silent(side) = finish else { return Ok(()) };
+/// A target that had ended may drop what standard input said since. Its machine says so within a round trip.
+async fn heed_refusal(session: &Session, far: &mut Conn) -> Result<()> {
+    let round_trip = far.vitals().map(|vitals| vitals.round_trip * 2).unwrap_or_default();
+    let left = tokio::time::timeout(round_trip.clamp(REFUSAL, MOST), far.left()).await;
+    left.unwrap_or(Ok(())).map_err(|error| {
+        note_both(session, By::Upstream);
+        error.with_message(REFUSED)
+    })
+}
+
+/// An end in order that is none for whoever reads and writes the standard streams: not all was taken, or one side was
+/// silent for too long and nobody knows whether it had said all. What a target said before it fell silent was an answer.
+fn judge(session: &Session, finish: LinkEnd, near: &Conn, far: &Conn) -> Result<()> {
+    let side = match finish {
+        LinkEnd::Silent(side) => side,
+        LinkEnd::Refused(Side::Downstream) if near.facts().patience().is_some() => {
+            return Err(Error::new(Kind::ConnectionReset, REFUSED));
+        }
+        LinkEnd::SaidAll | LinkEnd::SaidLate(_) | LinkEnd::Refused(_) => return Ok(()),
+    };
     let (its, direction) = match side {
         Side::Downstream => (near, Direction::In),
         Side::Upstream => (far, Direction::Out),
     };
     let text = match its.facts().patience() {
-        Some(Patience { input, .. }) => {
+        Some(StdioPatience { input, .. }) => {
             let time = show_duration(input);
             format!("the other side had ended, and standard input said nothing for {time} since")
         }

@@ -18,7 +18,7 @@ use socket2::SockRef;
 
 use crate::address::Address;
 use crate::conn::listener::{Accepted, Listener};
-use crate::conn::{Boxed, Channel, Conn, Facts, Patience};
+use crate::conn::{Boxed, Channel, Conn, Facts, StdioPatience};
 use crate::endpoint::Form;
 use crate::error::{Error, Kind, Result};
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
@@ -34,7 +34,7 @@ pub static ROW: TransportRow = TransportRow {
             name: WAIT,
             kind: ValueKind::Duration,
             default: "",
-            help: "silence allowed once one of two sides that are joined has ended (stdin: 2s)",
+            help: "how long silence may last once one of two joined sides has ended (stdin: 2s)",
         }],
         examples: &["hobnob serve hello -"],
         is_built_in: true,
@@ -72,7 +72,7 @@ fn open(place: &Place) -> Conn {
     let is_typed = io::stdin().is_terminal();
     let input = if is_typed { Duration::ZERO } else { answer.unwrap_or(LEFTOVER) };
     let facts = Facts::new("stdio", Address::name("-"), Address::name("stdio"));
-    let facts = facts.with_patience(Patience { input, answer });
+    let facts = facts.with_patience(StdioPatience { input, answer });
     let (input, output) = (Arc::new(Queue::default()), Arc::new(Queue::default()));
     let (reads, writes) = (input.clone(), output.clone());
     // Without threads there is no stdio; the queues then say that it has ended.

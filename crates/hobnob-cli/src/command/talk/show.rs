@@ -155,7 +155,9 @@ mod tests {
     fn borders_of_packets_show_and_a_single_one_is_exact() {
         let shown = |packets: &[&str]| {
             let (mut lines, mut out) = (PacketLines::default(), Vec::new());
-            packets.iter().for_each(|packet| lines.packet(&mut out, packet.as_bytes()));
+            for packet in packets {
+                lines.packet(&mut out, packet.as_bytes());
+            }
             String::from_utf8(out).expect("UTF-8")
         };
         for (packets, text) in [

@@ -27,7 +27,7 @@ impl Way {
             return Poll::Ready(self.unless_broken(poured, witness));
         }
         match self.stage {
-            Progress::Over => Poll::Pending,
+            Progress::Over | Progress::Refused => Poll::Pending,
             Progress::Open | Progress::Passing if self.chain.is_some() => {
                 self.poll_bent(cx, from, to, witness)
             }

@@ -45,8 +45,10 @@ pub(super) enum Progress {
     Passing,
     /// Nothing more comes; the other side is to be told, once it has all.
     Ending,
-    /// It was told, or takes no more.
+    /// It was told.
     Over,
+    /// It takes no more, although there was more or an end to tell.
+    Refused,
 }
 
 /// Why a direction does not read.
@@ -90,7 +92,7 @@ impl Way {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.stage == Progress::Over
+        matches!(self.stage, Progress::Over | Progress::Refused)
     }
 
     /// Whether something was received and could not be sent yet.
@@ -158,7 +160,7 @@ impl Way {
                 witness.broke(self.to());
                 self.waiting = None;
                 (self.pipe, self.chain, self.timer) = (None, None, None);
-                self.stage = Progress::Over;
+                self.stage = Progress::Refused;
                 Ok(())
             }
             Err(error) => Err(Broken { side: self.to(), error }),
