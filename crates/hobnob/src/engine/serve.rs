@@ -128,7 +128,7 @@ async fn accept_many(house: Arc<House>, inside: Inside, seldom: Arc<Seldom>) {
                     _ => Err("draining"),
                 });
                 match seat {
-                    Ok(_) if !house.take_quota() => house.refuse(shard.index, &peer, "max"),
+                    Ok(_) if door.is_bare() && !house.take_quota() => house.refuse(shard.index, &peer, "max"),
                     Ok(permit) => {
                         let facts = conn.facts().clone();
                         let parent = parent.as_ref().map_or(0, |parent| parent.session.id);
@@ -165,7 +165,8 @@ async fn is_cut(parent: Option<&Presence>, is_empty: &mut watch::Receiver<bool>)
 async fn welcome(house: &Arc<House>, shard: &Arc<Shard>, door: Arc<Doorway>, mut conn: Conn) {
     let facts = conn.facts().clone();
     let Some(guest) = admit(house, shard, &door, &facts) else { return conn.abort() };
-    if !house.take_quota() {
+    // Behind layers a peer counts once its handshakes are done.
+    if door.is_bare() && !house.take_quota() {
         house.refuse(shard.index, &facts.peer, "max");
         return conn.abort();
     }
