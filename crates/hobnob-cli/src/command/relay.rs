@@ -1,11 +1,14 @@
 //! `hobnob relay`: any address to any other. It is `serve` of the service of the same name, with its target as a word.
 
+use std::time::Duration;
+
 use hobnob::endpoint::Endpoint;
 use hobnob::engine::Server;
 use hobnob::error::{Error, Kind, Result};
+use hobnob::spec::show_duration;
 
 use crate::advice::Propose as _;
-use crate::args::{COMMON, Flag, FlagGroup, OPENING, SHOWING, Usage, switch};
+use crate::args::{self, COMMON, Flag, FlagGroup, OPENING, SHOWING, Usage, switch, value};
 use crate::job::{Job, Verb};
 use crate::serving::{self, SERVING, given, on_lan, set_limits, until_over};
 
@@ -34,6 +37,7 @@ const RELAYING: &[Flag] = &[
     switch("both-listen", None, "wait at both addresses, and join who comes"),
     switch("both-dial", None, "dial both addresses, and join them"),
     switch("retry", None, "while nobody is there yet, try again with growing pauses"),
+    value("wait", "DUR", "with -: silence allowed once one side has ended (stdin: 2s)"),
 ];
 
 fn run(job: &Job) -> Result<u8> {
@@ -77,9 +81,22 @@ fn sides(job: &Job) -> Result<(Endpoint, Endpoint)> {
     if job.is_on("both-dial") {
         listen.set("dial")?;
     }
+    if let Some(wait) = args::duration(&job.matches, "wait")? {
+        wait_at(&mut [&mut listen, &mut target], wait)?;
+    }
     if job.is_on("retry") {
         target.set("retry")?;
         listen.set("retry")?;
     }
     Ok((listen, target))
+}
+
+/// `--wait`: how long silence may last at the side that is standard input and output.
+fn wait_at(sides: &mut [&mut Endpoint], wait: Duration) -> Result<()> {
+    let mut streams = sides.iter_mut().filter(|side| side.is_stdio()).peekable();
+    if streams.peek().is_none() {
+        let text = "--wait is about standard input and output, and neither address is -";
+        return Err(Error::new(Kind::Usage, text).try_command("hobnob help eof", ""));
+    }
+    streams.try_for_each(|side| side.set(&format!("wait={}", show_duration(wait))))
 }

@@ -4,11 +4,11 @@ use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use hobnob::engine::{Running, Summary};
-use hobnob::error::Result;
+use hobnob::error::{Error, Result};
 
 use crate::control;
-use crate::process::output_failed;
 use crate::process::signals::{Quit, Signals};
+use crate::process::{BROKEN_PIPE, output_failed};
 use crate::report::show::count;
 use crate::serving::teller::Teller;
 
@@ -54,11 +54,17 @@ pub(crate) async fn watch(
         _ = signals.next() => {}
     }
     match all.iter().find_map(Running::failure) {
+        Some(error) if has_no_reader(&error) => Ok(BROKEN_PIPE),
         // As an event it was told already.
         Some(error) if teller.tells_programs() => Ok(error.kind().exit_code()),
         Some(error) => Err(error),
         None => teller.failure().map_or(Ok(0), output_failed),
     }
+}
+
+/// Whether the session over standard output ended because its reader has left, which is no error of ours.
+fn has_no_reader(error: &Error) -> bool {
+    error.call().is_some_and(|call| call.text == "write(1)" && call.outcome == "EPIPE")
 }
 
 async fn finished(all: &[Running]) -> Vec<Summary> {

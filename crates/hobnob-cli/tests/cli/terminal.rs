@@ -128,7 +128,25 @@ fn what_a_peer_sends_is_shown_and_not_obeyed() {
 fn a_reply_on_a_terminal_ends_its_line() {
     let Some(screen) = Screen::open("a_reply_on_a_terminal_ends_its_line") else { return };
     let served = serve(&["temp", "udp://127.0.0.1:0"]);
-    screen.line(&format!("{BINARY} talk udp://{} 20C; echo next", served.address));
+    let talk = format!("{BINARY} talk udp://{} --wait 200ms", served.address);
+    screen.line(&format!("echo 20C | {talk}; echo next"));
     let text = screen.until(|text| text.lines().any(|line| line == "next"));
     assert!(text.contains("\n68.0 F\nnext\n"), "{text}");
+}
+
+#[test]
+fn messages_on_a_terminal_look_like_a_conversation() {
+    const NAME: &str = "messages_on_a_terminal_look_like_a_conversation";
+    let Some(screen) = Screen::open(NAME) else { return };
+    let served = serve(&["hello", "127.0.0.1:0"]);
+    let text = screen.run(&format!("{BINARY} talk {} Michael exit", served.address));
+    let shown: Vec<_> = text.lines().map(|line| line.split("   ").next().unwrap_or(line)).collect();
+    assert_eq!(
+        shown[..4],
+        ["«  Welcome!", "»  Michael", "«  Hello, Michael!", "»  exit"],
+        "{text}"
+    );
+    assert!(text.contains("16 B    +"), "{text}");
+    let text = screen.run(&format!("{BINARY} talk {} Michael exit --raw", served.address));
+    assert!(text.starts_with("Welcome!Hello, Michael!"), "{text}");
 }

@@ -39,6 +39,15 @@ const QUIET: Duration = Duration::from_secs(1);
 /// Silence after which a link that is asked to end takes it that the accepted side has said all.
 const LULL: Duration = Duration::from_millis(250);
 
+/// How a link came to its end in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// Both sides had said all, or were asked to end.
+    SaidAll,
+    /// This side said nothing for as long as its conn, or the other's, is patient after the other side's end.
+    Silent(Side),
+}
+
 /// Runs until both sides have said all, or one of them failed. A plain future of what it must remember: thousands lie
 /// idle.
 pub fn run<'a>(
@@ -47,7 +56,7 @@ pub fn run<'a>(
     ahead: Ahead,
     bend: Bend,
     witness: &'a impl Witness,
-) -> impl Future<Output = Result<(), Broken>> + Send + 'a {
+) -> impl Future<Output = Result<Finish, Broken>> + Send + 'a {
     let mut link = Link::new(ahead, bend);
     poll_fn(move |cx| link.poll(cx, downstream, upstream, witness))
 }
@@ -60,6 +69,7 @@ struct Link {
     had_ended: Option<bool>,
     /// Since when nothing has come from a peer that will not say when it has said all.
     quiet: Option<Pin<Box<Sleep>>>,
+    finish: Finish,
     /// The session's hold on the knobs.
     bend: Bend,
 }
@@ -70,7 +80,15 @@ impl Link {
         let mut up = Way::from(Side::Downstream);
         up.waiting = waiting.is_something.then(|| Box::new(waiting));
         let down = Way::from(Side::Upstream);
-        Link { up, down, is_ups_turn: true, had_ended: Some(has_ended), quiet: None, bend }
+        Link {
+            up,
+            down,
+            is_ups_turn: true,
+            had_ended: Some(has_ended),
+            quiet: None,
+            finish: Finish::SaidAll,
+            bend,
+        }
     }
 
     fn poll(
@@ -79,7 +97,7 @@ impl Link {
         downstream: &mut Conn,
         upstream: &mut Conn,
         witness: &dyn Witness,
-    ) -> Poll<Result<(), Broken>> {
+    ) -> Poll<Result<Finish, Broken>> {
         self.heed_knobs(cx, witness);
         if let Some(had_ended) = self.had_ended.take() {
             self.begin(downstream, had_ended, witness);
@@ -89,7 +107,7 @@ impl Link {
             let has_closed = self.heed_close();
             if self.up.is_left() || self.down.is_left() || self.up.is_over() && self.down.is_over()
             {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Ok(self.finish));
             }
             if has_moved || has_closed {
                 self.quiet = None;
@@ -98,7 +116,7 @@ impl Link {
             self.let_rest(downstream, upstream);
             witness.holds(self.up.held() + self.down.held());
             if ready!(self.poll_silence(cx, downstream, upstream, witness)) {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Ok(self.finish));
             }
         }
         cx.waker().wake_by_ref();
@@ -142,6 +160,10 @@ impl Link {
             }
             return self.poll_quiet(cx, QUIET).map(|()| true);
         }
+        if let Some((silent, patience)) = self.is_waited_for(downstream, upstream) {
+            ready!(self.poll_quiet(cx, patience));
+            return Poll::Ready(self.end_silence(silent, patience, witness));
+        }
         if !witness.is_asked_to_end() || !self.up.is_listening() {
             return Poll::Pending;
         }
@@ -150,6 +172,35 @@ impl Link {
         self.up.end_behind_all(witness);
         self.quiet = None;
         Poll::Ready(false)
+    }
+
+    /// The side that alone may still say something, and how long it may be silent, where one of the two is made of the
+    /// standard streams.
+    fn is_waited_for(&self, downstream: &Conn, upstream: &Conn) -> Option<(Side, Duration)> {
+        let silent = match (self.up.is_over(), self.down.is_over()) {
+            (false, true) if self.up.is_listening() => Side::Downstream,
+            (true, false) if self.down.is_listening() => Side::Upstream,
+            _ => return None,
+        };
+        let (its, other) = match silent {
+            Side::Downstream => (downstream, upstream),
+            Side::Upstream => (upstream, downstream),
+        };
+        let input = its.facts().patience().map(|patience| patience.input);
+        let answer = || other.facts().patience().and_then(|patience| patience.answer);
+        Some((silent, input.or_else(answer)?))
+    }
+
+    /// Ends a side in order that was silent for too long. True: at once, as a person types there, who is not waited for.
+    fn end_silence(&mut self, silent: Side, patience: Duration, witness: &dyn Witness) -> bool {
+        self.quiet = None;
+        if patience.is_zero() {
+            return true;
+        }
+        self.finish = Finish::Silent(silent);
+        let way = if silent == Side::Downstream { &mut self.up } else { &mut self.down };
+        way.end_behind_all(witness);
+        false
     }
 
     /// Lets a side rest that is not read from until what it sent has gone, and for which nothing waits: all that it sends

@@ -19,6 +19,7 @@
 //! # Ok::<(), hobnob::Error>(())
 //! ```
 
+pub(crate) mod allowance;
 pub mod datagrams;
 pub mod demux;
 mod incoming;
@@ -29,6 +30,7 @@ pub mod packets;
 mod prefix;
 pub mod scratch;
 pub mod stream;
+pub mod users;
 pub mod wire;
 
 use std::future::{Future, poll_fn};
@@ -36,7 +38,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -168,6 +170,24 @@ pub struct Credentials {
     pub gid: u32,
 }
 
+/// What is asked of the standard streams of this process, of which a conn is made: how long silence may last once one of
+/// the two directions is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// How long standard input may say nothing after the other side has ended; zero where a person types, who has nobody
+    /// left to talk to.
+    pub input: Duration,
+    /// How long the other side may say nothing after standard input has ended; none: as long as it likes.
+    pub answer: Option<Duration>,
+}
+
+/// What few conns have, in a box of its own: thousands lie idle.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rare {
+    credentials: Option<Credentials>,
+    patience: Option<Patience>,
+}
+
 /// What is known about a conn.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -181,12 +201,13 @@ pub struct Facts {
     pub can_be_forged: bool,
     /// False where neither side can tell the other that it has said all: datagrams.
     pub has_end: bool,
-    /// Boxed, as most media have none: thousands lie idle.
-    credentials: Option<Box<Credentials>>,
+    rare: Option<Box<Rare>>,
     /// What the layers learnt in their handshakes; one pointer, as most learn nothing.
     learnt: Option<Arc<Vec<Learnt>>>,
     /// Bytes that wait in this process to be received.
     unread: Unread,
+    /// How its peer stands with the limits on peers.
+    standing: PeerStanding,
 }
 
 /// A count that is kept by the channel and read by the session, over the facts that both share.
@@ -199,6 +220,26 @@ impl Clone for Unread {
     }
 }
 
+/// How the peer of a datagram socket stands with the limits on peers. The listener and the engine note it, over the facts
+/// that both share.
+#[derive(Debug, Default)]
+struct PeerStanding(AtomicU8);
+
+/// Its address may be forged, and nothing has shown yet that it is not.
+const STRANGER: u8 = 1;
+/// It has one of the places that all peers share.
+const SEATED: u8 = 2;
+/// It had to make room for another peer.
+const EVICTED: u8 = 4;
+/// Its place has become another peer's.
+const INHERITED: u8 = 8;
+
+impl Clone for PeerStanding {
+    fn clone(&self) -> Self {
+        PeerStanding(AtomicU8::new(self.0.load(Relaxed)))
+    }
+}
+
 impl Facts {
     /// The facts of a conn between two addresses, over a transport.
     pub fn new(transport: &'static str, local: Address, peer: Address) -> Self {
@@ -206,22 +247,37 @@ impl Facts {
             transport,
             local,
             peer,
-            credentials: None,
+            rare: None,
             can_be_forged: false,
             has_end: true,
             learnt: None,
             unread: Unread::default(),
+            standing: PeerStanding::default(),
         }
     }
 
     /// The same, with the process that the kernel vouches for.
-    pub fn with_credentials(self, credentials: Option<Credentials>) -> Self {
-        Facts { credentials: credentials.map(Box::new), ..self }
+    pub fn with_credentials(mut self, credentials: Option<Credentials>) -> Self {
+        if credentials.is_some() {
+            self.rare.get_or_insert_default().credentials = credentials;
+        }
+        self
+    }
+
+    /// The same, made of the standard streams of this process.
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.rare.get_or_insert_default().patience = Some(patience);
+        self
+    }
+
+    /// What is asked of the standard streams of this process, where the conn is made of them.
+    pub fn patience(&self) -> Option<Patience> {
+        self.rare.as_ref()?.patience
     }
 
     /// The other end's process, on Unix sockets.
     pub fn credentials(&self) -> Option<Credentials> {
-        self.credentials.as_deref().copied()
+        self.rare.as_ref()?.credentials
     }
 
     /// The same, on a medium without ends.
@@ -238,6 +294,49 @@ impl Facts {
     /// Bytes that wait in this process to be received, with what holding them costs.
     pub(crate) fn unread(&self) -> usize {
         self.unread.0.load(Relaxed) as usize
+    }
+
+    /// Whether the peer's address may be forged, and nothing has shown yet that the peer hears what is sent there. A
+    /// stranger takes none of the places that all peers share, and makes room first.
+    pub fn is_stranger(&self) -> bool {
+        self.stands(STRANGER)
+    }
+
+    /// Whether it has one of the places that all peers share.
+    pub fn is_seated(&self) -> bool {
+        self.stands(SEATED)
+    }
+
+    /// Notes that the peer has one of the places that all peers share. From now on it is no stranger.
+    pub fn note_seated(&self) {
+        self.standing.0.fetch_and(!STRANGER, Relaxed);
+        self.standing.0.fetch_or(SEATED, Relaxed);
+    }
+
+    pub(crate) fn note_stranger(&self) {
+        self.standing.0.fetch_or(STRANGER, Relaxed);
+    }
+
+    /// Whether the peer had to make room for another one.
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.stands(EVICTED)
+    }
+
+    pub(crate) fn note_evicted(&self) {
+        self.standing.0.fetch_or(EVICTED, Relaxed);
+    }
+
+    /// Whether another peer has its place already.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.stands(INHERITED)
+    }
+
+    pub(crate) fn note_inherited(&self) {
+        self.standing.0.fetch_or(INHERITED, Relaxed);
+    }
+
+    fn stands(&self, standing: u8) -> bool {
+        self.standing.0.load(Relaxed) & standing != 0
     }
 
     /// What the layers learnt in their handshakes, wire first.

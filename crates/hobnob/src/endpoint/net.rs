@@ -92,8 +92,7 @@ fn read_port(port: Piece) -> Result<u16> {
         return text.parse().map_err(|_| port.bad(RANGE));
     }
     if let Some(known) = port_of(&text.to_lowercase()) {
-        let error = port.bad("a port is a number");
-        return Err(error.hint_endpoint(port.replaced(&known.to_string()), ""));
+        return Ok(known);
     }
     let strange = port.find(|c| !c.is_ascii_digit()).unwrap_or(port);
     if let Some(error) = host::mistyped(port, strange) {
@@ -152,6 +151,9 @@ mod tests {
             ("bücher.example:80", name("bücher.example"), 80),
             ("例子.中国:80", name("例子.中国"), 80),
             ("0.0.0.0:9000", Host::V4(Ipv4Addr::UNSPECIFIED), 9000),
+            ("h:https", name("h"), 443),
+            (":SSH", Host::Loopback, 22),
+            ("[::1]:imaps", v6("::1"), 993),
             ("[::1]:9000", v6("::1"), 9000),
             ("[fe80::1%eth0]:80", v6("fe80::1%eth0"), 80),
             ("[fe80::1%25eth0]:80", v6("fe80::1%eth0"), 80),
@@ -195,7 +197,7 @@ mod tests {
         for (text, at, label, proposal) in [
             ("tcp://127.0.0.1:90000", "90000", "a port is 0 to 65535", None),
             (":65536,a=b", "65536", "a port is 0 to 65535", None),
-            ("h:ssh", "ssh", "a port is a number", Some("h:22")),
+            ("h:nosuch", "nosuch", "a port is a number, 0 to 65535", None),
             ("h:+80", "+80", "a port is a number, 0 to 65535", None),
             ("h: 80", " ", "a space", Some("h:80")),
             ("my host:80", " ", "a space", Some("myhost:80")),

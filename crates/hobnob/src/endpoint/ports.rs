@@ -1,7 +1,7 @@
 //! Ports that people know by name. A short list of our own, and not /etc/services: the same everywhere.
 
 /// Names of the IANA registry, or the name by which the program is known where the registry has none.
-const PORTS: [(u16, &str); 44] = [
+const PORTS: [(u16, &str); 46] = [
     (7, "echo"),
     (9, "discard"),
     (13, "daytime"),
@@ -16,6 +16,7 @@ const PORTS: [(u16, &str); 44] = [
     (53, "dns"),
     (67, "dhcp"),
     (69, "tftp"),
+    (70, "gopher"),
     (79, "finger"),
     (80, "http"),
     (88, "kerberos"),
@@ -44,9 +45,14 @@ const PORTS: [(u16, &str); 44] = [
     (5432, "postgres"),
     (5672, "amqp"),
     (6379, "redis"),
+    (6667, "irc"),
     (11211, "memcached"),
     (27017, "mongodb"),
 ];
+
+/// Other names that people type, as /etc/services has them.
+const ALIASES: [(u16, &str); 5] =
+    [(53, "domain"), (80, "www"), (465, "smtps"), (5432, "postgresql"), (6667, "ircd")];
 
 /// The name by which people know this port.
 pub fn well_known_port(port: u16) -> Option<&'static str> {
@@ -56,7 +62,7 @@ pub fn well_known_port(port: u16) -> Option<&'static str> {
 
 /// The port that people know by this name, for whoever types `host:ssh`.
 pub(super) fn port_of(name: &str) -> Option<u16> {
-    PORTS.iter().find(|(_, known)| *known == name).map(|(port, _)| *port)
+    PORTS.iter().chain(&ALIASES).find(|(_, known)| *known == name).map(|(port, _)| *port)
 }
 
 #[cfg(test)]
@@ -68,6 +74,6 @@ mod tests {
         assert!(PORTS.is_sorted_by(|a, b| a.0 < b.0));
         assert_eq!(well_known_port(22), Some("ssh"));
         assert_eq!(well_known_port(24), None);
-        assert_eq!(port_of("imaps"), Some(993));
+        assert_eq!((port_of("imaps"), port_of("domain")), (Some(993), Some(53)));
     }
 }

@@ -2,9 +2,11 @@
 
 use crate::chunk::Direction;
 use crate::conn::Vitals;
+use crate::engine::limits::Limits;
 use crate::error::{Error, Kind, Result};
 use crate::event::{By, Closed, End, How, Reason};
 use crate::session::{Cut, Session};
+use crate::spec::show_duration;
 
 /// What is said of a session that seems to have ended in order, but for whose end nobody vouches.
 const TRUNCATED: &str = "the connection ended, and TLS had not: the end may be missing";
@@ -22,6 +24,37 @@ pub(super) struct Ended {
     /// Why the session was cut, if it was.
     pub cut: Option<Cut>,
     pub vitals: Option<Vitals>,
+}
+
+/// Why a session did not end well, for whoever runs a program for this one session. What was asked for on purpose is no
+/// such reason: a fault, a drain, a console.
+pub(super) fn spoilt(session: &Session, end: Option<&Ended>, limits: &Limits) -> Option<Error> {
+    let Ended { result, cut, .. } = end?;
+    match (cut, result) {
+        (Some(Cut::Idle), _) => {
+            let time = show_duration(limits.idle.unwrap_or_default());
+            let text = format!("silence for {time}, so the session was closed (--idle)");
+            let [came, went] = [Direction::In, Direction::Out].map(|way| session.bytes(way));
+            let why = format!("{came} B had come from standard input, and {went} B had gone out");
+            Some(Error::new(Kind::IdleTimeout, text).why(why))
+        }
+        (Some(Cut::Stall), _) => {
+            let time = show_duration(limits.stall);
+            let text = format!("nobody took what was sent for {time}");
+            Some(Error::limit("stall", text).with_kind(Kind::TimedOut))
+        }
+        (Some(Cut::Memory), _) => {
+            Some(Error::limit("memory", "all sessions together filled the budget of buffers"))
+        }
+        (Some(Cut::Stopped | Cut::Killed), _) => None,
+        (None, Err(error)) => Some(error.clone()).filter(|error| error.kind() != Kind::Fault),
+        (None, Ok(_)) => {
+            let is_refused =
+                session.end_of(Direction::In) == Some(End { by: By::Upstream, how: How::Rst });
+            let text = "the target did not take all that standard input said";
+            is_refused.then(|| Error::new(Kind::ConnectionReset, text))
+        }
+    }
 }
 
 pub(super) fn closed(session: &Session, end: Option<Box<Ended>>) -> Closed {

@@ -62,14 +62,13 @@ async fn dress(presence: &Presence, conn: &mut Conn, door: &Doorway) -> Option<R
         tokio::select! {
             biased;
             entered = entering => entered.inspect_err(|_| house.note_failed_handshake()),
-            () = house.used_up() => Err(too_late()),
+            () = house.used_up() => Err(turned_away(presence)),
         }
     };
     match uncut(session, entering).await {
         Some(Ok(Some((mut dressed, _)))) if !house.take_quota() => {
-            house.refuse(session.shard(), &session.facts.peer, "max");
             dressed.abort();
-            Some(Err(too_late()))
+            Some(Err(turned_away(presence)))
         }
         Some(Ok(Some((dressed, entered)))) => {
             house.note_used_up();
@@ -85,8 +84,10 @@ async fn dress(presence: &Presence, conn: &mut Conn, door: &Doorway) -> Option<R
     }
 }
 
-/// The error of a peer whose handshakes were not done when the last session that may come had come.
-fn too_late() -> Error {
+/// Turns away a peer whose handshakes were not done when the last session that may come had come.
+fn turned_away(presence: &Presence) -> Error {
+    let session = &presence.session;
+    presence.house.refuse(session.shard(), &session.facts.peer, "max");
     Error::limit("max", "as many sessions had come as may come")
 }
 
@@ -202,19 +203,26 @@ async fn uncut<T>(session: &Session, work: impl Future<Output = T>) -> Option<T>
     .await
 }
 
+/// Bytes that are read and dropped after our end at most. A peer that says more than that does not listen.
+const MOST_UNHEARD: usize = 256 * 1_024 * 1_024;
+
 /// After our end, waits for the peer's end. A close while bytes of the peer are unread would be a reset, which could
 /// overtake the answer that is still on its way.
 async fn linger(session: &Session, conn: &mut Conn, linger: Duration) {
     if session.end_of(Direction::In).is_some_and(|end| end.by != By::Us) {
         return;
     }
+    let mut unheard = 0;
     let discard = poll_fn(|cx| {
         // A few rounds, and then the other tasks have their turn, as the peer may be pouring.
         for _ in 0..16 {
             match scratch::with(|buffer| conn.channel().poll_recv(cx, buffer)) {
-                Poll::Ready(Ok(Some(_))) => {}
+                Poll::Ready(Ok(Some(length))) => unheard += length,
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
+            }
+            if unheard > MOST_UNHEARD {
+                return Poll::Ready(());
             }
         }
         cx.waker().wake_by_ref();

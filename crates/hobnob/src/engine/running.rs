@@ -102,7 +102,8 @@ impl Starting {
         let files = socket::raise_open_files().unwrap_or(1_024);
         let (max_conns, pipes) = shares(files, &start.limits, !start.targets.is_empty());
         let gate = Gate::new(&start.limits, max_conns);
-        let (scene, endpoints, stop) = (start.scene.clone(), start.endpoints, start.stop);
+        let (mut scene, endpoints, stop) = (start.scene.clone(), start.endpoints, start.stop);
+        scene.peers.strangers = start.limits.peers(max_conns).strangers;
         let next_ports = start.next_ports;
         let house = Arc::new(House::new(Foundation {
             service: start.service,
@@ -388,10 +389,15 @@ impl Running {
     }
 
     /// Why the server is over, where nobody asked for its end and a dial failed: the dial of the only session, or that
-    /// of an endpoint which is dialled to become a session.
+    /// of an endpoint which is dialled to become a session. Where a session was over the standard streams of this
+    /// process: why that one did not end well.
     pub fn failure(&self) -> Option<Error> {
-        let undialled = self.house.powers.undialled.lock().unwrap_or_else(PoisonError::into_inner);
-        undialled.clone().filter(|_| self.house.is_deserted.load(Relaxed))
+        let noted = |place: &Mutex<Option<Error>>| {
+            place.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        };
+        let undialled = noted(&self.house.powers.undialled);
+        let undialled = undialled.filter(|_| self.house.is_deserted.load(Relaxed));
+        undialled.or_else(|| noted(&self.house.spoilt))
     }
 
     /// What the server did so far. The bytes of a session count once the session is closed.

@@ -12,13 +12,13 @@ use std::time::Duration;
 use super::{Door, Made, Service, ServiceRow, Site};
 use crate::chunk::{Direction, Side};
 use crate::clock::Clock;
-use crate::conn::link::{self, Ahead, Broken, Pipes, Witness};
-use crate::conn::{Boxed, Conn};
+use crate::conn::link::{self, Ahead, Broken, Finish, Pipes, Witness};
+use crate::conn::{Boxed, Conn, Patience};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Bent, By, Fact, How, Upstream, UpstreamDialed};
 use crate::fault::{self, Act, Bend, Hit, Panel, Profile, Setting};
 use crate::session::{Destination, Session};
-use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
+use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind, show_duration};
 use decisions::Decisions;
 
 /// The row of the table.
@@ -108,10 +108,11 @@ impl Service for Relay {
             let mut far = Far::new(session, dialed);
             let passed = link::run(conn, &mut far.conn, ahead, bend, &far.telling).await;
             far.telling.is_over = passed.is_ok();
-            passed.map_err(|broken| {
+            let finish = passed.map_err(|broken| {
                 note_broken(session, &broken);
                 broken.error
-            })
+            })?;
+            judge(session, finish, conn, &far.conn)
         })
     }
 
@@ -314,6 +315,26 @@ fn tell(session: &Session, direction: Direction, Hit { kind, act }: Hit) {
     if session.bus().is_watched() {
         session.emit(Fact::Bent(Box::new(Bent { kind, direction, act })));
     }
+}
+
+/// An end in order that is none for whoever reads and writes the standard streams: one side was silent for too long, and
+/// nobody knows whether it had said all. What a target said before it fell silent was an answer.
+fn judge(session: &Session, finish: Finish, near: &Conn, far: &Conn) -> Result<()> {
+    let Finish::Silent(side) = finish else { return Ok(()) };
+    let (its, direction) = match side {
+        Side::Downstream => (near, Direction::In),
+        Side::Upstream => (far, Direction::Out),
+    };
+    let text = match its.facts().patience() {
+        Some(Patience { input, .. }) => {
+            let time = show_duration(input);
+            format!("the other side had ended, and standard input said nothing for {time} since")
+        }
+        None if session.bytes(direction) > 0 => return Ok(()),
+        None => "standard input had ended, and no answer came".to_owned(),
+    };
+    let error = Error::limit("wait", text).with_kind(Kind::TimedOut);
+    Err(error.hint_option("wait", "10s", "to wait longer"))
 }
 
 /// Both directions are torn down.

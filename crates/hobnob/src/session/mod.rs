@@ -316,6 +316,11 @@ impl Session {
         self.conclusion.get().map(|conclusion| &**conclusion)
     }
 
+    /// Whether the peer is the standard streams of this process.
+    pub(crate) fn is_over_own_streams(&self) -> bool {
+        self.facts.patience().is_some()
+    }
+
     /// Since when nothing has passed, if that is watched.
     pub(crate) fn silent_since(&self) -> Option<Duration> {
         let is_watched = self.notice.load(Relaxed) & WATCHED != 0;

@@ -25,7 +25,7 @@ impl fmt::Display for Holder {
 
 /// Who listens on this TCP port, or has this UDP port, in the way of `at`.
 pub fn of_port(at: SocketAddr, is_udp: bool) -> Option<Holder> {
-    let is_holding = |entry: &Entry| is_udp || entry.state == LISTEN;
+    let is_holding = |entry: &TableLine| is_udp || entry.state == LISTEN;
     let inode = in_the_way(at, is_udp).into_iter().find(is_holding)?.inode;
     (inode != "0").then(|| of_inode(&inode))?
 }
@@ -33,7 +33,7 @@ pub fn of_port(at: SocketAddr, is_udp: bool) -> Option<Holder> {
 /// TCP connections of this port in the way of `at` that are over, and that the kernel remembers (TIME-WAIT, RFC 9293
 /// section 3.3.2): Linux does so for 60 s.
 pub fn lingering(at: SocketAddr) -> usize {
-    let is_over = |entry: &&Entry| entry.state == TIME_WAIT;
+    let is_over = |entry: &&TableLine| entry.state == TIME_WAIT;
     in_the_way(at, false).iter().filter(is_over).count()
 }
 
@@ -42,13 +42,13 @@ const LISTEN: &str = "0A";
 const TIME_WAIT: &str = "06";
 
 /// A socket in the kernel's tables.
-struct Entry {
+struct TableLine {
     state: String,
     inode: String,
 }
 
 /// The sockets that may keep `at` from being bound.
-fn in_the_way(at: SocketAddr, is_udp: bool) -> Vec<Entry> {
+fn in_the_way(at: SocketAddr, is_udp: bool) -> Vec<TableLine> {
     let tables = if is_udp { ["udp", "udp6"] } else { ["tcp", "tcp6"] };
     let table = |name: &str| fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default();
     let entries = |name| {
@@ -75,7 +75,7 @@ pub fn of_path(path: &Path) -> Option<Holder> {
 }
 
 /// The socket of a line of /proc/net/tcp and its like, if it has the port of `at` and an address in common with it.
-fn overlapping(line: &str, at: SocketAddr) -> Option<Entry> {
+fn overlapping(line: &str, at: SocketAddr) -> Option<TableLine> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
     let (ip, port) = local.split_once(':')?;
@@ -83,7 +83,7 @@ fn overlapping(line: &str, at: SocketAddr) -> Option<Entry> {
     let overlaps =
         bound.is_unspecified() || at.ip().is_unspecified() || bound == canonical(at.ip());
     let is_it = u16::from_str_radix(port, 16) == Ok(at.port()) && overlaps;
-    is_it.then(|| Entry { state: (*state).to_owned(), inode: (*inode).to_owned() })
+    is_it.then(|| TableLine { state: (*state).to_owned(), inode: (*inode).to_owned() })
 }
 
 /// The kernel prints addresses as 32-bit words in its own byte order.

@@ -29,7 +29,7 @@ mod udp;
 mod unix;
 
 pub use contract::{Transport, TransportRow};
-pub use place::Place;
+pub use place::{Place, SOURCE};
 pub use terms::{Own, Terms};
 pub use twin::{Twin, over_ip, over_path};
 

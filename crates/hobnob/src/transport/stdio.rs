@@ -8,19 +8,20 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::net::Shutdown;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use socket2::SockRef;
 
 use crate::address::Address;
 use crate::conn::listener::{Accepted, Listener};
-use crate::conn::{Boxed, Channel, Conn, Facts};
+use crate::conn::{Boxed, Channel, Conn, Facts, Patience};
 use crate::endpoint::Form;
 use crate::error::{Error, Kind, Result};
-use crate::spec::{Shape, Spec};
+use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 use crate::streams;
 use crate::transport::{Place, Terms, Transport, TransportRow};
 
@@ -29,7 +30,12 @@ pub static ROW: TransportRow = TransportRow {
     spec: &Spec {
         name: "stdio",
         summary: "standard input and output, written -",
-        options: &[],
+        options: &[OptionSpec {
+            name: WAIT,
+            kind: ValueKind::Duration,
+            default: "",
+            help: "silence allowed once one of two sides that are joined has ended (stdin: 2s)",
+        }],
         examples: &["hobnob serve hello -"],
         is_built_in: true,
     },
@@ -41,6 +47,10 @@ pub static ROW: TransportRow = TransportRow {
     twins: |_| Vec::new(),
 };
 
+/// The option that says how long silence may last.
+const WAIT: &str = "wait";
+/// How long standard input may say nothing after the other side has ended, where the option says nothing.
+const LEFTOVER: Duration = Duration::from_secs(2);
 /// How many bytes may wait in each direction.
 const QUEUE: usize = 65_536;
 
@@ -48,17 +58,21 @@ const QUEUE: usize = 65_536;
 struct Stdio;
 
 impl Transport for Stdio {
-    fn bind<'a>(&'a self, _: &'a Place, _: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
-        Box::pin(async move { Ok(vec![Box::new(Once(Some(open()))) as _]) })
+    fn bind<'a>(&'a self, at: &'a Place, _: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
+        Box::pin(async move { Ok(vec![Box::new(Once(Some(open(at)))) as _]) })
     }
 
-    fn connect<'a>(&'a self, _: &'a Place, _: &'a Terms, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
-        Box::pin(async move { Ok(open()) })
+    fn connect<'a>(&'a self, to: &'a Place, _: &'a Terms, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
+        Box::pin(async move { Ok(open(to)) })
     }
 }
 
-fn open() -> Conn {
+fn open(place: &Place) -> Conn {
+    let answer = place.options.duration(WAIT);
+    let is_typed = io::stdin().is_terminal();
+    let input = if is_typed { Duration::ZERO } else { answer.unwrap_or(LEFTOVER) };
     let facts = Facts::new("stdio", Address::name("-"), Address::name("stdio"));
+    let facts = facts.with_patience(Patience { input, answer });
     let (input, output) = (Arc::new(Queue::default()), Arc::new(Queue::default()));
     let (reads, writes) = (input.clone(), output.clone());
     // Without threads there is no stdio; the queues then say that it has ended.

@@ -1,11 +1,11 @@
 //! `tcp`: bytes over IPv4 and IPv6 (RFC 9293; tcp(7)).
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 
 use crate::address::Address;
 use crate::conn::listener::{Accepted, Listener};
@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::socket::option::{self, BACKLOG, SocketOption};
 use crate::socket::{AsyncSocket, Socket, Type, host};
 use crate::spec::{OptionSpec, Shape, Spec};
-use crate::transport::{Place, Terms, Transport, TransportRow, over_ip};
+use crate::transport::{Place, SOURCE, Terms, Transport, TransportRow, over_ip};
 
 /// The row.
 pub(crate) static ROW: TransportRow = TransportRow {
@@ -37,6 +37,7 @@ pub(crate) static ROW: TransportRow = TransportRow {
 
 const OPTIONS: &[OptionSpec] = &[
     BACKLOG,
+    SOURCE,
     option::spec(SocketOption::NoDelay, "yes"),
     option::spec(SocketOption::KeepAlive, ""),
     option::spec(SocketOption::UserTimeout, "30s"),
@@ -72,7 +73,7 @@ impl Transport for Tcp {
         _: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
-            let addresses = to.addresses(scene).await?;
+            let addresses = to.destinations(scene).await?;
             for address in &addresses {
                 scene.own.check("tcp", &Address::Ip(*address))?;
             }
@@ -160,30 +161,45 @@ async fn race(
     scene: &Terms,
 ) -> Result<(TcpStream, SocketAddr)> {
     let mut waiting = addresses.into_iter();
-    let mut running = JoinSet::new();
+    let mut attempts = Attempts::default();
     let mut first_error: Option<Error> = None;
     loop {
         let started = waiting.next().map(|address| {
-            let socket = to.open(host::family_of(&address), Type::Stream, 0, scene);
-            running.spawn(async move { connect(socket?, address).await });
+            let socket = to.open_towards(&address, Type::Stream, scene);
+            attempts.0.push(Box::pin(async move { connect(socket?, address).await }));
         });
-        if started.is_none() && running.is_empty() {
+        if started.is_none() && attempts.0.is_empty() {
             let none = || Error::new(Kind::HostNotFound, "there is no address to connect to");
             return Err(first_error.unwrap_or_else(none));
         }
-        let next = running.join_next();
+        let next = poll_fn(|cx| attempts.poll_next(cx));
         let ended = match started {
-            Some(()) if waiting.len() > 0 => {
-                tokio::time::timeout(STAGGER, next).await.ok().flatten()
-            }
-            _ => next.await,
+            Some(()) if waiting.len() > 0 => tokio::time::timeout(STAGGER, next).await.ok(),
+            _ => Some(next.await),
         };
         match ended {
-            Some(Ok(Ok(connected))) => return Ok(connected),
-            Some(Ok(Err(error))) => drop(first_error.get_or_insert(error)),
-            // A task that was ended is one that lost; a panic in it is our bug, and shows as an error.
-            Some(Err(_)) | None => {}
+            Some(Ok(connected)) => return Ok(connected),
+            Some(Err(error)) => drop(first_error.get_or_insert(error)),
+            None => {}
         }
+    }
+}
+
+/// Attempts to connect, in one task. The task sees an attempt that has succeeded before it sees that the time is up:
+/// otherwise a busy machine dials twice, and the server has a session too many.
+#[derive(Default)]
+struct Attempts(Vec<Boxed<'static, (TcpStream, SocketAddr)>>);
+
+impl Attempts {
+    /// The first that is over. Pending where all are still under way.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<(TcpStream, SocketAddr)>> {
+        for at in 0..self.0.len() {
+            if let Poll::Ready(ended) = self.0[at].as_mut().poll(cx) {
+                drop(self.0.swap_remove(at));
+                return Poll::Ready(ended);
+            }
+        }
+        Poll::Pending
     }
 }
 

@@ -120,6 +120,11 @@ impl Converse {
         self.outgoing.as_ref().map_or(0, |bytes| bytes.len() - self.sent_of_it)
     }
 
+    /// Whether everything that was taken over is with the kernel.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.outgoing.is_none() && self.is_flushed
+    }
+
     /// Sets the timer anew; none stops it.
     pub(crate) fn set_timer(&mut self, time: Option<Duration>) {
         self.timer =
@@ -181,6 +186,12 @@ impl Converse {
             let ended = tokio::time::timeout(patience, self.conn.end()).await;
             self.has_ended = matches!(ended, Ok(Ok(())));
         }
+    }
+
+    /// The error of a peer that had ended and drops what it was sent since; it is waited for no longer than `within`.
+    pub(crate) async fn refusal(&mut self, within: Duration) -> Option<Error> {
+        let left = tokio::time::timeout(within, self.conn.left()).await;
+        left.ok().and_then(Result::err)
     }
 
     fn poll_receive<I>(&mut self, cx: &mut Context<'_>, may: bool) -> Poll<Happening<I>> {

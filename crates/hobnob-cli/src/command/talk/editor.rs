@@ -27,6 +27,8 @@ use crate::advice::Propose as _;
 
 /// What Ctrl-] puts at the start of a line: its own control character.
 const ESCAPE: char = '\x1d';
+/// Cells of a line where the terminal does not say.
+const USUAL: usize = 80;
 /// Lines of history.
 const HISTORY: usize = 1_000;
 
@@ -120,7 +122,7 @@ pub(crate) fn start(
     let mut editor = Readline::with_config(config).map_err(|error| failed(&error))?;
     editor.set_helper(Some(Marks));
     editor.bind_sequence(KeyEvent::ctrl(']'), Cmd::Insert(1, ESCAPE.to_string()));
-    let columns = editor.dimensions().map_or(80, |(columns, _)| usize::from(columns));
+    let columns = editor.dimensions().map_or(USUAL, |(columns, _)| usize::from(columns));
     let mut external = editor.create_external_printer().map_err(|error| failed(&error))?;
     let history = state.map(|state| state.join("hobnob/history"));
     if let Some(path) = history.as_deref().filter(|path| is_private(path).is_ok()) {
@@ -148,6 +150,12 @@ pub(crate) fn start(
         external.print(text).map_err(io::Error::other)
     });
     Ok((from, print, Hold { columns, thread, is_over }))
+}
+
+/// Cells of a line of the terminal, for who shows without typing.
+pub(crate) fn columns() -> usize {
+    let editor = Editor::<(), DefaultHistory>::new();
+    editor.ok().and_then(|mut editor| editor.dimensions()).map_or(USUAL, |size| size.0.into())
 }
 
 /// The history file, made so that only its owner can read it.

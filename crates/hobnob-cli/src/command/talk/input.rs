@@ -1,29 +1,33 @@
 //! What is to be sent: the bytes of stdin, or the messages of the command line.
 
 use std::collections::VecDeque;
-use std::future::Future as _;
 use std::io::{BufRead, BufReader, Read};
-use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use hobnob::clock::Clock;
+use hobnob::error::{Error, Kind};
 use hobnob::streams;
 use tokio::sync::mpsc::{Receiver, channel};
-use tokio::time::Sleep;
+
+use crate::advice::Propose as _;
+use crate::command::talk::pacing::Pacing;
+use crate::report::show::grouped;
 
 /// Bytes of one read of stdin.
 const READ: usize = 64 * 1_024;
-/// A line longer than any datagram: it is given on as it is, and the kernel's answer is told.
-const LONGEST_LINE: u64 = 128 * 1_024;
+/// The longest line that may be a packet: what a receive of ours holds, and more than any datagram over IP.
+const LONGEST_LINE: usize = 128 * 1_024;
 
 /// How stdin is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InputCut {
     /// As it comes.
     Chunks,
-    /// A line at a time, without its newline.
-    Lines,
+    /// As it comes, with `\r\n` in place of each `\n` that has no `\r` before it.
+    Crlf,
+    /// A line at a time, without its newline; of a long line, a part.
+    Parts,
+    /// A line at a time, without its newline, as a packet. One that is too long is an error.
+    Packets,
 }
 
 /// Something to send, or why there is nothing more.
@@ -35,6 +39,19 @@ pub(crate) enum Input {
     End,
     /// Stdin cannot be read.
     Broken(std::io::Error),
+    /// A line is longer than a packet can be; nothing of it is sent.
+    TooLong,
+}
+
+impl Input {
+    /// The error of a line that is longer than a packet can be.
+    pub(crate) fn too_long() -> Error {
+        let most = grouped(LONGEST_LINE as u64);
+        let text = format!("a line of standard input has more than {most} bytes");
+        Error::new(Kind::MessageTooLong, text)
+            .why("each line is one packet, and is sent whole or not at all")
+            .try_command("hobnob help talk", "how standard input is cut")
+    }
 }
 
 /// Stdin on a thread of its own, which never holds up the end of the program. The channel is short: a slow peer
@@ -43,10 +60,10 @@ pub(crate) fn stdin(cut: InputCut) -> Receiver<Input> {
     let (to, from) = channel(2);
     let read = move || {
         let mut stdin = BufReader::with_capacity(READ, streams::stdin());
+        let mut is_behind_cr = false;
         loop {
-            let input = match piece(&mut stdin, cut) {
-                Ok(Some(bytes)) => Input::Send(bytes),
-                Ok(None) => Input::End,
+            let input = match piece(&mut stdin, cut, &mut is_behind_cr) {
+                Ok(input) => input,
                 Err(error) => Input::Broken(error),
             };
             let is_last = !matches!(input, Input::Send(_));
@@ -60,90 +77,148 @@ pub(crate) fn stdin(cut: InputCut) -> Receiver<Input> {
     from
 }
 
-fn piece(from: &mut impl BufRead, cut: InputCut) -> std::io::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    if cut == InputCut::Lines {
-        from.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes)?;
-        if bytes.is_empty() {
-            return Ok(None);
+/// The next piece. `is_behind_cr`: whether the piece before ended with `\r`.
+fn piece(
+    from: &mut impl BufRead,
+    cut: InputCut,
+    is_behind_cr: &mut bool,
+) -> std::io::Result<Input> {
+    match cut {
+        InputCut::Chunks | InputCut::Crlf => {
+            let ready = from.fill_buf()?;
+            let used = ready.len();
+            let bytes = match cut {
+                InputCut::Crlf => with_crlf(ready, is_behind_cr),
+                _ => ready.to_vec(),
+            };
+            from.consume(used);
+            Ok(if bytes.is_empty() { Input::End } else { Input::Send(bytes) })
         }
-        bytes.pop_if(|last| *last == b'\n');
-        return Ok(Some(bytes));
+        InputCut::Parts => loop {
+            let mut line = Vec::new();
+            from.by_ref().take(READ as u64).read_until(b'\n', &mut line)?;
+            if line.is_empty() {
+                return Ok(Input::End);
+            }
+            line.pop_if(|last| *last == b'\n');
+            if !line.is_empty() {
+                return Ok(Input::Send(line));
+            }
+        },
+        InputCut::Packets => {
+            let mut line = Vec::new();
+            from.by_ref().take(LONGEST_LINE as u64 + 1).read_until(b'\n', &mut line)?;
+            if line.is_empty() {
+                return Ok(Input::End);
+            }
+            line.pop_if(|last| *last == b'\n');
+            Ok(if line.len() > LONGEST_LINE { Input::TooLong } else { Input::Send(line) })
+        }
     }
-    let ready = from.fill_buf()?;
-    bytes.extend_from_slice(ready);
-    let used = bytes.len();
-    from.consume(used);
-    Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
+}
+
+/// The bytes with `\r\n` at the end of each line, which lines that have it keep.
+fn with_crlf(bytes: &[u8], is_behind_cr: &mut bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 16);
+    for byte in bytes {
+        if *byte == b'\n' && !*is_behind_cr {
+            out.push(b'\r');
+        }
+        out.push(*byte);
+        *is_behind_cr = *byte == b'\r';
+    }
+    out
 }
 
 /// The messages of the command line: each is sent once the answer to the one before has begun to come.
 pub(crate) struct Script {
     messages: VecDeque<Vec<u8>>,
-    clock: Clock,
-    /// How long an answer is waited for before the next message is sent without it.
-    patience: Duration,
-    gate: Option<Pin<Box<Sleep>>>,
-    /// Received so far when the gate was set.
-    heard: u64,
-    /// Messages that were sent without an answer to the one before.
-    pub(crate) unanswered: u32,
-    is_first: bool,
+    pub(super) pacing: Pacing,
     /// Received before the first message went out: a greeting is no answer.
     heard_before: u64,
 }
 
 impl Script {
-    /// `greet`: how long the peer may take to say something first; zero: nothing is waited for.
-    pub(crate) fn new(
-        messages: Vec<Vec<u8>>,
-        clock: Clock,
-        greet: Duration,
-        patience: Duration,
-    ) -> Self {
-        let mut script = Script {
-            messages: messages.into(),
-            clock,
-            patience,
-            gate: None,
-            heard: 0,
-            unanswered: 0,
-            is_first: true,
-            heard_before: 0,
-        };
-        if !greet.is_zero() {
-            script.close_gate(greet, 0);
-        }
-        script
-    }
-
-    fn close_gate(&mut self, time: Duration, heard: u64) {
-        self.gate = Some(Box::pin(tokio::time::sleep_until(self.clock.instant_in(time))));
-        self.heard = heard;
+    /// These messages, each in its time.
+    pub(super) fn new(messages: Vec<Vec<u8>>, pacing: Pacing) -> Self {
+        Script { messages: messages.into(), pacing, heard_before: 0 }
     }
 
     /// The next message, once its time has come. `heard`: how many times something was received.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, heard: u64) -> Poll<Input> {
-        if self.messages.is_empty() && self.is_first {
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        heard: u64,
+        has_ended: bool,
+    ) -> Poll<Input> {
+        if self.messages.is_empty() && self.pacing.is_first() {
             return Poll::Ready(Input::End);
         }
-        if let Some(gate) = &mut self.gate
-            && heard == self.heard
-        {
-            std::task::ready!(gate.as_mut().poll(cx));
-            self.unanswered += u32::from(!self.is_first && !self.messages.is_empty());
-        }
-        self.gate = None;
+        std::task::ready!(self.pacing.poll_open(cx, heard, has_ended));
         let Some(message) = self.messages.pop_front() else { return Poll::Ready(Input::End) };
-        if std::mem::take(&mut self.is_first) {
+        if self.pacing.is_first() {
             self.heard_before = heard;
         }
-        self.close_gate(self.patience, heard);
+        self.pacing.sends(&message, heard);
         Poll::Ready(Input::Send(message))
     }
 
     /// How many answers there are once the last message has been handed out.
     pub(crate) fn answers(&self, heard: u64) -> Option<u64> {
         self.messages.is_empty().then(|| heard.saturating_sub(self.heard_before))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(cut: InputCut, said: &[&[u8]]) -> (Vec<Vec<u8>>, Input) {
+        let (mut all, mut is_behind_cr) = (Vec::new(), false);
+        // Each part is a read of its own.
+        let whole = said.concat();
+        let mut from: Box<dyn BufRead> = match cut {
+            InputCut::Crlf | InputCut::Chunks => {
+                let size = said.first().map_or(1, |first| first.len().max(1));
+                Box::new(BufReader::with_capacity(size, whole.as_slice()))
+            }
+            _ => Box::new(whole.as_slice()),
+        };
+        loop {
+            match piece(&mut from, cut, &mut is_behind_cr).expect("memory can be read") {
+                Input::Send(bytes) => all.push(bytes),
+                last => return (all, last),
+            }
+        }
+    }
+
+    #[test]
+    fn a_newline_becomes_two_bytes_where_it_is_not_already() {
+        let (all, _) = pieces(InputCut::Crlf, &[b"a\r", b"\nb\n", b"\r\rc"]);
+        assert_eq!(all.concat(), b"a\r\nb\r\n\r\rc");
+        let bytes: Vec<u8> = (0..=255).filter(|byte| *byte != b'\n').collect();
+        assert_eq!(pieces(InputCut::Crlf, &[&bytes]).0.concat(), bytes);
+    }
+
+    #[test]
+    fn lines_without_their_newline_are_sent_each_by_itself() {
+        let (all, last) = pieces(InputCut::Parts, &[b"a\n\nb c\nrest"]);
+        assert_eq!(all, [&b"a"[..], b"b c", b"rest"]);
+        assert!(matches!(last, Input::End));
+        let long = vec![b'x'; 3 * READ + 7];
+        assert_eq!(pieces(InputCut::Parts, &[&long]).0.concat(), long);
+    }
+
+    #[test]
+    fn a_line_is_one_packet_or_an_error() {
+        let line = |length: usize| [&vec![b'x'; length][..], b"\nafter"].concat();
+        let (all, last) = pieces(InputCut::Packets, &[&line(LONGEST_LINE)]);
+        assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [LONGEST_LINE, 5]);
+        assert!(matches!(last, Input::End));
+        let (all, last) = pieces(InputCut::Packets, &[b"\n", &line(LONGEST_LINE + 1)]);
+        assert_eq!(all, [b""]);
+        assert!(matches!(last, Input::TooLong), "{last:?}");
+        let unended = vec![b'x'; LONGEST_LINE + 1];
+        assert!(matches!(pieces(InputCut::Packets, &[&unended]).1, Input::TooLong));
     }
 }

@@ -2,10 +2,12 @@
 
 mod chunk;
 mod converse;
+mod echoed;
 mod editor;
 mod event;
 mod input;
 mod orders;
+mod pacing;
 mod pipe;
 mod show;
 mod source;
@@ -39,7 +41,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Notes that are kept until a conn is there.
 const NOTES: usize = 16;
 /// Ports whose protocols want `\r\n` from a person who types.
-const CRLF_PORTS: [u16; 5] = [25, 80, 110, 143, 587];
+const CRLF_PORTS: [u16; 10] = [21, 25, 70, 79, 80, 110, 119, 143, 587, 6667];
 
 /// The verb.
 pub(crate) static VERB: Verb = Verb {
@@ -62,8 +64,12 @@ pub(crate) static VERB: Verb = Verb {
 /// Flags of a conversation.
 const TALKING: &[Flag] = &[
     switch("listen", None, "accept one peer there instead of dialling"),
-    value("eol", "lf|crlf|none", "what Enter and each MESSAGE send at their end"),
-    value("wait", "DUR", "silence allowed after our side has ended"),
+    value(
+        "eol",
+        "lf|crlf|none",
+        "what Enter and each MESSAGE send at their end; piped lines too, if said",
+    ),
+    value("wait", "DUR", "silence allowed after one side has ended, and before the next MESSAGE"),
     value("idle", "DUR", "give up after so much silence"),
     value("timeout", "DUR", "how long connecting may take (10s)"),
     switch("retry", None, "while nobody listens there yet, try again with growing pauses"),

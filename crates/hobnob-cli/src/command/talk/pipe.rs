@@ -1,30 +1,38 @@
 //! `talk` in a pipe, or with messages on the command line: stdout carries what is received, and nothing else.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hobnob::chunk::Direction;
-use hobnob::error::{Error, Kind, Result};
+use hobnob::error::{Error, Result};
 use hobnob::event::{By, Event, Fact, Opened};
 use hobnob::spec::Shape;
 use hobnob::streams;
 
 use crate::command::talk::converse::{Converse, Happening};
+use crate::command::talk::echoed::Echoed;
 use crate::command::talk::event::{closed, data};
 use crate::command::talk::input::Input;
 use crate::command::talk::show::Show;
 use crate::command::talk::source::InputSource;
 use crate::command::talk::wishes::{Connected, TalkFlags};
-use crate::command::talk::words::{broken_output, greeting, learnt, silence};
+use crate::command::talk::words::{
+    NEWLINE_INSIDE, STILL_READING, broken_output, greeting, input_is_silent, learnt, no_answer,
+    refused, silence,
+};
 use crate::job::Job;
 use crate::process::signals::Signals;
 use crate::process::{HUNG_UP, INTERRUPTED, TERMINATED};
-use crate::report::show::{count, size, span};
+use crate::report::show::{size, span};
 use crate::report::writer::Writer;
 
-/// After the peer has ended: how long more input is waited for. What stdin still has is there at once.
-const LEFTOVER: Duration = Duration::from_millis(200);
+/// How long standard input may be silent after the peer has ended, where `--wait` says nothing.
+const LEFTOVER: Duration = Duration::from_secs(2);
+/// Silence after which a person is told what is waited for.
+const PUZZLING: Duration = Duration::from_secs(2);
+/// How long a peer that had ended has to drop what it was sent since.
+const REFUSAL: Duration = Duration::from_millis(50);
 /// How long our end may take on its way to the peer.
 pub(super) const PARTING: Duration = Duration::from_secs(1);
 /// How long the last bytes may take into stdout once all is over.
@@ -40,6 +48,13 @@ struct PipedTalk<'a> {
     shape: Shape,
     began: Duration,
     input_is_over: bool,
+    /// Something was sent to a peer that had ended.
+    has_sent_late: bool,
+    /// Since when nothing has happened.
+    quiet_since: Duration,
+    /// What a person is to be told once after some silence.
+    puzzle: Option<&'static str>,
+    echoed: Echoed,
 }
 
 /// Talks until both sides have said all.
@@ -56,11 +71,15 @@ pub(crate) async fn run(
     }
     let mut pipe = PipedTalk {
         source: InputSource::of(job, wishes, &line),
-        show: Show::of(job, wishes),
+        show: Show::of(job, wishes, shape),
         talk: Converse::new(line.conn, job.clock),
         writer: Writer::stdout(),
         began: job.clock.now(),
         input_is_over: false,
+        has_sent_late: false,
+        quiet_since: job.clock.now(),
+        puzzle: (std::io::stderr().is_terminal() && !wishes.is_quiet).then_some(STILL_READING),
+        echoed: Echoed::default(),
         job,
         wishes,
         shape,
@@ -86,8 +105,9 @@ impl PipedTalk<'_> {
         self.rewind_timer();
         loop {
             let (source, is_over) = (&mut self.source, self.input_is_over);
+            let has_ended = self.talk.peer_ended;
             let ask = |cx: &mut Context<'_>, can_send: bool, heard: u64| {
-                if is_over || !can_send { Poll::Pending } else { source.poll(cx, heard) }
+                if is_over || !can_send { Poll::Pending } else { source.poll(cx, heard, has_ended) }
             };
             match self.talk.next(signals, &mut self.writer, ask).await {
                 Happening::Received(length) => {
@@ -104,6 +124,8 @@ impl PipedTalk<'_> {
                 Happening::Sent | Happening::Ended => self.rewind_timer(),
                 Happening::PeerEnded => {
                     note(self.wishes, "the peer has ended its side");
+                    // Where a person types there is nobody left to talk to.
+                    self.input_is_over |= self.source.is_typed();
                     self.rewind_timer();
                 }
                 Happening::Written(Ok(())) => {}
@@ -114,17 +136,29 @@ impl PipedTalk<'_> {
                     }
                 }
                 Happening::Asked(asked) => return Ok(asked.code()),
-                Happening::Failed(error) => return self.failed(error),
+                Happening::Failed(error) => return Err(self.failed(error)),
             }
             if self.is_done() {
-                return Ok(0);
+                return self.taken().await;
             }
         }
     }
 
     /// Everything is said: the peer has ended, and what we had is sent.
     fn is_done(&self) -> bool {
-        self.talk.peer_ended && self.input_is_over && self.talk.unsent() == 0
+        self.talk.peer_ended && self.input_is_over && self.talk.is_sent()
+    }
+
+    /// Whether a peer that had ended has taken what it was sent since, as far as its machine tells.
+    async fn taken(&mut self) -> Result<u8> {
+        if self.has_sent_late {
+            let round_trip = self.talk.conn.vitals().map(|vitals| vitals.round_trip * 2);
+            let within = REFUSAL.max(round_trip.unwrap_or_default()).min(PARTING);
+            if let Some(error) = self.talk.refusal(within).await {
+                return Err(self.failed(error));
+            }
+        }
+        Ok(0)
     }
 
     /// On packets a script is over when each message has its answer.
@@ -138,6 +172,9 @@ impl PipedTalk<'_> {
     }
 
     fn input(&mut self, input: Input) -> Result<()> {
+        if let Some((message, time)) = self.source.unanswered() {
+            self.remark(&no_answer(&message, time));
+        }
         match input {
             Input::Send(mut bytes) => {
                 if let (InputSource::Stdin(_), Shape::Packets, Some(eol)) =
@@ -146,6 +183,8 @@ impl PipedTalk<'_> {
                     bytes.extend_from_slice(eol.bytes());
                 }
                 self.sending(&bytes);
+                self.echoed.sent(&bytes);
+                self.has_sent_late |= self.talk.peer_ended;
                 self.talk.send(bytes);
             }
             Input::End => {
@@ -155,71 +194,116 @@ impl PipedTalk<'_> {
                 }
             }
             Input::Broken(error) => return Err(Error::from_io("read(stdin)", &error)),
+            Input::TooLong => return Err(Input::too_long()),
         }
         Ok(())
     }
 
-    /// The timer that counts now: what stdin still has, `--wait`, or `--idle`.
+    /// Something has happened: all silence is counted from now.
     fn rewind_timer(&mut self) {
-        let time = if self.talk.peer_ended {
-            Some(LEFTOVER)
-        } else if self.input_is_over && self.talk.unsent() == 0 {
-            let wait = self.wishes.patience(self.shape);
-            wait.into_iter().chain(self.wishes.idle).min()
-        } else {
-            self.wishes.idle
-        };
-        // While something is being sent to a peer that has ended, the peer decides how long that takes.
-        let is_busy = self.talk.peer_ended && self.talk.unsent() > 0;
-        self.talk.set_timer(time.filter(|_| !is_busy));
+        self.quiet_since = self.job.clock.now();
+        self.set_timer();
+    }
+
+    fn set_timer(&mut self) {
+        let puzzling = self.puzzle.filter(|_| self.is_puzzling()).map(|_| PUZZLING);
+        let times = [self.border(), self.wishes.idle, puzzling];
+        let quiet = self.quiet();
+        let first = times.into_iter().flatten().min();
+        self.talk.set_timer(first.map(|time| time.saturating_sub(quiet)));
+    }
+
+    fn quiet(&self) -> Duration {
+        self.job.clock.now().saturating_sub(self.quiet_since)
+    }
+
+    /// The silence that ends it now that one side has ended: of standard input, or of the peer. While something is
+    /// being sent, the peer decides how long that takes.
+    fn border(&self) -> Option<Duration> {
+        match (self.talk.peer_ended, self.input_is_over) {
+            _ if self.talk.unsent() > 0 => None,
+            (true, false) => Some(self.wishes.wait.unwrap_or(LEFTOVER)),
+            (false, true) => self.wishes.patience(self.shape),
+            _ => None,
+        }
+    }
+
+    /// Whether a person may wonder why it goes on: all is said on our side, and nothing but the peer's end ends it.
+    fn is_puzzling(&self) -> bool {
+        self.input_is_over && !self.talk.peer_ended && self.border().is_none()
     }
 
     /// The timer ran out: the exit code, if that is the end.
     fn silence(&mut self) -> Result<Option<u8>> {
-        if self.talk.peer_ended {
-            return Ok(Some(0));
-        }
         let ((sent, _), (received, times)) = (self.talk.sent, self.talk.heard);
-        let wait = self.wishes.patience(self.shape);
-        match (wait, self.wishes.idle) {
-            (Some(wait), _) if self.input_is_over && times == 0 => {
-                Err(silence("wait", wait, sent, received))
-            }
-            (Some(_), _) if self.input_is_over => Ok(Some(0)),
-            (_, Some(idle)) => Err(silence("idle", idle, sent, received)),
-            _ => Ok(None),
+        let quiet = self.quiet();
+        if let Some(wait) = self.border().filter(|wait| *wait <= quiet) {
+            return match (self.talk.peer_ended, times) {
+                (true, _) => Err(input_is_silent(wait, sent, received)),
+                (false, 0) => Err(silence("wait", wait, sent, received)),
+                (false, _) => Ok(Some(0)),
+            };
         }
+        if let Some(idle) = self.wishes.idle.filter(|idle| *idle <= quiet) {
+            return Err(silence("idle", idle, sent, received));
+        }
+        if self.is_puzzling()
+            && quiet >= PUZZLING
+            && let Some(text) = self.puzzle.take()
+        {
+            self.remark(text);
+        }
+        self.set_timer();
+        Ok(None)
     }
 
-    /// A conn that fails after the peer has ended in order was just not there for the rest any more.
-    fn failed(&mut self, error: Error) -> Result<u8> {
-        if self.talk.peer_ended && error.kind() != Kind::MessageTooLong {
-            if !self.wishes.is_quiet {
-                tell("the peer had ended, and did not take the rest of the input");
-            }
-            return Ok(0);
+    /// A conn that fails after the peer has ended in order was not there for the rest any more.
+    fn failed(&self, error: Error) -> Error {
+        if self.talk.peer_ended { refused(error) } else { error }
+    }
+
+    /// A line for people: within the conversation where one is shown, and else on stderr.
+    fn remark(&mut self, text: &str) {
+        if self.wishes.is_quiet {
+            return;
         }
-        Err(error)
+        let mut out = self.writer.take();
+        let is_shown = self.show.remark(&mut out, text);
+        self.writer.give(out);
+        if !is_shown {
+            tell(text);
+        }
     }
 
     fn received(&mut self, length: usize) {
         let mut out = self.writer.take();
-        let bytes = self.talk.received(length);
+        let (now, bytes) = (self.job.clock.now(), self.talk.received(length));
         if let Show::Json(json) = &mut self.show {
-            let event =
-                data(self.job.clock.now(), Direction::In, self.talk.heard.1, bytes, self.shape);
-            json.event(&mut out, &event);
+            json.event(&mut out, &data(now, Direction::In, self.talk.heard.1, bytes, self.shape));
         } else {
-            self.show.bytes(&mut out, bytes, self.shape);
+            self.show.bytes(&mut out, bytes, self.shape, now);
         }
+        let is_newline_inside = self.shape == Shape::Bytes && self.echoed.is_in(bytes);
         self.writer.give(out);
+        if is_newline_inside && self.may_remark() {
+            self.remark(NEWLINE_INSIDE);
+        }
     }
 
-    /// Tells a program what is sent.
+    /// Whether somebody reads what is said beside the bytes. In a pipe the rest of the terminal is somebody else's.
+    fn may_remark(&self) -> bool {
+        let is_ours = !self.wishes.messages.is_empty() || std::io::stderr().is_terminal();
+        is_ours || self.wishes.is_verbose
+    }
+
+    /// Tells what is sent, to programs and to a person who sees both sides.
     fn sending(&mut self, bytes: &[u8]) {
-        let event =
-            data(self.job.clock.now(), Direction::Out, self.talk.sent.1 + 1, bytes, self.shape);
+        let now = self.job.clock.now();
+        let event = data(now, Direction::Out, self.talk.sent.1 + 1, bytes, self.shape);
         self.tell_json(&event);
+        let mut out = self.writer.take();
+        self.show.sent(&mut out, bytes, now);
+        self.writer.give(out);
     }
 
     fn tell_json(&mut self, event: &Event) {
@@ -274,15 +358,6 @@ impl PipedTalk<'_> {
                 size(received)
             ),
         );
-        if let InputSource::Script(script) = &self.source
-            && script.unanswered > 0
-            && !self.wishes.is_quiet
-        {
-            tell(&format!(
-                "{} sent without an answer to the one before",
-                count(script.unanswered.into(), "message")
-            ));
-        }
         match written {
             Err(error) if result.is_ok() => broken_output(&error),
             _ => result,

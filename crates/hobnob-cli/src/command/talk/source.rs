@@ -1,5 +1,6 @@
 //! Where the input comes from: stdin, or the messages of the command line.
 
+use std::io::IsTerminal as _;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -7,17 +8,20 @@ use hobnob::spec::Shape;
 use tokio::sync::mpsc::Receiver;
 
 use crate::command::talk::input::{Input, InputCut, Script, stdin};
-use crate::command::talk::wishes::{Connected, TalkFlags};
+use crate::command::talk::pacing::Pacing;
+use crate::command::talk::wishes::{Connected, Eol, TalkFlags};
 use crate::job::Job;
 
 /// How long the next message waits for an answer to the one before, where `--wait` says nothing.
-const ANSWER: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(1);
 /// The least time that a peer has to greet before the first of several messages.
 const GREET: Duration = Duration::from_millis(200);
 
 /// Where the input comes from.
 pub(super) enum InputSource {
     Stdin(Receiver<Input>),
+    /// Lines that nothing parts on their way: each waits for the answer to the one before, as messages do.
+    Paced(Receiver<Input>, Pacing),
     Script(Script),
 }
 
@@ -25,32 +29,70 @@ impl InputSource {
     /// Stdin, unless there are messages.
     pub(super) fn of(job: &Job, wishes: &TalkFlags, line: &Connected) -> Self {
         let shape = line.conn.shape();
+        // An answer must not be mistaken for the greeting, so the greeting is given time to come.
+        let greet = GREET.max(3 * line.took);
+        let patience = wishes.patience(shape).unwrap_or(ANSWER);
         if wishes.messages.is_empty() {
-            return InputSource::Stdin(stdin(match shape {
-                Shape::Bytes => InputCut::Chunks,
-                Shape::Packets => InputCut::Lines,
-            }));
+            return match (shape, wishes.eol) {
+                (Shape::Packets, _) => InputSource::Stdin(stdin(InputCut::Packets)),
+                (Shape::Bytes, Some(Eol::Crlf)) => InputSource::Stdin(stdin(InputCut::Crlf)),
+                (Shape::Bytes, Some(Eol::None)) => {
+                    let pacing = Pacing::new(job.clock, greet, patience);
+                    InputSource::Paced(stdin(InputCut::Parts), pacing)
+                }
+                (Shape::Bytes, Some(Eol::Lf) | None) => InputSource::Stdin(stdin(InputCut::Chunks)),
+            };
         }
         let eol = wishes.eol(shape).bytes();
         let messages: Vec<_> =
             wishes.messages.iter().map(|message| [message.as_bytes(), eol].concat()).collect();
-        // An answer must not be mistaken for the greeting, so the greeting is given time to come.
         let greet = match (shape, messages.len()) {
-            (Shape::Bytes, 2..) => GREET.max(3 * line.took),
+            (Shape::Bytes, 2..) => greet,
             // Records have an opening too, and may begin with a greeting.
             (Shape::Packets, _) if has_opening(line.conn.facts().transport) => GREET,
             _ => Duration::ZERO,
         };
-        let patience = wishes.patience(shape).unwrap_or(ANSWER);
-        InputSource::Script(Script::new(messages, job.clock, greet, patience))
+        InputSource::Script(Script::new(messages, Pacing::new(job.clock, greet, patience)))
     }
 
-    /// The next piece of input.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, heard: u64) -> Poll<Input> {
+    /// The next piece of input. `heard`: how many times something was received; `has_ended`: whether the peer has said
+    /// all.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        heard: u64,
+        has_ended: bool,
+    ) -> Poll<Input> {
         match self {
             InputSource::Stdin(from) => from.poll_recv(cx).map(|input| input.unwrap_or(Input::End)),
-            InputSource::Script(script) => script.poll_next(cx, heard),
+            InputSource::Paced(from, pacing) => {
+                std::task::ready!(pacing.poll_open(cx, heard, has_ended));
+                let input = std::task::ready!(from.poll_recv(cx)).unwrap_or(Input::End);
+                if let Input::Send(line) = &input {
+                    pacing.sends(line, heard);
+                    // Whoever does not answer would make each of many lines wait.
+                    if pacing.has_unanswered() {
+                        pacing.stop();
+                    }
+                }
+                Poll::Ready(input)
+            }
+            InputSource::Script(script) => script.poll_next(cx, heard, has_ended),
         }
+    }
+
+    /// The first message that had no answer within its time, told once, and that time.
+    pub(super) fn unanswered(&mut self) -> Option<(Vec<u8>, Duration)> {
+        match self {
+            InputSource::Stdin(_) => None,
+            InputSource::Paced(_, pacing) => pacing.unanswered(),
+            InputSource::Script(script) => script.pacing.unanswered(),
+        }
+    }
+
+    /// Whether a person types here: at the peer's end there is nothing more to wait for.
+    pub(super) fn is_typed(&self) -> bool {
+        !matches!(self, InputSource::Script(_)) && std::io::stdin().is_terminal()
     }
 }
 

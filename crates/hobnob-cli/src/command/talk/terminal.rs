@@ -15,11 +15,12 @@ use nix::unistd::dup2_stdout;
 
 use crate::command::talk::chunk::chunk;
 use crate::command::talk::converse::{Converse, Happening};
+use crate::command::talk::echoed::Echoed;
 use crate::command::talk::editor::{self, Hold, Keyed};
 use crate::command::talk::orders::{LIST, Order};
 use crate::command::talk::pipe::PARTING;
 use crate::command::talk::wishes::{Connected, Eol, TalkFlags};
-use crate::command::talk::words::{greeting, learnt, silence};
+use crate::command::talk::words::{NEWLINE_INSIDE, greeting, learnt, silence};
 use crate::job::Job;
 use crate::process::signals::Signals;
 use crate::process::{INTERRUPTED, bug};
@@ -49,6 +50,7 @@ struct Terminal<'a> {
     began: Duration,
     /// When something passed last.
     last: Duration,
+    echoed: Echoed,
     /// Enter, Ctrl-D or `half-close` have ended our side.
     is_over: bool,
 }
@@ -95,6 +97,7 @@ pub(crate) async fn run(
         save: None,
         began: now,
         last: now,
+        echoed: Echoed::default(),
         is_over: false,
         job,
         wishes,
@@ -177,7 +180,9 @@ impl Terminal<'_> {
             Keyed::Line(_) if self.is_over => self.say("our side has ended; Ctrl-C leaves"),
             Keyed::Line(line) => {
                 self.last = self.job.clock.now();
-                self.queue.push_back([line.as_bytes(), self.eol.bytes()].concat());
+                let line = [line.as_bytes(), self.eol.bytes()].concat();
+                self.echoed.sent(&line);
+                self.queue.push_back(line);
             }
             Keyed::Order(line) => match Order::parse(&line) {
                 Ok(Order::Quit) => {
@@ -280,9 +285,13 @@ impl Terminal<'_> {
         }
         let verbose = self.wishes.is_verbose;
         let text = chunk(bytes, self.look, self.view, verbose, since, self.columns);
+        let is_newline_inside = self.shape == Shape::Bytes && self.echoed.is_in(bytes);
         let mut out = self.writer.take();
         out.extend_from_slice(text.as_bytes());
         self.writer.give(out);
+        if is_newline_inside && !self.wishes.is_quiet {
+            self.say(&format!("{NEWLINE_INSIDE} (Ctrl-] eol none)"));
+        }
         if let Some(error) = failed {
             self.save = None;
             self.complain(&error);

@@ -7,7 +7,7 @@ use hobnob::error::{Error, Kind, Result};
 use crate::advice::Propose as _;
 use crate::command::talk::wishes::Connected;
 use crate::process::BROKEN_PIPE;
-use crate::report::show::{safe, span};
+use crate::report::show::{one_line, safe, span};
 use crate::report::text::learnt_lines;
 
 /// The error of a write to stdout.
@@ -40,6 +40,37 @@ pub(crate) fn greeting(line: &Connected, is_listening: bool) -> String {
 /// What the layers learnt in their handshakes, for `-v`: a line each.
 pub(crate) fn learnt(line: &Connected) -> Vec<String> {
     learnt_lines(line.conn.facts().learnt())
+}
+
+/// What a person who waits may want to know after some silence: that our input is over, and the peer is not.
+pub(crate) const STILL_READING: &str = "our input has ended; reading on until the peer closes, \
+                                        or Ctrl-C (--wait DUR leaves after so much silence)";
+/// Told once when our newline came back in the middle of an answer.
+pub(crate) const NEWLINE_INSIDE: &str =
+    "the newline that we sent came back inside the answer; --eol none sends without one";
+
+/// Told once when a message had no answer in its time.
+pub(crate) fn no_answer(message: &[u8], time: Duration) -> String {
+    let message = one_line(message.trim_ascii_end());
+    format!("no answer to {message} within {}, so the next goes out (--wait DUR)", span(time))
+}
+
+/// The error of an input that says nothing for so long after the peer has ended.
+pub(crate) fn input_is_silent(time: Duration, sent: u64, received: u64) -> Error {
+    let time = span(time);
+    let text = format!("the peer ended its side, and standard input said nothing for {time} since");
+    Error::new(Kind::TimedOut, text)
+        .why(format!("sent {sent} B, received {received} B; standard input is still open"))
+        .try_flag("--wait 10s", "to wait longer")
+        .try_command("hobnob help eof", "how a conversation ends")
+}
+
+/// The error of a peer that had ended, and does not take what still came.
+pub(crate) fn refused(error: Error) -> Error {
+    if error.kind().exit_code() != Kind::ConnectionReset.exit_code() {
+        return error;
+    }
+    error.with_message("the peer had ended, and did not take the rest of the input")
 }
 
 /// The error of silence, after our side had ended or at all.

@@ -96,7 +96,7 @@ struct Between {
     client: Conn,
     server: Conn,
     heard: Arc<Overheard>,
-    link: tokio::task::JoinHandle<Result<(), Broken>>,
+    link: tokio::task::JoinHandle<Result<Finish, Broken>>,
 }
 
 fn between(shape: Shape) -> Between {
