@@ -257,6 +257,9 @@ pub enum How {
     Rst,
     /// Not at all: the medium has no end, or the session was cut first.
     None,
+    /// The connection ended in order, but what it carries had not: TLS without its `close_notify` (RFC 8446, section
+    /// 6.1). Somebody may have cut it, so nothing vouches for the end of what came.
+    Truncated,
 }
 
 impl How {
@@ -266,6 +269,7 @@ impl How {
             How::Fin => "fin",
             How::Rst => "rst",
             How::None => "none",
+            How::Truncated => "truncated",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The verbs, one file each, and the table of them: parser, help, man pages, completions and what runs are made from it.
 
+mod cert;
 mod completions;
 mod demo;
 mod doctor;
@@ -31,7 +32,7 @@ use crate::report::json::Json;
 use crate::report::look::{ColorWish, Look};
 
 /// Every verb, in the order of the help pages.
-static VERBS: [&Verb; 12] = [
+static VERBS: [&Verb; 13] = [
     &serve::VERB,
     &relay::VERB,
     &fault::VERB,
@@ -41,6 +42,7 @@ static VERBS: [&Verb; 12] = [
     &get::VERB,
     &explain::VERB,
     &doctor::VERB,
+    &cert::VERB,
     &help::VERB,
     &completions::VERB,
     &man::VERB,

@@ -47,6 +47,9 @@ pub(super) fn tell(
         if hinted != Some(&bound.endpoint) {
             text.push_str(&hint(bound, 4 + names + column));
             hinted = Some(&bound.endpoint);
+            if let Some(line) = elsewhere(bound) {
+                let _ = write!(text, "\n{}{line}", " ".repeat(8 + names + column));
+            }
         }
         text.truncate(text.trim_end().len());
         text.push('\n');
@@ -96,6 +99,25 @@ fn hint(bound: &Bound, used: usize) -> String {
         Some(both) => both,
         None => format!("  {own}"),
     }
+}
+
+/// How other programs reach an address for which a certificate of our own vouches, as `curl --cacert` does.
+fn elsewhere(bound: &Bound) -> Option<String> {
+    let trusted = safe(&quoted(&bound.vouched_by.as_ref()?.display().to_string()));
+    let near = nearby(bound)?;
+    let (host, port) = (near.host()?, near.port()?);
+    // Nothing but encryption is between, or the other program would not know what is said.
+    if near.layers().len() != 1 {
+        return None;
+    }
+    let host = match host.to_string() {
+        host if host.is_empty() => "localhost".to_owned(),
+        host => host,
+    };
+    Some(match near.protocol() {
+        Some(_) => format!("curl --cacert {trusted} https://{host}:{port}/"),
+        None => format!("openssl s_client -quiet -CAfile {trusted} -connect {host}:{port}"),
+    })
 }
 
 /// The endpoint as a person on this machine, or in its network, would dial it.

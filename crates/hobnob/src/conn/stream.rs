@@ -53,10 +53,10 @@ impl<C: BorrowMut<Conn> + Unpin> AsyncWrite for Stream<C> {
 
 /// What a protocol stack made of a conn, as a channel again.
 pub struct Wrapped<T> {
-    /// The stack's own stream.
-    pub stream: T,
-    /// What tokio's traits cannot say.
-    pub beyond: Beyond<T>,
+    stream: T,
+    beyond: Beyond<T>,
+    /// Why nothing more can be received; told once all that came before has been handed on.
+    failure: Option<Error>,
 }
 
 /// What tokio's traits have no word for, and a channel must do.
@@ -69,17 +69,45 @@ pub struct Beyond<T> {
     pub vitals: fn(&T) -> Option<Vitals>,
     /// What the conn below says of its end.
     pub last_word: fn(&mut T) -> Option<String>,
+    /// What the stack still has to hand on after its stream has failed: so many bytes of it, in the buffer.
+    pub left_over: fn(&mut T, &mut [u8]) -> usize,
     /// What an error of the stack means.
     pub error: fn(io::Error) -> Error,
 }
 
+impl<T> Wrapped<T> {
+    /// Around the stack's own stream, with what tokio's traits cannot say of it.
+    pub fn new(stream: T, beyond: Beyond<T>) -> Self {
+        Wrapped { stream, beyond, failure: None }
+    }
+
+    /// After a failure: what came before it, and then the failure.
+    fn leave(&mut self, buf: &mut [u8], failure: Error) -> Result<Option<usize>> {
+        let length = (self.beyond.left_over)(&mut self.stream, buf);
+        if length == 0 {
+            return Err(failure);
+        }
+        Ok(Some(length))
+    }
+}
+
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Channel for Wrapped<T> {
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
-        let mut buf = ReadBuf::new(buf);
-        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf));
-        read.map_err(self.beyond.error)?;
-        let length = buf.filled().len();
-        Poll::Ready(Ok((length > 0).then_some(length)))
+        if let Some(failure) = &self.failure {
+            let failure = failure.clone();
+            return Poll::Ready(self.leave(buf, failure));
+        }
+        let mut filled = ReadBuf::new(buf);
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut filled));
+        let length = filled.filled().len();
+        Poll::Ready(match read {
+            Ok(()) => Ok((length > 0).then_some(length)),
+            Err(error) => {
+                let failure = (self.beyond.error)(error);
+                self.failure = Some(failure.clone());
+                self.leave(buf, failure)
+            }
+        })
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
@@ -141,6 +169,7 @@ mod tests {
             left: |stream| stream.0.channel().left(),
             vitals: |stream| stream.0.vitals(),
             last_word: |stream| stream.0.last_word(),
+            left_over: |_, _| 0,
             error: |error| error_of(error).unwrap_or_else(|error| Error::from_io("stream", &error)),
         }
     }
@@ -150,7 +179,7 @@ mod tests {
         let (here, mut there) = memory::pair(Shape::Bytes);
         let mut here = here.map(Shape::Bytes, |inner| {
             let stream = Stream(Conn::new(there.facts().clone(), Shape::Bytes, inner));
-            Box::new(Wrapped { stream, beyond: beyond() })
+            Box::new(Wrapped::new(stream, beyond()))
         });
         here.send(b"one").await.expect("it is open");
         let mut room = [0; 8];

@@ -1,5 +1,7 @@
 //! A bound endpoint, as peers and people find it.
 
+use std::path::PathBuf;
+
 use crate::address::Address;
 use crate::endpoint::Endpoint;
 use crate::socket;
@@ -15,6 +17,8 @@ pub struct Bound {
     pub endpoint: Endpoint,
     /// The endpoint as a client names it: with the settings that the layers need on the client's side.
     pub dialled: Endpoint,
+    /// The certificate that other programs must trust to reach it, where we made the CA ourselves: a PEM file.
+    pub vouched_by: Option<PathBuf>,
     /// The door of the service that the endpoint leads to; empty for a service with one door.
     pub door: &'static str,
 }

@@ -243,6 +243,7 @@ impl Waiting {
                 address: listener.address(),
                 endpoint: endpoint.clone(),
                 dialled: self.dialled.clone(),
+                vouched_by: self.stack.vouched_by(),
                 door: "",
             })
             .collect()

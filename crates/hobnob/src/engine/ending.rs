@@ -8,6 +8,9 @@ use crate::event::{By, Closed, End, How, Reason};
 use crate::session::{Cut, Session};
 use crate::spec::show_duration;
 
+/// What is said of a session that seems to have ended in order, but for whose end nobody vouches.
+const TRUNCATED: &str = "the connection ended, and TLS had not: the end may be missing";
+
 /// How a session came to its end, when nothing failed.
 #[derive(Debug, Default)]
 pub(super) struct Ending {
@@ -83,8 +86,13 @@ pub(super) fn closed(session: &Session, end: Option<Box<Ended>>) -> Closed {
     };
     let end_of =
         |direction| session.end_of(direction).unwrap_or(End { by: By::Us, how: How::None });
+    let inward = end_of(Direction::In);
+    let (reason, detail) = match (reason, inward.how) {
+        (Reason::Eof, How::Truncated) => (Reason::Error, Some(TRUNCATED.to_owned())),
+        both => (both.0, detail),
+    };
     Closed {
-        inward: end_of(Direction::In),
+        inward,
         outward: end_of(Direction::Out),
         reason,
         detail,

@@ -75,6 +75,7 @@ async fn bind_set(
                     address: listener.address(),
                     endpoint: ready.endpoint.clone(),
                     dialled: ready.dialled.clone(),
+                    vouched_by: ready.stack.vouched_by(),
                     door,
                 });
             }

@@ -21,6 +21,9 @@ use crate::service::Made;
 use crate::session::{Keeper, Session};
 use crate::transport::{self, Own};
 
+/// The limit `failed-handshakes`, of a server whose sessions are counted.
+const FAILED_HANDSHAKES: i64 = 1_000;
+
 /// The stages of a server's life, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
@@ -52,6 +55,8 @@ pub(super) struct House {
     pub totals: Totals,
     /// Sessions that may still come; negative: any number.
     pub quota: AtomicI64,
+    /// Handshakes that may still fail before nobody may come any more; only where the sessions are counted too.
+    failures: AtomicI64,
     /// The addresses that we are bound to. Packets from there are never answered, and nothing is dialled there.
     pub own: Own,
     pub next_id: AtomicU64,
@@ -135,6 +140,7 @@ impl House {
             quota: AtomicI64::new(
                 plan.quota.map_or(-1, |quota| i64::try_from(quota).unwrap_or(i64::MAX)),
             ),
+            failures: AtomicI64::new(FAILED_HANDSHAKES),
             own,
             next_id: AtomicU64::new(1),
             live: AtomicI64::new(0),
@@ -178,6 +184,26 @@ impl House {
             return true;
         }
         self.quota.fetch_update(Relaxed, Relaxed, |left| (left > 0).then(|| left - 1)).is_ok()
+    }
+
+    /// Counts a handshake that failed. It is none of the sessions that may come, so that a stranger who knocks does not use
+    /// up the only one; but a server that was to end some day does not serve strangers for ever.
+    pub(super) fn note_failed_handshake(&self) {
+        let is_counted = self.quota.load(Relaxed) >= 0;
+        if is_counted && self.failures.fetch_sub(1, Relaxed) == 1 {
+            let text = format!(
+                "{FAILED_HANDSHAKES} handshakes have failed, so nobody else is let in (failed-handshakes)"
+            );
+            self.bus.emit(0, 0, Fact::Warning(text));
+            self.advance(Phase::UsedUp);
+        }
+    }
+
+    /// Resolves once as many sessions have come as may come.
+    pub(super) async fn used_up(&self) {
+        let mut phase = self.phase.subscribe();
+        // The house holds the sender.
+        let _ = phase.wait_for(|phase| *phase >= Phase::UsedUp && self.is_used_up()).await;
     }
 
     pub(super) fn is_used_up(&self) -> bool {

@@ -13,7 +13,7 @@ use crate::engine::ending::Ending;
 use crate::engine::house::House;
 use crate::engine::presence::Presence;
 use crate::engine::respond;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::{By, End, Fact, Reason};
 use crate::service::Made;
 use crate::session::{Conclusion, Cut, Session, tap};
@@ -58,8 +58,20 @@ async fn note_task(session: &Session) {
 async fn dress(presence: &Presence, conn: &mut Conn, door: &Doorway) -> Option<Result<Ending>> {
     let (session, house) = (&presence.session, &presence.house);
     let entering = door.enter(conn.take(), house.limits.handshake);
+    let entering = async {
+        tokio::select! {
+            biased;
+            entered = entering => entered.inspect_err(|_| house.note_failed_handshake()),
+            () = house.used_up() => Err(turned_away(presence)),
+        }
+    };
     match uncut(session, entering).await {
+        Some(Ok(Some((mut dressed, _)))) if !house.take_quota() => {
+            dressed.abort();
+            Some(Err(turned_away(presence)))
+        }
         Some(Ok(Some((dressed, entered)))) => {
+            house.note_used_up();
             *conn = dressed;
             if door.door().is_none() {
                 session.enters_by(entered);
@@ -70,6 +82,13 @@ async fn dress(presence: &Presence, conn: &mut Conn, door: &Doorway) -> Option<R
         Some(Err(error)) => Some(Err(error)),
         Some(Ok(None)) | None => Some(Ok(Ending::default())),
     }
+}
+
+/// Turns away a peer whose handshakes were not done when the last session that may come had come.
+fn turned_away(presence: &Presence) -> Error {
+    let session = &presence.session;
+    presence.house.refuse(session.shard(), &session.facts.peer, "max");
+    Error::limit("max", "as many sessions had come as may come")
 }
 
 /// Ends the conn as the session ended: in order, or torn down.

@@ -181,7 +181,9 @@ async fn accept_many(house: Arc<House>, inside: Inside, seldom: Arc<Seldom>) {
                 let facts = conn.facts().clone();
                 let peer = facts.peer.clone();
                 match admit_within(&house, &guard, &door, &facts, &mut *listener) {
-                    Ok(_) if !house.take_quota() => house.refuse(shard.index, &peer, "max"),
+                    Ok(_) if door.is_bare() && !house.take_quota() => {
+                        house.refuse(shard.index, &peer, "max");
+                    }
                     Ok(permit) => {
                         let parent = parent.as_ref().map_or(0, |parent| parent.session.id);
                         let arrival = Newcomer { facts, permit, parent, door: door.door() };
@@ -239,7 +241,8 @@ async fn is_cut(parent: Option<&Presence>, is_empty: &mut watch::Receiver<bool>)
 
 /// Makes a session of the conn of a peer that may come.
 async fn welcome(house: &Arc<House>, seldom: &Seldom, newcome: Newcome) {
-    if !house.take_quota() {
+    // Behind layers a peer counts once its handshakes are done.
+    if newcome.door.is_bare() && !house.take_quota() {
         return turn_away(house, newcome, "max");
     }
     let Newcome { mut conn, guest, door, shard } = newcome;

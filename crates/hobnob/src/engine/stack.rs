@@ -1,6 +1,7 @@
 //! Applies an endpoint's layers in order, wire first, on the session's own task and under its deadline.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,6 +67,11 @@ impl Stack {
     /// The settings that a client gives to each layer, where they are not the same as here.
     pub(super) fn dialled(&self) -> impl Iterator<Item = Option<Vec<String>>> {
         self.coats.iter().map(|coat| coat.layer.dialled())
+    }
+
+    /// The certificate of our own that who dials must trust, where a layer made one.
+    pub(super) fn vouched_by(&self) -> Option<PathBuf> {
+        self.coats.iter().find_map(|coat| coat.layer.vouched_by())
     }
 
     /// Whether one of its layers may give back a conn on which the other stack's layers can go on.

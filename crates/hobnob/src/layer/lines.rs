@@ -73,6 +73,8 @@ struct Framed {
     /// Bytes of `pending` in which no newline was found.
     searched: usize,
     is_ended: bool,
+    /// Why nothing more comes; told once the lines that came before have been handed on, with the last, cut one.
+    failure: Option<Error>,
     /// Bytes that a send could not pass on at once.
     unsent: VecDeque<u8>,
 }
@@ -80,7 +82,7 @@ struct Framed {
 impl Framed {
     fn new(rules: Lines, inner: Box<dyn Channel>) -> Self {
         let (pending, unsent) = (VecDeque::new(), VecDeque::new());
-        Framed { inner, rules, pending, searched: 0, is_ended: false, unsent }
+        Framed { inner, rules, pending, searched: 0, is_ended: false, failure: None, unsent }
     }
 
     /// The next whole line, without its ending; at the end of the stream also a line that has no ending.
@@ -136,7 +138,7 @@ impl Channel for Framed {
                 return Poll::Ready(line.map(Some));
             }
             if self.is_ended {
-                return Poll::Ready(Ok(None));
+                return Poll::Ready(self.failure.clone().map_or(Ok(None), Err));
             }
             let (inner, pending) = (&mut self.inner, &mut self.pending);
             let received = scratch::with(|room| match inner.poll_recv(cx, room) {
@@ -146,7 +148,10 @@ impl Channel for Framed {
                 }
                 other => other,
             });
-            self.is_ended = ready!(received)?.is_none();
+            match ready!(received) {
+                Ok(received) => self.is_ended = received.is_none(),
+                Err(error) => (self.is_ended, self.failure) = (true, Some(error)),
+            }
         }
     }
 
@@ -228,6 +233,23 @@ mod tests {
         there.send(&[b'x'; 4_000]).await.expect("room");
         let error = here.recv(&mut [0; 32]).await.expect_err("too long");
         assert_eq!(error.kind(), Kind::BadFrame);
+    }
+
+    #[tokio::test]
+    async fn what_came_before_a_reset_is_heard_before_it() {
+        let (mut there, mut here) = framed(16).await;
+        there.send(b"whole\ncu").await.expect("room");
+        here.send(b"unread").await.expect("room");
+        drop(there); // with bytes unread: a reset
+        let mut buf = [0; 32];
+        for line in [&b"whole"[..], b"cu"] {
+            let length = here.recv(&mut buf).await.expect("it came before").expect("not the end");
+            assert_eq!(&buf[..length], line);
+        }
+        for _ in 0..2 {
+            let error = here.recv(&mut buf).await.expect_err("a reset");
+            assert_eq!(error.kind(), Kind::ConnectionReset);
+        }
     }
 
     #[tokio::test]

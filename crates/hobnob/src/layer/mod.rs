@@ -25,6 +25,7 @@ mod tap;
 pub mod tls;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use crate::bus::Bus;
 use crate::clock::Clock;
@@ -106,6 +107,12 @@ pub trait Layer: Send + Sync {
     /// What who dials says to its own layer of this kind, as `-O` takes it; none: the same as here. Of a prepared
     /// layer that was dialled.
     fn dialled(&self) -> Option<Vec<String>> {
+        None
+    }
+
+    /// The file that other programs must trust where the layer made its own certificate. Of a prepared layer that was
+    /// dialled.
+    fn vouched_by(&self) -> Option<PathBuf> {
         None
     }
 

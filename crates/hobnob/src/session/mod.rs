@@ -362,7 +362,7 @@ impl Session {
     pub(crate) fn end_of(&self, direction: Direction) -> Option<End> {
         let code = self.ends[direction as usize].load(Relaxed).checked_sub(1)?;
         let by = [By::Us, By::Peer, By::Kernel, By::Upstream][usize::from(code / 4)];
-        let how = [How::Fin, How::Rst, How::None][usize::from(code % 4)];
+        let how = [How::Fin, How::Rst, How::None, How::Truncated][usize::from(code % 4)];
         Some(End { by, how })
     }
 

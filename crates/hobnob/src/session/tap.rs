@@ -151,6 +151,15 @@ impl Channel for Tap {
                 return Poll::Pending;
             }
         };
+        let received = match received {
+            // The peer was careless, or somebody cut it between: it gets its answer all the same, as its direction alone
+            // has ended. That nobody vouches for this end is told with the end of the session.
+            Err(error) if error.kind() == Kind::TlsTruncated && self.side == Side::Downstream => {
+                self.note_end(Direction::In, By::Peer, How::Truncated);
+                Ok(None)
+            }
+            received => received,
+        };
         match &received {
             Ok(Some(length)) => self.saw(Direction::In, &buf[..*length]),
             Ok(None) if self.has_end => self.note_end(Direction::In, By::Peer, How::Fin),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hobnob::clock::Clock;
 use hobnob::conn::Conn;
-use hobnob::error::{Error, Result};
+use hobnob::error::{Error, Kind, Result};
 use hobnob::spec::Shape;
 use tokio::time::Sleep;
 
@@ -16,6 +16,15 @@ use crate::report::writer::Writer;
 
 /// Bytes of one receive: more than any packet.
 const RECEIVE: usize = 128 * 1_024;
+
+/// How long the last words of a peer are waited for that takes no more of ours. Where it tore the conn down, they are
+/// there already, and a reset behind them.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Whether a send failed as the peer takes nothing more.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), Kind::ConnectionReset | Kind::ConnectionBroken)
+}
 
 /// Something that happened.
 #[derive(Debug)]
@@ -55,6 +64,8 @@ pub(crate) struct Converse {
     /// The peer's direction has ended.
     pub(crate) peer_ended: bool,
     receives_first: bool,
+    /// Why the peer takes nothing more, and until when what it had said before is waited for.
+    refusal: Option<(Error, Pin<Box<Sleep>>)>,
     timer: Option<Pin<Box<Sleep>>>,
     /// Bytes sent and in how many messages.
     pub(crate) sent: (u64, u64),
@@ -76,6 +87,7 @@ impl Converse {
             has_ended: false,
             peer_ended: false,
             receives_first: false,
+            refusal: None,
             timer: None,
             sent: (0, 0),
             heard: (0, 0),
@@ -135,8 +147,11 @@ impl Converse {
             if let Poll::Ready(result) = writer.poll_back(cx) {
                 return Poll::Ready(Happening::Written(result));
             }
-            self.receives_first = !self.receives_first;
             let may_receive = writer.has_room();
+            if self.refusal.is_some() {
+                return self.poll_last_words(cx, may_receive);
+            }
+            self.receives_first = !self.receives_first;
             if self.receives_first
                 && let Poll::Ready(happened) = self.poll_receive(cx, may_receive)
             {
@@ -198,6 +213,23 @@ impl Converse {
         })
     }
 
+    /// Receives what the peer had said before it refused what we send, and then tells the refusal. The kernel may tell of
+    /// the refusal first, as a send hears of it at once and a receive with the next event.
+    fn poll_last_words<I>(&mut self, cx: &mut Context<'_>, may: bool) -> Poll<Happening<I>> {
+        let heard = self.poll_receive(cx, may);
+        if heard.is_ready() || !may {
+            return heard;
+        }
+        let Some((_, timer)) = &mut self.refusal else { return Poll::Pending };
+        if !self.peer_ended {
+            std::task::ready!(timer.as_mut().poll(cx));
+        }
+        match self.refusal.take() {
+            Some((error, _)) => Poll::Ready(Happening::Failed(error)),
+            None => Poll::Pending,
+        }
+    }
+
     fn poll_sending<I>(&mut self, cx: &mut Context<'_>) -> Poll<Happening<I>> {
         if self.outgoing.is_none() && self.is_flushed && (!self.wants_end || self.has_ended) {
             return Poll::Pending;
@@ -206,6 +238,13 @@ impl Converse {
         Poll::Ready(match result {
             Ok(()) if self.has_ended => Happening::Ended,
             Ok(()) => Happening::Sent,
+            Err(error) if is_refusal(&error) && !self.peer_ended => {
+                let until = self.clock.instant_in(LAST_WORDS);
+                self.refusal = Some((error, Box::pin(tokio::time::sleep_until(until))));
+                // The refusal is polled with everything else.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             Err(error) => Happening::Failed(error),
         })
     }

@@ -5,18 +5,23 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 
 use crate::clock;
 use crate::error::{Error, Kind, Result};
 use crate::home;
+use crate::layer::tls::certificate;
+use crate::layer::tls::provider::provider;
 
 /// The name in the CA's own certificate, by which `failure` knows the CA.
 pub(super) const NAME: &str = "hobnob development CA";
+
+/// The file of the CA's certificate, in its folder.
+const CERTIFICATE: &str = "dev-ca.pem";
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -29,28 +34,65 @@ macro_rules! day {
 }
 
 /// The CA, as it lies in its folder.
-pub(super) struct Authority {
+pub struct Authority {
     key: KeyPair,
     certificate: CertificateDer<'static>,
-    /// The file of its certificate, for others to trust.
-    pub(super) path: PathBuf,
+    path: PathBuf,
+}
+
+/// Whom a certificate is for.
+#[derive(Debug, Clone, Copy)]
+pub enum Holder<'a> {
+    /// Whoever listens at these names and addresses.
+    Server(&'a [String]),
+    /// Whoever dials and is called so.
+    Client(&'a str),
+}
+
+/// A certificate of the CA, and its key: PEM both (RFC 7468).
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// The certificate.
+    pub certificate: String,
+    /// The key, in PKCS #8. Whoever has it is whom the certificate names.
+    pub key: String,
+    /// The SHA-256 of the certificate, in hex.
+    pub fingerprint: String,
 }
 
 impl Authority {
-    /// Reads the CA, or makes it where there is none. Several processes may do so at once, and all get the same CA.
-    pub(super) fn open(folder: Option<&Path>, now: SystemTime) -> Result<Self> {
-        let folder = folder.map_or_else(home::state_folder, |folder| Ok(folder.to_owned()))?;
+    /// Reads the CA, or makes it where there is none: in this folder, or in hobnob's state folder. Several processes may
+    /// do so at once, and all get the same CA.
+    pub fn open(folder: Option<&Path>, now: SystemTime) -> Result<Self> {
+        let folder = home_of(folder)?;
         home::private_folder(&folder)?;
         let key = KeyPair::from_pem(&kept(&folder.join("dev-ca-key.pem"), || {
             Ok(KeyPair::generate().map_err(unmade)?.serialize_pem())
         })?)
         .map_err(unmade)?;
-        let path = folder.join("dev-ca.pem");
+        let path = folder.join(CERTIFICATE);
         // Whoever has the key makes the same CA, so the two files need no lock.
         let pem = kept(&path, || Ok(params(now)?.self_signed(&key).map_err(unmade)?.pem()))?;
         let certificate =
             CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| spoilt(&path))?;
         Ok(Authority { key, certificate, path })
+    }
+
+    /// The file of its certificate, for others to trust.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The SHA-256 of its certificate, in hex.
+    pub fn fingerprint(&self) -> String {
+        certificate::fingerprint(&self.certificate, &provider()).unwrap_or_default()
+    }
+
+    /// A certificate for somebody, good for a year.
+    pub fn issue(&self, holder: Holder<'_>, now: SystemTime) -> Result<Issued> {
+        let (leaf, key) = self.sign(holder, now)?;
+        let fingerprint = certificate::fingerprint(leaf.der(), &provider()).unwrap_or_default();
+        Ok(Issued { certificate: leaf.pem(), key: key.serialize_pem(), fingerprint })
     }
 
     /// The certificate of the CA.
@@ -64,19 +106,45 @@ impl Authority {
         names: &[String],
         now: SystemTime,
     ) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>)> {
-        let key = KeyPair::generate().map_err(unmade)?;
-        let mut params = CertificateParams::new(names).map_err(unmade)?;
-        params.distinguished_name.remove(DnType::CommonName);
-        params.distinguished_name.push(DnType::CommonName, "hobnob, made on the spot");
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.use_authority_key_identifier_extension = true;
-        (params.not_before, params.not_after) = (day!(now - DAY), day!(now + 365 * DAY));
-        let issuer = Issuer::from_ca_cert_der(&self.certificate, &self.key).map_err(unmade)?;
-        let leaf = params.signed_by(&key, &issuer).map_err(unmade)?;
+        let (leaf, key) = self.sign(Holder::Server(names), now)?;
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
         Ok((leaf.der().clone(), key.into()))
     }
+
+    fn sign(&self, holder: Holder<'_>, now: SystemTime) -> Result<(Certificate, KeyPair)> {
+        let key = KeyPair::generate().map_err(unmade)?;
+        let (names, common, usage) = match holder {
+            Holder::Server(names) => {
+                (names.to_vec(), "hobnob, made on the spot", ExtendedKeyUsagePurpose::ServerAuth)
+            }
+            Holder::Client(name) => {
+                (vec![name.to_owned()], name, ExtendedKeyUsagePurpose::ClientAuth)
+            }
+        };
+        if let Some(name) = names.iter().find(|name| ServerName::try_from(name.as_str()).is_err()) {
+            let text = format!("{name:?} is no name that a certificate can be for");
+            return Err(Error::new(Kind::BadOption, text)
+                .why("it takes names of hosts and addresses, as localhost, db.test and ::1"));
+        }
+        let mut params = CertificateParams::new(names).map_err(unmade)?;
+        params.distinguished_name.remove(DnType::CommonName);
+        params.distinguished_name.push(DnType::CommonName, common);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![usage];
+        params.use_authority_key_identifier_extension = true;
+        (params.not_before, params.not_after) = (day!(now - DAY), day!(now + 365 * DAY));
+        let issuer = Issuer::from_ca_cert_der(&self.certificate, &self.key).map_err(unmade)?;
+        Ok((params.signed_by(&key, &issuer).map_err(unmade)?, key))
+    }
+}
+
+/// Where the certificate of the CA lies that has this folder, or hobnob's own.
+pub(super) fn place(folder: Option<&Path>) -> Result<PathBuf> {
+    Ok(home_of(folder)?.join(CERTIFICATE))
+}
+
+fn home_of(folder: Option<&Path>) -> Result<PathBuf> {
+    folder.map_or_else(home::state_folder, |folder| Ok(folder.to_owned()))
 }
 
 /// The names that a certificate of ours is for: all names and addresses of this machine.

@@ -7,12 +7,48 @@ use rustls::SupportedCipherSuite;
 use rustls::crypto::CryptoProvider;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
+use x509_parser::public_key::PublicKey;
 
 /// The names that a certificate is for; where it has none, its subject.
 pub(super) fn names(der: &[u8]) -> Vec<String> {
+    let names = alternative_names(der);
+    if names.is_empty() { subject(der).into_iter().collect() } else { names }
+}
+
+/// Whom a certificate says that it is for, in a way that no name of a host follows from: `CN=localhost`.
+pub(super) fn subject(der: &[u8]) -> Option<String> {
+    Some(parse(der)?.subject().to_string())
+}
+
+/// The version of X.509: 1, 2 or 3.
+pub(super) fn version(der: &[u8]) -> Option<u32> {
+    Some(parse(der)?.version().0 + 1)
+}
+
+/// The key that the certificate is about, as it stands there (RFC 5280, section 4.1.2.7): the whole `SubjectPublicKeyInfo`,
+/// and the bits of the key alone.
+pub(super) fn key(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let certificate = parse(der)?;
+    let key = certificate.public_key();
+    Some((key.raw.to_vec(), key.subject_public_key.data.to_vec()))
+}
+
+/// The kind of that key, in words.
+pub(super) fn kind_of_key(der: &[u8]) -> Option<String> {
+    let certificate = parse(der)?;
+    Some(match certificate.public_key().parsed().ok()? {
+        PublicKey::RSA(key) => format!("RSA of {} bits", key.key_size()),
+        PublicKey::EC(point) => format!("an elliptic curve of {} bits", point.key_size()),
+        PublicKey::DSA(_) => "DSA".to_owned(),
+        _ => "of a kind that I do not know".to_owned(),
+    })
+}
+
+/// The names of the extension `subjectAltName` (RFC 5280, section 4.2.1.6), the only ones that count (RFC 9525).
+pub(super) fn alternative_names(der: &[u8]) -> Vec<String> {
     let Some(certificate) = parse(der) else { return Vec::new() };
     let found = certificate.subject_alternative_name().ok().flatten();
-    let mut names: Vec<String> = found
+    found
         .iter()
         .flat_map(|names| &names.value.general_names)
         .filter_map(|name| match name {
@@ -20,11 +56,7 @@ pub(super) fn names(der: &[u8]) -> Vec<String> {
             GeneralName::IPAddress(bytes) => ip(bytes),
             _ => None,
         })
-        .collect();
-    if names.is_empty() {
-        names.push(certificate.subject().to_string());
-    }
-    names
+        .collect()
 }
 
 /// The issuer, which vouches for the certificate.

@@ -7,14 +7,17 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, InconsistentKeys, ServerConfig, SupportedProtocolVersion};
 
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
 use crate::layer::Surroundings;
 use crate::layer::tls::authority::{self, Authority};
 use crate::layer::tls::certificate;
+use crate::layer::tls::hello;
+use crate::layer::tls::provider;
 use crate::layer::tls::secrets;
 use crate::layer::tls::trust::{self, Trust};
 use crate::spec::Options;
@@ -63,9 +66,13 @@ impl TlsWish {
 
     /// The configuration of the side that was dialled, and the names that its certificate is for.
     pub(super) fn server(&self, scene: &Surroundings) -> Result<(ServerConfig, Vec<String>)> {
-        let provider = provider();
+        let provider = hello::knowing(&provider::provider());
+        provider::awaken(&provider);
         let (chain, key) = match self.identity()? {
-            Some(identity) => identity,
+            Some(identity) => {
+                self.note_nameless(&identity, scene);
+                identity
+            }
             None => self.made_on_the_spot(scene, &provider)?,
         };
         let names = chain.first().map_or_else(Vec::new, |leaf| certificate::names(leaf));
@@ -75,13 +82,15 @@ impl TlsWish {
             None => builder.with_no_client_auth(),
             Some(ca) => {
                 let roots = Arc::new(trust::roots(&self.authorities("client-ca", ca, scene)?)?);
-                let clients = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
+                let clients = WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
+                let clients = clients.build();
                 let clients =
                     clients.map_err(|error| bad(format!("client-ca cannot be used: {error}")))?;
                 builder.with_client_cert_verifier(clients)
             }
         };
-        let mut config = builder.with_single_cert(chain, key).map_err(unusable)?;
+        let certified = certified(chain, key, &provider).map_err(unusable)?;
+        let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         config.alpn_protocols.clone_from(&self.alpn);
         config.key_log = secrets::log(scene);
         Ok((config, names))
@@ -92,7 +101,8 @@ impl TlsWish {
         &self,
         scene: &Surroundings,
     ) -> Result<(ClientConfig, ServerName<'static>, Arc<Trust>)> {
-        let provider = provider();
+        let provider = provider::provider();
+        provider::awaken(&provider);
         let host = scene.host.as_deref().unwrap_or("localhost");
         let name = self.name.as_deref().unwrap_or(host);
         let sent = server_name(self.sni.as_deref().unwrap_or(name))?;
@@ -119,6 +129,14 @@ impl TlsWish {
         Ok((config, sent, trust))
     }
 
+    /// The certificate of the development CA, where that vouches for us.
+    pub(super) fn vouched_by(&self) -> Result<Option<PathBuf>> {
+        if self.cert.is_some() {
+            return Ok(None);
+        }
+        authority::place(self.dev_ca.as_deref()).map(Some)
+    }
+
     /// What who dials us says: whom to trust, by which of these names, and what else both sides must agree on.
     pub(super) fn dialled(&self, names: &[String]) -> Vec<String> {
         let file = |key: &str, path: &Path| format!("{key}={}", path.display());
@@ -131,6 +149,10 @@ impl TlsWish {
         if let Some(name) = nameable(names).filter(|_| !is_for("localhost") || !is_for("127.0.0.1"))
         {
             settings.push(format!("name={name}"));
+        }
+        // One without a name that can be asked for passes no check.
+        if self.cert.is_some() && nameable(names).is_none() {
+            settings = vec!["insecure".to_owned()];
         }
         if self.client_ca.is_some() {
             settings.push("cert=YOURS.pem".to_owned());
@@ -155,6 +177,17 @@ impl TlsWish {
         Ok(Some((certificates, private)))
     }
 
+    /// Says so where no client that checks names will take the certificate.
+    fn note_nameless(&self, (chain, _): &Identity, scene: &Surroundings) {
+        let Some(leaf) = chain.first() else { return };
+        if let (Some(cert), []) = (&self.cert, &*certificate::alternative_names(leaf)) {
+            let shown = cert.display();
+            let text = format!("{shown} has no subjectAltName, so clients that check names refuse it");
+            let text = format!("{text}; hobnob cert HOST makes one that they take");
+            scene.bus.emit(0, 0, Fact::Note(text));
+        }
+    }
+
     /// A certificate of the development CA, for this machine.
     fn made_on_the_spot(
         &self,
@@ -168,7 +201,7 @@ impl TlsWish {
         let print = certificate::fingerprint(&leaf, provider).unwrap_or_default();
         let names = names.join(", ");
         let made = format!("no cert= was given, so I made one for {names} (SHA-256 {print})");
-        let trust = format!("ca=dev trusts it here, ca={} elsewhere", authority.path.display());
+        let trust = format!("ca=dev trusts it here, ca={} elsewhere", authority.path().display());
         scene.bus.emit(0, 0, Fact::Note(format!("{made}; {trust}")));
         Ok((vec![leaf], key))
     }
@@ -188,13 +221,25 @@ impl TlsWish {
     }
 }
 
-/// The cryptography of this build; never the process's default, which two features together would leave unset.
-fn provider() -> Arc<CryptoProvider> {
-    #[cfg(feature = "crypto-aws-lc")]
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    #[cfg(not(feature = "crypto-aws-lc"))]
-    let provider = rustls::crypto::ring::default_provider();
-    Arc::new(provider)
+/// A certificate with its key. One that rustls cannot read, as one of version 1, is served all the same where the key is
+/// its own: whether it will do is for the clients to say.
+fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, rustls::Error> {
+    let private = provider.key_provider.load_private_key(key)?;
+    let own = private.public_key().map(|key| key.as_ref().to_vec());
+    let certified = CertifiedKey::new(chain, private);
+    match certified.keys_match() {
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
+        Err(rustls::Error::InvalidCertificate(_)) if own.is_some() => {
+            let leaf = certified.cert.first().and_then(|leaf| certificate::key(leaf));
+            let is_own = leaf.zip(own).is_some_and(|((info, _), own)| info == own);
+            if is_own { Ok(certified) } else { Err(InconsistentKeys::KeyMismatch.into()) }
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The first of a certificate's names that an endpoint can ask for.
@@ -224,7 +269,9 @@ fn read(option: &str, path: &Path) -> Result<Vec<u8>> {
     })
 }
 
+/// The name as TLS says it: an address without its scope, which is of this machine alone (RFC 4007, section 11.2).
 fn server_name(name: &str) -> Result<ServerName<'static>> {
+    let name = name.split_once('%').map_or(name, |(address, _)| address);
     ServerName::try_from(name.to_owned())
         .map_err(|_| bad(format!("{name:?} is no name that a certificate can be for")))
 }

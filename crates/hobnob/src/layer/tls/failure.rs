@@ -68,8 +68,14 @@ impl Handshake<'_> {
     /// What is wrong with the peer's certificate.
     fn refused(&self, wrong: &CertificateError, trust: Option<&Trust>) -> Error {
         let who = self.who();
-        let leaf = trust.and_then(Trust::refused);
+        let leaf = trust.and_then(Trust::shown);
         let leaf = leaf.as_deref().unwrap_or_default();
+        if trust.is_some_and(Trust::is_blind) {
+            return self.unproven(wrong, leaf);
+        }
+        if let Some(version @ 1..=2) = certificate::version(leaf) {
+            return self.of_old(version, leaf, trust);
+        }
         let error = match wrong {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 return self.for_others(leaf, trust);
@@ -104,9 +110,44 @@ impl Handshake<'_> {
         untrusted(error, leaf, trust)
     }
 
+    /// A handshake fails although nobody's name is checked: the peer could not prove that it has the key.
+    fn unproven(&self, wrong: &CertificateError, leaf: &[u8]) -> Error {
+        let text = format!("{} did not prove that it has the key of its certificate", self.who());
+        let error = Error::new(Kind::TlsFailed, text);
+        let error = match certificate::kind_of_key(leaf) {
+            Some(kind) => error.why(format!(
+                "the key is {kind}; I check RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 and P-521, and Ed25519"
+            )),
+            None => error.why(format!("the certificate cannot be read: {wrong}")),
+        };
+        error.why("insecure skips who the peer is, not the handshake")
+    }
+
+    /// A certificate of a version that has no extensions, and so no names.
+    fn of_old(&self, version: u32, leaf: &[u8], trust: Option<&Trust>) -> Error {
+        let text = format!("the certificate of {} is X.509 version {version}", self.who());
+        let error = Error::new(Kind::TlsUntrusted, text)
+            .why("it cannot say for which host it is: only version 3 has subjectAltName");
+        let error = with_print(error, leaf, trust);
+        self.better_one(error).hint_setting("insecure", "only if you must")
+    }
+
+    /// What makes a certificate that is for this host, where it listens.
+    fn better_one(&self, error: Error) -> Error {
+        let host = self.scene.host.as_deref().unwrap_or("localhost");
+        error.hint_shell(format!("hobnob cert {host}"), "where it listens, makes one that says it")
+    }
+
     fn for_others(&self, leaf: &[u8], trust: Option<&Trust>) -> Error {
-        let names = certificate::names(leaf);
+        let names = certificate::alternative_names(leaf);
         let wanted = trust.map_or_else(|| self.who(), |trust| shown(&trust.name));
+        if names.is_empty() {
+            let text = format!("the certificate of {} has no subjectAltName", self.who());
+            let subject = certificate::subject(leaf).unwrap_or_default();
+            let error = Error::new(Kind::TlsNameMismatch, text)
+                .why(format!("so it is for no host: {subject} alone does not count (RFC 9525)"));
+            return self.better_one(error).hint_setting("insecure", "only if you must");
+        }
         let text = format!("the certificate is for other names than {wanted}");
         let error = Error::new(Kind::TlsNameMismatch, text);
         let error = error.why(match certificate::issuer(leaf) {
@@ -140,12 +181,18 @@ impl Handshake<'_> {
     }
 }
 
+/// Adds the fingerprint of the certificate that was shown, if one was.
+fn with_print(error: Error, leaf: &[u8], trust: Option<&Trust>) -> Error {
+    let print = trust.and_then(|trust| certificate::fingerprint(leaf, &trust.provider));
+    match print.filter(|_| !leaf.is_empty()) {
+        Some(print) => error.why(format!("its SHA-256 is {print}")),
+        None => error,
+    }
+}
+
 /// What there is to know about a certificate that nobody vouches for, and what to do.
 fn untrusted(mut error: Error, leaf: &[u8], trust: Option<&Trust>) -> Error {
-    let Some(trust) = trust else { return error };
-    if let Some(print) = certificate::fingerprint(leaf, &trust.provider) {
-        error = error.why(format!("its SHA-256 is {print}"));
-    }
+    error = with_print(error, leaf, trust);
     let issuer = certificate::issuer(leaf);
     if let Some(issuer) = &issuer {
         error = error.why(format!("it was issued by {issuer}"));

@@ -9,9 +9,15 @@ mod certificate;
 mod config;
 mod failure;
 mod heard;
+mod hello;
+mod provider;
 mod secrets;
 mod trust;
 
+pub use authority::{Authority, Holder, Issued};
+
+use std::io::Read as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,7 +110,7 @@ struct Tls {
 }
 
 enum Prepared {
-    Server { config: Arc<ServerConfig>, names: Vec<String> },
+    Server { config: Arc<ServerConfig>, names: Vec<String>, vouched_by: Option<PathBuf> },
     Client { config: Arc<ClientConfig>, sent: ServerName<'static>, trust: Arc<Trust> },
 }
 
@@ -115,7 +121,8 @@ impl Layer for Tls {
         self.ready = Some(match scene.role {
             Role::Server => {
                 let (config, names) = self.wish.server(scene)?;
-                Prepared::Server { config: Arc::new(config), names }
+                let vouched_by = self.wish.vouched_by()?;
+                Prepared::Server { config: Arc::new(config), names, vouched_by }
             }
             Role::Client => {
                 let (config, sent, trust) = self.wish.client(scene)?;
@@ -132,14 +139,22 @@ impl Layer for Tls {
         }
     }
 
+    fn vouched_by(&self) -> Option<PathBuf> {
+        match &self.ready {
+            Some(Prepared::Server { vouched_by, .. }) => vouched_by.clone(),
+            _ => None,
+        }
+    }
+
     fn wrap<'a>(&'a self, scene: &'a Surroundings, conn: Conn) -> Boxed<'a, Dressed> {
         Box::pin(async move {
             let facts = conn.facts().clone();
             let shaken = Handshake { scene, facts: &facts };
-            let heard = Heard::new(Stream(conn));
+            let stream = Stream(conn);
             let stream: Secured = match &self.ready {
                 None => return Err(Error::new(Kind::Bug, "tls was not prepared")),
                 Some(Prepared::Server { config, .. }) => {
+                    let heard = Heard::screened(stream);
                     let accepting = TlsAcceptor::from(config.clone()).accept(heard);
                     match accepting.into_fallible().await {
                         Ok(stream) => stream.into(),
@@ -150,6 +165,7 @@ impl Layer for Tls {
                     }
                 }
                 Some(Prepared::Client { config, sent, trust }) => {
+                    let heard = Heard::new(stream);
                     let connector = TlsConnector::from(config.clone());
                     let connected = connector.connect(sent.clone(), heard).into_fallible().await;
                     let failed = |(error, heard): (_, Heard<_>)| {
@@ -163,7 +179,7 @@ impl Layer for Tls {
                 let (name, value) = ("checked", "no: insecure".to_owned());
                 learnt.push(Learnt { layer: ROW.spec.name, name, value });
             }
-            let channel: Box<dyn Channel> = Box::new(Wrapped { stream, beyond: BEYOND });
+            let channel: Box<dyn Channel> = Box::new(Wrapped::new(stream, BEYOND));
             let mut conn = Conn::new(facts, Shape::Bytes, channel);
             conn.learn(learnt);
             Ok(Dressed::Conn(conn))
@@ -187,6 +203,14 @@ const BEYOND: Beyond<Secured> = Beyond {
     left: |stream| stream.get_mut().0.inner_mut().0.channel().left(),
     vitals: |stream| stream.get_ref().0.inner().0.vitals(),
     last_word: |stream| stream.get_mut().0.inner_mut().0.last_word(),
+    left_over: |stream, buf| {
+        let mut reader = match stream {
+            TlsStream::Client(stream) => stream.get_mut().1.reader(),
+            TlsStream::Server(stream) => stream.get_mut().1.reader(),
+        };
+        // An error means that nothing is left.
+        reader.read(buf).unwrap_or(0)
+    },
     error: failure::of_session,
 };
 
@@ -199,7 +223,10 @@ fn learn(stream: &Secured, scene: &Surroundings) -> Vec<Learnt> {
         ("alpn", state.alpn_protocol().map(|name| name.escape_ascii().to_string())),
     ];
     if let TlsStream::Server(stream) = stream {
-        facts.push(("asked-for", stream.get_ref().1.server_name().map(str::to_owned)));
+        let (heard, state) = stream.get_ref();
+        facts.push(("asked-for", state.server_name().map(str::to_owned)));
+        let ignored = heard.ignored().map(|name| format!("{}: no host name", name.escape_ascii()));
+        facts.push(("ignored", ignored));
     }
     if let Some(leaf) = state.peer_certificates().and_then(<[CertificateDer<'_>]>::first) {
         let days = certificate::days_left(leaf, scene.bus.clock().wall());

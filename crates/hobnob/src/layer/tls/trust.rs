@@ -21,9 +21,9 @@ pub(super) struct Trust {
     pub(super) name: ServerName<'static>,
     pub(super) provider: Arc<CryptoProvider>,
     by: TrustedBy,
-    /// The last certificate that was refused, for the error to tell about it. Diallers that share this dialled the
-    /// same endpoint, so it matters little whose it was.
-    refused: Mutex<Option<CertificateDer<'static>>>,
+    /// The certificate that was shown last, for an error to tell about it. Diallers that share this dialled the same
+    /// endpoint, so it matters little whose it was.
+    shown: Mutex<Option<CertificateDer<'static>>>,
 }
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Trust {
                 .why(error.to_string())
                 .hint_shell("sudo apt install ca-certificates", "on Debian and Ubuntu")
         })?;
-        Ok(Trust { name, provider, by: TrustedBy::Platform(verifier), refused: Mutex::new(None) })
+        Ok(Trust { name, provider, by: TrustedBy::Platform(verifier), shown: Mutex::new(None) })
     }
 
     /// These certificates alone, and whoever they vouch for.
@@ -63,12 +63,12 @@ impl Trust {
         let roots = roots
             .map_err(|error| Error::new(Kind::BadOption, format!("ca cannot be used: {error}")))?;
         let by = TrustedBy::These { roots, themselves };
-        Ok(Trust { name, provider, by, refused: Mutex::new(None) })
+        Ok(Trust { name, provider, by, shown: Mutex::new(None) })
     }
 
     /// Trusts everybody: nothing is checked.
     pub(super) fn everybody(name: ServerName<'static>, provider: Arc<CryptoProvider>) -> Self {
-        Trust { name, provider, by: TrustedBy::Everybody, refused: Mutex::new(None) }
+        Trust { name, provider, by: TrustedBy::Everybody, shown: Mutex::new(None) }
     }
 
     /// Whether nothing is checked.
@@ -76,14 +76,40 @@ impl Trust {
         matches!(self.by, TrustedBy::Everybody)
     }
 
-    /// The certificate that was refused last.
-    pub(super) fn refused(&self) -> Option<CertificateDer<'static>> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The certificate that was shown last.
+    pub(super) fn shown(&self) -> Option<CertificateDer<'static>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The signature schemes that a peer may use.
     fn algorithms(&self) -> &WebPkiSupportedAlgorithms {
         &self.provider.signature_verification_algorithms
+    }
+
+    /// Whether rustls cannot read the certificate, and who dials does not care: one of version 1, which OpenSSL still makes.
+    fn takes_as_it_is(&self, certificate: &CertificateDer<'_>) -> bool {
+        self.is_blind() && ParsedCertificate::try_from(certificate).is_err()
+    }
+
+    /// Checks that the peer has the key of its certificate, and nothing else of the certificate.
+    fn verify_bare(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let (_, key) = certificate::key(certificate).ok_or(CertificateError::BadEncoding)?;
+        let mut schemes = self.algorithms().mapping.iter();
+        let found = schemes.find(|(scheme, _)| *scheme == signed.scheme);
+        let (_, algorithms) = found.ok_or(CertificateError::BadSignature)?;
+        let mut algorithms = algorithms.iter();
+        let is_good = algorithms
+            .any(|algorithm| algorithm.verify_signature(&key, message, signed.signature()).is_ok());
+        if is_good {
+            Ok(HandshakeSignatureValid::assertion())
+        } else {
+            Err(CertificateError::BadSignature.into())
+        }
     }
 
     fn check(
@@ -136,10 +162,10 @@ impl ServerCertVerifier for Trust {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.check(leaf, chain, ocsp, now).inspect_err(|_| {
-            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-            *refused = Some(leaf.clone().into_owned());
-        })
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        *shown = Some(leaf.clone().into_owned());
+        drop(shown);
+        self.check(leaf, chain, ocsp, now)
     }
 
     fn verify_tls12_signature(
@@ -148,6 +174,9 @@ impl ServerCertVerifier for Trust {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if self.takes_as_it_is(certificate) {
+            return self.verify_bare(message, certificate, signed);
+        }
         verify_tls12_signature(message, certificate, signed, self.algorithms())
     }
 
@@ -157,6 +186,9 @@ impl ServerCertVerifier for Trust {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if self.takes_as_it_is(certificate) {
+            return self.verify_bare(message, certificate, signed);
+        }
         verify_tls13_signature(message, certificate, signed, self.algorithms())
     }
 

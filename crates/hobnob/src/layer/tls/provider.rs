@@ -1,0 +1,24 @@
+//! The cryptography of this build.
+
+use std::sync::{Arc, OnceLock};
+
+use rustls::crypto::CryptoProvider;
+
+/// The cryptography of this build; never the process's default, which two features together would leave unset.
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    #[cfg(feature = "crypto-aws-lc")]
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    #[cfg(not(feature = "crypto-aws-lc"))]
+    let provider = rustls::crypto::ring::default_provider();
+    Arc::new(provider)
+}
+
+/// Asks the random source for the first time, which takes some 40 ms once a process where it gathers its own entropy
+/// (aws-lc). A layer that is prepared has done so: no handshake pays for it, and no clock of a dial counts it.
+pub(super) fn awaken(provider: &CryptoProvider) {
+    static AWAKE: OnceLock<()> = OnceLock::new();
+    AWAKE.get_or_init(|| {
+        // A source that fails now fails in the handshake too, and is told there.
+        let _ = provider.secure_random.fill(&mut [0; 32]);
+    });
+}
