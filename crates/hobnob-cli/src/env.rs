@@ -14,6 +14,8 @@ use crate::advice::Propose as _;
 pub(crate) struct Environment {
     /// `HOBNOB_ASCII`: no glyph outside ASCII.
     pub(crate) ascii: Option<bool>,
+    /// Whether the locale that is set has no UTF-8: then ASCII is the default.
+    pub(crate) is_plain: bool,
     /// `HOBNOB_CONFIG`: the file of settings in place of the folder's own.
     pub(crate) config: Option<PathBuf>,
     /// The person's own file of settings.
@@ -68,6 +70,7 @@ impl Environment {
         let whole = |name: &str| path(name).filter(|path| path.is_absolute());
         Environment {
             ascii: variable("HOBNOB_ASCII").map(|value| value != "0"),
+            is_plain: locale().is_some_and(|(_, value)| !is_utf8(&value)),
             config: path("HOBNOB_CONFIG"),
             own_config: folder("XDG_CONFIG_HOME", ".config")
                 .map(|folder| folder.join("hobnob/config.toml")),
@@ -80,6 +83,17 @@ impl Environment {
             has_less_options: raw("LESS").is_some(),
         }
     }
+}
+
+/// The variable that says which characters the terminal shows, and its value: the first that is set decides
+/// (locale(7)).
+pub(crate) fn locale() -> Option<(&'static str, String)> {
+    ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| Some((name, variable(name)?)))
+}
+
+/// Whether a locale of this name has UTF-8.
+pub(crate) fn is_utf8(locale: &str) -> bool {
+    locale.to_ascii_lowercase().replace('-', "").contains("utf8")
 }
 
 /// A variable's value; an empty one counts as unset.

@@ -43,10 +43,10 @@ pub(crate) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) // 584 years
 }
 
-/// A seed that nobody chose.
+/// A seed that nobody chose. Its 53 bits are what every reader of JSON keeps of a number (RFC 8259 section 6).
 #[allow(clippy::disallowed_methods, reason = "the one place that draws a seed")]
 pub(crate) fn draw_seed() -> u64 {
-    fastrand::u64(..)
+    fastrand::u64(..1 << 53)
 }
 
 /// A time between the two, by chance.

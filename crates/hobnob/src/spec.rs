@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
@@ -73,6 +74,8 @@ pub enum ValueKind {
     Percent,
     /// `64k` (65,536 bytes a second), `10mbit/s` (1,250,000); bytes a second.
     Rate,
+    /// `10.0.0.7`, `[::1]:4000`: an IP address, with or without a port.
+    IpAddress,
     /// Any text, taken as it stands.
     Text,
     /// The same, with the word that stands for it in help: `FILE`.
@@ -106,6 +109,7 @@ impl ValueKind {
             ValueKind::Percent => "P%".to_owned(),
             ValueKind::Rate => "BYTES/s".to_owned(),
             ValueKind::Fault => "SPEC".to_owned(),
+            ValueKind::IpAddress => "IP[:PORT]".to_owned(),
             ValueKind::Choice(words) => words.join("|"),
         }
     }
@@ -128,7 +132,10 @@ impl ValueKind {
             ValueKind::Percent => parse_percent(text).map(Value::Share).map_err(bad),
             ValueKind::Rate => parse_rate(text).map(Value::Count).map_err(bad),
             ValueKind::Fault => Ok(Value::Texts(vec![text.to_owned()])),
-            ValueKind::Text | ValueKind::Named(_) | ValueKind::Endpoint => {
+            ValueKind::IpAddress if parse_ip(text).is_none() => {
+                Err(bad("it takes an IP address, as in 10.0.0.7 or [::1]:4000"))
+            }
+            ValueKind::IpAddress | ValueKind::Text | ValueKind::Named(_) | ValueKind::Endpoint => {
                 Ok(Value::Text(text.as_bytes().to_vec()))
             }
             ValueKind::Escaped => unescape(text)
@@ -338,6 +345,12 @@ type Expected = &'static str;
 
 const TOO_LONG: Expected = "a time is at most 36500d, which is a hundred years";
 const TOO_MANY: Expected = "it is at most 18446744073709551615, which is as far as is counted";
+
+/// An IP address with a port, or without one, which is port 0: `10.0.0.7`, `::1`, `[::1]:4000`.
+pub fn parse_ip(text: &str) -> Option<SocketAddr> {
+    let bare = || text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    text.parse().ok().or_else(|| bare().ok().map(|ip| SocketAddr::new(ip, 0)))
+}
 
 /// `200ms`, `1.5s`, `2m`, `1h`, `3d`, up to [`LONGEST`]; a unit is needed. The error says what would be understood.
 pub fn parse_duration(text: &str) -> Result<Duration, &'static str> {

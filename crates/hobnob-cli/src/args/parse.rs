@@ -139,7 +139,8 @@ fn unknown_verb(typed: &str, usages: Usages) -> Error {
 
 fn unknown_flag(argument: &str, name: &str, scope: &Command) -> Error {
     let flag = argument.split('=').next().unwrap_or_default();
-    let error = Error::new(Kind::UnknownOption, format!("hobnob {name} has no flag {flag}"));
+    let verb = if name == "hobnob" { String::new() } else { format!(" {name}") };
+    let error = Error::new(Kind::UnknownOption, format!("hobnob{verb} has no flag {flag}"));
     let known = scope.get_arguments().filter_map(|argument| argument.get_long());
     match nearest(flag.trim_start_matches('-'), known) {
         Some(near) => error.why(format!("did you mean --{near}?")),

@@ -42,6 +42,7 @@ fn run(job: &Job) -> Result<u8> {
         addresses: addresses(&resolved.place.target, job),
         twins: twins(&resolved),
         is_listening: job.is_on("listen"),
+        is_verbose: job.is_on("verbose"),
         door: door(&endpoint),
         resolved: &resolved,
     };
@@ -51,11 +52,15 @@ fn run(job: &Job) -> Result<u8> {
     say(&tree.words(job.out))
 }
 
+/// Where the value of an option comes from that nobody gave.
+const DEFAULT: &str = "default";
+
 struct Tree<'a> {
     resolved: &'a Resolved,
     addresses: Found,
     twins: Vec<Twin>,
     is_listening: bool,
+    is_verbose: bool,
     door: Vec<OptionShown>,
 }
 
@@ -82,7 +87,7 @@ fn settings(specs: &'static [OptionSpec], options: &Options) -> Vec<OptionShown>
         .map(|spec| {
             let value = options.value(spec.name).map(ToString::to_string);
             let is_given = options.is_given(spec.name);
-            let origin = if is_given { "you" } else { "default" };
+            let origin = if is_given { "you" } else { DEFAULT };
             let value = value.unwrap_or_else(|| "-".to_owned());
             OptionShown { name: spec.name, value: safe(&value), origin }
         })
@@ -132,17 +137,17 @@ impl Tree<'_> {
             format!("{}\n", look.paint(Paint::Bold, &safe(&resolved.endpoint.to_string())));
         if let Some((spec, options)) = &resolved.protocol {
             line(&mut out, "protocol", &format!("{}: {}", spec.name, spec.summary));
-            list(&mut out, &settings(spec.options, options));
+            self.list(&mut out, settings(spec.options, options));
         }
         for (row, options) in &resolved.layers {
             let missing = if row.make.is_some() { "" } else { "   (not built in)" };
             line(&mut out, "layer", &format!("{}: {}{missing}", row.spec.name, row.spec.summary));
-            list(&mut out, &settings(row.spec.options, options));
+            self.list(&mut out, settings(row.spec.options, options));
         }
         let row = resolved.transport;
         let missing = if row.transport.is_some() { "" } else { "   (not built in)" };
         line(&mut out, "transport", &format!("{}: {}{missing}", row.spec.name, row.spec.summary));
-        list(&mut out, &settings(row.spec.options, &resolved.place.options));
+        self.list(&mut out, settings(row.spec.options, &resolved.place.options));
         if !self.door.is_empty() {
             line(&mut out, "any verb", "who may come, and who begins");
             list(&mut out, &self.door);
@@ -158,6 +163,16 @@ impl Tree<'_> {
         let pages: Vec<_> = parts.map(|part| format!("hobnob help {part}")).collect();
         line(&mut out, "options", &pages.join("   "));
         out
+    }
+
+    /// The options that were given; with `-v` all of them.
+    fn list(&self, out: &mut String, all: Vec<OptionShown>) {
+        let (given, untouched): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|option| self.is_verbose || option.origin != DEFAULT);
+        list(out, &given);
+        if !untouched.is_empty() {
+            line(out, "", &format!("{} by default; -v shows them", untouched.len()));
+        }
     }
 
     fn addresses(&self, out: &mut String) {

@@ -120,7 +120,7 @@ fn write_all(folder: &Path, pages: &[(String, String)]) -> Result<u8> {
     for (name, text) in pages {
         write(&folder.join(name), text)?;
     }
-    Ok(0)
+    say(&format!("{} pages in {}\n", pages.len(), folder.display()))
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

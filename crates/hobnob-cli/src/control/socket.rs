@@ -59,9 +59,12 @@ async fn admit(served: Arc<Served>, socket: AsyncSocket, over: watch::Receiver<b
     loop {
         tokio::select! {
             accepted = socket.accept() => match accepted {
-                // A client that is refused has been told so.
-                Ok((client, _)) => if let Ok(client) = let_in(client, clients.len()) {
-                    clients.spawn(Client::of(served.clone(), client).hold(over.clone()));
+                Ok((client, _)) => {
+                    make_room(&mut clients).await;
+                    // A client that is refused has been told so.
+                    if let Ok(client) = let_in(client, clients.len()) {
+                        clients.spawn(Client::of(served.clone(), client).hold(over.clone()));
+                    }
                 },
                 Err(_) => tokio::time::sleep(PAUSE).await,
             },
@@ -71,6 +74,15 @@ async fn admit(served: Arc<Served>, socket: AsyncSocket, over: watch::Receiver<b
     }
     drop(socket);
     while clients.join_next().await.is_some() {}
+}
+
+/// Where all places are taken, gives a client that has left a moment to be noticed, so that it keeps nobody out.
+async fn make_room(clients: &mut JoinSet<()>) {
+    while clients.try_join_next().is_some() {}
+    if clients.len() >= CLIENTS {
+        // Who stays keeps the place; then the newcomer is refused.
+        let _ = tokio::time::timeout(PAUSE, clients.join_next()).await;
+    }
 }
 
 /// Lets a client in, or tells it why not.

@@ -76,7 +76,7 @@ impl Look {
             ColorWish::Never => false,
             ColorWish::Auto => environment.color.unwrap_or_else(|| stream.is_terminal()),
         };
-        Look { color, ascii: ascii || environment.ascii == Some(true) }
+        Look { color, ascii: ascii || environment.ascii.unwrap_or(environment.is_plain) }
     }
 
     /// The gutter of what we sent. East-Asian neutral width, so columns hold everywhere.

@@ -44,7 +44,7 @@ impl LimitReader {
             "idle" => server.limits.idle = Some(args::read_duration(said, text)?),
             "max" => server.stop.sessions = Some(count()?),
             "for" => server.stop.after = Some(args::read_duration(said, text)?),
-            "seed" => server.seed = Some(args::read_number(said, text, 0)?),
+            "seed" => server.seed = Some(seed(said, text)?),
             "recv" => self.recv = Some(whole(count()?)),
             _ => self.framing = Some(framing(said, text)?),
         }
@@ -68,6 +68,16 @@ impl LimitReader {
 
 fn network(text: &str) -> Result<Network> {
     Network::parse(text).map_err(|error| error.try_command("hobnob help serve", "its flags"))
+}
+
+/// A seed is told in JSON, whose readers keep 53 bits of a number (RFC 8259 section 6): the run is to be repeated from
+/// what was told.
+fn seed(said: &str, text: &str) -> Result<u64> {
+    let seed = args::read_number(said, text, 0)?;
+    if seed < 1 << 53 {
+        return Ok(seed);
+    }
+    Err(args::bad_value(said, text, "a seed is below 9007199254740992, which is 2^53"))
 }
 
 fn framing(said: &str, text: &str) -> Result<FramingWord> {

@@ -295,7 +295,9 @@ impl Teller {
         let Voice::Words(transcript) = &mut self.voice else { return };
         let mut out = String::from_utf8(self.writer.take()).expect("the writer clears its buffers");
         for (at, event) in &self.events {
-            if self.is_quiet && !matches!(event.fact, Fact::Failed(_)) {
+            // What a peer did wrong in its own session is no error of ours.
+            let is_ours = matches!(event.fact, Fact::Failed(_)) && event.session == 0;
+            if self.is_quiet && !is_ours {
                 continue;
             }
             // What this machine lacks it lacks for each server alike.

@@ -367,7 +367,7 @@ fn clients_that_stay_or_leave_in_the_middle_do_not_hold_up_the_end() {
     let served = place.serve(&["serve", "source", "127.0.0.1:0"]);
     let _peer = connect(&served);
     let path = place.socket(served.child.id());
-    for _ in 0..20 {
+    for _ in 0..100 {
         let mut leaving = UnixStream::connect(&path).expect("it listens");
         leaving.write_all(b"{\"v\":1,\"ask\":\"list\"}\n{\"v\":1").expect("it reads");
         // Its answer is unread: that is a reset.

@@ -133,6 +133,29 @@ fn it_fits_a_terminal_of_eighty_columns() {
 }
 
 #[test]
+fn what_the_locale_does_not_have_is_not_shown() {
+    let is_plain = |variables: &[(&str, &str)]| {
+        let mut command = hobnob(&["doctor"]);
+        command.envs(variables.iter().copied());
+        finish(command, b"").out.is_ascii()
+    };
+    for (variables, expected) in [
+        (&[][..], false),
+        (&[("LANG", "C")], true),
+        (&[("LANG", "POSIX")], true),
+        (&[("LANG", "C.UTF-8")], false),
+        (&[("LANG", "zh_CN.utf8")], false),
+        (&[("LANG", "zh_CN.GB18030")], true),
+        (&[("LANG", "C.UTF-8"), ("LC_ALL", "C")], true),
+        (&[("LANG", "C"), ("LC_CTYPE", "en_GB.UTF-8")], false),
+        (&[("LANG", "C"), ("HOBNOB_ASCII", "0")], false),
+        (&[("LANG", "C.UTF-8"), ("HOBNOB_ASCII", "1")], true),
+    ] {
+        assert_eq!(is_plain(variables), expected, "{variables:?}");
+    }
+}
+
+#[test]
 fn nothing_is_left_behind() {
     let folder = folder();
     let state = folder.path().join("state");

@@ -47,6 +47,8 @@ fn mistakes_on_the_command_line() {
         ("bad-address", vec!["talk", "tcp://127.0.0.1:90000"]),
         ("missing-port", vec!["talk", "example.com"]),
         ("unknown-service", vec!["serve", "ehco"]),
+        ("unknown-option-before", vec!["--nope"]),
+        ("bad-option-seed", vec!["relay", ":0", ":1", "--seed", "9007199254740992"]),
         ("unknown-option-flag", vec!["serve", "hello", "--greting", "x"]),
         ("unknown-option-elsewhere", vec!["serve", "echo", "--greeting", "x"]),
         ("unknown-option-endpoint", vec!["talk", "tcp://:9000,nodeley"]),

@@ -50,6 +50,42 @@ fn a_server_that_is_idle_is_not_woken() {
     }
 }
 
+/// Time on a processor so far (proc(5): utime and stime are the 14th and 15th field).
+fn worked(id: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).expect("it lives");
+    let fields: Vec<_> = stat.rsplit_once(") ").expect("a name").1.split(' ').collect();
+    let ticks = fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("ticks"));
+    Duration::from_millis(ticks.sum::<u64>() * 10)
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "what does not happen cannot be awaited")]
+fn a_datagram_peer_that_reads_nothing_costs_no_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let place = |name: &str| format!("unixgram:{}", path(name).display());
+    let (echo, relay, chat) = (place("echo"), place("relay"), place("chat"));
+    let served = [
+        serve(&["echo", &echo]),
+        serve(&["relay", &relay, "--to", &echo]),
+        serve(&["chat", "--no-names", &chat]),
+    ];
+    let deaf = std::os::unix::net::UnixDatagram::bind(path("deaf")).expect("a free path");
+    for to in ["echo", "relay", "chat"] {
+        for _ in 0..100 {
+            deaf.send_to(b"/who", path(to)).expect("it listens");
+        }
+    }
+    // Until they have tried what they can try at once.
+    std::thread::sleep(Duration::from_millis(500));
+    let before: Vec<_> = served.iter().map(|served| worked(served.child.id())).collect();
+    std::thread::sleep(Duration::from_secs(1));
+    for (served, before) in served.iter().zip(before) {
+        let worked = worked(served.child.id()) - before;
+        assert!(worked < Duration::from_millis(150), "{}: {worked:?} of 1 s", served.address);
+    }
+}
+
 #[test]
 fn a_server_tells_what_happens_after_a_long_sleep_and_sleeps_again() {
     let served = serve(&["echo", "127.0.0.1:0"]);

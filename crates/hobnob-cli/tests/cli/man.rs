@@ -21,8 +21,9 @@ fn written() -> (tempfile::TempDir, BTreeMap<String, String>) {
     let folder = folder();
     let path = folder.path().join("man1");
     let done = run(&["man", &path.to_string_lossy()]);
-    assert_eq!((done.code, done.out.as_str(), done.err.as_str()), (0, "", ""));
     let pages = pages(&path);
+    let told = format!("{} pages in {}\n", pages.len(), path.display());
+    assert_eq!((done.code, done.out, done.err), (0, told, String::new()));
     (folder, pages)
 }
 

@@ -1,10 +1,12 @@
 //! `hobnob talk`: bytes in, bytes out, messages, and listening for one peer.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Stdio;
 
-use crate::kit::{Bounded, Lines, code, finish, folder, hobnob, launch, run, run_with, serve};
+use crate::kit::{
+    BOUND, Bounded, Lines, code, finish, folder, hobnob, launch, run, run_with, serve,
+};
 use crate::ports::Port;
 
 #[test]
@@ -275,4 +277,52 @@ fn a_newline_that_comes_back_inside_an_answer_is_told_once() {
     let done = run(&["talk", &address, "--eol", "none", "Michael"]);
     assert_eq!((done.out.as_str(), done.err.as_str()), ("Hello, Michael!", ""));
     serving.join().expect("no panic");
+}
+
+#[test]
+fn what_dials_comes_from_the_source_that_was_asked_for() {
+    let port = Port::draw();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listening = listener.local_addr().expect("bound");
+    let relayed = serve_relay(&format!("{listening},source=127.0.0.6"));
+    for (to, source) in [
+        (format!("{listening},source=127.0.0.5"), "127.0.0.5".to_owned()),
+        (
+            format!("tcp://{listening},source=127.0.0.5:{}", port.number),
+            format!("127.0.0.5:{}", port.number),
+        ),
+        (relayed.address.clone(), "127.0.0.6".to_owned()),
+    ] {
+        let talking = std::thread::spawn(move || run(&["talk", &to, "x", "--wait", "20s"]));
+        let (conn, peer) = listener.accept().expect("it dials");
+        assert!(peer.to_string().starts_with(&source), "{peer} is not {source}");
+        drop(conn);
+        talking.join().expect("it ends");
+    }
+    let datagrams = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    datagrams.set_read_timeout(Some(BOUND)).expect("a timeout");
+    let to = format!("udp://{},source=127.0.0.7", datagrams.local_addr().expect("bound"));
+    let done = run(&["talk", &to, "x", "--wait", "1ms"]);
+    let (_, peer) = datagrams.recv_from(&mut [0; 9]).expect(&done.err);
+    assert_eq!(peer.ip().to_string(), "127.0.0.7");
+}
+
+#[test]
+fn a_source_that_cannot_dial_there_says_why() {
+    for (to, code, said) in [
+        (":1,source=::1,source=nowhere", 2, "it takes an IP address"),
+        ("127.0.0.1:1,source=::1", 2, "no address that was to be dialled is of that family"),
+        ("127.0.0.1:1,source=192.0.2.77", 3, "192.0.2.77 is not an address of this machine"),
+        ("udp://127.0.0.1:1,source=192.0.2.77", 3, "192.0.2.77 is not an address of this machine"),
+    ] {
+        let done = run(&["talk", to, "x"]);
+        assert_eq!(done.code, code, "{to}: {}", done.err);
+        let err = done.err.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(err.contains(said), "{to}: {err}");
+        assert!(!err.contains("try hobnob talk"), "{to}: {err}");
+    }
+}
+
+fn serve_relay(target: &str) -> crate::kit::Served {
+    crate::kit::serve_with(hobnob(&["relay", "127.0.0.1:0", target]))
 }

@@ -3,6 +3,7 @@
 
 mod chat;
 mod clients;
+mod explained;
 mod framing;
 mod get;
 mod http;

@@ -24,6 +24,8 @@ enum Subject {
     Pause(&'static str),
     /// Errors of this kind, at the listener of this address.
     Failure(Address, Kind),
+    /// A limit that turns away, drops or cuts.
+    Loss(&'static str),
 }
 
 /// When a subject was last told, and how often it came since without being told.
@@ -44,18 +46,49 @@ impl Seldom {
 
     /// Counts an error at the listener of this address, and tells of it where that is due.
     pub(crate) fn failed(&self, bus: &Bus, shard: usize, at: &Address, error: Error) {
+        if let Some(error) = self.due_failure(bus, at, error) {
+            bus.emit(shard, 0, Fact::Failed(error));
+        }
+    }
+
+    /// The error as it is to be told now, by whoever asks. One that is not told is counted here.
+    pub(crate) fn due_failure(&self, bus: &Bus, at: &Address, error: Error) -> Option<Error> {
         match self.due(bus, Subject::Failure(at.clone(), error.kind())) {
-            Some(0) => bus.emit(shard, 0, Fact::Failed(error)),
+            Some(0) => Some(error),
             Some(untold) => {
-                let more = format!("so did {untold} more since this was last told");
-                bus.emit(shard, 0, Fact::Failed(error.why(more)));
+                Some(error.why(format!("so did {untold} more since this was last told")))
             }
-            None => bus.count_failure(),
+            None => {
+                bus.count_failure();
+                None
+            }
+        }
+    }
+
+    /// Warns that this limit cost somebody something. `text` is given how often it did since that was last told.
+    pub(crate) fn warned(&self, bus: &Bus, limit: &'static str, text: impl FnOnce(u64) -> String) {
+        self.warned_of(bus, limit, 1, text);
+    }
+
+    /// The same, of so many at once.
+    pub(crate) fn warned_of(
+        &self,
+        bus: &Bus,
+        limit: &'static str,
+        count: u64,
+        text: impl FnOnce(u64) -> String,
+    ) {
+        if let Some(untold) = self.due_of(bus, Subject::Loss(limit), count) {
+            bus.emit(0, 0, Fact::Warning(text(untold + count)));
         }
     }
 
     /// How often this subject came without being told, if it is to be told now.
     fn due(&self, bus: &Bus, subject: Subject) -> Option<u64> {
+        self.due_of(bus, subject, 1)
+    }
+
+    fn due_of(&self, bus: &Bus, subject: Subject, count: u64) -> Option<u64> {
         let now = bus.clock().now();
         let mut subjects = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(last) = subjects.get_mut(&subject) else {
@@ -63,7 +96,7 @@ impl Seldom {
             return Some(0);
         };
         if now.saturating_sub(last.told) < SILENCE {
-            last.untold += 1;
+            last.untold += count;
             return None;
         }
         last.told = now;

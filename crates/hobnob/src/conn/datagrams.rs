@@ -6,10 +6,13 @@ use std::task::{Context, Poll, ready};
 use crate::address::Address;
 use crate::bus::{Bus, Seldom};
 use crate::conn::demux::{DatagramRules, Demux};
-use crate::conn::incoming::incoming;
+use crate::conn::incoming::{answer_from, asked, incoming, refusal, tell_lost};
 use crate::conn::listener::{Accepted, Answer, BatchAnswered, Datagram, Datagrams, Listener, Many};
+use crate::conn::users::Users;
 use crate::error::{Error, Kind, Result};
 use crate::socket::{AsyncSocket, Batch, Outgoing, Socket};
+
+pub use crate::conn::incoming::prepare;
 
 /// A bound datagram socket. It joins the runtime that is entered when it is first polled.
 pub struct DatagramListener {
@@ -61,6 +64,8 @@ struct Batching {
     socket: AsyncSocket,
     incoming: Batch,
     outgoing: Outgoing,
+    users: Option<Users>,
+    are_trusted: bool,
     bus: Bus,
     seldom: Seldom,
 }
@@ -72,9 +77,16 @@ impl DatagramListener {
             let (socket, rules) =
                 (self.socket.take().ok_or_else(gone)?, self.rules.take().ok_or_else(gone)?);
             let socket = AsyncSocket::new(socket)?;
-            let incoming = incoming(&socket, &self.address);
-            let (outgoing, bus, seldom) = (Outgoing::new(), rules.bus, Seldom::default());
-            self.batch = Some(Batching { socket, incoming, outgoing, bus, seldom });
+            let incoming = incoming(&socket, &self.address, rules.users.as_ref())?;
+            self.batch = Some(Batching {
+                socket,
+                incoming,
+                outgoing: Outgoing::new(),
+                users: rules.users,
+                are_trusted: rules.peers.are_trusted,
+                bus: rules.bus,
+                seldom: Seldom::default(),
+            });
         }
         self.batch.as_mut().ok_or_else(|| Error::new(Kind::Bug, "the batch was just made"))
     }
@@ -86,24 +98,22 @@ impl Datagrams for DatagramListener {
         cx: &mut Context<'_>,
         answer: &mut dyn FnMut(&Datagram<'_>, &mut Vec<u8>) -> Answer,
     ) -> Poll<Result<BatchAnswered>> {
-        let local = self.address.clone();
-        let Batching { socket, incoming, outgoing, bus, seldom } = self.batching()?;
+        let bound = self.address.clone();
+        let Batching { socket, incoming, outgoing, users, bus, seldom, .. } = self.batching()?;
         let received = ready!(socket.poll_recv_batch(cx, incoming))?;
+        tell_lost(bus, seldom, &bound, incoming.take_lost());
         let mut answered = BatchAnswered { received, dropped: 0 };
         for packet in incoming.iter() {
             if packet.is_truncated() {
                 bus.drop_by("packet-size", 1);
                 continue;
             }
-            let datagram = Datagram {
-                peer: &packet.peer,
-                local: &local,
-                bytes: packet.bytes,
-                is_answer: packet.is_answer,
-            };
+            let local = asked(&packet, &bound);
+            let refused = refusal(&packet, users.as_ref());
+            let (peer, bytes) = (&packet.peer, packet.bytes);
+            let datagram = Datagram { peer, local: &local, bytes, refused };
             if answer(&datagram, outgoing.draft()) == Answer::Send {
-                let from = packet.arrival.and_then(|arrival| arrival.answer_from);
-                if outgoing.commit(&packet.peer, from).is_err() {
+                if outgoing.commit(&packet.peer, answer_from(&local, &bound)).is_err() {
                     answered.dropped += 1;
                 }
             }
@@ -111,7 +121,7 @@ impl Datagrams for DatagramListener {
         if !outgoing.is_empty() {
             let sent = socket.try_send_batch(outgoing, &mut |_, error| {
                 if !is_the_peers_own(&error) {
-                    seldom.failed(bus, 0, &local, Error::from_io("sendto()", &error));
+                    seldom.failed(bus, 0, &bound, Error::from_io("sendto()", &error));
                 }
             });
             answered.dropped += sent.failed + sent.left;
@@ -119,8 +129,14 @@ impl Datagrams for DatagramListener {
         Poll::Ready(Ok(answered))
     }
 
-    fn try_send(&mut self, to: &Address, bytes: &[u8]) -> Result<()> {
-        self.batching()?.socket.try_send_to(bytes, to).map(drop)
+    fn try_send(&mut self, local: &Address, to: &Address, bytes: &[u8]) -> Result<()> {
+        let from = answer_from(local, &self.address);
+        self.batching()?.socket.try_send_from(bytes, from, to).map(drop)
+    }
+
+    fn trusts_sources(&self) -> bool {
+        let before = self.rules.as_ref().map(|rules| rules.peers.are_trusted);
+        before.or(self.batch.as_ref().map(|batch| batch.are_trusted)).unwrap_or(false)
     }
 }
 

@@ -2,106 +2,46 @@
 //!
 //! As a listener it is yielded itself, once: it and all its conns live on one shard, and its pump runs whenever the engine
 //! polls it for new peers. Every mailbox is bounded; what does not fit is dropped and counted.
+//!
+//! A peer is an address, and an address can be forged: see [`PeerLimits::must_prove`].
 
+mod channel;
+mod hub;
 mod queue;
+mod rules;
+mod silence;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::time::Sleep;
 
+use self::channel::PeerChannel;
+use self::hub::{Hub, PeerKey};
 use self::queue::{PeerQueue, lock};
+use self::rules::MAX_PEERS;
 use crate::address::Address;
-use crate::bus::Bus;
-use crate::conn::incoming::incoming;
+use crate::conn::incoming::{asked, incoming, refusal};
 use crate::conn::listener::{Accepted, Listener};
-use crate::conn::{Channel, Conn, Facts, too_long_to_receive};
-use crate::error::{Kind, Result};
+use crate::conn::{Conn, Facts};
+use crate::error::Result;
 use crate::socket::{AsyncSocket, Batch, Socket};
 use crate::spec::Shape;
 
-/// What a datagram listener is made with.
-pub struct DatagramRules {
-    /// The transport's name.
-    pub transport: &'static str,
-    /// Peers that are remembered, at least one; past it the one that was silent longest is forgotten.
-    pub max_peers: usize,
-    /// Silence after which a peer is forgotten, and its session ends.
-    pub peer_idle: Duration,
-    /// Where drops are told.
-    pub bus: Bus,
-}
+pub use self::rules::{DatagramRules, EVICT_OPTION, MAX_PEERS_OPTION, PeerLimits};
 
 /// A datagram socket whose peers have sessions.
 pub(super) struct Demux {
     hub: Arc<Hub>,
     incoming: Batch,
-    /// What is to be accepted: conns of new peers, and addresses that have sent us answers.
+    /// What is to be accepted: conns of new peers, proofs, and who was turned away.
     new: VecDeque<Accepted>,
     sweep: Option<Pin<Box<Sleep>>>,
     _claim: Option<Box<dyn Send>>,
-}
-
-/// What the demux and its conns share. They all run on one thread, so the locks are never waited for.
-struct Hub {
-    socket: AsyncSocket,
-    address: Address,
-    rules: DatagramRules,
-    peers: Mutex<HashMap<Address, Arc<PeerQueue>>>,
-    /// Bytes in all mailboxes, and what holding them costs.
-    held: Arc<AtomicUsize>,
-    /// Sessions that wait until the socket takes more, each once by the number of its peer, and the pump that waits for
-    /// them: a socket has one write waker.
-    writers: Mutex<HashMap<usize, Waker>>,
-    pump: Mutex<Option<Waker>>,
-}
-
-impl Hub {
-    fn now(&self) -> Duration {
-        self.rules.bus.clock().now()
-    }
-
-    fn dropped(&self, limit: &'static str, count: usize) {
-        self.rules.bus.drop_by(limit, count);
-    }
-
-    /// Forgets peers: their sessions see an end.
-    fn forget(&self, mut is_forgotten: impl FnMut(Duration) -> bool) -> usize {
-        let mut gone = Vec::new();
-        lock(&self.peers).retain(|_, mailbox| {
-            let is_gone = is_forgotten(lock(&mailbox.mail).last());
-            if is_gone {
-                gone.push(mailbox.clone());
-            }
-            !is_gone
-        });
-        for mailbox in &gone {
-            mailbox.end();
-        }
-        gone.len()
-    }
-
-    /// Makes room where the peers are too many: those that were silent longest go, a sixteenth at once, so that
-    /// a flood of new addresses does not pay a search each.
-    fn make_room(&self) {
-        let mut times: Vec<Duration> =
-            lock(&self.peers).values().map(|mailbox| lock(&mailbox.mail).last()).collect();
-        times.sort_unstable();
-        let count = (self.rules.max_peers / 16).max(1);
-        let oldest = times[count.min(times.len()) - 1];
-        let mut left = count;
-        let gone = self.forget(|last| {
-            let goes = last <= oldest && left > 0;
-            left -= usize::from(goes);
-            goes
-        });
-        self.dropped("max-peers", gone);
-    }
 }
 
 impl Demux {
@@ -112,21 +52,14 @@ impl Demux {
         claim: Option<Box<dyn Send>>,
     ) -> Result<Self> {
         let socket = AsyncSocket::new(socket)?;
-        let incoming = incoming(&socket, &address);
-        let hub = Hub {
-            socket,
-            address,
-            rules,
-            peers: Mutex::default(),
-            held: Arc::default(),
-            writers: Mutex::default(),
-            pump: Mutex::default(),
-        };
-        Ok(Demux { hub: Arc::new(hub), incoming, new: VecDeque::new(), sweep: None, _claim: claim })
+        let incoming = incoming(&socket, &address, rules.users.as_ref())?;
+        let hub = Arc::new(Hub::new(socket, address, rules));
+        Ok(Demux { hub, incoming, new: VecDeque::new(), sweep: None, _claim: claim })
     }
 
     /// Puts each packet of the batch where it belongs.
     fn deal(&mut self) {
+        self.hub.lost(self.incoming.take_lost());
         let now = self.hub.now();
         let mut full = 0;
         for packet in self.incoming.iter() {
@@ -138,23 +71,20 @@ impl Demux {
                 self.hub.dropped("unnamed-peer", 1);
                 continue;
             }
-            if packet.is_answer {
-                self.new.push_back(Accepted::Answer(packet.peer));
+            if let Some(limit) = refusal(&packet, self.hub.rules.users.as_ref()) {
+                self.new.push_back(Accepted::Refused(packet.peer, limit));
                 continue;
             }
-            let known = lock(&self.hub.peers).get(&packet.peer).cloned();
-            if let Some(mailbox) = known {
-                full += usize::from(!mailbox.deliver(packet.bytes, now));
-            } else {
+            self.hub.came(&packet, now);
+            let key = self.hub.key(packet.peer.clone(), asked(&packet, &self.hub.address));
+            let known = lock(&self.hub.peers).get(&key).cloned();
+            let (is_taken, accepted) = match known {
+                Some(mailbox) => known_peer(&self.hub, &mailbox, packet.bytes, now),
                 // No more than a batch of them: the next one is received when these were accepted.
-                let facts = facts_of(&self.hub, packet.peer);
-                let mailbox = Arc::new(PeerQueue::new(Arc::new(facts), self.hub.held.clone()));
-                if mailbox.deliver(packet.bytes, now) {
-                    self.new.push_back(Accepted::Conn(admit(&self.hub, mailbox)));
-                } else {
-                    full += 1;
-                }
-            }
+                None => new_peer(&self.hub, key, packet.bytes, now),
+            };
+            full += usize::from(!is_taken);
+            self.new.extend(accepted);
         }
         if full > 0 {
             self.hub.dropped("mailbox", full);
@@ -164,7 +94,7 @@ impl Demux {
     /// Forgets the silent, now and then.
     fn poll_sweep(&mut self, cx: &mut Context<'_>) {
         loop {
-            let idle = self.hub.rules.peer_idle;
+            let idle = self.hub.rules.peers.idle;
             let pause = (idle / 8).max(Duration::from_millis(1));
             let sweep = self.sweep.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
             if sweep.as_mut().poll(cx).is_pending() {
@@ -188,19 +118,35 @@ impl Demux {
     }
 }
 
-fn facts_of(hub: &Hub, peer: Address) -> Facts {
-    let mut facts = Facts::new(hub.rules.transport, hub.address.clone(), peer).without_end();
-    facts.can_be_forged = hub.address.ip().is_some();
-    facts
+/// Delivers a packet, and says whether it was taken. The peer of an answered packet hears us, unless it is the service
+/// that is to say so.
+fn known_peer(
+    hub: &Hub,
+    mailbox: &Arc<PeerQueue>,
+    bytes: &[u8],
+    now: Duration,
+) -> (bool, Option<Accepted>) {
+    let is_taken = mailbox.deliver(bytes, now);
+    hub.note_if_seated(mailbox);
+    let has_proven = mailbox.facts.is_stranger()
+        && !hub.rules.peers.must_prove
+        && lock(&mailbox.mail).is_answered;
+    (is_taken, has_proven.then(|| Accepted::Proven(mailbox.facts.clone())))
 }
 
-fn admit(hub: &Arc<Hub>, mailbox: Arc<PeerQueue>) -> Conn {
-    if lock(&hub.peers).len() >= hub.rules.max_peers.max(1) {
-        hub.make_room();
+fn new_peer(hub: &Arc<Hub>, key: PeerKey, bytes: &[u8], now: Duration) -> (bool, Option<Accepted>) {
+    let facts = hub.facts_of(&key);
+    if !hub.make_room_for(&facts) {
+        return (true, Some(Accepted::Refused(key.peer, MAX_PEERS)));
+    }
+    let mailbox = Arc::new(PeerQueue::new(Arc::new(facts), hub.held.clone()));
+    if !mailbox.deliver(bytes, now) {
+        return (false, None);
     }
     let facts = mailbox.facts.clone();
-    lock(&hub.peers).insert(facts.peer.clone(), mailbox.clone());
-    Conn::new(facts, Shape::Packets, Box::new(PeerChannel { hub: hub.clone(), mailbox }))
+    hub.enter(key.clone(), &mailbox);
+    let channel = PeerChannel::new(hub.clone(), key, mailbox);
+    (true, Some(Accepted::Conn(Conn::new(facts, Shape::Packets, Box::new(channel)))))
 }
 
 impl Listener for Demux {
@@ -221,6 +167,10 @@ impl Listener for Demux {
             }
         }
     }
+
+    fn make_room(&mut self) -> Option<Arc<Facts>> {
+        if self.hub.rules.evicts { self.hub.evict_seated("max-conns") } else { None }
+    }
 }
 
 impl Drop for Demux {
@@ -230,97 +180,14 @@ impl Drop for Demux {
     }
 }
 
-/// One peer's conn.
-struct PeerChannel {
-    hub: Arc<Hub>,
-    mailbox: Arc<PeerQueue>,
-}
-
-impl PeerChannel {
-    /// What tells it from the other peers of the socket, for as long as it lives.
-    fn number(&self) -> usize {
-        Arc::as_ptr(&self.mailbox).addr()
-    }
-}
-
-impl Channel for PeerChannel {
-    fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
-        let mut mail = lock(&self.mailbox.mail);
-        match self.mailbox.take(&mut mail) {
-            Some(packet) if packet.len() > buf.len() => {
-                Poll::Ready(Err(too_long_to_receive(packet.len(), buf.len())))
-            }
-            Some(packet) => {
-                buf[..packet.len()].copy_from_slice(&packet);
-                Poll::Ready(Ok(Some(packet.len())))
-            }
-            None if mail.is_over => Poll::Ready(Ok(None)),
-            None => {
-                mail.reader = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-
-    fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
-        match self.hub.socket.try_send_to(buf, &self.mailbox.facts.peer) {
-            Err(error) if error.kind() == Kind::WouldBlock => {
-                // However often it is polled, it waits once.
-                let waker = cx.waker().clone();
-                let before = lock(&self.hub.writers).insert(self.number(), waker);
-                if before.is_none() {
-                    lock(&self.hub.pump).iter().for_each(Waker::wake_by_ref);
-                }
-                Poll::Pending
-            }
-            sent => {
-                // It is not forgotten in the middle of a long answer.
-                lock(&self.mailbox.mail).touch(self.hub.now());
-                Poll::Ready(sent)
-            }
-        }
-    }
-
-    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    /// A datagram peer cannot be told.
-    fn poll_end(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn abort(&mut self) {
-        self.mailbox.end();
-    }
-}
-
-impl Drop for PeerChannel {
-    fn drop(&mut self) {
-        let (mut peers, peer) = (lock(&self.hub.peers), &self.mailbox.facts.peer);
-        // The address may be another session's by now.
-        if peers.get(peer).is_some_and(|mailbox| Arc::ptr_eq(mailbox, &self.mailbox)) {
-            peers.remove(peer);
-        }
-        drop(peers);
-        lock(&self.hub.writers).remove(&self.number());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::task::Wake;
 
     use super::*;
+    use crate::bus::Bus;
     use crate::clock::Clock;
     use crate::socket::{Family, Flags, Type};
-
-    struct Sleeper;
-
-    impl Wake for Sleeper {
-        fn wake(self: Arc<Self>) {}
-    }
 
     fn socket() -> (Socket, Address) {
         let socket = Socket::open(Family::Unix, Type::Datagram, 0, None).expect("a socket");
@@ -329,25 +196,63 @@ mod tests {
         (socket, address)
     }
 
-    #[tokio::test]
-    async fn a_session_that_is_blocked_waits_once_however_often_it_is_polled() {
-        let ((ours, at), (deaf, _)) = (socket(), socket());
+    fn demux(socket: Socket, at: &Address, most: usize) -> Demux {
         let bus = Bus::new(Clock::start(), 1);
-        let idle = Duration::from_mins(1);
-        let rules = DatagramRules { transport: "unixgram", max_peers: 8, peer_idle: idle, bus };
-        let mut demux = Demux::new(ours, at.clone(), rules, None).expect("a runtime");
+        let peers = PeerLimits { most, ..PeerLimits::default() };
+        let rules = DatagramRules { transport: "unixgram", peers, evicts: true, users: None, bus };
+        Demux::new(socket, at.clone(), rules, None).expect("a runtime")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_unix_peer_whose_queue_is_full_is_tried_again_after_pauses_that_grow() {
+        let ((ours, at), (deaf, _)) = (socket(), socket());
+        let mut demux = demux(ours, &at, 8);
         deaf.send_to(b"hello", Flags::NONE, &at).expect("sent");
-        let accepted = poll_fn(|cx| demux.poll_accept(cx)).await;
-        let Accepted::Conn(mut conn) = accepted else { panic!("nobody came") };
-        let wakers: Vec<Waker> = (0..100).map(|_| Arc::new(Sleeper).into()).collect();
-        let mut blocked = 0;
-        for waker in wakers.iter().cycle().take(10_000) {
-            let sent = conn.channel().poll_send(&mut Context::from_waker(waker), b"unheard");
-            blocked += usize::from(sent.is_pending());
+        let Accepted::Conn(mut conn) = poll_fn(|cx| demux.poll_accept(cx)).await else {
+            panic!("nobody came")
+        };
+        let mut polls = 0;
+        let blocked = poll_fn(|cx| {
+            polls += 1;
+            assert!(demux.poll_accept(cx).is_pending());
+            while conn.channel().poll_send(cx, b"unheard").is_ready() {}
+            if polls < 1_000 { Poll::Pending } else { Poll::Ready(()) }
+        });
+        let blocked = tokio::time::timeout(Duration::from_secs(10), blocked).await;
+        assert!(blocked.is_err(), "it was polled {polls} times in ten seconds");
+        assert!((50..150).contains(&polls), "it was polled {polls} times in ten seconds");
+        while deaf.recv(&mut [0; 16], Flags::DONT_WAIT).is_ok() {}
+        assert_eq!(poll_fn(|cx| conn.channel().poll_send(cx, b"heard")).await, Ok(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_peer_that_was_silent_longest_makes_room_whoever_came_first() {
+        let (ours, at) = socket();
+        let mut demux = demux(ours, &at, 3);
+        let mut conns: Vec<Conn> = Vec::new();
+        let clients: Vec<_> = (0..5).map(|_| socket().0).collect();
+        // The first speaks again before the others are too many.
+        for (speaks, is_new) in [(0, true), (1, true), (2, true), (0, false), (3, true), (4, true)]
+        {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            clients[speaks].send_to(b"x", Flags::NONE, &at).expect("sent");
+            if !is_new {
+                let heard = poll_fn(|cx| {
+                    assert!(demux.poll_accept(cx).is_pending());
+                    conns[0].channel().poll_recv(cx, &mut [0; 8])
+                });
+                // What it said first, and what it says now.
+                assert_eq!(heard.await, Ok(Some(1)));
+                continue;
+            }
+            let Accepted::Conn(conn) = poll_fn(|cx| demux.poll_accept(cx)).await else {
+                panic!("nobody came")
+            };
+            conns.push(conn);
         }
-        assert!(blocked > 1_000, "it was blocked {blocked} times");
-        assert_eq!(lock(&demux.hub.writers).len(), 1);
-        drop(conn);
-        assert_eq!(lock(&demux.hub.writers).len(), 0);
+        let gone = conns.iter().map(|conn| conn.facts().is_evicted());
+        assert_eq!(gone.collect::<Vec<_>>(), [false, true, true, false, false]);
+        let evicted = conns[1].recv(&mut [0; 8]).await.expect_err("it is over");
+        assert_eq!(evicted.limit_name(), Some("max-peers"));
     }
 }

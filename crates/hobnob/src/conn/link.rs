@@ -8,6 +8,7 @@
 mod ahead;
 mod bent;
 mod copied;
+mod look;
 mod pipes;
 mod round;
 mod spliced;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
 pub use self::ahead::Ahead;
+use self::look::Look;
 pub use self::pipes::Pipes;
 use self::unsent::Unsent;
 use self::way::{Progress, Way};
@@ -74,6 +76,8 @@ struct Link {
     /// Since when nothing has come from a peer that will not say when it has said all.
     quiet: Option<Pin<Box<Sleep>>>,
     finish: LinkEnd,
+    /// When a side that is not read from is looked at.
+    look: Look,
     /// The session's hold on the knobs.
     bend: Bend,
 }
@@ -91,6 +95,7 @@ impl Link {
             had_ended: Some(has_ended),
             quiet: None,
             finish: LinkEnd::SaidAll,
+            look: Look::default(),
             bend,
         }
     }
@@ -119,14 +124,20 @@ impl Link {
             }
             if has_moved || has_closed {
                 self.quiet = None;
+                self.look.soon();
                 continue;
             }
             self.let_rest(downstream, upstream);
             witness.holds(self.up.held() + self.down.held());
+            let ways = [(&self.up, &mut *downstream), (&self.down, &mut *upstream)];
+            if let Poll::Ready(broken) = self.look.poll(cx, ways) {
+                return Poll::Ready(Err(broken));
+            }
             if ready!(self.poll_silence(cx, downstream, upstream, witness)) {
                 return Poll::Ready(Ok(self.finish()));
             }
         }
+        witness.holds(self.up.held() + self.down.held());
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -140,6 +151,7 @@ impl Link {
         witness: &dyn Witness,
     ) -> Result<bool, Broken> {
         let mut has_moved = false;
+        (self.up.is_alone, self.down.is_alone) = (self.down.is_over(), self.up.is_over());
         for is_up in [self.is_ups_turn, !self.is_ups_turn] {
             let round = if is_up {
                 self.up.poll_round(cx, downstream, upstream, witness)

@@ -13,13 +13,20 @@ pub enum Accepted {
     Conn(Conn),
     /// A listener within: a datagram socket's peers, a QUIC connection's streams.
     Many(Many),
-    /// A packet from this peer that is itself a listener's answer. It is gone: to answer it could go on for ever.
-    Answer(Address),
+    /// A peer that was accepted as a stranger has proven that it hears what is sent to its address. It asks for a place
+    /// of its own, until it has one: [`Facts::note_seated`].
+    Proven(Arc<Facts>),
+    /// Who came was turned away by the rule of this name. A packet is gone then.
+    Refused(Address, &'static str),
     /// Accepting failed; the engine sorts by consequence, and alone waits.
     Failed(Error),
     /// There will be no more.
     NoMore,
 }
+
+/// The rule that refuses a packet which is itself an answer of a listener of ours, in this or another process: to answer
+/// it could go on for ever.
+pub const OWN_ANSWER: &str = "own-answer";
 
 /// A listener within a listener. It and all its sessions live on one shard, and it must go on being polled whatever
 /// the limits say: what comes is dropped and counted instead.
@@ -39,6 +46,12 @@ pub trait Listener: Send {
     /// Yields what comes in. The conn belongs to the runtime that is entered during the call.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted>;
 
+    /// Ends the session of the peer that was silent longest, of those that have a place ([`Facts::note_seated`]), and
+    /// says which one. None: there is no such peer, or it is not to make room for others.
+    fn make_room(&mut self) -> Option<Arc<Facts>> {
+        None
+    }
+
     /// Its packets without sessions, where it can answer them in batches.
     fn datagrams(&mut self) -> Option<&mut dyn Datagrams> {
         None
@@ -55,20 +68,26 @@ pub trait Datagrams: Send {
         answer: &mut dyn FnMut(&Datagram<'_>, &mut Vec<u8>) -> Answer,
     ) -> Poll<Result<BatchAnswered>>;
 
-    /// Sends one packet that was held back; `WouldBlock` is the caller's to drop and count.
-    fn try_send(&mut self, to: &Address, bytes: &[u8]) -> Result<()>;
+    /// Sends one packet that was held back, to a peer whose packet came to this address; `WouldBlock` is the caller's to
+    /// drop and count.
+    fn try_send(&mut self, local: &Address, to: &Address, bytes: &[u8]) -> Result<()>;
+
+    /// Whether the addresses of peers are taken for true, so that no answer can be turned against somebody else.
+    fn trusts_sources(&self) -> bool {
+        false
+    }
 }
 
 /// One packet of a batch.
 pub struct Datagram<'a> {
     /// The address that sent it.
     pub peer: &'a Address,
-    /// Where it came to.
+    /// Where it came to: on a wildcard address, the address of ours that was asked.
     pub local: &'a Address,
     /// Its bytes.
     pub bytes: &'a [u8],
-    /// Whether it is itself a listener's answer. It is not to be answered: that could go on for ever.
-    pub is_answer: bool,
+    /// The rule by which it is not to be answered, where the socket knows one: [`OWN_ANSWER`].
+    pub refused: Option<&'static str>,
 }
 
 /// What is to be done about a packet.

@@ -2,6 +2,7 @@
 //! one program.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -9,7 +10,7 @@ use tokio::task::coop;
 
 use crate::address::Address;
 use crate::chunk::COST;
-use crate::conn::{Channel, Conn, Facts, too_long_to_receive};
+use crate::conn::{Boxed, Channel, Conn, Facts, too_long_to_receive};
 use crate::error::{Error, Kind, Result};
 use crate::spec::Shape;
 
@@ -206,6 +207,18 @@ impl Channel for MemoryEnd {
             state.bytes.clear(); // nothing is heard after an abort of one's own
             state.borders.clear();
         });
+    }
+
+    /// As a kernel's TCP does: of a reset it tells, also before what came is read.
+    fn left(&mut self) -> Boxed<'_, ()> {
+        Box::pin(poll_fn(|cx| {
+            let mut state = self.from.state();
+            if state.is_reset {
+                return Poll::Ready(Err(reset()));
+            }
+            state.reader = Some(cx.waker().clone());
+            Poll::Pending
+        }))
     }
 }
 

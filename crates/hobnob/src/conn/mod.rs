@@ -19,6 +19,7 @@
 //! # Ok::<(), hobnob::Error>(())
 //! ```
 
+pub(crate) mod allowance;
 pub mod datagrams;
 pub mod demux;
 mod incoming;
@@ -29,6 +30,7 @@ pub mod packets;
 mod prefix;
 pub mod scratch;
 pub mod stream;
+pub mod users;
 pub mod wire;
 
 use std::future::{Future, poll_fn};
@@ -36,7 +38,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -199,11 +201,15 @@ pub struct Facts {
     pub can_be_forged: bool,
     /// False where neither side can tell the other that it has said all: datagrams.
     pub has_end: bool,
+    /// How many relays of this machine the peer has come through, as far as that is known.
+    hops: u8,
     rare: Option<Box<Rare>>,
     /// What the layers learnt in their handshakes; one pointer, as most learn nothing.
     learnt: Option<Arc<Vec<Learnt>>>,
     /// Bytes that wait in this process to be received.
     unread: Unread,
+    /// How its peer stands with the limits on peers.
+    standing: PeerStanding,
 }
 
 /// A count that is kept by the channel and read by the session, over the facts that both share.
@@ -213,6 +219,26 @@ struct Unread(AtomicU32);
 impl Clone for Unread {
     fn clone(&self) -> Self {
         Unread(AtomicU32::new(self.0.load(Relaxed)))
+    }
+}
+
+/// How the peer of a datagram socket stands with the limits on peers. The listener and the engine note it, over the facts
+/// that both share.
+#[derive(Debug, Default)]
+struct PeerStanding(AtomicU8);
+
+/// Its address may be forged, and nothing has shown yet that it is not.
+const STRANGER: u8 = 1;
+/// It has one of the places that all peers share.
+const SEATED: u8 = 2;
+/// It had to make room for another peer.
+const EVICTED: u8 = 4;
+/// Its place has become another peer's.
+const INHERITED: u8 = 8;
+
+impl Clone for PeerStanding {
+    fn clone(&self) -> Self {
+        PeerStanding(AtomicU8::new(self.0.load(Relaxed)))
     }
 }
 
@@ -226,8 +252,10 @@ impl Facts {
             rare: None,
             can_be_forged: false,
             has_end: true,
+            hops: 0,
             learnt: None,
             unread: Unread::default(),
+            standing: PeerStanding::default(),
         }
     }
 
@@ -260,6 +288,16 @@ impl Facts {
         Facts { has_end: false, ..self }
     }
 
+    /// The same, of a peer that has come through so many relays of this machine.
+    pub(crate) fn behind(self, hops: u8) -> Self {
+        Facts { hops, ..self }
+    }
+
+    /// How many relays of this machine the peer has come through, as far as that is known.
+    pub(crate) fn hops(&self) -> u8 {
+        self.hops
+    }
+
     /// Notes how many bytes wait in this process to be received, with what holding them costs. The channel's to call, on
     /// the facts that it was made with, where what came for it does not wait in the kernel.
     pub fn note_unread(&self, bytes: usize) {
@@ -269,6 +307,49 @@ impl Facts {
     /// Bytes that wait in this process to be received, with what holding them costs.
     pub(crate) fn unread(&self) -> usize {
         self.unread.0.load(Relaxed) as usize
+    }
+
+    /// Whether the peer's address may be forged, and nothing has shown yet that the peer hears what is sent there. A
+    /// stranger takes none of the places that all peers share, and makes room first.
+    pub fn is_stranger(&self) -> bool {
+        self.stands(STRANGER)
+    }
+
+    /// Whether it has one of the places that all peers share.
+    pub fn is_seated(&self) -> bool {
+        self.stands(SEATED)
+    }
+
+    /// Notes that the peer has one of the places that all peers share. From now on it is no stranger.
+    pub fn note_seated(&self) {
+        self.standing.0.fetch_and(!STRANGER, Relaxed);
+        self.standing.0.fetch_or(SEATED, Relaxed);
+    }
+
+    pub(crate) fn note_stranger(&self) {
+        self.standing.0.fetch_or(STRANGER, Relaxed);
+    }
+
+    /// Whether the peer had to make room for another one.
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.stands(EVICTED)
+    }
+
+    pub(crate) fn note_evicted(&self) {
+        self.standing.0.fetch_or(EVICTED, Relaxed);
+    }
+
+    /// Whether another peer has its place already.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.stands(INHERITED)
+    }
+
+    pub(crate) fn note_inherited(&self) {
+        self.standing.0.fetch_or(INHERITED, Relaxed);
+    }
+
+    fn stands(&self, standing: u8) -> bool {
+        self.standing.0.load(Relaxed) & standing != 0
     }
 
     /// What the layers learnt in their handshakes, wire first.

@@ -119,6 +119,16 @@ impl<S: KernelStream> Wire<S> {
     }
 }
 
+/// How the peer is gone, if it is, as of now: an error of the socket is a reset. Of a close in order only a medium without
+/// resets tells, which is over in both directions then.
+fn gone<S: KernelStream>(socket: BorrowedFd<'_>) -> Option<io::Result<()>> {
+    let state = crate::socket::state(socket).ok()?;
+    if state.has_failed {
+        return Some(Err(reset()));
+    }
+    (!S::RESETS && state.is_hung_up).then_some(Ok(()))
+}
+
 fn is_reset<S: KernelStream>(error: &io::Error) -> bool {
     let is_broken = error.kind() == io::ErrorKind::BrokenPipe;
     error.kind() == io::ErrorKind::ConnectionReset || S::RESETS && is_broken
@@ -171,6 +181,11 @@ impl<S: KernelStream> Channel for Wire<S> {
 
     fn left(&mut self) -> Boxed<'_, ()> {
         Box::pin(async move {
+            // Who polls this once has looked, for the price of one poll(2), and leaves a socket at rest that rests.
+            if let Some(left) = self.as_fd().and_then(|socket| gone::<S>(socket)) {
+                return left.map_err(|error| failed("poll", &error));
+            }
+            tokio::task::yield_now().await;
             let left = self.stream()?.left().await;
             left.map_err(|error| failed("poll", &error))
         })

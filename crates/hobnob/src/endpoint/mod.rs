@@ -72,9 +72,9 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Adds one setting: `-O key=value` means what `,key=value` means, save that a comma is part of the value.
+    /// Adds settings: `-O key=value` means what `,key=value` means.
     pub fn set(&mut self, text: &str) -> Result<()> {
-        self.settings.push(setting::parse(&Arc::from(text))?);
+        self.settings.extend(setting::parse(&Arc::from(text))?);
         Ok(())
     }
 
@@ -256,9 +256,10 @@ mod tests {
         endpoint.set("tls.name=x").expect("a setting");
         endpoint.set("no-resume").expect("a switch");
         assert_eq!(endpoint, parsed("tls://h:443,tls.name=x,no-resume"));
-        endpoint.set("greeting=a, b").expect("a comma is part of it");
+        endpoint.set("greeting=a%2C b,ca=dev").expect("two settings");
         assert_eq!(endpoint.settings()[2].value.as_deref(), Some("a, b"));
-        assert!(endpoint.to_string().ends_with(",greeting=a%2C b"));
+        assert!(endpoint.to_string().ends_with(",greeting=a%2C b,ca=dev"));
+        endpoint.set("greeting=a, b").expect_err("a comma is between two options");
         let error = endpoint.set("=x").expect_err("no key");
         assert!(error.span().is_some() && !error.reasons().is_empty());
     }

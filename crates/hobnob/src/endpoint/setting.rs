@@ -33,9 +33,9 @@ impl fmt::Display for Given {
     }
 }
 
-/// Reads the text of one `-O`.
-pub(super) fn parse(text: &Arc<str>) -> Result<Given> {
-    read(Piece::of(text))
+/// Reads the text of one `-O`: one option, or several with commas between them, as an endpoint has them.
+pub(super) fn parse(text: &Arc<str>) -> Result<Vec<Given>> {
+    Piece::of(text).split(',').map(read).collect()
 }
 
 /// Reads all options: nothing, or a comma and what follows it.

@@ -16,7 +16,7 @@ use crate::chunk::{COST, Direction, Side};
 use crate::conn::listener::{Answer, Datagram, Datagrams, Listener};
 use crate::engine::door::Doorway;
 use crate::engine::house::{House, Phase};
-use crate::engine::limits::{OWN_ANSWER, Reflection};
+use crate::engine::limits::Reflection;
 use crate::engine::respond::{split_ending, with_reply};
 use crate::error::Kind;
 use crate::event::{Data, Fact};
@@ -29,11 +29,12 @@ const HELD_ANSWERS: usize = 1_024;
 /// Answers until the drain, or until no more may come.
 pub(super) async fn answer(house: Arc<House>, mut listener: Box<dyn Listener>, door: Arc<Doorway>) {
     let crate::service::Made::Responder(responder) = &house.service else { return };
+    let trusts = listener.datagrams().is_some_and(|datagrams| datagrams.trusts_sources());
     let mut batch = PacketAnswering {
         house: &house,
         door: &door,
         responder: &**responder,
-        guard: house.reflection(door.has_ports),
+        guard: house.reflection(door.has_ports).trusting(trusts),
         held: VecDeque::new(),
         timer: None,
         seldom: Seldom::default(),
@@ -71,6 +72,8 @@ struct PacketAnswering<'a> {
 
 struct HeldAnswer {
     due: Duration,
+    /// The address of ours that was asked.
+    local: Address,
     peer: Address,
     bytes: Vec<u8>,
 }
@@ -113,8 +116,8 @@ impl PacketAnswering<'_> {
     fn one(&mut self, datagram: &Datagram<'_>, out: &mut Vec<u8>) -> Answer {
         let totals = &self.house.totals;
         totals.bytes_in.fetch_add(datagram.bytes.len() as u64, Relaxed);
-        if datagram.is_answer {
-            self.house.refuse(0, datagram.peer, OWN_ANSWER);
+        if let Some(limit) = datagram.refused {
+            self.house.refuse(0, datagram.peer, limit);
             return Answer::Silence;
         }
         let now = self.house.bus.clock().now();
@@ -145,12 +148,12 @@ impl PacketAnswering<'_> {
                 return Answer::Silence;
             }
             reply.push(message.ending);
-            if let Err(limit) = self.guard.answer(peer, reply.bytes().len()) {
+            if let Err(limit) = self.guard.answer(peer, reply.bytes().len(), now) {
                 self.house.refuse(0, peer, limit);
                 return Answer::Silence;
             }
             if let Some(hold) = reply.held() {
-                self.hold(now.saturating_add(hold), peer, reply.bytes());
+                self.hold(now.saturating_add(hold), datagram, reply.bytes());
                 return Answer::Silence;
             }
             out.extend_from_slice(reply.bytes());
@@ -159,7 +162,7 @@ impl PacketAnswering<'_> {
         })
     }
 
-    fn hold(&mut self, due: Duration, peer: &Address, bytes: &[u8]) {
+    fn hold(&mut self, due: Duration, asked: &Datagram<'_>, bytes: &[u8]) {
         if self.held.len() >= HELD_ANSWERS {
             return self.dropped("held-answers", 1);
         }
@@ -167,7 +170,8 @@ impl PacketAnswering<'_> {
             return self.dropped("memory", 1);
         }
         self.house.shards[0].queued.fetch_add(weight(bytes), Relaxed);
-        self.held.push_back(HeldAnswer { due, peer: peer.clone(), bytes: bytes.to_vec() });
+        let (local, peer) = (asked.local.clone(), asked.peer.clone());
+        self.held.push_back(HeldAnswer { due, local, peer, bytes: bytes.to_vec() });
     }
 
     /// Sends the answers that are due, and arms the timer for the next one.
@@ -183,9 +187,9 @@ impl PacketAnswering<'_> {
                 self.timer = None;
                 continue;
             }
-            let Some(HeldAnswer { peer, bytes, .. }) = self.held.pop_front() else { return };
+            let Some(HeldAnswer { local, peer, bytes, .. }) = self.held.pop_front() else { return };
             self.house.shards[0].queued.fetch_sub(weight(&bytes), Relaxed);
-            match datagrams.try_send(&peer, &bytes) {
+            match datagrams.try_send(&local, &peer, &bytes) {
                 Ok(()) => self.said(&peer, &bytes),
                 Err(_) => self.dropped("send-buffer", 1),
             }

@@ -8,12 +8,13 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::bus::{Bus, Seldom};
 use crate::clock::{self, Clock};
+use crate::conn::demux::PeerLimits;
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::{Conn, Facts};
 use crate::endpoint::Endpoint;
 use crate::engine::bound::Bound;
 use crate::engine::fit;
-use crate::engine::limits::{Gate, Limits, OWN_ANSWER};
+use crate::engine::limits::{Gate, Limits};
 use crate::engine::plan::{self, Ready, Resolved};
 use crate::engine::stack::{self, Stack};
 use crate::engine::trouble::{EXHAUSTED_WAIT, is_the_peers_fault};
@@ -72,8 +73,8 @@ impl Default for Dialer {
             timeout: limits.handshake,
             observer: None,
             bus: Bus::new(Clock::start(), 1),
-            max_peers: limits.max_peers,
-            peer_idle: limits.peer_idle,
+            // Who dials or waits for one peer talks to that peer, and answers nobody who asks.
+            peers: PeerLimits { are_trusted: true, ..limits.peers(1) },
             own: Own::default(),
         })
     }
@@ -289,10 +290,11 @@ impl Waiting {
                     self.recover(at, error).await;
                     continue;
                 }
-                Accepted::Answer(peer) => {
-                    self.refuse(peer, OWN_ANSWER);
+                Accepted::Refused(peer, limit) => {
+                    self.refuse(peer, limit);
                     continue;
                 }
+                Accepted::Proven(_) => continue,
                 Accepted::NoMore => {
                     return Err(Error::new(Kind::ConnectionBroken, "nobody can come any more"));
                 }

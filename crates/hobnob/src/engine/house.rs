@@ -7,12 +7,13 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use crate::address::Address;
-use crate::bus::Bus;
+use crate::bus::{Bus, Seldom};
 use crate::codec::text::Cutting;
 use crate::engine::dial::Dialer;
 use crate::engine::limits::{Gate, Limits, Reflection};
 use crate::engine::plan::Ready;
 use crate::engine::powers::EnginePowers;
+use crate::engine::seats::MAX_CONNS;
 use crate::engine::shards::Shard;
 use crate::error::Error;
 use crate::event::Fact;
@@ -117,12 +118,18 @@ impl House {
             service: plan.service,
             limits: plan.limits,
             cutting: plan.cutting,
-            gate: plan.gate,
+            gate: plan.gate.clone(),
             bus: plan.bus,
             shards: plan.shards,
             phase: watch::Sender::new(Phase::Open),
             is_empty: watch::Sender::new(false),
-            powers: Arc::new(EnginePowers::new(dialer, plan.targets, plan.cutting, plan.pipes)),
+            powers: Arc::new(EnginePowers::new(
+                dialer,
+                plan.targets,
+                plan.cutting,
+                plan.pipes,
+                plan.gate.clone(),
+            )),
             seed: plan.seed,
             totals: Totals::default(),
             quota: AtomicI64::new(
@@ -224,6 +231,25 @@ impl House {
     /// The guard that keeps datagram answers from being a weapon.
     pub(super) fn reflection(&self, has_ports: bool) -> Reflection {
         Reflection::of(self.own.addresses(), has_ports)
+    }
+
+    /// Counts and tells that a peer of a datagram socket was turned away, and warns where the want of places did it.
+    pub(super) fn refuse_datagrams(
+        &self,
+        seldom: &Seldom,
+        shard: usize,
+        peer: &Address,
+        limit: &'static str,
+    ) {
+        self.refuse(shard, peer, limit);
+        if limit == MAX_CONNS {
+            seldom.warned(&self.bus, limit, |count| {
+                format!(
+                    "{count} datagram peers were turned away by {limit}: all places are taken, and a larger \
+                     --{limit} or limit of open files (ulimit -n) makes more"
+                )
+            });
+        }
     }
 
     /// What the service is given for work that belongs to no session.

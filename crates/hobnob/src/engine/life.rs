@@ -184,19 +184,26 @@ async fn uncut<T>(session: &Session, work: impl Future<Output = T>) -> Option<T>
     .await
 }
 
+/// Bytes that are read and dropped after our end at most. A peer that says more than that does not listen.
+const MOST_UNHEARD: usize = 256 * 1_024 * 1_024;
+
 /// After our end, waits for the peer's end. A close while bytes of the peer are unread would be a reset, which could
 /// overtake the answer that is still on its way.
 async fn linger(session: &Session, conn: &mut Conn, linger: Duration) {
     if session.end_of(Direction::In).is_some_and(|end| end.by != By::Us) {
         return;
     }
+    let mut unheard = 0;
     let discard = poll_fn(|cx| {
         // A few rounds, and then the other tasks have their turn, as the peer may be pouring.
         for _ in 0..16 {
             match scratch::with(|buffer| conn.channel().poll_recv(cx, buffer)) {
-                Poll::Ready(Ok(Some(_))) => {}
+                Poll::Ready(Ok(Some(length))) => unheard += length,
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
+            }
+            if unheard > MOST_UNHEARD {
+                return Poll::Ready(());
             }
         }
         cx.waker().wake_by_ref();

@@ -5,9 +5,11 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::address::{Address, canonical};
+use crate::conn::allowance::Allowance;
+use crate::conn::demux::PeerLimits;
 use crate::error::{Error, Kind, Result};
 
 /// The limits of a server, with their defaults.
@@ -19,7 +21,8 @@ pub struct Limits {
     pub max_conns: Option<usize>,
     /// `per-source`: most peers at once from one address, or from one /64 of IPv6; loopback is exempt.
     pub per_source: usize,
-    /// `accept-rate`: new peers a second from elsewhere than loopback.
+    /// `accept-rate`: new peers a second from elsewhere than loopback. Those that are too many wait in a line for each
+    /// source, and the sources take turns.
     pub accept_rate: u32,
     /// How many may come at once before `accept-rate` counts.
     pub accept_burst: u32,
@@ -61,6 +64,20 @@ impl Default for Limits {
             memory: 256 * 1_024 * 1_024,
             max_peers: 65_536,
             peer_idle: Duration::from_mins(1),
+        }
+    }
+}
+
+impl Limits {
+    /// What holds for the peers of a datagram socket where so many sessions may be open at once. Strangers have places of
+    /// their own, beside those of all sessions: enough for who really comes to answer, and few enough to cost little.
+    pub(super) fn peers(&self, max_conns: usize) -> PeerLimits {
+        PeerLimits {
+            most: self.max_peers,
+            strangers: (max_conns / 8).clamp(64, 4_096),
+            idle: self.peer_idle,
+            must_prove: false,
+            are_trusted: false,
         }
     }
 }
@@ -134,9 +151,25 @@ pub(super) struct Gate {
 
 /// A peer's place among those that may be here at once. Dropping the permit gives the place back.
 pub(super) struct Permit {
-    _slot: OwnedSemaphorePermit,
+    /// None once the place is another peer's.
+    slots: Option<Arc<Semaphore>>,
     /// Boxed, because thousands of permits lie idle, and peers of this machine have none.
     _source: Option<Box<SourceSlot>>,
+}
+
+impl Permit {
+    /// Lets go without giving the place back: another peer has it.
+    pub(super) fn bequeath(mut self) {
+        self.slots = None;
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(slots) = &self.slots {
+            slots.add_permits(1);
+        }
+    }
 }
 
 struct SourceSlot {
@@ -164,18 +197,20 @@ impl Gate {
         drop(self.slots.acquire().await);
     }
 
+    /// Whether this peer may come at all; the error is the limit's name.
+    pub(super) fn allows(&self, peer: &Address) -> Result<(), &'static str> {
+        let Some(ip) = peer.ip().map(|address| canonical(address.ip())) else { return Ok(()) };
+        let is_held = |by: &[Network]| by.is_empty() || by.iter().any(|rule| rule.contains(ip));
+        if is_held(&self.allow) && is_held(&self.own) { Ok(()) } else { Err("allow") }
+    }
+
     /// Whether this peer may come at all, and one more from its address; the error is the limit's name.
     pub(super) fn admit(&self, peer: &Address) -> Result<Guest, &'static str> {
-        let Some(ip) = peer.ip().map(|address| canonical(address.ip())) else {
+        self.allows(peer)?;
+        let ip = peer.ip().map(|address| canonical(address.ip()));
+        let Some(ip) = ip.filter(|ip| !ip.is_loopback()) else {
             return Ok(Guest { source: None });
         };
-        let is_held = |by: &[Network]| by.is_empty() || by.iter().any(|rule| rule.contains(ip));
-        if !is_held(&self.allow) || !is_held(&self.own) {
-            return Err("allow");
-        }
-        if ip.is_loopback() {
-            return Ok(Guest { source: None });
-        }
         let source = source_of(ip);
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         // A peer that is refused leaves no entry behind: otherwise refused peers could fill the memory.
@@ -194,20 +229,37 @@ impl Gate {
 
     /// A place for an admitted peer; waits for one.
     pub(super) async fn seat(&self, guest: Guest) -> Permit {
-        let slot = self.slots.clone().acquire_owned().await;
-        Permit { _slot: slot.expect("nobody closes the semaphore"), _source: guest.source }
+        self.slots.acquire().await.expect("nobody closes the semaphore").forget();
+        self.permit(guest)
     }
 
-    /// A place for an admitted peer, if one is free now.
-    pub(super) fn try_seat(&self, guest: Guest) -> Option<Permit> {
-        let slot = self.slots.clone().try_acquire_owned().ok()?;
-        Some(Permit { _slot: slot, _source: guest.source })
+    /// A place for an admitted peer, if one is free now; otherwise the peer goes on waiting.
+    pub(super) fn try_seat(&self, guest: Guest) -> Result<Permit, Guest> {
+        let Ok(slot) = self.slots.try_acquire() else { return Err(guest) };
+        slot.forget();
+        Ok(self.permit(guest))
+    }
+
+    /// The place of a peer that has made room for this one, and whose own permit is to be [bequeathed](Permit::bequeath).
+    pub(super) fn inherit(&self, guest: Guest) -> Permit {
+        self.permit(guest)
+    }
+
+    fn permit(&self, guest: Guest) -> Permit {
+        Permit { slots: Some(self.slots.clone()), _source: guest.source }
     }
 }
 
 /// A peer that may come in.
 pub(super) struct Guest {
     source: Option<Box<SourceSlot>>,
+}
+
+impl Guest {
+    /// The address by which it is counted; none: it is not.
+    pub(super) fn source(&self) -> Option<IpAddr> {
+        self.source.as_ref().map(|slot| slot.source)
+    }
 }
 
 impl Drop for SourceSlot {
@@ -265,47 +317,31 @@ impl Bucket {
 /// Ports whose owners answer anything: an answer to one could start an endless exchange between two machines.
 const CHATTY_PORTS: [u16; 8] = [0, 7, 13, 17, 19, 37, 53, 123];
 
-/// The limit that refuses a packet which is itself an answer of a listener of ours, in this or another process.
-pub(super) const OWN_ANSWER: &str = "own-answer";
-
-/// Keeps datagram answers from being a weapon: no loops, no amplification, no floods.
+/// Keeps datagram answers from being a weapon: no loops, no amplification, no floods. The socket of sessions keeps an
+/// allowance of its own, and asks here only who may come.
 #[derive(Default)]
 pub(super) struct Reflection {
     /// The addresses that we are bound to.
     own: Vec<Address>,
     /// Whether the medium has no ports, so that port 0 says nothing about a peer.
     is_portless: bool,
-    window: Duration,
-    sources: HashMap<IpAddr, Window>,
-}
-
-#[derive(Default, Clone, Copy)]
-struct Window {
-    bytes_in: u64,
-    bytes_out: u64,
-    answers: u32,
+    /// None where the addresses of peers are taken for true.
+    allowance: Option<Allowance>,
 }
 
 impl Reflection {
-    const SOURCES: usize = 65_536;
-    const ANSWERS_PER_SECOND: u32 = 1_000;
-    const AMPLIFICATION: u64 = 3;
-    /// Bytes of IP and UDP headers, counted with each packet as they are on the wire too: so a packet `A` may be
-    /// answered with `Hello, A!`.
-    const HEADERS: usize = 28;
-
     /// A guard for sockets that are bound to these addresses.
     pub(super) fn of(own: Vec<Address>, has_ports: bool) -> Self {
-        Reflection { own, is_portless: !has_ports, ..Reflection::default() }
+        Reflection { own, is_portless: !has_ports, allowance: Some(Allowance::default()) }
+    }
+
+    /// The same where the addresses of peers are taken for true: answers are as large and as many as they are.
+    pub(super) fn trusting(self, trusts: bool) -> Self {
+        if trusts { Reflection { allowance: None, ..self } } else { self }
     }
 
     /// Whether a packet may be answered at all; the error is the rule's name.
-    pub(super) fn admit(
-        &mut self,
-        peer: &Address,
-        bytes: usize,
-        now: Duration,
-    ) -> Result<(), &'static str> {
+    pub(super) fn allows(&self, peer: &Address) -> Result<(), &'static str> {
         if self.own.contains(peer) {
             return Err("own-address");
         }
@@ -325,40 +361,34 @@ impl Reflection {
         if is_to_many(ip) {
             return Err("not-one-host");
         }
-        self.turn(now);
-        if self.sources.len() >= Self::SOURCES && !self.sources.contains_key(&ip) {
-            return Err("max-peers");
-        }
-        self.sources.entry(ip).or_default().bytes_in += (bytes + Self::HEADERS) as u64;
         Ok(())
     }
 
-    /// Whether an answer of so many bytes may go to this peer; the error is the rule's name.
-    pub(super) fn answer(&mut self, peer: &Address, bytes: usize) -> Result<(), &'static str> {
-        let Some(ip) =
-            peer.ip().map(|address| canonical(address.ip())).filter(|ip| !ip.is_loopback())
-        else {
-            return Ok(());
-        };
-        let bytes = (bytes + Self::HEADERS) as u64;
-        let window = self.sources.entry(ip).or_default();
-        if window.answers >= Self::ANSWERS_PER_SECOND {
-            return Err("answer-rate");
+    /// The same, and counts the packet for what may be answered.
+    pub(super) fn admit(
+        &mut self,
+        peer: &Address,
+        bytes: usize,
+        now: Duration,
+    ) -> Result<(), &'static str> {
+        self.allows(peer)?;
+        if let Some(allowance) = &mut self.allowance {
+            allowance.came(peer, bytes, now);
         }
-        if window.bytes_out + bytes > Self::AMPLIFICATION * window.bytes_in {
-            return Err("amplification");
-        }
-        window.answers += 1;
-        window.bytes_out += bytes;
         Ok(())
     }
 
-    /// Begins to count anew when a second is over, as the rules bound each second by itself.
-    fn turn(&mut self, now: Duration) {
-        if now.saturating_sub(self.window) >= Duration::from_secs(1) {
-            self.window = now;
-            self.sources.clear();
-        }
+    /// Whether an answer of so many bytes may go to this peer, and counts it; the error is the rule's name.
+    pub(super) fn answer(
+        &mut self,
+        peer: &Address,
+        bytes: usize,
+        now: Duration,
+    ) -> Result<(), &'static str> {
+        let Some(allowance) = &mut self.allowance else { return Ok(()) };
+        allowance.may(peer, bytes, now)?;
+        allowance.went(peer, bytes, now);
+        Ok(())
     }
 }
 
@@ -372,6 +402,7 @@ fn is_to_many(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conn::allowance::HEADERS;
 
     fn address(text: &str) -> Address {
         Address::Ip(text.parse().expect("an address"))
@@ -417,8 +448,9 @@ mod tests {
         let gate = Gate::new(&limits, 10);
         let peer = address("[2001:db8::1]:1");
         let neighbour = address("[2001:db8::ffff:1]:1");
-        let first = gate.admit(&peer).map(|guest| gate.try_seat(guest)).expect("the first");
-        let _second = gate.admit(&neighbour).map(|guest| gate.try_seat(guest)).expect("the second");
+        let first = gate.admit(&peer).map(|guest| gate.try_seat(guest).ok()).expect("the first");
+        let second = gate.admit(&neighbour).map(|guest| gate.try_seat(guest).ok());
+        let _second = second.expect("the second");
         assert_eq!(gate.admit(&peer).err(), Some("per-source"));
         assert!(gate.admit(&address("127.0.0.1:5")).is_ok(), "loopback is exempt");
         drop(first);
@@ -461,16 +493,20 @@ mod tests {
         assert_eq!(guard.admit(&Address::Unnamed, 10, now), Err("unnamed-peer"));
         let peer = address("192.0.2.9:5000");
         assert_eq!(guard.admit(&peer, 10, now), Ok(()));
-        let most = 3 * (10 + Reflection::HEADERS) - Reflection::HEADERS;
-        assert_eq!(guard.answer(&peer, most + 1), Err("amplification"));
-        assert_eq!(guard.answer(&peer, most), Ok(()));
-        assert_eq!(guard.answer(&peer, 1), Err("amplification"));
+        let most = 3 * (10 + HEADERS) - HEADERS;
+        assert_eq!(guard.answer(&peer, most + 1, now), Err("amplification"));
+        assert_eq!(guard.answer(&peer, most, now), Ok(()));
+        assert_eq!(guard.answer(&peer, 1, now), Err("amplification"));
         for _ in 1..1_000 {
             assert_eq!(guard.admit(&peer, 1_000, now), Ok(()));
-            assert_eq!(guard.answer(&peer, 1), Ok(()));
+            assert_eq!(guard.answer(&peer, 1, now), Ok(()));
         }
-        assert_eq!(guard.answer(&peer, 1), Err("answer-rate"));
-        assert_eq!(guard.admit(&peer, 10, now + Duration::from_secs(1)), Ok(()));
-        assert_eq!(guard.answer(&peer, 1), Ok(()));
+        assert_eq!(guard.answer(&peer, 1, now), Err("answer-rate"));
+        let later = now + Duration::from_secs(1);
+        assert_eq!(guard.admit(&peer, 10, later), Ok(()));
+        assert_eq!(guard.answer(&peer, 1, later), Ok(()));
+        let mut trusting = Reflection::of(Vec::new(), true).trusting(true);
+        assert_eq!(trusting.answer(&peer, 65_000, now), Ok(()));
+        assert_eq!(trusting.allows(&address("224.0.0.1:99")), Err("not-one-host"));
     }
 }

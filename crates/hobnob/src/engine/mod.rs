@@ -7,6 +7,7 @@
 //! # Ok::<(), hobnob::Error>(())
 //! ```
 
+mod anteroom;
 mod batch;
 mod bound;
 mod control;
@@ -25,6 +26,7 @@ mod presence;
 mod redial;
 mod respond;
 mod running;
+mod seats;
 mod serve;
 mod server;
 mod shards;

@@ -7,7 +7,9 @@ use crate::conn::link::Pipes;
 use crate::conn::{Boxed, Conn, Facts};
 use crate::engine::dial::Dialer;
 use crate::engine::kept::Kept;
+use crate::engine::limits::Gate;
 use crate::engine::plan::{self, Ready};
+use crate::engine::seats::Seats;
 use crate::engine::stack::Stack;
 use crate::engine::target::Targets;
 use crate::engine::workshop::Workshop;
@@ -22,6 +24,8 @@ pub(super) struct EnginePowers {
     /// The error of the last dial that failed, of a session or of an endpoint that is dialled to become one.
     pub undialled: Arc<Mutex<Option<Error>>>,
     pub workshop: Workshop,
+    /// The places of peers that were strangers.
+    pub seats: Seats,
     cutting: Cutting,
     pipes: Pipes,
     /// The layers that sessions have put on in mid-session before.
@@ -34,12 +38,14 @@ impl EnginePowers {
         targets: Vec<(&'static str, Ready)>,
         cutting: Cutting,
         pipes: usize,
+        gate: Gate,
     ) -> Self {
         EnginePowers {
             targets: Targets::new(dialer.clone(), targets),
             dialer,
             undialled: Arc::default(),
             workshop: Workshop::new(),
+            seats: Seats::new(gate),
             cutting,
             pipes: Pipes::of(pipes),
             layers: Kept::default(),
@@ -79,6 +85,14 @@ impl Powers for EnginePowers {
 
     fn rehearse(&self, dress: Dress<'_>) -> Result<()> {
         self.stack(dress).map(drop)
+    }
+
+    fn seat(&self, facts: &Arc<Facts>) -> Result<()> {
+        // Nobody is turned out of a room for a newcomer to it.
+        self.seats.settle(facts, || None).map_err(|limit| {
+            let why = "the peer has proven itself, and there is no place for one more";
+            Error::limit(limit, why)
+        })
     }
 
     fn work(&self, job: Job) -> Boxed<'_, ()> {

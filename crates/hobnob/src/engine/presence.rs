@@ -17,7 +17,8 @@ use crate::session::{Cut, Opening, Session};
 /// What is known of a peer that arrives.
 pub(super) struct Newcomer {
     pub facts: Arc<Facts>,
-    pub permit: Permit,
+    /// None: a stranger, which has places of its own until it has proven itself.
+    pub permit: Option<Permit>,
     /// The number of the session that the new one belongs to; 0: none.
     pub parent: u64,
     /// The door, where it is known before the layers are on.
@@ -33,7 +34,7 @@ pub(super) struct Presence {
     /// one of the house's.
     shard: Arc<Shard>,
     end: Option<Box<Ended>>,
-    _permit: Permit,
+    permit: Option<Permit>,
 }
 
 impl Presence {
@@ -82,13 +83,8 @@ impl Presence {
         if let Some(opened) = opened {
             session.emit(Fact::Opened(Box::new(opened)));
         }
-        let presence = Presence {
-            house: house.clone(),
-            session,
-            shard: shard.clone(),
-            end: None,
-            _permit: permit,
-        };
+        let presence =
+            Presence { house: house.clone(), session, shard: shard.clone(), end: None, permit };
         // A drain that began meanwhile has asked all other sessions already, but not this one.
         if *house.phase.borrow() >= Phase::Draining {
             presence.session.ask_to_end();
@@ -122,6 +118,10 @@ impl Drop for Presence {
         if house.bus.is_watched() || session.lanes().is_some() {
             let closed = closed(session, self.end.take());
             session.emit(Fact::Closed(Box::new(closed)));
+        }
+        let permit = self.permit.take().or_else(|| house.powers.seats.take(&session.facts));
+        if session.facts.is_inherited() {
+            permit.into_iter().for_each(Permit::bequeath);
         }
         self.shard.leave(session.id);
         house.counted(session.has_children()).fetch_sub(1, Relaxed);

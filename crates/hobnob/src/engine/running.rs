@@ -102,7 +102,8 @@ impl Starting {
         let files = socket::raise_open_files().unwrap_or(1_024);
         let (max_conns, pipes) = shares(files, &start.limits, !start.targets.is_empty());
         let gate = Gate::new(&start.limits, max_conns);
-        let (scene, endpoints, stop) = (start.scene.clone(), start.endpoints, start.stop);
+        let (mut scene, endpoints, stop) = (start.scene.clone(), start.endpoints, start.stop);
+        scene.peers.strangers = start.limits.peers(max_conns).strangers;
         let next_ports = start.next_ports;
         let house = Arc::new(House::new(Foundation {
             service: start.service,

@@ -1,4 +1,5 @@
-//! The one accept loop. Nothing but the drain ends it, and errors are sorted by their consequence.
+//! The one accept loop. Nothing but the drain ends it, and errors are sorted by their consequence. It waits for want of
+//! places, descriptors or memory, of which all have a share; a peer that came too often waits beside it.
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
@@ -10,12 +11,13 @@ use tokio::task::JoinSet;
 
 use crate::address::Address;
 use crate::bus::Seldom;
+use crate::conn::Facts;
 use crate::conn::listener::{Accepted, Listener, Many};
-use crate::conn::{Conn, Facts};
+use crate::engine::anteroom::{Anteroom, Entering, Newcome};
 use crate::engine::door::Doorway;
 use crate::engine::house::{House, Phase};
 use crate::engine::life;
-use crate::engine::limits::{Bucket, Guest, OWN_ANSWER};
+use crate::engine::limits::{Guest, Permit, Reflection};
 use crate::engine::presence::{Newcomer, Presence};
 use crate::engine::shards::{Shard, least_busy};
 use crate::engine::trouble::{EXHAUSTED_WAIT, is_exhaustion, is_the_peers_fault};
@@ -42,18 +44,25 @@ pub(super) async fn accept(house: Arc<House>, entrances: Vec<Entrance>) {
 }
 
 async fn accept_from(house: &Arc<House>, mut entrances: Vec<Entrance>, within: &mut JoinSet<()>) {
-    let mut bucket = Bucket::new(house.limits.accept_rate, house.limits.accept_burst);
+    let mut anteroom = Anteroom::new(house.limits.accept_rate, house.limits.accept_burst);
     let seldom = Arc::new(Seldom::default());
-    let mut turn = 0;
+    accept_in_turn(house, &mut entrances, within, &mut anteroom, &seldom).await;
+    while let Some(newcome) = anteroom.next() {
+        turn_away(house, newcome, if house.is_used_up() { "max" } else { "draining" });
+    }
+}
+
+async fn accept_in_turn(
+    house: &Arc<House>,
+    entrances: &mut Vec<Entrance>,
+    within: &mut JoinSet<()>,
+    anteroom: &mut Anteroom,
+    seldom: &Arc<Seldom>,
+) {
+    let (clock, mut turn) = (house.bus.clock(), 0);
     while !entrances.is_empty() && !house.is_used_up() {
-        if house.gate.is_full() {
-            let is_told = seldom.paused(&house.bus, "max-conns");
-            if while_open(house, house.gate.freed()).await.is_none() {
-                return;
-            }
-            if is_told {
-                house.bus.emit(0, 0, Fact::Resumed { limit: "max-conns" });
-            }
+        if while_open(house, wait_for_a_place(house, seldom)).await.is_none() {
+            return;
         }
         if house.memory_percent() >= 95 {
             seldom.paused(&house.bus, "memory");
@@ -64,19 +73,34 @@ async fn accept_from(house: &Arc<House>, mut entrances: Vec<Entrance>, within: &
         }
         let shard = least_busy(&house.shards).clone();
         turn += 1;
-        let next = poll_fn(|cx| poll_entrances(&mut entrances, turn, &shard, cx));
-        let Some((at, accepted)) = while_open(house, next).await else { return };
+        let next = poll_fn(|cx| match anteroom.poll_next(cx, clock) {
+            Poll::Ready(newcome) => Poll::Ready(Came::OutOfTheAnteroom(newcome)),
+            Poll::Pending => poll_entrances(entrances, turn, &shard, cx),
+        });
+        let (at, accepted) = match while_open(house, next).await {
+            Some(Came::At(at, accepted)) => (at, accepted),
+            Some(Came::OutOfTheAnteroom(newcome)) => {
+                welcome(house, seldom, newcome).await;
+                continue;
+            }
+            None => return,
+        };
         let (door, address) = (entrances[at].door.clone(), entrances[at].listener.address());
         match accepted {
-            Accepted::Conn(conn) => {
-                let throttled = throttle(house, &mut bucket, &seldom, &conn.facts().peer);
-                // The drain does not wait for the rate.
-                let _ = until_drain(house, throttled).await;
-                welcome(house, &shard, door, conn).await;
+            Accepted::Conn(mut conn) => {
+                let Some(guest) = admit(house, &shard, &door, conn.facts()) else {
+                    conn.abort();
+                    continue;
+                };
+                match anteroom.enter(Newcome { conn, guest, door, shard }, clock) {
+                    Entering::Now(newcome) => welcome(house, seldom, newcome).await,
+                    Entering::Waits => drop(seldom.paused(&house.bus, "accept-rate")),
+                    Entering::Full(newcome) => turn_away(house, newcome, "accept-rate"),
+                }
             }
             Accepted::Many(Many { peer, listener }) => {
                 let parent = match peer {
-                    Some(facts) => match adopt(house, &shard, &door, facts).await {
+                    Some(facts) => match adopt(house, seldom, &shard, &door, facts).await {
                         Some(parent) => Some(parent),
                         None => continue,
                     },
@@ -86,11 +110,48 @@ async fn accept_from(house: &Arc<House>, mut entrances: Vec<Entrance>, within: &
                 let accepting = accept_many(house.clone(), inside, seldom.clone());
                 within.spawn_on(accepting, &shard.handle);
             }
-            Accepted::Answer(peer) => house.refuse(shard.index, &peer, OWN_ANSWER),
-            Accepted::Failed(error) => recover(house, &seldom, &address, error).await,
+            Accepted::Refused(peer, limit) => house.refuse(shard.index, &peer, limit),
+            // Only a listener within has strangers.
+            Accepted::Proven(_) => {}
+            Accepted::Failed(error) => recover(house, seldom, &address, error).await,
             Accepted::NoMore => drop(entrances.remove(at)),
         }
     }
+}
+
+/// What the accept loop waits for.
+enum Came {
+    /// Something came in at the entrance of this index.
+    At(usize, Accepted),
+    /// A newcomer has waited for the accept rate, and now it is its turn.
+    OutOfTheAnteroom(Newcome),
+}
+
+/// Waits until a place is free, and tells that new peers wait. There may be none although there was one a moment ago:
+/// peers of datagram sockets take places too.
+async fn wait_for_a_place(house: &House, seldom: &Seldom) {
+    if !house.gate.is_full() {
+        return;
+    }
+    let is_told = seldom.paused(&house.bus, "max-conns");
+    house.gate.freed().await;
+    if is_told {
+        house.bus.emit(0, 0, Fact::Resumed { limit: "max-conns" });
+    }
+}
+
+/// A place for an admitted peer; none where the drain begins first.
+async fn seat(house: &House, seldom: &Seldom, guest: Guest) -> Option<Permit> {
+    until_drain(house, async {
+        wait_for_a_place(house, seldom).await;
+        house.gate.seat(guest).await
+    })
+    .await
+}
+
+fn turn_away(house: &House, mut newcome: Newcome, limit: &'static str) {
+    house.refuse(newcome.shard.index, &newcome.conn.facts().peer, limit);
+    newcome.conn.abort();
 }
 
 /// A listener within, and the session that its sessions belong to, where there is one.
@@ -105,47 +166,62 @@ struct Inside {
 /// turned away.
 async fn accept_many(house: Arc<House>, inside: Inside, seldom: Arc<Seldom>) {
     let Inside { shard, door, parent, mut listener } = inside;
-    let mut guard = house.reflection(door.has_ports);
+    let guard = house.reflection(door.has_ports);
     let address = listener.address();
     let (mut phase, mut is_empty) = (house.phase.subscribe(), house.is_empty.subscribe());
-    let mut next = async || {
-        tokio::select! {
+    loop {
+        let accepted = tokio::select! {
             biased;
             _ = phase.wait_for(|phase| *phase >= Phase::Over) => Accepted::NoMore,
             () = is_cut(parent.as_ref(), &mut is_empty) => Accepted::NoMore,
             accepted = poll_fn(|cx| listener.poll_accept(cx)) => accepted,
-        }
-    };
-    loop {
-        match next().await {
+        };
+        match accepted {
             Accepted::Conn(conn) => {
-                let peer = conn.facts().peer.clone();
-                let now = house.bus.clock().now();
-                // The sender of a datagram may be forged. Where peers have proven to be there, this check harms nobody.
-                let seat = guard.admit(&peer, 0, now).and_then(|()| door.gate.admit(&peer));
-                let seat = seat.and_then(|guest| match *house.phase.borrow() {
-                    Phase::Open | Phase::UsedUp => house.gate.try_seat(guest).ok_or("max-conns"),
-                    _ => Err("draining"),
-                });
-                match seat {
+                let facts = conn.facts().clone();
+                let peer = facts.peer.clone();
+                match admit_within(&house, &guard, &door, &facts, &mut *listener) {
                     Ok(_) if !house.take_quota() => house.refuse(shard.index, &peer, "max"),
                     Ok(permit) => {
-                        let facts = conn.facts().clone();
                         let parent = parent.as_ref().map_or(0, |parent| parent.session.id);
                         let arrival = Newcomer { facts, permit, parent, door: door.door() };
                         let presence = Presence::open(&house, &shard, arrival);
                         shard.handle.spawn(life::live(presence, conn, door.clone()));
                     }
-                    Err(limit) => house.refuse(shard.index, &peer, limit),
+                    Err(limit) => house.refuse_datagrams(&seldom, shard.index, &peer, limit),
                 }
             }
-            Accepted::Answer(peer) => house.refuse(shard.index, &peer, OWN_ANSWER),
+            // Where there is no place it stays a stranger, and asks again with its next packet.
+            Accepted::Proven(facts) => {
+                let _ = house.powers.seats.settle(&facts, || listener.make_room());
+            }
+            Accepted::Refused(peer, limit) => house.refuse(shard.index, &peer, limit),
             Accepted::Failed(error) => recover(&house, &seldom, &address, error).await,
             Accepted::NoMore => return,
             // No medium has a listener within a listener within.
             Accepted::Many(_) => {}
         }
     }
+}
+
+/// Whether the peer of a listener within may come; the error is the limit's name. A stranger is given no place, and is
+/// not counted for its address, which may be somebody else's: its listener bounds the strangers.
+fn admit_within(
+    house: &House,
+    guard: &Reflection,
+    door: &Doorway,
+    facts: &Facts,
+    listener: &mut dyn Listener,
+) -> Result<Option<Permit>, &'static str> {
+    guard.allows(&facts.peer)?;
+    door.gate.allows(&facts.peer)?;
+    if !matches!(*house.phase.borrow(), Phase::Open | Phase::UsedUp) {
+        return Err("draining");
+    }
+    if facts.is_stranger() {
+        return Ok(None);
+    }
+    house.powers.seats.permit(facts, || listener.make_room()).map(Some)
 }
 
 /// Resolves when the session that others belong to is to end: it was cut, or in a drain all the others are over.
@@ -161,19 +237,19 @@ async fn is_cut(parent: Option<&Presence>, is_empty: &mut watch::Receiver<bool>)
     }
 }
 
-/// Makes a session of a conn, if its peer may come.
-async fn welcome(house: &Arc<House>, shard: &Arc<Shard>, door: Arc<Doorway>, mut conn: Conn) {
-    let facts = conn.facts().clone();
-    let Some(guest) = admit(house, shard, &door, &facts) else { return conn.abort() };
+/// Makes a session of the conn of a peer that may come.
+async fn welcome(house: &Arc<House>, seldom: &Seldom, newcome: Newcome) {
     if !house.take_quota() {
-        house.refuse(shard.index, &facts.peer, "max");
-        return conn.abort();
+        return turn_away(house, newcome, "max");
     }
-    let Some(permit) = until_drain(house, house.gate.seat(guest)).await else {
+    let Newcome { mut conn, guest, door, shard } = newcome;
+    let facts = conn.facts().clone();
+    let Some(permit) = seat(house, seldom, guest).await else {
+        house.refuse(shard.index, &facts.peer, "draining");
         return conn.abort();
     };
-    let arrival = Newcomer { facts, permit, parent: 0, door: door.door() };
-    let presence = Presence::open(house, shard, arrival);
+    let arrival = Newcomer { facts, permit: Some(permit), parent: 0, door: door.door() };
+    let presence = Presence::open(house, &shard, arrival);
     shard.handle.spawn(life::live(presence, conn, door));
 }
 
@@ -181,16 +257,17 @@ async fn welcome(house: &Arc<House>, shard: &Arc<Shard>, door: Arc<Doorway>, mut
 /// still come.
 async fn adopt(
     house: &Arc<House>,
+    seldom: &Seldom,
     shard: &Arc<Shard>,
     door: &Doorway,
     facts: Arc<Facts>,
 ) -> Option<Presence> {
     let guest = admit(house, shard, door, &facts)?;
-    let permit = until_drain(house, house.gate.seat(guest)).await?;
+    let permit = seat(house, seldom, guest).await?;
     Some(Presence::open_parent(
         house,
         shard,
-        Newcomer { facts, permit, parent: 0, door: door.door() },
+        Newcomer { facts, permit: Some(permit), parent: 0, door: door.door() },
     ))
 }
 
@@ -206,12 +283,12 @@ fn poll_entrances(
     turn: usize,
     shard: &Shard,
     cx: &mut Context<'_>,
-) -> Poll<(usize, Accepted)> {
+) -> Poll<Came> {
     let _entered = shard.handle.enter();
     for offset in 0..entrances.len() {
         let at = (turn + offset) % entrances.len();
         if let Poll::Ready(accepted) = entrances[at].listener.poll_accept(cx) {
-            return Poll::Ready((at, accepted));
+            return Poll::Ready(Came::At(at, accepted));
         }
     }
     Poll::Pending
@@ -233,17 +310,6 @@ async fn until<T>(house: &House, end: Phase, work: impl Future<Output = T>) -> O
         biased;
         _ = phase.wait_for(|phase| *phase >= end) => None,
         done = work => Some(done),
-    }
-}
-
-/// Waits for a token where too many peers come at once from other machines.
-async fn throttle(house: &House, bucket: &mut Bucket, seldom: &Seldom, peer: &Address) {
-    if peer.is_local_only() {
-        return;
-    }
-    while let Err(wait) = bucket.take(house.bus.clock().now()) {
-        seldom.paused(&house.bus, "accept-rate");
-        tokio::time::sleep(wait).await;
     }
 }
 

@@ -6,6 +6,7 @@ use crate::bus::sink::Sink;
 use crate::bus::{Bus, Subscription, Wish};
 use crate::clock::{self, Clock};
 use crate::codec::text::Cutting;
+use crate::conn::demux::PeerLimits;
 use crate::endpoint::Endpoint;
 use crate::engine::fit;
 use crate::engine::limits::Limits;
@@ -260,8 +261,7 @@ impl Server {
             timeout: self.limits.handshake,
             observer: self.observer,
             bus: self.bus.clone(),
-            max_peers: self.limits.max_peers,
-            peer_idle: self.limits.peer_idle,
+            peers: PeerLimits { must_prove: service.has_proofs(), ..self.limits.peers(0) },
             own: transport::Own::default(),
         };
         let ready = |(endpoint, door): (Resolved, Door)| {

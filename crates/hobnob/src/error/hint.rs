@@ -99,6 +99,12 @@ impl Error {
         self.hint(Advice::Shell(line.into()), note)
     }
 
+    /// Without what to try, where the caller knows that it does not help.
+    pub fn without_hints(mut self) -> Self {
+        self.0.hints.clear();
+        self
+    }
+
     /// What to try.
     pub fn hints(&self) -> &[Hint] {
         &self.0.hints

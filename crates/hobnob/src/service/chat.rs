@@ -82,6 +82,10 @@ impl Service for Chat {
         let mut member = Member::new(&self.room, proof, session, conn.shape());
         Box::pin(poll_fn(move |cx| member.poll(cx, conn.channel())))
     }
+
+    fn has_proofs(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -153,6 +153,12 @@ pub trait Service: Send + Sync {
         None
     }
 
+    /// Whether it has each peer that could forge its address prove that it hears what is sent there, and says so by
+    /// [`Session::proven`]. Until then the peer takes none of the places that all share.
+    fn has_proofs(&self) -> bool {
+        false
+    }
+
     /// Whether each message of its own is one line. One with a newline in it does not pass where a message is a line.
     fn says_lines(&self) -> bool {
         true
@@ -218,6 +224,14 @@ impl Made {
         match self {
             Made::Responder(_) => None,
             Made::Service(service) => service.panel(),
+        }
+    }
+
+    /// Whether it has peers prove themselves, as [`Service::has_proofs`].
+    pub(crate) fn has_proofs(&self) -> bool {
+        match self {
+            Made::Responder(_) => false,
+            Made::Service(service) => service.has_proofs(),
         }
     }
 

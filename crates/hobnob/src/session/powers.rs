@@ -1,5 +1,7 @@
 //! What the engine does for a session, or for a service outside of all sessions.
 
+use std::sync::Arc;
+
 use crate::codec::text::Cutting;
 use crate::conn::link::Pipes;
 use crate::conn::{Boxed, Conn, Facts, Role};
@@ -22,6 +24,11 @@ pub(crate) trait Powers: Send + Sync {
     /// Makes a layer ready and opens nothing: a mistake in the layer's files is an error now.
     fn rehearse(&self, _: Dress<'_>) -> Result<()> {
         Err(no_engine("dress"))
+    }
+
+    /// Gives a peer that was a stranger one of the places that all peers share; the error is that there is none.
+    fn seat(&self, _: &Arc<Facts>) -> Result<()> {
+        Ok(())
     }
 
     /// Gives work that may block to a thread for such work, once there is room. Resolves when the work is in the queue.

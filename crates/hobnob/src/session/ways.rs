@@ -30,6 +30,12 @@ impl Session {
         Ok(())
     }
 
+    /// Says that the peer has proven to hear what is sent to its address. From now on it has one of the places that all
+    /// peers share; the error is that none is free.
+    pub fn proven(&self) -> Result<()> {
+        self.powers().seat(&self.facts)
+    }
+
     /// Runs work that may block, such as writing to a disk, off the thread of the sessions.
     pub async fn work<T: Send + 'static>(
         &self,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -221,18 +222,22 @@ impl AsyncSocket {
     }
 
     /// Sends one datagram at once, or [`Kind::WouldBlock`](crate::error::Kind::WouldBlock). Registers nobody, so many
-    /// may share the socket; a full one is noted, so that [`poll_write_ready`](Self::poll_write_ready) waits.
+    /// may share the socket; a full one is noted, so that [`poll_write_ready`](Self::poll_write_ready) waits. A Unix
+    /// socket is never full: the queue of a peer is, and no event tells of room in that.
     pub fn try_send_to(&self, bytes: &[u8], to: &Address) -> Result<usize> {
+        self.try_send_from(bytes, None, to)
+    }
+
+    /// The same. `from` is the address of ours that it leaves from, as in [`Outgoing::push`].
+    pub fn try_send_from(&self, bytes: &[u8], from: Option<IpAddr>, to: &Address) -> Result<usize> {
         let name = Socket::reachable(to)?;
-        let send = || self.socket.send_to_raw(bytes, Flags::NONE, to, &name);
-        let note = |full| self.watched.try_io(Interest::WRITABLE, |_| full);
+        let send = || match from {
+            Some(from) => self.socket.send_from_raw(bytes, from, to, &name),
+            None => self.socket.send_to_raw(bytes, Flags::NONE, to, &name),
+        };
         let sent = match to {
             Address::Ip(_) => self.watched.try_io(Interest::WRITABLE, |_| send()),
-            // On a Unix socket a peer's queue is full, not the socket: that was noted for one says nothing of the others.
-            _ => match send() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => note(Err(error)),
-                sent => sent,
-            },
+            _ => send(),
         };
         sent.map_err(|error| explain::send("sendto", bytes.len(), Some(to), None, &error))
     }

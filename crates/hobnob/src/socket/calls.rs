@@ -1,6 +1,7 @@
 //! The calls that carry bytes and datagrams.
 
 use std::io::{self, Read, Write};
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 use nix::poll::PollFlags;
@@ -10,9 +11,8 @@ use super::timed::{Deadline, call_in_time};
 use super::{Batch, Flags, Outgoing, Record, Sent, Shutdown, Socket, explain};
 use crate::address::Address;
 use crate::error::Result;
-use crate::sys::call;
 use crate::sys::name::Name;
-use crate::sys::record;
+use crate::sys::{call, mmsg, record};
 
 /// Bytes and datagrams.
 impl Socket {
@@ -139,6 +139,22 @@ impl Socket {
         });
         let (shown, to) = (PythonBytes(bytes), PythonAddress(to));
         self.end(began, "sendto", format_args!("{shown}{flags}, {to}"), some(&result.as_ref()));
+        result
+    }
+
+    /// Without waiting.
+    pub(super) fn send_from_raw(
+        &self,
+        bytes: &[u8],
+        from: IpAddr,
+        to: &Address,
+        name: &Name,
+    ) -> io::Result<usize> {
+        let began = self.begin();
+        let result = mmsg::send_from(self.as_fd(), bytes, from, name);
+        let (shown, to) = (PythonBytes(bytes), PythonAddress(to));
+        let arguments = format_args!("[{shown}], [IP_PKTINFO {from}], 0, {to}");
+        self.end(began, "sendmsg", arguments, some(&result.as_ref()));
         result
     }
 

@@ -178,14 +178,32 @@ fn port_in_use(ip: SocketAddr, kind: Option<Type>) -> Error {
     let is_udp = kind == Some(Type::Datagram);
     let message = format!("port {port} is already in use on {}", ip.ip());
     let mut error = Error::new(Kind::PortInUse, message);
-    if let Some(holder) = holder::of_port(ip, is_udp) {
-        let does = if is_udp { "has bound it" } else { "has been listening there" };
-        error = error.why(format!("{holder} {does}"));
+    let lingering = if is_udp { 0 } else { holder::lingering(ip) };
+    match holder::of_port(ip, is_udp) {
+        Some(holder) if holder.pid == std::process::id() => {
+            error = error.why("this very process has it already: was the address given twice?");
+        }
+        Some(holder) if is_udp => error = error.why(format!("{holder} has bound it")),
+        Some(holder) => error = error.why(format!("{holder} has been listening there")),
+        None if lingering > 0 => error = still_lingering(error, lingering),
+        None => {}
     }
     if let Some(next) = port.checked_add(1) {
         error = error.hint_endpoint(endpoint(ip, next, kind), "");
     }
     error.hint_endpoint(endpoint(ip, 0, kind), "any free port")
+}
+
+/// Nobody listens, but connections of a program that did are in the way. The sockets remember that the program had not
+/// set `SO_REUSEADDR`, so that setting it now does not help (socket(7)).
+fn still_lingering(error: Error, connections: usize) -> Error {
+    let old = if connections == 1 { "old connection lingers" } else { "old connections linger" };
+    error
+        .why(format!(
+            "nobody listens there, but {connections} {old}: the kernel frees the port within 60 s"
+        ))
+        .why("the program that listened before had not set SO_REUSEADDR; in Python, before bind():")
+        .why("server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)")
 }
 
 fn path_in_use(path: &Path) -> Error {
@@ -336,7 +354,7 @@ fn grouped(number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Socket;
+    use super::super::{Flags, Socket};
     use super::*;
 
     fn open(family: Family, kind: Type) -> Socket {
@@ -367,14 +385,35 @@ mod tests {
             let call = error.call().expect("a call failed");
             assert_eq!(call.text, format!("bind(127.0.0.1:{port})"));
             assert_eq!((call.outcome.as_str(), call.errno), ("EADDRINUSE", Some(98)));
-            let does =
-                if kind == Type::Stream { "has been listening there" } else { "has bound it" };
-            let us = format!("(pid {}) {does}", std::process::id());
-            assert!(error.reasons()[0].ends_with(&us), "{:?}", error.reasons());
+            let us = "this very process has it already: was the address given twice?";
+            assert_eq!(error.reasons(), [us]);
             let scheme = if kind == Type::Stream { "" } else { "udp://" };
             let any = format!("Endpoint(\"{scheme}:0\") any free port");
             assert_eq!(tries(&error).last(), Some(&any));
         }
+    }
+
+    #[test]
+    fn a_port_whose_old_connections_linger_is_told_from_one_that_is_listened_on() {
+        let server = open(Family::V4, Type::Stream);
+        server.bind(&at("127.0.0.1:0")).expect("a free port");
+        server.listen(2).expect("bound");
+        let address = server.local_address().expect("bound");
+        for _ in 0..2 {
+            let client = open(Family::V4, Type::Stream);
+            client.connect(&address).expect("somebody listens");
+            let (accepted, _) = server.accept().expect("a client came");
+            // Whoever closes first keeps the memory of the connection: the client reads our end before it closes.
+            drop(accepted);
+            assert_eq!(client.recv(&mut [0; 1], Flags::NONE).expect("the end"), 0);
+        }
+        drop(server);
+        let late = open(Family::V4, Type::Stream);
+        let error = late.bind(&address).expect_err("the port is remembered");
+        assert_eq!(error.kind(), Kind::PortInUse);
+        let reasons = error.reasons();
+        assert!(reasons[0].starts_with("nobody listens there, but 2 old"), "{reasons:?}");
+        assert!(reasons[2].contains("SO_REUSEADDR, 1)"), "{reasons:?}");
     }
 
     #[test]

@@ -25,13 +25,37 @@ impl fmt::Display for Holder {
 
 /// Who listens on this TCP port, or has this UDP port, in the way of `at`.
 pub fn of_port(at: SocketAddr, is_udp: bool) -> Option<Holder> {
+    let is_holding = |entry: &TableLine| is_udp || entry.state == LISTEN;
+    let inode = in_the_way(at, is_udp).into_iter().find(is_holding)?.inode;
+    (inode != "0").then(|| of_inode(&inode))?
+}
+
+/// TCP connections of this port in the way of `at` that are over, and that the kernel remembers (TIME-WAIT, RFC 9293
+/// section 3.3.2): Linux does so for 60 s.
+pub fn lingering(at: SocketAddr) -> usize {
+    let is_over = |entry: &&TableLine| entry.state == TIME_WAIT;
+    in_the_way(at, false).iter().filter(is_over).count()
+}
+
+/// `TCP_LISTEN` and `TCP_TIME_WAIT` as /proc/net/tcp writes them.
+const LISTEN: &str = "0A";
+const TIME_WAIT: &str = "06";
+
+/// A socket in the kernel's tables.
+struct TableLine {
+    state: String,
+    inode: String,
+}
+
+/// The sockets that may keep `at` from being bound.
+fn in_the_way(at: SocketAddr, is_udp: bool) -> Vec<TableLine> {
     let tables = if is_udp { ["udp", "udp6"] } else { ["tcp", "tcp6"] };
-    let table = |name: &&str| fs::read_to_string(format!("/proc/net/{name}")).ok();
-    let inode = tables
-        .iter()
-        .filter_map(table)
-        .find_map(|table| table.lines().skip(1).find_map(|line| in_the_way(line, at, is_udp)))?;
-    of_inode(&inode)
+    let table = |name: &str| fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default();
+    let entries = |name| {
+        let table = table(name);
+        table.lines().skip(1).filter_map(|line| overlapping(line, at)).collect::<Vec<_>>()
+    };
+    tables.into_iter().flat_map(entries).collect()
 }
 
 /// Who has bound this path, where the path stands in the kernel's table as it was bound.
@@ -50,17 +74,16 @@ pub fn of_path(path: &Path) -> Option<Holder> {
     inodes.into_iter().find_map(|inode| of_inode(&inode))
 }
 
-/// The inode of a line of /proc/net/tcp and its like, if that socket keeps `at` from being bound.
-fn in_the_way(line: &str, at: SocketAddr, is_udp: bool) -> Option<String> {
+/// The socket of a line of /proc/net/tcp and its like, if it has the port of `at` and an address in common with it.
+fn overlapping(line: &str, at: SocketAddr) -> Option<TableLine> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
     let (ip, port) = local.split_once(':')?;
-    let is_listening = is_udp || *state == "0A"; // TCP_LISTEN
     let bound = canonical(hex_ip(ip)?);
     let overlaps =
         bound.is_unspecified() || at.ip().is_unspecified() || bound == canonical(at.ip());
-    let is_it = u16::from_str_radix(port, 16) == Ok(at.port()) && is_listening && overlaps;
-    (is_it && *inode != "0").then(|| (*inode).to_owned())
+    let is_it = u16::from_str_radix(port, 16) == Ok(at.port()) && overlaps;
+    is_it.then(|| TableLine { state: (*state).to_owned(), inode: (*inode).to_owned() })
 }
 
 /// The kernel prints addresses as 32-bit words in its own byte order.

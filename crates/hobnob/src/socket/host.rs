@@ -26,7 +26,13 @@ pub async fn addresses(
             .collect(),
         Host::V4(address) => vec![SocketAddr::new(IpAddr::V4(*address), port)],
         Host::V6 { address, zone } => {
-            let scope = zone.as_deref().map_or(Ok(0), scope_of)?;
+            let scope = match zone.as_deref() {
+                Some(zone) => scope_of(zone)?,
+                None if address.is_unicast_link_local() => {
+                    return Err(without_scope(*address, port));
+                }
+                None => 0,
+            };
             vec![SocketAddr::V6(SocketAddrV6::new(*address, port, 0, scope))]
         }
         Host::Name(name) => look_up_async(name, port, family, observer).await?,
@@ -45,6 +51,25 @@ pub async fn addresses(
     Ok(found)
 }
 
+/// A link-local address is one of every link, so that without the interface it names nobody (RFC 4007, 6).
+fn without_scope(address: Ipv6Addr, port: u16) -> Error {
+    let text = format!("{address} does not say of which interface it is");
+    let error = Error::new(Kind::BadAddress, text);
+    let all = super::interfaces().unwrap_or_default();
+    let is_of_a_link =
+        |one: &&super::Interface| one.is_up && !one.addresses.iter().any(IpAddr::is_loopback);
+    let names: Vec<_> = all.iter().filter(is_of_a_link).map(|one| one.name.as_str()).collect();
+    let first = names.first().copied().unwrap_or("eth0");
+    error
+        .why(format!(
+            "every link has addresses like it; say the interface, as in [{address}%{first}]:{port}"
+        ))
+        .why(match names.as_slice() {
+            [] => "no interface of this machine is up but loopback".to_owned(),
+            names => format!("the interfaces here are: {}", names.join(", ")),
+        })
+}
+
 /// The number of an interface, given by name or number (RFC 4007).
 fn scope_of(zone: &str) -> Result<u32> {
     if let Ok(number) = zone.parse() {
@@ -53,7 +78,11 @@ fn scope_of(zone: &str) -> Result<u32> {
     nix::net::if_::if_nametoindex(zone).map_err(|errno| {
         let error = std::io::Error::from_raw_os_error(errno as i32);
         let text = format!("there is no interface {zone:?} here");
-        Error::new(Kind::BadAddress, text).with_call(format!("if_nametoindex({zone:?})"), &error)
+        let all = super::interfaces().unwrap_or_default();
+        let names: Vec<_> = all.iter().map(|one| one.name.as_str()).collect();
+        let error = Error::new(Kind::BadAddress, text)
+            .with_call(format!("if_nametoindex({zone:?})"), &error);
+        error.why(format!("the interfaces here are: {}", names.join(", ")))
     })
 }
 
@@ -85,7 +114,10 @@ fn bind_once(
     let mut port = addresses[0].port();
     let mut last = None;
     for address in addresses {
-        match open(SocketAddr::new(address.ip(), port)) {
+        // The scope of a link-local address is part of it.
+        let mut at = *address;
+        at.set_port(port);
+        match open(at) {
             Ok(socket) => {
                 port = socket.local_address()?.ip().map_or(port, |bound| bound.port());
                 sockets.push(socket);

@@ -61,8 +61,9 @@ pub use pipe::{PIPE_SIZE, Pipe};
 pub use crate::sys::info::{PeerProcess, TcpInfo};
 pub use crate::sys::mmsg::{Batch, Outgoing, Received, Sent};
 pub use crate::sys::packet_info::Arrival;
+pub(crate) use crate::sys::reach::{ask_for_reach, reach, set_reach};
 pub use crate::sys::record::Record;
-pub(crate) use crate::sys::watch::hung_up;
+pub(crate) use crate::sys::watch::{hung_up, state};
 
 use crate::error::{Error, Result};
 use crate::sys;

@@ -17,9 +17,14 @@ pub struct Batch {
     names: Vec<Name>,
     /// One per slot, or none: where there is room for control messages, a Unix peer can hand us descriptors.
     controls: Vec<Control>,
+    /// The bytes of each that the kernel may write to.
+    control_bytes: usize,
     parts: Vec<libc::iovec>,
     headers: Vec<libc::mmsghdr>,
     received: usize,
+    /// What the kernel has dropped in all, as was last told, and what of that nobody has asked for yet.
+    lost: u32,
+    news_of_lost: u64,
 }
 
 // SAFETY: the raw pointers in `parts` and `headers` lead into the batch's own vectors; no thread shares them.
@@ -38,6 +43,8 @@ pub struct Received<'a> {
     pub arrival: Option<Arrival>,
     /// Whether a listening socket of ours has sent it, as far as can be seen, on a socket that was asked to tell.
     pub is_answer: bool,
+    /// The user whose process has sent it, on a Unix socket that was asked to tell.
+    pub user: Option<u32>,
 }
 
 impl Received<'_> {
@@ -55,9 +62,12 @@ impl Batch {
             bytes_per_slot,
             names: vec![Name::empty(); slots],
             controls: Vec::new(),
+            control_bytes: size_of::<Control>(),
             parts: Vec::with_capacity(slots),
             headers: Vec::with_capacity(slots),
             received: 0,
+            lost: 0,
+            news_of_lost: 0,
         }
     }
 
@@ -78,6 +88,28 @@ impl Batch {
         Ok(())
     }
 
+    /// Asks this IP socket to tell how many datagrams the kernel has dropped for want of room
+    /// ([`take_lost`](Self::take_lost)), and makes room for it.
+    pub fn ask_for_losses(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        packet_info::ask_for_losses(fd)?;
+        self.make_room_to_tell();
+        Ok(())
+    }
+
+    /// Asks this Unix socket to tell whose each datagram is from now on, and makes room for that and nothing else.
+    pub fn ask_for_users(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        packet_info::ask_for_users(fd)?;
+        self.make_room_to_tell();
+        self.control_bytes = packet_info::USER_BYTES;
+        Ok(())
+    }
+
+    /// How many datagrams the kernel has dropped since this was last asked. It tells with the next one that it does not
+    /// drop.
+    pub fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.news_of_lost)
+    }
+
     fn make_room_to_tell(&mut self) {
         self.controls.resize(self.names.len(), Control::default());
     }
@@ -92,7 +124,22 @@ impl Batch {
         // SAFETY: every header leads to a part, a name and a control buffer of its own, all alive in `self`.
         let count = unsafe { libc::recvmmsg(fd, headers, slots, flags as _, std::ptr::null_mut()) };
         self.received = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        self.note_lost();
         Ok(self.received)
+    }
+
+    /// The last datagram tells the largest number. Before the first loss none is told.
+    fn note_lost(&mut self) {
+        if self.controls.is_empty() || self.received == 0 {
+            return;
+        }
+        // SAFETY: the kernel has written this header, and its control buffer lives in `self`.
+        let told = unsafe { packet_info::read(&self.headers[self.received - 1].msg_hdr) };
+        if told.lost != 0 {
+            // The kernel's number wraps around.
+            self.news_of_lost += u64::from(told.lost.wrapping_sub(self.lost));
+            self.lost = told.lost;
+        }
     }
 
     /// How many datagrams it has room for.
@@ -125,6 +172,7 @@ impl Batch {
             peer: peer.address(),
             arrival: told.arrival,
             is_answer: told.is_answer,
+            user: told.user,
         }
     }
 
@@ -136,7 +184,8 @@ impl Batch {
     /// Anew before every call: the kernel writes lengths into the headers, and pointers must not outlive a borrow.
     fn point_headers(&mut self) {
         let Batch { bytes, bytes_per_slot, names, controls, parts, headers, .. } = self;
-        let (start, step) = (bytes.as_mut_ptr(), *bytes_per_slot);
+        let (start, step, control_bytes) =
+            (bytes.as_mut_ptr(), *bytes_per_slot, self.control_bytes);
         parts.clear();
         parts.extend((0..names.len()).map(|index| libc::iovec {
             // SAFETY: index < slots, and the vector has slots x step bytes.
@@ -153,7 +202,7 @@ impl Batch {
             header.msg_hdr.msg_iovlen = 1;
             if let Some(control) = controls.next() {
                 header.msg_hdr.msg_control = control.as_mut_ptr().cast();
-                header.msg_hdr.msg_controllen = size_of::<Control>();
+                header.msg_hdr.msg_controllen = control_bytes;
             }
             headers.push(header);
         }
@@ -288,6 +337,28 @@ impl Outgoing {
             headers.push(header);
         }
     }
+}
+
+/// Sends one datagram without waiting, from this address of ours (sendmsg(2)).
+pub(crate) fn send_from(
+    fd: BorrowedFd<'_>,
+    bytes: &[u8],
+    from: IpAddr,
+    to: &Name,
+) -> io::Result<usize> {
+    let (mut to, mut control) = (*to, Control::default());
+    let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let mut header = blank_header().msg_hdr;
+    header.msg_name = to.as_mut_ptr().cast();
+    header.msg_namelen = to.length();
+    header.msg_iov = &raw mut part;
+    header.msg_iovlen = 1;
+    // SAFETY: the control buffer outlives the call below, and the kernel only reads what the header leads to.
+    let sent = unsafe {
+        packet_info::write(&mut header, &mut control, from);
+        libc::sendmsg(fd.as_raw_fd(), &raw const header, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+    };
+    super::check_length(sent)
 }
 
 fn send_some(fd: BorrowedFd<'_>, headers: &mut [libc::mmsghdr]) -> io::Result<usize> {

@@ -8,6 +8,7 @@ pub(crate) mod info;
 pub(crate) mod mmsg;
 pub(crate) mod name;
 pub(crate) mod packet_info;
+pub(crate) mod reach;
 pub(crate) mod record;
 pub(crate) mod resolve;
 pub(crate) mod splice;

@@ -1,5 +1,6 @@
 //! To which of our addresses a datagram came, and from which one the answer leaves (ip(7) `IP_PKTINFO`, RFC 3542, 6).
-//! And whether it is itself an answer of a listening socket of ours.
+//! Whether it is itself an answer of a listening socket of ours, how many the kernel has dropped before it (socket(7)
+//! `SO_RXQ_OVFL`), and on a Unix socket whose it is (unix(7) `SCM_CREDENTIALS`).
 //!
 //! A socket bound to the wildcard address otherwise answers from whatever address the route picks, and a peer
 //! that asked another one drops the answer.
@@ -10,8 +11,16 @@ use std::os::fd::BorrowedFd;
 
 use super::call;
 
-/// Room for the control messages of one datagram: the larger address takes 40 bytes, its traffic class 24.
-pub(crate) type Control = [u64; 8];
+/// Room for the control messages of one datagram: the larger address takes 40 bytes, its traffic class 24, and the
+/// number of those that were dropped 24.
+pub(crate) type Control = [u64; 11];
+
+/// The bytes of that room which a Unix socket is given: a user takes all of them, so that there is no room for
+/// descriptors, which a peer could hand us.
+#[allow(clippy::cast_possible_truncation, reason = "a structure of 12 bytes")]
+// SAFETY: CMSG_SPACE only computes.
+pub(super) const USER_BYTES: usize =
+    unsafe { libc::CMSG_SPACE(size_of::<libc::ucred>() as u32) } as usize;
 
 /// The traffic class of what a listening datagram socket sends: codepoint 000111, of the pool that is left to
 /// experiments and local use (RFC 2474, 6), and no ECN bits. Of that pool it is treated as plain traffic by those who
@@ -26,6 +35,10 @@ const CODEPOINT_SHIFT: u32 = 2;
 pub(super) struct Ancillary {
     pub arrival: Option<Arrival>,
     pub is_answer: bool,
+    /// How many the kernel has dropped since the socket was opened, for want of room; none are not told.
+    pub lost: u32,
+    /// The user whose process has sent it.
+    pub user: Option<u32>,
 }
 
 /// To which of our addresses a datagram came.
@@ -59,6 +72,16 @@ pub(crate) fn ask_for_class(fd: BorrowedFd<'_>) -> io::Result<()> {
     }
     // On an IPv6 socket too: it may have IPv4 peers.
     call::set_int_option(fd, libc::IPPROTO_IP, libc::IP_RECVTOS, 1)
+}
+
+/// Asks the kernel to tell with every datagram from now on how many it has dropped, for want of room.
+pub(crate) fn ask_for_losses(fd: BorrowedFd<'_>) -> io::Result<()> {
+    call::set_int_option(fd, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)
+}
+
+/// Asks the kernel to tell on a Unix socket with every datagram from now on whose it is.
+pub(crate) fn ask_for_users(fd: BorrowedFd<'_>) -> io::Result<()> {
+    call::set_int_option(fd, libc::SOL_SOCKET, libc::SO_PASSCRED, 1)
 }
 
 fn is_answer_class(class: u8) -> bool {
@@ -100,6 +123,13 @@ pub(super) unsafe fn read(header: &libc::msghdr) -> Ancillary {
                 (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
                     let class = libc::CMSG_DATA(at).cast::<i32>().read_unaligned();
                     told.is_answer = u8::try_from(class).is_ok_and(is_answer_class);
+                }
+                (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
+                    told.lost = libc::CMSG_DATA(at).cast::<u32>().read_unaligned();
+                }
+                (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
+                    let whose = libc::CMSG_DATA(at).cast::<libc::ucred>().read_unaligned();
+                    told.user = Some(whose.uid);
                 }
                 _ => {}
             }
@@ -168,8 +198,8 @@ mod tests {
         // SAFETY: CMSG_SPACE only computes.
         let space = |size: usize| unsafe { libc::CMSG_SPACE(u32::try_from(size).expect("small")) };
         let room = u32::try_from(size_of::<Control>()).expect("small");
-        let class = space(size_of::<i32>());
-        assert!(space(size_of::<libc::in_pktinfo>()) + class <= room);
-        assert!(space(size_of::<libc::in6_pktinfo>()) + class <= room);
+        let others = space(size_of::<i32>()) + space(size_of::<u32>());
+        assert!(space(size_of::<libc::in_pktinfo>()) + others <= room);
+        assert!(space(size_of::<libc::in6_pktinfo>()) + others <= room);
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -29,6 +30,26 @@ pub(crate) async fn hung_up(fd: BorrowedFd<'_>) -> io::Result<()> {
         unsafe { AsyncFd::register_with_interest(fd, Interest::PRIORITY) }?;
     // Both directions being over counts as readable; what can be read does not, as it is not asked for.
     watched.ready(Interest::READABLE).await.map(drop)
+}
+
+/// What poll(2) says of a socket at once, whether or not a runtime watches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SocketState {
+    /// An error waits to be told (`POLLERR`): of a stream, a reset.
+    pub(crate) has_failed: bool,
+    /// Both directions are over (`POLLHUP`).
+    pub(crate) is_hung_up: bool,
+}
+
+/// The state of a socket; waits for nothing.
+pub(crate) fn state(fd: BorrowedFd<'_>) -> io::Result<SocketState> {
+    let mut asked = [PollFd::new(fd, PollFlags::empty())];
+    poll(&mut asked, PollTimeout::ZERO)?;
+    let told = asked[0].revents().unwrap_or(PollFlags::empty());
+    Ok(SocketState {
+        has_failed: told.contains(PollFlags::POLLERR),
+        is_hung_up: told.contains(PollFlags::POLLHUP),
+    })
 }
 
 /// Makes a pending error, such as an ICMP refusal of a connected datagram socket, wake those who wait to receive.

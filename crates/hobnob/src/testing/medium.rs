@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use crate::address::Address;
 use crate::bus::Bus;
 use crate::clock::Clock;
+use crate::conn::demux::PeerLimits;
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::{Boxed, Conn, memory};
 use crate::engine::{self, Limits};
@@ -182,7 +183,7 @@ async fn accept(listener: &mut Box<dyn Listener>) -> Result<Conn> {
         match poll_fn(|cx| listener.poll_accept(cx)).await {
             Accepted::Conn(conn) => return Ok(conn),
             Accepted::Many(within) => *listener = within.listener,
-            Accepted::Answer(_) => {}
+            Accepted::Refused(..) | Accepted::Proven(_) => {}
             Accepted::Failed(error) => return Err(error),
             Accepted::NoMore => return Err(Error::new(Kind::ConnectionBroken, "nobody came")),
         }
@@ -217,8 +218,7 @@ fn scene() -> Terms {
         timeout: limits.handshake,
         observer: None,
         bus: Bus::new(Clock::start(), 1),
-        max_peers: limits.max_peers,
-        peer_idle: limits.peer_idle,
+        peers: PeerLimits::default(),
         own: Own::default(),
     }
 }

@@ -19,6 +19,7 @@
 //! ```
 
 mod contract;
+mod hops;
 mod memory;
 mod place;
 pub mod stdio;
@@ -29,9 +30,9 @@ mod udp;
 mod unix;
 
 pub use contract::{Transport, TransportRow};
-pub use place::Place;
+pub use place::{Place, SOURCE};
 pub use terms::{Own, Terms};
-pub use twin::{Twin, over_ip};
+pub use twin::{Twin, over_ip, over_path};
 
 use crate::endpoint::Form;
 use crate::spec::{Shape, Spec};

@@ -2,11 +2,20 @@
 
 use std::net::SocketAddr;
 
+use crate::address::Address;
 use crate::endpoint::{Host, Target};
 use crate::error::{Error, Kind, Result};
 use crate::socket::{Family, Socket, Type, host, option};
-use crate::spec::Options;
+use crate::spec::{self, OptionSpec, Options, ValueKind};
 use crate::transport::Terms;
+
+/// Where a conn that is dialled comes from.
+pub const SOURCE: OptionSpec = OptionSpec {
+    name: "source",
+    kind: ValueKind::IpAddress,
+    default: "",
+    help: "the address of this machine that dials, with its port if that matters (bind(2))",
+};
 
 /// What is to be bound or connected: a target and the options, checked against the spec.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +48,34 @@ impl Place {
         Ok(socket)
     }
 
+    /// What the host and port stand for, where somebody is to be dialled: only addresses that the source can reach.
+    pub async fn destinations(&self, terms: &Terms) -> Result<Vec<SocketAddr>> {
+        let mut all = self.addresses(terms).await?;
+        let Some(source) = self.source() else { return Ok(all) };
+        all.retain(|address| address.is_ipv4() == source.is_ipv4());
+        if all.is_empty() {
+            let family = host::family_of(&source).name();
+            let text = format!("the source {} is of the family {family}", source.ip());
+            let error = Error::new(Kind::BadAddress, text);
+            return Err(error.why("no address that was to be dialled is of that family"));
+        }
+        Ok(all)
+    }
+
+    /// Opens a socket that is to dial this address, bound to the source if there is one.
+    pub fn open_towards(&self, to: &SocketAddr, kind: Type, terms: &Terms) -> Result<Socket> {
+        let socket = self.open(host::family_of(to), kind, 0, terms)?;
+        if let Some(source) = self.source() {
+            // What helps somebody who listens helps nobody here.
+            socket.bind(&Address::Ip(source)).map_err(Error::without_hints)?;
+        }
+        Ok(socket)
+    }
+
+    fn source(&self) -> Option<SocketAddr> {
+        self.options.text(SOURCE.name).and_then(spec::parse_ip)
+    }
+
     /// Binds each of the addresses, and tells which of them this machine does not have.
     pub async fn bind_each(
         &self,
@@ -68,6 +105,7 @@ mod tests {
     use super::*;
     use crate::bus::Bus;
     use crate::clock::Clock;
+    use crate::conn::demux::PeerLimits;
     use crate::transport::Own;
 
     fn terms() -> Terms {
@@ -76,8 +114,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             observer: None,
             bus: Bus::new(Clock::start(), 1),
-            max_peers: 1,
-            peer_idle: Duration::from_secs(1),
+            peers: PeerLimits::default(),
             own: Own::default(),
         }
     }

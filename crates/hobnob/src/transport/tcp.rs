@@ -1,11 +1,12 @@
 //! `tcp`: bytes over IPv4 and IPv6 (RFC 9293; tcp(7)).
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 
 use crate::address::Address;
 use crate::conn::listener::{Accepted, Listener};
@@ -14,9 +15,9 @@ use crate::conn::{Boxed, Conn, Facts};
 use crate::endpoint::Form;
 use crate::error::{Error, Kind, Result};
 use crate::socket::option::{self, BACKLOG, SocketOption};
-use crate::socket::{AsyncSocket, Socket, Type, host};
+use crate::socket::{AsyncSocket, Socket, Type, ask_for_reach, host};
 use crate::spec::{OptionSpec, Shape, Spec};
-use crate::transport::{Place, Terms, Transport, TransportRow, over_ip};
+use crate::transport::{Place, SOURCE, Terms, Transport, TransportRow, hops, over_ip};
 
 /// The row.
 pub(crate) static ROW: TransportRow = TransportRow {
@@ -37,6 +38,7 @@ pub(crate) static ROW: TransportRow = TransportRow {
 
 const OPTIONS: &[OptionSpec] = &[
     BACKLOG,
+    SOURCE,
     option::spec(SocketOption::NoDelay, "yes"),
     option::spec(SocketOption::KeepAlive, ""),
     option::spec(SocketOption::UserTimeout, "30s"),
@@ -69,26 +71,27 @@ impl Transport for Tcp {
         &'a self,
         to: &'a Place,
         scene: &'a Terms,
-        _: Option<&'a Facts>,
+        asker: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
-            let addresses = to.addresses(scene).await?;
+            let hops = hops::of_dial(asker)?;
+            let addresses = to.destinations(scene).await?;
             for address in &addresses {
                 scene.own.check("tcp", &Address::Ip(*address))?;
             }
-            let (stream, address) = race(interleave(addresses), to, scene).await?;
+            let (stream, address) = race(interleave(addresses), to, scene, asker.zip(hops)).await?;
             let local =
                 stream.local_addr().map_err(|error| Error::from_io("getsockname()", &error))?;
             // Where we went may be a wildcard, and where we came to is not. A peer that has torn it down by now has no
             // address any more; who receives is told.
             let peer = stream.peer_addr().unwrap_or(address);
-            Ok(conn(stream, local.into(), peer.into()))
+            Ok(conn(stream, local.into(), peer.into(), 0))
         })
     }
 }
 
-fn conn(stream: TcpStream, local: Address, peer: Address) -> Conn {
-    let facts = Facts::new("tcp", local, peer);
+fn conn(stream: TcpStream, local: Address, peer: Address, hops: u8) -> Conn {
+    let facts = Facts::new("tcp", local, peer).behind(hops);
     Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream)))
 }
 
@@ -98,6 +101,8 @@ fn listen(address: SocketAddr, at: &Place, scene: &Terms) -> Result<Socket> {
     let backlog = at.options.count(BACKLOG.name).unwrap_or(1_024);
     socket.listen(u32::try_from(backlog).unwrap_or(u32::MAX))?;
     socket.set_blocking(false)?;
+    // Without it relays in a circle are not noticed, and all else is as ever.
+    drop(ask_for_reach(socket.as_fd()));
     Ok(socket)
 }
 
@@ -131,7 +136,8 @@ impl Listener for Listening {
                 let is_wildcard = self.address.ip().is_unspecified();
                 let asked = is_wildcard.then(|| stream.local_addr().ok()).flatten();
                 let local = asked.unwrap_or(self.address);
-                Poll::Ready(Accepted::Conn(conn(stream, local.into(), peer.into())))
+                let hops = hops::behind(stream.as_fd(), local.ip(), peer.ip());
+                Poll::Ready(Accepted::Conn(conn(stream, local.into(), peer.into(), hops)))
             }
         }
     }
@@ -158,32 +164,53 @@ async fn race(
     addresses: Vec<SocketAddr>,
     to: &Place,
     scene: &Terms,
+    behind: Option<(&Facts, u8)>,
 ) -> Result<(TcpStream, SocketAddr)> {
     let mut waiting = addresses.into_iter();
-    let mut running = JoinSet::new();
+    let mut attempts = Attempts::default();
     let mut first_error: Option<Error> = None;
     loop {
         let started = waiting.next().map(|address| {
-            let socket = to.open(host::family_of(&address), Type::Stream, 0, scene);
-            running.spawn(async move { connect(socket?, address).await });
+            let socket = to.open_towards(&address, Type::Stream, scene);
+            if let (Ok(socket), Some((asker, hops))) = (&socket, behind)
+                && !to.options.is_given(SocketOption::Ttl.row().spec.name)
+            {
+                hops::send_along(socket.as_fd(), hops, asker, address.ip());
+            }
+            attempts.0.push(Box::pin(async move { connect(socket?, address).await }));
         });
-        if started.is_none() && running.is_empty() {
+        if started.is_none() && attempts.0.is_empty() {
             let none = || Error::new(Kind::HostNotFound, "there is no address to connect to");
             return Err(first_error.unwrap_or_else(none));
         }
-        let next = running.join_next();
+        let next = poll_fn(|cx| attempts.poll_next(cx));
         let ended = match started {
-            Some(()) if waiting.len() > 0 => {
-                tokio::time::timeout(STAGGER, next).await.ok().flatten()
-            }
-            _ => next.await,
+            Some(()) if waiting.len() > 0 => tokio::time::timeout(STAGGER, next).await.ok(),
+            _ => Some(next.await),
         };
         match ended {
-            Some(Ok(Ok(connected))) => return Ok(connected),
-            Some(Ok(Err(error))) => drop(first_error.get_or_insert(error)),
-            // A task that was ended is one that lost; a panic in it is our bug, and shows as an error.
-            Some(Err(_)) | None => {}
+            Some(Ok(connected)) => return Ok(connected),
+            Some(Err(error)) => drop(first_error.get_or_insert(error)),
+            None => {}
         }
+    }
+}
+
+/// Attempts to connect, in one task. The task sees an attempt that has succeeded before it sees that the time is up:
+/// otherwise a busy machine dials twice, and the server has a session too many.
+#[derive(Default)]
+struct Attempts(Vec<Boxed<'static, (TcpStream, SocketAddr)>>);
+
+impl Attempts {
+    /// The first that is over. Pending where all are still under way.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<(TcpStream, SocketAddr)>> {
+        for at in 0..self.0.len() {
+            if let Poll::Ready(ended) = self.0[at].as_mut().poll(cx) {
+                drop(self.0.swap_remove(at));
+                return Poll::Ready(ended);
+            }
+        }
+        Poll::Pending
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::address::{Address, canonical};
 use crate::bus::Bus;
+use crate::conn::demux::PeerLimits;
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
 use crate::socket::{Family, Observer};
@@ -23,10 +24,8 @@ pub struct Terms {
     pub observer: Option<Arc<dyn Observer>>,
     /// The bus that notes go to.
     pub bus: Bus,
-    /// How many peers a datagram socket remembers at most.
-    pub max_peers: usize,
-    /// Silence after which a peer of a datagram socket is forgotten.
-    pub peer_idle: Duration,
+    /// How many peers a datagram socket has, and for how long.
+    pub peers: PeerLimits,
     /// The addresses at which the server listens on whose behalf this is.
     pub own: Own,
 }

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use crate::address::Address;
-use crate::conn::datagrams::DatagramListener;
-use crate::conn::demux::DatagramRules;
+use crate::conn::datagrams::{self, DatagramListener};
+use crate::conn::demux::{self, DatagramRules};
 use crate::conn::listener::Listener;
 use crate::conn::packets::{PacketEnds, Packets};
 use crate::conn::{Boxed, Conn, Facts};
@@ -12,8 +12,8 @@ use crate::endpoint::Form;
 use crate::error::{Error, Kind, Result};
 use crate::socket::option::{self, SocketOption};
 use crate::socket::{AsyncSocket, Type, host};
-use crate::spec::{OptionSpec, Shape, Spec};
-use crate::transport::{Place, Terms, Transport, TransportRow, over_ip};
+use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
+use crate::transport::{Place, SOURCE, Terms, Transport, TransportRow, over_ip};
 
 /// The row.
 pub(crate) static ROW: TransportRow = TransportRow {
@@ -33,6 +33,15 @@ pub(crate) static ROW: TransportRow = TransportRow {
 };
 
 const OPTIONS: &[OptionSpec] = &[
+    SOURCE,
+    demux::MAX_PEERS_OPTION,
+    demux::EVICT_OPTION,
+    OptionSpec {
+        name: TRUSTED,
+        kind: ValueKind::Flag,
+        default: "",
+        help: "where one listens and no stranger can send: takes peers' addresses for true, and bounds no answers",
+    },
     option::spec(SocketOption::ReuseAddress, ""),
     option::spec(SocketOption::ReusePort, ""),
     option::spec(SocketOption::Ttl, ""),
@@ -44,6 +53,8 @@ const OPTIONS: &[OptionSpec] = &[
     option::spec(SocketOption::FreeBind, ""),
 ];
 
+const TRUSTED: &str = "trusted";
+
 #[derive(Debug)]
 struct Udp;
 
@@ -52,6 +63,7 @@ impl Transport for Udp {
         Box::pin(async move {
             let bind = |address| {
                 let socket = at.open(host::family_of(&address), Type::Datagram, 0, scene)?;
+                datagrams::prepare(&socket, &Address::Ip(address), None)?;
                 socket.bind(&Address::Ip(address))?;
                 // Only what listens is marked: what was dialled asks, and is to be answered. A machine that cannot mark
                 // serves all the same.
@@ -59,11 +71,10 @@ impl Transport for Udp {
                 Ok(socket)
             };
             let sockets = at.bind_each(scene, bind).await?;
-            let rules = || DatagramRules {
-                transport: "udp",
-                max_peers: scene.max_peers,
-                peer_idle: scene.peer_idle,
-                bus: scene.bus.clone(),
+            let rules = || {
+                let mut rules = DatagramRules::new("udp", &at.options, scene.peers, &scene.bus);
+                rules.peers.are_trusted |= at.options.flag(TRUSTED);
+                rules
             };
             let listener =
                 |socket| Ok(Box::new(DatagramListener::new(socket, rules(), None)?) as _);
@@ -80,7 +91,7 @@ impl Transport for Udp {
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
             let mut failed = None;
-            for address in to.addresses(scene).await? {
+            for address in to.destinations(scene).await? {
                 scene.own.check("udp", &Address::Ip(address))?;
                 match connect(address, to, scene).await {
                     Ok(conn) => return Ok(conn),
@@ -95,7 +106,7 @@ impl Transport for Udp {
 }
 
 async fn connect(address: SocketAddr, to: &Place, scene: &Terms) -> Result<Conn> {
-    let socket = to.open(host::family_of(&address), Type::Datagram, 0, scene)?;
+    let socket = to.open_towards(&address, Type::Datagram, scene)?;
     let socket = AsyncSocket::connect(socket, &Address::Ip(address)).await?;
     let (local, peer) = (socket.socket().local_address()?, socket.socket().peer_address()?);
     let facts = Facts::new("udp", local, peer).without_end();

@@ -6,10 +6,11 @@ use std::task::{Context, Poll, ready};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::address::Address;
-use crate::conn::datagrams::DatagramListener;
-use crate::conn::demux::DatagramRules;
+use crate::conn::datagrams::{self, DatagramListener};
+use crate::conn::demux::{self, DatagramRules};
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::packets::{PacketEnds, Packets};
+use crate::conn::users::{ALLOW_USER, Users};
 use crate::conn::wire::Wire;
 use crate::conn::{Boxed, Conn, Credentials, Facts};
 use crate::endpoint::{Form, Target};
@@ -18,8 +19,8 @@ use crate::event::Fact;
 use crate::socket::option::{self, BACKLOG, SocketOption};
 use crate::socket::path::{self, Claim};
 use crate::socket::{AsyncSocket, Family, Socket, Type};
-use crate::spec::{OptionSpec, Shape, Spec};
-use crate::transport::{Place, Terms, Transport, TransportRow, Twin};
+use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
+use crate::transport::{Place, Terms, Transport, TransportRow, Twin, over_path};
 
 /// Streams.
 pub(crate) static STREAM: TransportRow = row(
@@ -32,6 +33,7 @@ pub(crate) static STREAM: TransportRow = row(
     },
     Shape::Bytes,
     &Unix { name: "unix", kind: Type::Stream },
+    |place| over_path(place, Type::Stream),
 );
 
 /// Datagrams.
@@ -45,6 +47,7 @@ pub(crate) static DATAGRAM: TransportRow = row(
     },
     Shape::Packets,
     &Unix { name: "unixgram", kind: Type::Datagram },
+    |place| over_path(place, Type::Datagram),
 );
 
 /// Records.
@@ -58,9 +61,15 @@ pub(crate) static SEQPACKET: TransportRow = row(
     },
     Shape::Packets,
     &Unix { name: "unixseq", kind: Type::Seqpacket },
+    |place| over_path(place, Type::Seqpacket),
 );
 
-const fn row(spec: &'static Spec, shape: Shape, transport: &'static Unix) -> TransportRow {
+const fn row(
+    spec: &'static Spec,
+    shape: Shape,
+    transport: &'static Unix,
+    twins: fn(&Place) -> Vec<Twin>,
+) -> TransportRow {
     TransportRow {
         spec,
         form: Form::SocketPath,
@@ -73,13 +82,27 @@ const fn row(spec: &'static Spec, shape: Shape, transport: &'static Unix) -> Tra
 }
 
 const OPTIONS: &[OptionSpec] = &[
+    ALLOW_USER_OPTION,
     BACKLOG,
     option::spec(SocketOption::ReceiveBuffer, ""),
     option::spec(SocketOption::SendBuffer, ""),
 ];
 
-const DATAGRAM_OPTIONS: &[OptionSpec] =
-    &[option::spec(SocketOption::ReceiveBuffer, ""), option::spec(SocketOption::SendBuffer, "")];
+const DATAGRAM_OPTIONS: &[OptionSpec] = &[
+    ALLOW_USER_OPTION,
+    demux::MAX_PEERS_OPTION,
+    demux::EVICT_OPTION,
+    option::spec(SocketOption::ReceiveBuffer, ""),
+    option::spec(SocketOption::SendBuffer, ""),
+];
+
+/// A path has a mode, and the file system keeps others out. An abstract name has none: whoever knows it may connect.
+const ALLOW_USER_OPTION: OptionSpec = OptionSpec {
+    name: ALLOW_USER,
+    kind: ValueKind::Named("USER"),
+    default: "",
+    help: "where one listens: the user of this machine, by name or number, who may come besides yourself and root; any: all",
+};
 
 #[derive(Debug)]
 struct Unix {
@@ -90,12 +113,15 @@ struct Unix {
 impl Transport for Unix {
     fn bind<'a>(&'a self, at: &'a Place, scene: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
+            let users = users(at)?;
             let socket = at.open(Family::Unix, self.kind, 0, scene)?;
+            if self.kind == Type::Datagram {
+                datagrams::prepare(&socket, &address(&at.target)?, Some(&users))?;
+            }
             let claim = bind(&socket, &at.target, scene)?;
             if self.kind == Type::Datagram {
-                let (max_peers, peer_idle, bus) =
-                    (scene.max_peers, scene.peer_idle, scene.bus.clone());
-                let rules = DatagramRules { transport: self.name, max_peers, peer_idle, bus };
+                let rules = DatagramRules::new(self.name, &at.options, scene.peers, &scene.bus);
+                let rules = DatagramRules { users: Some(users), ..rules };
                 let claim = claim.map(|claim| Box::new(claim) as _);
                 return Ok(vec![Box::new(DatagramListener::new(socket, rules, claim)?) as _]);
             }
@@ -104,11 +130,12 @@ impl Transport for Unix {
             let address = socket.local_address()?;
             let listener: Box<dyn Listener> = match self.kind {
                 Type::Stream => {
-                    Box::new(StreamDoor { listener: join(socket)?, address, _claim: claim })
+                    Box::new(StreamDoor { listener: join(socket)?, address, users, _claim: claim })
                 }
                 _ => Box::new(RecordDoor {
                     listener: AsyncSocket::new(socket)?,
                     address,
+                    users,
                     _claim: claim,
                 }),
             };
@@ -184,6 +211,23 @@ fn bind(socket: &Socket, target: &Target, scene: &Terms) -> Result<Option<Claim>
     Ok(Some(claim))
 }
 
+/// The users who may come. A path is made private by its mode, so that who gets there was let in by the file system.
+fn users(at: &Place) -> Result<Users> {
+    match (at.options.text(ALLOW_USER), &at.target) {
+        (None, Target::Path(_)) => Ok(Users::all()),
+        (option, _) => Users::and(option),
+    }
+}
+
+/// A conn whose peer may come, or word that it may not.
+fn accepted(conn: Conn, users: &Users) -> Accepted {
+    let facts = conn.facts();
+    if users.hold(facts.credentials().map(|process| process.uid)) {
+        return Accepted::Conn(conn);
+    }
+    Accepted::Refused(facts.peer.clone(), ALLOW_USER)
+}
+
 fn join(socket: Socket) -> Result<UnixListener> {
     socket.set_blocking(false)?;
     UnixListener::from_std(OwnedFd::from(socket).into())
@@ -204,6 +248,7 @@ fn credentials(socket: &Socket) -> Option<Credentials> {
 struct StreamDoor {
     listener: UnixListener,
     address: Address,
+    users: Users,
     _claim: Option<Claim>,
 }
 
@@ -227,13 +272,15 @@ impl Listener for StreamDoor {
             None => Address::Unnamed,
         };
         let facts = Facts::new("unix", self.address.clone(), peer).with_credentials(credentials);
-        Poll::Ready(Accepted::Conn(Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream)))))
+        let conn = Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream)));
+        Poll::Ready(accepted(conn, &self.users))
     }
 }
 
 struct RecordDoor {
     listener: AsyncSocket,
     address: Address,
+    users: Users,
     _claim: Option<Claim>,
 }
 
@@ -256,39 +303,8 @@ impl Listener for RecordDoor {
     }
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {
-        let accepted = ready!(self.listener.poll_accept(cx))
+        let came = ready!(self.listener.poll_accept(cx))
             .and_then(|(socket, peer)| self.conn(socket, peer));
-        Poll::Ready(accepted.map_or_else(Accepted::Failed, Accepted::Conn))
+        Poll::Ready(came.map_or_else(Accepted::Failed, |conn| accepted(conn, &self.users)))
     }
-}
-
-fn twins(place: &Place) -> Vec<Twin> {
-    let (name, socat, python) = match &place.target {
-        Target::Path(path) => {
-            let path = path.display().to_string();
-            (Some(path.clone()), path.clone(), format!("{path:?}"))
-        }
-        Target::Abstract(name) => {
-            let name = name.escape_ascii().to_string();
-            (None, name.clone(), format!("'\\0{name}'"))
-        }
-        _ => return Vec::new(),
-    };
-    let is_abstract = name.is_none();
-    let kind = if is_abstract { "ABSTRACT" } else { "UNIX" };
-    let python =
-        |rest: &str| Some(format!("s = socket.socket(socket.AF_UNIX); s.{rest}({python})"));
-    vec![
-        Twin {
-            tool: "nc",
-            listens: name.as_ref().map(|name| format!("nc -lU {name}")),
-            dials: name.as_ref().map(|name| format!("nc -U {name}")),
-        },
-        Twin {
-            tool: "socat",
-            listens: Some(format!("socat - {kind}-LISTEN:{socat}")),
-            dials: Some(format!("socat - {kind}-CONNECT:{socat}")),
-        },
-        Twin { tool: "python", listens: python("bind"), dials: python("connect") },
-    ]
 }

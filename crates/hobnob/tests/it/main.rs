@@ -10,6 +10,7 @@ mod drain;
 mod examples;
 mod exchange;
 mod faults;
+mod goodbyes;
 mod grid;
 mod guests;
 #[cfg(feature = "http")]
@@ -17,6 +18,7 @@ mod http;
 mod inside;
 mod kernel;
 mod limits;
+mod multihomed;
 mod parity;
 mod places;
 mod plans;
@@ -27,8 +29,10 @@ mod scale;
 mod stage;
 mod steering;
 mod stops;
+mod strangers;
 mod stuck;
 mod tables;
 #[cfg(feature = "tls")]
 mod tls;
+mod users;
 mod wording;

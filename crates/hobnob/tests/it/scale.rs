@@ -10,6 +10,7 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 
 use crate::stage::child::Child;
+use crate::stage::deaf::deaf;
 use crate::stage::{ask, connect, hear, reset, rest, skip, soon};
 
 const IDLE: usize = 5_000;
@@ -145,6 +146,67 @@ async fn hears(peer: &UdpSocket) {
     let mut answer = [0; 64];
     let length = soon("an answer", peer.recv(&mut answer)).await.expect("somebody listens");
     assert_eq!(&answer[..length], b"still there?");
+}
+
+/// Peers that ask and read nothing, of whom the budget of memory is enough for any service.
+const DEAF: u64 = 400;
+/// So many of them are there at once; each may cost its share.
+const PART: u32 = 40;
+
+/// What a service is asked that has the largest answers.
+fn question(service: &str) -> &'static [u8] {
+    match service {
+        "http" => b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        _ => b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n",
+    }
+}
+
+#[tokio::test]
+async fn peers_that_ask_and_never_read_take_no_service_past_its_budget() {
+    hobnob::socket::raise_open_files().expect("up to the hard limit anybody may");
+    let target = Child::serve("source tcp://127.0.0.1:0").await;
+    let budget = hobnob::engine::Limits::default().memory * u64::from(PART) / DEAF;
+    let mut walk = JoinSet::new();
+    for row in hobnob::engine::services().iter().filter(|row| row.make.is_some()) {
+        walk.spawn(walked(row.spec.name, target.address));
+    }
+    for (service, taken) in walk.join_all().await {
+        println!("scale: {PART} peers that read nothing cost {service} {} KiB", taken / 1_024);
+        assert!(taken <= budget, "{service} took {taken} bytes, and {budget} are its share");
+    }
+}
+
+/// The most bytes that a service ever held for peers that read nothing.
+async fn walked(service: &'static str, target: SocketAddr) -> (&'static str, u64) {
+    let options = match service {
+        "relay" => format!(" to=tcp://{target}"),
+        "http" => format!(" body={}", "x".repeat(100_000)),
+        _ => String::new(),
+    };
+    let mut child = Child::serve(&format!("{service} tcp://127.0.0.1:0{options}")).await;
+    let before = child.resident();
+    let stuck = deaf(child.address, PART, question(service)).await;
+    let taken = child.peak().saturating_sub(before);
+    drop(stuck);
+    child.empties_but(0).await;
+    (service, taken)
+}
+
+#[cfg(feature = "http")]
+#[tokio::test]
+async fn one_peer_that_asks_for_pages_and_never_reads_costs_no_more_than_a_few() {
+    const PAGE: u64 = 1 << 20;
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let page = folder.path().join("page");
+    std::fs::write(&page, "x".repeat(1 << 20)).expect("a disk");
+    let plan = format!("http tcp://127.0.0.1:0 body=@{}", page.display());
+    let mut child = Child::serve(&plan).await;
+    let before = child.resident();
+    let stuck = deaf(child.address, 1, question("http")).await;
+    let taken = child.peak().saturating_sub(before);
+    assert!(taken <= 8 * PAGE, "{taken} bytes for one peer");
+    drop(stuck);
+    child.empties_but(0).await;
 }
 
 #[tokio::test]

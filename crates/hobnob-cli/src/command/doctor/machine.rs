@@ -31,16 +31,12 @@ fn open_files() -> Check {
     }
 }
 
-/// The first variable that says it decides (locale(7)).
 fn locale() -> Check {
     let name = "UTF-8 locale";
-    let found = ["LC_ALL", "LC_CTYPE", "LANG"];
-    let found = found.into_iter().find_map(|name| Some((name, env::variable(name)?)));
-    match found {
+    match env::locale() {
         Some((variable, value)) => {
-            let plain = value.to_ascii_lowercase().replace('-', "");
             let detail = format!("{variable} is {value}");
-            if plain.contains("utf8") {
+            if env::is_utf8(&value) {
                 Check::fine(name, detail)
             } else {
                 Check::lacking(name, detail).but("export LC_ALL=C.UTF-8")

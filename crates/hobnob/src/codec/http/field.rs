@@ -5,11 +5,16 @@ use super::fault::{RequestFault, TOO_LARGE, bad};
 
 /// What the fields so far have said.
 #[derive(Debug, Default, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "each is what one field says")]
 pub(super) struct FieldReader {
     count: usize,
     pub(super) has_host: bool,
     pub(super) length: Option<u64>,
     pub(super) is_chunked: bool,
+    /// `Connection: close`.
+    pub(super) closes: bool,
+    /// `Connection: keep-alive`, which HTTP/1.0 says where it wants to go on.
+    pub(super) keeps: bool,
 }
 
 impl FieldReader {
@@ -36,6 +41,11 @@ impl FieldReader {
             }
             if std::mem::replace(&mut self.is_chunked, true) {
                 return Err(bad("more than one Transfer-Encoding"));
+            }
+        } else if name.eq_ignore_ascii_case(b"connection") {
+            for word in raw.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+                self.closes |= word.eq_ignore_ascii_case(b"close");
+                self.keeps |= word.eq_ignore_ascii_case(b"keep-alive");
             }
         }
         Ok(())

@@ -15,7 +15,15 @@ pub struct RequestFraming {
     size: usize,
     version: Version,
     fields: FieldReader,
+    /// Whether the peer wants the conn to end after this request.
+    is_last: bool,
+    /// Whether it wanted that after the one before.
+    is_over: bool,
 }
+
+/// Bytes of empty lines before a request: RFC 9112 section 2.2 asks for one to be skipped, which old clients send behind
+/// a body.
+const MAX_EMPTY: usize = 16;
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum RequestPhase {
@@ -69,6 +77,17 @@ impl RequestFraming {
         }
     }
 
+    /// Whether the next line is the first of a request, or an empty one before it.
+    pub fn is_at_a_request(&self) -> bool {
+        self.phase == RequestPhase::RequestLine
+    }
+
+    /// Whether the last request asked for the end of the conn, so that nothing behind it is a request (RFC 9112 section
+    /// 9.6).
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     fn pass(&mut self, left: u64, there: usize) -> Option<usize> {
         let taken = usize::try_from(left).unwrap_or(usize::MAX).min(there);
         let left = left - taken as u64;
@@ -119,6 +138,7 @@ impl RequestFraming {
 
     fn read_line(&mut self, line: &[u8]) -> Result<(), RequestFault> {
         match self.phase {
+            RequestPhase::RequestLine if line.is_empty() && self.size <= MAX_EMPTY => {}
             RequestPhase::RequestLine => {
                 self.version = request_line(line)?;
                 self.phase = RequestPhase::Fields;
@@ -146,6 +166,8 @@ impl RequestFraming {
         if self.version == Version::Http11 && !has_host {
             return Err(bad("HTTP/1.1 without a Host"));
         }
+        let is_kept = self.version == Version::Http11 || self.fields.keeps;
+        self.is_last = self.fields.closes || !is_kept;
         match (is_chunked, length) {
             (true, Some(_)) => return Err(bad("both a Content-Length and a Transfer-Encoding")),
             (true, None) if self.version == Version::Http10 => {
@@ -159,7 +181,7 @@ impl RequestFraming {
     }
 
     fn begin(&mut self) {
-        *self = RequestFraming::default();
+        *self = RequestFraming { is_over: self.is_last, ..RequestFraming::default() };
     }
 }
 
@@ -204,8 +226,9 @@ fn request_line(line: &[u8]) -> Result<Version, RequestFault> {
         return Err(RequestFault { status: 501, what: "nobody knows this method" });
     }
     match version {
-        b"HTTP/1.1" => Ok(Version::Http11),
         b"HTTP/1.0" => Ok(Version::Http10),
+        // A minor version that we do not know means the highest that we do (RFC 9110 section 2.5).
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9'] => Ok(Version::Http11),
         [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
             Err(RequestFault { status: 505, what: "neither HTTP/1.1 nor HTTP/1.0" })
         }

@@ -33,8 +33,12 @@ pub(super) struct PeerPackets {
     )]
     packets: Option<Box<VecDeque<Box<[u8]>>>>,
     pub(super) is_over: bool,
+    /// Whether anything was sent to the peer.
+    pub(super) is_answered: bool,
+    /// Whether it counts as a stranger in its socket.
+    pub(super) is_stranger: bool,
     /// When something last passed, in nanoseconds of the clock: 8 bytes where a `Duration` is 16.
-    last: u64,
+    pub(super) last: u64,
     pub(super) reader: Option<Waker>,
 }
 

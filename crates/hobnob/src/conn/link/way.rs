@@ -20,6 +20,8 @@ pub(super) struct Way {
     pub(super) stage: Progress,
     /// Its sender is gone, and cannot be told anything either.
     pub(super) is_gone: bool,
+    /// The other direction is over.
+    pub(super) is_alone: bool,
     /// Only while it is used: an idle link has none.
     pub(super) waiting: Option<Box<Unsent>>,
     pub(super) full_reads: u8,
@@ -49,6 +51,15 @@ pub(super) enum Progress {
     Refused,
 }
 
+/// Why a direction does not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deafness {
+    /// Its receiver is slow. What was said is still to be passed on, as long as the receiver takes something.
+    Waits,
+    /// Its sender has said all, or faults hold all that they may.
+    Held,
+}
+
 /// When the chain has something to do again.
 pub(super) struct Timer {
     pub(super) wake: Duration,
@@ -61,6 +72,7 @@ impl Way {
             from,
             stage: Progress::Open,
             is_gone: false,
+            is_alone: false,
             waiting: None,
             full_reads: 0,
             small_reads: 0,
@@ -102,6 +114,21 @@ impl Way {
         self.stage == Progress::Open && !self.is_holding() && self.pipe.is_none()
     }
 
+    /// Why its sender is not read from, if it is not: then no read would tell that the sender is gone.
+    pub(super) fn deafness(&self) -> Option<Deafness> {
+        if self.is_holding() || self.pipe.is_some() || self.stage == Progress::Ending {
+            return Some(Deafness::Waits);
+        }
+        let is_held = match (&self.chain, self.stage) {
+            (_, Progress::Over | Progress::Refused) => true,
+            (Some(chain), Progress::Open) => chain.room() == 0,
+            // What time alone lets go will be passed on, and then the direction is over.
+            (Some(chain), Progress::Passing) => chain.wake().is_none(),
+            _ => false,
+        };
+        is_held.then_some(Deafness::Held)
+    }
+
     pub(super) fn held(&self) -> usize {
         let waiting = self.waiting.as_ref().map_or(0, |waiting| waiting.bytes.capacity());
         let piped = self.pipe.as_ref().map_or(0, |pipe| pipe.filled());
@@ -121,14 +148,15 @@ impl Way {
         }
     }
 
-    /// A side that takes no more may still be saying its last words, so this direction alone is over.
+    /// A side that takes no more may still be saying its last words, so this direction alone is over. Where that side has
+    /// said all, nothing is left of it: its reset is passed on.
     pub(super) fn unless_broken(
         &mut self,
         sent: Result<()>,
         witness: &dyn Witness,
     ) -> Result<(), Broken> {
         match sent {
-            Err(error) if is_closed(error.kind()) => {
+            Err(error) if is_closed(error.kind()) && !self.is_alone => {
                 witness.broke(self.to());
                 self.waiting = None;
                 (self.pipe, self.chain, self.timer) = (None, None, None);

@@ -252,7 +252,10 @@ impl<'a> Member<'a> {
         }
         if let Standing::Proving(proof) = &mut self.stage {
             match proof.judge(message) {
-                Verdict::Proven => self.admit(),
+                Verdict::Proven => match self.session.proven() {
+                    Ok(()) => self.admit(),
+                    Err(full) => return self.fail(full),
+                },
                 Verdict::Tell(text) => self.answer(&text),
                 Verdict::Wait => {}
                 Verdict::Refuse => {

@@ -2,6 +2,7 @@
 
 mod guard;
 mod page;
+mod queue;
 
 use std::convert::Infallible;
 use std::future::{Future as _, poll_fn};
@@ -23,6 +24,7 @@ pub use self::guard::Patience;
 use self::guard::{Guard, Outcome, Refusal};
 use self::page::{Page, Told};
 use super::{Door, Made, Service, ServiceRow, Site};
+use crate::bus::Seldom;
 use crate::codec::http::{MAX_FIELDS, MAX_HEAD};
 use crate::conn::{Boxed, Conn, scratch};
 use crate::error::{Error, Kind, Result};
@@ -85,7 +87,14 @@ pub fn serve(options: &Options, patience: Patience) -> Result<Made> {
         Error::new(Kind::BadOption, "type is no content type: it holds control characters")
             .hint_option("type", "text/html", "for one")
     })?;
-    Ok(Made::Service(Box::new(Http { origin, body: OnceLock::new(), kind, status, patience })))
+    Ok(Made::Service(Box::new(Http {
+        origin,
+        body: OnceLock::new(),
+        kind,
+        status,
+        patience,
+        faults: Seldom::default(),
+    })))
 }
 
 /// The source of the page.
@@ -159,6 +168,8 @@ struct Http {
     kind: HeaderValue,
     status: StatusCode,
     patience: Patience,
+    /// What peers did wrong.
+    faults: Seldom,
 }
 
 impl Service for Http {
@@ -192,7 +203,6 @@ impl Http {
         let mut http = Builder::new()
             .half_close(true)
             .keep_alive(true)
-            .pipeline_flush(true)
             .max_headers(MAX_FIELDS)
             .max_buf_size(2 * MAX_HEAD)
             .serve_connection(guard, answer);
@@ -204,11 +214,15 @@ impl Http {
             Pin::new(&mut http).poll(cx)
         })
         .await;
-        let (conn, broken) = http.into_parts().io.part();
-        match (broken, verdict.refusal()) {
-            (Some(error), _) => Err(error),
-            (None, Some(refusal)) => refuse(session, conn, refusal, verdict.tell()).await,
-            (None, None) => held.or_else(|error| fail(session, &error)),
+        let (conn, mut answers, broken) = http.into_parts().io.part();
+        if let Some(error) = broken {
+            return Err(error);
+        }
+        // Where hyper gives up in the middle it leaves what was answered before.
+        poll_fn(|cx| answers.poll_flush(cx, conn)).await?;
+        match verdict.refusal() {
+            Some(refusal) => self.refuse(session, conn, refusal, verdict.tell()).await,
+            None => held.or_else(|error| self.fail(session, &error)),
         }
     }
 
@@ -244,6 +258,7 @@ impl Http {
             *answer.status_mut() = status;
             answer
         };
+        verdict.note_answer();
         if !is_whole {
             verdict.tell();
             let status = verdict.refusal().map_or(400, |refusal| refusal.status);
@@ -253,7 +268,8 @@ impl Http {
             answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PLAIN));
             return Ok(answer);
         }
-        let has_body = ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&self.status);
+        // RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5.
+        let has_body = !matches!(self.status.as_u16(), 204 | 205 | 304);
         let is_sent = has_body && head.method != Method::HEAD;
         let body = self.body();
         let length = body.len();
@@ -264,57 +280,66 @@ impl Http {
         }
         Ok(answer)
     }
+
+    /// Says why no more is read, where no answer has said that, and comes to the end.
+    async fn refuse(
+        &self,
+        session: &Session,
+        conn: &mut Conn,
+        refusal: &Refusal,
+        is_told: bool,
+    ) -> Result<()> {
+        if !is_told {
+            let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
+            let page = page_of(Some(refusal));
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nContent-Type: {PLAIN}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{page}",
+                page.len(),
+            );
+            conn.send(answer.as_bytes()).await?;
+        }
+        if refusal.error.limit_name().is_none() {
+            self.tell_fault(session, refusal.error.clone());
+            return Ok(());
+        }
+        // An error tears the conn down, so the end and the peer's own come first.
+        conn.end().await?;
+        let heard = async {
+            let mut hear =
+                |cx: &mut Context<'_>| scratch::with(|buffer| conn.channel().poll_recv(cx, buffer));
+            while let Ok(Some(_)) = poll_fn(&mut hear).await {
+                // The other tasks have their turn, as the peer may be pouring.
+                tokio::task::yield_now().await;
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, heard).await;
+        Err(refusal.error.clone())
+    }
+
+    /// What hyper itself minded, which it has answered where it could.
+    fn fail(&self, session: &Session, error: &hyper::Error) -> Result<()> {
+        if error.is_parse() {
+            let text = format!("the request was refused: {error}");
+            self.tell_fault(session, Error::new(Kind::BadFrame, text));
+            return Ok(());
+        }
+        if error.is_incomplete_message() || error.is_closed() {
+            return Ok(());
+        }
+        Err(Error::new(Kind::ConnectionBroken, error.to_string()))
+    }
+
+    /// A peer's fault: the end of its session says what it was, and as an error it is told once a second.
+    fn tell_fault(&self, session: &Session, error: Error) {
+        session.conclude(None, error.message());
+        if let Some(error) = self.faults.due_failure(session.bus(), &session.facts.local, error) {
+            session.emit(Fact::Failed(error));
+        }
+    }
 }
 
 fn page_of(refusal: Option<&Refusal>) -> String {
     refusal.map_or_else(String::new, |refusal| format!("{}\n", refusal.error.message()))
-}
-
-/// Says why no more is read, where no answer has said that, and comes to the end.
-async fn refuse(
-    session: &Session,
-    conn: &mut Conn,
-    refusal: &Refusal,
-    is_told: bool,
-) -> Result<()> {
-    if !is_told {
-        let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
-        let page = page_of(Some(refusal));
-        let answer = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: {PLAIN}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{page}",
-            page.len(),
-        );
-        conn.send(answer.as_bytes()).await?;
-    }
-    if refusal.error.limit_name().is_none() {
-        session.emit(Fact::Failed(refusal.error.clone()));
-        return Ok(());
-    }
-    // An error tears the conn down, so the end and the peer's own come first.
-    conn.end().await?;
-    let heard = async {
-        let mut hear =
-            |cx: &mut Context<'_>| scratch::with(|buffer| conn.channel().poll_recv(cx, buffer));
-        while let Ok(Some(_)) = poll_fn(&mut hear).await {
-            // The other tasks have their turn, as the peer may be pouring.
-            tokio::task::yield_now().await;
-        }
-    };
-    let _ = tokio::time::timeout(FAREWELL, heard).await;
-    Err(refusal.error.clone())
-}
-
-/// What hyper itself minded, which it has answered where it could.
-fn fail(session: &Session, error: &hyper::Error) -> Result<()> {
-    if error.is_parse() {
-        let text = format!("the request was refused: {error}");
-        session.emit(Fact::Failed(Error::new(Kind::BadFrame, text)));
-        return Ok(());
-    }
-    if error.is_incomplete_message() || error.is_closed() {
-        return Ok(());
-    }
-    Err(Error::new(Kind::ConnectionBroken, error.to_string()))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod bulk;
 mod ends;
+mod left;
 mod loops;
 mod pair;
 mod passing;

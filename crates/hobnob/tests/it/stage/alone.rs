@@ -24,7 +24,7 @@ use tokio::net::unix::pipe::{Receiver, Sender};
 use super::births;
 
 /// Where the child finds which part it is.
-const PART: &str = "HOBNOB_STAGE_PART";
+pub(crate) const PART: &str = "HOBNOB_STAGE_PART";
 /// Only a child that hangs takes this long.
 const PATIENCE: Duration = Duration::from_secs(200);
 

@@ -221,10 +221,9 @@ fn plan_of(plan: &str) -> hobnob::engine::Running {
             "stall" => server.limits.stall = time(),
             "peer-idle" => server.limits.peer_idle = time(),
             "framing" => server.cutting.rule = Rule::Lines,
-            "to" => {
-                server.set("to", Some(value)).expect("a relay takes it");
-            }
-            _ => panic!("a child does not know {key}"),
+            "memory" => server.limits.memory = number(),
+            // Everything else is an option of the service.
+            option => drop(server.set(option, Some(value)).expect("the service has it")),
         }
     }
     server.start().expect("it starts")

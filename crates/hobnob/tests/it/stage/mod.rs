@@ -3,6 +3,8 @@
 pub(crate) mod alone;
 pub(crate) mod births;
 pub(crate) mod child;
+pub(crate) mod deaf;
+pub(crate) mod nets;
 pub(crate) mod own;
 
 use std::net::SocketAddr;

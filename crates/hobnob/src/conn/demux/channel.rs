@@ -1,0 +1,151 @@
+//! One peer's conn.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use tokio::time::Sleep;
+
+use super::hub::{Hub, PeerKey};
+use super::queue::{PeerQueue, lock};
+use crate::conn::{Channel, too_long_to_receive};
+use crate::error::{Error, Kind, Result};
+
+/// The first pause before a Unix peer whose queue is full is tried again, and the longest. Each is twice the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+pub(super) struct PeerChannel {
+    hub: Arc<Hub>,
+    key: PeerKey,
+    mailbox: Arc<PeerQueue>,
+    /// The wait for room in the peer's queue. Boxed, as thousands lie idle.
+    pause: Option<Box<Pause>>,
+}
+
+/// No event tells of room in the queue of a Unix datagram peer: it is tried again, after pauses that grow.
+struct Pause {
+    timer: Pin<Box<Sleep>>,
+    length: Duration,
+    is_over: bool,
+}
+
+impl Pause {
+    fn of(length: Duration) -> Self {
+        Pause { timer: Box::pin(tokio::time::sleep(length)), length, is_over: false }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_over {
+            ready!(self.timer.as_mut().poll(cx));
+            self.is_over = true;
+        }
+        Poll::Ready(())
+    }
+}
+
+impl PeerChannel {
+    pub(super) fn new(hub: Arc<Hub>, key: PeerKey, mailbox: Arc<PeerQueue>) -> Self {
+        PeerChannel { hub, key, mailbox, pause: None }
+    }
+
+    /// What tells it from the other peers of the socket, for as long as it lives.
+    fn number(&self) -> usize {
+        Arc::as_ptr(&self.mailbox).addr()
+    }
+
+    /// Waits until the next try is due: on an IP socket when it has room, on a Unix socket when a pause is over.
+    fn wait_for_room(&mut self, cx: &mut Context<'_>) {
+        if self.hub.address.ip().is_none() {
+            let last = self.pause.as_ref().map(|pause| pause.length);
+            let next = last.map_or(FIRST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE));
+            let pause = self.pause.insert(Box::new(Pause::of(next)));
+            // It is not over yet: this is how its timer comes to know the task.
+            let _ = pause.poll(cx);
+            return;
+        }
+        // However often it is polled, it waits once.
+        let before = lock(&self.hub.writers).insert(self.number(), cx.waker().clone());
+        if before.is_none() {
+            lock(&self.hub.pump).iter().for_each(Waker::wake_by_ref);
+        }
+    }
+
+    /// The error of a peer that has made room for another.
+    fn made_room(&self) -> Result<()> {
+        if !self.mailbox.facts.is_evicted() {
+            return Ok(());
+        }
+        let why = "it was silent longest, and made room for another peer";
+        Err(Error::limit("max-peers", why))
+    }
+}
+
+impl Channel for PeerChannel {
+    fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
+        self.made_room()?;
+        let mut mail = lock(&self.mailbox.mail);
+        match self.mailbox.take(&mut mail) {
+            Some(packet) if packet.len() > buf.len() => {
+                Poll::Ready(Err(too_long_to_receive(packet.len(), buf.len())))
+            }
+            Some(packet) => {
+                buf[..packet.len()].copy_from_slice(&packet);
+                Poll::Ready(Ok(Some(packet.len())))
+            }
+            None if mail.is_over => Poll::Ready(Ok(None)),
+            None => {
+                mail.reader = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
+        self.made_room()?;
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.poll(cx));
+        }
+        let facts = self.mailbox.facts.clone();
+        if !self.hub.may_send(&facts.peer, buf.len()) {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        match self.hub.socket.try_send_from(buf, self.hub.source(&facts), &facts.peer) {
+            Err(error) if error.kind() == Kind::WouldBlock => {
+                self.wait_for_room(cx);
+                Poll::Pending
+            }
+            sent => {
+                self.pause = None;
+                self.hub.went(&facts.peer, buf.len());
+                // It is not forgotten in the middle of a long answer.
+                let mut mail = lock(&self.mailbox.mail);
+                mail.touch(self.hub.now());
+                mail.is_answered = true;
+                Poll::Ready(sent)
+            }
+        }
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// A datagram peer cannot be told.
+    fn poll_end(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn abort(&mut self) {
+        self.mailbox.end();
+    }
+}
+
+impl Drop for PeerChannel {
+    fn drop(&mut self) {
+        self.hub.leave(&self.key, &self.mailbox);
+        lock(&self.hub.writers).remove(&self.number());
+    }
+}

@@ -1,0 +1,46 @@
+//! How many routers the first packet of a TCP connection could still have passed when it arrived, as its sender set it and
+//! the kernel keeps it (ip(7) `IP_TTL`, ipv6(7) `IPV6_HOPLIMIT`).
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use super::call;
+
+/// Bytes before the value in what the kernel answers: one control message (cmsg(3)), with an int in it.
+// SAFETY: it only computes.
+const HEAD: usize = unsafe { libc::CMSG_LEN(0) } as usize;
+
+/// Asks the kernel to keep it for each connection that this listener accepts from now on.
+pub(crate) fn ask_for_reach(fd: BorrowedFd<'_>) -> io::Result<()> {
+    match is_v6(fd)? {
+        true => call::set_int_option(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, 1),
+        false => call::set_int_option(fd, libc::IPPROTO_IP, libc::IP_RECVTTL, 1),
+    }
+}
+
+/// What the kernel has kept for an accepted connection.
+pub(crate) fn reach(fd: BorrowedFd<'_>) -> io::Result<u8> {
+    let (level, number) = match is_v6(fd)? {
+        true => (libc::IPPROTO_IPV6, libc::IPV6_2292PKTOPTIONS),
+        false => (libc::IPPROTO_IP, libc::IP_PKTOPTIONS),
+    };
+    let mut room = [0; 64];
+    let length = call::option(fd, level, number, &mut room)?;
+    let value = room[..length].get(HEAD..HEAD + size_of::<i32>());
+    let value = value.and_then(|bytes| bytes.try_into().ok()).map(i32::from_ne_bytes);
+    let reach = value.and_then(|value| u8::try_from(value).ok());
+    reach.ok_or_else(|| io::Error::from_raw_os_error(libc::ENODATA))
+}
+
+/// Sets how many routers what this socket sends may pass.
+pub(crate) fn set_reach(fd: BorrowedFd<'_>, reach: u8) -> io::Result<()> {
+    let reach = i32::from(reach);
+    match is_v6(fd)? {
+        true => call::set_int_option(fd, libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS, reach),
+        false => call::set_int_option(fd, libc::IPPROTO_IP, libc::IP_TTL, reach),
+    }
+}
+
+fn is_v6(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(call::int_option(fd, libc::SOL_SOCKET, libc::SO_DOMAIN)? == libc::AF_INET6)
+}

@@ -1,0 +1,57 @@
+//! How many relays of this machine a conn has come through, so that relays which dial each other notice.
+//!
+//! A relay dials what is on its own machine with a TTL of 255 less the number of relays so far (ip(7) `IP_TTL`, ipv6(7)
+//! `IPV6_UNICAST_HOPS`). Such packets pass no router, so that the number arrives as it was sent, and the kernel keeps that
+//! of the first packet. The price is one getsockopt(2) for each accepted conn that comes from this machine, and one
+//! setsockopt(2) for each dial of a relay. Whoever forwards in between and is not hobnob begins the count anew.
+
+use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
+
+use crate::address::{Address, canonical};
+use crate::conn::Facts;
+use crate::error::{Error, Kind, Result};
+use crate::socket::{reach, set_reach};
+
+/// More relays than this one behind the other are a circle: each lap of one would open another session with each.
+const MOST: u8 = 16;
+/// The TTL of who has come through no relay; other programs send with less than what any count of relays leaves.
+const FARTHEST: u8 = 255;
+
+/// How many relays of this machine are behind an accepted conn.
+pub(super) fn behind(socket: BorrowedFd<'_>, local: IpAddr, peer: IpAddr) -> u8 {
+    if !is_near(peer, Some(local)) {
+        return 0;
+    }
+    let hops = reach(socket).map_or(0, |left| FARTHEST - left);
+    if hops <= MOST { hops } else { 0 }
+}
+
+/// The relays that a conn has come through which is dialled for this one. An error: they stand in a circle.
+pub(super) fn of_dial(asker: Option<&Facts>) -> Result<Option<u8>> {
+    let Some(asker) = asker else { return Ok(None) };
+    let hops = asker.hops() + 1;
+    if hops <= MOST {
+        return Ok(Some(hops));
+    }
+    let text = format!("{MOST} relays of this machine stand one behind the other, in a circle");
+    Err(Error::new(Kind::Loop, text)
+        .why("one of them dials an earlier one: each session would open the next, for ever"))
+}
+
+/// Sends the count along, where the address is on this machine. A kernel that does not take it costs the count alone.
+pub(super) fn send_along(socket: BorrowedFd<'_>, hops: u8, asker: &Facts, to: IpAddr) {
+    let here = match &asker.local {
+        Address::Ip(here) => Some(here.ip()),
+        _ => None,
+    };
+    if is_near(to, here) {
+        drop(set_reach(socket, FARTHEST - hops));
+    }
+}
+
+/// Whether who has this address is on this machine, as far as is known without asking for all of its addresses.
+fn is_near(ip: IpAddr, here: Option<IpAddr>) -> bool {
+    let ip = canonical(ip);
+    ip.is_loopback() || ip.is_unspecified() || here.is_some_and(|here| canonical(here) == ip)
+}
