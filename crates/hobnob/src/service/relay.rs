@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::conn::link::{self, Ahead, Broken, LinkEnd, Pipes, Witness};
 use crate::conn::{Boxed, Conn, StdioPatience};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Bent, By, Fact, How, Upstream, UpstreamDialed};
+use crate::event::{Bent, By, End, Fact, How, Upstream, UpstreamDialed};
 use crate::fault::{self, Act, Bend, Hit, Panel, Profile, Setting};
 use crate::session::{Destination, Session};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind, show_duration};
@@ -116,6 +116,12 @@ impl Service for Relay {
             far.telling.is_over = passed.is_ok();
             let finish = passed.map_err(|broken| {
                 note_broken(session, &broken);
+                let had_ended =
+                    session.end_of(Direction::Out) == Some(End { by: By::Upstream, how: How::Fin });
+                let is_reset = broken.error.kind() == Kind::ConnectionReset;
+                if conn.facts().patience().is_some() && had_ended && is_reset {
+                    return broken.error.with_message(REFUSED);
+                }
                 broken.error
             })?;
             if conn.facts().patience().is_some() && finish == LinkEnd::SaidLate(Side::Downstream) {

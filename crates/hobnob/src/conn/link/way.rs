@@ -120,7 +120,7 @@ impl Way {
             return Some(Deafness::Waits);
         }
         let is_held = match (&self.chain, self.stage) {
-            (_, Progress::Over) => true,
+            (_, Progress::Over | Progress::Refused) => true,
             (Some(chain), Progress::Open) => chain.room() == 0,
             // What time alone lets go will be passed on, and then the direction is over.
             (Some(chain), Progress::Passing) => chain.wake().is_none(),
