@@ -177,7 +177,11 @@ async fn page_status_and_type_are_as_asked() {
         assert!(heard.ends_with(&format!("\r\n\r\n{body}")), "{heard}");
         assert_eq!(heard.contains("content-type"), !kind.is_empty(), "{heard}");
         assert!(heard.contains(kind), "{heard}");
-        assert_eq!(heard.contains("content-length: "), !["204", "304"].contains(&status), "{heard}");
+        assert_eq!(
+            heard.contains("content-length: "),
+            !["204", "304"].contains(&status),
+            "{heard}"
+        );
     }
 }
 

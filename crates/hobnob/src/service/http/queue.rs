@@ -80,11 +80,7 @@ impl AnswerQueue {
     }
 
     /// Sends what waits, and has the conn send what it holds itself.
-    pub(super) fn poll_flush(
-        &mut self,
-        cx: &mut Context<'_>,
-        conn: &mut Conn,
-    ) -> Poll<Result<()>> {
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>, conn: &mut Conn) -> Poll<Result<()>> {
         ready!(self.poll_send(cx, conn))?;
         if self.is_dirty {
             ready!(conn.channel().poll_flush(cx))?;
