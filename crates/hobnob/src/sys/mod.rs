@@ -4,6 +4,7 @@
 #![allow(unsafe_code, reason = "system calls; everywhere else the compiler forbids it")]
 
 pub(crate) mod call;
+pub(crate) mod closed;
 pub(crate) mod info;
 pub(crate) mod mmsg;
 pub(crate) mod name;
