@@ -7,6 +7,7 @@ use crate::conn::link::Pipes;
 use crate::conn::{Boxed, Conn, Facts};
 use crate::engine::dial::Dialer;
 use crate::engine::kept::Kept;
+use crate::engine::ledger::Ledger;
 use crate::engine::plan::{self, Ready};
 use crate::engine::stack::Stack;
 use crate::engine::target::Targets;
@@ -22,6 +23,7 @@ pub(super) struct EnginePowers {
     /// The error of the last dial that failed, of a session or of an endpoint that is dialled to become one.
     pub undialled: Arc<Mutex<Option<Error>>>,
     pub workshop: Workshop,
+    pub ledger: Ledger,
     cutting: Cutting,
     pipes: Pipes,
     /// The layers that sessions have put on in mid-session before.
@@ -34,12 +36,14 @@ impl EnginePowers {
         targets: Vec<(&'static str, Ready)>,
         cutting: Cutting,
         pipes: usize,
+        ledger: Ledger,
     ) -> Self {
         EnginePowers {
             targets: Targets::new(dialer.clone(), targets),
             dialer,
             undialled: Arc::default(),
             workshop: Workshop::new(),
+            ledger,
             cutting,
             pipes: Pipes::of(pipes),
             layers: Kept::default(),
@@ -87,6 +91,14 @@ impl Powers for EnginePowers {
 
     fn pipes(&self) -> Option<&Pipes> {
         Some(&self.pipes)
+    }
+
+    fn note_held(&self, before: u64, after: u64) {
+        self.ledger.note(before, after);
+    }
+
+    fn may_hold_more(&self) -> bool {
+        !self.ledger.is_full()
     }
 
     fn cutting(&self) -> Cutting {

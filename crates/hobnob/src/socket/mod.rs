@@ -58,11 +58,12 @@ pub use observe::{KernelCall, Observer};
 pub use option::SocketOption;
 pub use pipe::{PIPE_SIZE, Pipe};
 
+pub(crate) use crate::sys::alarm::Alarm;
 pub use crate::sys::info::{PeerProcess, TcpInfo};
 pub use crate::sys::mmsg::{Batch, Outgoing, Received, Sent};
 pub use crate::sys::packet_info::Arrival;
-pub use crate::sys::record::Record;
 pub(crate) use crate::sys::reach::{ask_for_reach, reach, set_reach};
+pub use crate::sys::record::Record;
 pub(crate) use crate::sys::watch::{hung_up, state};
 
 use crate::error::{Error, Result};

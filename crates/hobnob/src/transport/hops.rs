@@ -35,7 +35,8 @@ pub(super) fn of_dial(asker: Option<&Facts>) -> Result<Option<u8>> {
         return Ok(Some(hops));
     }
     let text = format!("{MOST} relays of this machine stand one behind the other, in a circle");
-    Err(Error::new(Kind::Loop, text).why("one of them dials an earlier one: each session would open the next, for ever"))
+    Err(Error::new(Kind::Loop, text)
+        .why("one of them dials an earlier one: each session would open the next, for ever"))
 }
 
 /// Sends the count along, where the address is on this machine. A kernel that does not take it costs the count alone.

@@ -221,6 +221,10 @@ fn plan_of(plan: &str) -> hobnob::engine::Running {
             "stall" => server.limits.stall = time(),
             "peer-idle" => server.limits.peer_idle = time(),
             "framing" => server.cutting.rule = Rule::Lines,
+            "memory" => server.limits.memory = number(),
+            "fault" => {
+                server.set("fault", Some(value)).expect("a relay takes it");
+            }
             "to" => {
                 server.set("to", Some(value)).expect("a relay takes it");
             }
