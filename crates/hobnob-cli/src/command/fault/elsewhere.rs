@@ -173,9 +173,11 @@ fn items(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }
 
-/// What was typed without the transport before it.
+/// What was typed without the transport before it, and without a host that is this machine.
 fn bare(typed: &str) -> &str {
-    typed.split_once("://").map_or(typed, |(_, rest)| rest)
+    let typed = typed.split_once("://").map_or(typed, |(_, rest)| rest);
+    let here = ["localhost", "127.0.0.1", "[::1]"].iter().find_map(|host| typed.strip_prefix(host));
+    here.filter(|port| port.starts_with(':')).unwrap_or(typed)
 }
 
 /// An endpoint of another process, which may know more of them than this one.

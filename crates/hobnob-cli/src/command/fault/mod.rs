@@ -5,9 +5,10 @@ mod show;
 
 use std::io::Write as _;
 
+use hobnob::chunk::Direction;
 use hobnob::engine;
-use hobnob::error::{Advice, Error, Kind, Result, quoted};
-use hobnob::fault::Setting;
+use hobnob::error::{Advice, Error, Hint, Kind, Result, quoted};
+use hobnob::fault::{self, Setting};
 use hobnob::spec::nearest;
 use hobnob::streams;
 
@@ -78,18 +79,16 @@ fn run(job: &Job) -> Result<u8> {
 
 /// Whether a word says what is to be on, and not where: the library knows it as a fault, its own or that of others.
 fn says_what(word: &str) -> bool {
-    let is_proposed = |error: &Error| {
-        error.kind() != Kind::UnknownFault || !spelt(error).is_empty() && !is_topic(error)
-    };
+    let ways = Direction::BOTH.map(Direction::between);
+    let bare =
+        word.split_once(':').filter(|(way, _)| ways.contains(way)).map_or(word, |(_, rest)| rest);
+    let first = bare.split(['=', ',']).next().unwrap_or_default();
+    let is_option = |hint: &Hint| matches!(hint.advice, Advice::Option { .. });
     word == CLEAR
         || NOTHING.contains(&word)
-        || word.contains('=')
-        || Setting::parse(word).err().is_none_or(|error| is_proposed(&error))
-}
-
-/// Whether an error has nothing to propose but a page to read.
-fn is_topic(error: &Error) -> bool {
-    error.hints().iter().all(|hint| matches!(hint.advice, Advice::Topic(_)))
+        || fault::TABLE.iter().any(|row| row.spec.name == first)
+        || word.contains('=') && !word.contains("://")
+        || Setting::parse(word).is_err_and(|error| error.hints().iter().any(is_option))
 }
 
 /// What is to be on; none: nothing is to be changed.
