@@ -3,6 +3,7 @@
 mod decisions;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -10,6 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::{Door, Made, Service, ServiceRow, Site};
+use crate::address::canonical;
 use crate::chunk::{Direction, Side};
 use crate::clock::Clock;
 use crate::conn::link::{self, Ahead, Broken, LinkEnd, Pipes, Witness};
@@ -141,7 +143,7 @@ impl Relay {
     /// Dials, if and when the faults let the session dial.
     async fn begin(&self, session: &Arc<Session>, conn: &mut Conn) -> Result<(Bend, Conn, Ahead)> {
         let mut ahead = Ahead::default();
-        let entry = self.panel.enter(session.id, session.seed);
+        let entry = self.panel.enter(session.id, session.seed, peer_of(session));
         entry.hits.into_iter().for_each(|hit| tell(session, Direction::In, hit));
         if let Some(fault) = entry.refused_by {
             session.conclude_between(None, Some(fault));
@@ -293,6 +295,14 @@ impl Witness for Telling<'_> {
         self.session.note_held(bytes);
     }
 
+    fn has_room(&self) -> bool {
+        self.session.may_hold_more()
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        peer_of(self.session)
+    }
+
     fn is_asked_to_end(&self) -> bool {
         self.session.is_draining()
     }
@@ -325,6 +335,10 @@ impl Witness for Telling<'_> {
     fn pipes(&self) -> Option<&Pipes> {
         self.session.pipes()
     }
+}
+
+fn peer_of(session: &Session) -> Option<IpAddr> {
+    session.facts.peer.ip().map(|peer| canonical(peer.ip()))
 }
 
 fn tell(session: &Session, direction: Direction, Hit { kind, act }: Hit) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
+use super::chime::Waits;
 use super::pipes::LentPipe;
 use super::unsent::Unsent;
 use super::witness::{Broken, Witness};
@@ -64,6 +65,8 @@ pub(super) enum Deafness {
 pub(super) struct Timer {
     pub(super) wake: Duration,
     pub(super) sleep: Pin<Box<Sleep>>,
+    /// Where it comes soon: the same to the tenth of a millisecond.
+    pub(super) _soon: Option<Waits>,
 }
 
 impl Way {

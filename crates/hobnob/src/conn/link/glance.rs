@@ -21,7 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// When the sides that are not read from are looked at next. None where both are read from.
 #[derive(Default)]
-pub(super) struct Look(Option<Box<Pause>>);
+pub(super) struct Glance(Option<Box<Pause>>);
 
 struct Pause {
     time: Duration,
@@ -34,7 +34,7 @@ impl Pause {
     }
 }
 
-impl Look {
+impl Glance {
     /// Something has moved: what it leads to is looked for soon.
     pub(super) fn soon(&mut self) {
         if let Some(pause) = &mut self.0 {
