@@ -1,7 +1,9 @@
 //! TLS as a person meets it: what is suggested works, what goes wrong is told, and what is not checked is loud.
 
+mod cert;
 mod errors;
 mod hardship;
+mod last_words;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
