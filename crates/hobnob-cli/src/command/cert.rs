@@ -9,7 +9,7 @@ use crate::job::{Job, Verb};
 pub(crate) static VERB: Verb = Verb {
     usage: Usage {
         name: "cert",
-        words: "[client [NAME] | HOST...]",
+        words: "[NAME...]",
         endpoints: 0..0,
         flags: &[FlagGroup::Own(MAKING), FlagGroup::Own(COMMON)],
         heeds_settings: false,
