@@ -38,7 +38,8 @@ fn run(job: &Job) -> Result<u8> {
 
 #[cfg(feature = "tls")]
 mod made {
-    use std::fs::{self, OpenOptions};
+    use std::fmt::Write as _;
+use std::fs::{self, OpenOptions};
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     use std::path::{Path, PathBuf};
@@ -185,7 +186,7 @@ mod made {
                 safe(&key.to_string()),
             );
             for (label, line) in lines {
-                text.push_str(&format!("  {label:<10}{line}\n"));
+                let _ = writeln!(text, "  {label:<10}{line}");
             }
             text
         }

@@ -34,7 +34,7 @@ fn heaviest(row: &FaultRow) -> String {
 
 /// Whether more was taken.
 fn say(stream: &TcpStream, said: &mut usize) -> bool {
-    let text = [0; 65_536];
+    let text = vec![0; 65_536];
     let before = *said;
     while *said < SAYS
         && let Ok(length) = stream.try_write(&text[..text.len().min(SAYS - *said)])
