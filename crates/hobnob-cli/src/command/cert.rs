@@ -39,7 +39,7 @@ fn run(job: &Job) -> Result<u8> {
 #[cfg(feature = "tls")]
 mod made {
     use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
+    use std::fs::{self, OpenOptions};
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     use std::path::{Path, PathBuf};
