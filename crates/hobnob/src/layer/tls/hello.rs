@@ -131,7 +131,7 @@ struct Knowing(&'static dyn Hash);
 
 impl Hash for Knowing {
     fn start(&self) -> Box<dyn Context> {
-        Box::new(Running(self.0.start()))
+        Box::new(RunningHash(self.0.start()))
     }
 
     fn hash(&self, data: &[u8]) -> Output {
@@ -153,15 +153,15 @@ impl Hash for Knowing {
     }
 }
 
-struct Running(Box<dyn Context>);
+struct RunningHash(Box<dyn Context>);
 
-impl Context for Running {
+impl Context for RunningHash {
     fn fork_finish(&self) -> Output {
         self.0.fork_finish()
     }
 
     fn fork(&self) -> Box<dyn Context> {
-        Box::new(Running(self.0.fork()))
+        Box::new(RunningHash(self.0.fork()))
     }
 
     fn finish(self: Box<Self>) -> Output {
