@@ -50,7 +50,7 @@ fn spoiling(served: &Served, behind: Behind) -> String {
 fn record(from: &mut impl Read) -> Option<Vec<u8>> {
     let mut record = vec![0; 5];
     from.read_exact(&mut record).ok()?;
-    let length = usize::from(record[3]) << 8 | usize::from(record[4]);
+    let length = usize::from(u16::from_be_bytes([record[3], record[4]]));
     record.resize(5 + length, 0);
     from.read_exact(&mut record[5..]).ok()?;
     Some(record)
