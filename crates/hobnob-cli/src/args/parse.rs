@@ -142,18 +142,18 @@ fn unknown_verb(typed: &str, usages: Usages) -> Error {
 }
 
 /// A flag of another program that a person knows by heart, and what it is here.
-struct Elsewhere {
+struct ForeignFlag {
     verb: &'static str,
     program: &'static str,
     theirs: &'static [&'static str],
     ours: &'static str,
 }
 
-const fn of_curl(theirs: &'static [&'static str], ours: &'static str) -> Elsewhere {
-    Elsewhere { verb: "get", program: "curl", theirs, ours }
+const fn of_curl(theirs: &'static [&'static str], ours: &'static str) -> ForeignFlag {
+    ForeignFlag { verb: "get", program: "curl", theirs, ours }
 }
 
-const ELSEWHERE: &[Elsewhere] = &[
+const FOREIGN: &[ForeignFlag] = &[
     of_curl(&["--location"], "--follow"),
     of_curl(&["-f", "--fail"], "--check"),
     of_curl(&["--request"], "-X METHOD"),
@@ -173,8 +173,8 @@ fn unknown_flag(argument: &str, name: &str, scope: &Command) -> Error {
     let flag = argument.split('=').next().unwrap_or_default();
     let verb = if name == "hobnob" { String::new() } else { format!(" {name}") };
     let error = Error::new(Kind::UnknownOption, format!("hobnob{verb} has no flag {flag}"));
-    let known_elsewhere = |other: &&Elsewhere| other.verb == name && other.theirs.contains(&flag);
-    if let Some(other) = ELSEWHERE.iter().find(known_elsewhere) {
+    let is_known = |other: &&ForeignFlag| other.verb == name && other.theirs.contains(&flag);
+    if let Some(other) = FOREIGN.iter().find(is_known) {
         return error.why(format!("{}'s {flag} is {} here", other.program, other.ours));
     }
     let known = scope.get_arguments().filter_map(|argument| argument.get_long());

@@ -128,7 +128,7 @@ fn in_words(error: &Error, server: &RemoteServer) -> Error {
             let name = quoted(&server.name);
             // A fault is a word here, and other flags are as they are elsewhere.
             let typed = match (added.flag.as_str(), added.value) {
-                ("--fault", Some(fault)) => quoted(&fault).to_string(),
+                ("--fault", Some(fault)) => quoted(&fault),
                 (flag, Some(value)) => format!("{flag} {}", quoted(&value)),
                 (flag, None) => flag.to_owned(),
             };
@@ -181,7 +181,7 @@ impl Elsewhere {
     fn only(&self, words: &[String]) -> Result<usize> {
         let relays = (0..self.servers.len()).filter(|at| self.servers[*at].is_between());
         let relays: Vec<usize> = relays.collect();
-        let said: String = words.iter().map(|word| format!(" {}", quoted(word))).collect();
+        let said = words.iter().fold(String::new(), |said, word| said + " " + &quoted(word));
         match relays.as_slice() {
             [only] => Ok(*only),
             [] => Err(Error::new(Kind::NotRunning, "no relay runs")

@@ -56,7 +56,7 @@ impl BodyFile {
                     return Err(is_there(name).why("it is a link that leads nowhere"));
                 }
             }
-            Err(error) => return Err(failed(&error)),
+            Err(error) => return Err(failed(error)),
         }
         let (part, file) = part_of(&place.target).map_err(|error| failed(&error))?;
         place.part = Some(part);

@@ -137,8 +137,9 @@ impl Way {
             let ahead = wake.saturating_sub(now).min(FAR);
             let due = witness.clock().instant_in(ahead);
             let is_soon = ahead <= SOON;
-            let _soon = is_soon.then(|| Chime::wait(witness.clock(), due, cx.waker())).flatten();
-            self.timer = Some(Box::new(Timer { wake, sleep: Box::pin(sleep_until(due)), _soon }));
+            let chime = is_soon.then(|| Chime::wait(witness.clock(), due, cx.waker())).flatten();
+            self.timer =
+                Some(Box::new(Timer { wake, sleep: Box::pin(sleep_until(due)), _chime: chime }));
         }
         let Some(timer) = &mut self.timer else { return Poll::Pending };
         let elapsed = timer.sleep.as_mut().poll(cx);

@@ -16,6 +16,7 @@ use crate::error::{Kind, Result};
 use crate::fault::Chain;
 
 /// One direction.
+#[expect(clippy::struct_excessive_bools, reason = "four questions about one direction")]
 pub(super) struct Way {
     pub(super) from: Side,
     pub(super) stage: Progress,
@@ -66,7 +67,7 @@ pub(super) struct Timer {
     pub(super) wake: Duration,
     pub(super) sleep: Pin<Box<Sleep>>,
     /// Where it comes soon: the same to the tenth of a millisecond.
-    pub(super) _soon: Option<Waits>,
+    pub(super) _chime: Option<Waits>,
 }
 
 impl Way {

@@ -34,7 +34,7 @@ fn heaviest(row: &FaultRow) -> String {
 
 /// Whether more was taken.
 fn say(stream: &TcpStream, said: &mut usize) -> bool {
-    let text = [0; 65_536];
+    let text = vec![0; 65_536];
     let before = *said;
     while *said < SAYS
         && let Ok(length) = stream.try_write(&text[..text.len().min(SAYS - *said)])
@@ -66,7 +66,9 @@ async fn keeps_the_budget(fault: &str) {
     let before = child.resident();
     let mut streams = Vec::new();
     for _ in 0..CLIENTS {
-        streams.push((connect(child.address).await, 0));
+        // One fault refuses all who come.
+        let Ok(stream) = soon("an answer", TcpStream::connect(child.address)).await else { break };
+        streams.push((stream, 0));
         // A fault may keep a client from the target.
         let dialled = tokio::time::timeout(Duration::from_millis(20), target.accept()).await;
         streams.extend(dialled.map(|came| (came.expect("a conn").0, 0)));
