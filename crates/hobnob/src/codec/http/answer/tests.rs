@@ -140,7 +140,7 @@ fn a_lenient_reader_takes_the_likelier_of_two_readings() {
         format!("Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}"),
         format!("Transfer-Encoding: chunked, chunked\r\n\r\n{chunks}"),
         format!("Transfer-Encoding : chunked\r\n\r\n{}", chunks.replace("\r\n", "\n")),
-        format!("Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nContent-Length: 5\r\n\r\n"),
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nContent-Length: 5\r\n\r\n".to_owned(),
         "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello".to_owned(),
         "Content-Length: five\r\n\r\nhello".to_owned(),
         "no colon\r\nX\0: \r y\r\n: z\r\nContent-Length: 5\r\n\r\nhello".to_owned(),
