@@ -1,4 +1,4 @@
-//! A timer of the kernel's as a descriptor (timerfd_create(2)): it counts in nanoseconds, where a runtime's own counts in
+//! A timer of the kernel's as a descriptor (`timerfd_create(2)`): it counts in nanoseconds, where a runtime's own counts in
 //! milliseconds and is up to one late.
 
 use std::io;

@@ -19,7 +19,6 @@
 //! ```
 
 mod contract;
-mod hops;
 mod memory;
 mod place;
 pub mod stdio;

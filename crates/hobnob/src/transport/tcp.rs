@@ -1,5 +1,7 @@
 //! `tcp`: bytes over IPv4 and IPv6 (RFC 9293; tcp(7)).
 
+mod hops;
+
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::task::{Context, Poll, ready};
@@ -17,7 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::socket::option::{self, BACKLOG, SocketOption};
 use crate::socket::{AsyncSocket, Socket, Type, ask_for_reach, host};
 use crate::spec::{OptionSpec, Shape, Spec};
-use crate::transport::{Place, Terms, Transport, TransportRow, hops, over_ip};
+use crate::transport::{Place, Terms, Transport, TransportRow, over_ip};
 
 /// The row.
 pub(crate) static ROW: TransportRow = TransportRow {

@@ -113,7 +113,7 @@ fn who_fills_a_stalled_direction_and_resets_is_gone() {
     client.set_nonblocking(true).expect("a socket");
     let mut said = 0;
     while said < 300_000
-        && let Ok(length) = client.write(&[b'x'; 65_536])
+        && let Ok(length) = client.write(&vec![b'x'; 65_536])
     {
         said += length;
     }

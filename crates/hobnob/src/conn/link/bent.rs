@@ -136,9 +136,9 @@ impl Way {
         if self.timer.as_ref().is_none_or(|timer| timer.wake != wake) {
             let ahead = wake.saturating_sub(now).min(FAR);
             let due = witness.clock().instant_in(ahead);
-            let is_soon = ahead <= SOON;
-            let _soon = is_soon.then(|| Chime::wait(witness.clock(), due, cx.waker())).flatten();
-            self.timer = Some(Box::new(Timer { wake, sleep: Box::pin(sleep_until(due)), _soon }));
+            let iswaits = ahead <= SOON;
+            let waits = iswaits.then(|| Chime::wait(witness.clock(), due, cx.waker())).flatten();
+            self.timer = Some(Box::new(Timer { wake, sleep: Box::pin(sleep_until(due)), waits }));
         }
         let Some(timer) = &mut self.timer else { return Poll::Pending };
         let elapsed = timer.sleep.as_mut().poll(cx);

@@ -131,9 +131,10 @@ mod tests {
         poll_fn(|cx| {
             let waits =
                 waits.get_or_insert_with(|| Chime::wait(clock, due, cx.waker()).expect("an alarm"));
-            match clock.instant_in(Duration::ZERO) >= due {
-                true => Poll::Ready(waits.chime.clone()),
-                false => Poll::Pending,
+            if clock.instant_in(Duration::ZERO) >= due {
+                Poll::Ready(waits.chime.clone())
+            } else {
+                Poll::Pending
             }
         })
         .await

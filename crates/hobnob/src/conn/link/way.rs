@@ -16,6 +16,7 @@ use crate::error::{Kind, Result};
 use crate::fault::Chain;
 
 /// One direction.
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub(super) struct Way {
     pub(super) from: Side,
     pub(super) stage: Progress,
@@ -64,7 +65,8 @@ pub(super) struct Timer {
     pub(super) wake: Duration,
     pub(super) sleep: Pin<Box<Sleep>>,
     /// Where it comes soon: the same to the tenth of a millisecond.
-    pub(super) _soon: Option<Waits>,
+    #[expect(dead_code, reason = "it is held for its drop, which gives the place up")]
+    pub(super) waits: Option<Waits>,
 }
 
 impl Way {

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::pattern::Pattern;
-use super::profile::PROFILES;
 use super::rules::{Amount, KEYS, Rules};
 use super::typed::TypedPiece;
 use super::words::{self, ForeignWord};
@@ -211,8 +210,8 @@ impl SettingParts {
             if words::is_nothing(piece.key) {
                 return Err(nothing(piece));
             }
-            if let Some(profile) = PROFILES.iter().find(|profile| profile.name == piece.key) {
-                return Err(of_a_network(piece, profile.name));
+            if let Some(network) = words::NETWORKS.iter().find(|network| **network == piece.key) {
+                return Err(of_a_network(piece, network));
             }
         }
         let Some((row, options)) = self.faults.last_mut() else {
@@ -364,9 +363,9 @@ fn nothing(piece: &TypedPiece<'_>) -> Error {
         .why("hobnob fault NAME clear takes all faults away from a relay that runs")
 }
 
-fn of_a_network(piece: &TypedPiece<'_>, profile: &'static str) -> Error {
-    let text = format!("{profile} is no fault, but a kind of network, of several faults");
-    piece.key_error(Kind::UnknownFault, text, "").hint_option("like", profile, "")
+fn of_a_network(piece: &TypedPiece<'_>, network: &'static str) -> Error {
+    let text = format!("{network} is no fault, but a kind of network, of several faults");
+    piece.key_error(Kind::UnknownFault, text, "").hint_option("like", network, "")
 }
 
 /// Rules alone say when something happens, and not what.

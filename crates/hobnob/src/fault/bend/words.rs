@@ -55,6 +55,9 @@ pub(super) fn foreign(typed: &str) -> Option<&'static ForeignWord> {
     WORDS.iter().find(|word| word.words.contains(&typed))
 }
 
+/// The kinds of networks: none is a fault, and each is several.
+pub(super) const NETWORKS: &[&str] = &["3g", "edge", "wifi-bad", "satellite", "offline"];
+
 /// Words that say that nothing is to be bent.
 pub(super) fn is_nothing(typed: &str) -> bool {
     ["off", "none", "no", "clean", "reset_all"].contains(&typed)

@@ -163,7 +163,10 @@ fn words_of_others_propose_ours() {
     ] {
         assert_eq!(proposed(text), [("fault".to_owned(), ours.to_owned())], "{text}");
     }
-    assert_eq!(proposed("offline"), [("like".to_owned(), "offline".to_owned())]);
+    for profile in PROFILES {
+        let like = ("like".to_owned(), profile.name.to_owned());
+        assert_eq!(proposed(profile.name), [like]);
+    }
     for text in ["off", "none"] {
         let error = Setting::parse(text).expect_err(text);
         assert_eq!(error.kind(), Kind::UnknownFault);
