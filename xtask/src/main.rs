@@ -113,7 +113,7 @@ fn soak() -> ExitCode {
     report.close()
 }
 
-fn linters() -> [Step; 6] {
+fn linters() -> [Step; 7] {
     [
         Step::cargo("fmt", &["fmt", "--all", "--check"]).needs_component("rustfmt"),
         Step::cargo(
