@@ -20,8 +20,8 @@ use crate::session::{Conclusion, Cut, Session, tap};
 
 /// Lives until the session is over. When the presence drops, it tells how the session ended.
 ///
-/// Thousands of these futures lie idle in their middle. So the beginning and the end are boxed: what only these need is
-/// not held for the whole life of each session.
+/// Thousands of these futures lie idle in their middle. So the beginning, the work and the end are boxed, each by itself:
+/// what only one of them needs is not held for the whole life of each session.
 #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
 pub(super) fn live(
     mut presence: Presence,
@@ -137,14 +137,10 @@ fn with_last_word(ending: Ending, conn: &mut Conn) -> Ending {
     Ending { detail: ending.detail.or_else(|| conn.last_word()), ..ending }
 }
 
-fn serve<'a>(
-    house: &'a House,
-    session: &'a Arc<Session>,
-    conn: &'a mut Conn,
-) -> Serving<'a, impl Future<Output = Result<Ending>> + Send + Unpin + 'a> {
+fn serve<'a>(house: &'a House, session: &'a Arc<Session>, conn: &'a mut Conn) -> Serving<'a> {
     let work = match &house.service {
         Made::Responder(responder) => {
-            Work::Answering(respond::run(&**responder, session, conn, house.cutting))
+            Work::Answering(Box::pin(respond::run(&**responder, session, conn, house.cutting)))
         }
         Made::Service(service) => Work::Holding(service.run(session, conn)),
     };
@@ -153,17 +149,17 @@ fn serve<'a>(
 
 /// The future of what a session does between its layers and its end. It yields none once the engine cuts the session.
 /// An async block would hold its arguments twice.
-struct Serving<'a, R> {
+struct Serving<'a> {
     session: &'a Session,
-    work: Work<'a, R>,
+    work: Work<'a>,
 }
 
-enum Work<'a, R> {
-    Answering(R),
+enum Work<'a> {
+    Answering(Boxed<'a, Ending>),
     Holding(Boxed<'a, ()>),
 }
 
-impl<R: Future<Output = Result<Ending>> + Unpin> Future for Serving<'_, R> {
+impl Future for Serving<'_> {
     type Output = Option<Result<Ending>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -172,7 +168,7 @@ impl<R: Future<Output = Result<Ending>> + Unpin> Future for Serving<'_, R> {
             return Poll::Ready(None);
         }
         let ended = match work {
-            Work::Answering(answering) => Pin::new(answering).poll(cx),
+            Work::Answering(answering) => answering.as_mut().poll(cx),
             Work::Holding(holding) => holding.as_mut().poll(cx).map_ok(|()| heeded(session)),
         };
         ended.map(Some)
