@@ -114,7 +114,7 @@ async fn all_came_in_time(peer_idle: Duration) -> bool {
         says(peer).await;
         hears(peer).await;
     }
-    child.empties_but(0).await;
+    child.empties_behind(peer_idle, 0).await;
     assert_eq!(child.descriptors(), descriptors);
     true
 }

@@ -98,9 +98,14 @@ impl Child {
 
     /// Waits until no more sessions than these are open.
     pub(crate) async fn empties_but(&mut self, left: u64) {
+        self.empties_behind(Duration::ZERO, left).await;
+    }
+
+    /// The same for sessions that are kept for so long after they were last heard of.
+    pub(crate) async fn empties_behind(&mut self, kept: Duration, left: u64) {
         let clock = Clock::start();
         while self.counts().await.0 > left {
-            assert!(clock.now() < PATIENCE, "sessions stay open: {:?}", self.counts().await);
+            assert!(clock.now() < kept + PATIENCE, "sessions stay open: {:?}", self.counts().await);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
