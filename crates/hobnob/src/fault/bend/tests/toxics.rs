@@ -1,5 +1,5 @@
-//! What the help says stands for each of toxiproxy's toxics keeps what toxiproxy's own documentation promises of that one,
-//! row by row. The sentences are those of its README.
+//! What the help says stands for each of toxiproxy's toxics keeps what toxiproxy's documentation (the README of version 2)
+//! promises of that one, row by row.
 
 use super::*;
 
@@ -25,22 +25,22 @@ fn told(bench: &Bench) -> Vec<(u64, String)> {
 fn each_toxic_has_its_fault() {
     type Expected = &'static [(u64, &'static str)];
     let table: &[(&str, &[&str], Expected)] = &[
-        // latency: "Add a delay to all data going through the proxy."
+        // Everything that passes is late by the same time.
         ("latency", &["latency=100ms"], &[(100, "0123456789"), (100, "end")]),
-        // bandwidth: "Limit a connection to a maximum number of kilobytes per second."
+        // No more kilobytes pass in a second than it says.
         ("bandwidth", &["rate=10"], &[(1_000, "9"), (1_000, "end")]),
-        // slow_close: "Delay the TCP socket from closing until delay has elapsed."
+        // The bytes are in time, and the close is late.
         ("slow_close", &["slow-close=1s"], &[(0, "0123456789"), (1_000, "end")]),
-        // timeout: "Stops all data from getting through, and closes the connection after timeout."
+        // No byte passes, and the close comes when the time is up.
         ("timeout", &["timeout=5s"], &[(5_000, "close")]),
-        // "If timeout is 0, the connection won't close, and data will be dropped until the toxic is removed."
+        // With a time of 0 bytes are lost for as long as it is on, and no close comes.
         ("timeout 0", &["timeout"], &[]),
-        // reset_peer: "Simulate TCP RESET ... immediately or after a timeout."
+        // The conn is reset, at once or when the time is up.
         ("reset_peer 0", &["reset,after=0s"], &[(0, "reset")]),
         ("reset_peer", &["timeout", "reset,after=5s"], &[(5_000, "reset")]),
-        // slicer: "Slices TCP data up into small bits, optionally adding a delay between each sliced packet."
+        // The bytes come in small pieces, with a pause between them if one is asked for.
         ("slicer", &["slice=4,gap=20ms"], &[(0, "0123"), (20, "4567"), (40, "89"), (40, "end")]),
-        // limit_data: "Closes connection when transmitted data exceeded limit."
+        // The close comes behind so many bytes.
         ("limit_data", &["close-after=4"], &[(0, "0123"), (0, "close")]),
     ];
     for (toxic, specs, expected) in table {
@@ -83,7 +83,7 @@ fn a_timeout_that_is_taken_away_lets_the_rest_through() {
     assert_eq!(told(&bench), [(0, "end".to_owned())]);
 }
 
-/// "latency +/- jitter": half of the jitter here is before, as jitter here only adds.
+/// There the jitter lies on both sides of the latency: half of ours is before, as ours only adds.
 #[test]
 fn latency_with_jitter_is_between_its_bounds() {
     let mut bench = Bench::packets(&["latency=50ms,jitter=100ms"]);
@@ -99,7 +99,7 @@ fn latency_with_jitter_is_between_its_bounds() {
     assert!(times.iter().any(|held| *held > millis(110)), "it never lengthens 100 ms");
 }
 
-/// `size_variation`: "variation in bytes of an average packet (should be smaller than `average_size`)".
+/// `size_variation`: by how many bytes the pieces differ from their average size at most, which is to be larger.
 #[test]
 fn slices_vary_within_their_bounds_and_not_by_where_they_were_cut() {
     let text = numbered(4_000);
@@ -129,7 +129,7 @@ fn slices_vary_within_their_bounds_and_not_by_where_they_were_cut() {
     assert!(Setting::parse("slice=10,vary=10").is_err(), "a piece of no bytes");
 }
 
-/// toxicity: "probability of the toxic being applied to a link".
+/// toxicity: the share of conns that a toxic is put on.
 #[test]
 fn toxicity_is_a_share_of_the_sessions() {
     let panel = Panel::default();
@@ -139,7 +139,7 @@ fn toxicity_is_a_share_of_the_sessions() {
     assert!((2_850..=3_150).contains(&down), "{down}");
 }
 
-/// stream: "defaults to downstream"; `upstream` is the way from the client to the server.
+/// stream: `upstream` is the way from the client to the server; without it the other way is meant.
 #[test]
 fn a_stream_is_a_direction() {
     for (spec, is_bent) in [("up:latency=1s", true), ("down:latency=1s", false)] {
