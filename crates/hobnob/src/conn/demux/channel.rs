@@ -116,14 +116,19 @@ impl Channel for PeerChannel {
                 self.wait_for_room(cx);
                 Poll::Pending
             }
-            sent => {
+            Err(error) => {
+                // The peer has heard nothing, so that its next packet proves nothing.
+                self.pause = None;
+                Poll::Ready(Err(error))
+            }
+            Ok(sent) => {
                 self.pause = None;
                 self.hub.went(&facts.peer, buf.len());
                 // It is not forgotten in the middle of a long answer.
                 let mut mail = lock(&self.mailbox.mail);
                 mail.touch(self.hub.now());
                 mail.is_answered = true;
-                Poll::Ready(sent)
+                Poll::Ready(Ok(sent))
             }
         }
     }
@@ -146,5 +151,71 @@ impl Drop for PeerChannel {
     fn drop(&mut self) {
         self.hub.leave(&self.mailbox);
         lock(&self.hub.writers).remove(&self.number());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Wake;
+
+    use super::*;
+    use crate::address::Address;
+    use crate::bus::Bus;
+    use crate::clock::Clock;
+    use crate::conn::demux::rules::{DatagramRules, PeerLimits};
+    use crate::socket::{AsyncSocket, Family, Socket, Type};
+
+    struct Sleeper;
+
+    impl Wake for Sleeper {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    /// A hub on this machine, and its conn with that peer.
+    fn channel(peer: &str) -> (Arc<Hub>, PeerChannel) {
+        let socket = Socket::open(Family::V4, Type::Datagram, 0, None).expect("a socket");
+        let here = Address::Ip("127.0.0.1:0".parse().expect("an address"));
+        socket.bind(&here).expect("a free port");
+        let (peers, bus) = (PeerLimits::default(), Bus::new(Clock::start(), 1));
+        let rules = DatagramRules { transport: "udp", peers, evicts: true, users: None, bus };
+        let at = socket.local_address().expect("bound");
+        let socket = AsyncSocket::new(socket).expect("a runtime");
+        let hub = Arc::new(Hub::new(socket, at.clone(), rules));
+        let peer = Address::Ip(peer.parse().expect("an address"));
+        let facts = Arc::new(hub.facts_of(peer.clone(), at.clone()));
+        let mailbox = Arc::new(PeerQueue::new(facts, hub.held.clone()));
+        hub.enter(hub.key(peer, &at), &mailbox);
+        (hub.clone(), PeerChannel::new(hub, mailbox))
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_blocked_waits_once_however_often_it_is_polled() {
+        let (hub, mut channel) = channel("127.0.0.1:9");
+        for _ in 0..1_000 {
+            let waker = Arc::new(Sleeper).into();
+            channel.wait_for_room(&mut Context::from_waker(&waker));
+        }
+        assert_eq!(lock(&hub.writers).len(), 1);
+        drop(channel);
+        assert_eq!(lock(&hub.writers).len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_a_packet_could_not_be_sent_to_was_not_answered() {
+        let (_hub, mut channel) = channel("127.0.0.1:9");
+        let mailbox = channel.mailbox.clone();
+        // More than a datagram of IPv4 holds.
+        for (length, is_answered) in [(65_508, false), (1, true)] {
+            let bytes = vec![b'x'; length];
+            // Nobody listens here who would tell that there is room, so it is tried again once the reactor has run.
+            let sent = loop {
+                let waker = Arc::new(Sleeper).into();
+                match channel.poll_send(&mut Context::from_waker(&waker), &bytes) {
+                    Poll::Ready(sent) => break sent,
+                    Poll::Pending => tokio::task::yield_now().await,
+                }
+            };
+            assert_eq!((sent.is_ok(), lock(&mailbox.mail).is_answered), (is_answered, is_answered));
+        }
     }
 }
