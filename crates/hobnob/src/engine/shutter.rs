@@ -2,12 +2,14 @@
 
 use std::future::Future as _;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
 use crate::address::Address;
+use crate::conn::Facts;
 use crate::conn::listener::{Accepted, Datagrams, Listener};
 use crate::fault::Panel;
 
@@ -64,6 +66,10 @@ impl Listener for Shutter {
             return Poll::Ready(Accepted::Failed(error));
         }
         if self.is_shut { Poll::Pending } else { self.inner.poll_accept(cx) }
+    }
+
+    fn make_room(&mut self) -> Option<Arc<Facts>> {
+        self.inner.make_room()
     }
 
     fn datagrams(&mut self) -> Option<&mut dyn Datagrams> {
