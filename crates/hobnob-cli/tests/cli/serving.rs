@@ -252,3 +252,22 @@ fn a_server_has_no_path() {
     let done = run(&["serve", "http", "http://:8000,path=/x,nodelay"]);
     assert!(done.err.contains("try    hobnob serve http http://:8000,nodelay "), "{}", done.err);
 }
+
+#[test]
+fn a_taken_port_names_the_process_that_has_it() {
+    for (scheme, does) in [("tcp", "has been listening there"), ("udp", "has bound it")] {
+        let served = serve(&["echo", &format!("{scheme}://127.0.0.1:0")]);
+        let taken = format!("{scheme}://127.0.0.1:{}", served.port());
+        let done = run(&["serve", "echo", &taken]);
+        let said = done.err.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(done.code, 3, "{said}");
+        assert!(said.contains(&format!("(pid {}) {does}", served.child.id())), "{said}");
+        // The same address twice is nobody else's.
+        let port = Port::draw().number;
+        let twice = format!("{scheme}://127.0.0.1:{port}");
+        let done = run(&["serve", "echo", &twice, &twice]);
+        let said = done.err.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(done.code, 3, "{said}");
+        assert!(said.contains("this very process has it already"), "{said}");
+    }
+}
