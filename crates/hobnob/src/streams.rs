@@ -32,6 +32,12 @@ pub fn stderr() -> Patient<StderrLock<'static>> {
     Patient(io::stderr().lock())
 }
 
+/// Cells of a line of this stream; none: it is no terminal, or one that does not know.
+pub fn columns(stream: &impl AsFd) -> Option<usize> {
+    let columns = crate::sys::terminal::columns(stream.as_fd()).ok()?;
+    Some(usize::from(columns)).filter(|columns| *columns > 0)
+}
+
 /// Opens the terminal again where it does not block: a line editor reads and writes it by its own means, which do not
 /// wait. The new open file is ours alone. One that cannot be opened again, as after `su`, is used as it is.
 pub fn reopen_terminal() {

@@ -10,13 +10,20 @@ use crate::kit::hardship::{ends_without_its_events, with_files};
 use crate::kit::{Launched, code, finish, folder, hobnob, launch, skip};
 use crate::screen::{BINARY, Screen};
 
+/// Parts of the playground.
+const PARTS: usize = 7;
+
 /// The parts, with the line to try for each.
 fn demo() -> (Launched, BTreeMap<String, String>) {
-    let playing = launch(hobnob(&["demo"]));
+    demo_of(hobnob(&["demo"]))
+}
+
+fn demo_of(command: Command) -> (Launched, BTreeMap<String, String>) {
+    let playing = launch(command);
     let first = playing.err.next();
     assert_eq!(first, "a playground on this machine only; Ctrl-C ends it");
     let mut lines = BTreeMap::new();
-    for _ in 0..5 {
+    for _ in 0..PARTS {
         let line = playing.err.next();
         assert!(line.chars().count() <= 80, "{line}");
         let (name, line) = line.trim_start().split_once(' ').expect("a name and a line");
@@ -79,6 +86,111 @@ fn a_port_that_is_taken_is_replaced_by_the_next_free_one_and_said() {
         drop(TcpStream::connect(("127.0.0.1", port)).expect("it listens"));
     }
     assert_eq!(playing.stop("TERM").0, 0);
+}
+
+#[test]
+fn a_relay_follows_the_part_that_it_leads_to_where_that_had_to_move() {
+    let _taken = TcpListener::bind(("127.0.0.1", 9_001));
+    let (playing, lines) = demo();
+    assert_ne!(port(&lines["echo"]), 9_001);
+    let mut peer = TcpStream::connect(("127.0.0.1", port(&lines["bend"]))).expect("it listens");
+    peer.write_all(b"hi").expect("it is open");
+    let mut answer = [0; 2];
+    peer.read_exact(&mut answer).expect("its own echo answers, and not who has that port");
+    assert_eq!(&answer, b"hi");
+    drop(peer);
+    assert_eq!(playing.stop("TERM").0, 0);
+}
+
+#[test]
+fn its_relays_are_bent_by_the_line_beside_them() {
+    let folder = folder();
+    let mut command = hobnob(&["demo"]);
+    command.env("XDG_RUNTIME_DIR", folder.path());
+    let (playing, lines) = demo_of(command);
+    for name in ["bend", "lossy"] {
+        let (talk, bend) = lines[name].split_once("   ").expect("a note beside it");
+        let bend = format!("XDG_RUNTIME_DIR={} {}", folder.path().display(), bend.trim());
+        assert_eq!(try_line(talk, b"").code, 0, "{talk}");
+        let done = try_line(&bend, b"");
+        assert_eq!(done.code, 0, "{bend}: {}", done.err);
+        assert!(done.out.contains(if name == "bend" { "latency" } else { "loss" }), "{}", done.out);
+    }
+    let done = try_line(lines["bend"].split("   ").next().expect("a command"), b"");
+    assert_eq!((done.code, done.out.as_str()), (0, "hi\n"), "{}", done.err);
+    playing.err.until("held 200 ms");
+    assert_eq!(playing.stop("TERM").0, 0);
+}
+
+/// A terminal of so many columns and rows in which the demo plays, with what it kept of the terminal before.
+fn playing(name: &str, columns: u16, rows: u16) -> Option<(Screen, tempfile::TempDir)> {
+    let screen = Screen::of_size(name, columns, rows)?;
+    let folder = folder();
+    screen.run(&format!("stty -a > {}/before", folder.path().display()));
+    screen.line(&format!("clear; HOME={} {BINARY} demo; echo left $?", folder.path().display()));
+    screen.until(|text| text.contains("1 of 5"));
+    Some((screen, folder))
+}
+
+/// The terminal is as it was before.
+fn is_clean(screen: &Screen, folder: &Path) {
+    screen.run(&format!("stty -a > {}/after", folder.display()));
+    let read = |name| std::fs::read_to_string(folder.join(name)).expect("the terminal's settings");
+    assert_eq!(read("after"), read("before"));
+}
+
+#[test]
+fn in_a_terminal_it_plays_until_a_key_is_pressed() {
+    for (columns, rows) in [(80, 24), (60, 20)] {
+        let name = "demo::in_a_terminal_it_plays_until_a_key_is_pressed";
+        let Some((screen, folder)) = playing(name, columns, rows) else { return };
+        let text = screen.until(|text| text.contains("Welcome!"));
+        assert!(text.contains("any key skips that"), "{text}");
+        assert!(text.contains("\n  hobnob talk :"), "a line to type: {text}");
+        let heads = text.lines().filter(|line| line.contains(" greet  ") && line.contains("  in"));
+        assert_eq!(heads.count(), 1, "the transcript of the server itself: {text}");
+        screen.keys(&["x"]);
+        let text = screen.until(|text| text.contains("http://127.0.0.1:"));
+        assert!(text.contains("your turn"), "{text}");
+        assert!(!text.lines().any(|line| line == "x"), "the key is nobody's: {text}");
+        screen.keys(&["C-c"]);
+        screen.until(|text| text.contains("left 0"));
+        is_clean(&screen, folder.path());
+    }
+}
+
+#[test]
+fn ctrl_c_and_a_signal_at_any_moment_of_the_play_leave_a_clean_terminal() {
+    let name = "demo::ctrl_c_and_a_signal_at_any_moment_of_the_play_leave_a_clean_terminal";
+    let moments = ["1 of 5", "Welcome!", "Michael"];
+    for moment in moments {
+        let Some((screen, folder)) = playing(name, 80, 24) else { return };
+        screen.until(|text| text.contains(moment));
+        screen.keys(&["C-c"]);
+        screen.until(|text| text.contains("left 0"));
+        is_clean(&screen, folder.path());
+    }
+    let Some((screen, folder)) = playing(name, 80, 24) else { return };
+    screen.keys(&["C-z"]);
+    screen.until(|text| text.contains("your turn"));
+    screen.keys(&["C-z"]);
+    screen.until(|text| text.contains("Stopped"));
+    is_clean(&screen, folder.path());
+    screen.line("kill %1; fg; echo over");
+    screen.until(|text| text.contains("over"));
+}
+
+#[test]
+fn a_dumb_terminal_and_a_quiet_demo_do_not_play() {
+    let name = "demo::a_dumb_terminal_and_a_quiet_demo_do_not_play";
+    for line in [format!("TERM=dumb {BINARY} demo"), format!("{BINARY} demo < /dev/null")] {
+        let Some(screen) = Screen::of_size(name, 80, 24) else { return };
+        screen.line(&format!("clear; {line}; echo left $?"));
+        let text = screen.until(|text| text.contains("http://127.0.0.1:"));
+        assert!(!text.contains("of 5") && !text.contains("any key"), "{text}");
+        screen.keys(&["C-c"]);
+        screen.until(|text| text.contains("left 0"));
+    }
 }
 
 #[test]
@@ -184,7 +296,7 @@ fn events_have_the_name_of_what_they_belong_to() {
     }
     crate::kit::signal(playing.child.id(), "TERM");
     let last = playing.out.rest();
-    assert_eq!(last.iter().filter(|line| line.contains(r#""verb":"demo""#)).count(), 5);
+    assert_eq!(last.iter().filter(|line| line.contains(r#""verb":"demo""#)).count(), PARTS);
     assert_eq!(code(playing.child.wait()), 0);
 }
 

@@ -25,7 +25,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("codec", &[&["chunk", "error"]]),
     ("fault", &[&["chunk", "spec", "error"]]),
     ("sys", &[&["error", "address"]]),
-    ("streams", &[]),
+    ("streams", &[&["sys"]]),
     ("socket", &[&["sys", "error", "address", "spec", "endpoint", "clock", "codec"]]),
     ("conn", &[GROUND_FLOOR, &["socket"]]),
     ("session", &[GROUND_FLOOR, &["conn"]]),

@@ -182,7 +182,8 @@ impl TlsWish {
         let Some(leaf) = chain.first() else { return };
         if let (Some(cert), []) = (&self.cert, &*certificate::alternative_names(leaf)) {
             let shown = cert.display();
-            let text = format!("{shown} has no subjectAltName, so clients that check names refuse it");
+            let text =
+                format!("{shown} has no subjectAltName, so clients that check names refuse it");
             let text = format!("{text}; hobnob cert HOST makes one that they take");
             scene.bus.emit(0, 0, Fact::Note(text));
         }
