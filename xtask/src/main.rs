@@ -45,7 +45,8 @@ fn main() -> ExitCode {
         ["test", "--only", "tests"] => only_tests(),
         ["lint"] => lint(),
         ["soak"] => soak(),
-        ["picture"] => picture::run(),
+        ["picture"] => picture::run(None),
+        ["picture", program] => picture::run(Some(program)),
         ["bench", rest @ ..] => bench::run(rest).unwrap_or_else(misused),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -5,6 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::steps::cargo;
+
 const PATH: &str = "docs/picture.svg";
 const TITLE: &str = "hobnob demo playing by itself: a real run";
 /// The last thing that is shown before it waits.
@@ -24,13 +26,15 @@ struct Line {
     text: String,
 }
 
-/// Makes it anew.
-pub(crate) fn run() -> ExitCode {
-    let built = Command::new("cargo").args(["build", "--release", "-p", "hobnob-cli"]).status();
-    if !built.is_ok_and(|status| status.success()) {
+/// Makes it anew, from this program where one is named, else from one that is built now.
+pub(crate) fn run(program: Option<&str>) -> ExitCode {
+    let build = || Command::new(cargo()).args(["build", "-p", "hobnob-cli"]).status();
+    if program.is_none() && !build().is_ok_and(|status| status.success()) {
         return ExitCode::FAILURE;
     }
-    match record().and_then(|lines| std::fs::write(PATH, drawn(&lines))) {
+    match record(program.unwrap_or("target/debug/hobnob"))
+        .and_then(|lines| std::fs::write(PATH, drawn(&lines)))
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xtask: picture: {error}");
@@ -40,10 +44,10 @@ pub(crate) fn run() -> ExitCode {
 }
 
 /// Plays it in a terminal of script(1).
-fn record() -> std::io::Result<Vec<Line>> {
+fn record(program: &str) -> std::io::Result<Vec<Line>> {
     let home = std::env::temp_dir().join(format!("hobnob-picture-{}", std::process::id()));
     std::fs::create_dir_all(&home)?;
-    let play = format!("stty cols {COLUMNS} rows {ROWS}; exec target/release/hobnob demo");
+    let play = format!("stty cols {COLUMNS} rows {ROWS}; exec {program} demo");
     let mut child = Command::new("script")
         .args(["-qfec", &play, "/dev/null"])
         .env("HOME", &home)

@@ -23,7 +23,8 @@ pub(crate) fn clip(text: &str, cells: usize) -> Cow<'_, str> {
         .rfind(' ')
         .filter(|at| !text[end..].starts_with(' ') && width(&kept[..*at]) >= room / 2);
     let kept = between.map_or(kept, |at| &kept[..at]);
-    Cow::Owned(format!("{}{LEFT_OUT}", kept.trim_end()))
+    let mark = &LEFT_OUT[LEFT_OUT.len().saturating_sub(cells)..];
+    Cow::Owned(format!("{}{mark}", kept.trim_end()))
 }
 
 /// How many bytes of the text fit into so many cells.
@@ -85,8 +86,8 @@ mod tests {
         }
         for cells in 0..=width(&shown) {
             let text = clip(&shown, cells);
-            assert!(width(&text) <= cells.max(LEFT_OUT.len()), "{cells}: {text}");
-            let kept = text.strip_suffix(LEFT_OUT).unwrap_or(&text);
+            assert!(width(&text) <= cells, "{cells}: {text}");
+            let kept = text.strip_suffix(LEFT_OUT).unwrap_or(text.trim_start_matches('.'));
             assert!(shown.starts_with(kept) && whole.contains(&kept.len()), "{cells}: {text}");
         }
         assert!(whole.iter().all(|at| {

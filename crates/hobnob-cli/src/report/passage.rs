@@ -138,7 +138,7 @@ impl<'b> Head<'b> {
         let mut line = PassedLine::of(self.first);
         let more = if self.is_over || is_whole { "" } else { " and more" };
         if self.fields > 0 {
-            line.left_out = format!("  ({}{more})", count(self.fields as u64, "header line"));
+            line.left_out = format!("  +{}{more}", count(self.fields as u64, "line"));
         }
         line
     }
@@ -156,16 +156,16 @@ mod tests {
 
     #[test]
     fn a_head_is_its_first_line_and_a_count_until_it_is_opened() {
-        assert_eq!(shown(&folded(REQUEST, true), 80), ["GET /a/path HTTP/1.1  (2 header lines)"]);
+        assert_eq!(shown(&folded(REQUEST, true), 80), ["GET /a/path HTTP/1.1  +2 lines"]);
         assert_eq!(
             shown(&folded(&[REQUEST, b"a=1", b"\x00"].concat(), true), 80),
-            ["GET /a/path HTTP/1.1  (2 header lines)", r"a=1\x00"]
+            ["GET /a/path HTTP/1.1  +2 lines", r"a=1\x00"]
         );
         let two = [REQUEST, b"HTTP/1.0 200 OK\n\n<p>\n"].concat();
-        let lines = ["GET /a/path HTTP/1.1  (2 header lines)", "HTTP/1.0 200 OK", "<p>"];
+        let lines = ["GET /a/path HTTP/1.1  +2 lines", "HTTP/1.0 200 OK", "<p>"];
         assert_eq!(shown(&folded(&two, true), 80), lines);
         let begun = folded(&REQUEST[..30], false);
-        assert_eq!(shown(&begun, 80), ["GET /a/path HTTP/1.1  (1 header line and more)"]);
+        assert_eq!(shown(&begun, 80), ["GET /a/path HTTP/1.1  +1 line and more"]);
         let opened = shown(&unfolded(REQUEST, true), 80);
         assert_eq!(
             opened,
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn the_count_stays_where_the_line_is_cut() {
         let lines = folded(REQUEST, true);
-        assert_eq!(shown(&lines, 30), ["GET ...  (2 header lines)"]);
+        assert_eq!(shown(&lines, 24), ["GET /a/pat ...  +2 lines"]);
         assert!(width(&lines[0].within(36)) <= 36);
     }
 

@@ -504,7 +504,7 @@ mod tests {
         assert_eq!(
             out,
             "00:00:51  #1  «  220 hello                                         20 B\n                 EHLO me\n\
-             #1  «  one two three four ...       33 B\n"
+             #1  «  one two three four five ...  33 B\n"
         );
     }
 

@@ -118,7 +118,7 @@ fn its_relays_are_bent_by_the_line_beside_them() {
     }
     let done = try_line(lines["bend"].split("   ").next().expect("a command"), b"");
     assert_eq!((done.code, done.out.as_str()), (0, "hi\n"), "{}", done.err);
-    playing.err.until("held 200 ms");
+    playing.err.until("  held ");
     assert_eq!(playing.stop("TERM").0, 0);
 }
 
@@ -178,6 +178,23 @@ fn ctrl_c_and_a_signal_at_any_moment_of_the_play_leave_a_clean_terminal() {
     is_clean(&screen, folder.path());
     screen.line("kill %1; fg; echo over");
     screen.until(|text| text.contains("over"));
+}
+
+#[test]
+fn the_picture_shows_each_step() {
+    let picture = include_str!("../../../../docs/picture.svg");
+    let script = include_str!("../../src/command/demo/script.rs");
+    let steps =
+        script.lines().filter_map(|line| line.split_once("play.step(")?.1.split_once(", \""));
+    let titles: Vec<_> =
+        steps.filter_map(|(number, rest)| Some((number, rest.split_once('"')?.0))).collect();
+    assert_eq!(titles.len(), 5, "{titles:?}");
+    for (number, title) in titles {
+        assert!(
+            picture.contains(&format!("{number} of 5  {title}")),
+            "cargo xtask picture: {title}"
+        );
+    }
 }
 
 #[test]

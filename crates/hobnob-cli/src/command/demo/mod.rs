@@ -25,7 +25,7 @@ const PLAYGROUND: &str = include_str!("../../playground.toml");
 /// What stands above all else.
 const HEAD: &str = "a playground on this machine only; Ctrl-C ends it";
 /// How long a person may look at one thing that has happened.
-const BEAT: Duration = Duration::from_millis(800);
+const BEAT: Duration = Duration::from_millis(650);
 
 /// The verb.
 pub(crate) static VERB: Verb = Verb {
@@ -156,6 +156,21 @@ mod tests {
         let commands = told.lines().filter(|line| line.trim_start().starts_with("hobnob "));
         assert_eq!(commands.count(), script::STEPS, "a line to type for each: {told}");
         assert!(!told.contains("PORT"), "{told}");
+    }
+
+    #[test]
+    fn a_step_that_is_skipped_leaves_no_fault_behind() {
+        let (_, result) = played(async |play| {
+            let skipped = tokio::time::timeout(Duration::ZERO, async {
+                let _bent = play.bend("bend", "latency=1h")?;
+                std::future::pending::<Result<()>>().await
+            });
+            assert!(skipped.await.is_err(), "it was on when the key came");
+            let faults = play.running("bend")?.faults().expect("it is a relay");
+            assert!(faults.settings().is_empty(), "{:?}", faults.settings());
+            Ok(())
+        });
+        result.expect("it is there");
     }
 
     #[test]

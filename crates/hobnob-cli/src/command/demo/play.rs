@@ -15,9 +15,12 @@ use crate::command::demo::script::STEPS;
 use crate::fleet::StartedFleet;
 use crate::job::Job;
 use crate::report::look::Paint;
+use crate::report::show::fold;
 
 /// How long a dial may take, and an answer that must come.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Cells of a line, so that it also fits where a terminal is narrow.
+const WIDEST: usize = 56;
 /// Bytes of one answer.
 const ROOM: usize = 1_024;
 
@@ -60,7 +63,11 @@ impl<'s> Play<'s> {
 
     /// What came of it.
     pub(super) fn say(&self, text: &str) {
-        self.tell(self.stage.job.err.paint(Paint::Bold, &format!("  {text}")));
+        let look = self.stage.job.err;
+        for (number, line) in fold(text, WIDEST).iter().enumerate() {
+            let indent = if number == 0 { "  " } else { "    " };
+            self.tell(look.paint(Paint::Bold, &format!("{indent}{line}")));
+        }
     }
 
     fn tell(&self, text: String) {
@@ -89,15 +96,29 @@ impl<'s> Play<'s> {
         self.stage.started.part(part).map(|(section, _)| section.service.text.as_str())
     }
 
-    /// The knobs of a relay.
-    pub(super) fn panel(&self, part: &str) -> Result<Panel> {
+    /// Bends what passes a relay, until what comes of it is dropped: also when a key is pressed meanwhile.
+    pub(super) fn bend(&self, part: &str, setting: &str) -> Result<Bent> {
         let panel = self.running(part)?.faults();
-        panel.ok_or_else(|| Error::new(Kind::DoesNotFit, format!("{part} is no relay")))
+        let no_relay = || Error::new(Kind::DoesNotFit, format!("{part} is no relay"));
+        let bent = Bent { panel: panel.ok_or_else(no_relay)? };
+        bent.panel.turn(&[setting])?;
+        Ok(bent)
     }
 
     /// A conversation with a part.
     pub(super) async fn dial(&self, part: &str) -> Result<Conn> {
         dial(self.running(part)?).await.map(|dialed| dialed.conn)
+    }
+}
+
+/// A relay that is bent.
+pub(super) struct Bent {
+    panel: Panel,
+}
+
+impl Drop for Bent {
+    fn drop(&mut self) {
+        self.panel.clear();
     }
 }
 

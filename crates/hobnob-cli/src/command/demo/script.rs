@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hobnob::conn::Conn;
 use hobnob::engine::{Dialed, Running, Server};
 use hobnob::error::Result;
 
@@ -38,16 +39,14 @@ async fn greeting(play: &Play<'_>) -> Result<()> {
 
 /// One word, received in three pieces.
 async fn slicing(play: &Play<'_>) -> Result<()> {
-    let typed = "hobnob fault bend slice=3; hobnob talk :PORT sandwich";
+    let typed = "hobnob fault bend slice=2,gap=9ms; hobnob talk :PORT bread";
     play.step(2, "a relay cuts a word: who trusts one recv?", "bend", typed).await;
-    let panel = play.panel("bend")?;
-    panel.turn(&["slice=3"])?;
+    let bent = play.bend("bend", "slice=2,gap=9ms")?;
     let mut conn = play.dial("bend").await?;
-    ask(&mut conn, "sandwich\n").await?;
+    ask(&mut conn, "bread\n").await?;
     play.beats(3).await;
-    panel.clear();
-    conn.end().await?;
-    while hear(&mut conn, 1).await? {}
+    drop(bent);
+    part(&mut conn).await?;
     play.beats(3).await;
     Ok(())
 }
@@ -56,20 +55,26 @@ async fn slicing(play: &Play<'_>) -> Result<()> {
 pub(super) async fn latency(play: &Play<'_>) -> Result<()> {
     let typed = "hobnob fault bend latency=200ms; hobnob talk :PORT hi";
     play.step(3, "200 ms each way, on and off", "bend", typed).await;
-    let panel = play.panel("bend")?;
     let mut conn = play.dial("bend").await?;
-    for (setting, word) in [(&["latency=200ms"][..], "with"), (&[], "without")] {
-        panel.turn(setting)?;
+    let mut bent = Some(play.bend("bend", "latency=200ms")?);
+    for word in ["with", "without"] {
         let asked = play.clock().now();
         ask(&mut conn, "hi\n").await?;
         let took = span(play.clock().now().saturating_sub(asked));
         play.beats(1).await;
         play.say(&format!("the answer took {took} {word} it"));
         play.beats(2).await;
+        drop(bent.take());
     }
-    conn.end().await?;
-    while hear(&mut conn, 1).await? {}
+    part(&mut conn).await?;
     play.beats(2).await;
+    Ok(())
+}
+
+/// Says that all is said, and waits for the peer's end.
+async fn part(conn: &mut Conn) -> Result<()> {
+    conn.end().await?;
+    while hear(conn, 1).await? {}
     Ok(())
 }
 
@@ -77,8 +82,7 @@ pub(super) async fn latency(play: &Play<'_>) -> Result<()> {
 pub(super) async fn loss(play: &Play<'_>) -> Result<()> {
     let typed = "hobnob fault lossy loss=50%; hobnob talk udp://:PORT 20C";
     play.step(4, "UDP, and half of the packets are lost", "lossy", typed).await;
-    let panel = play.panel("lossy")?;
-    panel.turn(&["loss=50%"])?;
+    let bent = play.bend("lossy", "loss=50%")?;
     let mut conn = play.dial("lossy").await?;
     let questions = ["10C", "20C", "30C", "40C", "50C"];
     let mut answers = 0;
@@ -89,7 +93,7 @@ pub(super) async fn loss(play: &Play<'_>) -> Result<()> {
         play.beats(1).await;
     }
     play.say(&format!("{answers} of {} answers came: nobody repeats a packet", questions.len()));
-    panel.clear();
+    drop(bent);
     // A session of packets has no end that would be seen, and would be waited for when the demo ends.
     let control = play.running("lossy")?.control();
     for session in control.sessions(0, usize::MAX) {
@@ -107,9 +111,9 @@ pub(super) async fn handshake(play: &Play<'_>) -> Result<()> {
         Ok((_running, mut dialed)) => {
             let took = span(dialed.took.saturating_sub(dialed.connected));
             play.say(&format!("handshake done in {took}, the certificate was checked"));
-            for fact in dialed.conn.facts().learnt() {
+            for fact in dialed.conn.facts().learnt().iter().take(2) {
                 play.beats(1).await;
-                play.say(&format!("  {}: {}", fact.name, safe(&fact.value)));
+                play.say(&format!("{}: {}", fact.name, safe(&fact.value)));
             }
             hear(&mut dialed.conn, 1).await?;
             ask(&mut dialed.conn, "Michael\n").await?;
