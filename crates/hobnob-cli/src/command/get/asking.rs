@@ -24,7 +24,7 @@ pub(super) fn read(job: &Job) -> Result<Request> {
     for field in job.matches.get_many::<String>("header").into_iter().flatten() {
         request.fields.push(read_field(field)?);
     }
-    request.body = job.text("data").map(read_body).transpose()?;
+    request.body = joined(&job.texts("data"))?;
     if request.body.is_some() {
         "POST".clone_into(&mut request.method);
         if !request.has(FORM.0) {
@@ -52,6 +52,25 @@ fn read_field(text: &str) -> Result<(String, String)> {
     Ok((name.to_owned(), value.trim().to_owned()))
 }
 
+/// The parts of a body as one, with `&` between them.
+fn joined(parts: &[String]) -> Result<Option<Vec<u8>>> {
+    let mut body: Option<Vec<u8>> = None;
+    for part in parts {
+        let part = read_body(part)?;
+        match &mut body {
+            None => body = Some(part),
+            Some(body) => {
+                body.push(b'&');
+                body.extend_from_slice(&part);
+            }
+        }
+    }
+    if body.as_ref().is_some_and(|body| body.len() as u64 > MAX_BODY) {
+        return Err(too_long("the body"));
+    }
+    Ok(body)
+}
+
 fn read_body(text: &str) -> Result<Vec<u8>> {
     let Some(path) = text.strip_prefix('@') else { return Ok(text.as_bytes().to_vec()) };
     if path == "-" {
@@ -66,10 +85,14 @@ fn read_all(name: &str, from: impl Read) -> Result<Vec<u8>> {
     let mut from = from.take(MAX_BODY + 1);
     from.read_to_end(&mut body).map_err(|error| unreadable(name, "read", &error))?;
     if body.len() as u64 > MAX_BODY {
-        let text = format!("{name} is over 256 MiB, and a body is held in memory");
-        return Err(Error::new(Kind::MessageTooLong, text));
+        return Err(too_long(name));
     }
     Ok(body)
+}
+
+fn too_long(name: &str) -> Error {
+    let text = format!("{name} is over 256 MiB, and a body is held in memory");
+    Error::new(Kind::MessageTooLong, text)
 }
 
 fn unreadable(name: &str, call: &str, error: &std::io::Error) -> Error {
