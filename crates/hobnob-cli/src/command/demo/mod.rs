@@ -93,8 +93,12 @@ async fn show(
             biased;
             by = signals.next() => return Some(by),
             () = keys.pressed() => return None,
-            // What cannot be played is not: everything that it needed is there to be tried, and says why.
-            _ = &mut playing => is_over = true,
+            played = &mut playing => {
+                is_over = true;
+                if let Err(error) = played {
+                    play.say(&format!("the rest is not played: {error}"));
+                }
+            }
             () = play.has_spoken() => {}
             () = teller.rest(None) => {}
         }
