@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 
@@ -30,6 +30,18 @@ fn demo_of(command: Command) -> (Launched, BTreeMap<String, String>) {
         lines.insert(name.to_owned(), line.trim_start().to_owned());
     }
     (playing, lines)
+}
+
+/// This port, from the moment when nobody else has it: demos of other tests come and go.
+fn taken(port: u16) -> TcpListener {
+    for _ in 0..400 {
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(listener) => return listener,
+            // Nobody tells when a port becomes free.
+            Err(_) => std::thread::park_timeout(std::time::Duration::from_millis(50)),
+        }
+    }
+    panic!("port {port} stays taken");
 }
 
 fn port(line: &str) -> u16 {
@@ -75,8 +87,7 @@ fn each_line_to_try_works() {
 
 #[test]
 fn a_port_that_is_taken_is_replaced_by_the_next_free_one_and_said() {
-    // Perhaps somebody else has them: all the same.
-    let _taken = [9_000, 9_002, 8_000].map(|port| TcpListener::bind(("127.0.0.1", port)));
+    let _taken = [9_000, 9_002, 8_000].map(taken);
     let (playing, lines) = demo();
     for (name, usual) in [("greet", 9_000), ("chat", 9_002), ("page", 8_000)] {
         let port = port(&lines[name]);
@@ -90,7 +101,7 @@ fn a_port_that_is_taken_is_replaced_by_the_next_free_one_and_said() {
 
 #[test]
 fn a_relay_follows_the_part_that_it_leads_to_where_that_had_to_move() {
-    let _taken = TcpListener::bind(("127.0.0.1", 9_001));
+    let _taken = (taken(9_001), UdpSocket::bind(("127.0.0.1", 9_998)));
     let (playing, lines) = demo();
     assert_ne!(port(&lines["echo"]), 9_001);
     let mut peer = TcpStream::connect(("127.0.0.1", port(&lines["bend"]))).expect("it listens");
@@ -282,7 +293,7 @@ fn a_machine_without_ipv6_has_it_too() {
 #[test]
 fn in_a_pipe_it_has_neither_colour_nor_a_terminal() {
     let done = crate::kit::run(&["demo", "--for", "10ms"]);
-    assert_eq!((done.code, done.out.as_str()), (0, ""));
+    assert_eq!((done.code, done.out.as_str()), (0, ""), "{}", done.err);
     assert!(!done.err.contains('\x1b'), "{}", done.err);
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{BINARY} demo --json --for 300ms | head -1; echo over")]);

@@ -44,6 +44,12 @@ fn run(job: &Job) -> Result<u8> {
         return Err(unknown(word));
     };
     if words.len() > 1 {
+        // Without the mark it is a mistake, and not a question.
+        if !job.typed.words.iter().any(|word| word == "--") {
+            let text = format!("one shell at a time, and here are {}", words.len());
+            return Err(Error::new(Kind::Usage, text)
+                .try_command(format!("hobnob completions {}", outline::name_of(shell)), ""));
+        }
         return say(&proposals(job, shell, &words[1..]));
     }
     if let Some((_, script)) = ASKING.iter().find(|(asking, _)| *asking == shell) {

@@ -108,7 +108,7 @@ fn word(job: &Job, typed: &Typed<'_>) -> Answer {
         return Answer::Words(Vec::new());
     };
     match next.get_id().as_str() {
-        "NAME" => Answer::Words(relays(job)),
+        "RELAY" => Answer::Words(relays(job)),
         "FAULT" => {
             let mut all = faults(typed.last);
             all.push(proposal("faults", "clear", "all of them off"));
