@@ -46,7 +46,7 @@ fn run(job: &Job) -> Result<u8> {
     if words.len() > 1 {
         // Without the mark it is a mistake, and not a question.
         if !job.typed.words.iter().any(|word| word == "--") {
-            let text = format!("one shell at a time, and here are {}", words.len());
+            let text = format!("{:?} is one word too many", words[words.len() - 1]);
             return Err(Error::new(Kind::Usage, text)
                 .try_command(format!("hobnob completions {}", outline::name_of(shell)), ""));
         }

@@ -129,7 +129,7 @@ mod tests {
     }
 
     /// All that is said while it plays without a rest, and the error that ended it.
-    fn played(script: impl AsyncFn(&Play<'_>) -> Result<()>) -> (String, Result<()>) {
+    fn played(script: &impl AsyncFn(&Play<'_>) -> Result<()>) -> (String, Result<()>) {
         let mut told = String::new();
         let mut result = Ok(());
         let job = job();
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn each_step_is_a_conversation_over_the_sockets_of_the_demo() {
-        let (told, result) = played(script::perform);
+        let (told, result) = played(&script::perform);
         result.expect("nothing fails");
         for step in 1..=script::STEPS {
             assert!(told.contains(&format!("{step} of {}  ", script::STEPS)), "{told}");
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_step_that_is_skipped_leaves_no_fault_behind() {
-        let (_, result) = played(async |play| {
+        let (_, result) = played(&async |play: &Play<'_>| {
             let skipped = tokio::time::timeout(Duration::ZERO, async {
                 let _bent = play.bend("bend", "latency=1h")?;
                 std::future::pending::<Result<()>>().await
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_is_told_of_time_and_loss_was_measured() {
-        let (told, result) = played(script::latency);
+        let (told, result) = played(&script::latency);
         result.expect("it plays");
         let took: Vec<_> =
             told.lines().filter_map(|line| line.split_once("the answer took ")).collect();
@@ -189,10 +189,10 @@ mod tests {
         let is_long = |text: &str| millis(text) >= Some(400.0) || !text.contains(" ms");
         assert!(is_long(held), "200 ms each way: {told}");
         assert!(free.contains("without"), "{told}");
-        let (told, result) = played(script::loss);
+        let (told, result) = played(&script::loss);
         result.expect("it plays");
         assert!(told.contains("of 5 answers came"), "{told}");
-        let (told, result) = played(script::handshake);
+        let (told, result) = played(&script::handshake);
         result.expect("it plays");
         assert!(told.contains("handshake") || told.contains("no TLS here"), "{told}");
     }
