@@ -44,7 +44,7 @@ impl PassedLine {
 /// The lines of a piece; `is_whole` is false where only its beginning was kept.
 pub(crate) fn folded(mut bytes: &[u8], is_whole: bool) -> Vec<PassedLine> {
     let mut lines = Vec::new();
-    while let Some(head) = Head::of(bytes) {
+    while let Some(head) = FoldedHead::of(bytes) {
         bytes = head.rest;
         lines.push(head.folded(is_whole || !bytes.is_empty()));
     }
@@ -66,7 +66,7 @@ pub(crate) fn folded(mut bytes: &[u8], is_whole: bool) -> Vec<PassedLine> {
 
 /// The lines of a piece with all their newlines, and nothing left out but what was not kept.
 pub(crate) fn unfolded(bytes: &[u8], is_whole: bool) -> Vec<PassedLine> {
-    let is_text = text_lines(bytes).is_some() || Head::of(bytes).is_some();
+    let is_text = text_lines(bytes).is_some() || FoldedHead::of(bytes).is_some();
     let all: Vec<_> = if is_text {
         bytes.split_inclusive(|byte| *byte == b'\n').map(PassedLine::of).collect()
     } else {
@@ -102,18 +102,19 @@ fn text_lines(bytes: &[u8]) -> Option<impl Iterator<Item = &[u8]>> {
 }
 
 /// The head of an HTTP/1 message (RFC 9112, section 2.1), or as much of it as is there.
-struct Head<'b> {
+struct FoldedHead<'b> {
     first: &'b [u8],
     fields: usize,
     is_over: bool,
     rest: &'b [u8],
 }
 
-impl<'b> Head<'b> {
+impl<'b> FoldedHead<'b> {
     fn of(bytes: &'b [u8]) -> Option<Self> {
         let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
         let first = lines.next().filter(|line| line.ends_with(b"\n"))?;
-        let mut head = Head { first: without_newline(first), fields: 0, is_over: false, rest: b"" };
+        let mut head =
+            FoldedHead { first: without_newline(first), fields: 0, is_over: false, rest: b"" };
         let words: Vec<_> = head.first.split(|byte| *byte == b' ').collect();
         let is_version = |word: &&[u8]| word.len() == 8 && word.starts_with(b"HTTP/1.");
         let is_response = words.len() > 1 && words.first().is_some_and(is_version);

@@ -2,7 +2,7 @@
 //! program at each Tab, so that it also knows what runs; the other shells have flags and verbs once and for all.
 
 mod propose;
-mod typed;
+mod unfinished;
 
 use clap_complete::{Shell, generate};
 use hobnob::error::{Error, Kind, Result};
@@ -13,7 +13,7 @@ use crate::args::{COMMON, FlagGroup, Usage};
 use crate::help::outline;
 use crate::job::{Job, Verb};
 use crate::process::say;
-use propose::{Answer, Proposal};
+use propose::{Completion, Proposal};
 
 /// The verb.
 pub(crate) static VERB: Verb = Verb {
@@ -64,12 +64,12 @@ fn run(job: &Job) -> Result<u8> {
 /// is behind it, for zsh its group before it.
 fn proposals(job: &Job, shell: Shell, words: &[String]) -> String {
     // bash cuts words at these marks, and wants the last piece alone.
-    let words = if shell == Shell::Bash { typed::joined(words) } else { words.to_vec() };
+    let words = if shell == Shell::Bash { unfinished::joined(words) } else { words.to_vec() };
     let cut = words.last().filter(|_| shell == Shell::Bash).and_then(|word| word.rfind([':', '=']));
     let all = match propose::answer(job, &words) {
-        Answer::Files => return ":files\n".to_owned(),
-        Answer::Folders => return ":folders\n".to_owned(),
-        Answer::Words(all) => all,
+        Completion::Files => return ":files\n".to_owned(),
+        Completion::Folders => return ":folders\n".to_owned(),
+        Completion::Words(all) => all,
     };
     let line = |Proposal { group, value, about }: &Proposal| match shell {
         Shell::Bash => format!("{}\n", &value[cut.map_or(0, |at| at + 1)..]),

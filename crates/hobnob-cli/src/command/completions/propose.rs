@@ -7,7 +7,7 @@ use hobnob::fault::{self, FaultRow, PROFILES};
 use hobnob::spec::Spec;
 
 use crate::args::Usages;
-use crate::command::completions::typed::{Typed, takes_value};
+use crate::command::completions::unfinished::{Unfinished, takes_value};
 use crate::control::{Folder, Survey};
 use crate::help::{outline, topics};
 use crate::job::Job;
@@ -24,28 +24,28 @@ pub(super) struct Proposal {
 }
 
 /// What could stand there.
-pub(super) enum Answer {
+pub(super) enum Completion {
     Words(Vec<Proposal>),
     Files,
     Folders,
 }
 
 /// What could stand in place of the last of these words, which follow the name of the program.
-pub(super) fn answer(job: &Job, words: &[String]) -> Answer {
+pub(super) fn answer(job: &Job, words: &[String]) -> Completion {
     let program = outline::outline(job.usages);
-    let typed = Typed::of(&program, words);
+    let typed = Unfinished::of(&program, words);
     let mut all = match typed.flag {
         Some(flag) => match values(job, &typed, flag) {
-            Answer::Words(all) => all,
+            Completion::Words(all) => all,
             path => return path,
         },
         None if typed.last.starts_with('-') && !typed.is_plain => flags(job.usages, &typed),
         None if typed.verb.is_none() => verbs(&program),
         None => match word(job, &typed) {
-            Answer::Words(all) if all.is_empty() && typed.last.is_empty() => {
+            Completion::Words(all) if all.is_empty() && typed.last.is_empty() => {
                 flags(job.usages, &typed)
             }
-            Answer::Words(all) => all,
+            Completion::Words(all) => all,
             path => return path,
         },
     };
@@ -53,7 +53,7 @@ pub(super) fn answer(job: &Job, words: &[String]) -> Answer {
     for one in &mut all {
         one.value.insert_str(0, typed.before);
     }
-    Answer::Words(all)
+    Completion::Words(all)
 }
 
 fn proposal(group: &'static str, value: impl Into<String>, about: impl Into<String>) -> Proposal {
@@ -70,7 +70,7 @@ fn about(text: Option<&clap::builder::StyledStr>) -> String {
 }
 
 /// The flags of the verb, less those that only other services have.
-fn flags(usages: Usages, typed: &Typed<'_>) -> Vec<Proposal> {
+fn flags(usages: Usages, typed: &Unfinished<'_>) -> Vec<Proposal> {
     let usage = typed.verb.and_then(|verb| usages.of(verb));
     let services = engine::services().iter().filter(|row| row.make.is_some());
     let service = services.clone().find(|row| typed.words.first() == Some(&row.spec.name));
@@ -90,29 +90,29 @@ fn flags(usages: Usages, typed: &Typed<'_>) -> Vec<Proposal> {
 }
 
 /// What a flag may be given.
-fn values(job: &Job, typed: &Typed<'_>, flag: &Arg) -> Answer {
+fn values(job: &Job, typed: &Unfinished<'_>, flag: &Arg) -> Completion {
     debug_assert!(takes_value(flag));
     // The two flags whose values are tables of the library.
     let spelt = flag.get_value_names().and_then(<[_]>::first).map(AsRef::as_ref);
     match (flag.get_long(), spelt) {
-        (_, Some("SPEC")) => Answer::Words(faults(typed.last)),
-        (_, Some("NETWORK")) => Answer::Words(networks()),
+        (_, Some("SPEC")) => Completion::Words(faults(typed.last)),
+        (_, Some("NETWORK")) => Completion::Words(networks()),
         _ => known(job.usages, flag),
     }
 }
 
 /// What the next word of the verb may be.
-fn word(job: &Job, typed: &Typed<'_>) -> Answer {
+fn word(job: &Job, typed: &Unfinished<'_>) -> Completion {
     let mut all = typed.scope.get_positionals();
     let Some(next) = all.nth(typed.words.len()).or_else(|| last_that_repeats(typed.scope)) else {
-        return Answer::Words(Vec::new());
+        return Completion::Words(Vec::new());
     };
     match next.get_id().as_str() {
-        "RELAY" => Answer::Words(relays(job)),
+        "RELAY" => Completion::Words(relays(job)),
         "FAULT" => {
             let mut all = faults(typed.last);
             all.push(proposal("faults", "clear", "all of them off"));
-            Answer::Words(all)
+            Completion::Words(all)
         }
         _ => known(job.usages, next),
     }
@@ -123,7 +123,7 @@ fn last_that_repeats(verb: &Command) -> Option<&Arg> {
 }
 
 /// The words of a table, or what kind of file it is.
-fn known(usages: Usages, argument: &Arg) -> Answer {
+fn known(usages: Usages, argument: &Arg) -> Completion {
     let words = argument.get_possible_values();
     let words = words.iter().map(clap::builder::PossibleValue::get_name);
     match (argument.get_id().as_str(), argument.get_value_hint()) {
@@ -135,21 +135,21 @@ fn known(usages: Usages, argument: &Arg) -> Answer {
                 })
                 .collect();
             all.sort_by_key(|one| GROUPS.iter().position(|group| *group == one.group));
-            Answer::Words(all)
+            Completion::Words(all)
         }
-        ("SERVICE", _) => Answer::Words(
+        ("SERVICE", _) => Completion::Words(
             words
                 .map(|word| {
                     proposal(GROUPS[2], word, summary(services(), word).unwrap_or_default())
                 })
                 .collect(),
         ),
-        (_, ValueHint::DirPath) => Answer::Folders,
-        (_, ValueHint::FilePath | ValueHint::AnyPath) => Answer::Files,
+        (_, ValueHint::DirPath) => Completion::Folders,
+        (_, ValueHint::FilePath | ValueHint::AnyPath) => Completion::Files,
         _ if argument.get_possible_values().is_empty() && !argument.is_positional() => {
-            Answer::Files
+            Completion::Files
         }
-        _ => Answer::Words(words.map(|word| proposal("values", word, "")).collect()),
+        _ => Completion::Words(words.map(|word| proposal("values", word, "")).collect()),
     }
 }
 

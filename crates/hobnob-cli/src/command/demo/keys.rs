@@ -31,7 +31,7 @@ impl Keys {
         let is_for_people = !job.is_on("json") && !job.is_on("quiet") && !job.environment.is_dumb;
         let is_seen = io::stdin().is_terminal() && io::stderr().is_terminal();
         // Whoever changes the terminal from the background is stopped.
-        let is_ours = || tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp());
+        let is_ours = || tcgetpgrp(io::stdin().as_fd()).is_ok_and(|group| group == getpgrp());
         if !is_for_people || !is_seen || !is_ours() {
             return None;
         }
@@ -62,7 +62,7 @@ impl Keys {
         match &self.typed {
             Some(typed) => {
                 let _ = typed.readable().await;
-                let _ = tcflush(io::stdin(), FlushArg::TCIFLUSH);
+                let _ = tcflush(io::stdin().as_fd(), FlushArg::TCIFLUSH);
             }
             None => pending().await,
         }

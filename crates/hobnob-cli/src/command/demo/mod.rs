@@ -151,14 +151,14 @@ mod tests {
     fn each_step_is_a_conversation_over_the_sockets_of_the_demo() {
         let (told, result) = played(&script::perform);
         result.expect("nothing fails");
-        for step in 1..=script::STEPS {
-            assert!(told.contains(&format!("{step} of {}  ", script::STEPS)), "{told}");
+        for step in 1..=play::STEPS {
+            assert!(told.contains(&format!("{step} of {}  ", play::STEPS)), "{told}");
         }
         for line in told.lines() {
             assert!(width(line) <= NARROW, "{line}");
         }
         let commands = told.lines().filter(|line| line.trim_start().starts_with("hobnob "));
-        assert_eq!(commands.count(), script::STEPS, "a line to type for each: {told}");
+        assert_eq!(commands.count(), play::STEPS, "a line to type for each: {told}");
         assert!(!told.contains("PORT"), "{told}");
     }
 

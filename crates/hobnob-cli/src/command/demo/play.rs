@@ -11,12 +11,13 @@ use hobnob::fault::Panel;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::command::demo::script::STEPS;
 use crate::fleet::StartedFleet;
 use crate::job::Job;
 use crate::report::look::Paint;
 use crate::report::show::fold;
 
+/// How many steps there are.
+pub(super) const STEPS: usize = 5;
 /// How long a dial may take, and an answer that must come.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Cells of a line, so that it also fits where a terminal is narrow.
@@ -97,10 +98,10 @@ impl<'s> Play<'s> {
     }
 
     /// Bends what passes a relay, until what comes of it is dropped: also when a key is pressed meanwhile.
-    pub(super) fn bend(&self, part: &str, setting: &str) -> Result<Bent> {
+    pub(super) fn bend(&self, part: &str, setting: &str) -> Result<BentRelay> {
         let panel = self.running(part)?.faults();
         let no_relay = || Error::new(Kind::DoesNotFit, format!("{part} is no relay"));
-        let bent = Bent { panel: panel.ok_or_else(no_relay)? };
+        let bent = BentRelay { panel: panel.ok_or_else(no_relay)? };
         bent.panel.turn(&[setting])?;
         Ok(bent)
     }
@@ -112,11 +113,11 @@ impl<'s> Play<'s> {
 }
 
 /// A relay that is bent.
-pub(super) struct Bent {
+pub(super) struct BentRelay {
     panel: Panel,
 }
 
-impl Drop for Bent {
+impl Drop for BentRelay {
     fn drop(&mut self) {
         self.panel.clear();
     }

@@ -9,8 +9,6 @@ use hobnob::error::Result;
 use crate::command::demo::play::{Play, ask, dial, hear};
 use crate::report::show::{safe, span};
 
-/// How many steps there are.
-pub(super) const STEPS: usize = 5;
 /// How long an answer is waited for that may be lost.
 const LOST: Duration = Duration::from_millis(400);
 
@@ -33,6 +31,7 @@ async fn greeting(play: &Play<'_>) -> Result<()> {
     play.beats(2).await;
     conn.send(b"exit\n").await?;
     while hear(&mut conn, 1).await? {}
+    drop(conn);
     play.beats(3).await;
     Ok(())
 }

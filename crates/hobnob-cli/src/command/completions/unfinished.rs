@@ -3,7 +3,7 @@
 use clap::{Arg, Command};
 
 /// What stands before the word that is to be completed.
-pub(super) struct Typed<'p> {
+pub(super) struct Unfinished<'p> {
     /// The verb, once there is one; before that the whole program.
     pub(super) scope: &'p Command,
     pub(super) verb: Option<&'p str>,
@@ -19,12 +19,12 @@ pub(super) struct Typed<'p> {
     pub(super) is_plain: bool,
 }
 
-impl<'p> Typed<'p> {
+impl<'p> Unfinished<'p> {
     pub(super) fn of(program: &'p Command, words: &'p [String]) -> Self {
         let (last, earlier) = words.split_last().map_or(("", words), |(last, all)| (last, all));
         let (scope, words) = (program, Vec::new());
         let mut typed =
-            Typed { scope, verb: None, flag: None, words, last, before: "", is_plain: false };
+            Unfinished { scope, verb: None, flag: None, words, last, before: "", is_plain: false };
         for word in earlier {
             typed.pass(word);
         }
