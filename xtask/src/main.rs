@@ -7,6 +7,7 @@
 //! cargo xtask soak                 64 MiB through every pair of faults, in release
 //! cargo xtask bench                bench/echo.py, relay.py and latency.py
 //! cargo xtask bench NAME ...       one of them, with arguments of its own
+//! cargo xtask picture              docs/picture.svg, from a run of hobnob demo
 //! ```
 
 #![allow(clippy::disallowed_methods, reason = "chores read the environment and the clock")]
@@ -14,6 +15,7 @@
 mod bench;
 mod hang;
 mod peers;
+mod picture;
 mod steps;
 mod tally;
 mod tests;
@@ -28,7 +30,8 @@ usage: cargo xtask test [--only tests]   peers, fmt, clippy, docs, all tests
        cargo xtask lint                  fmt, clippy, docs, floors
        cargo xtask soak                  64 MiB through every pair of faults, turned meanwhile
        cargo xtask bench                 builds all, measures all beside C loops
-       cargo xtask bench NAME ...        the same with bench/NAME.py: echo, relay, latency";
+       cargo xtask bench NAME ...        the same with bench/NAME.py: echo, relay, latency
+       cargo xtask picture               docs/picture.svg, from a run of hobnob demo";
 
 fn main() -> ExitCode {
     if let Err(e) = std::env::set_current_dir(root()) {
@@ -42,6 +45,8 @@ fn main() -> ExitCode {
         ["test", "--only", "tests"] => only_tests(),
         ["lint"] => lint(),
         ["soak"] => soak(),
+        ["picture"] => picture::run(None),
+        ["picture", program] => picture::run(Some(program)),
         ["bench", rest @ ..] => bench::run(rest).unwrap_or_else(misused),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -24,6 +24,8 @@ pub(crate) struct Environment {
     pub(crate) timeout: Option<Duration>,
     /// `FORCE_COLOR` or `CLICOLOR_FORCE`, `NO_COLOR` or `TERM=dumb`; none: as the terminal.
     pub(crate) color: Option<bool>,
+    /// `TERM=dumb`: a terminal that only writes line after line, as that of Emacs or of a build.
+    pub(crate) is_dumb: bool,
     /// Where state such as line history belongs.
     pub(crate) state: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`: where what lives as long as a login belongs.
@@ -55,8 +57,8 @@ impl Environment {
     /// Only what decides how things look: it cannot fail, so an error can be told with it.
     pub(crate) fn looks() -> Self {
         let is_forced = variable("FORCE_COLOR").or_else(|| variable("CLICOLOR_FORCE"));
-        let is_denied = variable("NO_COLOR").is_some()
-            || variable("TERM").is_some_and(|terminal| terminal == "dumb");
+        let is_dumb = variable("TERM").is_some_and(|terminal| terminal == "dumb");
+        let is_denied = variable("NO_COLOR").is_some() || is_dumb;
         let color = match is_forced {
             Some(value) if value != "0" => Some(true),
             _ if is_denied => Some(false),
@@ -76,6 +78,7 @@ impl Environment {
                 .map(|folder| folder.join("hobnob/config.toml")),
             timeout: None,
             color,
+            is_dumb,
             state: folder("XDG_STATE_HOME", ".local/state"),
             runtime: whole("XDG_RUNTIME_DIR"),
             temporary: whole("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp")),

@@ -8,7 +8,7 @@ use hobnob::spec::nearest;
 use crate::advice::Propose as _;
 use crate::args::{COMMON, FlagGroup, SHOWING, Usage};
 use crate::config::{Config, FILE, Section};
-use crate::fleet::{Fleet, PortTaken, STARTING};
+use crate::fleet::{Fleet, PortTaken, STARTING, StartedFleet};
 use crate::job::{Job, Verb};
 use crate::report::show::safe;
 
@@ -42,7 +42,8 @@ fn run(job: &Job) -> Result<u8> {
         config.parts.len()
     );
     let fleet = Fleet::plan(&config, &chosen)?;
-    fleet.run(job, "up", PortTaken::Fails, |started| format!("{head}\n{}", started.addresses()))
+    let page = |started: &StartedFleet<'_>| format!("{head}\n{}", started.addresses());
+    fleet.run(job, "up", PortTaken::Fails, async |_, _, _| None, page)
 }
 
 /// The file, where one is named, and the names. A file has a `/` or ends in `.toml`; no name does.

@@ -52,7 +52,10 @@ fn closes<'p>(
 }
 
 /// The parts that this one dials, each with the word that says so.
-fn leads<'p>(from: &'p PlannedServer<'_>, all: &[PlannedServer<'_>]) -> Vec<(usize, &'p Placed)> {
+pub(super) fn leads<'p>(
+    from: &'p PlannedServer<'_>,
+    all: &[PlannedServer<'_>],
+) -> Vec<(usize, &'p Placed)> {
     let mut found = Vec::new();
     for (to, target) in &from.targets {
         let Some(dialled) = place(to, "listen") else { continue };

@@ -12,14 +12,16 @@ use hobnob::error::{Error, Kind, Result};
 
 use crate::advice::Propose as _;
 use crate::args::{self, Flag, value};
+use crate::config::source::Placed;
 use crate::config::{Config, Section};
 use crate::control;
 use crate::job::Job;
+use crate::process::signals::{Quit, Signals};
 use crate::serving::teller::{Names, Teller};
 use crate::serving::watch::watch;
 use crate::serving::{open_control, until_over};
 use plan::PlannedServer;
-use started::StartedFleet;
+pub(crate) use started::StartedFleet;
 
 /// Flags of what starts several servers.
 pub(crate) const STARTING: &[Flag] = &[value("for", "DUR", "stop after a time")];
@@ -58,12 +60,14 @@ impl<'c> Fleet<'c> {
         Ok(Fleet { config, all })
     }
 
-    /// Starts them, says so with this page, and sees them to their end.
+    /// Starts them, says so with this page, and sees them to their end. What stands before the page is shown to people
+    /// alone, and answers what asked for the end meanwhile.
     pub(crate) fn run(
         &self,
         job: &Job,
         verb: &'static str,
         taken: PortTaken,
+        before: impl AsyncFnOnce(&StartedFleet<'_>, &mut Teller, &mut Signals) -> Option<Quit>,
         page: impl Fn(&StartedFleet<'_>) -> String,
     ) -> Result<u8> {
         let after = args::duration(&job.matches, "for")?;
@@ -77,15 +81,21 @@ impl<'c> Fleet<'c> {
             };
             // The threads end with the last server.
             drop(crew);
-            let parts = self.all.iter().map(|planned| planned.part);
-            let all = parts.zip(&afloat).map(|(part, one)| (part, &one.running, one.usual));
-            let page = page(&StartedFleet { all: all.collect() });
             let host = open_control(job, &mut teller, self.consoles(&afloat));
-            let all: Vec<_> = afloat.into_iter().map(|one| one.running).collect();
+            let (all, usual): (Vec<_>, Vec<_>) =
+                afloat.into_iter().map(|one| (one.running, one.usual)).unzip();
+            let mut asked = None;
             if !teller.listening(&all) {
-                teller.say(page.trim_end());
+                let parts = self.all.iter().map(|planned| planned.part);
+                let parts = parts.zip(&all).zip(usual);
+                let all = parts.map(|((part, running), usual)| (part, running, usual)).collect();
+                let started = StartedFleet { all };
+                asked = before(&started, &mut teller, &mut signals).await;
+                if asked.is_none() {
+                    teller.say(page(&started).trim_end());
+                }
             }
-            watch(&all, teller, host, signals).await
+            watch(&all, teller, host, signals, asked).await
         })
     }
 
@@ -99,6 +109,10 @@ impl<'c> Fleet<'c> {
     ) -> Result<Vec<Afloat>> {
         let mut found: Vec<Option<(Afloat, _)>> = Vec::new();
         for planned in &self.all {
+            if self.leads(planned).any(|(to, _)| matches!(found.get(to), Some(None))) {
+                found.push(None);
+                continue;
+            }
             match start(after, planned, crew, teller, 0).await {
                 Ok(started) => found.push(Some(started)),
                 Err(error) if error.kind() == Kind::PortInUse && taken == PortTaken::MovesOn => {
@@ -108,9 +122,10 @@ impl<'c> Fleet<'c> {
             }
         }
         // Only now, when each of the others has the port that it usually has.
-        for (planned, place) in self.all.iter().zip(&mut found).filter(|(_, at)| at.is_none()) {
-            let moved = start(after, planned, crew, teller, NEXT_PORTS).await;
-            *place = Some(moved.map_err(|error| self.failed(planned, error, taken))?);
+        for at in (0..found.len()).filter(|at| found[*at].is_none()).collect::<Vec<_>>() {
+            let planned = self.following(&self.all[at], &found);
+            let moved = start(after, &planned, crew, teller, NEXT_PORTS).await;
+            found[at] = Some(moved.map_err(|error| self.failed(&planned, error, taken))?);
         }
         let mut afloat = Vec::new();
         for (planned, (one, heard)) in self.all.iter().zip(found.into_iter().flatten()) {
@@ -120,6 +135,25 @@ impl<'c> Fleet<'c> {
             afloat.push(one);
         }
         Ok(afloat)
+    }
+
+    /// The parts that this one passes on to, each with the word that says so.
+    fn leads(&self, from: &PlannedServer<'c>) -> impl Iterator<Item = (usize, Placed)> {
+        let leads = circle::leads(from, &self.all).into_iter();
+        leads.map(|(to, place)| (to, place.clone())).collect::<Vec<_>>().into_iter()
+    }
+
+    /// The part as it passes on to others where they are now. One follows those that stand before it in the file.
+    fn following(
+        &self,
+        planned: &PlannedServer<'c>,
+        found: &[Option<(Afloat, Heard)>],
+    ) -> PlannedServer<'c> {
+        let port = |at: usize| found[at].as_ref().and_then(|(one, _)| one.running.port());
+        self.leads(planned).fold(planned.clone(), |planned, (to, place)| match port(to) {
+            Some(port) => planned.following(&place, port),
+            None => planned,
+        })
     }
 
     /// All of them, as consoles see them.

@@ -19,6 +19,7 @@ use crate::serving::usual_endpoint;
 const REPEATED: &str = limits::NAMES[0];
 
 /// A part that can be started, as far as can be known without opening anything.
+#[derive(Clone)]
 pub(super) struct PlannedServer<'c> {
     config: &'c Config,
     pub(super) part: &'c Section,
@@ -45,6 +46,14 @@ impl<'c> PlannedServer<'c> {
         let planned = PlannedServer { config, part, row, endpoints: all, doors, targets };
         planned.server()?;
         Ok(planned)
+    }
+
+    /// The same, where what it passes on to at `place` is on another port than the file says.
+    pub(super) fn following(mut self, place: &Placed, port: u16) -> Self {
+        for (target, _) in self.targets.iter_mut().filter(|(_, at)| at == place) {
+            *target = target.clone().with_port(port);
+        }
+        self
     }
 
     /// The server, on its endpoints.

@@ -19,6 +19,12 @@ pub(crate) struct StartedFleet<'s> {
 }
 
 impl StartedFleet<'_> {
+    /// The part of this name with its server, if it was started.
+    pub(crate) fn part(&self, name: &str) -> Option<(&Section, &Running)> {
+        let found = self.all.iter().find(|(part, ..)| part.name.text == name);
+        found.map(|(part, running, _)| (*part, *running))
+    }
+
     /// A line for each with its addresses.
     pub(crate) fn addresses(&self) -> String {
         let (mut out, indent) = (String::new(), self.indent());
@@ -28,7 +34,7 @@ impl StartedFleet<'_> {
             let onward = onward.and_then(|setting| setting.values.first());
             items.extend(onward.map(|to| format!("\u{bb}  {}", safe(&to.text))));
             items.extend(hint(part, running));
-            entry(&mut out, indent, &part.name.text, &items);
+            entry(&mut out, indent, COLUMNS, &part.name.text, &items);
         }
         let open = self.all.iter().filter(|(_, running, _)| {
             running.bound().iter().any(|bound| !bound.address.is_local_only())
@@ -40,15 +46,16 @@ impl StartedFleet<'_> {
         out
     }
 
-    /// A line for each with what to try, and what is not where it usually is.
-    pub(crate) fn hints(&self) -> String {
+    /// A line for each with what to try, in so many columns, and what is not where it usually is.
+    pub(crate) fn hints(&self, columns: usize) -> String {
         let (mut out, indent) = (String::new(), self.indent());
         for (part, running, _) in &self.all {
             let items: Vec<_> = hint(part, running).into_iter().chain(part.note.clone()).collect();
-            entry(&mut out, indent, &part.name.text, &items);
+            entry(&mut out, indent, columns.min(COLUMNS), &part.name.text, &items);
         }
         for (part, running, usual) in &self.all {
-            if let (Some(usual), Some(port)) = (usual, port(running)) {
+            let port = port(running).filter(|port| Some(*port) != *usual);
+            if let (Some(usual), Some(port)) = (usual, port) {
                 let name = safe(&part.name.text);
                 let _ = writeln!(out, "port {usual} is in use, so {name} is on {port}");
             }
@@ -63,12 +70,12 @@ impl StartedFleet<'_> {
     }
 }
 
-/// The name, then the items, on as many lines as they need.
-fn entry(out: &mut String, indent: usize, name: &str, items: &[String]) {
+/// The name, then the items, on as many lines as they need in so many columns.
+fn entry(out: &mut String, indent: usize, columns: usize, name: &str, items: &[String]) {
     let mut line = pad(&format!("  {}", safe(name)), indent);
     for (at, item) in items.iter().enumerate() {
         let gap = if at == 0 { "" } else { "   " };
-        if at > 0 && width(&line) + gap.len() + width(item) > COLUMNS {
+        if at > 0 && width(&line) + gap.len() + width(item) > columns {
             let _ = writeln!(out, "{}", line.trim_end());
             line = " ".repeat(indent);
         } else {

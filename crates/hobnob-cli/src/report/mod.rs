@@ -1,11 +1,13 @@
 //! How things are told: words for people, JSON Lines for programs, errors for both.
 
 pub(crate) mod brief;
+pub(crate) mod clip;
 pub(crate) mod error;
 pub(crate) mod fetched;
 pub(crate) mod json;
 pub(crate) mod line;
 pub(crate) mod look;
+pub(crate) mod passage;
 pub(crate) mod show;
 pub(crate) mod text;
 pub(crate) mod writer;

@@ -173,12 +173,13 @@ pub(crate) fn span(time: Duration) -> String {
     }
 }
 
-/// Cells of a row of a hex dump with sixteen bytes.
-const HEX_CELLS: usize = 78;
+/// Bytes of a row of a hex dump, and the cells that it takes.
+const HEX_ROWS: [(usize, usize); 3] = [(16, 78), (8, 45), (4, 29)];
 
-/// A hex dump in rows of sixteen bytes, or of eight where sixteen do not fit into so many cells, each after `indent`.
+/// A hex dump in rows of sixteen bytes, or of eight or four where no more fit into so many cells, each after `indent`.
 pub(crate) fn hex_into(out: &mut String, bytes: &[u8], indent: &str, cells: usize) {
-    let size = if indent.len() + HEX_CELLS <= cells { 16 } else { 8 };
+    let fits = |(_, row): &&(usize, usize)| indent.len() + row <= cells;
+    let size = HEX_ROWS.iter().find(fits).unwrap_or(&HEX_ROWS[2]).0;
     for (row, line) in bytes.chunks(size).enumerate() {
         let _ = write!(out, "{indent}{:08x} ", row * size);
         for at in 0..size {

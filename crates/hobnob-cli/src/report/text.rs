@@ -1,4 +1,4 @@
-//! The transcript of a server, for people: one event, one line.
+//! The transcript of a server, for people: one event, one line; what passed may be text of several.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -11,8 +11,10 @@ use hobnob::fault::Act;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::report::clip::clip;
 use crate::report::look::{Look, Paint, View};
-use crate::report::show::{count, fold, hex_into, one_line, safe, size, span, width};
+use crate::report::passage::{PassedLine, folded, unfolded};
+use crate::report::show::{count, fold, hex_into, safe, size, span, width};
 
 /// The column where a size ends.
 const SIZE_ENDS: usize = 71;
@@ -20,6 +22,8 @@ const SIZE_ENDS: usize = 71;
 const NOTE_BEGINS: usize = 10;
 /// Columns that a page has.
 const COLUMNS: usize = 80;
+/// On a terminal with fewer columns a line has no time: what passed needs the room.
+const NARROW: usize = 50;
 
 /// Writes events as lines.
 pub(crate) struct Transcript {
@@ -30,6 +34,8 @@ pub(crate) struct Transcript {
     is_between: bool,
     /// Which of several servers a line is about, with the space behind it.
     label: String,
+    /// Columns of the terminal that it is written to; none: it goes elsewhere, and nothing is cut.
+    columns: Option<usize>,
     began: SystemTime,
     zone: TimeZone,
     /// Which server a line is about, by its place among those that are told about.
@@ -52,6 +58,7 @@ impl Transcript {
             is_verbose,
             is_between: false,
             label: String::new(),
+            columns: None,
             server: 0,
             held: HashMap::new(),
             said: HashSet::new(),
@@ -65,6 +72,11 @@ impl Transcript {
     pub(crate) fn speak_of(&mut self, server: usize, label: &str) {
         self.server = server;
         label.clone_into(&mut self.label);
+    }
+
+    /// How wide the lines from here on may be; none: as wide as they are.
+    pub(crate) fn fit(&mut self, columns: Option<usize>) {
+        self.columns = columns;
     }
 
     /// Of how many sessions it keeps something in mind.
@@ -93,9 +105,9 @@ impl Transcript {
                 let _ = writeln!(out, "{}  in", safe(&opened.peer.to_string()));
             }
             Fact::Dialed(dialed) => {
-                let (peer, took) = (safe(&dialed.peer.to_string()), span(dialed.took));
-                let text = format!("{}  {peer}   connect {took}", self.look.sent());
-                self.line(out, event.at, session, &text);
+                let peer = format!("{}  {}", self.look.sent(), safe(&dialed.peer.to_string()));
+                let parts = [peer, format!("connect {}", span(dialed.took))];
+                self.parts(out, event.at, session, &parts, self.widest());
             }
             Fact::Dressed { with, learnt } if self.is_verbose => {
                 // The target's facts stand beside the target's gutter, as the line before does.
@@ -105,7 +117,8 @@ impl Transcript {
                 }
             }
             Fact::Exchanged(exchange) => {
-                self.line(out, event.at, session, &access(exchange));
+                let room = self.widest().saturating_sub(self.head_cells(session));
+                self.line(out, event.at, session, &access(exchange, room));
             }
             Fact::Bent(bent) => self.bent(out, event.at, session, bent),
             Fact::Closed(closed) => self.closed(out, event.at, session, closed),
@@ -152,7 +165,7 @@ impl Transcript {
     /// A line that may be longer than the page is wide.
     fn note(&mut self, out: &mut String, at: Duration, session: u64, text: &str) {
         let begins = self.head_cells(session);
-        for (number, line) in fold(text, COLUMNS.saturating_sub(begins)).iter().enumerate() {
+        for (number, line) in fold(text, self.page().saturating_sub(begins)).iter().enumerate() {
             match number {
                 0 => self.line(out, at, session, line),
                 _ => writeln!(out, "{:begins$}{line}", "").unwrap_or_default(),
@@ -162,9 +175,11 @@ impl Transcript {
 
     /// `14:02:11  #1  `, or with the name of one of several `14:02:11  echo  #1  `.
     fn head(&mut self, out: &mut String, at: Duration, session: u64) {
-        self.refresh(at);
-        out.push_str(&self.look.paint(Paint::Dim, &self.second.1));
-        out.push_str("  ");
+        if !self.is_narrow() {
+            self.refresh(at);
+            out.push_str(&self.look.paint(Paint::Dim, &self.second.1));
+            out.push_str("  ");
+        }
         out.push_str(&self.label);
         if session != 0 {
             let _ = write!(out, "#{session}  ");
@@ -174,7 +189,26 @@ impl Transcript {
     /// The cells that it takes.
     fn head_cells(&self, session: u64) -> usize {
         let number = if session == 0 { 0 } else { 3 + session.to_string().len() };
-        NOTE_BEGINS + width(&self.label) + number
+        self.note_begins() + width(&self.label) + number
+    }
+
+    /// Columns of a line that is cut, where there is an end to them.
+    fn widest(&self) -> usize {
+        self.columns.unwrap_or(usize::MAX)
+    }
+
+    /// Columns of what is folded.
+    fn page(&self) -> usize {
+        self.widest().min(COLUMNS)
+    }
+
+    fn is_narrow(&self) -> bool {
+        self.widest() < NARROW
+    }
+
+    /// The column where a note begins.
+    fn note_begins(&self) -> usize {
+        if self.is_narrow() { 0 } else { NOTE_BEGINS }
     }
 
     fn refresh(&mut self, at: Duration) {
@@ -190,7 +224,6 @@ impl Transcript {
     }
 
     fn data(&mut self, out: &mut String, at: Duration, session: u64, data: &Data) {
-        let start = out.len();
         self.head(out, at, session);
         let mut cells = self.head_cells(session);
         if let Some(peer) = data.peer.as_ref().filter(|_| session == 0) {
@@ -214,32 +247,33 @@ impl Transcript {
             length = format!("held {}   {length:>6}", span(held));
         }
         let shown = self.shown(data);
-        let gap = SIZE_ENDS.saturating_sub(cells + width(&shown) + length.len()).max(2);
-        let _ = writeln!(out, "{shown}{:gap$}{length}", "");
-        if self.view == View::Hex {
-            hex_into(out, &data.bytes, "          ", usize::MAX);
+        let room = self.widest().saturating_sub(cells + 2 + length.len());
+        let first = shown.first().map(|line| line.within(room)).unwrap_or_default();
+        let end = SIZE_ENDS.min(self.widest());
+        let gap = end.saturating_sub(cells + width(&first) + length.len()).max(2);
+        let _ = writeln!(out, "{first}{:gap$}{length}", "");
+        for line in shown.iter().skip(1) {
+            let line = line.within(self.widest().saturating_sub(cells));
+            let _ = writeln!(out, "{:cells$}{line}", "");
         }
-        debug_assert!(out.len() > start);
+        if self.view == View::Hex {
+            let indent = if self.is_narrow() { "  " } else { "          " };
+            hex_into(out, &data.bytes, indent, self.widest());
+        }
     }
 
-    /// What passed, on one line, without the newline that ends it.
-    fn shown(&self, data: &Data) -> String {
+    /// What passed, as lines.
+    fn shown(&self, data: &Data) -> Vec<PassedLine> {
         if data.is_hidden {
-            return "(hidden)".to_owned();
+            return vec![PassedLine::said("(hidden)")];
         }
-        let is_cut = data.bytes.len() < data.length;
-        let bytes = &*data.bytes;
-        let trimmed = bytes.strip_suffix(b"\n").map(|b| b.strip_suffix(b"\r").unwrap_or(b));
-        let bytes = trimmed.filter(|_| !self.is_verbose && !is_cut).unwrap_or(bytes);
-        let mut shown = match self.view {
-            View::Hex => String::new(),
-            View::Raw => String::from_utf8_lossy(bytes).into_owned(),
-            View::Text => one_line(bytes),
-        };
-        if is_cut && self.view != View::Hex {
-            shown.push_str(" ...");
+        let is_whole = data.bytes.len() == data.length;
+        match self.view {
+            View::Hex => Vec::new(),
+            View::Raw => vec![PassedLine::raw(&data.bytes, is_whole)],
+            View::Text if self.is_verbose => unfolded(&data.bytes, is_whole),
+            View::Text => folded(&data.bytes, is_whole),
         }
-        shown
     }
 
     /// What a fault did. For how long it held what goes down stands where that is shown. What goes up was shown when it came,
@@ -276,27 +310,34 @@ impl Transcript {
                 vec![lasted, format!("up {bytes_in} ({up})"), format!("down {bytes_out} ({down})")];
             parts.extend(vitals(closed));
             parts.extend(why(closed).filter(|_| closed.reason != Reason::Reset));
-            return self.parts(out, at, session, &parts);
+            return self.parts(out, at, session, &parts, self.page());
         }
-        self.head(out, at, session);
-        let _ = write!(out, "{lasted}   {bytes_in} in, {bytes_out} out");
-        if let Some(why) = why(closed) {
-            let _ = write!(out, "   {why}");
-        }
-        out.push('\n');
+        let parts: Vec<_> = [lasted, format!("{bytes_in} in, {bytes_out} out")]
+            .into_iter()
+            .chain(why(closed))
+            .collect();
+        self.parts(out, at, session, &parts, self.widest());
     }
 
-    /// Parts that may be more than one line of the page holds.
-    fn parts(&mut self, out: &mut String, at: Duration, session: u64, parts: &[String]) {
+    /// Parts that may be more than one line of so many columns holds.
+    fn parts(
+        &mut self,
+        out: &mut String,
+        at: Duration,
+        session: u64,
+        parts: &[String],
+        columns: usize,
+    ) {
+        let begins = self.note_begins();
         let mut cells = self.head_cells(session);
         self.head(out, at, session);
         for (number, part) in parts.iter().enumerate() {
             let is_first = number == 0;
-            if !is_first && cells + 3 + width(part) > COLUMNS {
-                cells = NOTE_BEGINS;
-                let lines = fold(part, COLUMNS - NOTE_BEGINS);
+            if !is_first && cells + 3 + width(part) > columns {
+                cells = begins;
+                let lines = fold(part, columns - begins);
                 for line in &lines {
-                    let _ = write!(out, "\n{:NOTE_BEGINS$}{line}", "");
+                    let _ = write!(out, "\n{:begins$}{line}", "");
                 }
                 cells += lines.last().map_or(0, |line| width(line));
                 continue;
@@ -354,11 +395,12 @@ fn vitals(closed: &Closed) -> Vec<String> {
     lists.into_iter().flatten().collect()
 }
 
-/// `GET /index.html   200   4.1 KB   0.4 ms`.
-fn access(exchange: &Exchanged) -> String {
-    let (method, target) = (safe(&exchange.method), safe(&exchange.target));
+/// `GET /index.html   200   4.1 KB   0.4 ms`, in so many cells.
+fn access(exchange: &Exchanged, room: usize) -> String {
     let (bytes, took) = (size(exchange.bytes), span(exchange.took));
-    format!("{method} {target}   {}   {bytes}   {took}", exchange.status)
+    let asked = format!("{} {}", safe(&exchange.method), safe(&exchange.target));
+    let answered = format!("   {}   {bytes}   {took}", exchange.status);
+    format!("{}{answered}", clip(&asked, room.saturating_sub(width(&answered))))
 }
 
 /// What each layer learnt, a line each: `tls: version 1.3, cipher TLS13_AES_256_GCM_SHA384`.
@@ -430,6 +472,68 @@ mod tests {
              00:00:51  #12  «  李雷\\x1b[2J                                      10 B\n\
              00:00:51  127.0.0.1:40001  «  20C                                   3 B\n"
         );
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal_and_none_is_cut_in_an_escape() {
+        let request =
+            b"POST /a/target/that/is/rather/long HTTP/1.1\r\nHost: x\r\nA: b\r\n\r\nbody\r\n";
+        let text = format!("{} \x1b[2J\u{202e}\n", "several words of a sentence".repeat(3));
+        for columns in [40, 60, 80, 132] {
+            for (view, bytes) in [
+                (View::Text, &request[..]),
+                (View::Text, text.as_bytes()),
+                (View::Text, &b"x\xff".repeat(90)),
+                (View::Hex, text.as_bytes()),
+            ] {
+                let (mut out, mut transcript) = (String::new(), transcript());
+                transcript.view = view;
+                transcript.speak_of(0, "greet  ");
+                transcript.fit(Some(columns));
+                transcript.event(&mut out, &data(12, bytes, None));
+                transcript.event(&mut out, &closed(12));
+                assert!(out.lines().all(|line| width(line) <= columns), "{columns}:\n{out}");
+                assert!(out.contains(&size(bytes.len() as u64)), "{out}");
+                let cut =
+                    out.lines().filter_map(|line| line.split_once(" ...")).map(|(kept, _)| kept);
+                for kept in cut {
+                    assert!(
+                        !kept.ends_with(['\\', 'x', '{']) || kept.ends_with("\\xffx"),
+                        "{kept}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lines_of_text_stand_below_each_other() {
+        let (mut out, mut transcript) = (String::new(), transcript());
+        transcript.event(&mut out, &data(1, b"220 hello\r\nEHLO me\r\n", None));
+        transcript.fit(Some(40));
+        transcript.event(&mut out, &data(1, b"one two three four five six seven", None));
+        assert_eq!(
+            out,
+            "00:00:51  #1  «  220 hello                                         20 B\n                 EHLO me\n\
+             #1  «  one two three four five ...  33 B\n"
+        );
+    }
+
+    fn closed(session: u64) -> Event {
+        let end = End { by: By::Peer, how: How::Fin };
+        let fact = Fact::Closed(Box::new(Closed {
+            reason: Reason::Reset,
+            inward: end,
+            outward: end,
+            bytes_in: 0,
+            bytes_out: 0,
+            lasted: Duration::from_secs(1),
+            detail: None,
+            upstream: None,
+            round_trip: None,
+            resent: None,
+        }));
+        Event { at: Duration::from_secs(51), session, fact }
     }
 
     fn held(session: u64, millis: u64) -> Event {

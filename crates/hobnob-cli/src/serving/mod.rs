@@ -98,7 +98,7 @@ impl StartedServer {
 
     /// Sees it to its end.
     async fn watch(self, signals: Signals) -> Result<u8> {
-        watch::watch(&[self.running], self.teller, self.host, signals).await
+        watch::watch(&[self.running], self.teller, self.host, signals, None).await
     }
 }
 

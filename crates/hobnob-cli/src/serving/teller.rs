@@ -12,6 +12,7 @@ use hobnob::clock::Clock;
 use hobnob::engine::{self, Control, Running, Server, Summary};
 use hobnob::event::{Event, Fact};
 use hobnob::fault::Panel;
+use hobnob::streams;
 
 use crate::job::Job;
 use crate::report::json::Json;
@@ -215,7 +216,7 @@ impl Teller {
 
     /// Tells what has happened since the last time, unless the reader is slow: then events wait, and are dropped and
     /// counted where they are too many. Answers how many there were.
-    pub(super) fn pump(&mut self) -> usize {
+    pub(crate) fn pump(&mut self) -> usize {
         if let Err(error) = self.writer.reap() {
             self.broken.get_or_insert(error);
         }
@@ -231,7 +232,7 @@ impl Teller {
     }
 
     /// Rests: after events for a rhythm, and then until there is something to tell.
-    pub(super) async fn rest(&mut self, rhythm: Option<Duration>) {
+    pub(crate) async fn rest(&mut self, rhythm: Option<Duration>) {
         if let Some(rhythm) = rhythm {
             tokio::time::sleep(rhythm).await;
             if self.has_missed {
@@ -293,6 +294,7 @@ impl Teller {
 
     fn tell_people(&mut self, missed: &[u64]) {
         let Voice::Words(transcript) = &mut self.voice else { return };
+        transcript.fit(streams::columns(&io::stderr()));
         let mut out = String::from_utf8(self.writer.take()).expect("the writer clears its buffers");
         for (at, event) in &self.events {
             // What a peer did wrong in its own session is no error of ours.

@@ -17,14 +17,18 @@ const BUSY: Duration = Duration::from_millis(1);
 /// As many events at once are much.
 const MUCH: usize = 512;
 
-/// Tells until all are over; answers the exit code.
+/// Tells until all are over; answers the exit code. `by` has asked for their end already.
 pub(crate) async fn watch(
     all: &[Running],
     mut teller: Teller,
     host: Option<control::ControlSocket>,
     mut signals: Signals,
+    by: Option<Quit>,
 ) -> Result<u8> {
     let mut asked = 0_u32;
+    if let Some(by) = by {
+        stop(all, &mut teller, &mut asked, by);
+    }
     let summaries = {
         let finished = finished(all);
         tokio::pin!(finished);

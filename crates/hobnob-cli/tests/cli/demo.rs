@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 
@@ -10,19 +10,38 @@ use crate::kit::hardship::{ends_without_its_events, with_files};
 use crate::kit::{Launched, code, finish, folder, hobnob, launch, skip};
 use crate::screen::{BINARY, Screen};
 
+/// Parts of the playground.
+const PARTS: usize = 7;
+
 /// The parts, with the line to try for each.
 fn demo() -> (Launched, BTreeMap<String, String>) {
-    let playing = launch(hobnob(&["demo"]));
+    demo_of(hobnob(&["demo"]))
+}
+
+fn demo_of(command: Command) -> (Launched, BTreeMap<String, String>) {
+    let playing = launch(command);
     let first = playing.err.next();
     assert_eq!(first, "a playground on this machine only; Ctrl-C ends it");
     let mut lines = BTreeMap::new();
-    for _ in 0..5 {
+    for _ in 0..PARTS {
         let line = playing.err.next();
         assert!(line.chars().count() <= 80, "{line}");
         let (name, line) = line.trim_start().split_once(' ').expect("a name and a line");
         lines.insert(name.to_owned(), line.trim_start().to_owned());
     }
     (playing, lines)
+}
+
+/// This port, from the moment when nobody else has it: demos of other tests come and go.
+fn taken(port: u16) -> TcpListener {
+    for _ in 0..400 {
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(listener) => return listener,
+            // Nobody tells when a port becomes free.
+            Err(_) => std::thread::park_timeout(std::time::Duration::from_millis(50)),
+        }
+    }
+    panic!("port {port} stays taken");
 }
 
 fn port(line: &str) -> u16 {
@@ -68,8 +87,7 @@ fn each_line_to_try_works() {
 
 #[test]
 fn a_port_that_is_taken_is_replaced_by_the_next_free_one_and_said() {
-    // Perhaps somebody else has them: all the same.
-    let _taken = [9_000, 9_002, 8_000].map(|port| TcpListener::bind(("127.0.0.1", port)));
+    let _taken = [9_000, 9_002, 8_000].map(taken);
     let (playing, lines) = demo();
     for (name, usual) in [("greet", 9_000), ("chat", 9_002), ("page", 8_000)] {
         let port = port(&lines[name]);
@@ -79,6 +97,128 @@ fn a_port_that_is_taken_is_replaced_by_the_next_free_one_and_said() {
         drop(TcpStream::connect(("127.0.0.1", port)).expect("it listens"));
     }
     assert_eq!(playing.stop("TERM").0, 0);
+}
+
+#[test]
+fn a_relay_follows_the_part_that_it_leads_to_where_that_had_to_move() {
+    let _taken = (taken(9_001), UdpSocket::bind(("127.0.0.1", 9_998)));
+    let (playing, lines) = demo();
+    assert_ne!(port(&lines["echo"]), 9_001);
+    let mut peer = TcpStream::connect(("127.0.0.1", port(&lines["bend"]))).expect("it listens");
+    peer.write_all(b"hi").expect("it is open");
+    let mut answer = [0; 2];
+    peer.read_exact(&mut answer).expect("its own echo answers, and not who has that port");
+    assert_eq!(&answer, b"hi");
+    drop(peer);
+    assert_eq!(playing.stop("TERM").0, 0);
+}
+
+#[test]
+fn its_relays_are_bent_by_the_line_beside_them() {
+    let folder = folder();
+    let mut command = hobnob(&["demo"]);
+    command.env("XDG_RUNTIME_DIR", folder.path());
+    let (playing, lines) = demo_of(command);
+    for name in ["bend", "lossy"] {
+        let (talk, bend) = lines[name].split_once("   ").expect("a note beside it");
+        let bend = format!("XDG_RUNTIME_DIR={} {}", folder.path().display(), bend.trim());
+        assert_eq!(try_line(talk, b"").code, 0, "{talk}");
+        let done = try_line(&bend, b"");
+        assert_eq!(done.code, 0, "{bend}: {}", done.err);
+        assert!(done.out.contains(if name == "bend" { "latency" } else { "loss" }), "{}", done.out);
+    }
+    let done = try_line(lines["bend"].split("   ").next().expect("a command"), b"");
+    assert_eq!((done.code, done.out.as_str()), (0, "hi\n"), "{}", done.err);
+    playing.err.until("  held ");
+    assert_eq!(playing.stop("TERM").0, 0);
+}
+
+/// A terminal of so many columns and rows in which the demo plays, with what it kept of the terminal before.
+fn playing(name: &str, columns: u16, rows: u16) -> Option<(Screen, tempfile::TempDir)> {
+    let screen = Screen::of_size(name, columns, rows)?;
+    let folder = folder();
+    screen.run(&format!("stty -a > {}/before", folder.path().display()));
+    screen.line(&format!("clear; HOME={} {BINARY} demo; echo left $?", folder.path().display()));
+    screen.until(|text| text.contains("1 of 5"));
+    Some((screen, folder))
+}
+
+/// The terminal is as it was before.
+fn is_clean(screen: &Screen, folder: &Path) {
+    screen.run(&format!("stty -a > {}/after", folder.display()));
+    let read = |name| std::fs::read_to_string(folder.join(name)).expect("the terminal's settings");
+    assert_eq!(read("after"), read("before"));
+}
+
+#[test]
+fn in_a_terminal_it_plays_until_a_key_is_pressed() {
+    for (columns, rows) in [(80, 24), (60, 20)] {
+        let name = "demo::in_a_terminal_it_plays_until_a_key_is_pressed";
+        let Some((screen, folder)) = playing(name, columns, rows) else { return };
+        let text = screen.until(|text| text.contains("Welcome!"));
+        assert!(text.contains("any key skips that"), "{text}");
+        assert!(text.contains("\n  hobnob talk :"), "a line to type: {text}");
+        let heads = text.lines().filter(|line| line.contains(" greet  ") && line.contains("  in"));
+        assert_eq!(heads.count(), 1, "the transcript of the server itself: {text}");
+        screen.keys(&["x"]);
+        let text = screen.until(|text| text.contains("http://127.0.0.1:"));
+        assert!(text.contains("your turn"), "{text}");
+        assert!(!text.lines().any(|line| line == "x"), "the key is nobody's: {text}");
+        screen.keys(&["C-c"]);
+        screen.until(|text| text.contains("left 0"));
+        is_clean(&screen, folder.path());
+    }
+}
+
+#[test]
+fn ctrl_c_and_a_signal_at_any_moment_of_the_play_leave_a_clean_terminal() {
+    let name = "demo::ctrl_c_and_a_signal_at_any_moment_of_the_play_leave_a_clean_terminal";
+    let moments = ["1 of 5", "Welcome!", "Michael"];
+    for moment in moments {
+        let Some((screen, folder)) = playing(name, 80, 24) else { return };
+        screen.until(|text| text.contains(moment));
+        screen.keys(&["C-c"]);
+        screen.until(|text| text.contains("left 0"));
+        is_clean(&screen, folder.path());
+    }
+    let Some((screen, folder)) = playing(name, 80, 24) else { return };
+    screen.keys(&["C-z"]);
+    screen.until(|text| text.contains("your turn"));
+    screen.keys(&["C-z"]);
+    screen.until(|text| text.contains("Stopped"));
+    is_clean(&screen, folder.path());
+    screen.line("kill %1; fg; echo over");
+    screen.until(|text| text.contains("over"));
+}
+
+#[test]
+fn the_picture_shows_each_step() {
+    let picture = include_str!("../../../../docs/picture.svg");
+    let script = include_str!("../../src/command/demo/script.rs");
+    let steps =
+        script.lines().filter_map(|line| line.split_once("play.step(")?.1.split_once(", \""));
+    let titles: Vec<_> =
+        steps.filter_map(|(number, rest)| Some((number, rest.split_once('"')?.0))).collect();
+    assert_eq!(titles.len(), 5, "{titles:?}");
+    for (number, title) in titles {
+        assert!(
+            picture.contains(&format!("{number} of 5  {title}")),
+            "cargo xtask picture: {title}"
+        );
+    }
+}
+
+#[test]
+fn a_dumb_terminal_and_a_quiet_demo_do_not_play() {
+    let name = "demo::a_dumb_terminal_and_a_quiet_demo_do_not_play";
+    for line in [format!("TERM=dumb {BINARY} demo"), format!("{BINARY} demo < /dev/null")] {
+        let Some(screen) = Screen::of_size(name, 80, 24) else { return };
+        screen.line(&format!("clear; {line}; echo left $?"));
+        let text = screen.until(|text| text.contains("http://127.0.0.1:"));
+        assert!(!text.contains("of 5") && !text.contains("any key"), "{text}");
+        screen.keys(&["C-c"]);
+        screen.until(|text| text.contains("left 0"));
+    }
 }
 
 #[test]
@@ -153,7 +293,7 @@ fn a_machine_without_ipv6_has_it_too() {
 #[test]
 fn in_a_pipe_it_has_neither_colour_nor_a_terminal() {
     let done = crate::kit::run(&["demo", "--for", "10ms"]);
-    assert_eq!((done.code, done.out.as_str()), (0, ""));
+    assert_eq!((done.code, done.out.as_str()), (0, ""), "{}", done.err);
     assert!(!done.err.contains('\x1b'), "{}", done.err);
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{BINARY} demo --json --for 300ms | head -1; echo over")]);
@@ -184,16 +324,19 @@ fn events_have_the_name_of_what_they_belong_to() {
     }
     crate::kit::signal(playing.child.id(), "TERM");
     let last = playing.out.rest();
-    assert_eq!(last.iter().filter(|line| line.contains(r#""verb":"demo""#)).count(), 5);
+    assert_eq!(last.iter().filter(|line| line.contains(r#""verb":"demo""#)).count(), PARTS);
     assert_eq!(code(playing.child.wait()), 0);
 }
 
 #[test]
 fn without_descriptors_it_says_so_and_nothing_runs() {
-    for most in 4..=20 {
-        let done = finish(with_files(most, &["demo", "--for", "10s"]), b"");
-        assert_eq!(done.code, 3, "{most}: {}", done.err);
-        assert!(done.err.contains("error[too-many-files]: "), "{most}: {}", done.err);
+    // Also where a port is taken and the next is tried: the lack is told, and not the port.
+    for _taken in [None, Some(taken(9_000))] {
+        for most in 4..=20 {
+            let done = finish(with_files(most, &["demo", "--for", "10s"]), b"");
+            assert_eq!(done.code, 3, "{most}: {}", done.err);
+            assert!(done.err.contains("error[too-many-files]: "), "{most}: {}", done.err);
+        }
     }
 }
 

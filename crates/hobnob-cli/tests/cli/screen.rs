@@ -14,6 +14,11 @@ pub(crate) struct Screen {
 impl Screen {
     /// None where there is no tmux.
     pub(crate) fn open(name: &str) -> Option<Self> {
+        Screen::of_size(name, 100, 40)
+    }
+
+    /// The same with so many columns and rows.
+    pub(crate) fn of_size(name: &str, columns: u16, rows: u16) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         if Command::new("tmux").arg("-V").output().is_err() {
             skip(name, "tmux is not here");
@@ -22,7 +27,9 @@ impl Screen {
         let number = COUNT.fetch_add(1, Relaxed);
         let screen = Screen { socket: format!("hobnob-test-{}-{number}", std::process::id()) };
         let shell = "env -i PATH=/usr/bin:/bin TERM=screen LC_ALL=C.UTF-8 PS1='$ ' sh";
-        screen.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "40", shell]);
+        let (columns, rows) = (columns.to_string(), rows.to_string());
+        let size = ["-x", &columns, "-y", &rows, shell];
+        screen.tmux(&[&["-f", "/dev/null", "new-session", "-d"], &size[..]].concat());
         screen.until(|text| text.contains('$'));
         Some(screen)
     }

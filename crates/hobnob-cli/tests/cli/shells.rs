@@ -1,8 +1,9 @@
-//! `hobnob completions`: each script is one that its shell takes, and bash completes with it.
+//! `hobnob completions`: each script is one that its shell takes, and bash, zsh and fish complete with it.
 
 use std::process::Command;
 
-use crate::kit::{Done, finish, folder, run, skip};
+use crate::kit::{Done, finish, folder, hobnob, launch, run, skip};
+use crate::screen::{BINARY, Screen};
 
 const SHELLS: [&str; 5] = ["bash", "elvish", "fish", "powershell", "zsh"];
 
@@ -15,13 +16,110 @@ fn each_shell_has_a_script_that_knows_the_tables() {
     for shell in SHELLS {
         let done = run(&["completions", shell]);
         assert_eq!((done.code, done.err.as_str()), (0, ""), "{shell}");
-        for row in hobnob::engine::services().iter().filter(|row| row.make.is_some()) {
-            // powershell and elvish complete verbs and flags alone.
-            let is_known = done.out.contains(row.spec.name);
-            assert!(is_known || ["powershell", "elvish"].contains(&shell), "{shell}");
+        let asks = ["bash", "zsh", "fish"].contains(&shell);
+        assert!(asks || done.out.contains("max-conns"), "{shell}");
+        if asks {
+            let services = run(&["completions", shell, "--", "serve", ""]).out;
+            for row in hobnob::engine::services().iter().filter(|row| row.make.is_some()) {
+                assert!(services.contains(row.spec.name), "{shell}: {services}");
+            }
+            let flags = run(&["completions", shell, "--", "serve", "--max"]).out;
+            assert!(flags.contains("--max-conns"), "{shell}: {flags}");
         }
-        assert!(done.out.contains("max-conns"), "{shell}");
     }
+}
+
+/// What a program is asked for the last of these words by the script of fish: a word and what it is.
+fn proposed(words: &[&str]) -> Vec<(String, String)> {
+    let done = run(&[&["completions", "fish", "--"], words].concat());
+    assert_eq!((done.code, done.err.as_str()), (0, ""), "{words:?}");
+    let pair = |line: &str| {
+        let (word, about) = line.split_once('\t').unwrap_or((line, ""));
+        (word.to_owned(), about.to_owned())
+    };
+    done.out.lines().map(pair).collect()
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    proposed(words).into_iter().map(|(word, _)| word).collect()
+}
+
+#[test]
+fn each_place_has_the_words_that_fit_there() {
+    let faults = words(&["relay", ":1", ":2", "--fault", ""]);
+    let expected = hobnob::fault::TABLE.iter().map(|row| row.spec.name);
+    assert_eq!(
+        faults.iter().map(|word| word.trim_end_matches('=')).collect::<Vec<_>>(),
+        expected.collect::<Vec<_>>()
+    );
+    assert_eq!(words(&["serve", "relay", "--fault", "up:lat"]), ["up:latency="]);
+    assert!(
+        words(&["relay", "--fault", "latency=200ms,jit"])
+            .iter()
+            .any(|word| word == "latency=200ms,jitter=")
+    );
+    assert_eq!(words(&["relay", "--like", "sat"]), ["satellite"]);
+    assert_eq!(words(&["fault", "x", "--like=sat"]), ["--like=satellite"]);
+    assert_eq!(words(&["fault", "x", "cle"]), ["clear"]);
+    // Services before flags: those come when one is begun, and only those that it has.
+    assert!(words(&["serve", ""]).iter().all(|word| !word.starts_with('-')));
+    assert!(words(&["serve", "echo", "--"]).iter().any(|word| word == "--max-conns"));
+    assert!(!words(&["serve", "echo", "--gre"]).iter().any(|word| word == "--greeting"));
+    assert_eq!(words(&["serve", "hello", "--gre"]), ["--greeting"]);
+    assert_eq!(words(&["serve", "echo", "--", "--max-c"]), [":files"]);
+    assert_eq!(words(&["--color", "al"]), ["always"]);
+    assert_eq!(words(&["--color", "always", "ser"]), ["serve"]);
+    assert!(words(&["demo", ""]).iter().any(|word| word == "--for"));
+}
+
+#[test]
+fn pages_of_help_come_in_groups() {
+    let done = run(&["completions", "zsh", "--", "help", ""]);
+    let mut groups: Vec<_> = done.out.lines().filter_map(|line| line.split('\t').next()).collect();
+    groups.dedup();
+    let expected = ["verbs", "topics", "services", "transports", "layers", "faults", "errors"];
+    assert_eq!(groups, expected, "each once, together");
+}
+
+#[test]
+fn relays_that_run_are_proposed_by_name() {
+    let folder = folder();
+    let mut command = hobnob(&["relay", "127.0.0.1:0", "127.0.0.1:1", "--name", "red"]);
+    command.env("XDG_RUNTIME_DIR", folder.path());
+    let relay = launch(command);
+    relay.err.until("Ctrl-C stops it.");
+    let mut asked = hobnob(&["completions", "fish", "--", "fault", ""]);
+    asked.env("XDG_RUNTIME_DIR", folder.path());
+    let done = finish(asked, b"");
+    assert!(done.out.starts_with("red\tto "), "{}", done.out);
+    assert_eq!(relay.stop("TERM").0, 0);
+}
+
+#[test]
+fn zsh_completes() {
+    if !is_there("zsh") {
+        return skip("shells::zsh_completes", "zsh is not installed");
+    }
+    let Some(screen) = Screen::open("shells::zsh_completes") else { return };
+    let own = std::path::Path::new(BINARY).parent().expect("a folder");
+    screen.line(&format!("cd /; PATH={}:$PATH exec zsh -f", own.display()));
+    screen.line("PS1='%# '; autoload -U compinit; compinit -u -D; eval \"$(hobnob completions zsh)\"; echo rea''dy");
+    screen.until(|text| text.contains("ready"));
+    let typed = |keys: &str, wanted: &str| {
+        screen.tmux(&["send-keys", "-l", keys]);
+        screen.keys(&["Tab"]);
+        screen.until(|text| text.contains(wanted));
+        screen.keys(&["C-u"]);
+    };
+    typed("hobnob ser", "# hobnob serve");
+    typed("hobnob relay :1 :2 --fault up:lat", "--fault up:latency=");
+    typed("hobnob relay :1 :2 --like sat", "--like satellite");
+    screen.line("clear");
+    screen.tmux(&["send-keys", "-l", "hobnob help "]);
+    screen.keys(&["Tab"]);
+    screen.until(|text| {
+        text.contains("hobnob help") && (text.contains("verbs") || text.contains("see all"))
+    });
 }
 
 #[test]
@@ -44,6 +142,7 @@ fn shells_take_their_scripts() {
 /// What bash would propose for the last of these words.
 fn complete(words: &[&str]) -> Vec<String> {
     let script = r#"
+        PATH="${0%/*}:$PATH"
         eval "$("$0" completions bash)"
         COMP_WORDS=(hobnob "$@")
         COMP_CWORD=$#
@@ -69,6 +168,10 @@ fn bash_completes() {
     assert_eq!(complete(&["talk", "--eol", ""]), ["lf", "crlf", "none"]);
     assert_eq!(complete(&["help", "port-in"]), ["port-in-use"]);
     assert_eq!(complete(&["completions", "ba"]), ["bash"]);
+    assert_eq!(complete(&["relay", "--fault", "late"]), ["latency="]);
+    // bash cuts words at the marks, and puts the last piece alone in place.
+    assert_eq!(complete(&["relay", "--fault", "up", ":", "late"]), ["latency="]);
+    assert_eq!(complete(&["talk", "--color", "=", "al"]), ["always"]);
     let services = complete(&["serve", ""]);
     for row in hobnob::engine::services().iter().filter(|row| row.make.is_some()) {
         assert!(services.iter().any(|word| word == row.spec.name), "{services:?}");
@@ -80,7 +183,8 @@ fn fish_completes() {
     if !is_there("fish") {
         return skip("shells::fish_completes", "fish is not installed");
     }
-    let script = r#"$argv[1] completions fish | source; complete -C "hobnob $argv[2]""#;
+    let script = r#"set -x PATH (dirname $argv[1]) $PATH
+        $argv[1] completions fish | source; complete -C "hobnob $argv[2]""#;
     let complete = |typed: &str| {
         let mut command = Command::new("fish");
         command.args(["--no-config", "-c", script, env!("CARGO_BIN_EXE_hobnob"), typed]);
@@ -94,6 +198,8 @@ fn fish_completes() {
     assert_eq!(complete("ser"), ["serve"]);
     assert_eq!(complete("serve ec"), ["echo"]);
     assert_eq!(complete("talk --eol l"), ["lf"]);
+    assert_eq!(complete("relay --fault up:lat"), ["up:latency="]);
+    assert_eq!(complete("relay --like sat"), ["satellite"]);
 }
 
 #[test]

@@ -48,7 +48,8 @@ pub(super) async fn bind(
             Err(error) if error.kind() == Kind::PortInUse && by < next_ports => {
                 first.get_or_insert(error);
             }
-            Err(error) => return Err(first.unwrap_or(error)),
+            // Of ports that are all in use the one that was asked for is told; what else is wrong is told as that.
+            Err(error) if error.kind() == Kind::PortInUse => return Err(first.unwrap_or(error)),
             bound => return bound,
         }
     }
