@@ -32,6 +32,12 @@ pub fn stderr() -> Patient<StderrLock<'static>> {
     Patient(io::stderr().lock())
 }
 
+/// Cells of a line of this stream; none: it is no terminal, or one that does not know.
+pub fn columns(stream: &impl AsFd) -> Option<usize> {
+    let columns = crate::sys::terminal::columns(stream.as_fd()).ok()?;
+    Some(usize::from(columns)).filter(|columns| *columns > 0)
+}
+
 /// Whether standard output was closed when the process began: what is written to it goes nowhere.
 pub fn was_stdout_closed() -> bool {
     crate::sys::closed::was_stdout_closed()

@@ -45,29 +45,96 @@ fn the_short_help_of_each_verb() {
         let full = run(&[verb, "--help"]);
         assert_eq!(full.code, 0);
         assert!(full.out.len() >= done.out.len());
-        assert_eq!(run(&["help", verb]).out, full.out);
+        assert_eq!(run(&["help", verb, "all"]).out, full.out);
+    }
+}
+
+/// The topics that are neither verbs nor of a table.
+const TOPICS: [&str; 12] = [
+    "addresses",
+    "sockets",
+    "ports",
+    "handshake",
+    "coming-from",
+    "faults",
+    "eof",
+    "keys",
+    "json",
+    "exit-codes",
+    "environment",
+    "control",
+];
+
+#[test]
+fn no_page_is_longer_than_two_screens_and_what_is_left_out_is_named() {
+    let mut cut = 0;
+    for topic in VERBS.into_iter().chain(TOPICS) {
+        let (shown, all) = (run(&["help", topic]).out, run(&["help", topic, "all"]).out);
+        assert!(shown.lines().count() <= 48, "{topic} has {} lines", shown.lines().count());
+        if shown == all {
+            continue;
+        }
+        cut += 1;
+        let (begin, rest) = shown.split_once("\nall of it: ").expect(topic);
+        assert!(all.starts_with(begin.trim_end()), "{topic}");
+        assert!(rest.starts_with(&format!("hobnob help {topic} all\n")), "{topic}: {rest}");
+        let named = rest.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (_, named) = named.split_once("also has: ").expect(topic);
+        for title in named.split("; ") {
+            assert!(all.contains(&format!("\n{title}\n")), "{topic} has no {title}");
+        }
+    }
+    assert!(cut >= 4, "only {cut} are longer: faults, relay, serve and talk are");
+}
+
+#[test]
+fn every_fault_is_on_the_first_screens_of_their_page() {
+    let shown = run(&["help", "faults"]).out;
+    for row in hobnob::fault::TABLE {
+        assert!(shown.contains(&format!("\n  {}", row.spec.name)), "{}", row.spec.name);
+    }
+    assert!(shown.contains("after=") && shown.contains("on=/REGEX/"), "{shown}");
+}
+
+#[test]
+fn what_is_not_built_in_is_not_listed_as_if_it_were() {
+    let missing = hobnob::engine::transports().iter().map(|row| row.spec);
+    let missing = missing.chain(hobnob::engine::layers().iter().map(|row| &row.spec));
+    let missing = missing.chain(hobnob::engine::services().iter().map(|row| row.spec));
+    let missing: Vec<_> = missing.filter(|spec| !spec.is_built_in).map(|spec| spec.name).collect();
+    assert!(!missing.is_empty(), "there would be nothing to see");
+    let mut lists = vec![
+        run(&["serve"]).out,
+        run(&["help", "help"]).out,
+        run(&["help", "addresses"]).out,
+        run(&["talk", "xyz://:9"]).err,
+        run(&["serve", "xyz"]).err,
+    ];
+    // Of a script, the words that a topic may be.
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&["completions", shell]).out;
+        lists.extend(script.lines().filter(|line| line.contains("exit-codes")).map(str::to_owned));
+    }
+    for name in missing {
+        for list in &lists {
+            let mut words = list.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+            assert!(!words.any(|word| word == name), "{name} is listed: {list}");
+        }
+        let page = run(&["help", name]);
+        assert!(page.out.contains("not part of this build"), "{name}: {}{}", page.out, page.err);
     }
 }
 
 #[test]
 fn every_topic_has_a_page_of_eighty_columns() {
-    let topics = VERBS.into_iter().chain([
-        "addresses",
-        "faults",
-        "eof",
-        "keys",
-        "json",
-        "exit-codes",
-        "environment",
-        "control",
-    ]);
+    let topics = VERBS.into_iter().chain(TOPICS);
     let services = hobnob::engine::services().iter().map(|row| row.spec.name);
     let transports = hobnob::engine::transports().iter().map(|row| row.spec.name);
     let layers = hobnob::engine::layers().iter().map(|row| row.spec.name);
     let faults = hobnob::fault::TABLE.iter().map(|row| row.spec.name);
     let slugs = hobnob::error::Kind::ALL.iter().map(|kind| kind.slug());
     for topic in topics.chain(services).chain(transports).chain(layers).chain(faults).chain(slugs) {
-        let done = run(&["help", topic]);
+        let done = run(&["help", topic, "all"]);
         assert_eq!((done.code, done.err.as_str()), (0, ""), "{topic}");
         for line in done.out.lines() {
             assert!(line.chars().count() <= 80, "{topic}: {line}");
@@ -78,7 +145,7 @@ fn every_topic_has_a_page_of_eighty_columns() {
 #[test]
 fn a_flag_of_a_service_is_on_its_page() {
     for row in hobnob::engine::services() {
-        let page = run(&["help", row.spec.name]).out;
+        let page = run(&["help", row.spec.name, "all"]).out;
         for option in row.spec.options {
             assert!(
                 page.contains(&format!("--{}", option.name)),

@@ -14,6 +14,7 @@ pub(crate) mod reach;
 pub(crate) mod record;
 pub(crate) mod resolve;
 pub(crate) mod splice;
+pub(crate) mod terminal;
 pub(crate) mod watch;
 
 use std::io;
