@@ -17,7 +17,10 @@ use crate::error::{Error, Kind, Result};
 use crate::socket::option::{self, BACKLOG, SocketOption};
 use crate::socket::{AsyncSocket, Socket, Type, ask_for_reach, host};
 use crate::spec::{OptionSpec, Shape, Spec};
-use crate::transport::{Place, SOURCE, Terms, Transport, TransportRow, hops, over_ip};
+use crate::transport::{
+    Place, SOURCE, Terms, Transport, TransportRow, over_ip, relays_behind, relays_of_dial,
+    send_relays_along,
+};
 
 /// The row.
 pub(crate) static ROW: TransportRow = TransportRow {
@@ -75,7 +78,7 @@ impl Transport for Tcp {
         asker: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
-            let hops = hops::of_dial(asker)?;
+            let hops = relays_of_dial(asker)?;
             let addresses = to.destinations(scene).await?;
             for address in &addresses {
                 scene.own.check("tcp", &Address::Ip(*address))?;
@@ -151,7 +154,7 @@ impl Listener for Listening {
                 let is_wildcard = self.address.ip().is_unspecified();
                 let asked = is_wildcard.then(|| stream.local_addr().ok()).flatten();
                 let local = asked.unwrap_or(self.address);
-                let hops = hops::behind(stream.as_fd(), local.ip(), peer.ip());
+                let hops = relays_behind(stream.as_fd(), local.ip(), peer.ip());
                 Poll::Ready(Accepted::Conn(conn(stream, local.into(), peer.into(), hops)))
             }
         }
@@ -229,7 +232,7 @@ async fn race(
             if let (Ok(socket), Some((asker, hops))) = (&socket, behind)
                 && !to.options.is_given(SocketOption::Ttl.row().spec.name)
             {
-                hops::send_along(socket.as_fd(), hops, asker, address.ip());
+                send_relays_along(socket.as_fd(), hops, asker, address.ip());
             }
             attempts.0.push(Box::pin(async move { connect(socket?, address).await }));
         });

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::pattern::Pattern;
-use super::profile::PROFILES;
+use super::profile::{PROFILES, Profile};
 use super::rules::{Amount, KEYS, Rules};
 use super::typed::TypedPiece;
 use super::words::{self, ForeignWord};
@@ -29,14 +29,17 @@ struct SettingParts {
     is_of_profile: bool,
 }
 
+impl Profile {
+    /// The settings of a profile.
+    pub fn settings(name: &str) -> Result<Vec<Setting>> {
+        Profile::named(name)?.faults.iter().map(|text| Setting::read(text, true)).collect()
+    }
+}
+
 impl Setting {
     /// Reads one. An error points at what is wrong.
     pub fn parse(text: &str) -> Result<Self> {
         Self::read(text, false)
-    }
-
-    pub(super) fn of_profile(text: &str) -> Result<Self> {
-        Self::read(text, true)
     }
 
     fn read(text: &str, is_of_profile: bool) -> Result<Self> {
@@ -361,7 +364,7 @@ fn nothing(piece: &TypedPiece<'_>) -> Error {
     let text = format!("there is no fault {:?}", piece.key);
     piece
         .key_error(Kind::UnknownFault, text, "without any fault nothing is bent")
-        .why("hobnob fault NAME clear takes all faults away from a relay that runs")
+        .why("a relay that runs is told to clear, which takes all faults away")
 }
 
 fn of_a_network(piece: &TypedPiece<'_>, profile: &'static str) -> Error {

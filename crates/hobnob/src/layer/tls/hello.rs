@@ -85,7 +85,7 @@ fn name(extension: &[u8]) -> Option<&[u8]> {
 /// A length of one or two bytes.
 fn length(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
     let bytes = bytes.get(at..at + width)?;
-    Some(bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)))
+    Some(bytes.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte)))
 }
 
 /// The same cryptography for a side that is dialled: its hashes know what was hidden.
@@ -131,7 +131,7 @@ struct Knowing(&'static dyn Hash);
 
 impl Hash for Knowing {
     fn start(&self) -> Box<dyn Context> {
-        Box::new(Running(self.0.start()))
+        Box::new(RunningHash(self.0.start()))
     }
 
     fn hash(&self, data: &[u8]) -> Output {
@@ -153,15 +153,15 @@ impl Hash for Knowing {
     }
 }
 
-struct Running(Box<dyn Context>);
+struct RunningHash(Box<dyn Context>);
 
-impl Context for Running {
+impl Context for RunningHash {
     fn fork_finish(&self) -> Output {
         self.0.fork_finish()
     }
 
     fn fork(&self) -> Box<dyn Context> {
-        Box::new(Running(self.0.fork()))
+        Box::new(RunningHash(self.0.fork()))
     }
 
     fn finish(self: Box<Self>) -> Output {
@@ -171,7 +171,8 @@ impl Context for Running {
     /// The data are whole messages; after a `HelloRetryRequest` the client's second one comes behind others.
     fn update(&mut self, mut data: &[u8]) {
         while data.len() >= HEADER {
-            let length = length(data, 1, 1).unwrap_or(0) << 16 | length(data, 2, 2).unwrap_or(0);
+            let (high, low) = (length(data, 1, 1), length(data, 2, 2));
+            let length = (high.unwrap_or(0) << 16) | low.unwrap_or(0);
             let (message, rest) = data.split_at(data.len().min(HEADER + length));
             match hidden(message) {
                 Some(number) => {

@@ -103,7 +103,7 @@ pub(super) async fn careless(to: SocketAddr) -> SocketAddr {
 async fn record(from: &mut OwnedReadHalf) -> Option<Vec<u8>> {
     let mut record = vec![0; 5];
     from.read_exact(&mut record).await.ok()?;
-    let length = usize::from(record[3]) << 8 | usize::from(record[4]);
+    let length = usize::from(u16::from_be_bytes([record[3], record[4]]));
     record.resize(5 + length, 0);
     from.read_exact(&mut record[5..]).await.ok()?;
     Some(record)
