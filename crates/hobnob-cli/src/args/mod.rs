@@ -2,6 +2,7 @@
 //! completions are made.
 
 mod habit;
+mod netcat;
 mod parse;
 mod value;
 

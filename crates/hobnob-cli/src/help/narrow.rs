@@ -44,10 +44,9 @@ fn in_columns(out: &mut Vec<String>, line: &str, columns: usize) {
     if width(line) <= columns {
         return out.push(line.to_owned());
     }
-    let (first, rest) = words.split_once("  ").unwrap_or((words, ""));
-    indented(out, first, indent, columns);
-    if !rest.is_empty() {
-        indented(out, rest.trim_start(), BELOW, columns);
+    let all = words.split("  ").map(str::trim).filter(|words| !words.is_empty());
+    for (at, words) in all.enumerate() {
+        indented(out, words, if at == 0 { indent } else { BELOW }, columns);
     }
 }
 

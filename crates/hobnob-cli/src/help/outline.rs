@@ -21,11 +21,11 @@ pub(crate) fn outline(usages: Usages) -> Command {
 
 fn outline_of(verb: &'static Usage, usages: Usages) -> Command {
     let usage = format!("hobnob {} {} [FLAGS]", verb.name, verb.words);
-    // Of words that stand for each other, as in "[new [NAME] | HOST...]", the last ones take what comes.
-    let last = verb.words.rsplit_once(" | ").map(|(_, last)| last);
-    let words = last.unwrap_or(verb.words).split(' ').filter(|word| !word.is_empty());
-    let words = words.map(|word| positional(word, last.is_none(), usages));
-    let mut command = bare(verb.name).about(verb.title()).override_usage(usage).args(words);
+    let words = verb.words.split(' ').filter(|word| !word.is_empty());
+    let mut command = bare(verb.name)
+        .about(verb.title())
+        .override_usage(usage)
+        .args(words.map(|word| positional(word, usages)));
     for group in verb.flags {
         command = match group {
             FlagGroup::Own(flags) => command.args(flags.iter().map(described)),
@@ -38,13 +38,11 @@ fn outline_of(verb: &'static Usage, usages: Usages) -> Command {
     command
 }
 
-/// `SERVICE`, `[ADDR...]`: whether it must be there, whether it repeats, and what it may be. Only one that may be required
-/// is, unless it stands in brackets.
-fn positional(word: &'static str, may_be_required: bool, usages: Usages) -> Arg {
+/// `SERVICE`, `[ADDR...]`: whether it must be there, whether it repeats, and what it may be.
+fn positional(word: &'static str, usages: Usages) -> Arg {
     let name = word.trim_matches(['[', ']']);
     let bare_name = name.trim_end_matches("...");
-    let argument = Arg::new(bare_name).value_name(bare_name);
-    let argument = argument.required(may_be_required && !word.starts_with('['));
+    let argument = Arg::new(bare_name).value_name(bare_name).required(!word.starts_with('['));
     let argument = match bare_name {
         "SERVICE" => one_of(argument, services()),
         "TOPIC" => one_of(argument, topics(usages)),

@@ -38,7 +38,7 @@ fn listed(look: Look) -> String {
     }
     let _ = writeln!(out, "\nall means {all}");
     let example = rows.get(1).or(rows.first()).map_or("", |row| row.spec.name);
-    let _ = writeln!(out, "each line is also a page: hobnob help {example}");
+    let _ = writeln!(out, "\neach line is also a page: hobnob help {example}");
     out
 }
 

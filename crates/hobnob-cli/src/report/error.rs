@@ -205,11 +205,18 @@ fn caret(out: &mut String, span: &Span, look: Look) {
     let before = safe(cut(span.at.start));
     let upto = safe(cut(span.at.end.max(span.at.start)));
     let carets = "^".repeat((width(&upto) - width(&before)).max(1));
-    let room = width(&before);
+    let (room, label) = (width(&before), safe(&span.label));
+    let is_beside = 5 + room + width(&carets) + 1 + width(&label) <= look.columns();
+    let beside = if is_beside || !look.is_narrow() { label.as_str() } else { "" };
     let carets = look.paint(Paint::RedBold, &carets);
     let _ = writeln!(out, "     {}", safe(&span.text));
-    let line = format!("     {:room$}{carets} {}", "", safe(&span.label));
+    let line = format!("     {:room$}{carets} {beside}", "");
     let _ = writeln!(out, "{}", line.trim_end());
+    if beside.is_empty() && !label.is_empty() {
+        for line in fold(&label, look.columns() - 5) {
+            let _ = writeln!(out, "     {line}");
+        }
+    }
 }
 
 #[cfg(test)]
@@ -247,6 +254,7 @@ mod tests {
     #[test]
     fn a_narrow_terminal_has_narrow_errors() {
         let error = Error::new(Kind::Usage, "words that go on for more than forty columns of it")
+            .at("xyz://:9", 0..3, "there is no transport or layer of that name")
             .why("a reason that is too long for a line of forty columns, too")
             .try_command("hobnob help usage", "a note that is longer than there is room");
         let look = Look { cells: Some(40), ..Look::default() };

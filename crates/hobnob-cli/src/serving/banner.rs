@@ -64,8 +64,9 @@ pub(super) fn tell(
             let _ = writeln!(text, "  {label:<8}{line}");
         }
         if let Some(name) = steered_as {
-            let _ =
-                writeln!(text, "  change them while it runs: hobnob fault {}", safe(&quoted(name)));
+            let between = if job.err.is_narrow() { "\n    " } else { " " };
+            let command = format!("hobnob fault {}", safe(&quoted(name)));
+            let _ = writeln!(text, "  change them while it runs:{between}{command}");
         }
     }
     if is_open {
