@@ -5,7 +5,7 @@ use hobnob::engine;
 use hobnob::error::{Error, Kind, Result, quoted};
 use hobnob::spec::nearest;
 
-use super::netcat::{Netcat, Proposal, Wish, is_endpoint, is_server, is_service, joined};
+use super::netcat::{Meant, Netcat, Proposal, is_endpoint, is_server, is_service, joined};
 use super::{Usages, WORDS};
 use crate::advice::Propose as _;
 
@@ -46,7 +46,7 @@ pub(super) fn proposals(words: &[String], usages: Usages) -> Vec<Proposal> {
     let Some(usage) = usages.of(verb) else { return Vec::new() };
     let mut typed = Netcat::of(usage, usages);
     if first == "listen" {
-        typed.wishes.push(Wish::Listen);
+        typed.wishes.push(Meant::Listen);
     }
     let rest = without_first();
     if rest.is_empty() && known.is_none() {

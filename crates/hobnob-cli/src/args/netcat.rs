@@ -17,7 +17,7 @@ const LISTENS: [&str; 2] = ["talk", "--listen"];
 
 /// What a switch of nc's asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum Meant {
     /// To be dialled.
     Listen,
     /// To be there for the next peer too.
@@ -34,7 +34,7 @@ pub(super) enum Wish {
 pub(super) struct Netcat {
     usages: Usages,
     usage: &'static Usage,
-    pub(super) wishes: Vec<Wish>,
+    pub(super) wishes: Vec<Meant>,
     host: Option<String>,
     port: Option<String>,
     words: Vec<String>,
@@ -59,7 +59,7 @@ impl Netcat {
         }
     }
 
-    fn wants(&self, wish: Wish) -> bool {
+    fn wants(&self, wish: Meant) -> bool {
         self.wishes.contains(&wish)
     }
 
@@ -89,10 +89,10 @@ impl Netcat {
                 joined => Some(joined.to_owned()),
             };
             match letter {
-                'l' => self.wishes.push(Wish::Listen),
-                'k' => self.wishes.push(Wish::Stay),
-                'u' => self.wishes.push(Wish::Packets),
-                'U' => self.wishes.push(Wish::Path),
+                'l' => self.wishes.push(Meant::Listen),
+                'k' => self.wishes.push(Meant::Stay),
+                'u' => self.wishes.push(Meant::Packets),
+                'U' => self.wishes.push(Meant::Path),
                 // Both are as they should be: the end of the input is told, and names are looked up in vain at most.
                 'N' | 'n' => {}
                 'C' => self.flag(&["--eol", "crlf"]),
@@ -126,11 +126,11 @@ impl Netcat {
         };
         let mut value = || joined.clone().or_else(|| rest.next().cloned());
         match flag {
-            "--listen" => self.wishes.push(Wish::Listen),
-            "--keep-open" => self.wishes.push(Wish::Stay),
-            "--udp" => self.wishes.push(Wish::Packets),
+            "--listen" => self.wishes.push(Meant::Listen),
+            "--keep-open" => self.wishes.push(Meant::Stay),
+            "--udp" => self.wishes.push(Meant::Packets),
             "--tcp" => {}
-            "--ssl" | "--tls" => self.wishes.push(Wish::Secret),
+            "--ssl" | "--tls" => self.wishes.push(Meant::Secret),
             "--crlf" => self.flag(&["--eol", "crlf"]),
             "--port" => self.port = Some(value()?),
             "--host" | "--address" | "--bind" => self.host = Some(value()?),
@@ -180,18 +180,18 @@ impl Netcat {
             let words = [self.usage.name.to_owned()];
             return is_plain.then(|| vec![(self.command(&words), "")]);
         }
-        if self.wants(Wish::Stay) && !self.wants(Wish::Listen) {
+        if self.wants(Meant::Stay) && !self.wants(Meant::Listen) {
             // Of ours, it stands for --insecure.
             self.flag(&["-k"]);
         }
         let endpoint = self.endpoint()?;
         let mut words = vec![self.usage.name.to_owned()];
-        if self.wants(Wish::Listen) {
+        if self.wants(Meant::Listen) {
             words.push("--listen".to_owned());
         }
         words.push(endpoint.clone());
         let mut all = vec![(self.command(&words), "")];
-        if self.wants(Wish::Stay) && self.wants(Wish::Listen) {
+        if self.wants(Meant::Stay) && self.wants(Meant::Listen) {
             let command = format!("hobnob serve discard {}", quoted(&endpoint));
             all.push((command, "for many at once: shows what they say"));
         }
@@ -220,7 +220,8 @@ impl Netcat {
     /// The address that the words begin with. It is taken out of them.
     fn endpoint(&mut self) -> Option<String> {
         let address = self.address()?;
-        let scheme = match [Wish::Path, Wish::Packets, Wish::Secret].map(|wish| self.wants(wish)) {
+        let scheme = match [Meant::Path, Meant::Packets, Meant::Secret].map(|wish| self.wants(wish))
+        {
             [true, false, false] if address.starts_with(['/', '.']) => "",
             [true, false, false] => "unix:",
             [true, true, false] => "unixgram:",

@@ -1,6 +1,7 @@
 //! Help: every page is there, fits a terminal of 80 columns, and says only what is built.
 
 use crate::kit::{run, steady};
+use crate::screen::{BINARY, Screen};
 
 const VERBS: [&str; 13] = [
     "serve",
@@ -156,6 +157,25 @@ fn a_flag_of_a_service_is_on_its_page() {
                 option.name
             );
         }
+    }
+}
+
+#[test]
+fn a_terminal_of_forty_columns_has_whole_lines() {
+    let Some(screen) = Screen::open("a_terminal_of_forty_columns_has_whole_lines") else { return };
+    screen.tmux(&["resize-window", "-x", "40", "-y", "60"]);
+    screen.line("clear; stty size");
+    screen.until(|text| text.contains("60 40"));
+    for (command, whole) in [
+        ("-h", "talk     type to any socket; pipe"),
+        ("help serve", "Without an address it is the service's"),
+        ("talk xyz://:9", "     there is no transport or layer"),
+        ("talk 127.0.0.1 9", "  try    hobnob talk 127.0.0.1:9"),
+        ("serve hello 127.0.0.1:0 --for 10ms", "    hobnob talk 127.0.0.1:"),
+    ] {
+        screen.line(&format!("clear; H={BINARY}; PAGER=cat $H {command}; echo left"));
+        let text = screen.until(|text| text.lines().any(|line| line.trim_end() == "left"));
+        assert!(text.lines().any(|line| line.contains(whole)), "{command}: {text}");
     }
 }
 
