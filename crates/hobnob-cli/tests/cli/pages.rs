@@ -167,7 +167,7 @@ fn a_terminal_of_forty_columns_has_whole_lines() {
     screen.line("clear; stty size");
     screen.until(|text| text.contains("60 40"));
     for (command, whole) in [
-        ("-h", "talk     type to any socket; pipe"),
+        ("-h", "    type to any socket; pipe in, pipe"),
         ("help serve", "Without an address it is the service's"),
         ("talk xyz://:9", "     there is no transport or layer"),
         ("talk 127.0.0.1 9", "  try    hobnob talk 127.0.0.1:9"),
