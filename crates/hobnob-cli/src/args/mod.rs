@@ -1,6 +1,8 @@
 //! The command line: what each verb says of itself, from which the parser, the help pages, the man pages and the
 //! completions are made.
 
+mod habit;
+mod netcat;
 mod parse;
 mod value;
 

@@ -5,16 +5,18 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use hobnob::error::{Error, Kind, Result};
 use hobnob::spec::{OptionSpec, ValueKind, nearest};
 
-use super::{COMMON, Flag, Usage, Usages, WORDS, switch};
+use super::{COMMON, Flag, Usage, Usages, WORDS, habit, switch};
 use crate::advice::Propose as _;
 
 /// Parses the words after the program's name.
 pub(crate) fn parse(words: &[String], usages: Usages) -> Result<ArgMatches> {
     let command = program(usages);
-    command
+    let matches = command
         .clone()
         .try_get_matches_from(words)
-        .map_err(|error| retell(&error, &command, words, usages))
+        .map_err(|error| retell(&error, &command, words, usages))?;
+    habit::check(words, usages, &matches)?;
+    Ok(matches)
 }
 
 /// Whether a verb can do something with each of its words: one that it would not look at was meant somehow.
@@ -106,13 +108,23 @@ fn retell(error: &clap::Error, program: &Command, words: &[String], usages: Usag
     match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let typed = said(ContextKind::InvalidSubcommand).unwrap_or_default();
-            unknown_verb(&typed, usages)
+            unknown_verb(&typed, words, usages)
         }
-        ErrorKind::UnknownArgument if !argument.starts_with('-') => unknown_verb(&argument, usages),
+        ErrorKind::UnknownArgument if !argument.starts_with('-') => {
+            unknown_verb(&argument, words, usages)
+        }
         ErrorKind::UnknownArgument => {
             let name = verb.map_or("hobnob", |verb| verb.get_name());
             let scope = verb.unwrap_or(program);
-            unknown_flag(&argument, name, scope).try_command(help, "lists them all")
+            let error = unknown_flag(&argument, name, scope);
+            let proposals = habit::proposals(words, usages);
+            let is_none = proposals.is_empty();
+            let error = habit::proposing(error, proposals).try_command(help, "lists them all");
+            if is_none {
+                error
+            } else {
+                error.try_command(ELSEWHERE_PAGE, "other programs' words here")
+            }
         }
         ErrorKind::InvalidValue => {
             let (flag, value) = argument.split_once(' ').unwrap_or((&argument, "VALUE"));
@@ -132,8 +144,16 @@ fn retell(error: &clap::Error, program: &Command, words: &[String], usages: Usag
     }
 }
 
-fn unknown_verb(typed: &str, usages: Usages) -> Error {
+/// The page that has the words of other programs beside ours.
+const ELSEWHERE_PAGE: &str = "hobnob help coming-from";
+
+fn unknown_verb(typed: &str, words: &[String], usages: Usages) -> Error {
     let error = Error::new(Kind::Usage, format!("there is no verb {typed:?}"));
+    let proposals = habit::proposals(words, usages);
+    if !proposals.is_empty() {
+        let error = habit::proposing(error, proposals).try_command("hobnob", "lists the verbs");
+        return error.try_command(ELSEWHERE_PAGE, "other programs' words here");
+    }
     let error = match nearest(typed, usages.all().map(|usage| usage.name)) {
         Some(near) => error.try_command(format!("hobnob {near}"), "did you mean this?"),
         None => error,

@@ -72,7 +72,8 @@ impl Reader<'_> {
 
     fn no_section(&self, key: &Key<'_>) -> Error {
         let word = key.get_ref().as_ref();
-        let services = engine::services().iter().map(|row| row.spec.name);
+        let services = engine::services().iter().filter(|row| row.make.is_some());
+        let services = services.map(|row| row.spec.name);
         let label = match nearest(word, SECTIONS.into_iter().chain(services)) {
             Some(near) => format!("did you mean {near}?"),
             None => "a section is serve, defaults, alias, or a service".to_owned(),

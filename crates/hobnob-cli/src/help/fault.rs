@@ -5,31 +5,43 @@ use std::fmt::Write as _;
 use hobnob::fault::{KEYS, PROFILES, TABLE};
 use hobnob::spec::{OptionSpec, Shape, ValueKind};
 
-use crate::help::row::{entry, heading};
-use crate::report::look::{Look, Paint};
+use crate::help::row::{entry, entry_at, heading};
 
-/// What each does and what it is good for; then the networks.
+/// Columns of a fault's name in the list.
+const NAMES: usize = 13;
+
+/// What each does, a line each.
 pub(super) fn list() -> String {
-    let mut out = "\n# Each of them\n\n".to_owned();
+    let mut out = String::new();
     for row in TABLE {
         let only = if row.shapes == [Shape::Packets] { " (packets only)" } else { "" };
-        entry(&mut out, row.spec.name, &format!("{}{only}", row.spec.summary));
-        entry(&mut out, "", row.advice);
+        entry_at(&mut out, NAMES, row.spec.name, &format!("{}{only}", row.spec.summary));
+    }
+    let names: Vec<_> = PROFILES.iter().map(|profile| profile.name).collect();
+    let first = TABLE.first().map_or("", |row| row.spec.name);
+    let _ = writeln!(out, "\neach is a page: hobnob help {first}");
+    let _ = writeln!(out, "kinds of networks: --like {}", names.join("   "));
+    out
+}
+
+/// What each is good for, and the networks.
+pub(super) fn advice() -> String {
+    let mut out = "\n# What each shows\n\n".to_owned();
+    for row in TABLE {
+        entry(&mut out, row.spec.name, row.advice);
     }
     out.push_str("\n# Kinds of networks: --like NAME\n\n");
     for profile in PROFILES {
         entry(&mut out, profile.name, profile.summary);
         entry(&mut out, "", &profile.faults.join(" and "));
     }
-    let example = TABLE.first().map_or("", |row| row.spec.name);
-    let _ = writeln!(out, "\neach of the first is also a page: hobnob help {example}");
     out
 }
 
 /// A fault's page.
-pub(super) fn page(name: &str, look: Look) -> Option<String> {
+pub(super) fn page(name: &str) -> Option<String> {
     let row = TABLE.iter().find(|row| row.spec.name == name)?;
-    let mut out = heading(&row.spec, "--fault", look);
+    let mut out = heading(&row.spec, "--fault");
     for line in crate::report::show::fold(row.advice, 78) {
         let _ = writeln!(out, "  {line}");
     }
@@ -45,7 +57,7 @@ pub(super) fn page(name: &str, look: Look) -> Option<String> {
     ];
     let _ = writeln!(out, "  {}", claims.join("; "));
     for (title, options) in [("Options", row.spec.options), ("Options of every fault", KEYS)] {
-        let _ = writeln!(out, "\n{}", look.paint(Paint::Bold, title));
+        let _ = writeln!(out, "\n# {title}");
         for option in options {
             described(&mut out, option);
         }

@@ -1,6 +1,8 @@
-//! The pages of help: texts as Markdown, and what the tables say of themselves.
+//! The pages of help: texts as Markdown, and what the tables say of themselves. A page is Markdown until it is shown.
 
+mod extent;
 mod fault;
+mod narrow;
 pub(crate) mod outline;
 mod row;
 
@@ -12,12 +14,17 @@ use hobnob::error::Kind;
 use crate::args::{Flag, FlagGroup, Usage, Usages};
 use crate::report::look::{Look, Paint};
 use crate::report::show::fold;
+pub(crate) use extent::Extent;
+pub(crate) use row::catalogue;
 use row::{COLUMNS, described, entry, flag_of, part};
-pub(crate) use row::{catalogue, service};
 
 /// Topics that are no verbs: a name, and a page as Markdown.
 const TOPICS: &[(&str, &str)] = &[
     ("addresses", include_str!("addresses.md")),
+    ("sockets", include_str!("sockets.md")),
+    ("ports", include_str!("ports.md")),
+    ("handshake", include_str!("handshake.md")),
+    ("coming-from", include_str!("coming-from.md")),
     ("faults", include_str!("faults.md")),
     ("eof", include_str!("eof.md")),
     ("keys", include_str!("keys.md")),
@@ -28,17 +35,21 @@ const TOPICS: &[(&str, &str)] = &[
 ];
 /// Every error, a heading each.
 const ERRORS: &str = include_str!("errors.md");
+/// What has a page: the screen of `hobnob help`.
+const INDEX: &str = include_str!("help.md");
 /// The screen of `hobnob` alone, as Markdown.
 pub(crate) const FIRST_SCREEN: &str = include_str!("hobnob.md");
 
-/// Everything that has a page.
+/// Everything that has a page and is built in. Also the rest has a page, which says that it is not there.
 pub(crate) fn topics(usages: Usages) -> Vec<&'static str> {
+    let services = engine::services().iter().map(|row| row.spec);
+    let transports = engine::transports().iter().map(|row| row.spec);
+    let layers = engine::layers().iter().map(|row| &row.spec);
+    let parts = services.chain(transports).chain(layers).filter(|spec| spec.is_built_in);
     let verbs = usages.all().map(|usage| usage.name);
     verbs
         .chain(TOPICS.iter().map(|(name, _)| *name))
-        .chain(engine::services().iter().map(|row| row.spec.name))
-        .chain(engine::transports().iter().map(|row| row.spec.name))
-        .chain(engine::layers().iter().map(|row| row.spec.name))
+        .chain(parts.map(|spec| spec.name))
         .chain(hobnob::fault::TABLE.iter().map(|row| row.spec.name))
         .chain(Kind::ALL.iter().map(|kind| kind.slug()))
         .collect()
@@ -46,19 +57,29 @@ pub(crate) fn topics(usages: Usages) -> Vec<&'static str> {
 
 /// A page's Markdown below its title.
 pub(crate) fn body(usages: Usages, topic: &str) -> String {
-    let text = markdown(usages, topic).unwrap_or_default();
-    let body = text.split_once('\n').map_or("", |(_, body)| body).replace("\n---\n", "\n");
-    body + &appendix(topic)
+    let text = page(usages, topic).unwrap_or_default();
+    text.split_once('\n').map_or("", |(_, body)| body).replace(extent::RULE, "\n")
 }
 
 /// The page of whatever is called so.
-pub(crate) fn of(usages: Usages, topic: &str, look: Look) -> Option<String> {
-    verb(usages, topic, look)
-        .or_else(|| page(usages, topic, true, look))
-        .or_else(|| service(topic, look))
-        .or_else(|| part(topic, look))
-        .or_else(|| fault::page(topic, look))
-        .or_else(|| error_page(topic, look))
+pub(crate) fn of(usages: Usages, topic: &str, extent: Extent, look: Look) -> Option<String> {
+    let text = verb(usages, topic)
+        .or_else(|| page(usages, topic))
+        .or_else(|| row::service(topic))
+        .or_else(|| part(topic))
+        .or_else(|| fault::page(topic))
+        .or_else(|| error_page(topic))?;
+    Some(rendered(&extent.of(topic, &text), look))
+}
+
+/// The page of a service.
+pub(crate) fn service(name: &str, look: Look) -> Option<String> {
+    row::service(name).map(|text| rendered(&text, look))
+}
+
+/// The list of what has a page.
+pub(crate) fn index(look: Look) -> String {
+    rendered(INDEX, look)
 }
 
 /// The screen of `hobnob` alone.
@@ -67,28 +88,31 @@ pub(crate) fn first_screen(look: Look) -> String {
 }
 
 /// All that is known of a verb.
-pub(crate) fn verb(usages: Usages, name: &str, look: Look) -> Option<String> {
+fn verb(usages: Usages, name: &str) -> Option<String> {
     let usage = usages.of(name)?;
-    let mut out = page(usages, name, true, look)?;
-    let _ = writeln!(out, "\n{}", look.paint(Paint::Bold, "Every flag"));
+    let mut out = page(usages, name)?;
+    // They stand behind the one screen, also on a page that is no longer than that.
+    let is_longer = out.contains(extent::RULE);
+    out.push_str(if is_longer { "\n" } else { extent::RULE.trim_start() });
+    out.push_str("# Every flag\n");
     for group in usage.flags {
         match group {
             FlagGroup::Own(flags) => {
                 flags.iter().for_each(|flag| entry(&mut out, &spelled(flag), flag.help));
             }
             FlagGroup::OfNamesake => described(&mut out, usage.lent_by(*group), "--"),
-            FlagGroup::OfEveryService => of_every_service(&mut out, usage, *group, look),
+            FlagGroup::OfEveryService => of_every_service(&mut out, usage, *group),
         }
     }
     // A verb that is also a service has both pages as one.
-    if let Some(service) = service(name, look) {
+    if let Some(service) = row::service(name) {
         let _ = write!(out, "\n{service}");
     }
     Some(out)
 }
 
-fn of_every_service(out: &mut String, usage: &Usage, group: FlagGroup, look: Look) {
-    let _ = writeln!(out, "\n{}", look.paint(Paint::Bold, "Flags of the services"));
+fn of_every_service(out: &mut String, usage: &Usage, group: FlagGroup) {
+    out.push_str("\n# Flags of the services\n");
     for option in usage.lent_by(group) {
         let having: Vec<_> = engine::services()
             .iter()
@@ -114,35 +138,21 @@ fn spelled(flag: &Flag) -> String {
     text
 }
 
-/// A verb's or a topic's page: one screen of it, or all.
-pub(crate) fn page(usages: Usages, topic: &str, is_full: bool, look: Look) -> Option<String> {
-    let text = markdown(usages, topic)?;
-    let (short, rest) = text.split_once("\n---\n").unwrap_or((text, ""));
-    let mut text = format!("{}\n", short.trim_end());
-    if is_full && !rest.is_empty() {
-        text.push('\n');
-        text.push_str(rest.trim_start());
-    }
-    text.push_str(&appendix(topic));
-    Some(rendered(&text, look))
-}
-
-fn markdown(usages: Usages, topic: &str) -> Option<&'static str> {
+/// A verb's or a topic's page, with what the tables add to it.
+fn page(usages: Usages, topic: &str) -> Option<String> {
     let of_topic = || TOPICS.iter().find(|(name, _)| *name == topic).map(|(_, text)| *text);
-    usages.of(topic).map(|usage| usage.page).or_else(of_topic)
-}
-
-/// What the tables add to a page.
-fn appendix(topic: &str) -> String {
-    match topic {
-        "exit-codes" => format!("\n{}", codes()),
-        "faults" => fault::list(),
-        _ => String::new(),
-    }
+    let text = usages.of(topic).map(|usage| usage.page).or_else(of_topic)?;
+    Some(match topic {
+        "exit-codes" => format!("{text}\n{}", codes()),
+        "faults" => format!("{}{}", text.replace("FAULTS\n", &fault::list()), fault::advice()),
+        _ => text.to_owned(),
+    })
 }
 
 /// Markdown as it reads on a terminal: headings stand out, fences and backticks go.
 fn rendered(text: &str, look: Look) -> String {
+    let narrow = look.is_narrow().then(|| narrow::narrowed(text, look.columns()));
+    let text = narrow.as_deref().unwrap_or(text);
     let mut out = String::new();
     for line in text.lines() {
         if line.starts_with("```") {
@@ -160,12 +170,11 @@ fn rendered(text: &str, look: Look) -> String {
 }
 
 /// The page of an error: what it means and what to do.
-fn error_page(slug: &str, look: Look) -> Option<String> {
+fn error_page(slug: &str) -> Option<String> {
     let kind = Kind::ALL.iter().find(|kind| kind.slug() == slug)?;
-    let text = error_text(slug)?;
-    let head = look.paint(Paint::Bold, &format!("error[{slug}]"));
+    let text = error_text(slug)?.trim();
     let tail = format!("exit code {}; all of them: hobnob help exit-codes", kind.exit_code());
-    Some(format!("{head}\n\n{}\n\n{tail}\n", rendered(text, look).trim()))
+    Some(format!("# error[{slug}]\n\n{text}\n\n{tail}\n"))
 }
 
 fn error_text(slug: &str) -> Option<&'static str> {
@@ -195,6 +204,18 @@ mod tests {
     use super::*;
     use crate::command::usages;
     use crate::report::show::width;
+
+    #[test]
+    fn no_page_is_wider_than_its_terminal() {
+        let look = Look { cells: Some(40), ..Look::default() };
+        for topic in topics(usages()) {
+            let text = of(usages(), topic, Extent::All, look).expect(topic);
+            // A word that is longer is a command or a name, to be copied whole.
+            let is_cut = |line: &&str| width(line) > 40 && line.trim().contains(' ');
+            let wide: Vec<_> = text.lines().filter(is_cut).collect();
+            assert!(wide.is_empty(), "{topic}: {wide:?}");
+        }
+    }
 
     #[test]
     fn every_error_has_a_page() {
@@ -237,7 +258,7 @@ mod tests {
     fn no_page_is_wider_than_eighty_columns() {
         let look = Look::default();
         for topic in topics(usages()) {
-            let text = of(usages(), topic, look);
+            let text = of(usages(), topic, Extent::All, look);
             // The pager is given a page before it runs.
             assert!(text.as_ref().is_some_and(|text| text.len() < 32 * 1_024), "{topic}");
             for line in text.expect(topic).lines().chain(catalogue(look).lines()) {

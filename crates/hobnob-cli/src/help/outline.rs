@@ -46,6 +46,7 @@ fn positional(word: &'static str, usages: Usages) -> Arg {
     let argument = match bare_name {
         "SERVICE" => one_of(argument, services()),
         "TOPIC" => one_of(argument, topics(usages)),
+        "all" => one_of(argument, vec!["all"]),
         "SHELL" => one_of(argument, shells()),
         "ADDR" => argument.value_hint(ValueHint::AnyPath),
         "FILE" => argument.value_hint(ValueHint::FilePath),

@@ -6,6 +6,7 @@ use hobnob::endpoint::Form;
 use hobnob::engine;
 use hobnob::spec::{OptionSpec, Shape, Spec, ValueKind};
 
+use crate::help::narrow::narrowed;
 use crate::report::look::{Look, Paint};
 use crate::report::show::{fold, pad, width};
 
@@ -16,6 +17,13 @@ const NAMES: usize = 26;
 
 /// The services, and over what.
 pub(crate) fn catalogue(look: Look) -> String {
+    if look.is_narrow() {
+        return narrowed(&listed(Look::default()), look.columns());
+    }
+    listed(look)
+}
+
+fn listed(look: Look) -> String {
     let rows: Vec<_> = engine::services().iter().filter(|row| row.make.is_some()).collect();
     let names = rows.iter().map(|row| row.spec.name.len()).max().unwrap_or(0) + 2;
     let column = rows.iter().map(|row| width(row.spec.summary)).max().unwrap_or(0).min(48) + 2;
@@ -30,7 +38,7 @@ pub(crate) fn catalogue(look: Look) -> String {
     }
     let _ = writeln!(out, "\nall means {all}");
     let example = rows.get(1).or(rows.first()).map_or("", |row| row.spec.name);
-    let _ = writeln!(out, "each line is also a page: hobnob help {example}");
+    let _ = writeln!(out, "\neach line is also a page: hobnob help {example}");
     out
 }
 
@@ -47,9 +55,9 @@ fn over(shapes: &[Shape]) -> String {
 }
 
 /// A service's page, from its own words.
-pub(crate) fn service(name: &str, look: Look) -> Option<String> {
+pub(super) fn service(name: &str) -> Option<String> {
     let row = engine::services().iter().find(|row| row.spec.name == name)?;
-    let mut out = heading(row.spec, "hobnob serve", look);
+    let mut out = heading(row.spec, "hobnob serve");
     if let [door] = row.doors {
         let _ = writeln!(out, "  default address   :{}", door.port);
     } else {
@@ -65,30 +73,31 @@ pub(crate) fn service(name: &str, look: Look) -> Option<String> {
     if row.is_loud {
         out.push_str("  packets           from this machine only: it says more than it is asked\n");
     }
-    options(&mut out, row.spec.options, "--", look);
+    options(&mut out, row.spec.options, "--");
     Some(out)
 }
 
 /// The page of a layer or transport, from its own words.
-pub(super) fn part(name: &str, look: Look) -> Option<String> {
+pub(super) fn part(name: &str) -> Option<String> {
     let transport = engine::transports().iter().find(|row| row.spec.name == name);
     if let Some(row) = transport {
-        let mut out = heading(row.spec, "", look);
+        let mut out = heading(row.spec, "");
         let _ = writeln!(out, "  a transport of {}", row.shape);
-        options(&mut out, row.spec.options, ",", look);
+        options(&mut out, row.spec.options, ",");
         return Some(out);
     }
     let row = engine::layers().iter().find(|row| row.spec.name == name)?;
-    let mut out = heading(&row.spec, "", look);
+    let mut out = heading(&row.spec, "");
     let shape = |shape: Option<Shape>| shape.map_or("any shape".to_owned(), |s| s.to_string());
     let _ = writeln!(out, "  a layer on {}, giving {}", shape(row.below), shape(row.above));
-    options(&mut out, row.spec.options, ",", look);
+    options(&mut out, row.spec.options, ",");
     Some(out)
 }
 
-pub(super) fn heading(spec: &Spec, before: &str, look: Look) -> String {
+pub(super) fn heading(spec: &Spec, before: &str) -> String {
     let title = format!("{before} {}", spec.name);
-    let mut out = format!("{}: {}\n", look.paint(Paint::Bold, title.trim()), spec.summary);
+    let title = format!("{}: {}", title.trim(), spec.summary);
+    let mut out = format!("# {}\n", fold(&title, COLUMNS).join("\n"));
     if !spec.is_built_in {
         out.push_str("  not part of this build of hobnob\n");
     }
@@ -102,12 +111,12 @@ pub(super) fn heading(spec: &Spec, before: &str, look: Look) -> String {
     out
 }
 
-fn options(out: &mut String, specs: &[OptionSpec], prefix: &str, look: Look) {
+fn options(out: &mut String, specs: &[OptionSpec], prefix: &str) {
     if specs.is_empty() {
         return;
     }
     let title = if prefix == "--" { "Flags" } else { "Options" };
-    let _ = writeln!(out, "\n{}", look.paint(Paint::Bold, title));
+    let _ = writeln!(out, "\n# {title}");
     described(out, specs, prefix);
 }
 
@@ -137,13 +146,18 @@ pub(super) fn flag_of(option: &OptionSpec) -> String {
 }
 
 pub(super) fn entry(out: &mut String, name: &str, text: &str) {
-    let mut lines = fold(text, COLUMNS - 2 - NAMES).into_iter();
-    if width(name) + 1 >= NAMES {
+    entry_at(out, NAMES, name, text);
+}
+
+/// An entry whose explanation stands behind so many columns.
+pub(super) fn entry_at(out: &mut String, names: usize, name: &str, text: &str) {
+    let mut lines = fold(text, COLUMNS - 2 - names).into_iter();
+    if width(name) + 1 > names {
         let _ = writeln!(out, "  {name}");
     } else {
-        let _ = writeln!(out, "  {}{}", pad(name, NAMES), lines.next().unwrap_or_default());
+        let _ = writeln!(out, "  {}{}", pad(name, names), lines.next().unwrap_or_default());
     }
     for line in lines {
-        let _ = writeln!(out, "  {:NAMES$}{line}", "");
+        let _ = writeln!(out, "  {:names$}{line}", "");
     }
 }

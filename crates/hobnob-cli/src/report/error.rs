@@ -9,8 +9,6 @@ use crate::args::{Flag, Usages};
 use crate::report::look::{Look, Paint};
 use crate::report::show::{fold, safe, width};
 
-/// Columns that a page has.
-const COLUMNS: usize = 80;
 /// Columns before the text of `call`, `why` and `try`.
 const INDENT: usize = 9;
 
@@ -153,10 +151,11 @@ pub(crate) fn tell(error: &Error, typed: &TypedCommand, look: Look) -> String {
             &mut out,
             "call",
             &format!("{} -> {}{number}", safe(&call.text), safe(&call.outcome)),
+            look,
         );
     }
     for why in error.reasons() {
-        entry(&mut out, "why", &safe(why));
+        entry(&mut out, "why", &safe(why), look);
     }
     let tries = tries(error, typed);
     let column = tries.iter().map(|(command, _)| width(&safe(command))).max().unwrap_or(0);
@@ -167,11 +166,14 @@ pub(crate) fn tell(error: &Error, typed: &TypedCommand, look: Look) -> String {
         let _ = write!(out, "  {label:<6} {painted}");
         if note.is_empty() {
             out.push('\n');
-        } else if INDENT + column + 4 + width(note) <= COLUMNS {
+        } else if INDENT + column + 4 + width(note) <= look.columns() {
             let gap = column - width(&command) + 4;
             let _ = writeln!(out, "{:gap$}{}", "", safe(note));
         } else {
-            let _ = writeln!(out, "\n{:INDENT$}  {}", "", safe(note));
+            out.push('\n');
+            for line in fold(&safe(note), look.columns() - INDENT - 2) {
+                let _ = writeln!(out, "{:INDENT$}  {line}", "");
+            }
         }
     }
     out
@@ -181,7 +183,7 @@ fn headline(out: &mut String, error: &Error, look: Look) {
     let slug = error.kind().slug();
     let head = format!("error[{slug}]: ");
     let sentence = safe(error.message());
-    let mut lines = fold(&format!("{head}{sentence}"), COLUMNS).into_iter();
+    let mut lines = fold(&format!("{head}{sentence}"), look.columns()).into_iter();
     let first = lines.next().unwrap_or_default();
     let rest = first.strip_prefix("error").unwrap_or(&first);
     let _ = writeln!(out, "{}{rest}", look.paint(Paint::RedBold, "error"));
@@ -190,8 +192,8 @@ fn headline(out: &mut String, error: &Error, look: Look) {
     }
 }
 
-fn entry(out: &mut String, label: &str, text: &str) {
-    for (at, line) in fold(text, COLUMNS - INDENT).iter().enumerate() {
+fn entry(out: &mut String, label: &str, text: &str, look: Look) {
+    for (at, line) in fold(text, look.columns() - INDENT).iter().enumerate() {
         let label = if at == 0 { label } else { "" };
         let _ = writeln!(out, "  {label:<6} {line}");
     }
@@ -203,11 +205,18 @@ fn caret(out: &mut String, span: &Span, look: Look) {
     let before = safe(cut(span.at.start));
     let upto = safe(cut(span.at.end.max(span.at.start)));
     let carets = "^".repeat((width(&upto) - width(&before)).max(1));
-    let room = width(&before);
+    let (room, label) = (width(&before), safe(&span.label));
+    let is_beside = 5 + room + width(&carets) + 1 + width(&label) <= look.columns();
+    let beside = if is_beside || !look.is_narrow() { label.as_str() } else { "" };
     let carets = look.paint(Paint::RedBold, &carets);
     let _ = writeln!(out, "     {}", safe(&span.text));
-    let line = format!("     {:room$}{carets} {}", "", safe(&span.label));
+    let line = format!("     {:room$}{carets} {beside}", "");
     let _ = writeln!(out, "{}", line.trim_end());
+    if beside.is_empty() && !label.is_empty() {
+        for line in fold(&label, look.columns() - 5) {
+            let _ = writeln!(out, "     {line}");
+        }
+    }
 }
 
 #[cfg(test)]
@@ -239,6 +248,19 @@ mod tests {
              \x20 try    hobnob serve x udp://:7 :9001\n\
              \x20        hobnob serve x udp://:7 :0       any free port\n"
         );
+    }
+
+    /// What is to be pasted stays whole: a terminal that wraps it copies it as one line.
+    #[test]
+    fn a_narrow_terminal_has_narrow_errors() {
+        let error = Error::new(Kind::Usage, "words that go on for more than forty columns of it")
+            .at("xyz://:9", 0..3, "there is no transport or layer of that name")
+            .why("a reason that is too long for a line of forty columns, too")
+            .try_command("hobnob help usage", "a note that is longer than there is room");
+        let look = Look { cells: Some(40), ..Look::default() };
+        let told = tell(&error, &typed(&["talk"], &[]), look);
+        assert!(told.lines().all(|line| width(line) <= 40), "{told}");
+        assert!(told.contains("  try    hobnob help usage\n"), "{told}");
     }
 
     #[test]

@@ -1,8 +1,16 @@
 //! How it looks: colour, glyphs, and the view of bytes.
 
 use std::io::IsTerminal;
+use std::os::fd::AsFd;
+
+use hobnob::streams;
 
 use crate::env::Environment;
+
+/// Columns that a page has, and an error.
+const COLUMNS: usize = 80;
+/// In fewer columns a terminal wraps the lines by itself.
+const LEAST: usize = 20;
 
 /// How bytes are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,12 +69,14 @@ pub(crate) struct Look {
     pub(crate) color: bool,
     /// `>` and `<` for the gutter.
     pub(crate) ascii: bool,
+    /// Cells of a line of its terminal, where there is one that says so.
+    pub(crate) cells: Option<usize>,
 }
 
 impl Look {
     /// The look of a stream: flag, then variable, then whether it is a terminal.
     pub(crate) fn of(
-        stream: &impl IsTerminal,
+        stream: &(impl IsTerminal + AsFd),
         wish: ColorWish,
         ascii: bool,
         environment: &Environment,
@@ -76,7 +86,18 @@ impl Look {
             ColorWish::Never => false,
             ColorWish::Auto => environment.color.unwrap_or_else(|| stream.is_terminal()),
         };
-        Look { color, ascii: ascii || environment.ascii.unwrap_or(environment.is_plain) }
+        let ascii = ascii || environment.ascii.unwrap_or(environment.is_plain);
+        Look { color, ascii, cells: streams::columns(stream) }
+    }
+
+    /// Columns for what is said: those of a page, or of a terminal that is narrower.
+    pub(crate) fn columns(self) -> usize {
+        self.cells.map_or(COLUMNS, |cells| cells.clamp(LEAST, COLUMNS))
+    }
+
+    /// Whether a line of a page does not fit.
+    pub(crate) fn is_narrow(self) -> bool {
+        self.columns() < COLUMNS
     }
 
     /// The gutter of what we sent. East-Asian neutral width, so columns hold everywhere.

@@ -16,8 +16,6 @@ use crate::serving::teller::{Teller, bent};
 
 /// Columns of an address before its hint.
 const ADDRESS: usize = 18;
-/// Columns that a page has.
-const COLUMNS: usize = 80;
 
 /// Says where a server listens, in words or as events. `steered_as` is the server's name for `hobnob fault`.
 pub(super) fn tell(
@@ -45,10 +43,11 @@ pub(super) fn tell(
         let _ = write!(text, "  {}  {}", pad(&medium(bound), names), pad(&shown(bound), column));
         // Both loopbacks are one endpoint, with one hint.
         if hinted != Some(&bound.endpoint) {
-            text.push_str(&hint(bound, 4 + names + column));
+            text.push_str(&hint(bound, 4 + names + column, job.err.columns()));
             hinted = Some(&bound.endpoint);
             if let Some(line) = elsewhere(bound) {
-                let _ = write!(text, "\n{}{line}", " ".repeat(8 + names + column));
+                let indent = if job.err.is_narrow() { 4 } else { 8 + names + column };
+                let _ = write!(text, "\n{}{line}", " ".repeat(indent));
             }
         }
         text.truncate(text.trim_end().len());
@@ -60,13 +59,14 @@ pub(super) fn tell(
     if let Some((faults, seed)) = bent(running) {
         let mut words: Vec<_> = faults.iter().map(|fault| safe(fault)).collect();
         words.push(format!("seed {seed}"));
-        for (at, line) in fold(&words.join("   "), COLUMNS - 10).iter().enumerate() {
+        for (at, line) in fold(&words.join("   "), job.err.columns() - 10).iter().enumerate() {
             let label = if at == 0 { "faults" } else { "" };
             let _ = writeln!(text, "  {label:<8}{line}");
         }
         if let Some(name) = steered_as {
-            let _ =
-                writeln!(text, "  change them while it runs: hobnob fault {}", safe(&quoted(name)));
+            let between = if job.err.is_narrow() { "\n    " } else { " " };
+            let command = format!("hobnob fault {}", safe(&quoted(name)));
+            let _ = writeln!(text, "  change them while it runs:{between}{command}");
         }
     }
     if is_open {
@@ -89,15 +89,17 @@ fn shown(bound: &Bound) -> String {
     safe(&bound.address.to_string())
 }
 
-/// `  hobnob talk :9000     or   nc 127.0.0.1 9000`.
-fn hint(bound: &Bound, used: usize) -> String {
+/// `  hobnob talk :9000     or   nc 127.0.0.1 9000`, behind what has used so many columns.
+fn hint(bound: &Bound, used: usize, columns: usize) -> String {
     let Some(near) = nearby(bound) else { return String::new() };
     let own = format!("hobnob talk {}", safe(&brief(&near)));
     let other = twin(&near);
     let both = other.map(|other| format!("  {}   or   {other}", pad(&own, 17)));
-    match both.filter(|both| used + width(both) <= COLUMNS) {
+    match both.filter(|both| used + width(both) <= columns) {
         Some(both) => both,
-        None => format!("  {own}"),
+        None if used + 2 + width(&own) <= columns => format!("  {own}"),
+        // On a line of its own, it can be seen and pasted as a whole.
+        None => format!("\n    {own}"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every error proposes can be done: mistakes of all kinds are made, and each command that is proposed is run.
 
 mod following;
+mod habits;
 mod written;
 
 use std::collections::BTreeSet;

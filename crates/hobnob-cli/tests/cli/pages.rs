@@ -1,6 +1,7 @@
 //! Help: every page is there, fits a terminal of 80 columns, and says only what is built.
 
 use crate::kit::{run, steady};
+use crate::screen::{BINARY, Screen};
 
 const VERBS: [&str; 13] = [
     "serve",
@@ -45,29 +46,98 @@ fn the_short_help_of_each_verb() {
         let full = run(&[verb, "--help"]);
         assert_eq!(full.code, 0);
         assert!(full.out.len() >= done.out.len());
-        assert_eq!(run(&["help", verb]).out, full.out);
+        assert_eq!(run(&["help", verb, "all"]).out, full.out);
+    }
+}
+
+/// The topics that are neither verbs nor of a table.
+const TOPICS: [&str; 12] = [
+    "addresses",
+    "sockets",
+    "ports",
+    "handshake",
+    "coming-from",
+    "faults",
+    "eof",
+    "keys",
+    "json",
+    "exit-codes",
+    "environment",
+    "control",
+];
+
+#[test]
+fn no_page_is_longer_than_two_screens_and_what_is_left_out_is_named() {
+    let mut cut = 0;
+    for topic in VERBS.into_iter().chain(TOPICS) {
+        let (shown, all) = (run(&["help", topic]).out, run(&["help", topic, "all"]).out);
+        assert!(shown.lines().count() <= 48, "{topic} has {} lines", shown.lines().count());
+        if shown == all {
+            continue;
+        }
+        cut += 1;
+        let (begin, rest) = shown.split_once("\nall of it: ").expect(topic);
+        assert!(all.starts_with(begin.trim_end()), "{topic}");
+        assert!(rest.starts_with(&format!("hobnob help {topic} all\n")), "{topic}: {rest}");
+        let named = rest.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (_, named) = named.split_once("also has: ").expect(topic);
+        for title in named.split("; ") {
+            assert!(all.contains(&format!("\n{title}\n")), "{topic} has no {title}");
+        }
+    }
+    assert!(cut >= 4, "only {cut} are longer: faults, relay, serve and talk are");
+}
+
+#[test]
+fn every_fault_is_on_the_first_screens_of_their_page() {
+    let shown = run(&["help", "faults"]).out;
+    for row in hobnob::fault::TABLE {
+        assert!(shown.contains(&format!("\n  {}", row.spec.name)), "{}", row.spec.name);
+    }
+    assert!(shown.contains("after=") && shown.contains("on=/REGEX/"), "{shown}");
+}
+
+#[test]
+fn what_is_not_built_in_is_not_listed_as_if_it_were() {
+    let missing = hobnob::engine::transports().iter().map(|row| row.spec);
+    let missing = missing.chain(hobnob::engine::layers().iter().map(|row| &row.spec));
+    let missing = missing.chain(hobnob::engine::services().iter().map(|row| row.spec));
+    let missing: Vec<_> = missing.filter(|spec| !spec.is_built_in).map(|spec| spec.name).collect();
+    assert!(!missing.is_empty(), "there would be nothing to see");
+    let mut lists = vec![
+        run(&["serve"]).out,
+        run(&["help", "help"]).out,
+        run(&["help", "addresses"]).out,
+        run(&["talk", "xyz://:9"]).err,
+        run(&["serve", "xyz"]).err,
+    ];
+    // Of a script, the words that a topic may be.
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&["completions", shell]).out;
+        lists.extend(script.lines().filter(|line| line.contains("exit-codes")).map(str::to_owned));
+    }
+    for name in missing {
+        for list in &lists {
+            let mut words = list.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+            // A page may say that something is no file.
+            let is_listed = name != "file" && words.any(|word| word == name);
+            assert!(!is_listed, "{name} is listed: {list}");
+        }
+        let page = run(&["help", name]);
+        assert!(page.out.contains("not part of this build"), "{name}: {}{}", page.out, page.err);
     }
 }
 
 #[test]
 fn every_topic_has_a_page_of_eighty_columns() {
-    let topics = VERBS.into_iter().chain([
-        "addresses",
-        "faults",
-        "eof",
-        "keys",
-        "json",
-        "exit-codes",
-        "environment",
-        "control",
-    ]);
+    let topics = VERBS.into_iter().chain(TOPICS);
     let services = hobnob::engine::services().iter().map(|row| row.spec.name);
     let transports = hobnob::engine::transports().iter().map(|row| row.spec.name);
     let layers = hobnob::engine::layers().iter().map(|row| row.spec.name);
     let faults = hobnob::fault::TABLE.iter().map(|row| row.spec.name);
     let slugs = hobnob::error::Kind::ALL.iter().map(|kind| kind.slug());
     for topic in topics.chain(services).chain(transports).chain(layers).chain(faults).chain(slugs) {
-        let done = run(&["help", topic]);
+        let done = run(&["help", topic, "all"]);
         assert_eq!((done.code, done.err.as_str()), (0, ""), "{topic}");
         for line in done.out.lines() {
             assert!(line.chars().count() <= 80, "{topic}: {line}");
@@ -78,7 +148,7 @@ fn every_topic_has_a_page_of_eighty_columns() {
 #[test]
 fn a_flag_of_a_service_is_on_its_page() {
     for row in hobnob::engine::services() {
-        let page = run(&["help", row.spec.name]).out;
+        let page = run(&["help", row.spec.name, "all"]).out;
         for option in row.spec.options {
             assert!(
                 page.contains(&format!("--{}", option.name)),
@@ -87,6 +157,25 @@ fn a_flag_of_a_service_is_on_its_page() {
                 option.name
             );
         }
+    }
+}
+
+#[test]
+fn a_terminal_of_forty_columns_has_whole_lines() {
+    let Some(screen) = Screen::open("a_terminal_of_forty_columns_has_whole_lines") else { return };
+    screen.tmux(&["resize-window", "-x", "40", "-y", "60"]);
+    screen.line("clear; stty size");
+    screen.until(|text| text.contains("60 40"));
+    for (command, whole) in [
+        ("-h", "    type to any socket; pipe in, pipe"),
+        ("help serve", "Without an address it is the service's"),
+        ("talk xyz://:9", "     there is no transport or layer"),
+        ("talk 127.0.0.1 9", "  try    hobnob talk 127.0.0.1:9"),
+        ("serve hello 127.0.0.1:0 --for 10ms", "    hobnob talk 127.0.0.1:"),
+    ] {
+        screen.line(&format!("clear; H={BINARY}; PAGER=cat $H {command}; echo left"));
+        let text = screen.until(|text| text.lines().any(|line| line.trim_end() == "left"));
+        assert!(text.lines().any(|line| line.contains(whole)), "{command}: {text}");
     }
 }
 

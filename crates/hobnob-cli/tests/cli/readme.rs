@@ -1,4 +1,4 @@
-//! The README's stories are run, and must come out as they stand: the Markdown is the test.
+//! The stories of both READMEs are run, and must come out as they stand: the Markdown is the test.
 //!
 //! Above a block of commands, comments say what the story leaves out: `with: COMMAND` runs beside it, `then: COMMAND`
 //! runs once the block's own command listens, which is then stopped; `file: NAME` keeps the block as a file.
@@ -11,7 +11,8 @@ use std::process::{Command, Stdio};
 use crate::kit::{Bounded, Lines, code, signal};
 use crate::ports::Port;
 
-const README: &str = include_str!("../../../../README.md");
+const ENGLISH: &str = include_str!("../../../../README.md");
+const CHINESE: &str = include_str!("../../../../README.zh-CN.md");
 
 /// Ports that the README uses. A test must not take them from whoever else runs on this machine.
 const PORTS: [&str; 5] = ["9000", "9001", "9443", "9998", "8000"];
@@ -26,9 +27,9 @@ struct Block {
     lines: Vec<String>,
 }
 
-fn blocks() -> Vec<Block> {
+fn blocks(readme: &str) -> Vec<Block> {
     let (mut blocks, mut next, mut is_within) = (Vec::new(), Block::default(), false);
-    for line in README.lines() {
+    for line in readme.lines() {
         let comment = line.strip_prefix("<!-- ").and_then(|line| line.strip_suffix(" -->"));
         match (line.strip_prefix("```"), comment.and_then(|comment| comment.split_once(": "))) {
             (Some(_), _) if is_within => {
@@ -162,9 +163,28 @@ fn has_ipv6() -> bool {
 
 #[test]
 fn stories_come_out_as_they_stand() {
+    stories_of(ENGLISH);
+}
+
+#[test]
+fn stories_in_chinese_come_out_as_they_stand() {
+    stories_of(CHINESE);
+}
+
+/// No story is told to one half of the readers alone.
+#[test]
+fn both_pages_have_the_same_transcripts() {
+    let told = |readme| {
+        let told = blocks(readme).into_iter().filter(|block| block.kind == "console");
+        told.map(|block| block.lines).collect::<Vec<_>>()
+    };
+    assert_eq!(told(CHINESE), told(ENGLISH));
+}
+
+fn stories_of(readme: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     let (mut told, mut files) = (0, Vec::new());
-    for block in blocks() {
+    for block in blocks(readme) {
         let ports = Ports::draw();
         if let Some(name) = block.file {
             files.push((name, block.lines.join("\n")));

@@ -94,6 +94,14 @@ fn the_orders() {
 }
 
 #[test]
+fn a_tab_is_a_character_that_is_sent() {
+    let Some(screen) = Screen::open("a_tab_is_a_character_that_is_sent") else { return };
+    let mut peer = talked_to(&screen, "");
+    screen.keys(&["a", "Tab", "b", "Enter"]);
+    hear(&mut peer, b"a\tb\n");
+}
+
+#[test]
 fn enter_sends_what_the_port_wants() {
     const NAME: &str = "enter_sends_what_the_port_wants";
     let Some(screen) = Screen::open(NAME) else { return };

@@ -12,6 +12,7 @@ mod http;
 #[path = "../../../hobnob/tests/it/tls/papers.rs"]
 mod papers;
 mod peer;
+mod phrases;
 #[path = "../../../hobnob/tests/it/ports.rs"]
 mod ports;
 mod relay;

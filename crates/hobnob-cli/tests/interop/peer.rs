@@ -39,6 +39,30 @@ impl Running {
         text.expect("readable output").trim_end().to_owned()
     }
 
+    /// Reads its output until this has come; all of what came, also where it ended before.
+    pub(crate) fn hears(&mut self, wanted: &str) -> String {
+        let mut stdout = self.stdout.take().expect("nobody else reads it");
+        let (done, heard) = mpsc::channel();
+        let awaited = wanted.to_owned();
+        std::thread::spawn(move || {
+            let mut all = Vec::new();
+            while !String::from_utf8_lossy(&all).contains(&awaited) {
+                let came = match stdout.fill_buf() {
+                    Ok(came) if !came.is_empty() => came.len(),
+                    _ => break,
+                };
+                all.extend_from_slice(&stdout.buffer()[..came]);
+                stdout.consume(came);
+            }
+            // An error means that the test has given up.
+            let _ = done.send((stdout, all));
+        });
+        let heard = heard.recv_timeout(PATIENCE);
+        let (stdout, all) = heard.unwrap_or_else(|_| panic!("{wanted:?} within the patience"));
+        self.stdout = Some(stdout);
+        String::from_utf8_lossy(&all).into_owned()
+    }
+
     pub(crate) fn type_in(&mut self, text: &str) {
         let stdin = self.child.stdin.as_mut().expect("its input is open");
         stdin.write_all(text.as_bytes()).and_then(|()| stdin.flush()).expect("it reads");

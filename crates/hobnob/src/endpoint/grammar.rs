@@ -59,4 +59,17 @@ impl Grammar {
         let schemes = schemes.filter(|word| !self.has_layer(word));
         layers.chain(transports).chain(schemes)
     }
+
+    /// Those of the words that mean something in this build.
+    pub fn built_in(&self) -> impl Iterator<Item = &'static str> {
+        let has_layer =
+            |name: &str| self.layers.iter().any(|spec| spec.name == name && spec.is_built_in);
+        let has_transport = |name: &str| {
+            self.transports.iter().any(|(spec, _)| spec.name == name && spec.is_built_in)
+        };
+        self.words().filter(move |word| match protocol::Scheme::of(word) {
+            Some(scheme) => scheme.layers.iter().all(|layer| has_layer(layer)),
+            None => has_layer(word) || has_transport(word),
+        })
+    }
 }

@@ -135,10 +135,12 @@ pub(super) fn unknown(piece: Piece, grammar: &Grammar) -> Error {
     // Each word comes once in a stack, so one that is there already was not meant.
     let typed = piece.typed();
     let stack = typed.text().split([':', ',']).next().unwrap_or_default();
-    let missing = grammar.words().filter(|word| !stack.split('+').any(|other| other == *word));
+    let missing = grammar.built_in().filter(|word| !stack.split('+').any(|other| other == *word));
     match nearest(&lower, missing) {
         Some(near) => error.hint_endpoint(piece.replaced(near), "did you mean this?"),
-        None => error.why(format!("known are: {}", grammar.words().collect::<Vec<_>>().join(", "))),
+        None => {
+            error.why(format!("known are: {}", grammar.built_in().collect::<Vec<_>>().join(", ")))
+        }
     }
 }
 

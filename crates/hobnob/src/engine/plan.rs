@@ -340,7 +340,7 @@ fn marked(setting: &Given, error: Error) -> Error {
 
 /// Finds a service.
 pub(super) fn find_service(name: &str) -> Result<&'static service::ServiceRow> {
-    let known = || service::TABLE.iter().map(|row| row.spec.name);
+    let known = || service::TABLE.iter().filter(|row| row.make.is_some()).map(|row| row.spec.name);
     let Some(row) = service::TABLE.iter().find(|row| row.spec.name == name) else {
         let mut error = Error::new(Kind::UnknownService, format!("there is no service {name:?}"));
         if let Some(near) = spec::nearest(name, known()) {

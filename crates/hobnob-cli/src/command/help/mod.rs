@@ -2,12 +2,12 @@
 
 mod pager;
 
-use hobnob::error::{Error, Kind, Result};
+use hobnob::error::{Error, Kind, Result, quoted};
 use hobnob::spec::nearest;
 
 use crate::advice::Propose as _;
 use crate::args::{COMMON, FlagGroup, Usage};
-use crate::help;
+use crate::help::{self, Extent};
 use crate::job::{Job, Verb};
 use crate::process::say;
 
@@ -15,7 +15,7 @@ use crate::process::say;
 pub(crate) static VERB: Verb = Verb {
     usage: Usage {
         name: "help",
-        words: "[TOPIC]",
+        words: "[TOPIC] [all]",
         endpoints: 0..0,
         flags: &[FlagGroup::Own(COMMON)],
         heeds_settings: false,
@@ -26,11 +26,13 @@ pub(crate) static VERB: Verb = Verb {
 
 fn run(job: &Job) -> Result<u8> {
     let words = job.words();
-    let Some(topic) = words.first() else {
-        let page = help::page(job.usages, VERB.usage.name, true, job.out);
-        return pager::show(job, &page.unwrap_or_default());
+    let Some(topic) = words.first() else { return pager::show(job, &help::index(job.out)) };
+    let extent = match words.get(1).map(String::as_str) {
+        None => Extent::TwoScreens,
+        Some("all") => Extent::All,
+        Some(other) => return Err(no_part(topic, other)),
     };
-    let text = help::of(job.usages, topic, job.out);
+    let text = help::of(job.usages, topic, extent, job.out);
     text.map_or_else(|| Err(unknown(job, topic)), |text| pager::show(job, &text))
 }
 
@@ -43,17 +45,20 @@ pub(crate) fn of_verb(job: &Job, verb: &Usage, is_full: bool) -> Result<u8> {
     {
         return say(&text);
     }
-    let text = if is_full {
-        help::verb(job.usages, verb.name, job.out)
-    } else {
-        help::page(job.usages, verb.name, false, job.out)
-    };
-    say(&text.unwrap_or_default())
+    let extent = if is_full { Extent::All } else { Extent::Screen };
+    say(&help::of(job.usages, verb.name, extent, job.out).unwrap_or_default())
 }
 
 /// The screen of `hobnob` alone.
 pub(crate) fn first_screen(job: &Job) -> Result<u8> {
     say(&help::first_screen(job.out))
+}
+
+fn no_part(topic: &str, other: &str) -> Error {
+    let Usage { name, words, .. } = VERB.usage;
+    let text = format!("hobnob {name} takes {words}, and {other:?} is one word too many");
+    let all = format!("hobnob help {} all", quoted(topic));
+    Error::new(Kind::Usage, text).try_command(all, "all of its page")
 }
 
 fn unknown(job: &Job, topic: &str) -> Error {

@@ -121,6 +121,8 @@ pub(crate) fn start(
         .map_err(|error| failed(&error))?;
     let mut editor = Readline::with_config(config).map_err(|error| failed(&error))?;
     editor.set_helper(Some(Marks));
+    // There is nothing to complete: it is a character like any other.
+    editor.bind_sequence(KeyEvent::from('\t'), Cmd::Insert(1, "\t".to_owned()));
     editor.bind_sequence(KeyEvent::ctrl(']'), Cmd::Insert(1, ESCAPE.to_string()));
     let columns = editor.dimensions().map_or(USUAL, |(columns, _)| usize::from(columns));
     let mut external = editor.create_external_printer().map_err(|error| failed(&error))?;
