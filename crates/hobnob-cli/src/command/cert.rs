@@ -92,7 +92,9 @@ mod made {
             ("dial", format!("hobnob talk tls://:8443,ca=dev,{}", pair.settings())),
             (
                 "",
-                format!("curl --cacert {trusted} --cert {cert} --key {key} https://localhost:8443/"),
+                format!(
+                    "curl --cacert {trusted} --cert {cert} --key {key} https://localhost:8443/"
+                ),
             ),
         ];
         say(&pair.told(job, authority, &[name.to_owned()], &issued, &lines))
@@ -129,7 +131,8 @@ mod made {
             let key = folder.join(format!("{stem}-key.pem"));
             let both = [(&certificate, &issued.certificate, 0o644), (&key, &issued.key, 0o600)];
             if !job.is_on("force")
-                && let Some((there, ..)) = both.iter().find(|(path, ..)| path.symlink_metadata().is_ok())
+                && let Some((there, ..)) =
+                    both.iter().find(|(path, ..)| path.symlink_metadata().is_ok())
             {
                 return Err(is_there(there));
             }
@@ -150,7 +153,8 @@ mod made {
 
         /// As an endpoint takes them.
         fn settings(&self) -> String {
-            let settings = format!("cert={},key={}", self.certificate.display(), self.key.display());
+            let settings =
+                format!("cert={},key={}", self.certificate.display(), self.key.display());
             safe(&quoted(&settings))
         }
 
@@ -202,7 +206,9 @@ mod made {
 
     fn is_there(path: &Path) -> Error {
         let text = format!("{} is already there, and I will not overwrite it", path.display());
-        Error::new(Kind::FileExists, text).try_flag("--force", "").try_flag("--dir DIR", "elsewhere")
+        Error::new(Kind::FileExists, text)
+            .try_flag("--force", "")
+            .try_flag("--dir DIR", "elsewhere")
     }
 
     fn failed(call: &str, path: &Path, error: &std::io::Error) -> Error {

@@ -23,6 +23,7 @@ mod papers;
 mod pipes;
 #[path = "../../../hobnob/tests/it/ports.rs"]
 mod ports;
+mod pty;
 mod readme;
 mod relay;
 mod screen;
@@ -32,9 +33,11 @@ mod shelves;
 mod signals;
 mod stdio;
 mod streams;
+mod stuck;
 mod suspend;
 mod talking;
 mod terminal;
+mod threads;
 #[cfg(feature = "tls")]
 mod tls;
 mod typing;

@@ -1,11 +1,10 @@
 //! The request, from the flags.
 
-use std::fs::File;
-use std::io::Read;
+use std::path::Path;
 
 use hobnob::error::{Error, Kind, Result};
 use hobnob::exchange::{Request, Version};
-use hobnob::streams;
+use hobnob::{files, streams};
 
 use crate::advice::Propose as _;
 use crate::args;
@@ -53,28 +52,21 @@ fn read_field(text: &str) -> Result<(String, String)> {
 }
 
 fn read_body(text: &str) -> Result<Vec<u8>> {
-    let Some(path) = text.strip_prefix('@') else { return Ok(text.as_bytes().to_vec()) };
-    if path == "-" {
-        return read_all("standard input", streams::stdin());
-    }
-    let file = File::open(path).map_err(|error| unreadable(path, "open", &error))?;
-    read_all(path, file)
+    let (name, read) = match text.strip_prefix('@') {
+        None => return Ok(text.as_bytes().to_vec()),
+        Some("-") => {
+            let name = "standard input";
+            (name, files::read_from(streams::stdin(), name, MAX_BODY))
+        }
+        Some(path) => (path, files::read(Path::new(path), MAX_BODY)),
+    };
+    read.map_err(|error| unusable(name, error))
 }
 
-fn read_all(name: &str, from: impl Read) -> Result<Vec<u8>> {
-    let mut body = Vec::new();
-    let mut from = from.take(MAX_BODY + 1);
-    from.read_to_end(&mut body).map_err(|error| unreadable(name, "read", &error))?;
-    if body.len() as u64 > MAX_BODY {
-        let text = format!("{name} is over 256 MiB, and a body is held in memory");
-        return Err(Error::new(Kind::MessageTooLong, text));
-    }
-    Ok(body)
-}
-
-fn unreadable(name: &str, call: &str, error: &std::io::Error) -> Error {
-    let text = format!("the body cannot be read from {name}");
-    Error::from_io(&format!("{call}({name})"), error)
-        .with_message(text)
-        .try_flag("-d TEXT", "a body without a file")
+fn unusable(name: &str, error: Error) -> Error {
+    let text = match error.kind() {
+        Kind::MessageTooLong => format!("{}: a body is held in memory", error.message()),
+        _ => format!("the body cannot be read from {name}"),
+    };
+    error.with_message(text).try_flag("-d TEXT", "a body without a file")
 }

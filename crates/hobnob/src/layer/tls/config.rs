@@ -13,6 +13,7 @@ use rustls::{ClientConfig, InconsistentKeys, ServerConfig, SupportedProtocolVers
 
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
+use crate::files;
 use crate::layer::Surroundings;
 use crate::layer::tls::authority::{self, Authority};
 use crate::layer::tls::certificate;
@@ -38,6 +39,9 @@ pub(super) struct TlsWish {
 
 const NEWEST: &[&SupportedProtocolVersion] = &[&TLS13];
 const BOTH: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
+
+/// Bytes of a file of certificates or keys: a machine's whole list has some 200 KiB.
+pub(super) const LARGEST: u64 = 16 << 20;
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
@@ -182,7 +186,8 @@ impl TlsWish {
         let Some(leaf) = chain.first() else { return };
         if let (Some(cert), []) = (&self.cert, &*certificate::alternative_names(leaf)) {
             let shown = cert.display();
-            let text = format!("{shown} has no subjectAltName, so clients that check names refuse it");
+            let text =
+                format!("{shown} has no subjectAltName, so clients that check names refuse it");
             let text = format!("{text}; hobnob cert HOST makes one that they take");
             scene.bus.emit(0, 0, Fact::Note(text));
         }
@@ -261,10 +266,8 @@ fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>
 }
 
 fn read(option: &str, path: &Path) -> Result<Vec<u8>> {
-    let shown = path.display();
-    std::fs::read(path).map_err(|error| {
-        let error = Error::from_io(&format!("open({shown})"), &error);
-        let text = format!("{option}={shown} cannot be read: {}", error.message());
+    files::read(path, LARGEST).map_err(|error| {
+        let text = format!("{option}={}", error.message());
         error.with_message(text)
     })
 }

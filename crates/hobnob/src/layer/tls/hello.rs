@@ -47,7 +47,8 @@ pub(super) fn is_hello(message: &[u8]) -> bool {
 /// Where the number of a name stands that was hidden. None also where the peer has sent that number itself.
 fn hidden(message: &[u8]) -> Option<Range<usize>> {
     let extension = extension(message, HIDDEN)?;
-    let is_ours = name(&message[extension.clone()]).is_some_and(|it| ServerName::try_from(it).is_err());
+    let is_ours =
+        name(&message[extension.clone()]).is_some_and(|it| ServerName::try_from(it).is_err());
     let is_alone = self::extension(message, SERVER_NAME).is_none();
     (is_ours && is_alone).then_some(extension.start..extension.start + 2)
 }
