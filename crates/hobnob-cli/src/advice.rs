@@ -93,6 +93,7 @@ fn way(advice: &Advice) -> Remedy {
         }
         Advice::Topic(topic) => Remedy::Command(page(topic)),
         Advice::Right(right) => Remedy::Command(format!("sudo setcap {right}+ep $(which hobnob)")),
+        Advice::Certificate(host) => Remedy::Command(format!("hobnob cert {}", quoted(host))),
         Advice::Shell(line) => Remedy::Command(line.clone()),
         Advice::Other(words) if words.starts_with('-') => Remedy::Flag(Added::of(words)),
         Advice::Other(words) => Remedy::Command(words.clone()),

@@ -129,12 +129,23 @@ impl Job {
         last: usize,
         doors: &[Door],
     ) -> Result<(Vec<(Option<String>, Endpoint)>, Vec<String>)> {
+        self.found(first, last, doors, &|_| None)
+    }
+
+    fn found(
+        &self,
+        first: usize,
+        last: usize,
+        doors: &[Door],
+        spell: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(Vec<(Option<String>, Endpoint)>, Vec<String>)> {
         let indices = |id| self.matches.indices_of(id).into_iter().flatten();
         let words = indices(WORDS).zip(self.words());
         let mut found: Vec<(usize, Option<String>, Endpoint)> = Vec::new();
         for (at, word) in words.take(last).skip(first) {
             let (door, word) = split_door(&word, doors);
-            let endpoint = self.settings.endpoint(word)?;
+            let spelt = spell(word);
+            let endpoint = self.settings.endpoint(spelt.as_deref().unwrap_or(word))?;
             let is_insecure = self.is_on("insecure");
             let endpoint = if is_insecure { engine::insecure(endpoint)? } else { endpoint };
             found.push((at, door.map(str::to_owned), endpoint));
@@ -165,8 +176,17 @@ impl Job {
 
     /// The one endpoint of a verb that takes one; `missing` says what is missing.
     pub(crate) fn endpoint(&self, missing: &str) -> Result<Endpoint> {
-        let (mut endpoints, loose) = self.endpoints(0, 1)?;
-        let Some(mut endpoint) = endpoints.pop() else {
+        self.endpoint_spelt(missing, |_| None)
+    }
+
+    /// The same, where the verb has a reading of its own for some words.
+    pub(crate) fn endpoint_spelt(
+        &self,
+        missing: &str,
+        spell: impl Fn(&str) -> Option<String>,
+    ) -> Result<Endpoint> {
+        let (mut endpoints, loose) = self.found(0, 1, &[], &spell)?;
+        let Some((_, mut endpoint)) = endpoints.pop() else {
             let help = "every spelling";
             return Err(Error::new(Kind::Usage, missing).try_command("hobnob help addresses", help));
         };

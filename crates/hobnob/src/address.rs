@@ -1,9 +1,13 @@
 //! Kernel-level locations: always somebody's `local` or `peer`.
 
+mod network;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use network::Network;
 
 /// Where one end of a conn is. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

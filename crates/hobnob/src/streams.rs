@@ -34,6 +34,11 @@ pub fn stderr() -> Patient<StderrLock<'static>> {
     Patient(io::stderr().lock())
 }
 
+/// Whether standard output was closed when the process began: what is written to it goes nowhere.
+pub fn was_stdout_closed() -> bool {
+    crate::sys::closed::was_stdout_closed()
+}
+
 /// Opens the terminal again where it does not block: a line editor reads and writes it by its own means, which do not
 /// wait. The new open file is ours alone. One that cannot be opened again, as after `su`, is used as it is.
 pub fn reopen_terminal() {

@@ -20,12 +20,19 @@ pub(crate) struct Flag {
     pub(crate) long: &'static str,
     /// `-S`.
     pub(crate) short: Option<char>,
-    /// The placeholder of its value; empty for a switch.
+    /// The placeholder of its value; empty for a switch, `[=WORD]` for a value that may be left out.
     pub(crate) value: &'static str,
     /// Whether it may be given several times.
     pub(crate) repeats: bool,
     /// One line.
     pub(crate) help: &'static str,
+}
+
+impl Flag {
+    /// Whether it may stand without its value, which is joined to it.
+    pub(crate) fn may_stand_alone(&self) -> bool {
+        self.value.starts_with('[')
+    }
 }
 
 /// Flags that stand together.

@@ -70,7 +70,11 @@ pub(crate) fn argument(flag: &Flag) -> Arg {
     if let Some(short) = flag.short {
         argument = argument.short(short);
     }
-    if !flag.value.is_empty() {
+    if flag.may_stand_alone() {
+        let name = flag.value.trim_matches(['[', '=', ']']);
+        argument = argument.value_name(name).num_args(0..=1);
+        argument = argument.require_equals(true).default_missing_value("");
+    } else if !flag.value.is_empty() {
         argument = argument.value_name(flag.value).allow_hyphen_values(true);
     }
     argument
@@ -137,10 +141,42 @@ fn unknown_verb(typed: &str, usages: Usages) -> Error {
     error.try_command("hobnob", "lists them all")
 }
 
+/// A flag of another program that a person knows by heart, and what it is here.
+struct ForeignFlag {
+    verb: &'static str,
+    program: &'static str,
+    theirs: &'static [&'static str],
+    ours: &'static str,
+}
+
+const fn of_curl(theirs: &'static [&'static str], ours: &'static str) -> ForeignFlag {
+    ForeignFlag { verb: "get", program: "curl", theirs, ours }
+}
+
+const FOREIGN: &[ForeignFlag] = &[
+    of_curl(&["--location"], "--follow"),
+    of_curl(&["-f", "--fail"], "--check"),
+    of_curl(&["--request"], "-X METHOD"),
+    of_curl(&["-u", "--user"], "-H 'Authorization: ...'"),
+    of_curl(&["-A", "--user-agent"], "-H 'User-Agent: ...'"),
+    of_curl(&["-b", "--cookie"], "-H 'Cookie: ...'"),
+    of_curl(&["-e", "--referer"], "-H 'Referer: ...'"),
+    of_curl(&["--data-raw", "--data-binary"], "-d DATA"),
+    of_curl(&["--connect-timeout"], "--timeout DUR"),
+    of_curl(&["-m", "--max-time"], "--idle DUR"),
+    of_curl(&["-0", "--http1.0"], "--http 1.0"),
+    of_curl(&["--cacert"], "-O ca=FILE"),
+    of_curl(&["--unix-socket"], "the address http+unix:PATH,path=/"),
+];
+
 fn unknown_flag(argument: &str, name: &str, scope: &Command) -> Error {
     let flag = argument.split('=').next().unwrap_or_default();
     let verb = if name == "hobnob" { String::new() } else { format!(" {name}") };
     let error = Error::new(Kind::UnknownOption, format!("hobnob{verb} has no flag {flag}"));
+    let is_known = |other: &&ForeignFlag| other.verb == name && other.theirs.contains(&flag);
+    if let Some(other) = FOREIGN.iter().find(is_known) {
+        return error.why(format!("{}'s {flag} is {} here", other.program, other.ours));
+    }
     let known = scope.get_arguments().filter_map(|argument| argument.get_long());
     match nearest(flag.trim_start_matches('-'), known) {
         Some(near) => error.why(format!("did you mean --{near}?")),

@@ -9,7 +9,7 @@ use crate::job::{Job, Verb};
 pub(crate) static VERB: Verb = Verb {
     usage: Usage {
         name: "cert",
-        words: "[client [NAME] | HOST...]",
+        words: "[HOST...]",
         endpoints: 0..0,
         flags: &[FlagGroup::Own(MAKING), FlagGroup::Own(COMMON)],
         heeds_settings: false,
@@ -38,13 +38,14 @@ fn run(job: &Job) -> Result<u8> {
 
 #[cfg(feature = "tls")]
 mod made {
+    use std::fmt::Write as _;
     use std::fs::{self, OpenOptions};
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     use std::path::{Path, PathBuf};
 
     use hobnob::error::{Error, Kind, Result, quoted};
-    use hobnob::layer::tls::{Authority, Holder, Issued};
+    use hobnob::layer::tls::{Authority, CertificateFor, Issued};
     use serde_json::json;
 
     use crate::advice::Propose as _;
@@ -68,8 +69,8 @@ mod made {
                     .try_command("hobnob cert -h", ""))
             }
             Some((first, _)) => {
-                let issued = authority.issue(Holder::Server(&words), now)?;
-                let pair = Pair::write(job, first, &issued)?;
+                let issued = authority.issue(CertificateFor::Server(&words), now)?;
+                let pair = PemFiles::write(job, first, &issued)?;
                 let listen = format!("hobnob serve echo tls://:8443,{}", pair.settings());
                 let host = if first.contains(':') { format!("[{first}]") } else { first.clone() };
                 let lines = [
@@ -83,8 +84,8 @@ mod made {
     }
 
     fn client(job: &Job, authority: &Authority, name: &str) -> Result<u8> {
-        let issued = authority.issue(Holder::Client(name), job.clock.wall())?;
-        let pair = Pair::write(job, name, &issued)?;
+        let issued = authority.issue(CertificateFor::Client(name), job.clock.wall())?;
+        let pair = PemFiles::write(job, name, &issued)?;
         let (cert, key) = (shell(&pair.certificate), shell(&pair.key));
         let trusted = path(authority);
         let lines = [
@@ -117,12 +118,12 @@ mod made {
     }
 
     /// The two files of a certificate.
-    struct Pair {
+    struct PemFiles {
         certificate: PathBuf,
         key: PathBuf,
     }
 
-    impl Pair {
+    impl PemFiles {
         /// Writes both, or says which of them is there already.
         fn write(job: &Job, name: &str, issued: &Issued) -> Result<Self> {
             let stem: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
@@ -148,7 +149,7 @@ mod made {
                 let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
                 written.map_err(|error| failed("open", path, &error))?;
             }
-            Ok(Pair { certificate, key })
+            Ok(PemFiles { certificate, key })
         }
 
         /// As an endpoint takes them.
@@ -185,7 +186,7 @@ mod made {
                 safe(&key.to_string()),
             );
             for (label, line) in lines {
-                text.push_str(&format!("  {label:<10}{line}\n"));
+                let _ = writeln!(text, "  {label:<10}{line}");
             }
             text
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hobnob::error::{Error, Kind, Result};
-use hobnob::fault::{Profile, Setting};
+use hobnob::fault::{Panel, Profile, Setting};
 use hobnob::socket::AsyncSocket;
 use tokio::sync::watch;
 
@@ -133,6 +133,7 @@ impl Client {
                 let panel = part.panel()?;
                 if like.is_some() || set.is_some() {
                     panel.set(settings(like.as_deref(), &set.unwrap_or_default())?)?;
+                    part.control.note(turned(&panel));
                 }
                 Ok(answer::faults(part, &panel))
             }
@@ -148,6 +149,16 @@ impl Client {
         let meant = steered::some(parts, name)?;
         self.watch = Some(ClientWatch::of(&self.served, &meant, data, snap));
         Ok(AnswerFields::none())
+    }
+}
+
+/// What is on from now on, for the relay's own terminal.
+fn turned(panel: &Panel) -> String {
+    let settings = panel.settings();
+    let texts: Vec<_> = settings.iter().map(Setting::text).collect();
+    match texts.as_slice() {
+        [] => "faults from now on: none".to_owned(),
+        texts => format!("faults from now on: {}", texts.join("   ")),
     }
 }
 

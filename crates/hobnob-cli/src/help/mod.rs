@@ -108,7 +108,8 @@ fn spelled(flag: &Flag) -> String {
         (None, _) => format!("--{}", flag.long),
     };
     if !flag.value.is_empty() {
-        let _ = write!(text, " {}", flag.value);
+        let between = if flag.may_stand_alone() { "" } else { " " };
+        let _ = write!(text, "{between}{}", flag.value);
     }
     text
 }

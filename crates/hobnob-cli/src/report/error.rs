@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use hobnob::error::{Error, Span, quoted};
 
 use crate::advice::{Added, Remedy, Try, spelt};
-use crate::args::Usages;
+use crate::args::{Flag, Usages};
 use crate::report::look::{Look, Paint};
 use crate::report::show::{fold, safe, width};
 
@@ -54,10 +54,15 @@ impl TypedCommand {
         if let (Some(at), Some(value)) = (words.windows(2).position(is_wrong), &added.value) {
             value.clone_into(&mut words[at + 1]);
         } else {
+            let is_it = |flag: &&Flag| spellings.contains(&format!("--{}", flag.long));
+            let is_joined = usage.own_flags().find(is_it).is_some_and(Flag::may_stand_alone);
             if !added.joins() {
-                take_away(&mut words, &spellings, added.value.is_some());
+                take_away(&mut words, &spellings, added.value.is_some() && !is_joined);
             }
-            words.extend(std::iter::once(added.flag.clone()).chain(added.value.clone()));
+            match &added.value {
+                Some(value) if is_joined => words.push(format!("{}={value}", added.flag)),
+                value => words.extend(std::iter::once(added.flag.clone()).chain(value.clone())),
+            }
         }
         words.extend_from_slice(messages);
         Some(self.command(&words))

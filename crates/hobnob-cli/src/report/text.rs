@@ -1,6 +1,6 @@
 //! The transcript of a server, for people: one event, one line.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
@@ -36,6 +36,8 @@ pub(crate) struct Transcript {
     server: usize,
     /// For how long faults held what a session of a server is about to be told, together since it was told something.
     held: HashMap<(usize, u64), Duration>,
+    /// Sessions whose peer has said something since it was told that such a thing was held.
+    said: HashSet<(usize, u64)>,
     /// The last second written, and how: formatting a time zone for each line would be most of the work.
     second: (u64, String),
 }
@@ -52,6 +54,7 @@ impl Transcript {
             label: String::new(),
             server: 0,
             held: HashMap::new(),
+            said: HashSet::new(),
             began,
             zone: TimeZone::system(),
             second: (u64::MAX, String::new()),
@@ -66,12 +69,13 @@ impl Transcript {
 
     /// Of how many sessions it keeps something in mind.
     pub(crate) fn in_mind(&self) -> usize {
-        self.held.len()
+        self.held.len() + self.said.len()
     }
 
     /// Forgets the sessions of a server that are not open. The end of each is forgotten by itself where it is told.
     pub(crate) fn forget(&mut self, server: usize, is_open: impl Fn(u64) -> bool) {
         self.held.retain(|(of, session), _| *of != server || is_open(*session));
+        self.said.retain(|(of, session)| *of != server || is_open(*session));
     }
 
     /// Whether the lines from here on are about a relay.
@@ -200,6 +204,9 @@ impl Transcript {
         let gutter = if is_in { self.look.paint(Paint::Green, gutter) } else { gutter.to_owned() };
         let _ = write!(out, "{gutter}  ");
         cells += 3;
+        if self.is_between && data.direction == Direction::In {
+            self.said.insert((self.server, session));
+        }
         let mut length = size(data.length as u64);
         if let Some(held) =
             self.held.remove(&(self.server, session)).filter(|_| data.direction == Direction::Out)
@@ -235,7 +242,8 @@ impl Transcript {
         shown
     }
 
-    /// What a fault did. For how long it held what goes down stands where that is shown; what went up was shown before.
+    /// What a fault did. For how long it held what goes down stands where that is shown. What goes up was shown when it came,
+    /// so that it has a line of its own when it is passed on; its other pieces and faults have one with `-v` alone.
     fn bent(&mut self, out: &mut String, at: Duration, session: u64, bent: &Bent) {
         let is_down = bent.direction == Direction::Out;
         let did = match bent.act {
@@ -244,7 +252,9 @@ impl Transcript {
                 *self.held.entry((self.server, session)).or_default() += time;
                 return;
             }
-            Act::Held(_) if !self.is_verbose => return,
+            Act::Held(_) if !self.said.remove(&(self.server, session)) && !self.is_verbose => {
+                return;
+            }
             Act::Held(time) => format!("held {}", span(time)),
             Act::Discarded(bytes) => format!("discarded {}", size(bytes)),
             Act::Changed(what) => what.to_owned(),
@@ -257,6 +267,7 @@ impl Transcript {
 
     fn closed(&mut self, out: &mut String, at: Duration, session: u64, closed: &Closed) {
         self.held.remove(&(self.server, session));
+        self.said.remove(&(self.server, session));
         let (bytes_in, bytes_out) = (size(closed.bytes_in), size(closed.bytes_out));
         let lasted = format!("out after {}", span(closed.lasted));
         if self.is_between {

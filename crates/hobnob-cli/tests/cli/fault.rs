@@ -372,3 +372,100 @@ fn a_part_of_a_file_is_called_as_there() {
     assert_eq!(up.stop("TERM").0, 0);
     assert_eq!(fault(&place, &["front"]).code, 5);
 }
+
+/// Port and all: `127.0.0.1:6380` is found as `:6380` too.
+fn port_of(served: &Served) -> &str {
+    let at = served.address.rfind(':').expect("a port");
+    &served.address[at..]
+}
+
+#[test]
+fn a_relay_is_found_where_it_listens_where_it_leads_to_and_by_its_name() {
+    let place = Place::new();
+    let (behind, _all) = relays(&place, &["redis"]);
+    let other = place.serve(&["relay", "127.0.0.1:0", &behind.address, "--name", "other"]);
+    for typed in [
+        "other".to_owned(),
+        port_of(&other).to_owned(),
+        port_of(&other)[1..].to_owned(),
+        other.address.clone(),
+        format!("tcp://{}", other.address),
+        format!("localhost{}", port_of(&other)),
+    ] {
+        let done = fault(&place, &[&typed]);
+        assert_eq!(done.code, 0, "{typed}: {}", done.err);
+        assert!(done.out.starts_with("other "), "{typed}: {}", done.out);
+        assert_eq!(fault(&place, &[&typed, "down:latency=1ms"]).code, 0, "{typed}");
+    }
+    // Both lead there, so that it names neither.
+    let done = fault(&place, &[&behind.address]);
+    assert_eq!(done.code, 2, "{}", done.out);
+    let listed = fault(&place, &[]).out;
+    assert!(listed.contains(&format!("also {}", port_of(&other))), "{listed}");
+    assert!(!listed.contains(&format!(", {}", port_of(&behind))), "{listed}");
+}
+
+#[test]
+fn where_one_relay_runs_it_needs_no_name() {
+    let place = Place::new();
+    let done = fault(&place, &["latency=1ms"]);
+    assert_eq!((done.code, done.out.as_str()), (5, ""), "none runs: {}", done.err);
+    let (behind, _all) = relays(&place, &["redis"]);
+    for (words, said) in [
+        (&["latency=1ms"][..], "redis: latency=1ms on both ways\n"),
+        (&["up:rate=64k", "down:stall"], "redis: up:rate=64k   down:stall\n"),
+        (&["clear"], "redis: no faults\n"),
+    ] {
+        let done = fault(&place, words);
+        assert_eq!((done.code, done.out.as_str()), (0, said), "{}", done.err);
+    }
+    assert_eq!(fault(&place, &["--like", "3g"]).code, 0);
+    let listed = fault(&place, &[]).out;
+    assert!(listed.contains(port_of(&behind)), "it leads there alone: {listed}");
+    let _other = place.serve(&["relay", "127.0.0.1:0", &behind.address, "--name", "other"]);
+    let done = fault(&place, &["latency=1ms"]);
+    assert_eq!(done.code, 2, "{}", done.out);
+    for name in ["redis", "other"] {
+        assert!(done.err.contains(&format!("hobnob fault {name} latency=1ms")), "{}", done.err);
+    }
+}
+
+#[test]
+fn words_of_other_tools_propose_ours() {
+    let place = Place::new();
+    let (_behind, _all) = relays(&place, &["redis"]);
+    for (typed, proposed) in [
+        ("delay=200ms", "hobnob fault redis latency=200ms"),
+        ("bandwidth=64k", "hobnob fault redis rate=64k"),
+        ("drop=2%", "hobnob fault redis loss=2%"),
+        ("lag", "hobnob fault redis latency=200ms"),
+        ("slow_close=1s", "hobnob fault redis slow-close=1s"),
+        ("toxicity=10%", "hobnob fault redis latency=200ms,when=10%"),
+        ("offline", "hobnob fault redis --like offline"),
+        ("off", "hobnob fault redis clear"),
+        ("none", "hobnob fault redis clear"),
+    ] {
+        for words in [&["redis", typed][..], &[typed]] {
+            let done = fault(&place, words);
+            assert_eq!((done.code, done.out.as_str()), (2, ""), "{words:?}: {}", done.err);
+            assert!(done.err.contains(proposed), "{words:?}: {}", done.err);
+        }
+    }
+}
+
+/// The person at the relay sees what somebody else turned, and what that holds on both ways.
+#[test]
+fn the_relays_own_terminal_tells_of_a_change_and_of_what_is_held_on_both_ways() {
+    let place = Place::new();
+    let (_behind, all) = relays(&place, &["redis"]);
+    assert_eq!(fault(&place, &["latency=20ms"]).code, 0);
+    all[0].err.until("faults from now on: latency=20ms");
+    let mut client = TcpStream::connect(&all[0].address).expect("it listens");
+    client.write_all(b"there and back\n").expect("it is open");
+    client.read_exact(&mut [0; 15]).expect("it comes back");
+    let up = all[0].err.until("latency: held ");
+    assert!(up.contains('»'), "{up}");
+    all[0].err.until("«  there and back");
+    assert_eq!(fault(&place, &["clear"]).code, 0);
+    all[0].err.until("faults from now on: none");
+}

@@ -116,6 +116,15 @@ fn the_request_is_what_the_flags_say() {
              Connection: close\r\n\r\na=b",
         ),
         (
+            &["-X", "POST"],
+            "POST /x?y HTTP/1.1\r\nHost: H\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        ),
+        (
+            &["-d", "a=b", "-H", "Content-Type: x/y", "-d", &file, "-d", ""],
+            "POST /x?y HTTP/1.1\r\nHost: H\r\nContent-Type: x/y\r\nContent-Length: 9\r\n\
+             Connection: close\r\n\r\na=b&a=b\n&",
+        ),
+        (
             &["-d", &file],
             "POST /x?y HTTP/1.1\r\nHost: H\r\nContent-Type: application/x-www-form-urlencoded\r\n\
              Content-Length: 4\r\nConnection: close\r\n\r\na=b\n",
@@ -143,6 +152,43 @@ fn head_is_all_head() {
         let (done, _) = get(&format!("HTTP/1.1 {status}\r\nContent-Length: 5\r\n\r\n"), &[]);
         assert_eq!((done.code, done.out.as_str(), done.err.as_str()), (0, "", ""), "{status}");
     }
+}
+
+#[test]
+fn the_letters_of_curl_do_what_curl_does() {
+    let head = HELLO.strip_suffix("hello").expect("a body");
+    let (done, asked) = get(head, &["-sSLI"]);
+    assert!(asked.starts_with("HEAD /x?y"), "{asked}");
+    assert_eq!((done.code, &*done.out, &*done.err), (0, head, ""));
+    let (done, _) = get(HELLO, &["-i"]);
+    assert_eq!((done.code, &*done.out, &*done.err), (0, HELLO, ""));
+    let there = "HTTP/1.1 302 x\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n";
+    let played = Played::answers(&[there, HELLO]);
+    let done = run(&["get", "-iL", &played.url("/")]);
+    assert_eq!((done.code, done.out), (0, format!("{there}{HELLO}")), "{}", done.err);
+    assert!(played.asked()[1].starts_with("GET /y "));
+    let folder = crate::kit::folder();
+    let name = folder.path().join("page").display().to_string();
+    assert_eq!(get(HELLO, &["-i", "-o", &name]).0.code, 0);
+    assert_eq!(std::fs::read_to_string(&name).expect("a file"), HELLO);
+    for (flag, ours) in [("--location", "--follow"), ("-f", "--check"), ("--fail", "--check")] {
+        let done = run(&["get", ":9", flag]);
+        assert_eq!(done.code, 2, "{}", done.err);
+        assert!(done.err.contains(&format!("curl's {flag} is {ours} here")), "{}", done.err);
+    }
+}
+
+#[test]
+fn a_host_and_a_path_are_a_url() {
+    for host in ["", "127.0.0.1", "localhost"] {
+        let played = Played::answers(&[HELLO]);
+        let done = run(&["get", &format!("{host}:{}/a,b/c?d", played.port), "-4"]);
+        assert_eq!((done.code, done.out.as_str()), (0, "hello"), "{}", done.err);
+        assert!(played.asked()[0].starts_with("GET /a,b/c?d HTTP/1.1\r\n"));
+    }
+    // A host alone is asked at port 80, where nobody listens as a rule.
+    let done = run(&["get", "127.0.0.1"]);
+    assert!(!done.err.contains("missing-port"), "{}", done.err);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::kit::{run, steady};
 
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 13] = [
     "serve",
     "relay",
     "fault",
@@ -12,6 +12,7 @@ const VERBS: [&str; 12] = [
     "get",
     "explain",
     "doctor",
+    "cert",
     "help",
     "completions",
     "man",

@@ -4,7 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Stdio;
 
-use crate::kit::{Bounded, Lines, code, finish, hobnob, run, serve, signal};
+use crate::kit::{Bounded, Lines, code, finish, hobnob, launch, run, serve, signal};
+use crate::ports::Port;
 
 #[test]
 fn the_transcript() {
@@ -198,6 +199,37 @@ fn a_page_may_come_from_standard_input() {
     }
     signal(child.id(), "TERM");
     assert_eq!(code(child.wait()), 0);
+}
+
+#[test]
+fn what_peers_do_wrong_is_told_once_a_second_and_not_at_all_under_quiet() {
+    const PEERS: usize = 50;
+    let wrong = |address: &str| {
+        let mut peer = loop {
+            if let Ok(peer) = TcpStream::connect(address) {
+                break peer;
+            }
+            std::thread::yield_now();
+        };
+        peer.write_all(b"nonsense\r\n").expect("it is open");
+        let mut heard = String::new();
+        peer.read_to_string(&mut heard).expect("an end in order");
+        assert!(heard.starts_with("HTTP/1.1 400 "), "{heard}");
+    };
+    let clock = hobnob::clock::Clock::start();
+    let served = serve(&["http", "127.0.0.1:0"]);
+    (0..PEERS).for_each(|_| wrong(&served.address));
+    let (code, lines) = served.stop("TERM");
+    let most = 1 + usize::try_from(clock.now().as_secs()).expect("a few");
+    let told = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
+    assert_eq!(code, 0);
+    assert!((1..=most).contains(&told("error[bad-frame]")), "{lines:#?}");
+
+    let port = Port::draw();
+    let address = format!("127.0.0.1:{}", port.number);
+    let launched = launch(hobnob(&["serve", "http", &address, "-q"]));
+    wrong(&address);
+    assert_eq!(launched.stop("TERM"), (0, Vec::new()));
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::kit::{self, Done, finish, folder, skip};
+use crate::kit::{self, Bounded, Done, code, finish, folder, skip};
+use crate::pty::Pty;
 
 /// The most threads that any of the runs below needs, and some more.
 const ENOUGH: u32 = 12;
@@ -88,6 +89,29 @@ fn a_thread_that_cannot_be_had_is_told() {
             });
         }
     });
+}
+
+/// The line editor has a thread, and so have the lines that come above it: the terminal is given back without them, too.
+#[test]
+fn a_terminal_is_given_back_where_there_are_too_few_threads() {
+    const NAME: &str = "a_terminal_is_given_back_where_there_are_too_few_threads";
+    let Some(folder) = open_folder(NAME) else { return };
+    let brief = hobnob::serve("time", "127.0.0.1:0").expect("a free port");
+    let to = brief.bound()[0].address.to_string();
+    let codes: Vec<i32> = (1..=6)
+        .map(|most| {
+            let pty = Pty::open();
+            let before = pty.mode().local_flags;
+            let mut command = with_threads(most, folder.path(), &["talk", &to]);
+            command.env("TERM", "xterm").stdin(pty.lend()).stdout(pty.lend()).stderr(Stdio::null());
+            let child = Bounded::of(command.spawn().expect("prlimit is there"));
+            drop(command);
+            let code = code(child.wait());
+            assert_eq!(pty.mode().local_flags, before, "{most} threads: {code}");
+            code
+        })
+        .collect();
+    assert_eq!((codes[0], codes[2], codes[5]), (5, 5, 0), "{codes:?}");
 }
 
 /// All of it, or an error that says why; never less without a word.

@@ -346,6 +346,9 @@ fn no_more_is_found_in_doubtful_bytes_than_h11_finds() {
     let (mut refused, mut stricter, mut laxer) = (0, 0, BTreeMap::new());
     for request in &requests {
         let bytes = [request, BEHIND.as_bytes()].concat();
+        // A server may skip an empty line before a request (RFC 9112 section 2.2): we do, and h11 does not.
+        let skipped = bytes.escape_ascii().to_string();
+        let is_skipped = skipped.contains(r"\r\n\r\n\r\nGET /behind");
         let hex: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         h11.type_in(&format!("{}\n", hex.concat()));
         let ours = answered(&address, &bytes);
@@ -354,7 +357,7 @@ fn no_more_is_found_in_doubtful_bytes_than_h11_finds() {
         let theirs: usize = theirs.parse().expect("a number");
         refused += usize::from(why != "''");
         stricter += usize::from(ours < theirs);
-        if ours > theirs {
+        if ours > theirs && !is_skipped {
             laxer.insert(request.escape_ascii().to_string(), (ours, theirs, why.to_owned()));
         }
     }

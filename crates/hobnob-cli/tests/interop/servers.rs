@@ -47,7 +47,7 @@ fn talk_drives_the_udp_servers() {
     let (_greets, host, port) = python_server("udp_greeting_server.py", &["--once", "2"]);
     let said =
         succeeds(hobnob().args(["talk", &format!("udp://{host}:{port}"), "Michael", "Tracy"]));
-    assert_eq!(said, "Hello, Michael!Hello, Tracy!");
+    assert_eq!(said, "Hello, Michael!\nHello, Tracy!");
     let (_converts, host, port) = python_server("udp_temp_server.py", &["--once", "1"]);
     assert_eq!(succeeds(hobnob().args(["talk", &format!("udp://{host}:{port}"), "20"])), "68.0");
 }

@@ -7,8 +7,9 @@
 
 mod ahead;
 mod bent;
+mod chime;
 mod copied;
-mod look;
+mod glance;
 mod pipes;
 mod round;
 mod spliced;
@@ -24,14 +25,15 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
 pub use self::ahead::Ahead;
-use self::look::Look;
+use self::glance::Glance;
 pub use self::pipes::Pipes;
 use self::unsent::Unsent;
 use self::way::{Progress, Way};
 pub use self::witness::{Broken, Witness};
 use crate::chunk::Side;
 use crate::conn::{Conn, Kernel};
-use crate::fault::Bend;
+use crate::error::{Error, Kind};
+use crate::fault::{Act, Bend, Hit};
 use crate::spec::Shape;
 
 /// Rounds of both directions before other sessions of the thread get their turn.
@@ -77,7 +79,7 @@ struct Link {
     quiet: Option<Pin<Box<Sleep>>>,
     finish: LinkEnd,
     /// When a side that is not read from is looked at.
-    look: Look,
+    glance: Glance,
     /// The session's hold on the knobs.
     bend: Bend,
 }
@@ -95,7 +97,7 @@ impl Link {
             had_ended: Some(has_ended),
             quiet: None,
             finish: LinkEnd::SaidAll,
-            look: Look::default(),
+            glance: Glance::default(),
             bend,
         }
     }
@@ -107,7 +109,7 @@ impl Link {
         upstream: &mut Conn,
         witness: &dyn Witness,
     ) -> Poll<Result<LinkEnd, Broken>> {
-        self.heed_knobs(cx, witness);
+        self.heed_knobs(cx, witness)?;
         if let Some(had_ended) = self.had_ended.take() {
             self.begin(downstream, had_ended, witness);
         }
@@ -124,13 +126,13 @@ impl Link {
             }
             if has_moved || has_closed {
                 self.quiet = None;
-                self.look.soon();
+                self.glance.soon();
                 continue;
             }
             self.let_rest(downstream, upstream);
             witness.holds(self.up.held() + self.down.held());
             let ways = [(&self.up, &mut *downstream), (&self.down, &mut *upstream)];
-            if let Poll::Ready(broken) = self.look.poll(cx, ways) {
+            if let Poll::Ready(broken) = self.glance.poll(cx, ways) {
                 return Poll::Ready(Err(broken));
             }
             if ready!(self.poll_silence(cx, downstream, upstream, witness)) {
@@ -256,12 +258,18 @@ impl Link {
         self.quiet.get_or_insert_with(|| Box::pin(sleep(silence))).as_mut().poll(cx)
     }
 
-    /// Makes the chains what the knobs say, if they were turned.
-    fn heed_knobs(&mut self, cx: &mut Context<'_>, witness: &dyn Witness) {
+    /// Makes the chains what the knobs say, if they were turned. An error: a fault has shut the door.
+    fn heed_knobs(&mut self, cx: &mut Context<'_>, witness: &dyn Witness) -> Result<(), Broken> {
         if self.bend.is_stale() {
             let chains = [&mut self.up.chain, &mut self.down.chain];
-            self.bend.refresh(cx.waker(), witness.clock().now(), chains);
+            let now = witness.clock().now();
+            if let Some(kind) = self.bend.refresh(witness.peer(), cx.waker(), now, chains) {
+                witness.hit(Side::Downstream, Hit { kind, act: Act::Aborted });
+                let error = Error::new(Kind::Fault, format!("torn down by the fault {kind}"));
+                return Err(Broken { side: Side::Downstream, error });
+            }
         }
+        Ok(())
     }
 
     /// Puts what was read ahead through the faults, and notes an end that was read ahead.

@@ -52,6 +52,16 @@ pub trait Listener: Send {
         None
     }
 
+    /// Refuses who comes from now on, and keeps its address. False: the medium has no refusal, and it goes on.
+    fn shut(&mut self) -> bool {
+        false
+    }
+
+    /// Takes in who comes again, after [`shut`](Self::shut).
+    fn reopen(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Its packets without sessions, where it can answer them in batches.
     fn datagrams(&mut self) -> Option<&mut dyn Datagrams> {
         None

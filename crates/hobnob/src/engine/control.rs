@@ -9,6 +9,7 @@ use crate::chunk::Direction;
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::engine::house::{House, Phase, Summary};
+use crate::event::Fact;
 use crate::fault::Panel;
 use crate::session::{Cut, Session};
 
@@ -83,6 +84,11 @@ impl Control {
     /// How many sessions are open.
     pub fn open(&self) -> u64 {
         self.house.live()
+    }
+
+    /// Tells a note to whoever looks at the server, such as what a console has changed.
+    pub fn note(&self, text: String) {
+        self.house.bus.emit(0, 0, Fact::Note(text));
     }
 
     /// Cuts a session, whatever its service is doing. Its end is told as stopped, with `killed` as the detail. False:

@@ -9,6 +9,7 @@ use crate::engine::house::House;
 use crate::engine::plan::Ready;
 use crate::engine::redial::Redial;
 use crate::engine::serve::Entrance;
+use crate::engine::shutter::Shutter;
 use crate::engine::stack::Stack;
 use crate::error::{Kind, Result};
 use crate::service::Made;
@@ -84,6 +85,11 @@ async fn bind_set(
             if is_batched && matches!(house.service, Made::Responder(_)) {
                 open.answering.push((listener, door.clone()));
             } else {
+                let place = open.accepting.len() as u64;
+                let listener: Box<dyn Listener> = match house.service.panel() {
+                    Some(panel) => Box::new(Shutter::new(listener, panel.clone(), place)),
+                    None => listener,
+                };
                 open.accepting.push(Entrance { listener, door: door.clone() });
             }
         }

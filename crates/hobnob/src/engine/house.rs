@@ -10,6 +10,7 @@ use crate::address::Address;
 use crate::bus::{Bus, Seldom};
 use crate::codec::text::Cutting;
 use crate::engine::dial::Dialer;
+use crate::engine::ledger::Ledger;
 use crate::engine::limits::{Gate, Limits, Reflection};
 use crate::engine::plan::Ready;
 use crate::engine::powers::EnginePowers;
@@ -119,6 +120,10 @@ impl House {
     pub(super) fn new(plan: Foundation) -> Self {
         let own = plan.scene.own.clone();
         let dialer = Dialer::with_scene(plan.scene);
+        let ledger = Ledger::new(plan.limits.memory, plan.shards.clone());
+        let gate = plan.gate.clone();
+        let powers =
+            EnginePowers::new(dialer, plan.targets, plan.cutting, plan.pipes, gate, ledger);
         House {
             service: plan.service,
             limits: plan.limits,
@@ -128,13 +133,7 @@ impl House {
             shards: plan.shards,
             phase: watch::Sender::new(Phase::Open),
             is_empty: watch::Sender::new(false),
-            powers: Arc::new(EnginePowers::new(
-                dialer,
-                plan.targets,
-                plan.cutting,
-                plan.pipes,
-                plan.gate.clone(),
-            )),
+            powers: Arc::new(powers),
             seed: plan.seed,
             totals: Totals::default(),
             quota: AtomicI64::new(
@@ -166,15 +165,9 @@ impl House {
         if is_parent { &self.parents } else { &self.live }
     }
 
-    /// The share of the budget of buffers that was used at the last sweep, in percent.
+    /// The share of the budget of buffers that is used, in percent.
     pub(super) fn memory_percent(&self) -> u64 {
-        self.percent_of_memory(self.shards.iter().map(|shard| shard.held.load(Relaxed)).sum())
-    }
-
-    /// The share of the budget of buffers, in percent, that is used when sessions hold so many bytes.
-    pub(super) fn percent_of_memory(&self, held: u64) -> u64 {
-        let queued: u64 = self.shards.iter().map(|shard| shard.queued.load(Relaxed)).sum();
-        held.saturating_add(queued).saturating_mul(100) / self.limits.memory.max(1)
+        self.powers.ledger.percent()
     }
 
     /// Counts one off the sessions that may still come; false: none may.

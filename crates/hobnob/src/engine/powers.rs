@@ -7,6 +7,7 @@ use crate::conn::link::Pipes;
 use crate::conn::{Boxed, Conn, Facts};
 use crate::engine::dial::Dialer;
 use crate::engine::kept::Kept;
+use crate::engine::ledger::Ledger;
 use crate::engine::limits::Gate;
 use crate::engine::plan::{self, Ready};
 use crate::engine::seats::Seats;
@@ -26,6 +27,7 @@ pub(super) struct EnginePowers {
     pub workshop: Workshop,
     /// The places of peers that were strangers.
     pub seats: Seats,
+    pub ledger: Ledger,
     cutting: Cutting,
     pipes: Pipes,
     /// The layers that sessions have put on in mid-session before.
@@ -39,6 +41,7 @@ impl EnginePowers {
         cutting: Cutting,
         pipes: usize,
         gate: Gate,
+        ledger: Ledger,
     ) -> Self {
         EnginePowers {
             targets: Targets::new(dialer.clone(), targets),
@@ -46,6 +49,7 @@ impl EnginePowers {
             undialled: Arc::default(),
             workshop: Workshop::new(),
             seats: Seats::new(gate),
+            ledger,
             cutting,
             pipes: Pipes::of(pipes),
             layers: Kept::default(),
@@ -101,6 +105,14 @@ impl Powers for EnginePowers {
 
     fn pipes(&self) -> Option<&Pipes> {
         Some(&self.pipes)
+    }
+
+    fn note_held(&self, before: u64, after: u64) {
+        self.ledger.note(before, after);
+    }
+
+    fn may_hold_more(&self) -> bool {
+        !self.ledger.is_full()
     }
 
     fn cutting(&self) -> Cutting {

@@ -136,10 +136,8 @@ impl Starting {
 
     fn end(mut self, opened: Result<Vec<Bound>>) -> Result<Running> {
         let bound = opened?;
-        let relieving = Arc::default();
         for shard in &self.house.shards {
-            let sweep = sweep::sweep(self.house.clone(), shard.clone(), Arc::clone(&relieving));
-            shard.handle.spawn(sweep);
+            shard.handle.spawn(sweep::sweep(self.house.clone(), shard.clone()));
         }
         Ok(Running { house: self.house.clone(), bound, crew: Mutex::new(self.crew.take()) })
     }

@@ -22,8 +22,8 @@ pub(super) struct Shard {
     pub handle: Handle,
     /// How many sessions of all servers are on the thread.
     live: Arc<AtomicUsize>,
-    /// Bytes of buffers that the sessions here held at the last sweep.
-    pub held: AtomicU64,
+    /// Bytes that waited to be received by the sessions here at the last sweep.
+    pub unread: AtomicU64,
     /// Bytes that wait here without a session: answers on datagrams that are held back.
     pub queued: AtomicU64,
     /// Notified when a session comes to this shard while there is none on it.
@@ -132,7 +132,7 @@ impl Crew {
                 index,
                 handle: handle.clone(),
                 live: live.clone(),
-                held: AtomicU64::new(0),
+                unread: AtomicU64::new(0),
                 queued: AtomicU64::new(0),
                 entered: Notify::new(),
                 sessions: Mutex::default(),

@@ -41,6 +41,8 @@ pub enum Advice {
     Topic(&'static str),
     /// To give the program that was started this right of the kernel, as capabilities(7) has it: `cap_net_raw`.
     Right(&'static str),
+    /// To make a certificate for this host, where it listens.
+    Certificate(String),
     /// A line for a shell, with commands of the system alone.
     Shell(String),
     /// Words of the caller's own, for errors that the library has not made: it never says any.

@@ -78,12 +78,12 @@ impl Asked {
         let mut request = exchange.head();
         request.extend_from_slice(exchange.request().body.as_deref().unwrap_or_default());
         Ok(Asked {
-            peer: Counterpart::of(exchange.endpoint(), dialed.conn.facts()),
+            peer: Counterpart::of(exchange.endpoint(), dialed.conn.facts(), exchange.is_lenient),
             conn: dialed.conn,
             clock,
             began,
             times,
-            answer: AnswerReader::to(&exchange.request().method),
+            answer: AnswerReader::to(&exchange.request().method).lenient(exchange.is_lenient),
             request,
             sent: 0,
             is_flushed: false,
@@ -116,6 +116,11 @@ impl Asked {
         part.map_err(|unreadable| {
             self.peer.unreadable(unreadable, &self.buffer[..self.unread.end], self.received)
         })
+    }
+
+    /// The head for which the answer was refused, where it was the head.
+    pub fn refused(&self) -> Option<&Head> {
+        self.answer.refused()
     }
 
     /// Receives a piece of the answer, while the request goes out. May be given up and called again. Empty: the peer has

@@ -16,15 +16,17 @@ pub(super) struct Counterpart {
     name: String,
     /// How to see what it says by itself.
     talk: Option<String>,
+    is_lenient: bool,
 }
 
 impl Counterpart {
-    pub(super) fn of(endpoint: &Endpoint, facts: &Facts) -> Self {
+    pub(super) fn of(endpoint: &Endpoint, facts: &Facts, is_lenient: bool) -> Self {
         let is_bare = endpoint.layers().is_empty();
         let talk = endpoint.host().zip(endpoint.port()).filter(|_| is_bare);
         Counterpart {
             name: facts.peer.to_string(),
             talk: talk.map(|(host, port)| format!("{host}:{port}")),
+            is_lenient,
         }
     }
 
@@ -48,8 +50,12 @@ impl Counterpart {
                 Error::limit("http-answer", text).with_kind(Kind::MessageTooLong)
             }
             Unreadable::Bad(what) => {
-                Error::new(Kind::BadFrame, format!("the answer was refused: {what}"))
-                    .why("where an answer ends must be beyond doubt")
+                let error = Error::new(Kind::BadFrame, format!("the answer was refused: {what}"))
+                    .why("where an answer ends must be beyond doubt");
+                if self.is_lenient {
+                    return error;
+                }
+                error.hint_switch("lenient", "to read it as it was most likely meant")
             }
         }
     }

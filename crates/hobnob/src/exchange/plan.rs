@@ -17,6 +17,8 @@ pub struct Exchange {
     pub(super) request: Request,
     /// Redirects that led here.
     pub(super) hops: usize,
+    pub(super) is_lenient: bool,
+    pub(super) is_carrying: bool,
 }
 
 impl Exchange {
@@ -40,7 +42,24 @@ impl Exchange {
             let error = Error::new(Kind::BadOption, text);
             return Err(error.hint_option("method", "PUT", "for one"));
         }
-        Ok(Exchange { host: host_field(endpoint), endpoint: endpoint.clone(), request, hops: 0 })
+        Ok(Exchange {
+            host: host_field(endpoint),
+            endpoint: endpoint.clone(),
+            request,
+            hops: 0,
+            is_lenient: false,
+            is_carrying: false,
+        })
+    }
+
+    /// Whether an answer that can be read in two ways is read in the likelier one; otherwise it is refused.
+    pub fn lenient(self, is_lenient: bool) -> Self {
+        Exchange { is_lenient, ..self }
+    }
+
+    /// Whether a redirect may take the body of the request to somebody else; otherwise such a redirect is an error.
+    pub fn carrying(self, is_carrying: bool) -> Self {
+        Exchange { is_carrying, ..self }
     }
 
     /// Where it goes.

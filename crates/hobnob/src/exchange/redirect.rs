@@ -1,5 +1,8 @@
 //! Where an answer sends us, and whether we go (RFC 9110 section 15.4): to `http` and `https` alone, never from `https`
-//! to `http`, and with nothing secret to somebody else.
+//! to `http`, with nothing secret to somebody else, and with a body only where that was asked for.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use crate::codec::http::{Head, Request};
 use crate::endpoint::{Endpoint, Host};
@@ -28,9 +31,24 @@ impl Exchange {
             return None;
         }
         let location = head.field("location").filter(|location| !location.is_empty())?;
-        let location = std::str::from_utf8(location).map_err(|_| refused("to what is not UTF-8"));
-        Some(location.and_then(|location| lead(self, head.status, location)))
+        Some(lead(self, head.status, &legible(location)))
     }
+}
+
+/// A Location as text. Bytes that are not UTF-8 are escaped as they are: the server knows what it meant.
+fn legible(location: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(location) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = location.iter().fold(String::new(), |mut text, byte| {
+        if byte.is_ascii() {
+            text.push(char::from(*byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+        text
+    });
+    Cow::Owned(escaped)
 }
 
 fn lead(from: &Exchange, status: u16, location: &str) -> Result<Redirect> {
@@ -49,6 +67,12 @@ fn lead(from: &Exchange, status: u16, location: &str) -> Result<Redirect> {
     }
     let mut request = Request { target, ..from.request.clone() };
     become_get(&mut request, status);
+    let host = host_field(&endpoint);
+    if is_elsewhere && request.body.is_some() && !from.is_carrying {
+        return Err(refused(&format!("to {host}, and the body of the request with it"))
+            .why(format!("{} means the same request, and it was meant for {}", status, from.host))
+            .hint_option("follow", "all", "if they may have it"));
+    }
     let mut dropped = Vec::new();
     if is_elsewhere {
         request.fields.retain(|(name, _)| {
@@ -60,8 +84,7 @@ fn lead(from: &Exchange, status: u16, location: &str) -> Result<Redirect> {
             !is_secret && lower != "host"
         });
     }
-    let host = host_field(&endpoint);
-    let exchange = Exchange { endpoint, host, request, hops: from.hops + 1 };
+    let exchange = Exchange { endpoint, host, request, hops: from.hops + 1, ..*from };
     Ok(Redirect { exchange, dropped })
 }
 
@@ -98,7 +121,7 @@ fn resolve(from: &Exchange, location: &str) -> Result<(Option<Endpoint>, String)
     let path = from.request.target.split('?').next().unwrap_or_default();
     let target = match location.as_bytes().first() {
         None => from.request.target.clone(),
-        Some(b'/') => location.to_owned(),
+        Some(b'/') => without_dots(location),
         Some(b'?') => format!("{path}{location}"),
         Some(_) => {
             let folder = path.rfind('/').map_or("", |at| &path[..at]);
@@ -125,7 +148,7 @@ fn absolute(
     let url = format!("{scheme}://{rest}");
     let planned = engine::parse(&url).and_then(|endpoint| {
         let resolved = Exchange::new(&endpoint, Request::to("/"))?;
-        Ok((endpoint, resolved.request.target))
+        Ok((endpoint, without_dots(&resolved.request.target)))
     });
     let (endpoint, target) = planned.map_err(|error| {
         let label = error.span().map_or_else(String::new, |span| format!(": {}", span.label));

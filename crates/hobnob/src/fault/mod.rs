@@ -30,6 +30,7 @@ mod seed;
 
 mod close_after;
 mod corrupt;
+mod down;
 mod dup;
 mod jitter;
 mod latency;
@@ -40,7 +41,9 @@ mod reorder;
 mod reset;
 mod slice;
 mod slow_accept;
+mod slow_close;
 mod stall;
+mod timeout;
 
 use std::time::Duration;
 
@@ -61,9 +64,12 @@ pub static TABLE: &[&FaultRow] = &[
     &rate::ROW,
     &slice::ROW,
     &stall::ROW,
+    &timeout::ROW,
+    &slow_close::ROW,
     &reset::ROW,
     &close_after::ROW,
     &refuse::ROW,
+    &down::ROW,
     &slow_accept::ROW,
     &corrupt::ROW,
     &loss::ROW,
@@ -126,6 +132,8 @@ pub enum MadeFault {
     Flow(Box<dyn Fault>),
     /// It decides before the dial.
     BeforeTheDial(Admission),
+    /// It shuts the door of the relay: nobody comes in, and who is in is cut.
+    AtTheDoor,
 }
 
 /// What becomes of a session before anything is dialled for it.
@@ -141,6 +149,11 @@ pub enum Admission {
 
 /// One direction of one session, under one fault. Time is the time since the program's clock began.
 pub trait Fault: Send {
+    /// Whether it comes on with its session, or as soon as it is turned on, and not with the first thing that comes.
+    fn is_prompt(&self) -> bool {
+        false
+    }
+
     /// It comes on, right before its first chunk; behind a trigger, as soon as the trigger has been pulled. `at` is
     /// where.
     fn begin(&mut self, _at: u64, _now: Duration, _out: &mut Outbox) {}

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::chunk::{COST, Chunk};
+use crate::chunk::Chunk;
 
 /// A time that never comes: what is held until then goes on when the fault is over, or taken away.
 pub const NEVER: Duration = Duration::MAX;
@@ -148,6 +148,14 @@ impl Outbox {
         self.end_at(self.now);
     }
 
+    /// Ends both directions now, in place of what is held for later.
+    pub fn close(&mut self) {
+        let now = self.now;
+        self.queue.retain(|held| held.due <= now && matches!(held.item, Item::Chunk(_)));
+        self.weight = self.queue.iter().map(|held| weight(&held.item)).sum();
+        self.end();
+    }
+
     /// Tears both conns down then, behind all that is held.
     pub fn abort_at(&mut self, due: Duration) {
         self.put_last(due, Item::Abort { by: self.name });
@@ -216,6 +224,10 @@ impl Outbox {
             self.weight += weight(&rest.item);
             self.queue.push_front(rest);
         }
+        // A queue that was long once keeps no room for that.
+        if self.queue.is_empty() && self.queue.capacity() > SHORT {
+            self.queue = VecDeque::new();
+        }
         let is_wanted = held.due > held.since;
         let time = if is_wanted { now.saturating_sub(held.since) } else { Duration::ZERO };
         Some((held.item, time))
@@ -266,10 +278,15 @@ impl Outbox {
     }
 }
 
+/// What holding an item costs beside its bytes: a place in a queue that may be half empty.
+pub(super) const PLACE: usize = 2 * size_of::<HeldItem>();
+/// Places of a queue that may stay when it is empty.
+const SHORT: usize = 16;
+
 /// The bytes of an item, and what holding it costs.
 pub(super) fn weight(item: &Item) -> usize {
     match item {
-        Item::Chunk(chunk) => COST + chunk.bytes.len(),
-        _ => COST,
+        Item::Chunk(chunk) => PLACE + chunk.bytes.len(),
+        _ => PLACE,
     }
 }

@@ -3,6 +3,7 @@
 mod decisions;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -10,12 +11,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::{Door, Made, Service, ServiceRow, Site};
+use crate::address::canonical;
 use crate::chunk::{Direction, Side};
 use crate::clock::Clock;
 use crate::conn::link::{self, Ahead, Broken, LinkEnd, Pipes, Witness};
 use crate::conn::{Boxed, Conn, StdioPatience};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Bent, By, Fact, How, Upstream, UpstreamDialed};
+use crate::event::{Bent, By, End, Fact, How, Upstream, UpstreamDialed};
 use crate::fault::{self, Act, Bend, Hit, Panel, Profile, Setting};
 use crate::session::{Destination, Session};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind, show_duration};
@@ -116,6 +118,12 @@ impl Service for Relay {
             far.telling.is_over = passed.is_ok();
             let finish = passed.map_err(|broken| {
                 note_broken(session, &broken);
+                let had_ended =
+                    session.end_of(Direction::Out) == Some(End { by: By::Upstream, how: How::Fin });
+                let is_reset = broken.error.kind() == Kind::ConnectionReset;
+                if conn.facts().patience().is_some() && had_ended && is_reset {
+                    return broken.error.with_message(REFUSED);
+                }
                 broken.error
             })?;
             if conn.facts().patience().is_some() && finish == LinkEnd::SaidLate(Side::Downstream) {
@@ -135,7 +143,7 @@ impl Relay {
     /// Dials, if and when the faults let the session dial.
     async fn begin(&self, session: &Arc<Session>, conn: &mut Conn) -> Result<(Bend, Conn, Ahead)> {
         let mut ahead = Ahead::default();
-        let entry = self.panel.enter(session.id, session.seed);
+        let entry = self.panel.enter(session.id, session.seed, peer_of(session));
         entry.hits.into_iter().for_each(|hit| tell(session, Direction::In, hit));
         if let Some(fault) = entry.refused_by {
             session.conclude_between(None, Some(fault));
@@ -287,6 +295,14 @@ impl Witness for Telling<'_> {
         self.session.note_held(bytes);
     }
 
+    fn has_room(&self) -> bool {
+        self.session.may_hold_more()
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        peer_of(self.session)
+    }
+
     fn is_asked_to_end(&self) -> bool {
         self.session.is_draining()
     }
@@ -319,6 +335,10 @@ impl Witness for Telling<'_> {
     fn pipes(&self) -> Option<&Pipes> {
         self.session.pipes()
     }
+}
+
+fn peer_of(session: &Session) -> Option<IpAddr> {
+    session.facts.peer.ip().map(|peer| canonical(peer.ip()))
 }
 
 fn tell(session: &Session, direction: Direction, Hit { kind, act }: Hit) {

@@ -266,17 +266,31 @@ impl Session {
         }
     }
 
-    /// Notes how many bytes of buffers a service holds for this session while the session waits.
+    /// Notes how many bytes of buffers a service holds for this session. Where all sessions together hold too much, those
+    /// that hold most are cut right now.
     pub fn note_held(&self, bytes: usize) {
-        if self.held.load(Relaxed) != bytes as u64 {
-            self.held.store(bytes as u64, Relaxed);
+        let bytes = bytes as u64;
+        if self.held.load(Relaxed) != bytes {
+            let before = self.held.swap(bytes, Relaxed);
+            self.powers.note_held(before, bytes);
         }
+    }
+
+    /// Whether there is room for more buffers in the budget of all sessions. Where there is none, those that hold most are
+    /// being cut.
+    pub(crate) fn may_hold_more(&self) -> bool {
+        self.powers.may_hold_more()
     }
 
     /// Bytes that this session costs: buffers that are held for it, and packets that wait in this process to be
     /// received.
     pub(crate) fn held(&self) -> u64 {
-        self.held.load(Relaxed) + self.facts.unread() as u64
+        self.held.load(Relaxed) + self.unread()
+    }
+
+    /// Bytes that wait in this process to be received.
+    pub(crate) fn unread(&self) -> u64 {
+        self.facts.unread() as u64
     }
 
     /// Whether other sessions belong to this one. Nothing passes in such a session.
@@ -439,5 +453,11 @@ impl Session {
     /// The pipes that the links of this session may splice through; none: the links copy.
     pub fn pipes(&self) -> Option<&Pipes> {
         self.powers.pipes()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.note_held(0);
     }
 }

@@ -41,6 +41,14 @@ pub(crate) trait Powers: Send + Sync {
         None
     }
 
+    /// A session held so many bytes of buffers, and now holds so many.
+    fn note_held(&self, _before: u64, _after: u64) {}
+
+    /// Whether there is room for more buffers in the budget of all sessions.
+    fn may_hold_more(&self) -> bool {
+        true
+    }
+
     /// How the person wants text cut into messages: `--framing`.
     fn cutting(&self) -> Cutting {
         Cutting::default()

@@ -58,6 +58,7 @@ pub use observe::{KernelCall, Observer};
 pub use option::SocketOption;
 pub use pipe::{PIPE_SIZE, Pipe};
 
+pub(crate) use crate::sys::alarm::Alarm;
 pub use crate::sys::info::{PeerProcess, TcpInfo};
 pub use crate::sys::mmsg::{Batch, Outgoing, Received, Sent};
 pub use crate::sys::packet_info::Arrival;

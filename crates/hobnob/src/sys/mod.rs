@@ -3,7 +3,9 @@
 //! It knows errors and addresses, and nothing else of ours. `socket` is its public face.
 #![allow(unsafe_code, reason = "system calls; everywhere else the compiler forbids it")]
 
+pub(crate) mod alarm;
 pub(crate) mod call;
+pub(crate) mod closed;
 pub(crate) mod info;
 pub(crate) mod mmsg;
 pub(crate) mod name;

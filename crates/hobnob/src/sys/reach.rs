@@ -12,17 +12,20 @@ const HEAD: usize = unsafe { libc::CMSG_LEN(0) } as usize;
 
 /// Asks the kernel to keep it for each connection that this listener accepts from now on.
 pub(crate) fn ask_for_reach(fd: BorrowedFd<'_>) -> io::Result<()> {
-    match is_v6(fd)? {
-        true => call::set_int_option(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, 1),
-        false => call::set_int_option(fd, libc::IPPROTO_IP, libc::IP_RECVTTL, 1),
-    }
+    let (level, number) = if is_v6(fd)? {
+        (libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT)
+    } else {
+        (libc::IPPROTO_IP, libc::IP_RECVTTL)
+    };
+    call::set_int_option(fd, level, number, 1)
 }
 
 /// What the kernel has kept for an accepted connection.
 pub(crate) fn reach(fd: BorrowedFd<'_>) -> io::Result<u8> {
-    let (level, number) = match is_v6(fd)? {
-        true => (libc::IPPROTO_IPV6, libc::IPV6_2292PKTOPTIONS),
-        false => (libc::IPPROTO_IP, libc::IP_PKTOPTIONS),
+    let (level, number) = if is_v6(fd)? {
+        (libc::IPPROTO_IPV6, libc::IPV6_2292PKTOPTIONS)
+    } else {
+        (libc::IPPROTO_IP, libc::IP_PKTOPTIONS)
     };
     let mut room = [0; 64];
     let length = call::option(fd, level, number, &mut room)?;
@@ -34,11 +37,12 @@ pub(crate) fn reach(fd: BorrowedFd<'_>) -> io::Result<u8> {
 
 /// Sets how many routers what this socket sends may pass.
 pub(crate) fn set_reach(fd: BorrowedFd<'_>, reach: u8) -> io::Result<()> {
-    let reach = i32::from(reach);
-    match is_v6(fd)? {
-        true => call::set_int_option(fd, libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS, reach),
-        false => call::set_int_option(fd, libc::IPPROTO_IP, libc::IP_TTL, reach),
-    }
+    let (level, number) = if is_v6(fd)? {
+        (libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS)
+    } else {
+        (libc::IPPROTO_IP, libc::IP_TTL)
+    };
+    call::set_int_option(fd, level, number, i32::from(reach))
 }
 
 fn is_v6(fd: BorrowedFd<'_>) -> io::Result<bool> {

@@ -19,7 +19,7 @@ const MOST: u8 = 16;
 const FARTHEST: u8 = 255;
 
 /// How many relays of this machine are behind an accepted conn.
-pub(super) fn behind(socket: BorrowedFd<'_>, local: IpAddr, peer: IpAddr) -> u8 {
+pub(crate) fn relays_behind(socket: BorrowedFd<'_>, local: IpAddr, peer: IpAddr) -> u8 {
     if !is_near(peer, Some(local)) {
         return 0;
     }
@@ -28,7 +28,7 @@ pub(super) fn behind(socket: BorrowedFd<'_>, local: IpAddr, peer: IpAddr) -> u8 
 }
 
 /// The relays that a conn has come through which is dialled for this one. An error: they stand in a circle.
-pub(super) fn of_dial(asker: Option<&Facts>) -> Result<Option<u8>> {
+pub(crate) fn relays_of_dial(asker: Option<&Facts>) -> Result<Option<u8>> {
     let Some(asker) = asker else { return Ok(None) };
     let hops = asker.hops() + 1;
     if hops <= MOST {
@@ -40,7 +40,7 @@ pub(super) fn of_dial(asker: Option<&Facts>) -> Result<Option<u8>> {
 }
 
 /// Sends the count along, where the address is on this machine. A kernel that does not take it costs the count alone.
-pub(super) fn send_along(socket: BorrowedFd<'_>, hops: u8, asker: &Facts, to: IpAddr) {
+pub(crate) fn send_relays_along(socket: BorrowedFd<'_>, hops: u8, asker: &Facts, to: IpAddr) {
     let here = match &asker.local {
         Address::Ip(here) => Some(here.ip()),
         _ => None,

@@ -30,6 +30,7 @@ mod udp;
 mod unix;
 
 pub use contract::{Transport, TransportRow};
+pub(crate) use hops::{relays_behind, relays_of_dial, send_relays_along};
 pub use place::{Place, SOURCE};
 pub use terms::{Own, Terms};
 pub use twin::{Twin, over_ip, over_path};

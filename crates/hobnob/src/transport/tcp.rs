@@ -17,7 +17,10 @@ use crate::error::{Error, Kind, Result};
 use crate::socket::option::{self, BACKLOG, SocketOption};
 use crate::socket::{AsyncSocket, Socket, Type, ask_for_reach, host};
 use crate::spec::{OptionSpec, Shape, Spec};
-use crate::transport::{Place, SOURCE, Terms, Transport, TransportRow, hops, over_ip};
+use crate::transport::{
+    Place, SOURCE, Terms, Transport, TransportRow, over_ip, relays_behind, relays_of_dial,
+    send_relays_along,
+};
 
 /// The row.
 pub(crate) static ROW: TransportRow = TransportRow {
@@ -63,7 +66,8 @@ impl Transport for Tcp {
     fn bind<'a>(&'a self, at: &'a Place, scene: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
             let sockets = at.bind_each(scene, |address| listen(address, at, scene)).await?;
-            sockets.into_iter().map(|socket| Ok(Box::new(Listening::new(socket)?) as _)).collect()
+            let listening = |socket| Ok(Box::new(Listening::new(socket, backlog_of(at))?) as _);
+            sockets.into_iter().map(listening).collect()
         })
     }
 
@@ -74,7 +78,7 @@ impl Transport for Tcp {
         asker: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
-            let hops = hops::of_dial(asker)?;
+            let hops = relays_of_dial(asker)?;
             let addresses = to.destinations(scene).await?;
             for address in &addresses {
                 scene.own.check("tcp", &Address::Ip(*address))?;
@@ -98,27 +102,40 @@ fn conn(stream: TcpStream, local: Address, peer: Address, hops: u8) -> Conn {
 fn listen(address: SocketAddr, at: &Place, scene: &Terms) -> Result<Socket> {
     let socket = at.open(host::family_of(&address), Type::Stream, 0, scene)?;
     socket.bind(&Address::Ip(address))?;
-    let backlog = at.options.count(BACKLOG.name).unwrap_or(1_024);
-    socket.listen(u32::try_from(backlog).unwrap_or(u32::MAX))?;
+    socket.listen(u32::try_from(backlog_of(at)).unwrap_or(0))?;
     socket.set_blocking(false)?;
     // Without it relays in a circle are not noticed, and all else is as ever.
     drop(ask_for_reach(socket.as_fd()));
     Ok(socket)
 }
 
+/// How many connections may wait to be accepted.
+fn backlog_of(at: &Place) -> i32 {
+    at.options.count(BACKLOG.name).map_or(1_024, |count| i32::try_from(count).unwrap_or(i32::MAX))
+}
+
 /// A bound address.
 struct Listening {
-    listener: TcpListener,
+    listener: ListenerState,
     address: SocketAddr,
+    backlog: i32,
+}
+
+enum ListenerState {
+    Open(TcpListener),
+    /// It keeps its address, and listens no more: the kernel refuses who comes.
+    Shut(std::net::TcpListener),
+    /// In between, and where the runtime has not taken it.
+    Gone,
 }
 
 impl Listening {
-    fn new(socket: Socket) -> Result<Self> {
+    fn new(socket: Socket, backlog: i32) -> Result<Self> {
         let listener = TcpListener::from_std(std::os::fd::OwnedFd::from(socket).into());
         let listener = listener.map_err(|error| Error::from_io("epoll_ctl()", &error))?;
         let address =
             listener.local_addr().map_err(|error| Error::from_io("getsockname()", &error))?;
-        Ok(Listening { listener, address })
+        Ok(Listening { listener: ListenerState::Open(listener), address, backlog })
     }
 }
 
@@ -129,18 +146,58 @@ impl Listener for Listening {
 
     /// Options need not be set again: an accepted socket has its listener's.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {
-        match ready!(self.listener.poll_accept(cx)) {
+        let ListenerState::Open(listener) = &self.listener else { return Poll::Pending };
+        match ready!(listener.poll_accept(cx)) {
             Err(error) => Poll::Ready(Accepted::Failed(Error::from_io("accept()", &error))),
             Ok((stream, peer)) => {
                 // Only a wildcard has to ask where the peer came to.
                 let is_wildcard = self.address.ip().is_unspecified();
                 let asked = is_wildcard.then(|| stream.local_addr().ok()).flatten();
                 let local = asked.unwrap_or(self.address);
-                let hops = hops::behind(stream.as_fd(), local.ip(), peer.ip());
+                let hops = relays_behind(stream.as_fd(), local.ip(), peer.ip());
                 Poll::Ready(Accepted::Conn(conn(stream, local.into(), peer.into(), hops)))
             }
         }
     }
+
+    /// A listener that is shut down for reading listens no more (tcp(7) does not say so; Linux does, `inet_shutdown`). It
+    /// keeps a port that it was bound to, and not one that the kernel has chosen: that one is bound again.
+    fn shut(&mut self) -> bool {
+        self.listener = match std::mem::replace(&mut self.listener, ListenerState::Gone) {
+            ListenerState::Open(listener) => match listener.into_std() {
+                Ok(listener) => {
+                    let socket = socket2::SockRef::from(&listener);
+                    let is_shut = socket.shutdown(std::net::Shutdown::Read).is_ok();
+                    // It has its port still, as a rule, and cannot be bound a second time.
+                    drop(socket.bind(&self.address.into()));
+                    if is_shut { ListenerState::Shut(listener) } else { opened(listener) }
+                }
+                Err(_) => ListenerState::Gone,
+            },
+            door => door,
+        };
+        !matches!(self.listener, ListenerState::Open(_))
+    }
+
+    fn reopen(&mut self) -> Result<()> {
+        if let ListenerState::Shut(listener) = &self.listener {
+            let socket = socket2::SockRef::from(listener);
+            socket.listen(self.backlog).map_err(|error| Error::from_io("listen()", &error))?;
+        }
+        self.listener = match std::mem::replace(&mut self.listener, ListenerState::Gone) {
+            ListenerState::Shut(listener) => opened(listener),
+            door => door,
+        };
+        match self.listener {
+            ListenerState::Open(_) => Ok(()),
+            _ => Err(Error::new(Kind::System, "the listener could not be watched again")),
+        }
+    }
+}
+
+/// It fails only if the runtime is gone.
+fn opened(listener: std::net::TcpListener) -> ListenerState {
+    TcpListener::from_std(listener).map_or(ListenerState::Gone, ListenerState::Open)
 }
 
 /// One address of each family in turn, as the resolver ordered them (RFC 8305 section 4).
@@ -175,7 +232,7 @@ async fn race(
             if let (Ok(socket), Some((asker, hops))) = (&socket, behind)
                 && !to.options.is_given(SocketOption::Ttl.row().spec.name)
             {
-                hops::send_along(socket.as_fd(), hops, asker, address.ip());
+                send_relays_along(socket.as_fd(), hops, asker, address.ip());
             }
             attempts.0.push(Box::pin(async move { connect(socket?, address).await }));
         });

@@ -50,7 +50,7 @@ async fn the_last_words_arrive_whatever_the_peer_is_still_saying() {
             });
             let at = stage.running.bound()[0].address.to_string();
             let at = if endpoint.starts_with("tcp") { format!("tcp://{at}") } else { endpoint };
-            let told = [goodbye.told.as_bytes(), &[b'x'; 300_000]].concat();
+            let told = [goodbye.told.as_bytes(), &vec![b'x'; 300_000]].concat();
             let heard = soon("the end", hear_out(&at, &told)).await;
             let heard = String::from_utf8_lossy(&heard);
             assert!(heard.ends_with(goodbye.last_words), "{} at {at}: {heard:?}", goodbye.service);

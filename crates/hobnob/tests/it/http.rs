@@ -118,6 +118,25 @@ async fn a_conn_is_kept_and_answers_in_order() {
 }
 
 #[tokio::test]
+async fn sixteen_requests_in_one_write_are_answered_in_one_send() {
+    let mut stage = Stage::serve("http", TCP);
+    let seen =
+        stage.running.subscribe(Wish { data: true, upstream: false, snap: 0, capacity: 1 << 12 });
+    let mut client = stage.connect().await;
+    client.write_all(GET.repeat(16).as_bytes()).await.expect("it is open");
+    for _ in 0..16 {
+        answer(&mut client).await;
+    }
+    drop(client);
+    stage.closed().await;
+    let mut events = Vec::new();
+    seen.pull(&mut events);
+    let is_sent =
+        |fact: &Fact| matches!(fact, Fact::Data(data) if data.direction == Direction::Out);
+    assert_eq!(events.iter().filter(|event| is_sent(&event.fact)).count(), 1);
+}
+
+#[tokio::test]
 async fn bodies_are_heard_to_their_ends() {
     let stage = Stage::serve("http", TCP);
     let long = "x".repeat(300_000);

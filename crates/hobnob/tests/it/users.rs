@@ -48,9 +48,10 @@ async fn an_abstract_name_is_for_ones_own_user_and_for_who_is_named() {
             for is_batched in [true, false] {
                 let name = format!("hobnob-it-users-{}-{transport}", std::process::id());
                 let at = format!("{transport}:@{name}{option}");
-                let mut stage = match is_batched {
-                    true => Stage::serve("echo", &at),
-                    false => Stage::of(own::echo_sessions(), &at, |_| {}),
+                let mut stage = if is_batched {
+                    Stage::serve("echo", &at)
+                } else {
+                    Stage::of(own::echo_sessions(), &at, |_| {})
                 };
                 // The server has threads of its own.
                 let asked = as_another(transport, &name);

@@ -113,6 +113,38 @@ impl RemoteServer {
         format!("{}@{}", self.name, self.pid)
     }
 
+    /// The ports that it listens at, as `:6380`, or its paths.
+    pub(super) fn doors(&self) -> impl Iterator<Item = String> {
+        self.bound.iter().map(|bound| {
+            let port = bound.address.rsplit_once(':').map(|(_, port)| port);
+            let port = port.filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+            port.map_or_else(|| short(&bound.endpoint), |port| format!(":{port}"))
+        })
+    }
+
+    /// Where its sessions are passed on to, as it is typed.
+    pub(super) fn aims(&self) -> impl Iterator<Item = String> {
+        self.targets.iter().map(|target| short(target))
+    }
+
+    /// Whether it listens at what was typed: a port, an address or a path.
+    pub(super) fn listens_at(&self, typed: &str) -> bool {
+        let bare = bare(typed);
+        self.doors().any(|door| door == bare || door.strip_prefix(':') == Some(bare))
+            || self
+                .bound
+                .iter()
+                .any(|bound| bound.address == bare || short(typed) == short(&bound.endpoint))
+    }
+
+    /// Whether it passes on to what was typed.
+    pub(super) fn leads_to(&self, typed: &str) -> bool {
+        let bare = bare(typed);
+        let is_it =
+            |aim: &str| aim == bare || aim == short(typed) || aim.strip_prefix(':') == Some(bare);
+        self.aims().any(|aim| is_it(&aim))
+    }
+
     /// `tcp 127.0.0.1:6380  »  redis.local:6379`.
     pub(super) fn sides(&self, arrow: &str) -> String {
         let from = self.bound.first().map(|one| format!("{} {}", one.transport, one.address));
@@ -141,8 +173,15 @@ fn items(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }
 
+/// What was typed without the transport before it, and without a host that is this machine.
+fn bare(typed: &str) -> &str {
+    let typed = typed.split_once("://").map_or(typed, |(_, rest)| rest);
+    let here = ["localhost", "127.0.0.1", "[::1]"].iter().find_map(|host| typed.strip_prefix(host));
+    here.filter(|port| port.starts_with(':')).unwrap_or(typed)
+}
+
 /// An endpoint of another process, which may know more of them than this one.
-fn short(target: &str) -> String {
+pub(super) fn short(target: &str) -> String {
     engine::parse(target).map_or_else(|_| target.to_owned(), |endpoint| brief(&endpoint))
 }
 

@@ -5,8 +5,10 @@ mod show;
 
 use std::io::Write as _;
 
+use hobnob::chunk::Direction;
 use hobnob::engine;
-use hobnob::error::{Error, Kind, Result, quoted};
+use hobnob::error::{Advice, Error, Hint, Kind, Result, quoted};
+use hobnob::fault::{self, Setting};
 use hobnob::spec::nearest;
 use hobnob::streams;
 
@@ -22,12 +24,14 @@ use elsewhere::{Change, Elsewhere, Knobs, RemoteServer};
 
 /// The word that takes all faults away.
 const CLEAR: &str = "clear";
+/// Words that people type for it.
+const NOTHING: &[&str] = &["off", "none", "reset_all"];
 
 /// The verb.
 pub(crate) static VERB: Verb = Verb {
     usage: Usage {
         name: "fault",
-        words: "[NAME] [FAULT...]",
+        words: "[RELAY] [FAULT...]",
         endpoints: 0..0,
         flags: &[FlagGroup::Own(BENDING), FlagGroup::Own(COMMON)],
         heeds_settings: true,
@@ -50,9 +54,17 @@ fn run(job: &Job) -> Result<u8> {
         None => Survey::default(),
     };
     let mut elsewhere = Elsewhere::of(survey);
-    let Some((name, faults)) = words.split_first() else { return list(job, &mut elsewhere) };
-    let at = elsewhere.meant(name)?;
-    let change = asked(job.text("like"), faults)?;
+    let like = job.text("like");
+    if words.is_empty() && like.is_none() {
+        return list(job, &mut elsewhere);
+    }
+    let (at, faults) = match words.split_first() {
+        Some((name, faults)) if !says_what(name) || elsewhere.is_known(name) => {
+            (elsewhere.meant(name)?, faults)
+        }
+        _ => (elsewhere.only(&words)?, words.as_slice()),
+    };
+    let change = asked(like, faults, &elsewhere.servers[at])?;
     let bent = elsewhere.bend(at, change.as_ref());
     let server = &elsewhere.servers[at];
     let knobs = bent.map_err(|error| in_words(&error, server))?;
@@ -65,8 +77,31 @@ fn run(job: &Job) -> Result<u8> {
     })
 }
 
+/// Whether a word says what is to be on, and not where: the library knows it as a fault, its own or that of others.
+fn says_what(word: &str) -> bool {
+    let ways = Direction::BOTH.map(Direction::between);
+    let bare =
+        word.split_once(':').filter(|(way, _)| ways.contains(way)).map_or(word, |(_, rest)| rest);
+    let first = bare.split(['=', ',']).next().unwrap_or_default();
+    let is_option = |hint: &Hint| matches!(hint.advice, Advice::Option { .. });
+    word == CLEAR
+        || NOTHING.contains(&word)
+        || fault::TABLE.iter().any(|row| row.spec.name == first)
+        || word.contains('=') && !word.contains("://")
+        || Setting::parse(word).is_err_and(|error| error.hints().iter().any(is_option))
+}
+
 /// What is to be on; none: nothing is to be changed.
-fn asked<'c>(like: Option<&'c str>, words: &'c [String]) -> Result<Option<Change<'c>>> {
+fn asked<'c>(
+    like: Option<&'c str>,
+    words: &'c [String],
+    server: &RemoteServer,
+) -> Result<Option<Change<'c>>> {
+    if let Some(word) = words.iter().find(|word| NOTHING.contains(&word.as_str())) {
+        let command = format!("hobnob fault {} {CLEAR}", quoted(&server.name));
+        let text = format!("there is no fault {word:?}");
+        return Err(Error::new(Kind::UnknownFault, text).try_command(command, "takes all away"));
+    }
     let clears = words.iter().any(|word| word == CLEAR);
     match words {
         [] if like.is_none() => Ok(None),
@@ -90,9 +125,14 @@ fn in_words(error: &Error, server: &RemoteServer) -> Error {
     }
     spelt(error).into_iter().fold(told, |told, one| match one.way {
         Remedy::Flag(added) => {
-            let fault = added.value.unwrap_or(added.flag);
-            let (name, fault) = (quoted(&server.name), quoted(&fault));
-            told.try_command(format!("hobnob fault {name} {fault}"), one.note)
+            let name = quoted(&server.name);
+            // A fault is a word here, and other flags are as they are elsewhere.
+            let typed = match (added.flag.as_str(), added.value) {
+                ("--fault", Some(fault)) => quoted(&fault),
+                (flag, Some(value)) => format!("{flag} {}", quoted(&value)),
+                (flag, None) => flag.to_owned(),
+            };
+            told.try_command(format!("hobnob fault {name} {typed}"), one.note)
         }
         Remedy::Command(command) => told.try_command(command, one.note),
         Remedy::Endpoint(endpoint) => told.try_endpoint(endpoint, one.note),
@@ -114,9 +154,13 @@ fn list(job: &Job, elsewhere: &mut Elsewhere) -> Result<u8> {
             states.push((at, state));
         }
     }
-    let all = states.into_iter().map(|(at, state)| (&elsewhere.servers[at], state));
-    let all: Vec<_> = all.collect();
-    if job.is_on("json") { events(job, &all) } else { say(&show::list(&all, job.out)) }
+    if job.is_on("json") {
+        let all = states.into_iter().map(|(at, state)| (&elsewhere.servers[at], state));
+        return events(job, &all.collect::<Vec<_>>());
+    }
+    let all =
+        states.into_iter().map(|(at, state)| (&elsewhere.servers[at], state, elsewhere.names(at)));
+    say(&show::list(&all.collect::<Vec<_>>(), job.out))
 }
 
 fn events(job: &Job, all: &[(&RemoteServer, Knobs)]) -> Result<u8> {
@@ -128,7 +172,50 @@ fn events(job: &Job, all: &[(&RemoteServer, Knobs)]) -> Result<u8> {
 }
 
 impl Elsewhere {
-    /// The relay of that name, or of that name and process: `redis`, `redis@4711`.
+    /// Whether a server is called so.
+    fn is_known(&self, typed: &str) -> bool {
+        self.servers.iter().any(|one| one.name == typed || one.own_name() == typed)
+    }
+
+    /// The one relay that runs, where none was named.
+    fn only(&self, words: &[String]) -> Result<usize> {
+        let relays = (0..self.servers.len()).filter(|at| self.servers[*at].is_between());
+        let relays: Vec<usize> = relays.collect();
+        let said = words.iter().fold(String::new(), |said, word| said + " " + &quoted(word));
+        match relays.as_slice() {
+            [only] => Ok(*only),
+            [] => Err(Error::new(Kind::NotRunning, "no relay runs")
+                .try_command("hobnob relay :9001 :9000", "starts one")),
+            several => {
+                let text = format!("{} relays run, and none is named", several.len());
+                Err(several.iter().fold(Error::new(Kind::AmbiguousName, text), |error, at| {
+                    let one = &self.servers[*at];
+                    let command =
+                        format!("hobnob fault {}{said}", quoted(self.handle(*at).as_str()));
+                    error.try_command(command, one.sides("\u{bb}"))
+                }))
+            }
+        }
+    }
+
+    /// What a relay can be called by, shortest first as people think of it; each means it alone.
+    pub(super) fn names(&self, at: usize) -> Vec<String> {
+        let one = &self.servers[at];
+        let mut names: Vec<String> = Vec::new();
+        for name in std::iter::once(one.name.clone()).chain(one.doors()).chain(one.aims()) {
+            if !names.contains(&name) && self.meant(&name).is_ok_and(|meant| meant == at) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    fn handle(&self, at: usize) -> String {
+        self.names(at).into_iter().next().unwrap_or_else(|| self.servers[at].own_name())
+    }
+
+    /// The relay that is meant: by its name, its name and process (`redis@4711`), where it listens (`:6380`), or where to
+    /// it passes on.
     fn meant(&self, typed: &str) -> Result<usize> {
         let all = |is_it: &dyn Fn(&RemoteServer) -> bool| -> Vec<usize> {
             (0..self.servers.len()).filter(|at| is_it(&self.servers[*at])).collect()
@@ -136,10 +223,14 @@ impl Elsewhere {
         // A target may be typed in any of its spellings.
         let short = engine::parse(typed).map(|endpoint| brief(&endpoint));
         let short = short.as_deref().unwrap_or(typed);
-        let mut fits = all(&|one| one.name == typed || one.name == short);
-        if fits.is_empty() {
-            fits = all(&|one| one.own_name() == typed);
-        }
+        let ways: [&dyn Fn(&RemoteServer) -> bool; 4] = [
+            &|one| one.name == typed || one.name == short,
+            &|one| one.own_name() == typed,
+            &|one| one.is_between() && one.listens_at(typed),
+            &|one| one.is_between() && one.leads_to(typed),
+        ];
+        let fits = ways.iter().map(|is_it| all(*is_it)).find(|fits| !fits.is_empty());
+        let fits = fits.unwrap_or_default();
         match fits.as_slice() {
             [] => Err(self.unknown(typed)),
             [only] if self.servers[*only].is_between() => Ok(*only),

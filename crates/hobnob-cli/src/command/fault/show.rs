@@ -13,14 +13,14 @@ const COLUMNS: usize = 80;
 const NAMES: std::ops::Range<usize> = 10..24;
 
 /// All relays, each with what is on.
-pub(super) fn list(all: &[(&RemoteServer, Knobs)], look: Look) -> String {
+pub(super) fn list(all: &[(&RemoteServer, Knobs, Vec<String>)], look: Look) -> String {
     if all.is_empty() {
         return "no relay runs; hobnob relay :9001 :9000 starts one\n".to_owned();
     }
-    let widest = all.iter().map(|(server, _)| width(&safe(&server.name))).max().unwrap_or(0);
+    let widest = all.iter().map(|(server, ..)| width(&safe(&server.name))).max().unwrap_or(0);
     let column = widest.clamp(NAMES.start, NAMES.end) + 2;
     let mut out = String::new();
-    for (server, knobs) in all {
+    for (server, knobs, names) in all {
         let mut name = safe(&server.name);
         if width(&name) > column - 2 {
             let _ = writeln!(out, "{name}");
@@ -29,7 +29,10 @@ pub(super) fn list(all: &[(&RemoteServer, Knobs)], look: Look) -> String {
         let (sides, state) = (safe(&server.sides(look.sent())), state(server));
         let is_one = column + width(&sides) + 3 + width(&state) <= COLUMNS;
         let heads = if is_one { vec![format!("{sides}   {state}")] } else { vec![sides, state] };
-        for item in heads.into_iter().chain([settings(&knobs.faults)]) {
+        let others = names.iter().filter(|other| **other != server.name);
+        let others: Vec<_> = others.map(|other| safe(other)).collect();
+        let called = (!others.is_empty()).then(|| format!("also {}", others.join(", ")));
+        for item in heads.into_iter().chain(called).chain([settings(&knobs.faults)]) {
             for line in fold(&item, COLUMNS - column) {
                 let _ = writeln!(out, "{}{}", pad(&std::mem::take(&mut name), column), line.trim());
             }

@@ -23,7 +23,7 @@ pub(super) fn read(job: &Job) -> Result<Request> {
     for field in job.matches.get_many::<String>("header").into_iter().flatten() {
         request.fields.push(read_field(field)?);
     }
-    request.body = job.text("data").map(read_body).transpose()?;
+    request.body = joined(&job.texts("data"))?;
     if request.body.is_some() {
         "POST".clone_into(&mut request.method);
         if !request.has(FORM.0) {
@@ -51,6 +51,25 @@ fn read_field(text: &str) -> Result<(String, String)> {
     Ok((name.to_owned(), value.trim().to_owned()))
 }
 
+/// The parts of a body as one, with `&` between them.
+fn joined(parts: &[String]) -> Result<Option<Vec<u8>>> {
+    let mut body: Option<Vec<u8>> = None;
+    for part in parts {
+        let part = read_body(part)?;
+        match &mut body {
+            None => body = Some(part),
+            Some(body) => {
+                body.push(b'&');
+                body.extend_from_slice(&part);
+            }
+        }
+    }
+    if body.as_ref().is_some_and(|body| body.len() as u64 > MAX_BODY) {
+        return Err(too_long("the body"));
+    }
+    Ok(body)
+}
+
 fn read_body(text: &str) -> Result<Vec<u8>> {
     let (name, read) = match text.strip_prefix('@') {
         None => return Ok(text.as_bytes().to_vec()),
@@ -63,10 +82,16 @@ fn read_body(text: &str) -> Result<Vec<u8>> {
     read.map_err(|error| unusable(name, error))
 }
 
+fn too_long(name: &str) -> Error {
+    let text = format!("{name} is larger than 256 MiB: a body is held in memory");
+    Error::new(Kind::MessageTooLong, text)
+}
+
 fn unusable(name: &str, error: Error) -> Error {
-    let text = match error.kind() {
-        Kind::MessageTooLong => format!("{}: a body is held in memory", error.message()),
-        _ => format!("the body cannot be read from {name}"),
-    };
-    error.with_message(text).try_flag("-d TEXT", "a body without a file")
+    if error.kind() == Kind::MessageTooLong {
+        return too_long(name);
+    }
+    error
+        .with_message(format!("the body cannot be read from {name}"))
+        .try_flag("-d TEXT", "a body without a file")
 }

@@ -4,10 +4,11 @@ use std::future::poll_fn;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use hobnob::error::Result;
+use hobnob::error::{Error, Kind, Result};
 use hobnob::exchange::Head;
-use hobnob::thread;
+use hobnob::{streams, thread};
 
+use crate::advice::Propose as _;
 use crate::command::get::file::{BodyFile, failed};
 use crate::job::Job;
 use crate::process::output_failed;
@@ -49,6 +50,11 @@ impl WrittenBody {
             let writer = Writer::new("page", move |bytes| file.write_all(bytes))?;
             return Ok(WrittenBody { to: To::File(place), writer: Some(writer), bytes: 0 });
         }
+        if streams::was_stdout_closed() {
+            let text = "standard output is closed, and what is got would be lost";
+            let error = Error::new(Kind::OutputFailed, text);
+            return Err(error.try_flag("-o page.html", "a file of its own"));
+        }
         let to = match job.view {
             _ if job.is_on("json") => To::Nowhere,
             View::Hex => To::Hex,
@@ -72,7 +78,7 @@ impl WrittenBody {
         }
     }
 
-    /// The head, where it is all that was asked for. A terminal has it already.
+    /// The head, where it is all that was asked for or was asked for with the body. A terminal has it already.
     pub(super) fn head(&mut self, head: &Head) {
         if !matches!(self.to, To::Terminal(_)) {
             self.put(&head.raw);

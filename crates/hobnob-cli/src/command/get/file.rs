@@ -1,7 +1,8 @@
 //! A file that is being made: under another name until it is whole, so that nobody takes a part for all of it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use hobnob::error::{Error, Kind, Result};
@@ -20,6 +21,8 @@ pub(super) struct BodyFile {
     /// What is written; none for a device or a pipe, which is no file to be replaced.
     part: Option<PathBuf>,
     may_replace: bool,
+    /// Whether the part has the owner and the mode of the file that it is to replace.
+    is_alike: bool,
 }
 
 impl BodyFile {
@@ -36,8 +39,9 @@ impl BodyFile {
             target: fs::canonicalize(name).unwrap_or_else(|_| PathBuf::from(name)),
             part: None,
             may_replace,
+            is_alike: true,
         };
-        match found {
+        match &found {
             Ok(found) if found.is_dir() => {
                 return Err(failed(&io::Error::from_raw_os_error(nix::libc::EISDIR)));
             }
@@ -52,16 +56,26 @@ impl BodyFile {
                     return Err(is_there(name).why("it is a link that leads nowhere"));
                 }
             }
-            Err(error) => return Err(failed(&error)),
+            Err(error) => return Err(failed(error)),
         }
         let (part, file) = part_of(&place.target).map_err(|error| failed(&error))?;
         place.part = Some(part);
+        if let Ok(found) = found {
+            // Now, so that nobody reads meanwhile what the file itself would not show.
+            place.is_alike = become_alike(&file, &found).is_ok();
+        }
         Ok((place, file))
     }
 
     /// It is whole: gives it its name.
     pub(super) fn finish(&mut self) -> Result<()> {
         let Some(part) = self.part.take() else { return Ok(()) };
+        if !self.is_alike {
+            return self.write_over(&part).map_err(|error| {
+                failed("write", &self.name, &error)
+                    .why(format!("all of it is in {}", part.display()))
+            });
+        }
         let failed = |error: &io::Error| failed("rename", &self.name, error);
         if self.may_replace {
             return fs::rename(&part, &self.target).map_err(|error| failed(&error));
@@ -75,6 +89,14 @@ impl BodyFile {
             // Not every file system has links.
             Err(_) => fs::rename(&part, &self.target).map_err(|error| failed(&error)),
         }
+    }
+
+    /// Writes the whole over a file of another owner, which keeps its owner only so.
+    fn write_over(&self, part: &Path) -> io::Result<()> {
+        let mut from = File::open(part)?;
+        let mut to = OpenOptions::new().write(true).truncate(true).open(&self.target)?;
+        io::copy(&mut from, &mut to)?;
+        fs::remove_file(part)
     }
 
     /// It will not be whole: where the part is, if there is anything in it.
@@ -92,6 +114,13 @@ impl Drop for BodyFile {
     fn drop(&mut self) {
         self.keep();
     }
+}
+
+/// Gives a new file owner and mode of the one that it is to replace. The owner comes first: changing it clears bits of the
+/// mode (chown(2)).
+fn become_alike(file: &File, found: &Metadata) -> io::Result<()> {
+    std::os::unix::fs::fchown(file, Some(found.uid()), Some(found.gid()))?;
+    file.set_permissions(found.permissions())
 }
 
 /// A new file beside `target`: `page.html.part`, or with a number where that is taken.
@@ -176,6 +205,34 @@ mod tests {
         place.finish().expect("it has its name");
         assert_eq!(text(&path), "two");
         assert_eq!(other(name), folder.path().join("page-2.html").display().to_string());
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_keeps_its_mode_and_its_owner() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("secret");
+        let name = path.to_str().expect("UTF-8");
+        let facts = || {
+            let found = fs::metadata(&path).expect("a file");
+            (found.permissions().mode() & 0o7777, found.uid(), found.gid())
+        };
+        for is_alike in [true, false] {
+            fs::write(&path, "one and more").expect("a disk");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("ours");
+            // Only root may give a file away; for others it stays theirs.
+            let _ = std::os::unix::fs::chown(&path, Some(12_345), Some(12_345));
+            let before = facts();
+            let (mut place, mut file) = BodyFile::open(name, true).expect("it may");
+            let part = fs::metadata(folder.path().join("secret.part")).expect("a part");
+            assert_eq!(part.permissions().mode() & 0o777, 0o640, "no more than the file shows");
+            file.write_all(b"two").expect("a disk");
+            // Where the owner cannot be given, the file is written over.
+            place.is_alike &= is_alike;
+            place.finish().expect("it has its name");
+            assert_eq!((text(&path).as_str(), facts()), ("two", before));
+            assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+        }
     }
 
     #[test]

@@ -4,13 +4,15 @@ mod asking;
 mod body;
 mod file;
 mod teller;
+mod url;
 
 use std::time::Duration;
 
 use hobnob::engine::Dialer;
-use hobnob::error::Result;
+use hobnob::error::{Error, Result};
 use hobnob::exchange::{AnswerPart, Asked, Exchange, Head, Redirect};
 
+use crate::advice::Propose as _;
 use crate::args::{self, COMMON, Flag, FlagGroup, OPENING, SHOWING, Usage, switch, value};
 use crate::job::{Job, Verb};
 use crate::process::runtime;
@@ -53,7 +55,8 @@ const GETTING: &[Flag] = &[
         help: "where the body goes; FILE.part until it is whole",
     },
     switch("force", None, "overwrite the file of -o"),
-    switch("head", None, "ask for the head alone"),
+    switch("head", Some('I'), "ask for the head alone"),
+    switch("include", Some('i'), "the head goes where the body goes, before it"),
     Flag {
         long: "method",
         short: Some('X'),
@@ -65,8 +68,8 @@ const GETTING: &[Flag] = &[
         long: "data",
         short: Some('d'),
         value: "DATA|@FILE",
-        repeats: false,
-        help: "a body: this text, the bytes of a file, or @- for standard input",
+        repeats: true,
+        help: "a body: text, a file's bytes, or @- for standard input (repeat: joined by &)",
     },
     Flag {
         long: "header",
@@ -76,17 +79,28 @@ const GETTING: &[Flag] = &[
         help: "a field of the request; without a value it is left out (repeat)",
     },
     value("http", "1.0|1.1", "the version that is spoken (1.1)"),
-    switch("follow", None, "go where the answer leads, ten times at most"),
+    Flag {
+        long: "follow",
+        short: Some('L'),
+        value: "[=all]",
+        repeats: false,
+        help: "go where the answer leads, ten times at most; all: with the body, too",
+    },
     switch("check", None, "exit 1 where the status is 400 or more"),
+    switch("lenient", None, "read odd answers as they were most likely meant"),
+    switch("silent", Some('s'), "the same as -q, as curl has it"),
+    switch("show-error", Some('S'), "what happens anyway, as curl has it"),
     value("idle", "DUR", "give up after so much silence"),
     value("timeout", "DUR", "how long connecting may take (10s)"),
     switch("retry", None, "while nobody listens there yet, try again with growing pauses"),
 ];
 
 fn run(job: &Job) -> Result<u8> {
-    let endpoint = job.endpoint("get what? a URL is missing")?;
-    let exchange = Exchange::new(&endpoint, asking::read(job)?)?;
+    let endpoint = job.endpoint_spelt("get what? a URL is missing", url::of)?;
     let wishes = GetFlags::read(job)?;
+    let exchange = Exchange::new(&endpoint, asking::read(job)?)?
+        .lenient(job.is_on("lenient"))
+        .carrying(wishes.carries);
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let mut signals = Signals::catch()?;
@@ -111,8 +125,12 @@ fn run(job: &Job) -> Result<u8> {
 }
 
 /// What the flags say.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 struct GetFlags {
     follow: bool,
+    /// Whether a redirect may take the body to somebody else.
+    carries: bool,
+    include: bool,
     check: bool,
     idle: Option<Duration>,
     dialer: Dialer,
@@ -121,8 +139,15 @@ struct GetFlags {
 impl GetFlags {
     fn read(job: &Job) -> Result<Self> {
         let timeout = args::duration(&job.matches, "timeout")?.or(job.environment.timeout);
+        let follow = job.text("follow");
+        if let Some(other) = follow.filter(|word| !["", "all"].contains(word)) {
+            let error = args::bad_value("--follow", other, "it takes all, or nothing");
+            return Err(error.try_flag("--follow all", "with the body of the request, too"));
+        }
         Ok(GetFlags {
-            follow: job.is_on("follow"),
+            follow: follow.is_some(),
+            carries: follow == Some("all"),
+            include: job.is_on("include"),
             check: job.is_on("check"),
             idle: args::duration(&job.matches, "idle")?,
             dialer: Dialer::default()
@@ -193,17 +218,21 @@ impl Get {
             if let Some(code) = self.page.room().await?.or(self.teller.room().await?) {
                 return Ok(GetOutcome::Early(code));
             }
-            match asked.part()? {
-                Some(AnswerPart::Interim(interim)) => self.teller.head(&interim),
+            let part = match asked.part() {
+                Err(error) => return Err(self.refused(asked, error)),
+                Ok(part) => part,
+            };
+            match part {
+                Some(AnswerPart::Interim(interim)) => self.tell_head(&interim),
                 Some(AnswerPart::Head(found)) => {
-                    self.teller.head(&found);
+                    self.tell_head(&found);
                     if self.wishes.follow
                         && let Some(redirect) = exchange.redirected(&found)
                     {
                         return redirect
                             .map(|redirect| GetOutcome::Elsewhere(found, Box::new(redirect)));
                     }
-                    if exchange.request().method == "HEAD" {
+                    if exchange.request().method == "HEAD" && !self.wishes.include {
                         self.page.head(&found);
                     }
                     head = found;
@@ -220,6 +249,21 @@ impl Get {
                 }
             }
         }
+    }
+
+    fn tell_head(&mut self, head: &Head) {
+        self.teller.head(head);
+        if self.wishes.include {
+            self.page.head(head);
+        }
+    }
+
+    /// An answer that is refused shows its head before it is.
+    fn refused(&self, asked: &Asked, error: Error) -> Error {
+        if let Some(head) = asked.refused() {
+            self.teller.head(head);
+        }
+        error
     }
 
     /// What is left to be written and to be said.

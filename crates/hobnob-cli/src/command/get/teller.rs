@@ -61,6 +61,7 @@ struct Events {
 impl ExchangeTeller {
     pub(super) fn new(job: &Job, dialer: &Dialer, has_file: bool) -> Result<Self> {
         let is_on = |flag| job.is_on(flag);
+        let is_quiet = is_on("quiet") || is_on("silent");
         let is_seen =
             std::io::stdout().is_terminal() || (has_file && std::io::stderr().is_terminal());
         let writer = is_on("json").then(Writer::stdout).transpose()?;
@@ -73,8 +74,8 @@ impl ExchangeTeller {
         Ok(ExchangeTeller {
             look: job.err,
             clock: job.clock,
-            talks: !is_on("quiet") && (is_on("verbose") || (is_seen && !is_on("json"))),
-            is_quiet: is_on("quiet"),
+            talks: !is_quiet && (is_on("verbose") || (is_seen && !is_on("json"))),
+            is_quiet,
             is_verbose: is_on("verbose"),
             is_followed: !has_file && std::io::stdout().is_terminal(),
             notes: dialer.bus().subscribe(Wish {

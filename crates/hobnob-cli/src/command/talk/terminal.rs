@@ -102,6 +102,14 @@ pub(crate) async fn run(
     }
     let prompt = format!("{}  ", look.sent());
     let (mut typed, printer, hold) = editor::start(prompt, job.environment.state.clone())?;
+    let writer = match Writer::new("printer", printer) {
+        Ok(writer) => writer,
+        Err(error) => {
+            hold.settle(job.clock, LAST_LINES).await;
+            bug::restore_terminal();
+            return Err(error);
+        }
+    };
     let now = job.clock.now();
     let mut terminal = Terminal {
         look,
@@ -109,7 +117,7 @@ pub(crate) async fn run(
         columns: hold.columns,
         eol: if crlf.is_some() { Eol::Crlf } else { wishes.eol(shape) },
         talk: Converse::new(line.conn, job.clock),
-        writer: Writer::new("printer", printer)?,
+        writer,
         queue: VecDeque::new(),
         save: None,
         began: now,

@@ -18,7 +18,7 @@ use crate::ports::Port;
 const SYSTEM: &[&str] =
     &["sudo", "ulimit", "date", "rm", "ls", "file", "kill", "export", "unset", "openssl", "cat"];
 /// Verbs that end by themselves, whatever they find.
-const BRIEF: &[&str] = &["help", "explain", "doctor", "fault", "completions", "man"];
+const BRIEF: &[&str] = &["help", "explain", "doctor", "cert", "fault", "completions", "man"];
 
 /// Flags without a value.
 const SWITCHES: &[&str] = &[

@@ -26,13 +26,27 @@ fn another_host_is_not_told_what_is_secret() {
     let other = Played::answers(&[HELLO]);
     let first = Played::answers(&[&moved(307, &other.url("/x"))]);
     let words = ["-H", "Authorization: a", "-H", "Cookie: b", "-H", "X: c", "-d", "body", "-v"];
-    let done = run(&[&["get", &first.url("/"), "--follow"], &words[..]].concat());
+    let done = run(&[&["get", &first.url("/"), "--follow=all"], &words[..]].concat());
     assert_eq!((done.code, done.out.as_str()), (0, "hello"), "{}", done.err);
     assert!(done.err.contains(", who is not told Authorization, Cookie\n"), "{}", done.err);
     let asked = other.asked().remove(0);
     assert!(!asked.contains("Authorization") && !asked.contains("Cookie"), "{asked}");
     assert!(asked.starts_with("POST ") && asked.ends_with("\r\n\r\nbody"), "{asked}");
     assert!(asked.contains("X: c\r\n"), "{asked}");
+}
+
+#[test]
+fn another_host_is_given_no_body_unless_all_is_said() {
+    for status in [307, 308] {
+        let first = Played::answers(&[&moved(status, "http://127.0.0.2:9/x")]);
+        let done = run(&["get", &first.url("/"), "-L", "-d", "body"]);
+        assert_eq!((done.code, done.out.as_str()), (10, ""), "{}", done.err);
+        assert!(done.err.starts_with("error[bad-redirect]"), "{}", done.err);
+        assert!(done.err.contains(" -d body --follow=all"), "{}", done.err);
+        first.asked();
+    }
+    let done = run(&["get", ":9", "--follow=some"]);
+    assert_eq!(done.code, 2, "{}", done.err);
 }
 
 #[test]

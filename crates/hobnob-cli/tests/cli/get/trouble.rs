@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 
 use super::{Played, get, request};
 use crate::kit::hardship::a_lack_of_files_is_told;
-use crate::kit::{Bounded, Lines, code, folder, hobnob, run, signal};
+use crate::kit::{Bounded, Lines, code, finish, folder, hobnob, run, signal};
 
 /// The slug of the error that an answer like this gets, and its exit code.
 fn refused(answer: &str) -> (String, i32) {
@@ -25,7 +25,7 @@ fn an_answer_that_can_be_read_in_two_ways_is_none() {
         "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
         "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "Transfer-Encoding: chunked\r\n\r\n-1\r\n",
-        "Transfer-Encoding: gzip\r\n\r\nhello",
+        "Transfer-Encoding: chunked, gzip\r\n\r\nhello",
         "no colon\r\n\r\n",
     ] {
         let answer = format!("HTTP/1.1 200 OK\r\n{rest}");
@@ -37,6 +37,18 @@ fn an_answer_that_can_be_read_in_two_ways_is_none() {
     let (done, _) = get("Wel\x1b[2Jcome", &[]);
     assert!(done.err.contains(r#"its first bytes were "Wel\x1b[2Jcome""#), "{}", done.err);
     assert!(done.err.contains("answered, but not in HTTP"), "{}", done.err);
+}
+
+#[test]
+fn a_head_that_is_refused_is_shown_and_lenient_reads_what_was_meant() {
+    let both = "HTTP/1.1 200 OK\r\nX-Odd: y\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let (done, _) = get(both, &["-v"]);
+    assert_eq!((done.code, done.out.as_str()), (10, ""), "{}", done.err);
+    let (head, error) = done.err.split_once("error[bad-frame]").expect("an error");
+    assert!(head.contains("X-Odd: y") && head.contains("Transfer-Encoding: chunked"), "{head}");
+    assert!(error.contains(" --lenient"), "{error}");
+    let (done, _) = get(both, &["--lenient"]);
+    assert_eq!((done.code, done.out.as_str()), (0, "hello"), "{}", done.err);
 }
 
 /// A server that pours this until its peer is gone.
@@ -157,6 +169,29 @@ fn a_reader_that_leaves_ends_it_quietly() {
     assert_eq!(code(Bounded::of(child).wait()), 141);
     assert!(err.rest().is_empty());
     played.asked();
+}
+
+/// The exit code and what is said of a `get` whose stdout is closed.
+fn get_into_nothing(words: &str) -> (String, String) {
+    let line = format!("\"$0\" get http://127.0.0.1:9/ {words} >&-; echo $?");
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &line, env!("CARGO_BIN_EXE_hobnob")]);
+    let done = finish(shell, b"");
+    (done.out, done.err)
+}
+
+#[test]
+fn a_stdout_that_is_closed_is_an_error_before_anybody_is_asked() {
+    for words in ["", "--head", "-o -"] {
+        let (code, said) = get_into_nothing(words);
+        assert!(said.starts_with("error[output-failed]"), "{words}: {said}");
+        assert_eq!(code, "9\n", "{words}: {said}");
+    }
+    // Its errors are events, which go nowhere too.
+    assert_eq!(get_into_nothing("--json").0, "9\n");
+    let folder = folder();
+    let (code, said) = get_into_nothing(&format!("-o {}", folder.path().join("page").display()));
+    assert_eq!(code, "5\n", "a file is not closed: {said}");
 }
 
 #[test]

@@ -102,3 +102,26 @@ fn a_side_that_is_stalled_holds_up_nobody_else() {
     drop(stalled);
     assert_eq!(served.stop("INT").0, 0);
 }
+
+#[test]
+fn who_fills_a_stalled_direction_and_resets_is_gone() {
+    let (target, at) = target();
+    let served = relay(&["127.0.0.1:0", &at, "--json", "--fault", "stall"]);
+    let mut client = connect(&served.address);
+    let mut server = target.accept().expect("a session").0;
+    served.out.until(r#""type":"dialed""#);
+    client.set_nonblocking(true).expect("a socket");
+    let mut said = 0;
+    while said < 300_000
+        && let Ok(length) = client.write(&vec![b'x'; 65_536])
+    {
+        said += length;
+    }
+    let client = socket2::Socket::from(client);
+    client.set_linger(Some(Duration::ZERO)).expect("a socket");
+    drop(client);
+    let error = server.read(&mut [0; 8]).expect_err("a reset");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    let close = served.out.until(r#""type":"close""#);
+    assert!(close.contains(r#""reason":"reset""#), "{close}");
+}

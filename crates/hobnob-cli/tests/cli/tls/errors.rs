@@ -54,6 +54,8 @@ fn certificates_that_are_not_taken() {
         ("self-signed", own, papers.ca("known")),
         ("untrusted", stranger, papers.ca("known")),
         ("dev-untrusted", papers.listening(), papers.ca("known")),
+        ("no-alternative-name", papers.nameless("nameless"), papers.ca("nameless")),
+        ("version-1", papers.of_version_1(), papers.ca("known")),
     ] {
         let served = served(&settings);
         check(&papers, name, &["talk", &format!("tls://{},{trusted}", served.address)]);

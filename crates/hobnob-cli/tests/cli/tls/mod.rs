@@ -1,7 +1,9 @@
 //! TLS as a person meets it: what is suggested works, what goes wrong is told, and what is not checked is loud.
 
+mod cert;
 mod errors;
 mod hardship;
+mod last_words;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -39,6 +41,7 @@ fn what_the_banner_suggests_works_as_pasted() {
     let known = papers.authority("known");
     let by_hand = papers.certificate("own", &["elsewhere.test"], 2099, None);
     let signed = papers.certificate("signed", &["localhost", "127.0.0.1"], 2099, Some(&known));
+    let nameless = papers.nameless("nameless");
     let path = state.path().join("x.sock");
     for endpoint in [
         "tls://127.0.0.1:0".to_owned(),
@@ -48,6 +51,7 @@ fn what_the_banner_suggests_works_as_pasted() {
         format!("tls+unix:{}", path.display()),
         format!("tls://127.0.0.1:0,{by_hand}"),
         format!("tls://:0,{signed}"),
+        format!("tls://127.0.0.1:0,{nameless}"),
         "tcp://127.0.0.1:0,backlog=7".to_owned(),
     ] {
         let served = serve_with(with_state(&["serve", "echo", &endpoint], &state));

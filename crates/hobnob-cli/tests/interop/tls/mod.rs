@@ -1,6 +1,7 @@
 //! TLS with the stacks of others: OpenSSL by its own program, curl, Python's `ssl`, ncat.
 
 mod identities;
+mod names;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -37,6 +38,16 @@ impl Served {
     /// The file of the CA.
     fn authority(&self) -> PathBuf {
         self.folder.path().join("hobnob/dev-ca.pem")
+    }
+
+    /// Waits until it is told which name of a client was ignored.
+    fn ignored(&mut self) -> String {
+        loop {
+            let line = self.server.line();
+            if let Some((_, rest)) = line.split_once("\"tls.ignored\":\"") {
+                return rest.split('"').next().unwrap_or_default().to_owned();
+            }
+        }
     }
 
     /// Waits until a session is over, and how.

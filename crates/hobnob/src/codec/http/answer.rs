@@ -1,17 +1,21 @@
 //! Answers, as a client reads them: where the head ends, how long the body is, and whether all of it came.
 //!
-//! What frames a body is read as strictly as in requests. Beside it a reader of pages is kinder than a server: lines of a
-//! head may end in LF alone, as the servers of many tutorials write them, and nothing else hangs on them.
+//! What frames a body is beyond doubt, or the answer is refused; a lenient reader takes the likelier of two readings. Beside
+//! it a reader of pages is kinder than a server: lines of a head may end in LF alone, as the servers of many tutorials write
+//! them, and a field may go on in the next line.
 
+mod frame;
 mod head;
 mod unreadable;
 
+use std::ops::Range;
+
+use self::frame::Frame;
 pub use self::head::{Head, Length};
-use self::head::{could_begin, is_interim, status_line};
+use self::head::{could_begin, is_interim, split, status_line};
 pub use self::unreadable::Unreadable;
-use super::Version;
 use super::chunked::{MAX_SIZE_LINE, chunk_size};
-use super::field::{self, is_token};
+use super::field;
 
 /// Bytes of all heads of one answer at most, the interim ones too. Of its trailers too.
 const MAX_HEAD: usize = 64 * 1_024;
@@ -26,22 +30,22 @@ pub struct AnswerReader {
     phase: AnswerPhase,
     /// Whether the request allows a body: not after HEAD.
     allows_body: bool,
+    is_lenient: bool,
     /// The line that is not whole yet.
     line: Vec<u8>,
     head: Head,
+    /// Where in the head or the trailers the last field stands, which may go on in the next line.
+    field: Option<Range<usize>>,
+    /// What is wrong with the head; it is read to its end all the same, so that it can be shown.
+    wrong: Option<Unreadable>,
+    /// The head for which the answer was refused.
+    refused: Option<Head>,
     /// Bytes of heads, later of trailers.
     size: usize,
     /// Fields of this head, or of the trailers.
     count: usize,
     extensions: usize,
     frame: Frame,
-}
-
-/// What the fields say of the body.
-#[derive(Debug, Default, Clone, Copy)]
-struct Frame {
-    length: Option<u64>,
-    is_chunked: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,13 +97,27 @@ impl AnswerReader {
         AnswerReader {
             phase: AnswerPhase::StatusLine,
             allows_body: method != "HEAD",
+            is_lenient: false,
             line: Vec::new(),
             head: Head::default(),
+            field: None,
+            wrong: None,
+            refused: None,
             size: 0,
             count: 0,
             extensions: 0,
             frame: Frame::default(),
         }
+    }
+
+    /// Takes the likelier reading where there are two, and passes over what means nothing.
+    pub fn lenient(self, is_lenient: bool) -> Self {
+        AnswerReader { is_lenient, ..self }
+    }
+
+    /// The head for which the answer was refused, where it was the head.
+    pub fn refused(&self) -> Option<&Head> {
+        self.refused.as_ref()
     }
 
     /// Reads on in `bytes` and takes from them what it has read. None: they are used up, and more must come; or the
@@ -197,21 +215,30 @@ impl AnswerReader {
         let line = raw.strip_suffix(b"\n").unwrap_or(&raw);
         let has_cr = line.ends_with(b"\r");
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.iter().any(|byte| matches!(byte, b'\r' | 0)) {
-            return Err(Unreadable::Bad("a CR or NUL stands inside a line"));
-        }
+        let is_odd = !self.is_lenient && line.iter().any(|byte| matches!(byte, b'\r' | 0));
+        let odd = Unreadable::Bad("a CR or NUL stands inside a line");
         match self.phase {
-            AnswerPhase::StatusLine | AnswerPhase::Fields => {
-                self.size += raw.len();
-                self.head.raw.extend_from_slice(&raw);
-                self.read_head(line)
+            AnswerPhase::Fields => {
+                if is_odd {
+                    self.wrong.get_or_insert(odd);
+                }
+                let at = self.keep(&raw);
+                self.read_head(at, line)
+            }
+            _ if is_odd => Err(odd),
+            AnswerPhase::StatusLine => {
+                self.keep(&raw);
+                (self.head.version, self.head.status) = status_line(line)?;
+                (self.phase, self.count, self.frame) = (AnswerPhase::Fields, 0, Frame::default());
+                Ok(None)
             }
             AnswerPhase::Trailers => {
-                self.size += raw.len();
-                self.head.raw.extend_from_slice(&raw);
-                self.read_trailer(line)
+                let at = self.keep(&raw);
+                self.read_trailer(at, line)
             }
-            _ if !has_cr => Err(Unreadable::Bad("a line of the chunks ends in LF without CR")),
+            _ if !has_cr && !self.is_lenient => {
+                Err(Unreadable::Bad("a line of the chunks ends in LF without CR"))
+            }
             AnswerPhase::ChunkSize => self.read_size(line).map(|()| None),
             _ if line.is_empty() => {
                 self.phase = AnswerPhase::ChunkSize;
@@ -221,23 +248,46 @@ impl AnswerReader {
         }
     }
 
-    fn read_head(&mut self, line: &[u8]) -> Result<Option<AnswerPart<'static>>, Unreadable> {
-        if self.phase == AnswerPhase::StatusLine {
-            (self.head.version, self.head.status) = status_line(line)?;
-            (self.phase, self.count, self.frame) = (AnswerPhase::Fields, 0, Frame::default());
-            return Ok(None);
+    /// Keeps a line of a head or of trailers; where it stands.
+    fn keep(&mut self, raw: &[u8]) -> usize {
+        let at = self.head.raw.len();
+        self.size += raw.len();
+        self.head.raw.extend_from_slice(raw);
+        at
+    }
+
+    /// The line of a head that stands at `at`.
+    fn read_head(
+        &mut self,
+        at: usize,
+        line: &[u8],
+    ) -> Result<Option<AnswerPart<'static>>, Unreadable> {
+        match self.follow(at, line) {
+            Err(large @ Unreadable::TooLarge(_)) => return Err(large),
+            Err(wrong) => drop(self.wrong.get_or_insert(wrong)),
+            Ok(()) => {}
         }
         if !line.is_empty() {
-            let (name, value) = self.split(line)?;
-            self.frame.read(name, value)?;
             return Ok(None);
         }
         let mut head = std::mem::take(&mut self.head);
-        if is_interim(head.status) {
+        let is_interim = is_interim(head.status);
+        let length = match self.wrong.take() {
+            Some(wrong) => Err(wrong),
+            None if is_interim => Ok(Length::Nothing),
+            None => self.frame.length(&head, self.allows_body, self.is_lenient),
+        };
+        match length {
+            Ok(length) => head.length = length,
+            Err(wrong) => {
+                self.refused = Some(head);
+                return Err(wrong);
+            }
+        }
+        if is_interim {
             self.phase = AnswerPhase::StatusLine;
             return Ok(Some(AnswerPart::Interim(head)));
         }
-        head.length = self.length(&head)?;
         self.phase = match head.length {
             Length::Nothing | Length::Exactly(0) => AnswerPhase::Whole,
             Length::Exactly(length) => AnswerPhase::Exactly(length),
@@ -247,27 +297,45 @@ impl AnswerReader {
         Ok(Some(AnswerPart::Head(head)))
     }
 
-    /// RFC 9112 section 6.3.
-    fn length(&self, head: &Head) -> Result<Length, Unreadable> {
-        let Frame { length, is_chunked } = self.frame;
-        match (length, is_chunked) {
-            (Some(_), true) => {
-                Err(Unreadable::Bad("both a Content-Length and a Transfer-Encoding"))
+    /// The line that stands at `at` ends the field before it, or goes on with it: then spaces stand for the end of the line
+    /// between the two (RFC 9112 section 5.2).
+    fn follow(&mut self, at: usize, line: &[u8]) -> Result<(), Unreadable> {
+        if line.starts_with(b" ") || line.starts_with(b"\t") {
+            let Some(field) = &mut self.field else {
+                if self.is_lenient {
+                    return Ok(());
+                }
+                return Err(Unreadable::Bad("a field goes on that has not begun"));
+            };
+            self.head.raw[field.end..at].fill(b' ');
+            field.end = at + line.len();
+            return Ok(());
+        }
+        let next = (!line.is_empty()).then_some(at..at + line.len());
+        let Some(field) = std::mem::replace(&mut self.field, next) else { return Ok(()) };
+        self.count += 1;
+        if self.count > MAX_FIELDS {
+            return Err(Unreadable::TooLarge("it has over 500 fields"));
+        }
+        match split(&self.head.raw[field], self.is_lenient) {
+            Ok((name, value)) if self.phase == AnswerPhase::Fields => {
+                self.frame.read(name, value, self.is_lenient)
             }
-            (_, true) if head.version == Version::Http10 => {
-                Err(Unreadable::Bad("HTTP/1.0 has no Transfer-Encoding"))
+            Ok((name, _)) if field::frames(name) && !self.is_lenient => {
+                Err(Unreadable::Bad("a trailer that belongs into the head"))
             }
-            _ if !self.allows_body || matches!(head.status, 101 | 204 | 304) => Ok(Length::Nothing),
-            (_, true) => Ok(Length::Chunked),
-            (Some(length), _) => Ok(Length::Exactly(length)),
-            (None, _) => Ok(Length::ToTheEnd),
+            Ok(_) => Ok(()),
+            Err(_) if self.is_lenient => Ok(()),
+            Err(wrong) => Err(wrong),
         }
     }
 
+    /// RFC 9112 section 7.1, and the blank space that some servers put around the size.
     fn read_size(&mut self, line: &[u8]) -> Result<(), Unreadable> {
-        let size = chunk_size(line).map_err(|fault| Unreadable::Bad(fault.what))?;
-        self.extensions +=
-            line.iter().position(|byte| *byte == b';').map_or(0, |at| line.len() - at);
+        let end = line.iter().position(|byte| *byte == b';').unwrap_or(line.len());
+        let size = chunk_size(line[..end].trim_ascii());
+        let size = size.map_err(|fault| Unreadable::Bad(fault.what))?;
+        self.extensions += line.len() - end;
         if self.extensions > MAX_EXTENSIONS {
             return Err(Unreadable::TooLarge("its chunk extensions are over 16 KiB"));
         }
@@ -276,60 +344,18 @@ impl AnswerReader {
         Ok(())
     }
 
-    fn read_trailer(&mut self, line: &[u8]) -> Result<Option<AnswerPart<'static>>, Unreadable> {
-        if line.is_empty() {
-            self.phase = AnswerPhase::Whole;
-            let lines = std::mem::take(&mut self.head.raw);
-            return Ok((self.count > 0).then_some(AnswerPart::Trailers(lines)));
+    fn read_trailer(
+        &mut self,
+        at: usize,
+        line: &[u8],
+    ) -> Result<Option<AnswerPart<'static>>, Unreadable> {
+        self.follow(at, line)?;
+        if !line.is_empty() {
+            return Ok(None);
         }
-        let (name, _) = self.split(line)?;
-        if field::frames(name) {
-            return Err(Unreadable::Bad("a trailer that belongs into the head"));
-        }
-        Ok(None)
-    }
-
-    /// Name and value of a field.
-    fn split<'l>(&mut self, line: &'l [u8]) -> Result<(&'l [u8], &'l [u8]), Unreadable> {
-        self.count += 1;
-        if self.count > MAX_FIELDS {
-            return Err(Unreadable::TooLarge("it has over 500 fields"));
-        }
-        if line.starts_with(b" ") || line.starts_with(b"\t") {
-            return Err(Unreadable::Bad("a field goes on in a second line"));
-        }
-        let colon = memchr::memchr(b':', line).ok_or(Unreadable::Bad("a field without a colon"))?;
-        let name = &line[..colon];
-        if name.ends_with(b" ") || name.ends_with(b"\t") {
-            return Err(Unreadable::Bad("a space stands before a colon"));
-        }
-        if name.is_empty() || !name.iter().copied().all(is_token) {
-            return Err(Unreadable::Bad("a field's name is no name"));
-        }
-        Ok((name, line[colon + 1..].trim_ascii()))
-    }
-}
-
-impl Frame {
-    fn read(&mut self, name: &[u8], value: &[u8]) -> Result<(), Unreadable> {
-        if name.eq_ignore_ascii_case(b"content-length") {
-            // Said twice alike it means one thing; that is so common that it is let pass.
-            for length in value.split(|byte| *byte == b',') {
-                let length = field::length(length.trim_ascii())
-                    .ok_or(Unreadable::Bad("the Content-Length is not digits alone"))?;
-                if self.length.replace(length).is_some_and(|other| other != length) {
-                    return Err(Unreadable::Bad("two different Content-Lengths"));
-                }
-            }
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            if !value.eq_ignore_ascii_case(b"chunked") {
-                return Err(Unreadable::Bad("a Transfer-Encoding other than chunked"));
-            }
-            if std::mem::replace(&mut self.is_chunked, true) {
-                return Err(Unreadable::Bad("more than one Transfer-Encoding"));
-            }
-        }
-        Ok(())
+        self.phase = AnswerPhase::Whole;
+        let lines = std::mem::take(&mut self.head.raw);
+        Ok((self.count > 0).then_some(AnswerPart::Trailers(lines)))
     }
 }
 

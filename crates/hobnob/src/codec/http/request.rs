@@ -53,7 +53,10 @@ impl Request {
             add("Host", host);
         }
         self.fields.iter().for_each(|(name, value)| add(name, value));
-        let length = self.body.as_ref().map(|body| body.len().to_string());
+        // RFC 9110 section 8.6: no body is said too, where the method makes one likely.
+        let is_likely = matches!(self.method.as_str(), "POST" | "PUT" | "PATCH");
+        let length = self.body.as_ref().map(Vec::len).or(is_likely.then_some(0));
+        let length = length.map(|length| length.to_string());
         let is_framed = self.has("content-length") || self.has("transfer-encoding");
         if let Some(length) = length.filter(|_| !is_framed) {
             add("Content-Length", &length);
@@ -126,6 +129,11 @@ mod tests {
         );
         request.fields = vec![own("Transfer-Encoding", "chunked")];
         assert!(!text(&request).contains("Content-Length"));
+        for (method, is_said) in [("POST", true), ("PUT", true), ("PATCH", true), ("DELETE", false)]
+        {
+            let request = Request { method: method.to_owned(), ..Request::to("/") };
+            assert_eq!(text(&request).contains("Content-Length: 0\r\n"), is_said, "{method}");
+        }
     }
 
     #[test]

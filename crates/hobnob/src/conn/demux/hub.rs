@@ -33,8 +33,8 @@ pub(super) struct Hub {
     pub(super) writers: Mutex<HashMap<usize, Waker>>,
     pub(super) pump: Mutex<Option<Waker>>,
     strangers: Mutex<Strangers>,
-    /// The peers that are no strangers.
-    others: Mutex<Silence>,
+    /// The peers that are no strangers. None until one of them has to make room: most sockets never come to that.
+    others: Mutex<Option<Silence>>,
     allowance: Mutex<Allowance>,
     seldom: Seldom,
 }
@@ -157,8 +157,7 @@ impl Hub {
             strangers.count += 1;
             strangers.silence.note(mailbox);
             strangers.silence.tidy(count);
-        } else {
-            let mut others = lock(&self.others);
+        } else if let Some(others) = &mut *lock(&self.others) {
             others.note(mailbox);
             others.tidy(count);
         }
@@ -193,8 +192,11 @@ impl Hub {
 
     /// A peer that has a place now is no stranger any more.
     pub(super) fn note_if_seated(&self, mailbox: &Arc<PeerQueue>) {
-        if mailbox.facts.is_seated() && self.note_no_stranger(mailbox) {
-            lock(&self.others).note(mailbox);
+        if mailbox.facts.is_seated()
+            && self.note_no_stranger(mailbox)
+            && let Some(others) = &mut *lock(&self.others)
+        {
+            others.note(mailbox);
         }
     }
 
@@ -248,7 +250,18 @@ impl Hub {
         limit: &'static str,
         counts: impl Fn(&PeerQueue) -> bool,
     ) -> Option<Arc<Facts>> {
-        let mailbox = lock(&self.others).longest(is_here, counts)?;
+        let found = {
+            let mut others = lock(&self.others);
+            let others = others.get_or_insert_with(|| {
+                let mut all = Silence::default();
+                let peers = lock(&self.peers);
+                let here = peers.values().filter(|mailbox| !lock(&mailbox.mail).is_stranger);
+                here.for_each(|mailbox| all.note(mailbox));
+                all
+            });
+            others.longest(is_here, counts)
+        };
+        let mailbox = found?;
         self.evict(&mailbox, limit);
         Some(mailbox.facts.clone())
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::sleep_until;
 
+use super::chime::Chime;
 use super::way::{Progress, Timer, Way};
 use super::witness::{Broken, Witness};
 use crate::chunk::Chunk;
@@ -17,6 +18,11 @@ use crate::spec::Shape;
 
 /// The longest time that a timer is set for; then it is set anew. A thousand years would be past what clocks can say.
 const FAR: Duration = Duration::from_hours(24);
+
+/// Up to this time ahead the millisecond that a runtime's timer is late is more than half a percent of it.
+const SOON: Duration = Duration::from_millis(250);
+/// How long nothing is taken in where all sessions together hold too much. Those that hold most are being cut by then.
+const TIGHT: Duration = Duration::from_millis(5);
 
 impl Way {
     /// Moves one thing out of the chain, or else into it.
@@ -55,10 +61,14 @@ impl Way {
             }
             None => {}
         }
+        let wants = self.stage == Progress::Open && room > 0;
+        let may_take = wants && witness.has_room();
+        let again = (wants && !may_take).then(|| now.saturating_add(TIGHT));
+        let wake = wake.into_iter().chain(again).min();
         if self.poll_timer(cx, wake, now, witness).is_ready() {
             return Poll::Ready(Ok(()));
         }
-        if self.stage == Progress::Open && room > 0 {
+        if may_take {
             let received = self.poll_receive_bent(cx, from, room, witness);
             if received.is_ready() {
                 return received;
@@ -125,8 +135,11 @@ impl Way {
         };
         if self.timer.as_ref().is_none_or(|timer| timer.wake != wake) {
             let ahead = wake.saturating_sub(now).min(FAR);
-            let sleep = Box::pin(sleep_until(witness.clock().instant_in(ahead)));
-            self.timer = Some(Box::new(Timer { wake, sleep }));
+            let due = witness.clock().instant_in(ahead);
+            let is_soon = ahead <= SOON;
+            let chime = is_soon.then(|| Chime::wait(witness.clock(), due, cx.waker())).flatten();
+            self.timer =
+                Some(Box::new(Timer { wake, sleep: Box::pin(sleep_until(due)), _chime: chime }));
         }
         let Some(timer) = &mut self.timer else { return Poll::Pending };
         let elapsed = timer.sleep.as_mut().poll(cx);

@@ -66,6 +66,14 @@ impl Witness for Overheard {
         self.held.store(bytes, Relaxed);
     }
 
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn peer(&self) -> Option<std::net::IpAddr> {
+        None
+    }
+
     fn is_asked_to_end(&self) -> bool {
         self.is_asked.load(Relaxed)
     }
@@ -108,7 +116,7 @@ fn link(client: (Conn, Conn), server: (Conn, Conn), ahead: Ahead) -> Between {
 }
 
 fn link_under(panel: &Panel, client: (Conn, Conn), server: (Conn, Conn), ahead: Ahead) -> Between {
-    let bend = panel.enter(1, 7).bend;
+    let bend = panel.enter(1, 7, None).bend;
     let ((client, mut downstream), (mut upstream, server)) = (client, server);
     let heard = Arc::new(Overheard::nothing());
     let witness = heard.clone();
@@ -365,7 +373,7 @@ async fn blocked_both_ways(pipes: usize) {
     let (up, down) = (noise(0x9e37_79b1), noise(0x85eb_ca6b));
     // Tasks of their own: nobody is polled because another was woken.
     let link = tokio::spawn(async move {
-        let (bend, heard) = (Panel::default().enter(1, 7).bend, Overheard::with_pipes(pipes));
+        let (bend, heard) = (Panel::default().enter(1, 7, None).bend, Overheard::with_pipes(pipes));
         run(&mut downstream, &mut upstream, Ahead::default(), bend, &heard).await
     });
     let client = tokio::spawn(talk_by_turns(client, up.clone()));
@@ -383,7 +391,7 @@ async fn bytes_that_lie_in_a_pipe_are_held() {
     let heard = Arc::new(Overheard::with_pipes(1));
     let witness = heard.clone();
     let link = tokio::spawn(async move {
-        let bend = Panel::default().enter(1, 7).bend;
+        let bend = Panel::default().enter(1, 7, None).bend;
         run(&mut downstream, &mut upstream, Ahead::default(), bend, &*witness).await
     });
     let text = vec![b'x'; 1 << 20];

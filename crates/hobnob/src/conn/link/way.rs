@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
+use super::chime::Waits;
 use super::pipes::LentPipe;
 use super::unsent::Unsent;
 use super::witness::{Broken, Witness};
@@ -15,6 +16,7 @@ use crate::error::{Kind, Result};
 use crate::fault::Chain;
 
 /// One direction.
+#[expect(clippy::struct_excessive_bools, reason = "four questions about one direction")]
 pub(super) struct Way {
     pub(super) from: Side,
     pub(super) stage: Progress,
@@ -64,6 +66,8 @@ pub(super) enum Deafness {
 pub(super) struct Timer {
     pub(super) wake: Duration,
     pub(super) sleep: Pin<Box<Sleep>>,
+    /// Where it comes soon: the same to the tenth of a millisecond.
+    pub(super) _chime: Option<Waits>,
 }
 
 impl Way {
@@ -120,7 +124,7 @@ impl Way {
             return Some(Deafness::Waits);
         }
         let is_held = match (&self.chain, self.stage) {
-            (_, Progress::Over) => true,
+            (_, Progress::Over | Progress::Refused) => true,
             (Some(chain), Progress::Open) => chain.room() == 0,
             // What time alone lets go will be passed on, and then the direction is over.
             (Some(chain), Progress::Passing) => chain.wake().is_none(),

@@ -1,5 +1,7 @@
 //! What a link and its owner tell each other.
 
+use std::net::IpAddr;
+
 use super::pipes::Pipes;
 use crate::chunk::Side;
 use crate::clock::Clock;
@@ -16,10 +18,14 @@ pub trait Witness: Sync {
     fn too_large(&self);
     /// Bytes that wait in buffers and pipes.
     fn holds(&self, bytes: usize);
+    /// Whether there is room for more such bytes.
+    fn has_room(&self) -> bool;
     /// Whether the link is to come to an end in order, as soon as that cuts nothing short.
     fn is_asked_to_end(&self) -> bool;
     /// The link ends because it was asked to: the dialled side is told that no more will come.
     fn ends_as_asked(&self);
+    /// The address of the client, if it has one: faults may be for some alone.
+    fn peer(&self) -> Option<IpAddr>;
     /// A fault did something to what this side said.
     fn hit(&self, from: Side, hit: Hit);
     /// A fault has ended both directions.

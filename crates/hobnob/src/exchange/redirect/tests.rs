@@ -10,8 +10,13 @@ fn from(endpoint: &str) -> Exchange {
 }
 
 fn answer(status: u16, location: &str) -> Head {
-    let text = format!("HTTP/1.1 {status} x\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
-    match AnswerReader::to("GET").next(&mut text.as_bytes()) {
+    answer_to(status, location.as_bytes())
+}
+
+fn answer_to(status: u16, location: &[u8]) -> Head {
+    let begin = format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\nLocation: ");
+    let text = [begin.as_bytes(), location, b"\r\n\r\n"].concat();
+    match AnswerReader::to("GET").next(&mut text.as_slice()) {
         Ok(Some(AnswerPart::Head(head))) => head,
         other => panic!("{other:?}"),
     }
@@ -34,6 +39,9 @@ fn a_location_is_read_as_a_browser_does() {
         ("http://h/a/b?c", "../x#y", "http://h", "/x"),
         ("http://h/a/b?c", "../../../x/./y/..", "http://h", "/x/"),
         ("http://h/a/b?c", "?d", "http://h", "/a/b?d"),
+        ("http://h/a/b?c", "/x/../y/./z?a/../b", "http://h", "/y/z?a/../b"),
+        ("http://h/", "http://g/../x//y/..", "http://g", "/x//"),
+        ("http://h/", "//g/./x/.", "http://g", "/x/"),
         ("http://h/a/b?c", "//g/x", "http://g", "/x"),
         ("https://h/", "//g:8443/x", "https://g:8443", "/x"),
         ("http://h/", "HTTPS://G/x", "https://G", "/x"),
@@ -45,6 +53,37 @@ fn a_location_is_read_as_a_browser_does() {
     let unix = from("http+unix:/run/x.sock");
     let redirect = unix.redirected(&answer(301, "http://localhost/x")).expect("it redirects");
     assert_eq!(redirect.expect("the same").exchange.endpoint, unix.endpoint);
+}
+
+#[test]
+fn bytes_of_a_location_that_are_not_utf_8_are_escaped_as_they_are() {
+    let head = answer_to(302, b"/caf\xe9/%41/../\xff?\xfe");
+    let redirect = from("http://h/").redirected(&head).expect("it redirects");
+    assert_eq!(redirect.expect("followed").exchange.request.target, "/caf%E9/%FF?%FE");
+}
+
+#[test]
+fn a_body_goes_to_somebody_else_only_where_that_was_asked_for() {
+    let posting = || {
+        let request = Request {
+            method: "POST".to_owned(),
+            body: Some(b"hello".to_vec()),
+            ..Request::to("/")
+        };
+        Exchange { request, ..from("http://h/") }
+    };
+    for status in [307, 308] {
+        let led = |from: Exchange, to| from.redirected(&answer(status, to)).expect("it redirects");
+        let error = led(posting(), "http://g/").expect_err("not unasked");
+        assert_eq!(error.kind(), Kind::BadRedirect);
+        let all = Advice::Option { name: "follow", value: Some("all".to_owned()) };
+        assert_eq!(error.hints()[0].advice, all);
+        let redirect = led(posting().carrying(true), "http://g/").expect("it was asked for");
+        assert!(redirect.exchange.request.body.is_some() && redirect.exchange.is_carrying);
+        assert!(led(posting(), "/x").is_ok(), "the same one may have it again");
+    }
+    let redirect = posting().redirected(&answer(303, "http://g/")).expect("it redirects");
+    assert!(redirect.expect("a GET").exchange.request.body.is_none());
 }
 
 #[test]
@@ -94,7 +133,7 @@ fn they_come_to_an_end() {
 
 /// A POST with secrets that is led elsewhere: what is left of it.
 fn posted(begin: &str, status: u16, location: &str) -> (Request, Vec<String>) {
-    let mut from = from(begin);
+    let mut from = from(begin).carrying(true);
     from.request.method = "POST".to_owned();
     from.request.body = Some(b"hello".to_vec());
     let names = ["Accept", "AUTHORIZATION", "cookie", "X-Api-Key", "Host", "Content-Type"];

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use super::active::{ActiveSetting, Hits};
 use super::log::{Logged, Logger};
 use super::trigger::{Trigger, Turn};
-use crate::chunk::{COST, Chunk};
-use crate::fault::outbox::{Act, Item, NEVER, Outbox, weight};
+use crate::chunk::Chunk;
+use crate::fault::outbox::{Act, Item, NEVER, Outbox, PLACE, weight};
 use crate::fault::{Chance, Fault};
 
 /// A row of faults. What comes in at the front goes through all of them; what is to be done now comes out at the back.
@@ -293,7 +293,7 @@ impl ChainStep {
     /// What time alone brings.
     fn tick(&mut self, now: Duration, told: &mut Vec<Hit>) {
         self.out.begin(now);
-        self.turn(now, self.plan.is_packets(), false);
+        self.turn(now, self.plan.is_packets(), self.fault.is_prompt());
         if self.out.take_wake(now) {
             self.fault.wake(now, &mut self.out);
         }
@@ -322,6 +322,6 @@ impl ChainStep {
 
 /// How many bytes weigh `left` at most when they are held in pieces of so many; one at least.
 fn fitting(left: usize, piece: usize) -> usize {
-    let bytes = left as u128 * piece as u128 / (piece as u128 + COST as u128);
+    let bytes = left as u128 * piece as u128 / (piece as u128 + PLACE as u128);
     usize::try_from(bytes).unwrap_or(usize::MAX).max(1)
 }

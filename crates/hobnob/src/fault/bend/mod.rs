@@ -11,6 +11,7 @@ mod rules;
 mod setting;
 mod trigger;
 mod typed;
+mod words;
 
 pub use active::{FaultState, Hits};
 pub use chain::{Chain, Hit};

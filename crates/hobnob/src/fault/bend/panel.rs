@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub struct Panel(Arc<SharedKnobs>);
 
 #[derive(Default)]
 struct SharedKnobs {
+    /// Whether a fault that is on shuts the door.
+    is_down: AtomicBool,
     /// Counts the changes: all that a poll of a session without faults reads.
     changes: AtomicU32,
     board: Mutex<Board>,
@@ -133,8 +136,19 @@ impl Panel {
         Ok(())
     }
 
-    /// The relay's: a session of this number, from 1, begins.
-    pub fn enter(&self, session: u64, seed: u64) -> Entry {
+    /// Whether a fault that is on shuts the door of the relay: nobody is to come in.
+    pub fn is_down(&self) -> bool {
+        self.0.is_down.load(Relaxed)
+    }
+
+    /// The relay's: the waker is woken when the knobs are turned. Each door of it has a place of its own, from 0.
+    pub fn wake_on_change(&self, place: u64, waker: &Waker) {
+        // Sessions are numbered from 1 up, and never meet the doors.
+        self.board().wakers.insert(u64::MAX - place, waker.clone());
+    }
+
+    /// The relay's: a session of this number, from 1, begins, of a client with this address, if it has one.
+    pub fn enter(&self, session: u64, seed: u64, peer: Option<IpAddr>) -> Entry {
         let seed = Seed::new(seed);
         let bend = Bend { panel: self.clone(), seen: None, session, seed };
         let mut entry = Entry { bend, wait: Duration::ZERO, refused_by: None, hits: Vec::new() };
@@ -144,7 +158,7 @@ impl Panel {
         let board = self.board();
         for plan in &board.plans {
             let own = seed.of(plan.place);
-            if !plan.setting.takes(session, own) {
+            if !plan.setting.takes(session, own, peer) {
                 continue;
             }
             for (index, kind) in plan.setting.kinds().enumerate() {
@@ -183,6 +197,8 @@ impl Panel {
     }
 
     fn tell(&self, board: MutexGuard<'_, Board>) {
+        let is_down = board.plans.iter().any(|plan| plan.setting.at_the_door().is_some());
+        self.0.is_down.store(is_down, Relaxed);
         self.0.changes.fetch_add(1, Relaxed);
         let wakers: Vec<Waker> = board.wakers.values().cloned().collect();
         drop(board);
@@ -235,19 +251,22 @@ impl Bend {
     }
 
     /// Makes the chains of both directions, up first, what the knobs say. From then on `waker` is woken when they are
-    /// turned, also where nothing passes and nothing bends yet.
+    /// turned, also where nothing passes and nothing bends yet. Of a client with this address, if it has one.
+    ///
+    /// A fault that shuts the door cuts who is in: its name.
     pub fn refresh(
         &mut self,
+        peer: Option<IpAddr>,
         waker: &Waker,
         now: Duration,
         mut chains: [&mut Option<Box<Chain>>; 2],
-    ) {
+    ) -> Option<&'static str> {
         let board_of = self.panel.clone();
         let mut board = board_of.board();
         // Under the lock, so that no change falls between what is read here and the waker.
         self.seen = Some(self.panel.0.changes.load(Relaxed));
         for (direction, chain) in Direction::BOTH.into_iter().zip(&mut chains) {
-            let wanted = self.wanted(&board, direction);
+            let wanted = self.wanted(&board, direction, peer);
             if !wanted.is_empty() || chain.is_some() {
                 chain.get_or_insert_default().become_row(wanted, now);
             }
@@ -256,13 +275,19 @@ impl Bend {
             }
         }
         board.wakers.insert(self.session, waker.clone());
+        let (plan, index) = board
+            .plans
+            .iter()
+            .find_map(|plan| plan.setting.at_the_door().map(|index| (plan, index)))?;
+        plan.hits[index][0].count();
+        plan.setting.kinds().nth(index)
     }
 
-    fn wanted(&self, board: &Board, direction: Direction) -> Vec<Wanted> {
+    fn wanted(&self, board: &Board, direction: Direction, peer: Option<IpAddr>) -> Vec<Wanted> {
         let mut wanted = Vec::new();
         for plan in board.plans.iter().filter(|plan| plan.setting.is_for(direction)) {
             let own = self.seed.of(plan.place);
-            if !plan.setting.takes(self.session, own) {
+            if !plan.setting.takes(self.session, own, peer) {
                 continue;
             }
             for index in 0..plan.hits.len() {

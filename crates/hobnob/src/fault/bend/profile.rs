@@ -1,6 +1,5 @@
 //! Faults under one name: what a kind of network is like.
 
-use super::setting::Setting;
 use crate::error::{Error, Kind, Result};
 use crate::spec::nearest;
 
@@ -60,11 +59,9 @@ pub static PROFILES: &[Profile] = &[
 ];
 
 impl Profile {
-    /// The settings of a profile.
-    pub fn settings(name: &str) -> Result<Vec<Setting>> {
-        let profile = PROFILES.iter().find(|profile| profile.name == name);
-        let profile = profile.ok_or_else(|| unknown(name))?;
-        profile.faults.iter().map(|text| Setting::of_profile(text)).collect()
+    /// The profile of this name.
+    pub(super) fn named(name: &str) -> Result<&'static Self> {
+        PROFILES.iter().find(|profile| profile.name == name).ok_or_else(|| unknown(name))
     }
 }
 

@@ -1,8 +1,10 @@
 //! When a setting's faults come on, and for how long: `when`, `after`, `on`, `for`.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::pattern::Pattern;
+use crate::address::Network;
 use crate::spec::{OptionSpec, ValueKind, parse_bytes, parse_duration};
 
 /// The keys of any fault.
@@ -12,6 +14,12 @@ pub static KEYS: &[OptionSpec] = &[
         kind: ValueKind::Percent,
         default: "",
         help: "how many of the sessions it hits, by chance",
+    },
+    OptionSpec {
+        name: "from",
+        kind: ValueKind::Text,
+        default: "",
+        help: "only clients of this address or network, as in 10.0.0.0/8 (repeat)",
     },
     OptionSpec {
         name: "after",
@@ -71,12 +79,20 @@ impl Amount {
 pub(super) struct Rules {
     /// The share of sessions, in millionths.
     pub(super) when: Option<u32>,
+    /// The networks of the clients that it hits; none: all.
+    pub(super) from: Vec<Network>,
     pub(super) after: Option<Amount>,
     pub(super) on: Option<Pattern>,
     pub(super) lasts: Option<Amount>,
 }
 
 impl Rules {
+    /// Whether clients of this address are among those that it may hit.
+    pub(super) fn takes_client(&self, peer: Option<IpAddr>) -> bool {
+        let holds = |ip| self.from.iter().any(|network| network.contains(ip));
+        self.from.is_empty() || peer.is_some_and(holds)
+    }
+
     /// Whether sessions of this number, from 1, are among those that it may hit at all.
     pub(super) fn takes_session(&self, number: u64) -> bool {
         let after = match self.after {

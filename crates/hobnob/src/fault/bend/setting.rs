@@ -1,11 +1,15 @@
 //! What a person asks for in one word of the command line: `down:latency=200ms,jitter=50ms,when=10%`.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::pattern::Pattern;
+use super::profile::{PROFILES, Profile};
 use super::rules::{Amount, KEYS, Rules};
 use super::typed::TypedPiece;
+use super::words::{self, ForeignWord};
+use crate::address::Network;
 use crate::chunk::Direction;
 use crate::error::{Error, Kind, Result};
 use crate::fault::{Admission, Chance, Fault, FaultRow, MadeFault, Seed, TABLE};
@@ -25,14 +29,17 @@ struct SettingParts {
     is_of_profile: bool,
 }
 
+impl Profile {
+    /// The settings of a profile.
+    pub fn settings(name: &str) -> Result<Vec<Setting>> {
+        Profile::named(name)?.faults.iter().map(|text| Setting::read(text, true)).collect()
+    }
+}
+
 impl Setting {
     /// Reads one. An error points at what is wrong.
     pub fn parse(text: &str) -> Result<Self> {
         Self::read(text, false)
-    }
-
-    pub(super) fn of_profile(text: &str) -> Result<Self> {
-        Self::read(text, true)
     }
 
     fn read(text: &str, is_of_profile: bool) -> Result<Self> {
@@ -125,16 +132,16 @@ impl Setting {
     }
 
     /// Whether a session is one that it hits.
-    pub(super) fn takes(&self, number: u64, seed: Seed) -> bool {
+    pub(super) fn takes(&self, number: u64, seed: Seed, peer: Option<IpAddr>) -> bool {
         let when = self.0.rules.when.is_none_or(|share| seed.hits(0, share));
-        when && self.0.rules.takes_session(number)
+        when && self.0.rules.takes_session(number) && self.0.rules.takes_client(peer)
     }
 
     /// One of its faults, for one direction of one session, where it bends what passes.
     pub(super) fn flow(&self, index: usize, chance: Chance) -> Option<Box<dyn Fault>> {
         match self.made(index, chance)? {
             MadeFault::Flow(fault) => Some(fault),
-            MadeFault::BeforeTheDial(_) => None,
+            MadeFault::BeforeTheDial(_) | MadeFault::AtTheDoor => None,
         }
     }
 
@@ -143,7 +150,16 @@ impl Setting {
         match self.made(index, chance)? {
             MadeFault::Flow(_) => None,
             MadeFault::BeforeTheDial(opening) => Some(opening),
+            // Who came before the door was shut, or where a door cannot be.
+            MadeFault::AtTheDoor => Some(Admission::Refuse),
         }
+    }
+
+    /// The one of its faults that shuts the door of the relay, if one does.
+    pub(super) fn at_the_door(&self) -> Option<usize> {
+        let chance = Chance { session: Seed::new(0), direction: Seed::new(0) };
+        let is_it = |index: &usize| matches!(self.made(*index, chance), Some(MadeFault::AtTheDoor));
+        (0..self.0.faults.len()).find(is_it)
     }
 
     fn made(&self, index: usize, chance: Chance) -> Option<MadeFault> {
@@ -188,6 +204,20 @@ impl SettingParts {
         }
         let is_row = |row: &&FaultRow| row.spec.name == piece.key;
         let names = || TABLE.iter().map(|row| row.spec.name);
+        let is_own = |(row, _): &(&FaultRow, Options)| {
+            row.spec.options.iter().any(|option| option.name == piece.key)
+        };
+        if !is_row_name(piece.key) && !self.faults.last().is_some_and(is_own) {
+            if let Some(word) = words::foreign(piece.key) {
+                return Err(foreign(piece, word));
+            }
+            if words::is_nothing(piece.key) {
+                return Err(nothing(piece));
+            }
+            if let Some(profile) = PROFILES.iter().find(|profile| profile.name == piece.key) {
+                return Err(of_a_network(piece, profile.name));
+            }
+        }
         let Some((row, options)) = self.faults.last_mut() else {
             let text = match piece.key {
                 "" => "here a fault is missing".to_owned(),
@@ -233,6 +263,10 @@ impl SettingParts {
                 Ok(share) => self.rules.when = Some(share),
                 Err(_) => return bad("a share up to 100%, as in 10%"),
             },
+            "from" => match Network::parse(value) {
+                Ok(network) => self.rules.from.push(network),
+                Err(_) => return bad("an address or a network, as in 10.0.0.0/8"),
+            },
             "on" => {
                 let pattern = value.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
                 let Some(pattern) = pattern.filter(|pattern| !pattern.is_empty()) else {
@@ -277,6 +311,15 @@ impl SettingParts {
         if key == "on" && self.rules.on.as_ref().is_some_and(Pattern::matches_nothing) {
             return never("it matches before anything has come: leave it out");
         }
+        let at_the_door = |(row, options): &&(&FaultRow, Options)| {
+            let chance = Chance { session: Seed::new(0), direction: Seed::new(0) };
+            matches!((row.make)(options, chance), Ok(MadeFault::AtTheDoor))
+        };
+        let is_rule = KEYS.iter().any(|rule| rule.name == key);
+        if let Some((row, _)) = self.faults.iter().find(at_the_door).filter(|_| is_rule) {
+            let label = format!("{} is for all who come: refuse takes {key}", row.spec.name);
+            return never(&label);
+        }
         let is_along_the_way = key == "on" || amount.is_some() && !counts_sessions;
         let is_door = |(row, _): &&(&FaultRow, Options)| row.is_before_the_dial;
         if let Some((row, _)) = self.faults.iter().find(is_door).filter(|_| is_along_the_way) {
@@ -301,6 +344,32 @@ fn way(text: &str) -> Result<(Option<Direction>, usize)> {
         error.hint_topic("faults", "")
     })?;
     Ok((Some(way), word.len() + 1))
+}
+
+fn is_row_name(key: &str) -> bool {
+    TABLE.iter().any(|row| row.spec.name == key)
+}
+
+/// A fault by the name that it has elsewhere: what was typed, with ours in its place, where that makes a setting.
+fn foreign(piece: &TypedPiece<'_>, word: &ForeignWord) -> Error {
+    let renamed = piece.renamed(word.ours);
+    let proposed = if Setting::parse(&renamed).is_ok() { renamed } else { word.example.to_owned() };
+    let text = format!("there is no fault {:?}", piece.key);
+    piece
+        .key_error(Kind::UnknownFault, text, &format!("here it is called {}", word.ours))
+        .hint_option("fault", proposed, word.note)
+}
+
+fn nothing(piece: &TypedPiece<'_>) -> Error {
+    let text = format!("there is no fault {:?}", piece.key);
+    piece
+        .key_error(Kind::UnknownFault, text, "without any fault nothing is bent")
+        .why("a relay that runs is told to clear, which takes all faults away")
+}
+
+fn of_a_network(piece: &TypedPiece<'_>, profile: &'static str) -> Error {
+    let text = format!("{profile} is no fault, but a kind of network, of several faults");
+    piece.key_error(Kind::UnknownFault, text, "").hint_option("like", profile, "")
 }
 
 /// Rules alone say when something happens, and not what.

@@ -55,7 +55,7 @@ impl Bench {
         panel.log(log.clone());
         panel.fit(shape).expect("nothing is on");
         panel.set(settings(texts)).expect("they fit");
-        let bend = panel.enter(1, seed).bend;
+        let bend = panel.enter(1, seed, None).bend;
         let (now, out, hits) = (Duration::ZERO, Vec::new(), Vec::new());
         let mut bench = Bench { panel, bend, chains: [None, None], shape, now, log, out, hits };
         bench.refresh();
@@ -72,7 +72,7 @@ impl Bench {
 
     fn refresh(&mut self) {
         let [up, down] = &mut self.chains;
-        self.bend.refresh(std::task::Waker::noop(), self.now, [up, down]);
+        self.bend.refresh(None, std::task::Waker::noop(), self.now, [up, down]);
     }
 
     fn set(&mut self, texts: &[&str]) {

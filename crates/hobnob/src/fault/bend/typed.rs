@@ -31,6 +31,12 @@ impl<'t> TypedPiece<'t> {
         }
     }
 
+    /// All that was typed, with this key in place of its own.
+    pub(super) fn renamed(&self, key: &str) -> String {
+        let (before, rest) = self.whole.split_at(self.at);
+        format!("{before}{key}{}", &rest[self.key.len()..])
+    }
+
     /// The error, with a caret under the key.
     pub(super) fn key_error(&self, kind: Kind, text: impl Into<String>, label: &str) -> Error {
         self.error(kind, text, self.at..self.at + self.key.len(), label)

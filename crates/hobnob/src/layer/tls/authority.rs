@@ -42,7 +42,7 @@ pub struct Authority {
 
 /// Whom a certificate is for.
 #[derive(Debug, Clone, Copy)]
-pub enum Holder<'a> {
+pub enum CertificateFor<'a> {
     /// Whoever listens at these names and addresses.
     Server(&'a [String]),
     /// Whoever dials and is called so.
@@ -89,7 +89,7 @@ impl Authority {
     }
 
     /// A certificate for somebody, good for a year.
-    pub fn issue(&self, holder: Holder<'_>, now: SystemTime) -> Result<Issued> {
+    pub fn issue(&self, holder: CertificateFor<'_>, now: SystemTime) -> Result<Issued> {
         let (leaf, key) = self.sign(holder, now)?;
         let fingerprint = certificate::fingerprint(leaf.der(), &provider()).unwrap_or_default();
         Ok(Issued { certificate: leaf.pem(), key: key.serialize_pem(), fingerprint })
@@ -106,18 +106,18 @@ impl Authority {
         names: &[String],
         now: SystemTime,
     ) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>)> {
-        let (leaf, key) = self.sign(Holder::Server(names), now)?;
+        let (leaf, key) = self.sign(CertificateFor::Server(names), now)?;
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
         Ok((leaf.der().clone(), key.into()))
     }
 
-    fn sign(&self, holder: Holder<'_>, now: SystemTime) -> Result<(Certificate, KeyPair)> {
+    fn sign(&self, holder: CertificateFor<'_>, now: SystemTime) -> Result<(Certificate, KeyPair)> {
         let key = KeyPair::generate().map_err(unmade)?;
         let (names, common, usage) = match holder {
-            Holder::Server(names) => {
+            CertificateFor::Server(names) => {
                 (names.to_vec(), "hobnob, made on the spot", ExtendedKeyUsagePurpose::ServerAuth)
             }
-            Holder::Client(name) => {
+            CertificateFor::Client(name) => {
                 (vec![name.to_owned()], name, ExtendedKeyUsagePurpose::ClientAuth)
             }
         };

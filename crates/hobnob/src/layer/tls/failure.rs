@@ -7,7 +7,7 @@ use rustls::{AlertDescription, CertificateError, Error as Tls};
 
 use crate::conn::Facts;
 use crate::conn::stream::error_of;
-use crate::error::{Error, Kind};
+use crate::error::{Advice, Error, Kind};
 use crate::layer::tls::trust::Trust;
 use crate::layer::tls::{authority, certificate, config};
 use crate::layer::{Role, Surroundings};
@@ -135,7 +135,7 @@ impl Handshake<'_> {
     /// What makes a certificate that is for this host, where it listens.
     fn better_one(&self, error: Error) -> Error {
         let host = self.scene.host.as_deref().unwrap_or("localhost");
-        error.hint_shell(format!("hobnob cert {host}"), "where it listens, makes one that says it")
+        error.hint(Advice::Certificate(host.to_owned()), "where it listens, makes one that says it")
     }
 
     fn for_others(&self, leaf: &[u8], trust: Option<&Trust>) -> Error {

@@ -164,8 +164,9 @@ impl Screen {
         let mut hidden = None;
         while let Some(&kind) = self.bytes.get(self.ready) {
             let record = &mut self.bytes[self.ready..];
-            let length =
-                record.get(3..HEAD).map(|it| HEAD + (usize::from(it[0]) << 8 | usize::from(it[1])));
+            let length = record
+                .get(3..HEAD)
+                .map(|it| HEAD + usize::from(u16::from_be_bytes([it[0], it[1]])));
             match (kind, length) {
                 (HANDSHAKE | CHANGE_CIPHER_SPEC, None) => return hidden,
                 (HANDSHAKE | CHANGE_CIPHER_SPEC, Some(length)) if length <= HEAD + TOGETHER => {

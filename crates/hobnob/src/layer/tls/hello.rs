@@ -39,7 +39,7 @@ pub(super) fn hide_name(message: &mut [u8]) -> Option<Vec<u8>> {
     Some(name)
 }
 
-/// Whether this is a client's first message, or its second after a HelloRetryRequest.
+/// Whether this is a client's first message, or its second after a `HelloRetryRequest`.
 pub(super) fn is_hello(message: &[u8]) -> bool {
     message.first() == Some(&CLIENT_HELLO)
 }
@@ -85,7 +85,7 @@ fn name(extension: &[u8]) -> Option<&[u8]> {
 /// A length of one or two bytes.
 fn length(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
     let bytes = bytes.get(at..at + width)?;
-    Some(bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)))
+    Some(bytes.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte)))
 }
 
 /// The same cryptography for a side that is dialled: its hashes know what was hidden.
@@ -131,7 +131,7 @@ struct Knowing(&'static dyn Hash);
 
 impl Hash for Knowing {
     fn start(&self) -> Box<dyn Context> {
-        Box::new(Running(self.0.start()))
+        Box::new(RunningHash(self.0.start()))
     }
 
     fn hash(&self, data: &[u8]) -> Output {
@@ -153,25 +153,26 @@ impl Hash for Knowing {
     }
 }
 
-struct Running(Box<dyn Context>);
+struct RunningHash(Box<dyn Context>);
 
-impl Context for Running {
+impl Context for RunningHash {
     fn fork_finish(&self) -> Output {
         self.0.fork_finish()
     }
 
     fn fork(&self) -> Box<dyn Context> {
-        Box::new(Running(self.0.fork()))
+        Box::new(RunningHash(self.0.fork()))
     }
 
     fn finish(self: Box<Self>) -> Output {
         self.0.finish()
     }
 
-    /// The data are whole messages; after a HelloRetryRequest the client's second one comes behind others.
+    /// The data are whole messages; after a `HelloRetryRequest` the client's second one comes behind others.
     fn update(&mut self, mut data: &[u8]) {
         while data.len() >= HEADER {
-            let length = length(data, 1, 1).unwrap_or(0) << 16 | length(data, 2, 2).unwrap_or(0);
+            let (high, low) = (length(data, 1, 1), length(data, 2, 2));
+            let length = (high.unwrap_or(0) << 16) | low.unwrap_or(0);
             let (message, rest) = data.split_at(data.len().min(HEADER + length));
             match hidden(message) {
                 Some(number) => {
@@ -233,7 +234,7 @@ mod tests {
             assert_eq!(extension(&read, SERVER_NAME), None);
             let hash = hash();
             assert_eq!(hash.hash(&read).as_ref(), hash.0.hash(&sent).as_ref());
-            // Behind other messages, as after a HelloRetryRequest; and cut short, as for a binder of TLS 1.3.
+            // Behind other messages, as after a `HelloRetryRequest`; and cut short, as for a binder of TLS 1.3.
             let other = [254, 0, 0, 1, 9];
             let (behind, whole) = ([&other[..], &read].concat(), [&other[..], &sent].concat());
             assert_eq!(hash.hash(&behind).as_ref(), hash.0.hash(&whole).as_ref());

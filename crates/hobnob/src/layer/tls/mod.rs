@@ -14,7 +14,7 @@ mod provider;
 mod secrets;
 mod trust;
 
-pub use authority::{Authority, Holder, Issued};
+pub use authority::{Authority, CertificateFor, Issued};
 
 use std::io::Read as _;
 use std::path::PathBuf;

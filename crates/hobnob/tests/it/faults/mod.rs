@@ -1,7 +1,9 @@
 //! Relays under faults, on real sockets: the same table of faults over every transport and through TLS, and bytes that
 //! come out as they went in.
 
+mod budget;
 mod bulk;
+mod doors;
 mod table;
 mod telling;
 

@@ -1,6 +1,9 @@
 //! TLS as a layer, both roles, over tcp, unix and memory; and what goes wrong with it.
 
+mod between;
+mod ends;
 mod hostile;
+mod identity;
 pub(crate) mod papers;
 
 use std::sync::Arc;

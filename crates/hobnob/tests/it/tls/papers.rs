@@ -65,6 +65,18 @@ impl Papers {
         format!("cert={},key={}", cert.display(), private.display())
     }
 
+    /// A certificate of version 1 of X.509, for CN=localhost alone, as `openssl x509 -req` makes one without extensions.
+    pub(crate) fn of_version_1(&self) -> String {
+        let path = self.path("version-1.pem");
+        std::fs::write(&path, include_str!("version-1.pem")).expect("there is room");
+        format!("cert={}", path.display())
+    }
+
+    /// A certificate with a common name alone.
+    pub(crate) fn nameless(&self, name: &str) -> String {
+        self.certificate(name, &[], 2099, None)
+    }
+
     /// `ca=` of a file that is here.
     pub(crate) fn ca(&self, name: &str) -> String {
         format!("ca={}", self.path(&format!("{name}.pem")).display())

@@ -2,6 +2,7 @@
 
 use super::unreadable::Unreadable;
 use crate::codec::http::Version;
+use crate::codec::http::field::is_token;
 
 /// The first lines of an answer.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -12,7 +13,8 @@ pub struct Head {
     pub status: u16,
     /// How the end of the body is known.
     pub length: Length,
-    /// The lines as they came, with the empty one.
+    /// The lines as they came, with the empty one. Where a field went on in the next line, spaces stand for the end of
+    /// the line between.
     pub raw: Vec<u8>,
 }
 
@@ -56,6 +58,22 @@ impl Head {
     pub fn reason(&self) -> &[u8] {
         self.lines().next().and_then(|line| line.get(13..)).unwrap_or_default()
     }
+}
+
+/// Name and value of a field.
+pub(super) fn split(line: &[u8], is_lenient: bool) -> Result<(&[u8], &[u8]), Unreadable> {
+    let colon = memchr::memchr(b':', line).ok_or(Unreadable::Bad("a field without a colon"))?;
+    let (mut name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+    if is_lenient {
+        name = name.trim_ascii_end();
+    }
+    if name.ends_with(b" ") || name.ends_with(b"\t") {
+        return Err(Unreadable::Bad("a space stands before a colon"));
+    }
+    if name.is_empty() || !name.iter().copied().all(is_token) {
+        return Err(Unreadable::Bad("a field's name is no name"));
+    }
+    Ok((name, value))
 }
 
 /// The lines of a head or of trailers, without their ends and the empty one.

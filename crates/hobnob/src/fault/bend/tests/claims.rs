@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fault::FaultRow;
+use crate::fault::outbox::PLACE;
 
 /// A value for each fault of the table under which it does something.
 fn spec_of(row: &FaultRow) -> String {
@@ -211,7 +212,7 @@ fn what_is_held_is_bounded() {
             }
             bench.until(bench.now + millis(2));
             let held = bench.up().expect("a fault").held_last();
-            assert!(held <= 10_240 + 3 * 64, "{specs:?} holds {held}");
+            assert!(held <= 10_240 + 3 * PLACE, "{specs:?} holds {held}");
         }
     }
 }

@@ -200,7 +200,8 @@ fn close_after_closes_right_behind_its_last_byte() {
 fn slow_accept_and_refuse_decide_before_the_dial() {
     let panel = Panel::default();
     panel.set(settings(&["slow-accept=2s", "refuse=30%"])).expect("they fit");
-    let entries: Vec<_> = (1..=10_000).map(|number| panel.enter(number, number * 77)).collect();
+    let entries: Vec<_> =
+        (1..=10_000).map(|number| panel.enter(number, number * 77, None)).collect();
     assert!(entries.iter().all(|entry| entry.wait == millis(2_000)));
     let refused = entries.iter().filter(|entry| entry.refused_by == Some("refuse")).count();
     assert!(is_likely(refused, 10_000, 0.3), "{refused}");

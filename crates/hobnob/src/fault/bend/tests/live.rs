@@ -75,9 +75,9 @@ fn settings_that_come_later_have_a_chance_of_their_own() {
     panel.set(settings(&["up:latency=1ms,when=50%"])).expect("it fits");
     panel.set(settings(&["down:latency=1ms,when=50%", "up:latency=1ms,when=50%"])).expect("too");
     let is_hit = |number| {
-        let mut bend = panel.enter(number, number * 31).bend;
+        let mut bend = panel.enter(number, number * 31, None).bend;
         let (mut up, mut down) = (None, None);
-        bend.refresh(std::task::Waker::noop(), Duration::ZERO, [&mut up, &mut down]);
+        bend.refresh(None, std::task::Waker::noop(), Duration::ZERO, [&mut up, &mut down]);
         (up.is_some(), down.is_some())
     };
     let alike = (1..=1_000).map(is_hit).filter(|(up, down)| up == down).count();
@@ -113,12 +113,12 @@ fn sessions_hear_of_changes_under_faults_or_not() {
     let rung = || *bell.0.lock().expect("nobody panicked");
     let panel = Panel::default();
     panel.set(settings(&["stall"])).expect("it fits");
-    let mut bend = panel.enter(1, 1).bend;
+    let mut bend = panel.enter(1, 1, None).bend;
     let (mut up, mut down) = (None, None);
-    bend.refresh(&bell.clone().into(), Duration::ZERO, [&mut up, &mut down]);
+    bend.refresh(None, &bell.clone().into(), Duration::ZERO, [&mut up, &mut down]);
     panel.clear();
     assert_eq!((rung(), bend.is_stale()), (1, true));
-    bend.refresh(&bell.clone().into(), Duration::ZERO, [&mut up, &mut down]);
+    bend.refresh(None, &bell.clone().into(), Duration::ZERO, [&mut up, &mut down]);
     assert!(up.is_none() && down.is_none());
     panel.clear();
     assert_eq!(

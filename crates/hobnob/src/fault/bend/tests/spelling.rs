@@ -1,7 +1,7 @@
 //! What a person may write, and where the caret stands otherwise.
 
 use super::*;
-use crate::error::Kind;
+use crate::error::{Advice, Hint, Kind};
 
 #[test]
 fn what_can_be_written() {
@@ -131,4 +131,42 @@ fn a_panel_refuses_what_does_not_fit_and_stays_as_it_was() {
     panel.set(settings(&["latency=1s"])).expect("it fits");
     panel.set(settings(&["loss=1%"])).expect_err("there are no packets");
     assert_eq!(panel.settings(), settings(&["latency=1s"]));
+}
+
+/// What is proposed of what was typed, and the option that it is of.
+fn proposed(text: &str) -> Vec<(String, String)> {
+    let error = Setting::parse(text).expect_err(text);
+    let option = |hint: &Hint| match &hint.advice {
+        Advice::Option { name, value } => Some(((*name).to_owned(), value.clone()?)),
+        _ => None,
+    };
+    error.hints().iter().filter_map(option).collect()
+}
+
+#[test]
+fn words_of_others_propose_ours() {
+    for (text, ours) in [
+        ("delay=300ms", "latency=300ms"),
+        ("down:lag=2s,when=10%", "down:latency=2s,when=10%"),
+        ("delay=300", "latency=200ms"),
+        ("bandwidth=100k", "rate=100k"),
+        ("drop=5%", "loss=5%"),
+        ("slow_close=2s", "slow-close=2s"),
+        ("slicer", "slice=3"),
+        ("limit_data=4k", "close-after=4k"),
+        ("reset_peer", "reset"),
+        ("toxicity=10%", "latency=200ms,when=10%"),
+        ("latency=1s,toxicity=10%", "latency=1s,when=10%"),
+        ("latency=1s,bandwidth=64k", "latency=1s,rate=64k"),
+        ("duplicate=3%", "dup=3%"),
+        ("disabled", "down"),
+    ] {
+        assert_eq!(proposed(text), [("fault".to_owned(), ours.to_owned())], "{text}");
+    }
+    assert_eq!(proposed("offline"), [("like".to_owned(), "offline".to_owned())]);
+    for text in ["off", "none"] {
+        let error = Setting::parse(text).expect_err(text);
+        assert_eq!(error.kind(), Kind::UnknownFault);
+        assert!(error.reasons().iter().any(|why| why.contains("clear")), "{error:?}");
+    }
 }

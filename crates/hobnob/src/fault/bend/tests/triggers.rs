@@ -78,17 +78,40 @@ fn a_rule_of_time_needs_no_byte_to_come() {
 fn sessions_are_counted_and_chosen() {
     let panel = Panel::default();
     panel.set(settings(&["refuse,after=3conn,for=2conn"])).expect("it fits");
-    let refused = |number| panel.enter(number, 9).refused_by.is_some();
+    let refused = |number| panel.enter(number, 9, None).refused_by.is_some();
     assert_eq!([1, 2, 3, 4, 5, 6].map(refused), [false, false, false, true, true, false]);
 
     panel.set(settings(&["latency=1s,rate=1k,when=10%"])).expect("it fits");
     let mut chosen = 0;
     for number in 1..=10_000 {
-        let mut bend = panel.enter(number, number * 31).bend;
+        let mut bend = panel.enter(number, number * 31, None).bend;
         let (mut up, mut down) = (None, None);
-        bend.refresh(std::task::Waker::noop(), Duration::ZERO, [&mut up, &mut down]);
+        bend.refresh(None, std::task::Waker::noop(), Duration::ZERO, [&mut up, &mut down]);
         assert_eq!(up.is_some(), down.is_some(), "a session is hit both ways or not at all");
         chosen += u32::from(up.is_some());
     }
     assert!((901..=1_099).contains(&chosen), "{chosen}");
+}
+
+#[test]
+fn from_takes_the_clients_of_a_network_alone() {
+    let panel = Panel::default();
+    panel.turn(&["refuse,from=10.0.0.0/8,from=fd00::1"]).expect("it fits");
+    let is_refused = |peer: &str| {
+        let peer = peer.parse().ok();
+        panel.enter(1, 7, peer).refused_by.is_some()
+    };
+    for (peer, refused) in [
+        ("10.1.2.3", true),
+        ("::ffff:10.1.2.3", true),
+        ("fd00::1", true),
+        ("11.0.0.1", false),
+        ("fd00::2", false),
+        ("a socket without an address", false),
+    ] {
+        assert_eq!(is_refused(peer), refused, "{peer}");
+    }
+    for wrong in ["refuse,from=10.0.0.0/33", "refuse,from=example.com", "refuse,from"] {
+        assert!(Setting::parse(wrong).is_err(), "{wrong}");
+    }
 }

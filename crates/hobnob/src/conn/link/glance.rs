@@ -21,20 +21,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// When the sides that are not read from are looked at next. None where both are read from.
 #[derive(Default)]
-pub(super) struct Look(Option<Box<Pause>>);
+pub(super) struct Glance(Option<Box<GlancePause>>);
 
-struct Pause {
+struct GlancePause {
     time: Duration,
     sleep: Pin<Box<Sleep>>,
 }
 
-impl Pause {
+impl GlancePause {
     fn of(time: Duration) -> Self {
-        Pause { time, sleep: Box::pin(sleep(time)) }
+        GlancePause { time, sleep: Box::pin(sleep(time)) }
     }
 }
 
-impl Look {
+impl Glance {
     /// Something has moved: what it leads to is looked for soon.
     pub(super) fn soon(&mut self) {
         if let Some(pause) = &mut self.0 {
@@ -53,7 +53,7 @@ impl Look {
             self.0 = None;
             return Poll::Pending;
         }
-        let pause = self.0.get_or_insert_with(|| Box::new(Pause::of(FIRST_PAUSE)));
+        let pause = self.0.get_or_insert_with(|| Box::new(GlancePause::of(FIRST_PAUSE)));
         ready!(pause.sleep.as_mut().poll(cx));
         for (way, from) in ways {
             let is_over = match way.deafness() {
@@ -67,7 +67,7 @@ impl Look {
                 return Poll::Ready(Broken { side: way.from, error });
             }
         }
-        let mut next = Pause::of((pause.time * 2).min(LONGEST_PAUSE));
+        let mut next = GlancePause::of((pause.time * 2).min(LONGEST_PAUSE));
         // It is polled so that it wakes us; a pause is never over at once.
         let _ = next.sleep.as_mut().poll(cx);
         **pause = next;

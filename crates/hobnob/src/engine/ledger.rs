@@ -1,0 +1,102 @@
+//! The budget of buffers: what all sessions of a server hold together, as of now, and which of them are cut where it is
+//! full. A session notes what it holds before it asks for more, so that the budget is kept before it is passed.
+
+use std::cmp::Reverse;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::engine::shards::Shard;
+use crate::session::{Cut, Session};
+
+/// The share of the budget, in percent, from which on the heaviest sessions are cut, and what is left of it then.
+const FULL: u64 = 98;
+const RELIEVED: u64 = 90;
+/// The heaviest are looked for again once so small a share more is held: those that were cut need a moment to let go.
+const STEP: u64 = 128;
+
+/// What all sessions of a server hold.
+pub(super) struct Ledger {
+    budget: u64,
+    shards: Vec<Arc<Shard>>,
+    /// Bytes that sessions have noted.
+    held: AtomicU64,
+    /// What was held when the heaviest were looked for last; 0: the budget was not full since.
+    looked: AtomicU64,
+    /// One look at a time, so that each sees whom the others have cut.
+    looking: Mutex<()>,
+}
+
+impl Ledger {
+    pub(super) fn new(budget: u64, shards: Vec<Arc<Shard>>) -> Self {
+        let (held, looked) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ledger { budget, shards, held, looked, looking: Mutex::default() }
+    }
+
+    /// A session held so many bytes, and now holds so many. Where the budget is full, the heaviest are cut.
+    pub(super) fn note(&self, before: u64, after: u64) {
+        let Some(more) = after.checked_sub(before) else {
+            self.held.fetch_sub(before - after, Relaxed);
+            return;
+        };
+        let held = self.held.fetch_add(more, Relaxed) + more;
+        if self.percent_of(held + self.beside()) < FULL {
+            if self.looked.load(Relaxed) != 0 {
+                self.looked.store(0, Relaxed);
+            }
+            return;
+        }
+        let looked = self.looked.load(Relaxed);
+        if looked == 0 || held >= looked.saturating_add(self.budget / STEP) {
+            self.looked.store(held, Relaxed);
+            self.relieve();
+        }
+    }
+
+    /// The share of the budget that is used, in percent. What waits to be received, and answers that are held back, are
+    /// those of the last sweep.
+    pub(super) fn percent(&self) -> u64 {
+        self.percent_of(self.held.load(Relaxed) + self.beside())
+    }
+
+    /// Cuts the sessions that hold most, if those that are not cut yet still hold too much.
+    pub(super) fn relieve(&self) {
+        let _turn = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut total = self.shards.iter().map(|shard| shard.queued.load(Relaxed)).sum::<u64>();
+        let mut sessions: Vec<(u64, Arc<Session>)> = Vec::new();
+        for shard in &self.shards {
+            shard.each(|session| {
+                let held = session.held();
+                if held > 0 && session.cut_by().is_none() {
+                    total += held;
+                    sessions.push((held, session.clone()));
+                }
+            });
+        }
+        if self.percent_of(total) < FULL {
+            return;
+        }
+        sessions.sort_unstable_by_key(|(held, _)| Reverse(*held));
+        for (held, session) in sessions {
+            if self.percent_of(total) < RELIEVED {
+                return;
+            }
+            total -= held;
+            session.cut(Cut::Memory);
+        }
+    }
+
+    /// Whether the budget is full.
+    pub(super) fn is_full(&self) -> bool {
+        self.percent() >= FULL
+    }
+
+    /// What no session has noted: packets that wait to be received, and answers that are held back.
+    fn beside(&self) -> u64 {
+        let of = |shard: &Arc<Shard>| shard.unread.load(Relaxed) + shard.queued.load(Relaxed);
+        self.shards.iter().map(of).sum()
+    }
+
+    fn percent_of(&self, held: u64) -> u64 {
+        held.saturating_mul(100) / self.budget.max(1)
+    }
+}
