@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, Kind, Result};
 
-/// Starts a thread of this name. The error is that the kernel gives none (`EAGAIN`, pthread_create(3)): its user has as
+/// Starts a thread of this name. The error is that the kernel gives none (`EAGAIN`, `pthread_create(3)`): its user has as
 /// many as `RLIMIT_NPROC` allows, its control group as many as `pids.max` does, or there is no memory for a stack.
 pub fn start<T: Send + 'static>(
     name: &str,

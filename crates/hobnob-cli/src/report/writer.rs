@@ -65,6 +65,11 @@ impl Writer {
         self.away < BUFFERS
     }
 
+    /// Whether everything that was given is written.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.away == 0
+    }
+
     /// An empty buffer to fill and to give.
     pub(crate) fn take(&mut self) -> Vec<u8> {
         self.free.pop().unwrap_or_default()

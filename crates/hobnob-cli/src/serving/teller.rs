@@ -377,7 +377,10 @@ impl Teller {
 
     /// The last lines, and how it all went.
     pub(super) async fn finish(&mut self, summaries: &[Summary]) {
-        self.flush().await;
+        // A reader that takes nothing would not take the rest either.
+        if !self.flush().await {
+            return;
+        }
         while self.pump() > 0 {
             let _ = self.writer.finish(LAST_LINES).await;
         }
@@ -387,9 +390,11 @@ impl Teller {
         self.flush().await;
     }
 
-    async fn flush(&mut self) {
+    /// Whether everything was written in time.
+    async fn flush(&mut self) -> bool {
         let written = self.writer.finish(LAST_LINES).await;
         self.broken = self.broken.take().or(written.err());
+        self.writer.is_idle()
     }
 
     fn sum_up(&mut self, at: usize, summary: Summary) {

@@ -258,7 +258,7 @@ impl Terminal<'_> {
                 });
             }
             Order::Send(_) | Order::SendFile(_) if self.is_over => {
-                self.say("our side has ended; Ctrl-C leaves")
+                self.say("our side has ended; Ctrl-C leaves");
             }
             Order::Send(bytes) => {
                 self.say(&format!("sending {}", size(bytes.len() as u64)));
