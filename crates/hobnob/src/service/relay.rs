@@ -115,22 +115,7 @@ impl Service for Relay {
             let (bend, dialed, ahead) = Box::pin(self.begin(session, conn)).await?;
             let mut far = Far::new(session, dialed);
             let passed = link::run(conn, &mut far.conn, ahead, bend, &far.telling).await;
-            far.telling.is_over = passed.is_ok();
-            let finish = passed.map_err(|broken| {
-                note_broken(session, &broken);
-                let had_ended =
-                    session.end_of(Direction::Out) == Some(End { by: By::Upstream, how: How::Fin });
-                let is_reset = broken.error.kind() == Kind::ConnectionReset;
-                if conn.facts().patience().is_some() && had_ended && is_reset {
-                    return broken.error.with_message(REFUSED);
-                }
-                broken.error
-            })?;
-            if conn.facts().patience().is_some() && finish == LinkEnd::SaidLate(Side::Downstream) {
-                // Boxed, as few sessions come here.
-                Box::pin(heed_refusal(session, &mut far.conn)).await?;
-            }
-            judge(session, finish, conn, &far.conn)
+            Box::pin(settle(session, conn, &mut far, passed)).await
         })
     }
 
@@ -205,6 +190,30 @@ async fn dial(session: &Arc<Session>, conn: &mut Conn, ahead: &mut Ahead) -> Res
         session.tell_learnt(By::Upstream, facts.learnt());
     }
     Ok(upstream)
+}
+
+/// What the end of the link means for the session.
+async fn settle(
+    session: &Session,
+    conn: &mut Conn,
+    far: &mut Far<'_>,
+    passed: Result<LinkEnd, Broken>,
+) -> Result<()> {
+    far.telling.is_over = passed.is_ok();
+    let finish = passed.map_err(|broken| {
+        note_broken(session, &broken);
+        let had_ended =
+            session.end_of(Direction::Out) == Some(End { by: By::Upstream, how: How::Fin });
+        let is_reset = broken.error.kind() == Kind::ConnectionReset;
+        if conn.facts().patience().is_some() && had_ended && is_reset {
+            return broken.error.with_message(REFUSED);
+        }
+        broken.error
+    })?;
+    if conn.facts().patience().is_some() && finish == LinkEnd::SaidLate(Side::Downstream) {
+        heed_refusal(session, &mut far.conn).await?;
+    }
+    judge(session, finish, conn, &far.conn)
 }
 
 /// The dialled conn. It is torn down unless both sides had said all: a cut must not look like an end.
