@@ -12,6 +12,10 @@ use crate::error::{Error, Kind, Result};
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     let shown = path.display().to_string();
     let file = File::open(path).map_err(|error| unreadable("open", &shown, &error))?;
+    let found = file.metadata().map_err(|error| unreadable("fstat", &shown, &error))?;
+    if found.is_file() && found.len() > most {
+        return Err(too_large(&shown, most));
+    }
     read_from(file, &shown, most)
 }
 
@@ -21,10 +25,14 @@ pub fn read_from(from: impl Read, name: &str, most: u64) -> Result<Vec<u8>> {
     let read = from.take(most.saturating_add(1)).read_to_end(&mut bytes);
     read.map_err(|error| unreadable("read", name, &error))?;
     if bytes.len() as u64 > most {
-        let text = format!("{name} is larger than {}, and no more is read", shown(most));
-        return Err(Error::new(Kind::MessageTooLong, text));
+        return Err(too_large(name, most));
     }
     Ok(bytes)
+}
+
+fn too_large(name: &str, most: u64) -> Error {
+    let text = format!("{name} is larger than {}, and no more is read", shown(most));
+    Error::new(Kind::MessageTooLong, text)
 }
 
 fn unreadable(call: &str, name: &str, error: &std::io::Error) -> Error {

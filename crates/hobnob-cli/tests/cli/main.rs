@@ -2,6 +2,7 @@
 
 mod absurd;
 mod advice;
+mod bounds;
 mod control;
 mod demo;
 mod doctor;

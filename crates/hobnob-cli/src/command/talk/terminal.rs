@@ -39,7 +39,7 @@ const LAST_LINES: Duration = Duration::from_millis(500);
 const BARRIER: &[u8] = b"\x1b[1A\n";
 
 /// Something that is sent in its turn.
-enum Outgoing {
+enum QueuedInput {
     Bytes(Vec<u8>),
     /// What a file holds, once it was read.
     File(oneshot::Receiver<Result<Vec<u8>>>),
@@ -61,7 +61,7 @@ struct Terminal<'a> {
     eol: Eol,
     talk: Converse,
     writer: Writer,
-    queue: VecDeque<Outgoing>,
+    queue: VecDeque<QueuedInput>,
     save: Option<(File, String)>,
     shape: Shape,
     began: Duration,
@@ -145,7 +145,7 @@ impl Terminal<'_> {
             self.rewind_timer();
             let queue = &mut self.queue;
             let ask = |cx: &mut Context<'_>, can_send: bool, _: u64| {
-                if can_send && let Some(Outgoing::File(read)) = queue.front_mut() {
+                if can_send && let Some(QueuedInput::File(read)) = queue.front_mut() {
                     let read = Pin::new(read).poll(cx).map(|read| {
                         read.unwrap_or_else(|_| Err(Error::new(Kind::Bug, "a thread panicked")))
                     });
@@ -180,9 +180,9 @@ impl Terminal<'_> {
                     return Err(error);
                 }
             }
-            let is_next = |next: &mut Outgoing| matches!(next, Outgoing::Bytes(_));
+            let is_next = |next: &mut QueuedInput| matches!(next, QueuedInput::Bytes(_));
             if self.talk.can_send()
-                && let Some(Outgoing::Bytes(bytes)) = self.queue.pop_front_if(is_next)
+                && let Some(QueuedInput::Bytes(bytes)) = self.queue.pop_front_if(is_next)
             {
                 self.talk.send(bytes);
             } else if self.is_over && self.queue.is_empty() {
@@ -218,7 +218,7 @@ impl Terminal<'_> {
                 self.last = self.job.clock.now();
                 let line = [line.as_bytes(), self.eol.bytes()].concat();
                 self.echoed.sent(&line);
-                self.queue.push_back(Outgoing::Bytes(line));
+                self.queue.push_back(QueuedInput::Bytes(line));
             }
             Keyed::Order(line) => match Order::parse(&line) {
                 Ok(Order::Quit) => {
@@ -262,7 +262,7 @@ impl Terminal<'_> {
             }
             Order::Send(bytes) => {
                 self.say(&format!("sending {}", size(bytes.len() as u64)));
-                self.queue.push_back(Outgoing::Bytes(bytes));
+                self.queue.push_back(QueuedInput::Bytes(bytes));
             }
             Order::SendFile(path) => self.send_file(path),
             Order::HalfClose => self.half_close(),
@@ -284,7 +284,7 @@ impl Terminal<'_> {
         let (done, read) = oneshot::channel();
         // The send fails where nobody waits for the file any more.
         match thread::start("send", move || drop(done.send(orders::read(&path)))) {
-            Ok(_) => self.queue.push_back(Outgoing::File(read)),
+            Ok(_) => self.queue.push_back(QueuedInput::File(read)),
             Err(error) => self.complain(&error),
         }
     }
@@ -295,7 +295,7 @@ impl Terminal<'_> {
         match read {
             Ok(bytes) => {
                 self.say(&format!("sending {}", size(bytes.len() as u64)));
-                self.queue.push_front(Outgoing::Bytes(bytes));
+                self.queue.push_front(QueuedInput::Bytes(bytes));
             }
             Err(error) => self.complain(&error),
         }

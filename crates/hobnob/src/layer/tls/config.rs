@@ -40,9 +40,6 @@ pub(super) struct TlsWish {
 const NEWEST: &[&SupportedProtocolVersion] = &[&TLS13];
 const BOTH: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 
-/// Bytes of a file of certificates or keys: a machine's whole list has some 200 KiB.
-pub(super) const LARGEST: u64 = 16 << 20;
-
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 impl TlsWish {
@@ -266,7 +263,7 @@ fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>
 }
 
 fn read(option: &str, path: &Path) -> Result<Vec<u8>> {
-    files::read(path, LARGEST).map_err(|error| {
+    files::read(path, trust::LARGEST).map_err(|error| {
         let text = format!("{option}={}", error.message());
         error.with_message(text)
     })

@@ -16,7 +16,9 @@ use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureSc
 use crate::error::{Error, Kind, Result};
 use crate::home;
 use crate::layer::tls::certificate;
-use crate::layer::tls::config::LARGEST;
+
+/// Bytes of a file of certificates or keys: a machine's whole list has some 200 KiB.
+pub(super) const LARGEST: u64 = 16 << 20;
 
 /// Checks that the certificate is for one name, and that somebody trusted vouches for it.
 #[derive(Debug)]
