@@ -9,6 +9,9 @@ use hobnob::spec::parse_duration;
 
 use crate::advice::Propose as _;
 
+/// Terminals that move no cursor.
+const DUMB: [&str; 3] = ["dumb", "emacs", "cons25"];
+
 /// What the environment says.
 #[derive(Debug, Default)]
 pub(crate) struct Environment {
@@ -24,8 +27,10 @@ pub(crate) struct Environment {
     pub(crate) timeout: Option<Duration>,
     /// `FORCE_COLOR` or `CLICOLOR_FORCE`, `NO_COLOR` or `TERM=dumb`; none: as the terminal.
     pub(crate) color: Option<bool>,
-    /// `TERM=dumb`: a terminal that only writes line after line, as that of Emacs or of a build.
+    /// Whether the terminal moves no cursor (`TERM=dumb`, as Emacs and build services say it): there is no line editor.
     pub(crate) is_dumb: bool,
+    /// What of the environment was not heeded, for people.
+    pub(crate) notes: Vec<String>,
     /// Where state such as line history belongs.
     pub(crate) state: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`: where what lives as long as a login belongs.
@@ -47,18 +52,18 @@ impl Environment {
                 bad("HOBNOB_TIMEOUT", &text, expected).try_command("unset HOBNOB_TIMEOUT", "")
             })?),
         };
-        if let Some(text) = variable("HOBNOB_LANG").filter(|text| text != "en") {
-            return Err(bad("HOBNOB_LANG", &text, "en is the only language so far")
-                .try_command("unset HOBNOB_LANG", ""));
-        }
-        Ok(Environment { timeout, ..Environment::looks() })
+        let language = variable("HOBNOB_LANG").filter(|text| text != "en");
+        let note =
+            |text| format!("HOBNOB_LANG={text}: en is the only language so far, so it is en");
+        let notes = language.map(note).into_iter().collect();
+        Ok(Environment { timeout, notes, ..Environment::looks() })
     }
 
     /// Only what decides how things look: it cannot fail, so an error can be told with it.
     pub(crate) fn looks() -> Self {
         let is_forced = variable("FORCE_COLOR").or_else(|| variable("CLICOLOR_FORCE"));
-        let is_dumb = variable("TERM").is_some_and(|terminal| terminal == "dumb");
-        let is_denied = variable("NO_COLOR").is_some() || is_dumb;
+        let terminal = variable("TERM");
+        let is_denied = variable("NO_COLOR").is_some() || terminal.as_deref() == Some("dumb");
         let color = match is_forced {
             Some(value) if value != "0" => Some(true),
             _ if is_denied => Some(false),
@@ -78,7 +83,8 @@ impl Environment {
                 .map(|folder| folder.join("hobnob/config.toml")),
             timeout: None,
             color,
-            is_dumb,
+            is_dumb: terminal.is_some_and(|terminal| DUMB.contains(&terminal.as_str())),
+            notes: Vec::new(),
             state: folder("XDG_STATE_HOME", ".local/state"),
             runtime: whole("XDG_RUNTIME_DIR"),
             temporary: whole("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp")),

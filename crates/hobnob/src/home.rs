@@ -31,6 +31,11 @@ pub(crate) fn key_log() -> Option<PathBuf> {
     path("SSLKEYLOGFILE")
 }
 
+/// The file that `SSL_CERT_FILE` names, if it does: whom this machine trusts, in place of its own list.
+pub(crate) fn trusted() -> Option<PathBuf> {
+    path("SSL_CERT_FILE")
+}
+
 /// A variable that holds a whole path; others are to be ignored, says the specification.
 fn variable(name: &str) -> Option<PathBuf> {
     path(name).filter(|path| path.is_absolute())

@@ -21,7 +21,7 @@
 //! |---|---|
 //! | pure | [`error`], [`spec`], [`address`], [`endpoint`], [`chunk`], [`event`], [`codec`], [`fault`] |
 //! | the one door to the kernel | [`socket`], over `sys` |
-//! | standard streams that wait | [`streams`] |
+//! | standard streams that wait, files up to a bound, threads | [`streams`], [`files`], [`thread`] |
 //! | the folders of our own | [`home`] |
 //! | the seam | [`conn`], [`bus`], [`clock`], [`session`] |
 //! | the shelves: a contract and a table each | [`transport`], [`layer`], [`service`] |
@@ -45,6 +45,7 @@ pub mod error;
 pub mod event;
 pub mod exchange;
 pub mod fault;
+pub mod files;
 pub mod home;
 pub mod layer;
 pub mod service;
@@ -54,6 +55,7 @@ pub mod spec;
 pub mod streams;
 mod sys;
 pub mod testing;
+pub mod thread;
 pub mod transport;
 
 pub use engine::{Dialer, Server, relay, serve};

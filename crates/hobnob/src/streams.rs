@@ -15,6 +15,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{dup2_stdin, dup2_stdout};
 
+use crate::sys::{call, watch};
+
 /// Standard input, held until it is dropped. A descriptor that is closed reads as the end.
 pub fn stdin() -> Patient<StdinLock<'static>> {
     Patient(io::stdin().lock())
@@ -52,6 +54,18 @@ pub fn reopen_terminal() {
     if let Some(terminal) = blocking_twin(&io::stdout()) {
         let _ = dup2_stdout(terminal);
     }
+}
+
+/// Resolves when nobody reads standard output any more, as after `| head -1`. Of a file it never does. An error means that
+/// this cannot be known, for want of a descriptor.
+pub async fn stdout_is_deserted() -> io::Result<()> {
+    watch::deserted(io::stdout().as_fd()).await
+}
+
+/// Ends the process at once (_exit(2)). What the standard streams still hold is given up: a stream whose reader takes
+/// nothing would hold up an ordinary exit, which flushes them.
+pub fn abandon(code: u8) -> ! {
+    call::exit(i32::from(code))
 }
 
 /// The same terminal in an open file of its own, if this one does not block.

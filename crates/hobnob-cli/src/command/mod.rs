@@ -30,6 +30,7 @@ use crate::process::say;
 use crate::report::error::{TypedCommand, tell};
 use crate::report::json::Json;
 use crate::report::look::{ColorWish, Look};
+use crate::report::show::safe;
 
 /// Every verb, in the order of the help pages.
 static VERBS: [&Verb; 13] = [
@@ -109,6 +110,9 @@ fn start(typed: &mut TypedCommand, clock: Clock) -> Result<u8> {
     let usage = verb.map(|verb| &verb.usage);
     let job = Job::new(usage, matches, typed, environment, settings, clock)?;
     let is_on = |name| job.is_on(name);
+    for note in job.environment.notes.iter().filter(|_| !is_on("quiet")) {
+        let _ = writeln!(streams::stderr(), "{}", safe(note));
+    }
     match verb {
         Some(verb) if is_on("h") || is_on("help") => {
             help::of_verb(&job, &verb.usage, is_on("help"))

@@ -73,11 +73,14 @@ impl<'c> Fleet<'c> {
         let after = args::duration(&job.matches, "for")?;
         until_over(async |mut signals| {
             let crew = Crew::start()?;
-            let mut teller = Teller::new(job, crew.clock(), verb);
+            let mut teller = Teller::new(job, crew.clock(), verb)?;
             let starting = self.start(after, &crew, &mut teller, taken);
             let afloat = match signals.unless_asked(starting).await {
                 Ok(afloat) => afloat?,
-                Err(asked) => return Ok(asked.code()),
+                Err(asked) => {
+                    teller.give_up(asked).await;
+                    return Ok(asked.code());
+                }
             };
             // The threads end with the last server.
             drop(crew);

@@ -43,10 +43,11 @@ pub(crate) fn remember_terminal() {
 
 /// Brings the terminal back to how it was remembered.
 pub(crate) fn restore_terminal() {
-    if let Ok(terminal) = TERMINAL.try_lock()
-        && let Some(was) = terminal.as_ref()
-    {
-        let _ = tcsetattr(std::io::stdin(), SetArg::TCSADRAIN, was);
+    // Whoever is at the same should not be waited for.
+    let was = TERMINAL.try_lock().ok().and_then(|terminal| terminal.clone());
+    if let Some(was) = was {
+        // At once: one that was stopped (Ctrl-S) never takes what is still on its way.
+        let _ = tcsetattr(std::io::stdin(), SetArg::TCSANOW, &was);
     }
 }
 

@@ -4,7 +4,6 @@ pub(crate) mod bug;
 pub(crate) mod signals;
 
 use std::io::Write as _;
-use std::os::unix::net::UnixStream;
 
 use hobnob::error::{Error, Kind, Result};
 use hobnob::streams;
@@ -16,16 +15,13 @@ pub(crate) const BROKEN_PIPE: u8 = 141;
 pub(crate) const INTERRUPTED: u8 = 130;
 /// SIGTERM.
 pub(crate) const TERMINATED: u8 = 143;
+/// SIGQUIT.
+pub(crate) const QUITTED: u8 = 131;
 /// SIGHUP.
 pub(crate) const HUNG_UP: u8 = 129;
 
 /// A runtime on this thread.
 pub(crate) fn runtime() -> Result<Runtime> {
-    // tokio panics without descriptors for its signals, so that descriptors are asked for before.
-    let pairs = [(); 3].map(|()| UnixStream::pair());
-    for pair in pairs {
-        pair.map_err(|error| Error::from_io("socketpair", &error))?;
-    }
     let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
     built.map_err(|error| Error::from_io("epoll_create", &error))
 }

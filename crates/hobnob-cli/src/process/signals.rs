@@ -1,12 +1,26 @@
 //! What asks us to stop: Ctrl-C, SIGTERM, and the terminal that is closed.
+//!
+//! The signals are blocked everywhere and taken by a thread of their own (sigwait(3)), which passes them on to whoever runs
+//! the verb. The verb may be unable to hear them: it may be writing to a terminal that was stopped with Ctrl-S, or opening
+//! a FIFO. So the thread ends the process itself, a second after the verb was asked as often as it may be asked.
 
 use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hobnob::error::{Error, Result};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use hobnob::{streams, thread};
+use nix::sys::signal::{SigSet, Signal, raise};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::process::{HUNG_UP, INTERRUPTED, TERMINATED};
+use crate::process::{HUNG_UP, INTERRUPTED, QUITTED, TERMINATED, bug};
+
+/// How long a verb may take to its end once it was asked for the last time.
+const PARTING: Duration = Duration::from_secs(1);
+/// How often a server is asked: to drain, to cut, and to leave what is still to be told.
+const ASKED_OF_A_SERVER: u32 = 3;
 
 /// What asks this process to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,22 +46,37 @@ impl Quit {
 
 /// The signals that ask for an end.
 pub(crate) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    /// None under nohup, which means to outlive its terminal.
-    hangup: Option<Signal>,
+    asked: UnboundedReceiver<Quit>,
+    /// How often the verb may be asked before it is ended.
+    most: Arc<AtomicU32>,
 }
 
 impl Signals {
-    /// Catches them from here on. To be called before anything is open, so that none is missed.
+    /// Catches them from here on. To be called before anything is open, so that none is missed, and before any other
+    /// thread is started, so that they are blocked in all of them.
     pub(crate) fn catch() -> Result<Self> {
-        let open = |kind| signal(kind).map_err(|error| Error::from_io("sigaction", &error));
-        let is_ignored = ignores(SignalKind::hangup());
-        Ok(Signals {
-            interrupt: open(SignalKind::interrupt())?,
-            terminate: open(SignalKind::terminate())?,
-            hangup: if is_ignored { None } else { Some(open(SignalKind::hangup())?) },
-        })
+        let mut caught = SigSet::empty();
+        caught.add(Signal::SIGINT);
+        caught.add(Signal::SIGTERM);
+        // Under nohup we are to outlive our terminal, and a shell's background job is not for Ctrl-\.
+        for signal in [Signal::SIGHUP, Signal::SIGQUIT] {
+            if !is_ignored(signal) {
+                caught.add(signal);
+            }
+        }
+        caught.thread_block().map_err(|errno| Error::from_io("sigprocmask", &errno.into()))?;
+        let (to, asked) = unbounded_channel();
+        let most = Arc::new(AtomicU32::new(1));
+        let heeded = Arc::clone(&most);
+        thread::start("signals", move || watch(&caught, &to, &heeded)).inspect_err(|_| {
+            let _ = caught.thread_unblock();
+        })?;
+        Ok(Signals { asked, most })
+    }
+
+    /// From here on a server runs: the first asks it to drain.
+    pub(crate) fn are_for_a_server(&self) {
+        self.most.store(ASKED_OF_A_SERVER, SeqCst);
     }
 
     /// The next of them.
@@ -69,25 +98,59 @@ impl Signals {
 
     /// As [`next`](Self::next), for a future that polls other things, too.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Quit> {
-        let all = [
-            (Quit::Typed, Some(&mut self.interrupt)),
-            (Quit::Told, Some(&mut self.terminate)),
-            (Quit::HungUp, self.hangup.as_mut()),
-        ];
-        for (asked, signal) in all {
-            if signal.is_some_and(|signal| signal.poll_recv(cx).is_ready()) {
-                return Poll::Ready(asked);
-            }
+        match self.asked.poll_recv(cx) {
+            Poll::Ready(Some(asked)) => Poll::Ready(asked),
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
-        Poll::Pending
     }
+}
+
+impl Drop for Signals {
+    /// What is still to be said may find no reader: the next signal ends it.
+    fn drop(&mut self) {
+        self.most.store(1, SeqCst);
+    }
+}
+
+/// Takes the signals, one after the other, for as long as the process lives.
+fn watch(caught: &SigSet, to: &UnboundedSender<Quit>, most: &AtomicU32) {
+    // Ctrl-Z is for the thread that has the terminal.
+    let _ = SigSet::all().thread_block();
+    let (mut times, mut is_hung_up) = (0, false);
+    loop {
+        let asked = match caught.wait() {
+            Ok(Signal::SIGQUIT) => quit(),
+            Ok(Signal::SIGINT) => Quit::Typed,
+            Ok(Signal::SIGHUP) if is_hung_up => continue,
+            Ok(Signal::SIGHUP) => Quit::HungUp,
+            Ok(_) => Quit::Told,
+            Err(_) => continue,
+        };
+        is_hung_up |= asked == Quit::HungUp;
+        times += 1;
+        // The verb may be over, and what it leaves behind is not.
+        let _ = to.send(asked);
+        if times >= most.load(SeqCst) {
+            std::thread::park_timeout(PARTING);
+            bug::restore_terminal();
+            streams::abandon(asked.code());
+        }
+    }
+}
+
+/// SIGQUIT: ends the process as it does where nobody catches it, which may leave a core, but with the terminal as it was.
+fn quit() -> ! {
+    bug::restore_terminal();
+    let _ = SigSet::from(Signal::SIGQUIT).thread_unblock();
+    let _ = raise(Signal::SIGQUIT);
+    streams::abandon(QUITTED)
 }
 
 /// Whether our parent process wants this signal ignored (`SigIgn` in proc(5)). Asking sigaction(2) would need
 /// unsafe.
-fn ignores(kind: SignalKind) -> bool {
+fn is_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    mask & (1 << (kind.as_raw_value() - 1)) != 0
+    mask & (1 << (signal as i32 - 1)) != 0
 }

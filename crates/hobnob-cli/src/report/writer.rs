@@ -8,7 +8,8 @@ use std::sync::mpsc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hobnob::streams;
+use hobnob::error::Result;
+use hobnob::{streams, thread};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Buffers of one writer.
@@ -26,7 +27,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// The program's stdout.
-    pub(crate) fn stdout() -> Self {
+    pub(crate) fn stdout() -> Result<Self> {
         Writer::new("stdout", |bytes| {
             let mut out = streams::stdout();
             out.write_all(bytes)?;
@@ -35,15 +36,15 @@ impl Writer {
     }
 
     /// The program's stderr.
-    pub(crate) fn stderr() -> Self {
+    pub(crate) fn stderr() -> Result<Self> {
         Writer::new("stderr", |bytes| streams::stderr().write_all(bytes))
     }
 
-    /// A stream that `write` writes to.
+    /// A stream that `write` writes to. The error is that there is no thread for it.
     pub(crate) fn new(
         name: &str,
         mut write: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static,
-    ) -> Self {
+    ) -> Result<Self> {
         let (to, buffers) = mpsc::channel::<Vec<u8>>();
         let (done, back) = unbounded_channel();
         let work = move || {
@@ -55,13 +56,18 @@ impl Writer {
                 }
             }
         };
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
-        Writer { to, back, free: Vec::new(), away: 0, is_broken: thread.is_err() }
+        thread::start(name, work)?;
+        Ok(Writer { to, back, free: Vec::new(), away: 0, is_broken: false })
     }
 
     /// Whether one more buffer may be given without the reader being called slow.
     pub(crate) fn has_room(&self) -> bool {
         self.away < BUFFERS
+    }
+
+    /// Whether everything that was given is written.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.away == 0
     }
 
     /// An empty buffer to fill and to give.

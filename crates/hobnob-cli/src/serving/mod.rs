@@ -111,12 +111,15 @@ pub(crate) async fn start(
     target: Option<&Endpoint>,
 ) -> Result<Begun> {
     let row = server.row().expect("it is one of the table");
-    let mut teller = Teller::new(job, server.clock(), verb);
+    let mut teller = Teller::new(job, server.clock(), verb)?;
     let heard = teller.hear(&server);
     let usual = usual_ports(&server);
     let running = match signals.unless_asked(server.open()).await {
         Ok(running) => running?,
-        Err(asked) => return Ok(Begun::GivenUp(asked.code())),
+        Err(asked) => {
+            teller.give_up(asked).await;
+            return Ok(Begun::GivenUp(asked.code()));
+        }
     };
     let service = row.spec.name;
     let title = job.text("name").unwrap_or(service);

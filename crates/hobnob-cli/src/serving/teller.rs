@@ -3,18 +3,21 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IsTerminal as _};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hobnob::bus::{Subscription, Wish};
 use hobnob::clock::Clock;
 use hobnob::engine::{self, Control, Running, Server, Summary};
+use hobnob::error::Result;
 use hobnob::event::{Event, Fact};
 use hobnob::fault::Panel;
 use hobnob::streams;
 
 use crate::job::Job;
+use crate::process::signals::Quit;
 use crate::report::json::Json;
 use crate::report::show::{count, pad, safe, size, span, width};
 use crate::report::text::Transcript;
@@ -30,6 +33,8 @@ const BRISK: Duration = Duration::from_millis(10);
 const HELD: usize = 4_096;
 /// How long the last lines may take to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
+/// How long the line may take that says that nothing was started.
+const GIVEN_UP: Duration = Duration::from_millis(500);
 /// Notes that are remembered, so as not to be told once a server.
 const NOTES: usize = 64;
 /// Sessions that are kept in mind without a look at whether they are over.
@@ -89,19 +94,25 @@ pub(crate) struct Teller {
     is_verbose: bool,
     /// Why writing failed, once it has.
     broken: Option<io::Error>,
+    /// Done when nobody reads the events any more, also where there is none to write.
+    deserted: Option<Deserted>,
 }
+
+type Deserted = Pin<Box<dyn Future<Output = io::Result<()>>>>;
 
 impl Teller {
     /// A teller of servers whose events are by this clock.
-    pub(crate) fn new(job: &Job, clock: Clock, verb: &'static str) -> Self {
+    pub(crate) fn new(job: &Job, clock: Clock, verb: &'static str) -> Result<Self> {
         let is_verbose = job.is_on("verbose");
         let (voice, writer) = if job.is_on("json") {
-            (Voice::Json(Json::new(clock)), Writer::stdout())
+            (Voice::Json(Json::new(clock)), Writer::stdout()?)
         } else {
             let transcript = Transcript::new(clock, job.err, job.view, is_verbose);
-            (Voice::Words(transcript), Writer::stderr())
+            (Voice::Words(transcript), Writer::stderr()?)
         };
-        Teller {
+        let deserted = matches!(voice, Voice::Json(_));
+        let deserted = deserted.then(|| Box::pin(streams::stdout_is_deserted()) as _);
+        Ok(Teller {
             verb,
             parts: Vec::new(),
             voice,
@@ -114,7 +125,8 @@ impl Teller {
             is_quiet: job.is_on("quiet"),
             is_verbose,
             broken: None,
-        }
+            deserted,
+        })
     }
 
     /// The verb of what is told.
@@ -251,6 +263,15 @@ impl Teller {
                 return Poll::Ready(());
             }
         }
+        if let Some(deserted) = &mut self.deserted
+            && let Poll::Ready(known) = deserted.as_mut().poll(cx)
+        {
+            self.deserted = None;
+            if known.is_ok() {
+                self.broken.get_or_insert(io::ErrorKind::BrokenPipe.into());
+                return Poll::Ready(());
+            }
+        }
         if !self.writer.has_room() {
             return Poll::Pending;
         }
@@ -339,9 +360,28 @@ impl Teller {
         self.most_in_mind = MANY.max(2 * transcript.in_mind());
     }
 
+    /// Says that a signal came before all was started.
+    pub(crate) async fn give_up(&mut self, by: Quit) {
+        if by == Quit::Typed {
+            self.end_typed_line();
+        }
+        self.say("the start was given up, and nothing is left open");
+        let _ = self.writer.finish(GIVEN_UP).await;
+    }
+
+    /// After Ctrl-C: the terminal has printed ^C, and no newline.
+    pub(super) fn end_typed_line(&mut self) {
+        if io::stderr().is_terminal() {
+            self.say("");
+        }
+    }
+
     /// The last lines, and how it all went.
     pub(super) async fn finish(&mut self, summaries: &[Summary]) {
-        self.flush().await;
+        // A reader that takes nothing would not take the rest either.
+        if !self.flush().await {
+            return;
+        }
         while self.pump() > 0 {
             let _ = self.writer.finish(LAST_LINES).await;
         }
@@ -351,9 +391,11 @@ impl Teller {
         self.flush().await;
     }
 
-    async fn flush(&mut self) {
+    /// Whether everything was written in time.
+    async fn flush(&mut self) -> bool {
         let written = self.writer.finish(LAST_LINES).await;
         self.broken = self.broken.take().or(written.err());
+        self.writer.is_idle()
     }
 
     fn sum_up(&mut self, at: usize, summary: Summary) {
@@ -442,9 +484,9 @@ mod tests {
         let job = job();
         let bus = Bus::new(job.clock, 1);
         let wish = Wish { data: false, upstream: false, snap: 0, capacity: ROOM };
-        let mut teller = Teller::new(&job, job.clock, "serve");
+        let mut teller = Teller::new(&job, job.clock, "serve").expect("a thread");
         teller.is_quiet = false;
-        teller.writer = Writer::new("nowhere", |_| Ok(()));
+        teller.writer = Writer::new("nowhere", |_| Ok(())).expect("a thread");
         let names = Names { name: "x", title: "x", service };
         teller.add(bus.subscribe(wish), names, &running);
         (running, bus, teller)

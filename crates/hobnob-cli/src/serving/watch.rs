@@ -1,6 +1,5 @@
 //! Sees servers to their end, and has told what happens meanwhile.
 
-use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use hobnob::engine::{Running, Summary};
@@ -14,6 +13,8 @@ use crate::serving::teller::Teller;
 
 /// Time between two pulls while much comes.
 const BUSY: Duration = Duration::from_millis(1);
+/// How long the last words to a person may take once somebody has asked for the end.
+const PARTING: Duration = Duration::from_millis(500);
 /// As many events at once are much.
 const MUCH: usize = 512;
 
@@ -25,6 +26,7 @@ pub(crate) async fn watch(
     mut signals: Signals,
     by: Option<Quit>,
 ) -> Result<u8> {
+    signals.are_for_a_server();
     let mut asked = 0_u32;
     if let Some(by) = by {
         stop(all, &mut teller, &mut asked, by);
@@ -47,15 +49,19 @@ pub(crate) async fn watch(
             }
         }
     };
+    let is_for_programs = teller.tells_programs();
     let last_words = async {
         if let Some(host) = host {
             host.close().await;
         }
         teller.finish(&summaries).await;
     };
+    // Whoever asked for the end sees that a terminal takes nothing. Events are not to be lost so soon.
+    let is_hurried = asked > 0 && !is_for_programs;
     tokio::select! {
         () = last_words => {}
         _ = signals.next() => {}
+        () = tokio::time::sleep(PARTING), if is_hurried => {}
     }
     match all.iter().find_map(Running::failure) {
         Some(error) if has_no_reader(&error) => Ok(BROKEN_PIPE),
@@ -92,9 +98,8 @@ fn stop(all: &[Running], teller: &mut Teller, asked: &mut u32, by: Quit) {
     let open = all.iter().map(Running::open).sum();
     all.iter().for_each(Running::drain);
     let is_typed = by == Quit::Typed;
-    if is_typed && io::stderr().is_terminal() {
-        // The terminal has printed ^C, and no newline.
-        teller.say("");
+    if is_typed {
+        teller.end_typed_line();
     }
     if open > 0 {
         let it = if open == 1 { "it" } else { "them" };

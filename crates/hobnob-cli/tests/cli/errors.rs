@@ -236,5 +236,11 @@ fn the_environment_is_checked() {
     };
     assert!(with("HOBNOB_TIMEOUT", "5").err.contains("HOBNOB_TIMEOUT cannot be \"5\""));
     assert_eq!(with("HOBNOB_TIMEOUT", "5s").code, 5);
-    assert!(with("HOBNOB_LANG", "zh").err.contains("en is the only language"));
+    // A language that is not there is no mistake of who asks for a peer.
+    let other = with("HOBNOB_LANG", "zh");
+    assert!(other.err.starts_with("HOBNOB_LANG=zh: en is the only language so far"), "{other:?}");
+    assert_eq!((other.code, other.err.lines().count() > 1), (5, true), "{other:?}");
+    let mut quiet = hobnob(&["talk", "127.0.0.1:1", "-q"]);
+    quiet.env("HOBNOB_LANG", "zh");
+    assert!(finish(quiet, b"").err.starts_with("error["));
 }

@@ -2,6 +2,7 @@
 
 mod absurd;
 mod advice;
+mod bounds;
 mod control;
 mod demo;
 mod doctor;
@@ -23,6 +24,7 @@ mod papers;
 mod pipes;
 #[path = "../../../hobnob/tests/it/ports.rs"]
 mod ports;
+mod pty;
 mod readme;
 mod relay;
 mod screen;
@@ -32,9 +34,11 @@ mod shelves;
 mod signals;
 mod stdio;
 mod streams;
+mod stuck;
 mod suspend;
 mod talking;
 mod terminal;
+mod threads;
 #[cfg(feature = "tls")]
 mod tls;
 mod typing;

@@ -119,7 +119,7 @@ fn talk_leaves_while_it_waits_for_a_peer() {
     assert_eq!(code(child.wait()), 130);
 }
 
-/// Ctrl-C while starting: nobody answers, and nobody waits for that.
+/// Ctrl-C while starting: nobody answers, and nobody waits for that. One line says so.
 #[test]
 fn what_is_still_starting_leaves_at_once() {
     let clogged = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -133,14 +133,48 @@ fn what_is_still_starting_leaves_at_once() {
     for words in [&relay[..], &["serve", "echo", &format!("{silent},dial")], &["up", &file]] {
         for (name, expected) in [("INT", 130), ("TERM", 143)] {
             let mut command = hobnob(words);
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            let child = Bounded::of(command.spawn().expect("the binary is there"));
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+            let mut child = command.spawn().expect("the binary is there");
+            let err = crate::kit::Lines::of(child.stderr.take().expect("it is piped"));
+            let child = Bounded::of(child);
             let _peer = dialled_by(child.id(), &clogged);
             signal(child.id(), name);
             assert_eq!(code(child.wait()), expected, "{words:?}");
+            let said = err.rest();
+            let last = said.last().map(String::as_str);
+            assert_eq!(last, Some("the start was given up, and nothing is left open"), "{said:?}");
         }
     }
     assert!(!std::path::Path::new(&decisions).exists(), "nothing is left behind");
+}
+
+/// Who tries again and again, or waits for whoever may come, is left at once as well.
+#[test]
+fn whoever_waits_for_a_peer_leaves_at_once() {
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = nobody.local_addr().expect("it is bound").to_string();
+    drop(nobody);
+    let (url, dialled) = (format!("http://{at}/"), format!("tcp://{at},dial,retry"));
+    let relay = ["relay", "--both-dial", "--retry", &at, "127.0.0.1:1"];
+    for words in [
+        &["talk", "--retry", &at][..],
+        &["talk", "--listen", "127.0.0.1:0"],
+        &["get", "--retry", &url],
+        &["serve", "echo", &dialled],
+        &relay,
+    ] {
+        for (name, expected) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+            let mut command = hobnob(words);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            let child = Bounded::of(command.spawn().expect("the binary is there"));
+            crate::stuck::until_it_listens(child.id());
+            signal(child.id(), name);
+            let code = code(child.wait());
+            // A server that waits for its peer may be called started, and then it drains.
+            let drained = matches!(words[0], "serve" | "relay") && code == 0;
+            assert!(code == expected || drained, "{words:?} {name}: {code}");
+        }
+    }
 }
 
 /// The conn by which a process comes. A process that is over does not come any more.

@@ -2,6 +2,8 @@
 //!
 //! The flag belongs to the open file that this test and the program share, so it is set here as node or ssh set it.
 
+mod matrix;
+
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -360,6 +362,41 @@ fn a_signal_ends_what_waits_for_a_reader_that_takes_nothing() {
         dawdle();
         signal(child.id(), "TERM");
         assert_eq!(code(child.wait()), 143, "{medium:?}");
+    }
+}
+
+/// `serve echo --json | head -1`: it ends when its reader has gone, and not only with the next event.
+#[test]
+fn a_server_of_events_ends_when_its_reader_has_left() {
+    for medium in ["pipe", "socket", "terminal"] {
+        let mut command = hobnob(&["serve", "echo", "127.0.0.1:0", "--json"]);
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        let reader: OwnedFd = match medium {
+            "pipe" => {
+                let (reader, writer) = std::io::pipe().expect("a pipe");
+                command.stdout(writer);
+                reader.into()
+            }
+            "socket" => {
+                let (ours, theirs) = UnixStream::pair().expect("two sockets");
+                command.stdout(OwnedFd::from(theirs));
+                ours.into()
+            }
+            _ => {
+                let pty = crate::pty::Pty::raw();
+                command.stdout(pty.lend());
+                pty.master.into()
+            }
+        };
+        let child = Bounded::of(command.spawn().expect("the binary is there"));
+        drop(command);
+        let mut first = [0];
+        let mut reader = File::from(reader);
+        reader.read_exact(&mut first).expect("it says that it listens");
+        drop(reader);
+        let code = code(child.wait());
+        // A terminal that is gone takes no line, and says EIO.
+        assert!(code == 141 || medium == "terminal" && code == 9, "{medium}: {code}");
     }
 }
 

@@ -5,8 +5,9 @@ use crate::screen::{BINARY, Screen};
 
 /// Starts a conversation in a shell that says its process id; answers that.
 fn start(screen: &Screen, address: &str) -> u32 {
-    screen
-        .line(&format!("clear; sh -c 'echo id $$ .; exec {BINARY} talk {address}'; echo left $?"));
+    screen.line(&format!(
+        "clear; sh -c 'ulimit -c 0; echo id $$ .; exec {BINARY} talk {address}'; echo left $?"
+    ));
     let text = screen.until(|text| text.contains("«  Welcome!"));
     let id = text.lines().find_map(|line| line.strip_prefix("id ")?.strip_suffix(" ."));
     id.and_then(|id| id.parse().ok()).expect("a process id")
@@ -20,13 +21,14 @@ fn a_signal_gives_the_terminal_back() {
     let (before, after) = (folder.path().join("before"), folder.path().join("after"));
     screen.run(&format!("stty -a > {}", before.display()));
     let before = std::fs::read_to_string(&before).expect("the terminal as it was");
-    for (name, code) in [("TERM", "left 143"), ("INT", "left 130")] {
+    let all = [("TERM", 143), ("INT", 130), ("HUP", 129), ("QUIT", 131)];
+    for (name, code) in all.map(|(name, code)| (name, format!("left {code}"))) {
         let id = start(&screen, &served.address);
         screen.line("half a");
         screen.until(|text| text.contains("Hello, half a!"));
         screen.tmux(&["send-keys", "-l", "unsent"]);
         signal(id, name);
-        screen.until(|text| text.contains(code));
+        screen.until(|text| text.contains(&code));
         screen.run(&format!("stty -a > {}", after.display()));
         let after = std::fs::read_to_string(&after).expect("the terminal as it is");
         assert_eq!(after, before, "{name}");

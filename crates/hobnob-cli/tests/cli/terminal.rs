@@ -31,6 +31,80 @@ fn a_conversation() {
     assert!(text.contains("sent 12 B in 2   received 23 B in 2"), "{text}");
 }
 
+/// Emacs and build services say `TERM=dumb`: lines as they come, and no line editor.
+#[test]
+fn a_terminal_without_a_cursor_gets_plain_lines() {
+    const NAME: &str = "a_terminal_without_a_cursor_gets_plain_lines";
+    let Some(screen) = Screen::open(NAME) else { return };
+    let served = serve(&["hello", "127.0.0.1:0"]);
+    let folder = crate::kit::folder();
+    let typescript = folder.path().join("seen");
+    screen.line(&format!("clear; TERM=dumb {BINARY} talk {}; echo left $?", served.address));
+    screen.until(|text| text.contains("Welcome!"));
+    screen.tmux(&["pipe-pane", "-o", &format!("cat > {}", typescript.display())]);
+    screen.line("Ada");
+    let text = screen.until(|text| text.contains("Hello, Ada!"));
+    assert!(text.contains("Ctrl-D ends our side, Ctrl-C leaves"), "{text}");
+    screen.line("exit");
+    screen.until(|text| text.contains("left 0"));
+    screen.tmux(&["pipe-pane"]);
+    let seen = std::fs::read(&typescript).expect("what the terminal was sent");
+    assert!(!seen.contains(&0x1b), "{}", seen.escape_ascii());
+}
+
+/// A FIFO is sent once it was written; what is typed meanwhile comes behind, and a person can leave.
+#[test]
+fn a_file_that_does_not_come_holds_up_nobody() {
+    const NAME: &str = "a_file_that_does_not_come_holds_up_nobody";
+    let Some(screen) = Screen::open(NAME) else { return };
+    let served = serve(&["echo", "127.0.0.1:0"]);
+    let folder = crate::kit::folder();
+    let path = folder.path().join("fifo");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("room");
+    let fifo = path.to_str().expect("UTF-8");
+    let talk = format!("clear; {BINARY} talk {}; echo left $?", served.address);
+    screen.line(&talk);
+    screen.until(|text| text.contains('»'));
+    screen.order(&format!("send {fifo}"));
+    screen.until(|text| text.contains("to its end"));
+    screen.line("behind it");
+    screen.order("info");
+    screen.until(|text| text.contains("sent 0 B in 0"));
+    std::fs::write(&path, "by the way\n").expect("somebody reads it");
+    // Both may come back in one piece, or each by itself.
+    let come = ["   behind it", "«  behind it"];
+    let text = screen.until(|text| come.iter().any(|come| text.contains(come)));
+    let at = |part| text.rfind(part).expect("it is there");
+    assert!(at("«  by the way") < at("  behind it"), "{text}");
+    screen.order(&format!("send {fifo}"));
+    screen.keys(&["C-c"]);
+    screen.until(|text| text.contains("left 130"));
+}
+
+/// A long command costs what its keys cost, and not all of itself for each of them.
+#[test]
+fn a_long_order_is_not_drawn_anew_for_each_key() {
+    const NAME: &str = "a_long_order_is_not_drawn_anew_for_each_key";
+    const KEYS: usize = 3_000;
+    let Some(screen) = Screen::open(NAME) else { return };
+    let served = serve(&["echo", "127.0.0.1:0"]);
+    let folder = crate::kit::folder();
+    let typescript = folder.path().join("seen");
+    screen.line(&format!("clear; {BINARY} talk {}; echo left $?", served.address));
+    screen.until(|text| text.contains('»'));
+    screen.tmux(&["pipe-pane", "-o", &format!("cat > {}", typescript.display())]);
+    screen.keys(&["C-]"]);
+    screen.tmux(&["send-keys", "-l", &format!("hex {}", "0a".repeat(KEYS / 2))]);
+    screen.tmux(&["send-keys", "-l", "  zz"]);
+    let text = screen.until(|text| text.contains("  zz"));
+    assert!(text.contains(":hex 0a0a0a"), "{text}");
+    screen.tmux(&["pipe-pane"]);
+    let drawn = std::fs::metadata(&typescript).expect("what the terminal was sent").len();
+    assert!(drawn < 100 * KEYS as u64, "{drawn} bytes for {KEYS} keys");
+    screen.keys(&["C-c"]);
+    screen.until(|text| text.contains("left 130"));
+}
+
 #[test]
 fn a_narrow_terminal_gets_eight_bytes_a_row() {
     let Some(screen) = Screen::open("a_narrow_terminal_gets_eight_bytes_a_row") else { return };

@@ -23,6 +23,7 @@ use crate::fault::Panel;
 use crate::service::{Made, Site};
 use crate::session::Cut;
 use crate::socket;
+use crate::thread;
 use crate::transport::Terms;
 
 /// Descriptors that are kept back for everything but sessions.
@@ -362,7 +363,7 @@ impl Running {
         let (done, over) = mpsc::channel();
         let house = self.house.clone();
         // The wait has a thread of its own: the server's may be blocked, and this one may be inside a runtime.
-        let begun = std::thread::Builder::new().spawn(move || {
+        let begun = thread::start("hobnob-wait", move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
             // Without a runtime the channel ends, and the wait goes on elsewhere.
             runtime.map(|runtime| done.send(runtime.block_on(until_over(&house))))

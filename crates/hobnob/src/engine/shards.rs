@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::session::Session;
+use crate::thread;
 
 /// One server's part of a thread: its runtime, and the sessions of that server on it.
 pub(super) struct Shard {
@@ -96,7 +97,7 @@ impl Crew {
         let (stop, stopped) = watch::channel(false);
         let mut threads = Threads { clock, each: Vec::new(), stop, running: Mutex::default() };
         for index in 0..count {
-            let (handle, thread) = thread(index, stopped.clone())?;
+            let (handle, thread) = start(index, stopped.clone())?;
             threads.each.push((handle, Arc::default()));
             lock(&threads.running).push(thread);
         }
@@ -161,25 +162,24 @@ pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn thread(index: usize, mut stopped: watch::Receiver<bool>) -> Result<(Handle, Thread)> {
+fn start(index: usize, mut stopped: watch::Receiver<bool>) -> Result<(Handle, Thread)> {
     let (over, is_over) = mpsc::channel::<()>();
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::from_io("epoll_create1()", &error))?;
-    let handle = runtime.handle().clone();
-    let thread = std::thread::Builder::new().name(format!("hobnob-{index}")).spawn(move || {
+    let (built, handle) = mpsc::channel();
+    // The runtime is made where it ends: who starts a server may be inside a runtime, where another may not be dropped.
+    let thread = thread::start(&format!("hobnob-{index}"), move || {
+        let runtime = match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(built.send(Err(error))),
+        };
+        drop(built.send(Ok(runtime.handle().clone())));
         // An error means that the sender is gone, which is a stop too.
         runtime.block_on(async { drop(stopped.wait_for(|stop| *stop).await) });
         // A look-up of a name cannot be called off, and must not hold up the exit.
         runtime.shutdown_background();
         drop(over);
-    });
-    let thread = thread.map_err(|error| {
-        Error::from_io("clone()", &error)
-            .with_kind(Kind::System)
-            .with_message("cannot start a thread")
     })?;
+    let handle = handle.recv().map_err(|_| Error::new(Kind::Bug, "a shard died"))?;
+    let handle = handle.map_err(|error| Error::from_io("epoll_create1()", &error))?;
     Ok((handle, (thread, is_over)))
 }
 

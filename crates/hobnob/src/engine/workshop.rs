@@ -9,6 +9,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Kind, Result};
 use crate::session::powers::Job;
+use crate::thread;
 
 /// The most threads. A disk is not faster for more of them, and with several a job that hangs does not hold up the
 /// others.
@@ -58,12 +59,11 @@ impl Workshop {
         if floor.idle < floor.waiting.len() && floor.threads < THREADS {
             floor.threads += 1;
             let bench = self.bench.clone();
-            let begun = std::thread::Builder::new().name("hobnob-work".to_owned());
-            if let Err(error) = begun.spawn(move || bench.work()) {
+            if let Err(error) = thread::start("hobnob-work", move || bench.work()) {
                 floor.threads -= 1;
                 if floor.threads == 0 {
                     floor.waiting.pop_back();
-                    return Err(Error::from_io("clone()", &error).with_kind(Kind::System));
+                    return Err(error);
                 }
             }
         }

@@ -4,11 +4,17 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use super::Family;
 use super::observe::{self, Observer, PythonAddress, PythonText, Watch};
 use crate::address::Address;
 use crate::error::{Error, Kind, MACHINE, Result};
 use crate::sys::resolve::{self, LookUpError};
+use crate::thread;
+
+/// Look-ups at once, each on a thread. A name server that says nothing holds one for a long time.
+static AT_ONCE: Semaphore = Semaphore::const_new(512);
 
 /// What this machine calls itself (gethostname(2)).
 pub fn host_name() -> Result<String> {
@@ -31,11 +37,14 @@ pub async fn look_up_async(
     observer: Option<Arc<dyn Observer>>,
 ) -> Result<Vec<SocketAddr>> {
     let host = host.to_owned();
-    let looking =
-        tokio::task::spawn_blocking(move || look_up_observed(&host, port, family, observer));
-    looking.await.unwrap_or_else(|_| {
-        Err(Error::new(Kind::HostNotFound, "the look-up was given up: the program is ending"))
-    })
+    let closed = || Error::new(Kind::Bug, "no semaphore of ours is closed");
+    let place = AT_ONCE.acquire().await.map_err(|_| closed())?;
+    let work = move || {
+        let found = look_up_observed(&host, port, family, observer);
+        drop(place);
+        found
+    };
+    thread::run("hobnob-look-up", work).await?
 }
 
 fn look_up_observed(

@@ -6,6 +6,12 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use super::name::Name;
 use super::{check, check_length};
 
+/// `_exit(2)`: the process is over, and nothing is flushed.
+pub(crate) fn exit(code: i32) -> ! {
+    // SAFETY: no pointers, and nothing comes after it.
+    unsafe { libc::_exit(code) }
+}
+
 /// `socket(2)`, close-on-exec.
 pub(crate) fn socket(family: i32, kind: i32, protocol: i32) -> io::Result<OwnedFd> {
     // SAFETY: no pointers.

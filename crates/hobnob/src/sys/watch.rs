@@ -32,6 +32,23 @@ pub(crate) async fn hung_up(fd: BorrowedFd<'_>) -> io::Result<()> {
     watched.ready(Interest::READABLE).await.map(drop)
 }
 
+/// Ready when nobody reads what is written there: the reading end of the pipe is closed (`EPOLLERR`), or the peer of the
+/// socket or the terminal is gone (`EPOLLHUP`). Of what epoll does not watch, such as a file (`EPERM`), never.
+pub(crate) async fn deserted(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let fd = fd.try_clone_to_owned()?;
+    // SAFETY: it is owned, so it stays open, and the same, for as long as the runtime's share of it lives.
+    let watched: io::Result<AsyncFd<OwnedFd>> =
+        unsafe { AsyncFd::register_with_interest(fd, Interest::PRIORITY) }.map_err(io::Error::from);
+    match watched {
+        // Neither room nor what could be read is asked for, so that this is woken once.
+        Ok(watched) => watched.ready(Interest::READABLE | Interest::ERROR).await.map(drop),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            std::future::pending().await
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// What poll(2) says of a socket at once, whether or not a runtime watches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SocketState {

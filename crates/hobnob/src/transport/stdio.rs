@@ -23,6 +23,7 @@ use crate::endpoint::Form;
 use crate::error::{Error, Kind, Result};
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 use crate::streams;
+use crate::thread;
 use crate::transport::{Place, Terms, Transport, TransportRow};
 
 /// The row.
@@ -59,15 +60,15 @@ struct Stdio;
 
 impl Transport for Stdio {
     fn bind<'a>(&'a self, at: &'a Place, _: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
-        Box::pin(async move { Ok(vec![Box::new(Once(Some(open(at)))) as _]) })
+        Box::pin(async move { Ok(vec![Box::new(Once(Some(open(at)?))) as _]) })
     }
 
     fn connect<'a>(&'a self, to: &'a Place, _: &'a Terms, _: Option<&'a Facts>) -> Boxed<'a, Conn> {
-        Box::pin(async move { Ok(open(to)) })
+        Box::pin(async move { open(to) })
     }
 }
 
-fn open(place: &Place) -> Conn {
+fn open(place: &Place) -> Result<Conn> {
     let answer = place.options.duration(WAIT);
     let is_typed = io::stdin().is_terminal();
     let input = if is_typed { Duration::ZERO } else { answer.unwrap_or(LEFTOVER) };
@@ -75,16 +76,11 @@ fn open(place: &Place) -> Conn {
     let facts = facts.with_patience(StdioPatience { input, answer });
     let (input, output) = (Arc::new(Queue::default()), Arc::new(Queue::default()));
     let (reads, writes) = (input.clone(), output.clone());
-    // Without threads there is no stdio; the queues then say that it has ended.
-    let reader =
-        std::thread::Builder::new().name("hobnob-stdin".to_owned()).spawn(move || read_all(&reads));
-    let writer = std::thread::Builder::new()
-        .name("hobnob-stdout".to_owned())
-        .spawn(move || write_all(&writes));
-    if reader.is_err() || writer.is_err() {
-        input.change(|state| state.is_ended = true);
-    }
-    Conn::new(facts, Shape::Bytes, Box::new(StdioChannel { input, output }))
+    // The writer first: one without a reader beside it ends by itself, once the queue is dropped.
+    thread::start("hobnob-stdout", move || write_all(&writes))?;
+    let channel = Box::new(StdioChannel { input, output });
+    thread::start("hobnob-stdin", move || read_all(&reads))?;
+    Ok(Conn::new(facts, Shape::Bytes, channel))
 }
 
 /// Yields its one conn, then says that there are no more.

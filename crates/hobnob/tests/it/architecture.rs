@@ -5,6 +5,7 @@ mod graph;
 mod names;
 pub(crate) mod reading;
 mod streams;
+mod threads;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,13 +27,15 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("fault", &[&["chunk", "spec", "error", "address"]]),
     ("sys", &[&["error", "address"]]),
     ("streams", &[&["sys"]]),
-    ("socket", &[&["sys", "error", "address", "spec", "endpoint", "clock", "codec"]]),
+    ("files", &[&["error"]]),
+    ("thread", &[&["error"]]),
+    ("socket", &[&["sys", "error", "address", "spec", "endpoint", "clock", "codec", "thread"]]),
     ("conn", &[GROUND_FLOOR, &["socket"]]),
     ("session", &[GROUND_FLOOR, &["conn"]]),
-    ("transport", &[GROUND_FLOOR, SEAM, &["socket", "streams"]]),
-    ("layer", &[GROUND_FLOOR, SEAM, &["home"]]),
-    ("service", &[GROUND_FLOOR, SEAM, &["streams"]]),
-    ("engine", &[GROUND_FLOOR, SEAM, SHELVES, &["socket"]]),
+    ("transport", &[GROUND_FLOOR, SEAM, &["socket", "streams", "thread"]]),
+    ("layer", &[GROUND_FLOOR, SEAM, &["home", "files"]]),
+    ("service", &[GROUND_FLOOR, SEAM, &["streams", "files"]]),
+    ("engine", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "thread"]]),
     ("exchange", &[GROUND_FLOOR, SEAM, &["socket", "engine"]]),
     ("testing", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
     ("load", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
@@ -154,6 +157,9 @@ fn faults_of_library(file: &File, all: &[String]) -> Vec<String> {
 /// What is wrong with a file wherever it stands.
 fn faults_of_any(file: &File, code: &str) -> Vec<String> {
     let mut faults = if file.path == streams::HOME { Vec::new() } else { streams::faults(code) };
+    if file.path != threads::HOME {
+        faults.extend(threads::faults(code));
+    }
     let lines = file.source.lines().count();
     if lines > 600 {
         faults.push(format!("{lines} lines"));

@@ -1,11 +1,10 @@
 //! The request, from the flags.
 
-use std::fs::File;
-use std::io::Read;
+use std::path::Path;
 
 use hobnob::error::{Error, Kind, Result};
 use hobnob::exchange::{Request, Version};
-use hobnob::streams;
+use hobnob::{files, streams};
 
 use crate::advice::Propose as _;
 use crate::args;
@@ -72,32 +71,27 @@ fn joined(parts: &[String]) -> Result<Option<Vec<u8>>> {
 }
 
 fn read_body(text: &str) -> Result<Vec<u8>> {
-    let Some(path) = text.strip_prefix('@') else { return Ok(text.as_bytes().to_vec()) };
-    if path == "-" {
-        return read_all("standard input", streams::stdin());
-    }
-    let file = File::open(path).map_err(|error| unreadable(path, "open", &error))?;
-    read_all(path, file)
-}
-
-fn read_all(name: &str, from: impl Read) -> Result<Vec<u8>> {
-    let mut body = Vec::new();
-    let mut from = from.take(MAX_BODY + 1);
-    from.read_to_end(&mut body).map_err(|error| unreadable(name, "read", &error))?;
-    if body.len() as u64 > MAX_BODY {
-        return Err(too_long(name));
-    }
-    Ok(body)
+    let (name, read) = match text.strip_prefix('@') {
+        None => return Ok(text.as_bytes().to_vec()),
+        Some("-") => {
+            let name = "standard input";
+            (name, files::read_from(streams::stdin(), name, MAX_BODY))
+        }
+        Some(path) => (path, files::read(Path::new(path), MAX_BODY)),
+    };
+    read.map_err(|error| unusable(name, error))
 }
 
 fn too_long(name: &str) -> Error {
-    let text = format!("{name} is over 256 MiB, and a body is held in memory");
+    let text = format!("{name} is larger than 256 MiB: a body is held in memory");
     Error::new(Kind::MessageTooLong, text)
 }
 
-fn unreadable(name: &str, call: &str, error: &std::io::Error) -> Error {
-    let text = format!("the body cannot be read from {name}");
-    Error::from_io(&format!("{call}({name})"), error)
-        .with_message(text)
+fn unusable(name: &str, error: Error) -> Error {
+    if error.kind() == Kind::MessageTooLong {
+        return too_long(name);
+    }
+    error
+        .with_message(format!("the body cannot be read from {name}"))
         .try_flag("-d TEXT", "a body without a file")
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hobnob::error::{Error, Kind, Result};
 use hobnob::exchange::Head;
-use hobnob::streams;
+use hobnob::{streams, thread};
 
 use crate::advice::Propose as _;
 use crate::command::get::file::{BodyFile, failed};
@@ -41,10 +41,13 @@ enum To {
 
 impl WrittenBody {
     /// Opens what the flags name: a file now, so that what is wrong with it is said before anybody is asked.
-    pub(super) fn open(job: &Job) -> Result<Self> {
+    pub(super) async fn open(job: &Job) -> Result<Self> {
         if let Some(name) = job.text("output").filter(|name| *name != "-") {
-            let (place, mut file) = BodyFile::open(name, job.is_on("force"))?;
-            let writer = Writer::new("page", move |bytes| file.write_all(bytes));
+            let (name, may_replace) = (name.to_owned(), job.is_on("force"));
+            // A FIFO is open once somebody reads it, which may be never.
+            let opened = thread::run("open", move || BodyFile::open(&name, may_replace)).await?;
+            let (place, mut file) = opened?;
+            let writer = Writer::new("page", move |bytes| file.write_all(bytes))?;
             return Ok(WrittenBody { to: To::File(place), writer: Some(writer), bytes: 0 });
         }
         if streams::was_stdout_closed() {
@@ -58,7 +61,7 @@ impl WrittenBody {
             View::Text if io::stdout().is_terminal() => To::Terminal(SafeStream::default()),
             View::Text | View::Raw => To::Exact,
         };
-        let writer = (!job.is_on("json")).then(Writer::stdout);
+        let writer = (!job.is_on("json")).then(Writer::stdout).transpose()?;
         Ok(WrittenBody { to, writer, bytes: 0 })
     }
 

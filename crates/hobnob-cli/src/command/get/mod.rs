@@ -104,8 +104,11 @@ fn run(job: &Job) -> Result<u8> {
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let mut signals = Signals::catch()?;
-        let page = WrittenBody::open(job)?;
-        let teller = ExchangeTeller::new(job, &wishes.dialer, page.is_file());
+        let page = match signals.unless_asked(WrittenBody::open(job)).await {
+            Ok(page) => page?,
+            Err(asked) => return Ok(asked.code()),
+        };
+        let teller = ExchangeTeller::new(job, &wishes.dialer, page.is_file())?;
         let mut get = Get { wishes, page, teller };
         let ended = tokio::select! {
             ended = get.run(exchange) => ended,

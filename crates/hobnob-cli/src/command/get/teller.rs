@@ -59,18 +59,19 @@ struct Events {
 }
 
 impl ExchangeTeller {
-    pub(super) fn new(job: &Job, dialer: &Dialer, has_file: bool) -> Self {
+    pub(super) fn new(job: &Job, dialer: &Dialer, has_file: bool) -> Result<Self> {
         let is_on = |flag| job.is_on(flag);
         let is_quiet = is_on("quiet") || is_on("silent");
         let is_seen =
             std::io::stdout().is_terminal() || (has_file && std::io::stderr().is_terminal());
-        let events = is_on("json").then(|| Events {
+        let writer = is_on("json").then(Writer::stdout).transpose()?;
+        let events = writer.map(|writer| Events {
             json: Json::new(job.clock).called("get"),
-            writer: Writer::stdout(),
+            writer,
             has_data: !has_file,
             received: 0,
         });
-        ExchangeTeller {
+        Ok(ExchangeTeller {
             look: job.err,
             clock: job.clock,
             talks: !is_quiet && (is_on("verbose") || (is_seen && !is_on("json"))),
@@ -86,7 +87,7 @@ impl ExchangeTeller {
             events,
             number: 0,
             began: Duration::ZERO,
-        }
+        })
     }
 
     /// What a person wants to know in any case: that nobody checks who the peer is.

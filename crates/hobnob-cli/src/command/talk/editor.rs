@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use hobnob::clock::Clock;
 use hobnob::error::{Error, Kind, Result};
+use hobnob::thread;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use rustyline::completion::Completer;
@@ -25,8 +26,11 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::advice::Propose as _;
 
-/// What Ctrl-] puts at the start of a line: its own control character.
-const ESCAPE: char = '\x1d';
+/// What Ctrl-] is for a peer: its own control character.
+const ESCAPE: &str = "\x1d";
+/// What Ctrl-] puts into a line. At its start a command comes behind. It is no character of any text (Unicode 23.7), and
+/// unlike the control character it takes a cell, as the `:` does that is shown for it.
+const MARK: &str = "\u{fdd0}";
 /// Cells of a line where the terminal does not say.
 const USUAL: usize = 80;
 /// Lines of history.
@@ -49,7 +53,7 @@ pub(crate) enum Keyed {
     Lost,
 }
 
-/// Shows the control character of Ctrl-] as `:`, so that a command does not look like a message.
+/// Shows the mark of Ctrl-] as `:`, so that a command does not look like a message.
 struct Marks;
 
 impl Helper for Marks {}
@@ -63,14 +67,15 @@ impl Completer for Marks {
 
 impl Highlighter for Marks {
     fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
-        match line.strip_prefix(ESCAPE) {
+        match line.strip_prefix(MARK) {
             Some(order) => Cow::Owned(format!(":{order}")),
             None => Cow::Borrowed(line),
         }
     }
 
+    /// Only the mark itself looks other than it was typed: what comes behind it needs no line that is drawn anew.
     fn highlight_char(&self, line: &str, _: usize, _: CmdKind) -> bool {
-        line.starts_with(ESCAPE)
+        line == MARK
     }
 }
 
@@ -123,7 +128,7 @@ pub(crate) fn start(
     editor.set_helper(Some(Marks));
     // There is nothing to complete: it is a character like any other.
     editor.bind_sequence(KeyEvent::from('\t'), Cmd::Insert(1, "\t".to_owned()));
-    editor.bind_sequence(KeyEvent::ctrl(']'), Cmd::Insert(1, ESCAPE.to_string()));
+    editor.bind_sequence(KeyEvent::ctrl(']'), Cmd::Insert(1, MARK.to_owned()));
     let columns = editor.dimensions().map_or(USUAL, |(columns, _)| usize::from(columns));
     let mut external = editor.create_external_printer().map_err(|error| failed(&error))?;
     let history = state.map(|state| state.join("hobnob/history"));
@@ -143,10 +148,7 @@ pub(crate) fn start(
             let _ = editor.append_history(path);
         }
     };
-    let thread = std::thread::Builder::new()
-        .name("editor".to_owned())
-        .spawn(read)
-        .map_err(|error| Error::from_io("clone", &error))?;
+    let thread = thread::start("editor", read)?;
     let print: Printer = Box::new(move |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes).into_owned();
         external.print(text).map_err(io::Error::other)
@@ -171,9 +173,10 @@ fn is_private(path: &Path) -> io::Result<()> {
 fn read_lines(editor: &mut Readline, prompt: &str, to: &Sender<Keyed>, is_over: &AtomicBool) {
     while !is_over.load(Ordering::SeqCst) {
         let typed = match editor.readline(prompt) {
-            Ok(line) => match line.strip_prefix(ESCAPE) {
+            // History may still have the control character.
+            Ok(line) => match line.strip_prefix(MARK).or_else(|| line.strip_prefix(ESCAPE)) {
                 Some(order) => Keyed::Order(order.to_owned()),
-                None => Keyed::Line(line),
+                None => Keyed::Line(line.replace(MARK, ESCAPE)),
             },
             Err(ReadlineError::Eof) => Keyed::End,
             Err(ReadlineError::Interrupted) => Keyed::Interrupt,

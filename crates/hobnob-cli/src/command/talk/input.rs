@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
 use std::task::{Context, Poll};
 
-use hobnob::error::{Error, Kind};
-use hobnob::streams;
+use hobnob::error::{Error, Kind, Result};
+use hobnob::{streams, thread};
 use tokio::sync::mpsc::{Receiver, channel};
 
 use crate::advice::Propose as _;
@@ -55,8 +55,8 @@ impl Input {
 }
 
 /// Stdin on a thread of its own, which never holds up the end of the program. The channel is short: a slow peer
-/// stops the reading.
-pub(crate) fn stdin(cut: InputCut) -> Receiver<Input> {
+/// stops the reading. The error is that there is no thread.
+pub(crate) fn stdin(cut: InputCut) -> Result<Receiver<Input>> {
     let (to, from) = channel(2);
     let read = move || {
         let mut stdin = BufReader::with_capacity(READ, streams::stdin());
@@ -72,9 +72,8 @@ pub(crate) fn stdin(cut: InputCut) -> Receiver<Input> {
             }
         }
     };
-    // Without a thread the channel is closed at once, which reads as an empty stdin.
-    let _ = std::thread::Builder::new().name("stdin".to_owned()).spawn(read);
-    from
+    thread::start("stdin", read)?;
+    Ok(from)
 }
 
 /// The next piece. `is_behind_cr`: whether the piece before ended with `\r`.

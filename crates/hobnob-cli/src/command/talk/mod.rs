@@ -96,7 +96,7 @@ async fn converse(job: &Job, wishes: &TalkFlags, endpoint: &Endpoint) -> Result<
         line = connect(job, wishes, endpoint) => line?,
         asked = signals.next() => return Ok(interrupted(asked.code())),
     };
-    if is_typed(wishes) {
+    if wishes.is_personal() && !job.environment.is_dumb {
         terminal::run(job, wishes, line, signals).await
     } else {
         pipe::run(job, wishes, line, signals).await.map(interrupted)
@@ -109,14 +109,6 @@ fn interrupted(code: u8) -> u8 {
         let _ = streams::stderr().write_all(b"\n");
     }
     code
-}
-
-/// Whether a person types, and sees what comes.
-fn is_typed(wishes: &TalkFlags) -> bool {
-    wishes.messages.is_empty()
-        && !wishes.is_json
-        && std::io::stdin().is_terminal()
-        && std::io::stdout().is_terminal()
 }
 
 async fn connect(job: &Job, wishes: &TalkFlags, endpoint: &Endpoint) -> Result<Connected> {

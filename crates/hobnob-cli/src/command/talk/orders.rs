@@ -1,9 +1,10 @@
 //! The commands after Ctrl-].
 
 use std::fs::{File, OpenOptions};
-use std::io::Read as _;
+use std::path::Path;
 
 use hobnob::error::{Error, Kind, Result};
+use hobnob::files;
 use hobnob::spec::nearest;
 
 use crate::command::talk::wishes::Eol;
@@ -21,6 +22,8 @@ pub(crate) enum Order {
     Eol(Eol),
     /// Sends these bytes.
     Send(Vec<u8>),
+    /// Sends the bytes of this file.
+    SendFile(String),
     /// Ends our side.
     HalfClose,
     /// Says what is known about the conn.
@@ -56,7 +59,7 @@ impl Order {
             ("send" | "save", "") => {
                 Err(Error::new(Kind::Usage, format!("{word} needs the name of a file")))
             }
-            ("send", path) => read(path).map(Order::Send),
+            ("send", path) => Ok(Order::SendFile(path.to_owned())),
             ("save", path) => create(path).map(|file| Order::Save(file, path.to_owned())),
             ("half-close", _) => Ok(Order::HalfClose),
             ("info", _) => Ok(Order::Info),
@@ -83,15 +86,9 @@ fn bytes_of(digits: &str) -> Result<Vec<u8>> {
     })
 }
 
-fn read(path: &str) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
-        .map_err(|error| Error::from_io(&format!("open({path})"), &error))?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(Error::new(Kind::MessageTooLong, "send takes files of up to 256 MiB"));
-    }
-    Ok(bytes)
+/// Reads the file that is to be sent. It may be a FIFO, which is read once somebody has written it.
+pub(crate) fn read(path: &str) -> Result<Vec<u8>> {
+    files::read(Path::new(path), LARGEST_FILE)
 }
 
 fn create(path: &str) -> Result<File> {

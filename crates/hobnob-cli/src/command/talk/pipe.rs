@@ -65,15 +65,22 @@ pub(crate) async fn run(
     mut signals: Signals,
 ) -> Result<u8> {
     let shape = line.conn.shape();
-    note(wishes, &greeting(&line, job.is_on("listen")));
+    let greeting = greeting(&line, job.is_on("listen"));
+    // A person is here whose terminal moves no cursor.
+    if wishes.is_personal() && !wishes.is_quiet {
+        let end = if shape == Shape::Bytes { "Ctrl-D ends our side, " } else { "" };
+        tell(&format!("{greeting}\n{end}Ctrl-C leaves"));
+    } else {
+        note(wishes, &greeting);
+    }
     for fact in learnt(&line) {
         note(wishes, &fact);
     }
     let mut pipe = PipedTalk {
-        source: InputSource::of(job, wishes, &line),
+        source: InputSource::of(job, wishes, &line)?,
         show: Show::of(job, wishes, shape),
         talk: Converse::new(line.conn, job.clock),
-        writer: Writer::stdout(),
+        writer: Writer::stdout()?,
         began: job.clock.now(),
         input_is_over: false,
         has_sent_late: false,

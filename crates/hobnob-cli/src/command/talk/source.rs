@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hobnob::error::Result;
 use hobnob::spec::Shape;
 use tokio::sync::mpsc::Receiver;
 
@@ -27,21 +28,25 @@ pub(super) enum InputSource {
 
 impl InputSource {
     /// Stdin, unless there are messages.
-    pub(super) fn of(job: &Job, wishes: &TalkFlags, line: &Connected) -> Self {
+    pub(super) fn of(job: &Job, wishes: &TalkFlags, line: &Connected) -> Result<Self> {
         let shape = line.conn.shape();
         // An answer must not be mistaken for the greeting, so the greeting is given time to come.
         let greet = GREET.max(3 * line.took);
         let patience = wishes.patience(shape).unwrap_or(ANSWER);
         if wishes.messages.is_empty() {
-            return match (shape, wishes.eol) {
-                (Shape::Packets, _) => InputSource::Stdin(stdin(InputCut::Packets)),
-                (Shape::Bytes, Some(Eol::Crlf)) => InputSource::Stdin(stdin(InputCut::Crlf)),
+            // A person at a terminal without a line editor has what that would send.
+            let typed = line.wants_crlf.filter(|_| wishes.is_personal()).map(|_| Eol::Crlf);
+            return Ok(match (shape, wishes.eol.or(typed)) {
+                (Shape::Packets, _) => InputSource::Stdin(stdin(InputCut::Packets)?),
+                (Shape::Bytes, Some(Eol::Crlf)) => InputSource::Stdin(stdin(InputCut::Crlf)?),
                 (Shape::Bytes, Some(Eol::None)) => {
                     let pacing = Pacing::new(job.clock, greet, patience);
-                    InputSource::Paced(stdin(InputCut::Parts), pacing)
+                    InputSource::Paced(stdin(InputCut::Parts)?, pacing)
                 }
-                (Shape::Bytes, Some(Eol::Lf) | None) => InputSource::Stdin(stdin(InputCut::Chunks)),
-            };
+                (Shape::Bytes, Some(Eol::Lf) | None) => {
+                    InputSource::Stdin(stdin(InputCut::Chunks)?)
+                }
+            });
         }
         let eol = wishes.eol(shape).bytes();
         let messages: Vec<_> =
@@ -52,7 +57,8 @@ impl InputSource {
             (Shape::Packets, _) if has_opening(line.conn.facts().transport) => GREET,
             _ => Duration::ZERO,
         };
-        InputSource::Script(Script::new(messages, Pacing::new(job.clock, greet, patience)))
+        let pacing = Pacing::new(job.clock, greet, patience);
+        Ok(InputSource::Script(Script::new(messages, pacing)))
     }
 
     /// The next piece of input. `heard`: how many times something was received; `has_ended`: whether the peer has said

@@ -2,22 +2,25 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hobnob::error::{Error, Result};
+use hobnob::error::{Error, Kind, Result};
 use hobnob::spec::Shape;
 use hobnob::streams::{self, Patient};
+use hobnob::thread;
 use nix::unistd::dup2_stdout;
+use tokio::sync::oneshot;
 
 use crate::command::talk::chunk::chunk;
 use crate::command::talk::converse::{Converse, Happening};
 use crate::command::talk::echoed::Echoed;
 use crate::command::talk::editor::{self, Hold, Keyed};
-use crate::command::talk::orders::{LIST, Order};
+use crate::command::talk::orders::{self, LIST, Order};
 use crate::command::talk::pipe::PARTING;
 use crate::command::talk::wishes::{Connected, Eol, TalkFlags};
 use crate::command::talk::words::{NEWLINE_INSIDE, greeting, learnt, silence};
@@ -35,6 +38,20 @@ const LAST_LINES: Duration = Duration::from_millis(500);
 /// Up a line and down again: the editor prints it without a trace. When a second one is through, all before it is drawn.
 const BARRIER: &[u8] = b"\x1b[1A\n";
 
+/// Something that is sent in its turn.
+enum QueuedInput {
+    Bytes(Vec<u8>),
+    /// What a file holds, once it was read.
+    File(oneshot::Receiver<Result<Vec<u8>>>),
+}
+
+/// What a person did, or what came of it.
+enum Deed {
+    Keyed(Keyed),
+    /// The file whose turn it is was read.
+    Read(Result<Vec<u8>>),
+}
+
 struct Terminal<'a> {
     job: &'a Job,
     wishes: &'a TalkFlags,
@@ -44,7 +61,7 @@ struct Terminal<'a> {
     eol: Eol,
     talk: Converse,
     writer: Writer,
-    queue: VecDeque<Vec<u8>>,
+    queue: VecDeque<QueuedInput>,
     save: Option<(File, String)>,
     shape: Shape,
     began: Duration,
@@ -85,6 +102,14 @@ pub(crate) async fn run(
     }
     let prompt = format!("{}  ", look.sent());
     let (mut typed, printer, hold) = editor::start(prompt, job.environment.state.clone())?;
+    let writer = match Writer::new("printer", printer) {
+        Ok(writer) => writer,
+        Err(error) => {
+            hold.settle(job.clock, LAST_LINES).await;
+            bug::restore_terminal();
+            return Err(error);
+        }
+    };
     let now = job.clock.now();
     let mut terminal = Terminal {
         look,
@@ -92,7 +117,7 @@ pub(crate) async fn run(
         columns: hold.columns,
         eol: if crlf.is_some() { Eol::Crlf } else { wishes.eol(shape) },
         talk: Converse::new(line.conn, job.clock),
-        writer: Writer::new("printer", printer),
+        writer,
         queue: VecDeque::new(),
         save: None,
         began: now,
@@ -103,10 +128,8 @@ pub(crate) async fn run(
         wishes,
         shape,
     };
-    let ask = |cx: &mut Context<'_>, _: bool, _: u64| {
-        typed.poll_recv(cx).map(|typed| typed.unwrap_or(Keyed::Lost))
-    };
-    let result = terminal.run(&mut signals, ask).await;
+    let keys = |cx: &mut Context<'_>| typed.poll_recv(cx).map(|typed| typed.unwrap_or(Keyed::Lost));
+    let result = terminal.run(&mut signals, keys).await;
     terminal.talk.part(if matches!(result, Ok(0)) { PARTING } else { Duration::ZERO }).await;
     terminal.leave(&hold).await;
     result
@@ -116,18 +139,30 @@ impl Terminal<'_> {
     async fn run(
         &mut self,
         signals: &mut Signals,
-        mut ask: impl FnMut(&mut Context<'_>, bool, u64) -> Poll<Keyed>,
+        mut keys: impl FnMut(&mut Context<'_>) -> Poll<Keyed>,
     ) -> Result<u8> {
         loop {
             self.rewind_timer();
-            let happened = self.talk.next(signals, &mut self.writer, &mut ask).await;
-            match happened {
+            let queue = &mut self.queue;
+            let ask = |cx: &mut Context<'_>, can_send: bool, _: u64| {
+                if can_send && let Some(QueuedInput::File(read)) = queue.front_mut() {
+                    let read = Pin::new(read).poll(cx).map(|read| {
+                        read.unwrap_or_else(|_| Err(Error::new(Kind::Bug, "a thread panicked")))
+                    });
+                    if read.is_ready() {
+                        return read.map(Deed::Read);
+                    }
+                }
+                keys(cx).map(Deed::Keyed)
+            };
+            match self.talk.next(signals, &mut self.writer, ask).await {
                 Happening::Received(length) => self.received(length),
-                Happening::Input(typed) => {
+                Happening::Input(Deed::Keyed(typed)) => {
                     if let Some(code) = self.typed(typed) {
                         return Ok(code);
                     }
                 }
+                Happening::Input(Deed::Read(read)) => self.read(read),
                 Happening::Sent | Happening::Ended | Happening::Written(Ok(())) => {}
                 Happening::PeerEnded => {
                     self.totals("peer closed");
@@ -145,8 +180,9 @@ impl Terminal<'_> {
                     return Err(error);
                 }
             }
+            let is_next = |next: &mut QueuedInput| matches!(next, QueuedInput::Bytes(_));
             if self.talk.can_send()
-                && let Some(bytes) = self.queue.pop_front()
+                && let Some(QueuedInput::Bytes(bytes)) = self.queue.pop_front_if(is_next)
             {
                 self.talk.send(bytes);
             } else if self.is_over && self.queue.is_empty() {
@@ -182,7 +218,7 @@ impl Terminal<'_> {
                 self.last = self.job.clock.now();
                 let line = [line.as_bytes(), self.eol.bytes()].concat();
                 self.echoed.sent(&line);
-                self.queue.push_back(line);
+                self.queue.push_back(QueuedInput::Bytes(line));
             }
             Keyed::Order(line) => match Order::parse(&line) {
                 Ok(Order::Quit) => {
@@ -221,11 +257,14 @@ impl Terminal<'_> {
                     Eol::None => "Enter sends the line alone",
                 });
             }
-            Order::Send(_) if self.is_over => self.say("our side has ended; Ctrl-C leaves"),
+            Order::Send(_) | Order::SendFile(_) if self.is_over => {
+                self.say("our side has ended; Ctrl-C leaves");
+            }
             Order::Send(bytes) => {
                 self.say(&format!("sending {}", size(bytes.len() as u64)));
-                self.queue.push_back(bytes);
+                self.queue.push_back(QueuedInput::Bytes(bytes));
             }
+            Order::SendFile(path) => self.send_file(path),
             Order::HalfClose => self.half_close(),
             Order::Info => self.info(),
             Order::Save(file, path) => {
@@ -234,6 +273,31 @@ impl Terminal<'_> {
             }
             Order::Help => self.say(LIST),
             Order::Quit => {}
+        }
+    }
+
+    /// Reads a file on a thread of its own, as it may be a FIFO that nobody writes. What is typed meanwhile comes behind.
+    fn send_file(&mut self, path: String) {
+        if fs::metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            self.say(&format!("reading {} to its end", safe(&path)));
+        }
+        let (done, read) = oneshot::channel();
+        // The send fails where nobody waits for the file any more.
+        match thread::start("send", move || drop(done.send(orders::read(&path)))) {
+            Ok(_) => self.queue.push_back(QueuedInput::File(read)),
+            Err(error) => self.complain(&error),
+        }
+    }
+
+    /// The file whose turn it is was read.
+    fn read(&mut self, read: Result<Vec<u8>>) {
+        self.queue.pop_front();
+        match read {
+            Ok(bytes) => {
+                self.say(&format!("sending {}", size(bytes.len() as u64)));
+                self.queue.push_front(QueuedInput::Bytes(bytes));
+            }
+            Err(error) => self.complain(&error),
         }
     }
 

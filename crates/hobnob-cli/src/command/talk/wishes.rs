@@ -1,5 +1,6 @@
 //! What the flags of a conversation say, and the conn that they led to.
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use hobnob::conn::Conn;
@@ -80,6 +81,14 @@ impl TalkFlags {
             is_quiet: job.is_on("quiet"),
             is_json: job.is_on("json"),
         })
+    }
+
+    /// Whether a person types, and sees what comes.
+    pub(super) fn is_personal(&self) -> bool {
+        self.messages.is_empty()
+            && !self.is_json
+            && std::io::stdin().is_terminal()
+            && std::io::stdout().is_terminal()
     }
 
     /// The silence that is allowed after our side has ended.

@@ -13,6 +13,7 @@ use rustls::{ClientConfig, InconsistentKeys, ServerConfig, SupportedProtocolVers
 
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
+use crate::files;
 use crate::layer::Surroundings;
 use crate::layer::tls::authority::{self, Authority};
 use crate::layer::tls::certificate;
@@ -262,10 +263,8 @@ fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>
 }
 
 fn read(option: &str, path: &Path) -> Result<Vec<u8>> {
-    let shown = path.display();
-    std::fs::read(path).map_err(|error| {
-        let error = Error::from_io(&format!("open({shown})"), &error);
-        let text = format!("{option}={shown} cannot be read: {}", error.message());
+    files::read(path, trust::LARGEST).map_err(|error| {
+        let text = format!("{option}={}", error.message());
         error.with_message(text)
     })
 }

@@ -1,5 +1,7 @@
 //! The certificates that a dialler trusts.
 
+use std::fs;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -12,7 +14,11 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::error::{Error, Kind, Result};
+use crate::home;
 use crate::layer::tls::certificate;
+
+/// Bytes of a file of certificates or keys: a machine's whole list has some 200 KiB.
+pub(super) const LARGEST: u64 = 16 << 20;
 
 /// Checks that the certificate is for one name, and that somebody trusted vouches for it.
 #[derive(Debug)]
@@ -42,6 +48,7 @@ impl Trust {
         name: ServerName<'static>,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self> {
+        home::trusted().as_deref().map_or(Ok(()), check_list)?;
         let verifier = rustls_platform_verifier::Verifier::new(provider.clone());
         let verifier = verifier.map_err(|error| {
             let text = "this machine has no list of whom to trust";
@@ -140,6 +147,27 @@ impl Trust {
             TrustedBy::Everybody => Ok(ServerCertVerified::assertion()),
         }
     }
+}
+
+/// The verifier reads the list that `SSL_CERT_FILE` names whole, and says itself if it is not there. A list without an end
+/// is refused here.
+fn check_list(path: &Path) -> Result<()> {
+    let Ok(found) = fs::metadata(path) else { return Ok(()) };
+    let shown = path.display();
+    let refused = |text: String| {
+        let error = Error::new(Kind::BadOption, text).hint_shell("unset SSL_CERT_FILE", "");
+        Err(error.why("SSL_CERT_FILE says whom to trust in place of this machine's list"))
+    };
+    if found.is_file() && found.len() > LARGEST {
+        return refused(format!(
+            "{shown} is larger than {} MiB, and no more is read",
+            LARGEST >> 20
+        ));
+    }
+    if !found.is_file() && !found.is_dir() {
+        return refused(format!("{shown} is not a plain file"));
+    }
+    Ok(())
 }
 
 /// The certificates of a file as roots.

@@ -6,7 +6,7 @@ mod queue;
 
 use std::convert::Infallible;
 use std::future::{Future as _, poll_fn};
-use std::io::Read as _;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::Context;
@@ -29,6 +29,7 @@ use crate::codec::http::{MAX_FIELDS, MAX_HEAD};
 use crate::conn::{Boxed, Conn, scratch};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Exchanged, Fact};
+use crate::files;
 use crate::session::Session;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 use crate::streams;
@@ -66,6 +67,8 @@ pub static ROW: ServiceRow = ServiceRow {
     make: Some(|options| serve(options, Patience::default())),
 };
 
+/// Bytes that a page may have: it is held in memory.
+const LARGEST_PAGE: u64 = 256 << 20;
 /// How long a peer that was too slow may take to receive the answer that says so.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -128,19 +131,16 @@ impl PageSource {
         match self {
             PageSource::Text(text) => Ok(text),
             PageSource::StandardInput => {
-                let mut body = Vec::new();
-                let read = streams::stdin().read_to_end(&mut body);
-                read.map_err(|error| Error::from_io("read(standard input)", &error))?;
-                Ok(body.into())
+                files::read_from(streams::stdin(), "standard input", LARGEST_PAGE).map(Bytes::from)
             }
-            PageSource::File(path) => std::fs::read(&path).map(Bytes::from).map_err(|error| {
-                let text = format!("the page {path} cannot be read: {error}");
-                Error::from_io(&format!("open({path})"), &error).with_message(text).hint_option(
-                    "body",
-                    "TEXT",
-                    "a page without a file",
-                )
-            }),
+            PageSource::File(path) => {
+                let read = files::read(Path::new(&path), LARGEST_PAGE).map(Bytes::from);
+                read.map_err(|error| {
+                    let text = format!("the page {}", error.message());
+                    let error = error.with_message(text);
+                    error.hint_option("body", "TEXT", "a page without a file")
+                })
+            }
         }
     }
 }
