@@ -7,7 +7,7 @@ use crate::spec::{Shape, Spec};
 pub(crate) static ROW: FaultRow = FaultRow {
     spec: Spec {
         name: "down",
-        summary: "nobody listens: who comes is refused, and who is there is cut",
+        summary: "nobody listens: who comes is refused, who is in is cut",
         options: &[],
         examples: &["hobnob fault redis down"],
         is_built_in: true,

@@ -10,7 +10,7 @@ use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
 pub(crate) static ROW: FaultRow = FaultRow {
     spec: Spec {
         name: "timeout",
-        summary: "what comes is dropped, and after a time both connections are closed",
+        summary: "what comes is dropped, then both sides are closed",
         options: &[OptionSpec {
             name: "timeout",
             kind: ValueKind::Duration,

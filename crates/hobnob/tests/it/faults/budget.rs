@@ -26,6 +26,7 @@ fn heaviest(row: &FaultRow) -> String {
         ("rate", _) => "rate=1k".to_owned(),
         (_, Some(ValueKind::Duration)) => format!("{name}=1h"),
         (_, Some(ValueKind::Bytes)) => format!("{name}=1m"),
+        (_, Some(ValueKind::Percent)) if !row.stands_alone => format!("{name}=1%"),
         _ => name.to_owned(),
     };
     let holds = row.spec.options.iter().any(|option| option.name == "hold");
