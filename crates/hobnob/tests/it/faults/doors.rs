@@ -32,7 +32,7 @@ async fn refused(bent: &Bent) -> Kind {
                 // It may be gone by now.
                 let _ = soon("room", conn.send(b"hello")).await;
                 assert_eq!(receive(&mut conn).await, None, "the door is open");
-                if !bent.to.starts_with("t") {
+                if !bent.to.starts_with('t') {
                     return Kind::ConnectionReset;
                 }
             }
