@@ -62,7 +62,7 @@ fn run(job: &Job) -> Result<u8> {
         Some((name, faults)) if !says_what(name) || elsewhere.is_known(name) => {
             (elsewhere.meant(name)?, faults)
         }
-        _ => (elsewhere.only(&words)?, words.as_slice()),
+        _ => (elsewhere.only(&words, like)?, words.as_slice()),
     };
     let change = asked(like, faults, &elsewhere.servers[at])?;
     let bent = elsewhere.bend(at, change.as_ref());
@@ -178,10 +178,12 @@ impl Elsewhere {
     }
 
     /// The one relay that runs, where none was named.
-    fn only(&self, words: &[String]) -> Result<usize> {
+    fn only(&self, words: &[String], like: Option<&str>) -> Result<usize> {
         let relays = (0..self.servers.len()).filter(|at| self.servers[*at].is_between());
         let relays: Vec<usize> = relays.collect();
-        let said = words.iter().fold(String::new(), |said, word| said + " " + &quoted(word));
+        let like = like.map(|like| format!("--like {}", quoted(like)));
+        let said = like.into_iter().chain(words.iter().map(|word| quoted(word)));
+        let said = said.collect::<Vec<_>>().join(" ");
         match relays.as_slice() {
             [only] => Ok(*only),
             [] => Err(Error::new(Kind::NotRunning, "no relay runs")
@@ -191,7 +193,7 @@ impl Elsewhere {
                 Err(several.iter().fold(Error::new(Kind::AmbiguousName, text), |error, at| {
                     let one = &self.servers[*at];
                     let command =
-                        format!("hobnob fault {}{said}", quoted(self.handle(*at).as_str()));
+                        format!("hobnob fault {} {said}", quoted(self.handle(*at).as_str()));
                     error.try_command(command, one.sides("\u{bb}"))
                 }))
             }
