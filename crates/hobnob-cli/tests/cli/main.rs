@@ -11,6 +11,7 @@ mod errors;
 mod failures;
 mod fault;
 mod faults;
+mod framing;
 mod get;
 mod hardship;
 mod idle;

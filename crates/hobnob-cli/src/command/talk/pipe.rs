@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hobnob::chunk::Direction;
-use hobnob::error::{Error, Result};
+use hobnob::error::{Error, Kind, Result};
 use hobnob::event::{By, Event, Fact, Opened};
 use hobnob::spec::Shape;
 use hobnob::streams;
@@ -13,10 +13,10 @@ use hobnob::streams;
 use crate::command::talk::converse::{Converse, Happening};
 use crate::command::talk::echoed::Echoed;
 use crate::command::talk::event::{closed, data};
-use crate::command::talk::input::Input;
+use crate::command::talk::input::{Input, told};
 use crate::command::talk::show::Show;
 use crate::command::talk::source::InputSource;
-use crate::command::talk::wishes::{Connected, TalkFlags};
+use crate::command::talk::wishes::{Connected, StdinFraming, TalkFlags};
 use crate::command::talk::words::{
     NEWLINE_INSIDE, STILL_READING, broken_output, greeting, input_is_silent, learnt, no_answer,
     refused, silence,
@@ -68,7 +68,11 @@ pub(crate) async fn run(
     let greeting = greeting(&line, job.is_on("listen"));
     // A person is here whose terminal moves no cursor.
     if wishes.is_personal() && !wishes.is_quiet {
-        let end = if shape == Shape::Bytes { "Ctrl-D ends our side, " } else { "" };
+        let end = match (wishes.framing, shape) {
+            (Some(StdinFraming::Whole), _) => "Ctrl-D sends it all, ",
+            (_, Shape::Bytes) => "Ctrl-D ends our side, ",
+            (_, Shape::Packets) => "",
+        };
         tell(&format!("{greeting}\n{end}Ctrl-C leaves"));
     } else {
         note(wishes, &greeting);
@@ -201,7 +205,7 @@ impl PipedTalk<'_> {
                 }
             }
             Input::Broken(error) => return Err(Error::from_io("read(stdin)", &error)),
-            Input::TooLong => return Err(Input::too_long()),
+            Input::TooLong(cut) => return Err(cut.too_long()),
         }
         Ok(())
     }
@@ -266,6 +270,9 @@ impl PipedTalk<'_> {
 
     /// A conn that fails after the peer has ended in order was not there for the rest any more.
     fn failed(&self, error: Error) -> Error {
+        if error.kind() == Kind::MessageTooLong {
+            return told(error);
+        }
         if self.talk.peer_ended { refused(error) } else { error }
     }
 
