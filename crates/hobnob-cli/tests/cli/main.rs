@@ -5,6 +5,7 @@ mod advice;
 mod bounds;
 mod control;
 mod demo;
+mod deserted;
 mod doctor;
 mod ends;
 mod errors;

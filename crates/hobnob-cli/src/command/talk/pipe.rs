@@ -1,5 +1,6 @@
 //! `talk` in a pipe, or with messages on the command line: stdout carries what is received, and nothing else.
 
+use std::future::poll_fn;
 use std::io::{IsTerminal as _, Write as _};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use hobnob::chunk::Direction;
 use hobnob::error::{Error, Kind, Result};
 use hobnob::event::{By, Event, Fact, Opened};
 use hobnob::spec::Shape;
-use hobnob::streams;
+use hobnob::streams::{self, StdoutWatch};
 
 use crate::command::talk::converse::{Converse, Happening};
 use crate::command::talk::echoed::Echoed;
@@ -23,7 +24,7 @@ use crate::command::talk::words::{
 };
 use crate::job::Job;
 use crate::process::signals::Signals;
-use crate::process::{HUNG_UP, INTERRUPTED, TERMINATED};
+use crate::process::{BROKEN_PIPE, HUNG_UP, INTERRUPTED, TERMINATED};
 use crate::report::show::{size, span};
 use crate::report::writer::Writer;
 
@@ -45,6 +46,7 @@ struct PipedTalk<'a> {
     source: InputSource,
     show: Show,
     writer: Writer,
+    watch: StdoutWatch,
     shape: Shape,
     began: Duration,
     input_is_over: bool,
@@ -85,6 +87,7 @@ pub(crate) async fn run(
         show: Show::of(job, wishes, shape),
         talk: Converse::new(line.conn, job.clock),
         writer: Writer::stdout()?,
+        watch: StdoutWatch::begin_beside_signals(),
         began: job.clock.now(),
         input_is_over: false,
         has_sent_late: false,
@@ -120,7 +123,13 @@ impl PipedTalk<'_> {
             let ask = |cx: &mut Context<'_>, can_send: bool, heard: u64| {
                 if is_over || !can_send { Poll::Pending } else { source.poll(cx, heard, has_ended) }
             };
-            match self.talk.next(signals, &mut self.writer, ask).await {
+            let watch = &mut self.watch;
+            let happened = tokio::select! {
+                biased;
+                happened = self.talk.next(signals, &mut self.writer, ask) => happened,
+                () = poll_fn(|cx| watch.poll_deserted(cx)) => return Ok(BROKEN_PIPE),
+            };
+            match happened {
                 Happening::Received(length) => {
                     self.received(length);
                     self.rewind_timer();
