@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::future::poll_fn;
 use std::io::{self, IsTerminal as _};
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use hobnob::engine::{self, Control, Running, Server, Summary};
 use hobnob::error::Result;
 use hobnob::event::{Event, Fact};
 use hobnob::fault::Panel;
-use hobnob::streams;
+use hobnob::streams::{self, StdoutWatch};
 
 use crate::job::Job;
 use crate::process::signals::Quit;
@@ -94,11 +93,9 @@ pub(crate) struct Teller {
     is_verbose: bool,
     /// Why writing failed, once it has.
     broken: Option<io::Error>,
-    /// Done when nobody reads the events any more, also where there is none to write.
-    deserted: Option<Deserted>,
+    /// Tells when nobody reads the events any more, also where there is none to write.
+    watch: StdoutWatch,
 }
-
-type Deserted = Pin<Box<dyn Future<Output = io::Result<()>>>>;
 
 impl Teller {
     /// A teller of servers whose events are by this clock.
@@ -110,8 +107,10 @@ impl Teller {
             let transcript = Transcript::new(clock, job.err, job.view, is_verbose);
             (Voice::Words(transcript), Writer::stderr()?)
         };
-        let deserted = matches!(voice, Voice::Json(_));
-        let deserted = deserted.then(|| Box::pin(streams::stdout_is_deserted()) as _);
+        let watch = match voice {
+            Voice::Json(_) => StdoutWatch::begin(),
+            Voice::Words(_) => StdoutWatch::default(),
+        };
         Ok(Teller {
             verb,
             parts: Vec::new(),
@@ -125,7 +124,7 @@ impl Teller {
             is_quiet: job.is_on("quiet"),
             is_verbose,
             broken: None,
-            deserted,
+            watch,
         })
     }
 
@@ -263,14 +262,9 @@ impl Teller {
                 return Poll::Ready(());
             }
         }
-        if let Some(deserted) = &mut self.deserted
-            && let Poll::Ready(known) = deserted.as_mut().poll(cx)
-        {
-            self.deserted = None;
-            if known.is_ok() {
-                self.broken.get_or_insert(io::ErrorKind::BrokenPipe.into());
-                return Poll::Ready(());
-            }
+        if self.watch.poll_deserted(cx).is_ready() {
+            self.broken.get_or_insert(io::ErrorKind::BrokenPipe.into());
+            return Poll::Ready(());
         }
         if !self.writer.has_room() {
             return Poll::Pending;

@@ -30,6 +30,7 @@
 //! # Ok::<(), hobnob::Error>(())
 //! ```
 
+pub mod access;
 mod aio;
 mod calls;
 mod connect;

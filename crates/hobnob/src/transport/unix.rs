@@ -16,6 +16,7 @@ use crate::conn::{Boxed, Conn, Credentials, Facts};
 use crate::endpoint::{Form, Target};
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
+use crate::socket::access::{self, Access, GROUP, MODE, USER};
 use crate::socket::option::{self, BACKLOG, SocketOption};
 use crate::socket::path::{self, Claim};
 use crate::socket::{AsyncSocket, Family, Socket, Type};
@@ -83,6 +84,9 @@ const fn row(
 
 const OPTIONS: &[OptionSpec] = &[
     ALLOW_USER_OPTION,
+    MODE,
+    USER,
+    GROUP,
     BACKLOG,
     option::spec(SocketOption::ReceiveBuffer, ""),
     option::spec(SocketOption::SendBuffer, ""),
@@ -90,6 +94,9 @@ const OPTIONS: &[OptionSpec] = &[
 
 const DATAGRAM_OPTIONS: &[OptionSpec] = &[
     ALLOW_USER_OPTION,
+    MODE,
+    USER,
+    GROUP,
     demux::MAX_PEERS_OPTION,
     demux::EVICT_OPTION,
     option::spec(SocketOption::ReceiveBuffer, ""),
@@ -113,12 +120,12 @@ struct Unix {
 impl Transport for Unix {
     fn bind<'a>(&'a self, at: &'a Place, scene: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
-            let users = users(at)?;
+            let (users, access) = (users(at)?, access(at)?);
             let socket = at.open(Family::Unix, self.kind, 0, scene)?;
             if self.kind == Type::Datagram {
                 datagrams::prepare(&socket, &address(&at.target)?, Some(&users))?;
             }
-            let claim = bind(&socket, &at.target, scene)?;
+            let claim = bind(&socket, &at.target, access, scene)?;
             if self.kind == Type::Datagram {
                 let rules = DatagramRules::new(self.name, &at.options, scene.peers, &scene.bus);
                 let rules = DatagramRules { users: Some(users), ..rules };
@@ -193,13 +200,13 @@ fn address(target: &Target) -> Result<Address> {
     }
 }
 
-/// Binds a socket. A path is private from the first instant, and we remove it at the end.
-fn bind(socket: &Socket, target: &Target, scene: &Terms) -> Result<Option<Claim>> {
+/// Binds a socket. A path is private from the first instant unless it is to be otherwise, and we remove it at the end.
+fn bind(socket: &Socket, target: &Target, access: Access, scene: &Terms) -> Result<Option<Claim>> {
     let Target::Path(path) = target else {
         socket.bind(&address(target)?)?;
         return Ok(None);
     };
-    let mut claim = path::claim(path)?;
+    let mut claim = path::claim(path, access)?;
     if claim.was_replaced() {
         let note = format!(
             "replaced {}: a socket of ours that nobody listened on",
@@ -207,8 +214,38 @@ fn bind(socket: &Socket, target: &Target, scene: &Terms) -> Result<Option<Claim>
         );
         scene.bus.emit(0, 0, Fact::Note(note));
     }
-    claim.bind(socket, path::PRIVATE)?;
+    claim.bind(socket).map_err(|error| may_not(error, &access))?;
     Ok(Some(claim))
+}
+
+/// What helps where the system does not let a path be given away.
+fn may_not(error: Error, access: &Access) -> Error {
+    if !error.call().is_some_and(|call| call.text.starts_with("chown(")) {
+        return error;
+    }
+    let error = match access.user {
+        Some(_) => error.why("only root can give a file to another user"),
+        None => error.why("only root can give a file to a group that it is not in"),
+    };
+    error
+        .hint_shell("id", "your user, and your groups")
+        .hint_topic("addresses", "allow-user= lets a user in and keeps the owner")
+}
+
+/// What the path is given. An abstract name has no file that could have it.
+fn access(at: &Place) -> Result<Access> {
+    let said = [&MODE, &USER, &GROUP].into_iter().find(|option| at.options.is_given(option.name));
+    if let (Some(said), Target::Abstract(_)) = (said, &at.target) {
+        let text = format!("an abstract name has no file, and so no {}", said.name);
+        let error = Error::new(Kind::DoesNotFit, text);
+        return Err(error.hint_setting(format!("{ALLOW_USER}=any"), "to let other users in"));
+    }
+    let usual = Access::default();
+    Ok(Access {
+        mode: at.options.mode(MODE.name).unwrap_or(usual.mode),
+        user: at.options.text(USER.name).map(access::user).transpose()?,
+        group: at.options.text(GROUP.name).map(access::group).transpose()?,
+    })
 }
 
 /// The users who may come. A path is made private by its mode, so that who gets there was let in by the file system.

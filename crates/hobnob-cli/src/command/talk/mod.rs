@@ -69,6 +69,11 @@ const TALKING: &[Flag] = &[
         "lf|crlf|none",
         "what Enter and each MESSAGE send at their end; piped lines too, if said",
     ),
+    value(
+        "framing",
+        "none|whole",
+        "send standard input as it comes, or all of it as one message; not by lines",
+    ),
     value("wait", "DUR", "silence allowed after one side has ended, and before the next MESSAGE"),
     value("idle", "DUR", "give up after so much silence"),
     value("timeout", "DUR", "how long connecting may take (10s)"),
@@ -96,7 +101,7 @@ async fn converse(job: &Job, wishes: &TalkFlags, endpoint: &Endpoint) -> Result<
         line = connect(job, wishes, endpoint) => line?,
         asked = signals.next() => return Ok(interrupted(asked.code())),
     };
-    if wishes.is_personal() && !job.environment.is_dumb {
+    if wishes.has_lines() && !job.environment.is_dumb {
         terminal::run(job, wishes, line, signals).await
     } else {
         pipe::run(job, wishes, line, signals).await.map(interrupted)
