@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use hobnob::error::Kind;
 
@@ -44,6 +45,7 @@ async fn an_abstract_name_is_for_ones_own_user_and_for_who_is_named() {
     if !nix::unistd::geteuid().is_root() {
         return skip(test, "only root can be another user");
     }
+    let mut names = 0..;
     for transport in ["unix", "unixgram", "unixseq"] {
         for (option, may_come) in [
             ("", false),
@@ -52,12 +54,17 @@ async fn an_abstract_name_is_for_ones_own_user_and_for_who_is_named() {
             (",allow-user=54320", false),
         ] {
             for is_batched in [true, false] {
-                let name = format!("hobnob-it-users-{}-{transport}", std::process::id());
+                // Another test's child may hold the name of the server before for a moment (`stage/births.rs`).
+                let number = names.next().expect("there is no end of them");
+                let name = format!("hobnob-it-users-{}-{number}", std::process::id());
                 let at = format!("{transport}:@{name}{option}");
                 let mut stage = if is_batched {
                     Stage::serve("echo", &at)
                 } else {
-                    Stage::of(own::echo_sessions(), &at, |_| {})
+                    // A session of packets has no end, and nothing is to be waited for here.
+                    Stage::of(own::echo_sessions(), &at, |server| {
+                        server.limits.grace = Duration::ZERO;
+                    })
                 };
                 // The server has threads of its own.
                 let asked = as_another(transport, &format!("@{name}"));
