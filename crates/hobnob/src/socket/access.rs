@@ -8,6 +8,7 @@ use std::path::Path;
 
 use nix::unistd::{Group, User};
 
+use super::explain;
 use crate::address::Address;
 use crate::error::{Error, Kind, Result};
 use crate::spec::{OptionSpec, ValueKind};
@@ -80,8 +81,7 @@ impl Access {
         };
         let found = file.metadata().map(|found| (found.dev(), found.ino())).ok();
         if found.is_none() || found != identity {
-            let text = format!("somebody has put something else at {shown}");
-            return Err(Error::new(Kind::SocketFileExists, text));
+            return Err(explain::kept_path(path, "what somebody has put there meanwhile"));
         }
         let held = format!("/proc/self/fd/{}", file.as_raw_fd());
         if (self.user.is_some() || self.group.is_some())

@@ -28,8 +28,9 @@ pub struct Claim {
 }
 
 /// Makes a path free for [`Claim::bind`]. A socket there that is our user's, or of the user whom we give such sockets to,
-/// and proven dead is removed. Anything else stays, and is [`Kind::SocketFileExists`](crate::error::Kind::SocketFileExists): a live socket, another owner's, a
-/// file, a folder, a symbolic link wherever it leads.
+/// and proven dead is removed. Anything else stays, and is
+/// [`Kind::SocketFileExists`](crate::error::Kind::SocketFileExists): a live socket, another owner's, a file, a folder, a
+/// symbolic link wherever it leads.
 pub fn claim(path: &Path, access: Access) -> Result<Claim> {
     let address = Address::path(path);
     let name = Name::of(&address)?;
@@ -128,8 +129,11 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::os::unix::net::{UnixDatagram, UnixListener};
+
+    use nix::unistd::Uid;
 
     use super::super::{Family, Type};
     use super::*;
@@ -347,17 +351,19 @@ mod tests {
 
     #[test]
     fn what_cannot_be_given_leaves_no_file_behind() {
-        if nix::unistd::geteuid().is_root() {
-            println!("left out: root can give everything");
-            return;
-        }
         let folder = tempfile::tempdir().expect("a folder");
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).expect("it is ours");
         let path = folder.path().join("x.sock");
-        let access = Access { user: Some(0), ..Access::default() };
-        let mut claim = claim(&path, access).expect("free");
-        let error = claim.bind(&stream()).expect_err("only root can");
-        assert_eq!(error.kind(), Kind::PermissionDenied);
-        drop(claim);
+        let access = Access { user: Some(54_321), ..Access::default() };
+        let binds = || {
+            // Root can give everything: the thread is nobody to the file system (setfsuid(2)), until it ends.
+            nix::unistd::setfsuid(Uid::from_raw(65_534));
+            let mut claim = claim(&path, access).expect("free");
+            let error = claim.bind(&stream()).expect_err("only root can");
+            assert_eq!(error.kind(), Kind::PermissionDenied, "{error}");
+            drop(claim);
+        };
+        std::thread::scope(|scope| scope.spawn(binds).join().expect("no panic"));
         assert!(!path.exists());
     }
 }
