@@ -20,7 +20,7 @@ thread_local! {
 /// The sockets of a thread, and the tasks that are to hear of them.
 struct Vigil {
     sockets: HangupPoll,
-    waiting: Mutex<Watchers>,
+    watchers: Mutex<Watchers>,
 }
 
 #[derive(Default)]
@@ -82,8 +82,8 @@ impl LookoutPlace {
     /// Whether something has happened. If not, this waker hears of it.
     fn is_told(&self, waker: &Waker) -> bool {
         let Some(vigil) = self.vigil.upgrade() else { return true };
-        let mut waiting = vigil.waiting();
-        let Some(watcher) = waiting.by_number.get_mut(&self.number) else { return true };
+        let mut watchers = vigil.watchers();
+        let Some(watcher) = watchers.by_number.get_mut(&self.number) else { return true };
         watcher.waker.clone_from(waker);
         std::mem::take(&mut watcher.is_told)
     }
@@ -91,7 +91,7 @@ impl LookoutPlace {
     /// What happened is still to be told to whoever asks next.
     fn note_told(&self) {
         let Some(vigil) = self.vigil.upgrade() else { return };
-        if let Some(watcher) = vigil.waiting().by_number.get_mut(&self.number) {
+        if let Some(watcher) = vigil.watchers().by_number.get_mut(&self.number) {
             watcher.is_told = true;
         }
     }
@@ -100,7 +100,7 @@ impl LookoutPlace {
 impl Drop for LookoutPlace {
     fn drop(&mut self) {
         if let Some(vigil) = self.vigil.upgrade() {
-            vigil.waiting().by_number.remove(&self.number);
+            vigil.watchers().by_number.remove(&self.number);
         }
     }
 }
@@ -109,8 +109,10 @@ impl Vigil {
     fn of_this_thread() -> Option<Arc<Self>> {
         VIGIL.with_borrow_mut(|vigil| {
             vigil.upgrade().or_else(|| {
-                let new =
-                    Arc::new(Vigil { sockets: HangupPoll::new().ok()?, waiting: Mutex::default() });
+                let new = Arc::new(Vigil {
+                    sockets: HangupPoll::new().ok()?,
+                    watchers: Mutex::default(),
+                });
                 *vigil = Arc::downgrade(&new);
                 // The task alone owns it, so that it is gone with its runtime.
                 tokio::spawn(keep(new.clone()));
@@ -120,23 +122,23 @@ impl Vigil {
     }
 
     fn enter(&self, socket: BorrowedFd<'_>, waker: &Waker) -> Option<u64> {
-        let mut waiting = self.waiting();
-        let number = waiting.next;
+        let mut watchers = self.watchers();
+        let number = watchers.next;
         self.sockets.add(socket, number).ok()?;
-        waiting.next += 1;
-        waiting.by_number.insert(number, Watcher { waker: waker.clone(), is_told: false });
+        watchers.next += 1;
+        watchers.by_number.insert(number, Watcher { waker: waker.clone(), is_told: false });
         Some(number)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Watchers> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn watchers(&self) -> MutexGuard<'_, Watchers> {
+        self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes what has happened; the tasks that are to hear of it.
     fn tell(&self, numbers: &[u64]) -> Vec<Waker> {
-        let mut waiting = self.waiting();
+        let mut watchers = self.watchers();
         let told = numbers.iter().filter_map(|number| {
-            let watcher = waiting.by_number.get_mut(number)?;
+            let watcher = watchers.by_number.get_mut(number)?;
             watcher.is_told = true;
             Some(watcher.waker.clone())
         });

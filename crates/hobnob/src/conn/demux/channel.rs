@@ -156,7 +156,7 @@ impl Drop for PeerChannel {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Wake;
+    use std::task::{Wake, Waker};
 
     use super::*;
     use crate::address::Address;
@@ -209,8 +209,7 @@ mod tests {
             let bytes = vec![b'x'; length];
             // Nobody listens here who would tell that there is room, so it is tried again once the reactor has run.
             let sent = loop {
-                let waker = Arc::new(Sleeper).into();
-                match channel.poll_send(&mut Context::from_waker(&waker), &bytes) {
+                match channel.poll_send(&mut Context::from_waker(Waker::noop()), &bytes) {
                     Poll::Ready(sent) => break sent,
                     Poll::Pending => tokio::task::yield_now().await,
                 }
