@@ -48,6 +48,13 @@ pub fn was_stdout_closed() -> bool {
     crate::sys::closed::was_stdout_closed()
 }
 
+/// Whether a read of standard input would not wait: for bytes, for the end or for an error.
+pub(crate) fn is_stdin_ready() -> bool {
+    let stdin = io::stdin();
+    let mut asked = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    poll(&mut asked, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
 /// Opens the terminal again where it does not block: a line editor reads and writes it by its own means, which do not
 /// wait. The new open file is ours alone. One that cannot be opened again, as after `su`, is used as it is.
 pub fn reopen_terminal() {

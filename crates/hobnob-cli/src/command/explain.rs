@@ -15,7 +15,7 @@ use crate::help::narrow;
 use crate::job::{Job, Verb};
 use crate::process::say;
 use crate::report::look::{Look, Paint};
-use crate::report::show::{pad, safe};
+use crate::report::show::{count, pad, safe};
 
 /// Columns before a value.
 const LABEL: usize = 12;
@@ -177,7 +177,8 @@ impl Tree<'_> {
             all.into_iter().partition(|option| self.is_verbose || option.origin != DEFAULT);
         list(out, &given);
         if !untouched.is_empty() {
-            line(out, "", &format!("{} by default; -v shows them", untouched.len()));
+            let many = count(untouched.len() as u64, "option");
+            line(out, "", &format!("{many} by default; -v shows them"));
         }
     }
 

@@ -59,10 +59,16 @@ pub(crate) async fn watch(
         teller.finish(&summaries).await;
     };
     let within = if is_for_programs { LAST_EVENTS } else { LAST_WORDS };
+    // A signal gives up what nobody reads, and not what is being written.
+    let too_long = async {
+        if asked == 0 {
+            signals.next().await;
+        }
+        tokio::time::sleep(within).await;
+    };
     tokio::select! {
         () = last_words => {}
-        _ = signals.next() => {}
-        () = tokio::time::sleep(within), if asked > 0 => {}
+        () = too_long => {}
     }
     match all.iter().find_map(Running::failure) {
         Some(error) if has_no_reader(&error) => Ok(BROKEN_PIPE),

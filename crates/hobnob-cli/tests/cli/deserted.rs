@@ -51,17 +51,14 @@ fn who_talks_ends_when_the_reader_of_its_stdout_has_left() {
                     let all: Vec<_> = all.iter().map(String::as_str).collect();
                     let mut command = hobnob(&all);
                     command.stdin(Stdio::piped()).stderr(Stdio::null());
-                    let mut reader = File::from(match medium {
-                        "pipe" => {
-                            let (reader, writer) = std::io::pipe().expect("a pipe");
-                            command.stdout(writer);
-                            OwnedFd::from(reader)
-                        }
-                        _ => {
-                            let (ours, theirs) = UnixStream::pair().expect("two sockets");
-                            command.stdout(OwnedFd::from(theirs));
-                            ours.into()
-                        }
+                    let mut reader = File::from(if medium == "pipe" {
+                        let (reader, writer) = std::io::pipe().expect("a pipe");
+                        command.stdout(writer);
+                        OwnedFd::from(reader)
+                    } else {
+                        let (ours, theirs) = UnixStream::pair().expect("two sockets");
+                        command.stdout(OwnedFd::from(theirs));
+                        ours.into()
                     });
                     let mut child = command.spawn().expect("the binary is there");
                     drop(command);
@@ -76,7 +73,7 @@ fn who_talks_ends_when_the_reader_of_its_stdout_has_left() {
                     drop(reader);
                     assert_eq!(code(child.wait()), 141, "{words:?} {input_ends} {medium}");
                     drop((input, hold));
-                    if words.iter().any(|word| *word == "PEER") {
+                    if words.contains(&"PEER") {
                         peer.join().expect("it does not panic");
                     }
                 });

@@ -78,7 +78,7 @@ struct Link {
     /// Since when nothing has come from a peer that will not say when it has said all.
     quiet: Option<Pin<Box<Sleep>>>,
     finish: LinkEnd,
-    /// When a side that is not read from is looked at.
+    /// What is known of sides that are not read from.
     glance: Glance,
     /// The session's hold on the knobs.
     bend: Bend,
@@ -126,7 +126,7 @@ impl Link {
             }
             if has_moved || has_closed {
                 self.quiet = None;
-                self.glance.soon();
+                self.glance.moved();
                 continue;
             }
             self.let_rest(downstream, upstream);

@@ -25,6 +25,7 @@ pub mod demux;
 mod incoming;
 pub mod link;
 pub mod listener;
+mod lookout;
 pub mod memory;
 pub mod packets;
 mod prefix;
@@ -78,11 +79,12 @@ pub trait Channel: Send {
     /// Tears the conn down: the peer sees a reset where the medium has one. No default: a layer must pass it on.
     fn abort(&mut self);
 
-    /// Resolves when the peer will take nothing any more, also while nobody receives or sends: well where the peer closed
-    /// in order, with an error where it tore the conn down. Where the medium does not tell, it never resolves: on TCP an
-    /// end may be that of one direction, and only a reset is beyond doubt. A layer passes the call on.
-    fn left(&mut self) -> Boxed<'_, ()> {
-        Box::pin(std::future::pending())
+    /// Ready when the peer will take nothing any more, also while nobody receives or sends: well where the peer closed in
+    /// order, with an error where it tore the conn down; now and at every later call. Where the medium does not tell, it is
+    /// never ready: on TCP an end may be that of one direction, and only a reset is beyond doubt. Nothing else wakes the
+    /// task. A layer passes the call on.
+    fn poll_left(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Pending
     }
 
     /// The bare kernel socket below, where nothing stands between it and the bytes.
@@ -448,9 +450,9 @@ impl Conn {
         poll_fn(|cx| self.channel.poll_end(cx)).await
     }
 
-    /// Waits until the peer is gone as [`Channel::left`].
+    /// Waits until the peer is gone as [`Channel::poll_left`].
     pub async fn left(&mut self) -> Result<()> {
-        self.channel.left().await
+        poll_fn(|cx| self.channel.poll_left(cx)).await
     }
 
     /// Tears it down as [`Channel::abort`].

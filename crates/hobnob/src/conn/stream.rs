@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::conn::{Boxed, Channel, Conn, Vitals};
+use crate::conn::{Channel, Conn, Vitals};
 use crate::error::{Error, Kind, Result};
 
 /// A conn of bytes, owned or borrowed, with tokio's traits. Its errors carry ours inside: see [`error_of`].
@@ -64,7 +64,7 @@ pub struct Beyond<T> {
     /// Tears down the conn below.
     pub abort: fn(&mut T),
     /// Whether the peer is gone, as the conn below knows it.
-    pub left: fn(&mut T) -> Boxed<'_, ()>,
+    pub left: fn(&mut T, &mut Context<'_>) -> Poll<Result<()>>,
     /// The kernel's figures of the conn below.
     pub vitals: fn(&T) -> Option<Vitals>,
     /// What the conn below says of its end.
@@ -126,8 +126,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Channel for Wrapped<T> {
         (self.beyond.abort)(&mut self.stream);
     }
 
-    fn left(&mut self) -> Boxed<'_, ()> {
-        (self.beyond.left)(&mut self.stream)
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        (self.beyond.left)(&mut self.stream, cx)
     }
 
     fn vitals(&self) -> Option<Vitals> {
@@ -166,7 +166,7 @@ mod tests {
     fn beyond() -> Beyond<Stream<Conn>> {
         Beyond {
             abort: |stream| stream.0.abort(),
-            left: |stream| stream.0.channel().left(),
+            left: |stream, cx| stream.0.channel().poll_left(cx),
             vitals: |stream| stream.0.vitals(),
             last_word: |stream| stream.0.last_word(),
             left_over: |_, _| 0,

@@ -184,8 +184,8 @@ impl Channel for Framed {
         self.inner.abort();
     }
 
-    fn left(&mut self) -> Boxed<'_, ()> {
-        self.inner.left()
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.inner.poll_left(cx)
     }
 
     fn vitals(&self) -> Option<Vitals> {

@@ -60,12 +60,13 @@ pub use option::SocketOption;
 pub use pipe::{PIPE_SIZE, Pipe};
 
 pub(crate) use crate::sys::alarm::Alarm;
+pub(crate) use crate::sys::hangup::HangupPoll;
 pub use crate::sys::info::{PeerProcess, TcpInfo};
 pub use crate::sys::mmsg::{Batch, Outgoing, Received, Sent};
 pub use crate::sys::packet_info::Arrival;
 pub(crate) use crate::sys::reach::{ask_for_reach, reach, set_reach};
 pub use crate::sys::record::Record;
-pub(crate) use crate::sys::watch::{hung_up, state};
+pub(crate) use crate::sys::watch::{SocketState, state};
 
 use crate::error::{Error, Result};
 use crate::sys;

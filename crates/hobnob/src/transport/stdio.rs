@@ -257,8 +257,11 @@ impl Channel for StdioChannel {
             if state.is_ended {
                 return Poll::Ready(Ok(None));
             }
-            // As with a socket, a reader that takes no more is gone, and has nothing more to say.
-            known?;
+            // As with a socket, a reader that takes no more is gone, and has nothing more to say. What it had said is heard
+            // before, and so is how it went: the thread that reads brings both.
+            if known.is_err() && !streams::is_stdin_ready() {
+                known?;
+            }
             state.task = Some(cx.waker().clone());
             return Poll::Pending;
         }

@@ -432,3 +432,41 @@ async fn a_link_that_is_asked_to_end_waits_for_who_does_not_read() {
 }
 
 mod bent;
+
+/// Each side may be the one that has said all. The clock is the test's: a timer of any length would wake the link.
+#[tokio::test(start_paused = true)]
+async fn a_half_closed_link_is_woken_by_nothing_but_its_peers() {
+    for ends in [Side::Downstream, Side::Upstream] {
+        let ((mut client, mut downstream), (mut server, mut upstream)) =
+            (socket().await, socket().await);
+        let polls = Arc::new(AtomicUsize::new(0));
+        let counted = polls.clone();
+        let link = tokio::spawn(async move {
+            let (bend, heard) = (Panel::default().enter(1, 7, None).bend, Overheard::nothing());
+            let mut link =
+                Box::pin(run(&mut downstream, &mut upstream, Ahead::default(), bend, &heard));
+            poll_fn(|cx| {
+                counted.fetch_add(1, Relaxed);
+                link.as_mut().poll(cx)
+            })
+            .await
+        });
+        let (first, other) = match ends {
+            Side::Downstream => (&mut client, &mut server),
+            Side::Upstream => (&mut server, &mut client),
+        };
+        first.shutdown().await.expect("it is open");
+        assert_eq!(other.read(&mut [0; 8]).await.expect("it is open"), 0);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let before = polls.load(Relaxed);
+        for _ in 0..60 {
+            tokio::time::advance(Duration::from_mins(1)).await;
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(polls.load(Relaxed), before, "{ends:?}: woken, and nothing happened");
+        first.set_zero_linger().expect("a socket");
+        drop(if ends == Side::Downstream { client } else { server });
+        let broken = link.await.expect("no panic").expect_err("a reset");
+        assert_eq!((broken.side, broken.error.kind()), (ends, Kind::ConnectionReset));
+    }
+}

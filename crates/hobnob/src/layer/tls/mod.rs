@@ -200,7 +200,7 @@ async fn linger(heard: &mut Heard<Stream<Conn>>) {
 
 const BEYOND: Beyond<Secured> = Beyond {
     abort: |stream| stream.get_mut().0.inner_mut().0.abort(),
-    left: |stream| stream.get_mut().0.inner_mut().0.channel().left(),
+    left: |stream, cx| stream.get_mut().0.inner_mut().0.channel().poll_left(cx),
     vitals: |stream| stream.get_ref().0.inner().0.vitals(),
     last_word: |stream| stream.get_mut().0.inner_mut().0.last_word(),
     left_over: |stream, buf| {
