@@ -104,9 +104,8 @@ impl Look {
     /// Lines broken at words where the terminal has not the room for them; elsewhere they stay as they are.
     pub(crate) fn broken(self, text: &str) -> String {
         let cells = self.cells.unwrap_or(usize::MAX);
-        let broken = |line: &str| match width(line) <= cells {
-            true => vec![line.to_owned()],
-            false => fold(line, cells),
+        let broken = |line: &str| {
+            if width(line) <= cells { vec![line.to_owned()] } else { fold(line, cells) }
         };
         text.lines().flat_map(broken).collect::<Vec<_>>().join("\n")
     }
