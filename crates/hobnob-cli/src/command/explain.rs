@@ -11,6 +11,7 @@ use hobnob::transport::Twin;
 use serde_json::{Value, json};
 
 use crate::args::{COMMON, Flag, FlagGroup, OPENING, Usage, switch};
+use crate::help::narrow;
 use crate::job::{Job, Verb};
 use crate::process::say;
 use crate::report::look::{Look, Paint};
@@ -32,8 +33,11 @@ pub(crate) static VERB: Verb = Verb {
     run,
 };
 
-/// The flag `--listen` of `explain`.
-const EXPLAINING: &[Flag] = &[switch("listen", None, "as for who listens there")];
+/// Flags of `explain` alone.
+const EXPLAINING: &[Flag] = &[
+    switch("listen", None, "as for who listens there"),
+    switch("verbose", Some('v'), "the options that nobody gave, too"),
+];
 
 fn run(job: &Job) -> Result<u8> {
     let endpoint = job.endpoint("explain which address?")?;
@@ -158,11 +162,13 @@ impl Tree<'_> {
         }
         line(&mut out, "target", &target(&resolved.place.target));
         self.addresses(&mut out);
-        self.same_with(&mut out);
+        let mut out = fitted(out, look);
+        self.same_with(&mut out, look);
         let parts = resolved.layers.iter().map(|(row, _)| row.spec.name).chain([row.spec.name]);
         let pages: Vec<_> = parts.map(|part| format!("hobnob help {part}")).collect();
-        line(&mut out, "options", &pages.join("   "));
-        out
+        let mut last = String::new();
+        line(&mut last, "options", &pages.join("   "));
+        out + &fitted(last, look)
     }
 
     /// The options that were given; with `-v` all of them.
@@ -189,12 +195,18 @@ impl Tree<'_> {
         }
     }
 
-    fn same_with(&self, out: &mut String) {
+    /// What is to be pasted is a line of its own and stays whole.
+    fn same_with(&self, out: &mut String, look: Look) {
         let mut label = "same with";
         for twin in &self.twins {
             let command = if self.is_listening { &twin.listens } else { &twin.dials };
             for text in command.iter().flat_map(|text| text.lines()) {
-                line(out, label, &format!("{}{}", pad(twin.tool, 8), safe(text)));
+                if look.is_narrow() {
+                    let label = if label.is_empty() { "" } else { "  same with\n" };
+                    let _ = writeln!(out, "{label}    {}\n      {}", twin.tool, safe(text));
+                } else {
+                    line(out, label, &format!("{}{}", pad(twin.tool, 8), safe(text)));
+                }
                 label = "";
             }
         }
@@ -288,6 +300,11 @@ fn as_json(settings: &[OptionShown]) -> Vec<Value> {
     let one =
         |one: &OptionShown| json!({ "name": one.name, "value": one.value, "from": one.origin });
     settings.iter().map(one).collect()
+}
+
+/// The lines in the columns of the terminal.
+fn fitted(text: String, look: Look) -> String {
+    if look.is_narrow() { narrow::listed(&text, look.columns()) } else { text }
 }
 
 fn line(out: &mut String, label: &str, text: &str) {

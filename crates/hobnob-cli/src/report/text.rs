@@ -113,7 +113,7 @@ impl Transcript {
                 // The target's facts stand beside the target's gutter, as the line before does.
                 let side = if *with == By::Upstream { self.look.sent() } else { "" };
                 for text in learnt_lines(learnt) {
-                    self.line(out, event.at, session, format!("{side}  {text}").trim_start());
+                    self.note(out, event.at, session, format!("{side}  {text}").trim_start());
                 }
             }
             Fact::Exchanged(exchange) => {
@@ -124,8 +124,8 @@ impl Transcript {
             Fact::Closed(closed) => self.closed(out, event.at, session, closed),
             Fact::Note(text) => self.note(out, event.at, session, &safe(text)),
             Fact::Warning(text) => {
-                let text = self.look.paint(Paint::RedBold, &safe(text));
-                self.line(out, event.at, session, &text);
+                let text = safe(text);
+                self.folded(out, event.at, session, &text, Some(Paint::RedBold));
             }
             Fact::Failed(error) => {
                 let text = format!("error[{}]: {}", error.kind().slug(), safe(error.message()));
@@ -133,18 +133,18 @@ impl Transcript {
             }
             Fact::Paused { limit } => {
                 let text = format!("paused by {limit}: new peers wait");
-                self.line(out, event.at, session, &text);
+                self.note(out, event.at, session, &text);
             }
             Fact::Resumed { limit } if self.is_verbose => {
-                self.line(out, event.at, session, &format!("goes on after {limit}"));
+                self.note(out, event.at, session, &format!("goes on after {limit}"));
             }
             Fact::Refused { peer, limit } if self.is_verbose => {
                 let text = format!("{}  refused by {limit}", safe(&peer.to_string()));
-                self.line(out, event.at, session, &text);
+                self.note(out, event.at, session, &text);
             }
             Fact::Dropped { limit, count: number } if self.is_verbose => {
                 let text = format!("dropped by {limit}: {number}");
-                self.line(out, event.at, session, &text);
+                self.note(out, event.at, session, &text);
             }
             _ => {}
         }
@@ -153,7 +153,7 @@ impl Transcript {
     /// Events that were too many to be shown.
     pub(crate) fn missed(&mut self, out: &mut String, at: Duration, number: u64) {
         let text = format!("{} not shown: too many at once", count(number, "event"));
-        self.line(out, at, 0, &text);
+        self.note(out, at, 0, &text);
     }
 
     fn line(&mut self, out: &mut String, at: Duration, session: u64, text: &str) {
@@ -164,10 +164,22 @@ impl Transcript {
 
     /// A line that may be longer than the page is wide.
     fn note(&mut self, out: &mut String, at: Duration, session: u64, text: &str) {
+        self.folded(out, at, session, text, None);
+    }
+
+    fn folded(
+        &mut self,
+        out: &mut String,
+        at: Duration,
+        session: u64,
+        text: &str,
+        paint: Option<Paint>,
+    ) {
         let begins = self.head_cells(session);
         for (number, line) in fold(text, self.page().saturating_sub(begins)).iter().enumerate() {
+            let line = paint.map_or_else(|| line.clone(), |paint| self.look.paint(paint, line));
             match number {
-                0 => self.line(out, at, session, line),
+                0 => self.line(out, at, session, &line),
                 _ => writeln!(out, "{:begins$}{line}", "").unwrap_or_default(),
             }
         }
@@ -472,6 +484,42 @@ mod tests {
              00:00:51  #12  «  李雷\\x1b[2J                                      10 B\n\
              00:00:51  127.0.0.1:40001  «  20C                                   3 B\n"
         );
+    }
+
+    #[test]
+    fn what_is_said_is_broken_at_words_in_the_columns_of_the_terminal() {
+        let words =
+            "words that go on for longer than any of these terminals has columns for a line";
+        let peer = Address::Ip(([127, 0, 0, 1], 40_001).into());
+        let error = hobnob::error::Error::new(hobnob::error::Kind::System, words);
+        let limit = "accept-rate";
+        let facts = [
+            Fact::Note(words.to_owned()),
+            Fact::Warning(words.to_owned()),
+            Fact::Failed(error),
+            Fact::Paused { limit },
+            Fact::Resumed { limit },
+            Fact::Refused { peer, limit },
+            Fact::Dropped { limit, count: 1_000 },
+        ];
+        for (fact, columns) in facts.iter().flat_map(|fact| [40, 60].map(|cells| (fact, cells))) {
+            let said = |columns| {
+                let (mut out, mut transcript) = (String::new(), transcript());
+                transcript.is_verbose = true;
+                transcript.speak_of(0, "greet  ");
+                transcript.fit(columns);
+                let event = Event { at: Duration::ZERO, session: 0, fact: fact.clone() };
+                transcript.event(&mut out, &event);
+                transcript.missed(&mut out, Duration::ZERO, 12_345);
+                out
+            };
+            let (narrow, wide) = (said(Some(columns)), said(None));
+            assert!(narrow.lines().all(|line| width(line) <= columns), "{columns}:\n{narrow}");
+            let times = |text: &str| text.replace("00:00:00", "");
+            let words = |text: &str| times(text).split_whitespace().map(str::to_owned).collect();
+            let (narrow, wide): (Vec<_>, Vec<_>) = (words(&narrow), words(&wide));
+            assert_eq!(narrow, wide, "no word is broken, and none is left out");
+        }
     }
 
     #[test]

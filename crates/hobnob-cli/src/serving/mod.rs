@@ -92,7 +92,7 @@ impl StartedServer {
         let mut ports: Vec<_> = ports.collect();
         ports.dedup();
         for (usual, port) in usual.iter().zip(ports).filter(|(usual, port)| *usual != port) {
-            self.teller.say(&format!("port {usual} is in use, so this is {port}"));
+            self.teller.say_sentence(&format!("port {usual} is in use, so this is {port}"));
         }
     }
 

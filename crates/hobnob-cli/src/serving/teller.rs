@@ -18,7 +18,7 @@ use hobnob::streams::{self, StdoutWatch};
 use crate::job::Job;
 use crate::process::signals::Quit;
 use crate::report::json::Json;
-use crate::report::show::{count, pad, safe, size, span, width};
+use crate::report::show::{count, fold, pad, safe, size, span, width};
 use crate::report::text::Transcript;
 use crate::report::writer::Writer;
 
@@ -165,6 +165,12 @@ impl Teller {
             out.push(b'\n');
             self.writer.give(out);
         }
+    }
+
+    /// The same for a sentence, which is broken at words where the terminal is narrow.
+    pub(crate) fn say_sentence(&mut self, text: &str) {
+        let columns = streams::columns(&io::stderr()).unwrap_or(usize::MAX);
+        self.say(&fold(text, columns).join("\n"));
     }
 
     /// A remark, for `--verbose` and for programs.
@@ -359,7 +365,7 @@ impl Teller {
         if by == Quit::Typed {
             self.end_typed_line();
         }
-        self.say("the start was given up, and nothing is left open");
+        self.say_sentence("the start was given up, and nothing is left open");
         let _ = self.writer.finish(GIVEN_UP).await;
     }
 

@@ -111,6 +111,6 @@ fn stop(all: &[Running], teller: &mut Teller, asked: &mut u32, by: Quit) {
     if open > 0 {
         let it = if open == 1 { "it" } else { "them" };
         let again = if is_typed { format!(" (Ctrl-C again to drop {it})") } else { String::new() };
-        teller.say(&format!("closing {}{again}", count(open, "session")));
+        teller.say_sentence(&format!("closing {}{again}", count(open, "session")));
     }
 }

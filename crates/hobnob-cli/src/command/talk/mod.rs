@@ -146,8 +146,8 @@ fn tell_notes(job: &Job, wishes: &TalkFlags, notes: &Subscription) {
     notes.pull(&mut events);
     for event in events {
         let text = match event.fact {
-            Fact::Note(text) => safe(&text),
-            Fact::Warning(text) => job.err.paint(Paint::RedBold, &safe(&text)),
+            Fact::Note(text) => job.err.broken(&safe(&text)),
+            Fact::Warning(text) => job.err.paint(Paint::RedBold, &job.err.broken(&safe(&text))),
             _ => continue,
         };
         if !wishes.is_quiet {
@@ -170,7 +170,7 @@ fn announce(job: &Job, wishes: &TalkFlags, waiting: &engine::Waiting) -> Result<
         let mut out = streams::stdout();
         out.write_all(&lines).and_then(|()| out.flush()).map_err(|error| write_failed(&error))?;
     } else if !wishes.is_quiet {
-        let _ = streams::stderr().write_all(text.as_bytes());
+        let _ = writeln!(streams::stderr(), "{}", job.err.broken(&text));
     }
     Ok(())
 }

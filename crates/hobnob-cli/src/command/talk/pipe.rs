@@ -75,12 +75,12 @@ pub(crate) async fn run(
             (_, Shape::Bytes) => "Ctrl-D ends our side, ",
             (_, Shape::Packets) => "",
         };
-        tell(&format!("{greeting}\n{end}Ctrl-C leaves"));
+        tell(job, &format!("{greeting}\n{end}Ctrl-C leaves"));
     } else {
-        note(wishes, &greeting);
+        note(job, wishes, &greeting);
     }
     for fact in learnt(&line) {
-        note(wishes, &fact);
+        note(job, wishes, &fact);
     }
     let mut pipe = PipedTalk {
         source: InputSource::of(job, wishes, &line)?,
@@ -104,14 +104,14 @@ pub(crate) async fn run(
 }
 
 /// A note on stderr, with `-v` only: the rest of the terminal is somebody else's.
-fn note(wishes: &TalkFlags, text: &str) {
+fn note(job: &Job, wishes: &TalkFlags, text: &str) {
     if wishes.is_verbose && !wishes.is_quiet {
-        tell(text);
+        tell(job, text);
     }
 }
 
-fn tell(text: &str) {
-    let _ = writeln!(streams::stderr(), "{text}");
+fn tell(job: &Job, text: &str) {
+    let _ = writeln!(streams::stderr(), "{}", job.err.broken(text));
 }
 
 impl PipedTalk<'_> {
@@ -143,7 +143,7 @@ impl PipedTalk<'_> {
                 }
                 Happening::Sent | Happening::Ended => self.rewind_timer(),
                 Happening::PeerEnded => {
-                    note(self.wishes, "the peer has ended its side");
+                    note(self.job, self.wishes, "the peer has ended its side");
                     // Where a person types there is nobody left to talk to.
                     self.input_is_over |= self.source.is_typed();
                     self.rewind_timer();
@@ -294,7 +294,7 @@ impl PipedTalk<'_> {
         let is_shown = self.show.remark(&mut out, text);
         self.writer.give(out);
         if !is_shown {
-            tell(text);
+            tell(self.job, text);
         }
     }
 
@@ -373,6 +373,7 @@ impl PipedTalk<'_> {
             asked = signals.next() => return Ok(asked.code()),
         };
         note(
+            self.job,
             self.wishes,
             &format!(
                 "closed after {}   sent {} in {messages}   received {} in {times}",
