@@ -20,11 +20,11 @@ thread_local! {
 /// The sockets of a thread, and the tasks that are to hear of them.
 struct Vigil {
     sockets: HangupPoll,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<Watchers>,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct Watchers {
     by_number: HashMap<u64, Watcher>,
     next: u64,
 }
@@ -128,7 +128,7 @@ impl Vigil {
         Some(number)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, Watchers> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -62,11 +62,7 @@ enum WireState<S: KernelStream> {
 impl<S: KernelStream> Wire<S> {
     /// Around a connected socket.
     pub fn new(stream: S) -> Self {
-        Wire {
-            state: WireState::Watched(stream),
-            was_reset: false,
-            lookout: Lookout::default(),
-        }
+        Wire { state: WireState::Watched(stream), was_reset: false, lookout: Lookout::default() }
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
