@@ -86,14 +86,15 @@ pub(super) fn closed(session: &Session, end: Option<Box<Ended>>) -> Closed {
     };
     let end_of =
         |direction| session.end_of(direction).unwrap_or(End { by: By::Us, how: How::None });
-    let inward = end_of(Direction::In);
-    let (reason, detail) = match (reason, inward.how) {
-        (Reason::Eof, How::Truncated) => (Reason::Error, Some(TRUNCATED.to_owned())),
+    let (inward, outward) = (end_of(Direction::In), end_of(Direction::Out));
+    let is_truncated = inward.how == How::Truncated || outward.how == How::Truncated;
+    let (reason, detail) = match (reason, is_truncated) {
+        (Reason::Eof, true) => (Reason::Error, Some(TRUNCATED.to_owned())),
         both => (both.0, detail),
     };
     Closed {
         inward,
-        outward: end_of(Direction::Out),
+        outward,
         reason,
         detail,
         bytes_in: session.bytes(Direction::In),

@@ -85,6 +85,10 @@ const TO: &str = "to";
 const REFUSAL: Duration = Duration::from_millis(50);
 const MOST: Duration = Duration::from_secs(1);
 
+/// How often the kernel is asked whether a client has all, at first and later: it does not tell by itself.
+const SHORTEST_LOOK: Duration = Duration::from_millis(1);
+const LONGEST_LOOK: Duration = Duration::from_millis(100);
+
 const REFUSED: &str = "the target had ended, and did not take all that standard input said";
 
 struct Relay {
@@ -200,6 +204,9 @@ async fn settle(
     passed: Result<LinkEnd, Broken>,
 ) -> Result<()> {
     far.telling.is_over = passed.is_ok();
+    if passed.as_ref().is_err_and(|broken| broken.error.kind() == Kind::TlsTruncated) {
+        deliver(session, conn).await;
+    }
     let finish = passed.map_err(|broken| {
         note_broken(session, &broken);
         let had_ended =
@@ -214,6 +221,17 @@ async fn settle(
         heed_refusal(session, &mut far.conn).await?;
     }
     judge(session, finish, conn, &far.conn)
+}
+
+/// Waits until the client has what was sent to it: the reset that follows takes away what is still on its way. The limit on
+/// stalls bounds it where nothing is taken.
+async fn deliver(session: &Session, conn: &mut Conn) {
+    let mut pause = SHORTEST_LOOK;
+    while conn.vitals().is_some_and(|vitals| vitals.is_sending) {
+        session.note_stall(Side::Downstream, true);
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_LOOK);
+    }
 }
 
 /// The dialled conn. It is torn down unless both sides had said all: a cut must not look like an end.
@@ -288,6 +306,17 @@ impl Witness for Telling<'_> {
         if by == Side::Upstream {
             self.session.note_end(Direction::Out, By::Upstream, self.how());
         }
+    }
+
+    fn was_cut_short(&self, by: Side) {
+        if by == Side::Upstream {
+            self.session.note_end(Direction::Out, By::Upstream, How::Truncated);
+        }
+    }
+
+    /// The tap has noted it.
+    fn is_accepted_cut_short(&self) -> bool {
+        self.session.end_of(Direction::In).is_some_and(|end| end.how == How::Truncated)
     }
 
     fn broke(&self, by: Side) {

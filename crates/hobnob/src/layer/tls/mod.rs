@@ -199,6 +199,8 @@ async fn linger(heard: &mut Heard<Stream<Conn>>) {
 }
 
 const BEYOND: Beyond<Secured> = Beyond {
+    // Without close_notify the peer knows that more may be missing (RFC 8446, section 6.1).
+    cut_short: Some(|stream, cx| stream.get_mut().0.inner_mut().0.channel().poll_end(cx)),
     abort: |stream| stream.get_mut().0.inner_mut().0.abort(),
     left: |stream, cx| stream.get_mut().0.inner_mut().0.channel().poll_left(cx),
     vitals: |stream| stream.get_ref().0.inner().0.vitals(),
