@@ -36,18 +36,25 @@ pub(super) fn spoilt(session: &Session, end: Option<&Ended>, limits: &Limits) ->
             let text = format!("silence for {time}, so the session was closed");
             let [came, went] = [Direction::In, Direction::Out].map(|way| session.bytes(way));
             let why = format!("{came} B had come from standard input, and {went} B had gone out");
-            Some(Error::limit("idle", text).with_kind(Kind::IdleTimeout).why(why))
+            let error = Error::limit("idle", text).with_kind(Kind::IdleTimeout).why(why);
+            Some(error.hint_option("idle", "60s", "to wait longer"))
         }
         (Some(Cut::Stall), _) => {
             let time = show_duration(limits.stall);
             let text = format!("nobody took what was sent for {time}");
-            Some(Error::limit("stall", text).with_kind(Kind::TimedOut))
+            let error = Error::limit("stall", text).with_kind(Kind::TimedOut);
+            Some(error.hint_topic("eof", "what waits for what"))
         }
         (Some(Cut::Memory), _) => {
-            Some(Error::limit("memory", "all sessions together filled the budget of buffers"))
+            let text = "all sessions together filled the budget of buffers";
+            Some(Error::limit("memory", text).hint_topic("faults", "hold= bounds what each holds"))
         }
         (Some(Cut::Stopped | Cut::Killed), _) | (None, Ok(_)) => None,
-        (None, Err(error)) => Some(error.clone()).filter(|error| error.kind() != Kind::Fault),
+        (None, Err(error)) if error.kind() == Kind::Fault => None,
+        (None, Err(error)) if error.errno() == Some(libc::ENOSPC) => {
+            Some(error.clone().hint_shell("df -h", "shows which disk is full"))
+        }
+        (None, Err(error)) => Some(error.clone()),
     }
 }
 
