@@ -132,9 +132,10 @@ fn relay(at: &str, to: &str) -> Stage {
 async fn a_client_cut_short_is_told_as_that_to_a_target_that_can_hear_it() {
     let papers = Papers::new();
     for target_is_tls in [true, false] {
-        let (at, with) = match target_is_tls {
-            true => ("tls://127.0.0.1:0", (papers.listening(), papers.dialling())),
-            false => ("tcp://127.0.0.1:0", ("rcvbuf=64k".to_owned(), "rcvbuf=64k".to_owned())),
+        let (at, with) = if target_is_tls {
+            ("tls://127.0.0.1:0", (papers.listening(), papers.dialling()))
+        } else {
+            ("tcp://127.0.0.1:0", ("rcvbuf=64k".to_owned(), "rcvbuf=64k".to_owned()))
         };
         let (mut target, to) = served("echo", at, &with.0, &with.1);
         let mut relay = relay(&format!("tls://127.0.0.1:0,{}", papers.listening()), &to);
@@ -161,9 +162,10 @@ async fn a_target_cut_short_is_told_as_that_behind_all_that_it_sent() {
             served("echo", "tls://127.0.0.1:0", &papers.listening(), &papers.dialling());
         let port = spoiling(target.address(), Behind::End).await.port();
         let to = to.replace(&target.address().port().to_string(), &port.to_string());
-        let at = match client_is_tls {
-            true => format!("tls://127.0.0.1:0,{}", papers.listening()),
-            false => "tcp://127.0.0.1:0".to_owned(),
+        let at = if client_is_tls {
+            format!("tls://127.0.0.1:0,{}", papers.listening())
+        } else {
+            "tcp://127.0.0.1:0".to_owned()
         };
         let mut relay = relay(&at, &to);
         let (heard, failed) = if client_is_tls {
