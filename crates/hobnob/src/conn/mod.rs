@@ -76,6 +76,13 @@ pub trait Channel: Send {
     /// (datagrams) it does nothing.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
 
+    /// Half-closes a direction that was cut short, behind all that was taken: the peer can tell that what ends here is not
+    /// all there was, as nothing vouches for its end. False: the medium has no such end, and nothing was done. A layer
+    /// without ends of its own passes the call on.
+    fn poll_cut_short(&mut self, _: &mut Context<'_>) -> Poll<Result<bool>> {
+        Poll::Ready(Ok(false))
+    }
+
     /// Tears the conn down: the peer sees a reset where the medium has one. No default: a layer must pass it on.
     fn abort(&mut self);
 
@@ -159,6 +166,8 @@ pub struct Vitals {
     pub round_trip: Duration,
     /// Segments sent again.
     pub resent: u32,
+    /// Whether the peer's kernel has not acknowledged all that was sent.
+    pub is_sending: bool,
 }
 
 /// The process at the other end of a Unix socket, as the kernel vouches for it.

@@ -48,6 +48,10 @@ impl Channel for Prefixed {
         self.inner.poll_end(cx)
     }
 
+    fn poll_cut_short(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+        self.inner.poll_cut_short(cx)
+    }
+
     fn abort(&mut self) {
         self.inner.abort();
     }

@@ -302,9 +302,11 @@ stream!(
     TcpStream,
     true,
     std::net::TcpStream,
-    |socket: BorrowedFd<'_>| crate::socket::tcp_info(socket)
-        .ok()
-        .map(|info| Vitals { round_trip: info.round_trip, resent: info.resent }),
+    |socket: BorrowedFd<'_>| crate::socket::tcp_info(socket).ok().map(|info| Vitals {
+        round_trip: info.round_trip,
+        resent: info.resent,
+        is_sending: info.is_sending,
+    }),
     |socket: BorrowedFd<'_>| {
         // SO_LINGER of zero: close sends RST and forgets what was not sent. An error means it is gone already.
         drop(socket2::SockRef::from(&socket).set_linger(Some(std::time::Duration::ZERO)));

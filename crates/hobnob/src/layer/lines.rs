@@ -180,6 +180,11 @@ impl Channel for Framed {
         self.inner.poll_end(cx)
     }
 
+    fn poll_cut_short(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+        ready!(self.poll_drain(cx))?;
+        self.inner.poll_cut_short(cx)
+    }
+
     fn abort(&mut self) {
         self.inner.abort();
     }

@@ -198,6 +198,14 @@ impl Channel for Tap {
         Poll::Ready(ended.map_err(|error| self.failed(Direction::Out, error)))
     }
 
+    fn poll_cut_short(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+        let cut = ready!(self.inner.poll_cut_short(cx));
+        if cut == Ok(true) {
+            self.note_end(Direction::Out, By::Us, How::Truncated);
+        }
+        Poll::Ready(cut.map_err(|error| self.failed(Direction::Out, error)))
+    }
+
     fn abort(&mut self) {
         self.note_end(Direction::Out, By::Us, How::Rst);
         self.note_end(Direction::In, By::Us, How::Rst);

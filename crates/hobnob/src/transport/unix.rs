@@ -21,7 +21,10 @@ use crate::socket::option::{self, BACKLOG, SocketOption};
 use crate::socket::path::{self, Claim};
 use crate::socket::{AsyncSocket, Family, Socket, Type};
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
-use crate::transport::{Place, Terms, Transport, TransportRow, Twin, over_path};
+use crate::transport::{
+    Place, Terms, Transport, TransportRow, Twin, name_behind, over_path, relays_behind_packet,
+    relays_named, relays_of_dial,
+};
 
 /// Streams.
 pub(crate) static STREAM: TransportRow = row(
@@ -128,7 +131,8 @@ impl Transport for Unix {
             let claim = bind(&socket, &at.target, access, scene)?;
             if self.kind == Type::Datagram {
                 let rules = DatagramRules::new(self.name, &at.options, scene.peers, &scene.bus);
-                let rules = DatagramRules { users: Some(users), ..rules };
+                let relays_behind = relays_behind_packet;
+                let rules = DatagramRules { users: Some(users), relays_behind, ..rules };
                 let claim = claim.map(|claim| Box::new(claim) as _);
                 return Ok(vec![Box::new(DatagramListener::new(socket, rules, claim)?) as _]);
             }
@@ -154,11 +158,14 @@ impl Transport for Unix {
         &'a self,
         to: &'a Place,
         scene: &'a Terms,
-        _: Option<&'a Facts>,
+        asker: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
+            let hops = relays_of_dial(asker)?;
             let socket = to.open(Family::Unix, self.kind, 0, scene)?;
-            if self.kind == Type::Datagram {
+            // A name that is taken costs the count alone.
+            let is_named = hops.is_some_and(|hops| socket.bind(&name_behind(hops)).is_ok());
+            if self.kind == Type::Datagram && !is_named {
                 socket.bind(&Address::Unnamed)?; // the kernel picks an abstract name, so that answers find us
             }
             if self.kind == Type::Seqpacket {
@@ -282,6 +289,24 @@ fn credentials(socket: &Socket) -> Option<Credentials> {
     Some(Credentials { pid: process.pid, uid: process.uid, gid: process.gid })
 }
 
+/// The runtime's accept leaves out abstract names.
+fn abstract_name(stream: &UnixStream) -> Option<Address> {
+    let peer = socket2::SockRef::from(stream).peer_addr().ok()?;
+    Some(Address::Abstract(peer.as_abstract_namespace()?.into()))
+}
+
+/// The facts of an accepted conn. The name that a relay dials from is a number of relays, and no name.
+fn facts(transport: &'static str, local: &Address, peer: Address) -> Facts {
+    let relays = match &peer {
+        Address::Abstract(name) => relays_named(name),
+        _ => None,
+    };
+    match relays {
+        Some(relays) => Facts::new(transport, local.clone(), Address::Unnamed).behind(relays),
+        None => Facts::new(transport, local.clone(), peer),
+    }
+}
+
 struct StreamDoor {
     listener: UnixListener,
     address: Address,
@@ -306,9 +331,9 @@ impl Listener for StreamDoor {
         });
         let peer = match peer.as_pathname() {
             Some(path) => Address::path(path),
-            None => Address::Unnamed,
+            None => abstract_name(&stream).unwrap_or(Address::Unnamed),
         };
-        let facts = Facts::new("unix", self.address.clone(), peer).with_credentials(credentials);
+        let facts = facts("unix", &self.address, peer).with_credentials(credentials);
         let conn = Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream)));
         Poll::Ready(accepted(conn, &self.users))
     }
@@ -325,7 +350,7 @@ impl RecordDoor {
     fn conn(&self, socket: Socket, peer: Address) -> Result<Conn> {
         socket.mark_records()?;
         let credentials = credentials(&socket);
-        let facts = Facts::new("unixseq", self.address.clone(), peer).with_credentials(credentials);
+        let facts = facts("unixseq", &self.address, peer).with_credentials(credentials);
         Ok(Conn::new(
             facts,
             Shape::Packets,

@@ -11,7 +11,7 @@ use crate::address::Address;
 use crate::clock::Clock;
 use crate::conn::memory::{pair, pair_holding};
 use crate::conn::wire;
-use crate::conn::{Channel, Facts};
+use crate::conn::{Channel, Facts, StdioPatience};
 use crate::error::{Error, Kind, Result};
 use crate::fault::{Hit, Panel};
 
@@ -52,6 +52,18 @@ impl Overheard {
 impl Witness for Overheard {
     fn ended(&self, by: Side) {
         self.say(format!("{by:?} ended"));
+    }
+
+    fn waits_for(&self, side: Side) {
+        self.say(format!("{side:?} is waited for"));
+    }
+
+    fn was_cut_short(&self, by: Side) {
+        self.say(format!("{by:?} was cut short"));
+    }
+
+    fn is_accepted_cut_short(&self) -> bool {
+        false
     }
 
     fn broke(&self, by: Side) {
@@ -468,5 +480,33 @@ async fn a_half_closed_link_is_woken_by_nothing_but_its_peers() {
         drop(if ends == Side::Downstream { client } else { server });
         let broken = link.await.expect("no panic").expect_err("a reset");
         assert_eq!((broken.side, broken.error.kind()), (ends, Kind::ConnectionReset));
+    }
+}
+
+/// Of standard input, whoever waits for what follows it is told once; of other sides, nobody is.
+#[tokio::test(start_paused = true)]
+async fn what_is_waited_for_behind_standard_input_is_told_once() {
+    for is_stdio in [true, false] {
+        let ((mut client, downstream), (mut server, mut upstream)) =
+            (pair(Shape::Bytes), pair(Shape::Bytes));
+        let facts = Facts::new("stdio", Address::Unnamed, Address::Unnamed);
+        let patience = StdioPatience { input: Duration::from_secs(2), answer: None };
+        let facts = if is_stdio { facts.with_patience(patience) } else { facts };
+        let mut downstream = Conn::new(facts, Shape::Bytes, downstream.into_channel());
+        let heard = Arc::new(Overheard::nothing());
+        let witness = heard.clone();
+        let link = tokio::spawn(async move {
+            let bend = Panel::default().enter(1, 7, None).bend;
+            run(&mut downstream, &mut upstream, Ahead::default(), bend, &*witness).await
+        });
+        client.end().await.expect("it is open");
+        for _ in 0..2 {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            server.send(b"still here").await.expect("it is open");
+        }
+        server.end().await.expect("it is open");
+        link.await.expect("no panic").expect("an end in order");
+        let told = heard.all().iter().filter(|said| said.contains("waited for")).count();
+        assert_eq!(told, usize::from(is_stdio), "{:?}", heard.all());
     }
 }
