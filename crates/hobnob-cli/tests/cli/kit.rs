@@ -3,7 +3,7 @@
 pub(crate) mod hardship;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -341,13 +341,20 @@ pub(crate) fn as_nobody(words: &[&str], runtime: Option<&Path>) -> Option<Done> 
     let folder = folder();
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), open).ok()?;
-    let copy = folder.path().join("hobnob");
-    std::fs::copy(env!("CARGO_BIN_EXE_hobnob"), &copy).ok()?;
-    command.arg(&copy).args(words);
+    command.arg(copy_into(folder.path())).args(words);
     if let Some(runtime) = runtime {
         command.env("XDG_RUNTIME_DIR", runtime);
     }
     Some(finish(command, b""))
+}
+
+/// The program once more, in this folder. Another process writes it: while this one had it open for writing, a child of
+/// another test could inherit that, and nobody could start it meanwhile (execve(2) `ETXTBSY`).
+pub(crate) fn copy_into(folder: &Path) -> PathBuf {
+    let copy = folder.join("hobnob");
+    let done = Command::new("cp").arg(env!("CARGO_BIN_EXE_hobnob")).arg(&copy).status();
+    assert!(done.expect("cp is there").success());
+    copy
 }
 
 /// A folder for one test.
