@@ -104,7 +104,7 @@ async fn per_source_bounds_one_address_and_not_loopback() {
         ask(local.last_mut().expect("just pushed"), b"local", b"local").await;
     }
     drop(first);
-    stage.closed().await;
+    stage.holds("its place is free", |running| running.open() == 6).await;
     ask(&mut connect(to).await, b"again", b"again").await;
     assert_eq!(stage.running.summary().refused, 1);
 }
@@ -176,7 +176,7 @@ async fn who_is_turned_away_takes_nothing_of_the_accept_rate() {
         assert!(is_turned_away(connect_from(to.ip(), to).await).await);
     }
     drop(first);
-    stage.closed().await;
+    stage.holds("its place is free", |running| running.open() == 0).await;
     ask(&mut connect(to).await, b"two", b"two").await;
     assert_eq!(stage.count(|fact| matches!(fact, Fact::Paused { .. })), 0, "nobody had to wait");
 }

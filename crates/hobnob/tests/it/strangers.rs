@@ -115,26 +115,30 @@ async fn peers_that_have_not_answered_take_no_place_of_others_and_make_room_for_
     ask(&mut one, b"one", b"one").await;
     ask(&mut two, b"two", b"two").await;
     assert_eq!(stage.running.summary().refused, 0);
-    // Whoever answers goes on, without a place where none is free, and then with one.
+    // Whoever answers goes on, also where no place is free.
     let last = crowd.last().expect("a hundred");
     last.send(b"again").await.expect("sent");
     assert_eq!(receive(last).await, b"again");
-    drop(two);
-    stage.holds("its place is free", |running| running.open() == 65).await;
-    last.send(b"and again").await.expect("sent");
-    assert_eq!(receive(last).await, b"and again");
-    // Now it has one: it makes room for a peer of this machine, although it has sent nothing since.
-    let near = udp("127.0.0.1:0", SocketAddr::from(([127, 0, 0, 1], to.port()))).await;
+    drop((one, two));
+}
+
+#[tokio::test]
+async fn a_peer_that_has_answered_has_a_place_and_makes_room_in_its_turn() {
+    let mut stage = Stage::of(own::echo_sessions(), "udp://0.0.0.0:0", |server| {
+        server.limits.max_conns = Some(1);
+    });
+    let test = "a_peer_that_has_answered_has_a_place_and_makes_room_in_its_turn";
+    let Some((_, far)) = from_elsewhere(test, &stage).await else { return };
+    for text in [&b"once"[..], b"again"] {
+        far.send(text).await.expect("sent");
+        assert_eq!(receive(&far).await, text);
+    }
+    let here = SocketAddr::from(([127, 0, 0, 1], stage.address().port()));
+    let near = udp("127.0.0.1:0", here).await;
     near.send(b"near").await.expect("sent");
     assert_eq!(receive(&near).await, b"near");
-    let said = b"onceagainand again".len() as u64;
-    stage
-        .until("end of who had the place", |event| match &event.fact {
-            Fact::Closed(closed) => (closed.bytes_in == said).then_some(()),
-            _ => None,
-        })
-        .await;
-    drop(one);
+    assert_eq!(stage.closed().await.bytes_in, 9, "it had the only place");
+    assert_eq!(stage.running.summary().refused, 0);
 }
 
 #[tokio::test]
