@@ -27,6 +27,7 @@
 //! | the shelves: a contract and a table each | [`transport`], [`layer`], [`service`] |
 //! | where the tables meet | [`engine`] |
 //! | on the engine: one request and its answer | [`exchange`] |
+//! | rounds by many at once, and how long each took | [`load`] |
 //! | for who writes a transport | [`testing`] |
 //!
 //! Imports go downward only. For the calls of a socket tutorial begin at [`socket::Socket`]; to serve, at
@@ -48,6 +49,7 @@ pub mod fault;
 pub mod files;
 pub mod home;
 pub mod layer;
+pub mod load;
 pub mod service;
 pub mod session;
 pub mod socket;

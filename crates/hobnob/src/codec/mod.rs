@@ -3,5 +3,6 @@
 pub(crate) mod float;
 pub mod hidden;
 pub mod http;
+pub(crate) mod pattern;
 pub(crate) mod template;
 pub mod text;

@@ -24,7 +24,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("bus", &[&["error", "address", "clock", "event", "chunk"]]),
     ("home", &[&["error", "clock"]]),
     ("codec", &[&["chunk", "error"]]),
-    ("fault", &[&["chunk", "spec", "error", "address"]]),
+    ("fault", &[&["chunk", "spec", "error", "address", "codec"]]),
     ("sys", &[&["error", "address"]]),
     ("streams", &[&["sys"]]),
     ("files", &[&["error"]]),
@@ -38,7 +38,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("engine", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "thread"]]),
     ("exchange", &[GROUND_FLOOR, SEAM, &["socket", "engine"]]),
     ("testing", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
-    ("load", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
+    ("load", &[GROUND_FLOOR, SEAM, &["socket", "engine", "exchange"]]),
     ("capture", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
 ];
 const GROUND_FLOOR: &[&str] =
