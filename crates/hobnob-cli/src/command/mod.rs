@@ -1,5 +1,6 @@
 //! The verbs, one file each, and the table of them: parser, help, man pages, completions and what runs are made from it.
 
+mod bench;
 mod cert;
 mod completions;
 mod demo;
@@ -33,7 +34,7 @@ use crate::report::look::{ColorWish, Look};
 use crate::report::show::safe;
 
 /// Every verb, in the order of the help pages.
-static VERBS: [&Verb; 13] = [
+static VERBS: [&Verb; 14] = [
     &serve::VERB,
     &relay::VERB,
     &fault::VERB,
@@ -41,6 +42,7 @@ static VERBS: [&Verb; 13] = [
     &up::VERB,
     &demo::VERB,
     &get::VERB,
+    &bench::VERB,
     &explain::VERB,
     &doctor::VERB,
     &cert::VERB,

@@ -23,12 +23,12 @@ struct BellRope {
     worker: Mutex<Waker>,
 }
 
-struct Bell {
+struct TalkerBell {
     rope: Arc<BellRope>,
     at: usize,
 }
 
-impl Wake for Bell {
+impl Wake for TalkerBell {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -54,7 +54,7 @@ impl Bells {
             is_rung: AtomicBool::new(false),
             worker: Mutex::new(Waker::noop().clone()),
         });
-        let bell = |at| Waker::from(Arc::new(Bell { rope: rope.clone(), at }));
+        let bell = |at| Waker::from(Arc::new(TalkerBell { rope: rope.clone(), at }));
         Bells { wakers: (0..count).map(bell).collect(), rope }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::conn::Boxed;
 use crate::error::Result;
-use crate::load::driver::{Came, Driver, Mismatch, OpenTalker, Round, Talker};
+use crate::load::driver::{Driver, Mismatch, OpenTalker, Round, Talker, Upshot};
 
 /// What a call came to.
 #[derive(Debug, Default)]
@@ -88,7 +88,7 @@ struct CallTalker {
     number: usize,
     under_way: Option<(Round, Boxed<'static, CallEnd>)>,
     /// What is still to be told of a round whose conn was told.
-    over: Option<Came>,
+    over: Option<Upshot>,
     /// Failures since it last went well.
     failed: u32,
 }
@@ -102,7 +102,7 @@ impl Talker for CallTalker {
         self.under_way = Some((round, (self.calls.0)(self.number, round)));
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>, _: Duration) -> Poll<Came> {
+    fn poll_next(&mut self, cx: &mut Context<'_>, _: Duration) -> Poll<Upshot> {
         if let Some(over) = self.over.take() {
             return Poll::Ready(over);
         }
@@ -112,23 +112,23 @@ impl Talker for CallTalker {
         let ended = std::task::ready!(call.poll(cx));
         self.under_way = None;
         let (connected, over) = match ended {
-            Err(error) if self.failed + 1 >= TOLERATED => (None, Came::Broken(error)),
+            Err(error) if self.failed + 1 >= TOLERATED => (None, Upshot::Broken(error)),
             Err(error) => {
                 self.failed += 1;
-                (None, Came::Failed(round, error))
+                (None, Upshot::Failed(round, error))
             }
-            Ok(CallEnd { connected, is_lost: true, .. }) => (connected, Came::Lost(round)),
+            Ok(CallEnd { connected, is_lost: true, .. }) => (connected, Upshot::Lost(round)),
             Ok(CallEnd { sent, received, connected, wrong, .. }) => {
                 self.failed = 0;
-                let done = Came::Done { round, sent, received };
-                (connected, wrong.map_or(done, |wrong| Came::Wrong(round, wrong)))
+                let done = Upshot::Done { round, sent, received };
+                (connected, wrong.map_or(done, |wrong| Upshot::Wrong(round, wrong)))
             }
         };
         Poll::Ready(match connected {
             None => over,
             Some(time) => {
                 self.over = Some(over);
-                Came::Connected(time)
+                Upshot::Connected(time)
             }
         })
     }

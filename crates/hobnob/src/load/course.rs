@@ -69,6 +69,14 @@ impl Course {
         slot.most = latencies.most();
     }
 
+    /// Takes in what came after it, as if it had gone on.
+    pub fn append(&mut self, later: Course) {
+        let passed = self.slots.last().map_or(Duration::ZERO, |slot| slot.until);
+        let later = later.slots.into_iter();
+        self.slots.extend(later.map(|slot| CourseSlot { until: slot.until + passed, ..slot }));
+        self.open.clear();
+    }
+
     /// All tenths of a second, the first one first.
     pub fn slots(&self) -> &[CourseSlot] {
         &self.slots
@@ -112,7 +120,7 @@ fn latencies(open: &mut VecDeque<(usize, Latencies)>, at: usize) -> &mut Latenci
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::driver::{Came, Round};
+    use crate::load::driver::{Round, Upshot};
     use crate::load::figures::Recorder;
 
     const MS: Duration = Duration::from_millis(1);
@@ -121,7 +129,7 @@ mod tests {
         let mut figures = Figures::default();
         for _ in 0..done {
             let round = Round { number: 0, due: MS * until, begun: MS * until };
-            figures.note(Came::Done { round, sent: 10, received: 20 }, MS * (until + took));
+            figures.note(Upshot::Done { round, sent: 10, received: 20 }, MS * (until + took));
         }
         Beat { stretch: Stretch::Measured, until: MS * until, figures }
     }
@@ -138,5 +146,8 @@ mod tests {
         assert!(course.slots()[1].p99 >= MS * 7 && course.slots()[2].p99.is_zero());
         let rate = course.rate().expect("four tenths of a second");
         assert!((rate - 32.5).abs() < 0.01, "{rate}");
+        course.append(course.clone());
+        let until: Vec<_> = course.slots().iter().map(|slot| slot.until.as_millis()).collect();
+        assert_eq!(until, [100, 200, 300, 400, 500, 600, 700, 800]);
     }
 }

@@ -31,7 +31,7 @@ pub trait Talker: Send {
 
     /// Goes on with the rounds that were begun: what came next. Each round comes to one end. `now` is the time since the
     /// load's clock began; a talker whose rounds may be lost is polled each tenth of a second, whatever happens.
-    fn poll_next(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<Came>;
+    fn poll_next(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<Upshot>;
 
     /// Says goodbye in order, once no round begins any more.
     fn poll_end(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
@@ -52,7 +52,7 @@ pub struct Round {
 
 /// What came of rounds.
 #[derive(Debug)]
-pub enum Came {
+pub enum Upshot {
     /// A round is over and all was as expected: bytes of what was sent for it, and of what came back.
     Done {
         /// Which round.

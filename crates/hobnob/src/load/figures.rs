@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::load::driver::{Came, Mismatch, Stray, is_ours};
+use crate::load::driver::{Mismatch, Stray, Upshot, is_ours};
 use crate::load::latencies::Latencies;
 
 /// Notes what comes of the rounds of one worker. Each worker has recorders of its own, which are merged.
 pub trait Recorder: Default + Send + 'static {
     /// Something came at that time of the load's clock.
-    fn note(&mut self, came: Came, at: Duration);
+    fn note(&mut self, came: Upshot, at: Duration);
 
     /// Takes in what another one has noted, which came later or on another worker.
     fn merge(&mut self, other: Self);
@@ -99,27 +99,27 @@ impl Figures {
 }
 
 impl Recorder for Figures {
-    fn note(&mut self, came: Came, at: Duration) {
+    fn note(&mut self, came: Upshot, at: Duration) {
         match came {
-            Came::Done { round, sent, received } => {
+            Upshot::Done { round, sent, received } => {
                 self.latencies.add(at.saturating_sub(round.due));
                 self.sent += sent;
                 self.received += received;
                 self.last = at;
             }
-            Came::Lost(_) => self.lost += 1,
-            Came::Wrong(_, mismatch) => {
+            Upshot::Lost(_) => self.lost += 1,
+            Upshot::Wrong(_, mismatch) => {
                 self.wrong += 1;
                 self.first_wrong.get_or_insert(mismatch);
             }
-            Came::Failed(_, error) | Came::Broken(error) => {
+            Upshot::Failed(_, error) | Upshot::Broken(error) => {
                 add_failure(&mut self.failures, Failure::of(error));
             }
-            Came::GivenUp => {}
-            Came::Connected(time) => self.connects.add(time),
-            Came::Stray(Stray::Late) => self.late += 1,
-            Came::Stray(Stray::Doubled) => self.doubled += 1,
-            Came::Stray(Stray::Strange) => self.strange += 1,
+            Upshot::GivenUp => {}
+            Upshot::Connected(time) => self.connects.add(time),
+            Upshot::Stray(Stray::Late) => self.late += 1,
+            Upshot::Stray(Stray::Doubled) => self.doubled += 1,
+            Upshot::Stray(Stray::Strange) => self.strange += 1,
         }
     }
 
@@ -152,14 +152,14 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn done(due: u32, sent: u64) -> Came {
+    fn done(due: u32, sent: u64) -> Upshot {
         let round = Round { number: 0, due: MS * due, begun: MS * (due + 5) };
-        Came::Done { round, sent, received: 2 * sent }
+        Upshot::Done { round, sent, received: 2 * sent }
     }
 
-    fn failed(errno: i32) -> Came {
+    fn failed(errno: i32) -> Upshot {
         let error = std::io::Error::from_raw_os_error(errno);
-        Came::Broken(Error::from_io("connect()", &error))
+        Upshot::Broken(Error::from_io("connect()", &error))
     }
 
     #[test]
@@ -176,13 +176,13 @@ mod tests {
         let (mut one, mut other) = (Figures::default(), Figures::default());
         for (figures, word) in [(&mut one, b"one"), (&mut other, b"two")] {
             let round = Round { number: 1, due: MS, begun: MS };
-            figures.note(Came::Wrong(round, Mismatch::new(b"", word)), MS);
-            figures.note(Came::Lost(round), MS);
+            figures.note(Upshot::Wrong(round, Mismatch::new(b"", word)), MS);
+            figures.note(Upshot::Lost(round), MS);
             figures.note(failed(libc::ECONNRESET), MS);
             for stray in [Stray::Late, Stray::Doubled, Stray::Strange] {
-                figures.note(Came::Stray(stray), MS);
+                figures.note(Upshot::Stray(stray), MS);
             }
-            figures.note(Came::Connected(MS), MS);
+            figures.note(Upshot::Connected(MS), MS);
             figures.note(done(1, 10), MS * 2);
         }
         one.merge(other);

@@ -11,7 +11,7 @@ use crate::endpoint::Endpoint;
 use crate::engine::{Dialed, Dialer, Route};
 use crate::error::{Error, Result};
 use crate::exchange::{Exchange, Request};
-use crate::load::driver::{Came, Driver, Mismatch, OpenTalker, Round, Talker, ended};
+use crate::load::driver::{Driver, Mismatch, OpenTalker, Round, Talker, Upshot, ended};
 
 /// The first status that is a no.
 const FIRST_BAD: u16 = 400;
@@ -96,7 +96,7 @@ struct RequestTalker {
     conn: Option<Conn>,
     opening: Option<Boxed<'static, Dialed>>,
     under_way: VecDeque<Round>,
-    told: VecDeque<Came>,
+    told: VecDeque<Upshot>,
     unsent: Vec<u8>,
     sent: usize,
     is_flushed: bool,
@@ -152,7 +152,7 @@ impl RequestTalker {
                 Err(_) => {
                     let wrong = Mismatch::new(b"an answer of HTTP/1.1", bytes);
                     let round = self.under_way.pop_front();
-                    self.told.extend(round.map(|round| Came::Wrong(round, wrong)));
+                    self.told.extend(round.map(|round| Upshot::Wrong(round, wrong)));
                     self.hang_up();
                 }
             }
@@ -169,14 +169,14 @@ impl RequestTalker {
         let is_good = head.status < FIRST_BAD;
         let expected = if is_good { *self.terms.length.get_or_init(|| body) } else { body };
         let came = if is_good && body == expected {
-            Came::Done { round, sent: self.terms.bytes.len() as u64, received }
+            Upshot::Done { round, sent: self.terms.bytes.len() as u64, received }
         } else {
             let wanted = match self.terms.length.get() {
                 Some(length) => format!("a status below 400 and {length} bytes"),
                 None => "a status below 400".to_owned(),
             };
             let came = format!("{} and {body} bytes", head.status);
-            Came::Wrong(round, Mismatch::new(wanted.as_bytes(), came.as_bytes()))
+            Upshot::Wrong(round, Mismatch::new(wanted.as_bytes(), came.as_bytes()))
         };
         self.told.push_back(came);
         if !is_kept(&head) {
@@ -187,7 +187,7 @@ impl RequestTalker {
     /// The conn is over: what was asked on it and not answered has failed.
     fn hang_up(&mut self) {
         self.conn = None;
-        let failed = self.under_way.drain(..).map(|round| Came::Failed(round, ended()));
+        let failed = self.under_way.drain(..).map(|round| Upshot::Failed(round, ended()));
         self.told.extend(failed);
         self.unsent.clear();
         (self.sent, self.is_flushed, self.body, self.received) = (0, true, 0, 0);
@@ -197,7 +197,7 @@ impl RequestTalker {
 
     fn broke(&mut self, error: &Error) {
         let rounds = std::mem::take(&mut self.under_way);
-        self.told.extend(rounds.into_iter().map(|round| Came::Failed(round, error.clone())));
+        self.told.extend(rounds.into_iter().map(|round| Upshot::Failed(round, error.clone())));
         self.failed += 1;
         self.hang_up();
     }
@@ -248,21 +248,21 @@ impl Talker for RequestTalker {
         self.under_way.push_back(round);
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>, _: Duration) -> Poll<Came> {
+    fn poll_next(&mut self, cx: &mut Context<'_>, _: Duration) -> Poll<Upshot> {
         loop {
             if let Some(came) = self.told.pop_front() {
                 return Poll::Ready(came);
             }
             if self.failed >= TOLERATED {
-                return Poll::Ready(Came::Broken(ended()));
+                return Poll::Ready(Upshot::Broken(ended()));
             }
             if self.conn.is_none() {
                 if self.under_way.is_empty() {
                     return Poll::Pending;
                 }
                 match std::task::ready!(self.poll_open(cx)) {
-                    Ok(took) => return Poll::Ready(Came::Connected(took)),
-                    Err(error) => return Poll::Ready(Came::Broken(error)),
+                    Ok(took) => return Poll::Ready(Upshot::Connected(took)),
+                    Err(error) => return Poll::Ready(Upshot::Broken(error)),
                 }
             }
             if let Poll::Ready(Err(error)) = self.poll_out(cx) {

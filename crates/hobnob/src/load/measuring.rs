@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::engine::Crew;
 use crate::error::{Error, Kind, Result};
-use crate::load::driver::{Came, is_ours};
+use crate::load::driver::{Upshot, is_ours};
 use crate::load::figures::{Figures, Recorder};
 use crate::load::worker::{LoadPlan, StartSignal, Stretch, WorkerReport, work};
 
@@ -73,7 +73,7 @@ impl<R: Recorder> Measuring<R> {
         for index in 0..plan.workers {
             let work = work(plan.clone(), index, to.clone(), heard.clone());
             match crew {
-                Some(crew) => drop(crew.spawn_on(index, work)),
+                Some(crew) => crew.spawn_on(index, work),
                 None => here = Some(Box::pin(work) as _),
             }
         }
@@ -137,7 +137,8 @@ impl<R: Recorder> Measuring<R> {
             WorkerReport::Opened { talkers, connects, errors } => {
                 self.measured.talkers += talkers;
                 self.errors.extend(errors);
-                let note = |time| self.measured.figures.note(Came::Connected(time), Duration::ZERO);
+                let note =
+                    |time| self.measured.figures.note(Upshot::Connected(time), Duration::ZERO);
                 connects.into_iter().for_each(note);
                 self.opening -= 1;
                 if self.opening == 0 {
@@ -172,7 +173,7 @@ impl<R: Recorder> Measuring<R> {
         }
         let now = self.clock.now();
         for error in self.errors.drain(..) {
-            self.measured.figures.note(Came::Broken(error), now);
+            self.measured.figures.note(Upshot::Broken(error), now);
         }
         self.start = now;
         let is_called_off = *self.signal.borrow() == StartSignal::Stop;

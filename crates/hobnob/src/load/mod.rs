@@ -54,7 +54,7 @@ pub use self::calls::{CallEnd, Calls, each};
 pub use self::connects::Connects;
 pub use self::contest::{Contest, Ratio};
 pub use self::course::{Course, CourseSlot};
-pub use self::driver::{Came, Driver, Mismatch, OpenTalker, Round, Stray, Talker, is_ours};
+pub use self::driver::{Driver, Mismatch, OpenTalker, Round, Stray, Talker, Upshot, is_ours};
 pub use self::figures::{Failure, Figures, Recorder};
 pub use self::http::Requests;
 pub use self::latencies::Latencies;

@@ -44,7 +44,10 @@ impl Payload {
     }
 
     fn stamp(&self, talker: usize, number: u64) -> ([u8; STAMP], usize) {
-        let digit = |number: u64, at: usize| DIGITS[(number >> (6 * at)) as usize % DIGITS.len()];
+        let digit = |number: u64, at: usize| {
+            let value = (number >> (6 * at)) % DIGITS.len() as u64;
+            DIGITS[usize::try_from(value).unwrap_or(0)]
+        };
         let mut stamp = [0; STAMP];
         for (at, byte) in stamp.iter_mut().enumerate() {
             *byte = match at.checked_sub(NUMBER) {

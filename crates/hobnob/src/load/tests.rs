@@ -147,13 +147,33 @@ async fn who_only_fails_breaks_and_what_was_measured_until_then_stands() {
     assert!(measured.lasted < MS * 300, "{:?}", measured.lasted);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_this_machine_ends_it_and_is_no_failure_of_the_server() {
+    let calls = Arc::new(AtomicU64::new(0));
+    let driver = Calls::of(move |_, _| {
+        let has_port = calls.fetch_add(1, Relaxed) < 30;
+        Box::pin(async move {
+            tokio::time::sleep(MS).await;
+            let taken = std::io::Error::from_raw_os_error(libc::EADDRNOTAVAIL);
+            let failed = Error::from_io("connect()", &taken);
+            if has_port { Ok(calls::CallEnd::default()) } else { Err(failed) }
+        })
+    });
+    let load = Load::of(driver).talkers(3).until(Until::time(MS * 60_000));
+    let measured = load.run().await.expect("it began well");
+    let figures = &measured.figures;
+    assert_eq!((figures.done(), figures.failed(), figures.failed_here()), (30, 0, 30));
+    assert_eq!(measured.broke, None);
+    assert!(measured.lasted < MS * 100, "{:?}", measured.lasted);
+}
+
 /// A recorder of one's own.
 #[derive(Default)]
 struct Raw(Vec<Duration>);
 
 impl Recorder for Raw {
-    fn note(&mut self, came: Came, at: Duration) {
-        if let Came::Done { round, .. } = came {
+    fn note(&mut self, came: Upshot, at: Duration) {
+        if let Upshot::Done { round, .. } = came {
             self.0.push(at.saturating_sub(round.due));
         }
     }

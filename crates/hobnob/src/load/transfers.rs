@@ -9,7 +9,7 @@ use crate::conn::{Boxed, Conn, scratch};
 use crate::endpoint::Endpoint;
 use crate::engine::{self, Dialer, Route};
 use crate::error::{Error, Kind, Result};
-use crate::load::driver::{Came, Driver, Mismatch, OpenTalker, Round, Talker, ended};
+use crate::load::driver::{Driver, Mismatch, OpenTalker, Round, Talker, Upshot, ended};
 use crate::load::pingpong::route;
 use crate::spec::Shape;
 
@@ -144,7 +144,7 @@ impl TransferTalker {
     }
 
     /// A piece that is through.
-    fn done(&mut self) -> Option<Came> {
+    fn done(&mut self) -> Option<Upshot> {
         let size = self.size as u64;
         let left = self.under_way.len() as u64 * size;
         let (is_through, sent, received) = match self.way {
@@ -159,7 +159,7 @@ impl TransferTalker {
         if self.way == TransferWay::Down {
             self.received -= size;
         }
-        Some(Came::Done { round, sent, received })
+        Some(Upshot::Done { round, sent, received })
     }
 }
 
@@ -176,24 +176,24 @@ impl Talker for TransferTalker {
         }
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>, _: Duration) -> Poll<Came> {
+    fn poll_next(&mut self, cx: &mut Context<'_>, _: Duration) -> Poll<Upshot> {
         loop {
             if let Some(came) = self.done() {
                 return Poll::Ready(came);
             }
             if let Some(wrong) = self.wrong.clone() {
                 let round = self.under_way.pop_front();
-                let came = round.map(|round| Came::Wrong(round, wrong));
-                return Poll::Ready(came.unwrap_or(Came::GivenUp));
+                let came = round.map(|round| Upshot::Wrong(round, wrong));
+                return Poll::Ready(came.unwrap_or(Upshot::GivenUp));
             }
             let before = self.sent;
             if let Poll::Ready(Err(error)) = self.poll_out(cx) {
-                return Poll::Ready(Came::Broken(error));
+                return Poll::Ready(Upshot::Broken(error));
             }
             match self.poll_in(cx) {
                 Poll::Ready(Ok(true)) => {}
-                Poll::Ready(Ok(false)) => return Poll::Ready(Came::Broken(ended())),
-                Poll::Ready(Err(error)) => return Poll::Ready(Came::Broken(error)),
+                Poll::Ready(Ok(false)) => return Poll::Ready(Upshot::Broken(ended())),
+                Poll::Ready(Err(error)) => return Poll::Ready(Upshot::Broken(error)),
                 Poll::Pending if self.sent > before => {}
                 Poll::Pending => return Poll::Pending,
             }

@@ -17,7 +17,7 @@ use tokio::time::Sleep;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::load::bells::Bells;
-use crate::load::driver::{Came, Driver, Round, Talker};
+use crate::load::driver::{Driver, Round, Talker, Upshot, is_ours};
 use crate::load::figures::Recorder;
 use crate::load::opening::open;
 use crate::load::schedule::{Pace, Schedule};
@@ -248,9 +248,10 @@ impl<'a, R: Recorder> Shift<'a, R> {
             self.next_beat = edges.fold(self.now + BEAT, Duration::min);
             self.have_all_look();
         }
-        match self.end {
-            Some(end) if self.now >= end && self.stopped.is_none() => self.stop(end),
-            _ => {}
+        if let Some(end) = self.end.filter(|end| self.now >= *end && self.stopped.is_none()) {
+            // What was due before the end, and found the worker asleep.
+            self.begin_what_is_due();
+            self.stop(end);
         }
         if self.has_given_up() {
             self.have_all_look();
@@ -344,24 +345,26 @@ impl<'a, R: Recorder> Shift<'a, R> {
         self.bells.ring(at);
     }
 
-    fn came(&mut self, at: usize, came: Came) {
+    fn came(&mut self, at: usize, came: Upshot) {
         self.now = self.plan.clock.now();
         self.counted = self.counted.map(|_| self.now);
         let slot = &mut self.slots[at];
         match &came {
-            Came::Done { .. } | Came::Lost(_) | Came::Wrong(..) | Came::Failed(..) => {
+            Upshot::Done { .. } | Upshot::Lost(_) | Upshot::Wrong(..) | Upshot::Failed(..) => {
                 slot.under_way -= 1;
                 self.under_way -= 1;
             }
-            Came::Broken(_) | Came::GivenUp => {
+            Upshot::Broken(_) | Upshot::GivenUp => {
                 self.under_way -= slot.under_way;
                 (slot.talker, slot.under_way) = (None, 0);
                 self.alive -= 1;
-                if self.alive == 0 && self.stopped.is_none() && !matches!(came, Came::GivenUp) {
+                // What this machine does not give tells nothing of the server.
+                let is_gone = matches!(&came, Upshot::Broken(error) if !is_ours(error));
+                if self.alive == 0 && self.stopped.is_none() && is_gone {
                     self.broke = Some(self.now);
                 }
             }
-            Came::Connected(_) | Came::Stray(_) => {}
+            Upshot::Connected(_) | Upshot::Stray(_) => {}
         }
         self.figures.note(came, self.now);
     }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::PingPongTerms;
+use super::terms::PingPongTerms;
 use crate::codec::pattern::Search;
 use crate::conn::{Conn, scratch};
 use crate::error::Result;
-use crate::load::driver::{Came, Mismatch, Round, Stray, Talker, ended};
+use crate::load::driver::{Mismatch, Round, Stray, Talker, Upshot, ended};
 
 /// Bytes of a reply that are kept, to show them where they are wrong.
 const KEPT: usize = 256;
@@ -138,20 +138,20 @@ impl BytesTalker {
     }
 
     /// What to tell first: replies that are there, before more is sent or received.
-    fn tell(&mut self) -> Option<Came> {
+    fn tell(&mut self) -> Option<Upshot> {
         if let Some(received) = self.answered.pop_front() {
             let round = self.under_way.pop_front()?;
-            return Some(Came::Done { round, sent: self.terms.payload.size() as u64, received });
+            return Some(Upshot::Done { round, sent: self.terms.payload.size() as u64, received });
         }
         let wrong = self.wrong.take()?;
         Some(match self.under_way.pop_front() {
-            Some(round) => Came::Wrong(round, wrong),
-            None => Came::Stray(Stray::Strange),
+            Some(round) => Upshot::Wrong(round, wrong),
+            None => Upshot::Stray(Stray::Strange),
         })
     }
 
     /// The conn has ended: a reply that had begun is a wrong one.
-    fn at_the_end(&mut self) -> Came {
+    fn at_the_end(&mut self) -> Upshot {
         let expected = self.terms.expected.words().as_bytes();
         match self.under_way.front() {
             Some(round) if self.got > 0 && !self.terms.expected.is_echo() => {
@@ -159,9 +159,9 @@ impl BytesTalker {
                 let mismatch = Mismatch::new(expected, &std::mem::take(&mut self.seen));
                 self.got = 0;
                 self.under_way.pop_front();
-                Came::Wrong(round, mismatch)
+                Upshot::Wrong(round, mismatch)
             }
-            _ => Came::Broken(ended()),
+            _ => Upshot::Broken(ended()),
         }
     }
 }
@@ -176,22 +176,22 @@ impl Talker for BytesTalker {
         self.under_way.push_back(round);
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>, _: Duration) -> Poll<Came> {
+    fn poll_next(&mut self, cx: &mut Context<'_>, _: Duration) -> Poll<Upshot> {
         loop {
             if let Some(came) = self.tell() {
                 return Poll::Ready(came);
             }
             if self.is_lost {
-                return Poll::Ready(Came::GivenUp);
+                return Poll::Ready(Upshot::GivenUp);
             }
             // A peer that takes nothing may still have something to say.
             if let Poll::Ready(Err(error)) = self.poll_out(cx) {
-                return Poll::Ready(Came::Broken(error));
+                return Poll::Ready(Upshot::Broken(error));
             }
             match std::task::ready!(self.poll_in(cx)) {
                 Ok(true) => {}
                 Ok(false) => return Poll::Ready(self.at_the_end()),
-                Err(error) => return Poll::Ready(Came::Broken(error)),
+                Err(error) => return Poll::Ready(Upshot::Broken(error)),
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod packets;
+mod terms;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::spec::Shape;
 
 use self::bytes::BytesTalker;
 use self::packets::PacketTalker;
+use self::terms::PingPongTerms;
 
 /// Bytes of a message, where nobody says otherwise.
 const USUAL_SIZE: usize = 64;
@@ -27,16 +29,6 @@ const USUAL_SIZE: usize = 64;
 pub struct PingPong {
     route: Route,
     terms: Arc<PingPongTerms>,
-}
-
-/// What all its talkers have in common.
-#[derive(Debug, Clone)]
-struct PingPongTerms {
-    payload: Payload,
-    expected: Expected,
-    /// Messages of one talker that are under way at once.
-    depth: usize,
-    patience: Duration,
 }
 
 impl PingPong {

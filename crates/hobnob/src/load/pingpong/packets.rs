@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::PingPongTerms;
+use super::terms::PingPongTerms;
 use crate::conn::{Conn, scratch};
 use crate::error::Result;
-use crate::load::driver::{Came, Mismatch, Round, Stray, Talker, ended};
+use crate::load::driver::{Mismatch, Round, Stray, Talker, Upshot, ended};
 
 /// Lost rounds that are remembered, to know their replies where they come after all.
 const REMEMBERED: usize = 1_024;
@@ -50,15 +50,15 @@ impl PacketTalker {
     }
 
     /// What a packet means.
-    fn take(&mut self, packet: &[u8]) -> Came {
+    fn take(&mut self, packet: &[u8]) -> Upshot {
         let terms = Arc::clone(&self.terms);
         if !terms.payload.tells_rounds() || !terms.expected.is_echo() {
             return self.take_in_order(packet);
         }
         let Some(number) = terms.payload.number_of(packet, self.number) else {
             return match self.under_way.pop_front() {
-                Some(round) => Came::Wrong(round, self.mismatch(round, packet)),
-                None => Came::Stray(Stray::Strange),
+                Some(round) => Upshot::Wrong(round, self.mismatch(round, packet)),
+                None => Upshot::Stray(Stray::Strange),
             };
         };
         if let Some(at) = self.under_way.iter().position(|round| round.number == number)
@@ -69,22 +69,22 @@ impl PacketTalker {
         match self.lost.iter().position(|lost| *lost == number) {
             Some(at) => {
                 self.lost.remove(at);
-                Came::Stray(Stray::Late)
+                Upshot::Stray(Stray::Late)
             }
-            None => Came::Stray(Stray::Doubled),
+            None => Upshot::Stray(Stray::Doubled),
         }
     }
 
     /// Nothing in a packet says which round it is of: it is the first one's.
-    fn take_in_order(&mut self, packet: &[u8]) -> Came {
+    fn take_in_order(&mut self, packet: &[u8]) -> Upshot {
         match self.under_way.pop_front() {
             Some(round) => self.judged(round, packet),
-            None if self.lost.pop_front().is_some() => Came::Stray(Stray::Late),
-            None => Came::Stray(Stray::Strange),
+            None if self.lost.pop_front().is_some() => Upshot::Stray(Stray::Late),
+            None => Upshot::Stray(Stray::Strange),
         }
     }
 
-    fn judged(&self, round: Round, packet: &[u8]) -> Came {
+    fn judged(&self, round: Round, packet: &[u8]) -> Upshot {
         let PingPongTerms { payload, expected, .. } = &*self.terms;
         let is_right = match expected.search() {
             Some(mut search) => expected.find(&mut search, packet).is_some(),
@@ -94,11 +94,12 @@ impl PacketTalker {
             }
         };
         if !is_right {
-            return Came::Wrong(round, self.mismatch(round, packet));
+            return Upshot::Wrong(round, self.mismatch(round, packet));
         }
-        Came::Done { round, sent: payload.size() as u64, received: packet.len() as u64 }
+        Upshot::Done { round, sent: payload.size() as u64, received: packet.len() as u64 }
     }
 
+    #[allow(clippy::unnecessary_box_returns, reason = "so it is held by what came of a round")]
     fn mismatch(&self, round: Round, packet: &[u8]) -> Box<Mismatch> {
         let PingPongTerms { payload, expected, .. } = &*self.terms;
         if expected.is_echo() {
@@ -108,7 +109,7 @@ impl PacketTalker {
     }
 
     /// The round that has waited longest, where it has waited for too long.
-    fn lose(&mut self, now: Duration) -> Option<Came> {
+    fn lose(&mut self, now: Duration) -> Option<Upshot> {
         let waited = now.saturating_sub(self.under_way.front()?.begun);
         if waited < self.terms.patience {
             return None;
@@ -118,7 +119,7 @@ impl PacketTalker {
             self.lost.pop_front();
         }
         self.lost.push_back(round.number);
-        Some(Came::Lost(round))
+        Some(Upshot::Lost(round))
     }
 }
 
@@ -131,16 +132,16 @@ impl Talker for PacketTalker {
         self.unsent.push_back(round);
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<Came> {
+    fn poll_next(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<Upshot> {
         if let Poll::Ready(Err(error)) = self.poll_out(cx) {
-            return Poll::Ready(Came::Broken(error));
+            return Poll::Ready(Upshot::Broken(error));
         }
         let came = scratch::with(|buffer| {
             let received = std::task::ready!(self.conn.channel().poll_recv(cx, buffer));
             Poll::Ready(match received {
                 Ok(Some(length)) => self.take(&buffer[..length]),
-                Ok(None) => Came::Broken(ended()),
-                Err(error) => Came::Broken(error),
+                Ok(None) => Upshot::Broken(ended()),
+                Err(error) => Upshot::Broken(error),
             })
         });
         match came {
