@@ -97,7 +97,9 @@ mod tests {
 
     fn micros(times: &[u64]) -> Latencies {
         let mut latencies = Latencies::default();
-        times.iter().for_each(|time| latencies.add(Duration::from_micros(*time)));
+        for time in times {
+            latencies.add(Duration::from_micros(*time));
+        }
         latencies
     }
 

@@ -79,7 +79,7 @@ async fn a_closed_loop_hides_what_an_open_one_tells() {
     // Frozen from 1 s to 2 s.
     let frozen = |at: Duration| {
         let thaws = MS * 2_000;
-        if at >= MS * 1_000 && at < thaws { thaws - at } else { MS }
+        if at >= MS * 1_000 && at < thaws { thaws.saturating_sub(at) } else { MS }
     };
     let until = Until::time(MS * 10_000);
     let closed = Load::of(sleeper(frozen)).until(until).run().await.expect("nothing fails");
