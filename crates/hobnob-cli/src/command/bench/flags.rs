@@ -250,7 +250,7 @@ impl BenchFlags {
 }
 
 fn read_mode(word: &str) -> Result<BenchMode> {
-    let words = BenchMode::ALL.map(|mode| mode.word());
+    let words = BenchMode::ALL.map(BenchMode::word);
     args::read_choice("--mode", word, &words)?;
     let mode = BenchMode::ALL.into_iter().find(|mode| mode.word() == word);
     mode.ok_or_else(|| Error::new(Kind::Bug, "a mode without its word"))

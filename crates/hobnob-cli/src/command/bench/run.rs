@@ -154,7 +154,9 @@ impl<'a> BenchRun<'a> {
         let is_cut = self.asked.is_some();
         let mut results: Vec<_> = self.rivals.iter().map(|rival| rival.result(is_cut)).collect();
         if !self.job.is_on("quiet") {
-            results.iter_mut().for_each(|result| result.notes = notes(result));
+            for result in &mut results {
+                result.notes = notes(result);
+            }
         }
         results
     }

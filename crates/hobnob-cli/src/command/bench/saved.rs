@@ -53,7 +53,9 @@ pub(super) fn save(job: &Job, results: &[Benched]) -> Result<()> {
     let Some(path) = job.text("save") else { return Ok(()) };
     let mut json = Json::new(job.clock);
     let mut out = Vec::new();
-    results.iter().for_each(|result| json.benched(&mut out, result));
+    for result in results {
+        json.benched(&mut out, result);
+    }
     write(job, path, &out)
 }
 

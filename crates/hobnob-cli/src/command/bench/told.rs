@@ -39,8 +39,12 @@ pub(super) fn tell(
     let text = if job.is_on("json") {
         let mut json = Json::new(job.clock);
         let mut out = Vec::new();
-        results.iter().for_each(|result| json.benched(&mut out, result));
-        contests.iter().for_each(|contested| json.contested(&mut out, contested));
+        for result in results {
+            json.benched(&mut out, result);
+        }
+        for contested in &contests {
+            json.contested(&mut out, contested);
+        }
         String::from_utf8_lossy(&out).into_owned()
     } else if job.is_on("csv") {
         table::csv(results)
