@@ -55,7 +55,7 @@ impl Socket {
     /// # Ok::<(), hobnob::Error>(())
     /// ```
     pub fn reader_with(&self, buffer: usize) -> SocketReader<'_> {
-        let patient = Patient { socket: self, has_timed_out: false };
+        let patient = SocketBytes { socket: self, has_timed_out: false };
         // A buffer of nothing would look like the end to whoever asks for what is in it.
         SocketReader(BufReader::with_capacity(buffer.max(1), patient))
     }
@@ -106,7 +106,7 @@ impl Socket {
 
 /// A socket as a file to read from: [`Socket::reader`].
 #[derive(Debug)]
-pub struct SocketReader<'a>(BufReader<Patient<'a>>);
+pub struct SocketReader<'a>(BufReader<SocketBytes<'a>>);
 
 impl SocketReader<'_> {
     /// What has been read ahead, and not out yet.
@@ -153,12 +153,12 @@ impl Write for SocketWriter<'_> {
 }
 
 /// A socket's bytes until a read has run out of its time, as `CPython`'s `SocketIO` has it (Lib/socket.py).
-struct Patient<'a> {
+struct SocketBytes<'a> {
     socket: &'a Socket,
     has_timed_out: bool,
 }
 
-impl Read for Patient<'_> {
+impl Read for SocketBytes<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if self.has_timed_out {
             let lost = "a read before ran out of its time, and what had come by then may be lost";
@@ -173,7 +173,7 @@ impl Read for Patient<'_> {
     }
 }
 
-impl fmt::Debug for Patient<'_> {
+impl fmt::Debug for SocketBytes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.socket.fmt(f)
     }

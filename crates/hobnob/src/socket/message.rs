@@ -11,7 +11,7 @@ use super::{Flags, Socket, explain};
 use crate::address::{Address, canonical};
 use crate::error::{Error, Kind, Result};
 use crate::sys::control::{self, ControlMessage, OutgoingControl};
-use crate::sys::message::{self, Came};
+use crate::sys::message::{self, RawMessage};
 
 /// Descriptors that one message carries at most (unix(7), `SCM_MAX_FD`).
 const MOST_DESCRIPTORS: usize = 253;
@@ -145,7 +145,7 @@ impl Socket {
         let result = self.in_time(PollFlags::POLLIN, || {
             message::receive(self.as_fd(), parts, room, flags.number())
         });
-        let result = result.map(|Came { length, name, control, flags }| ReceivedMessage {
+        let result = result.map(|RawMessage { length, name, control, flags }| ReceivedMessage {
             length,
             peer: name.address(),
             control,

@@ -107,8 +107,6 @@ mod mode;
 mod names;
 pub mod observe;
 pub mod option;
-#[cfg(test)]
-mod parity;
 pub mod path;
 mod pipe;
 mod receive;

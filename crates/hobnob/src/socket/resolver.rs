@@ -105,7 +105,7 @@ pub fn address_info(
         let call = format!("getaddrinfo({}, {})", Quoted(host), Quoted(service));
         failed(&call, host.or(service).unwrap_or_default(), hints.family, error)
     })?;
-    let info = |answer: resolve::Answer| AddressInfo {
+    let info = |answer: resolve::ResolverAnswer| AddressInfo {
         kind: Type::of_number(answer.kind),
         protocol: answer.protocol,
         canonical_name: answer.canonical,

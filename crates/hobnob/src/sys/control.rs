@@ -46,7 +46,7 @@ pub enum ControlMessage {
 pub struct ErrorReport {
     /// The errno that it means.
     pub errno: i32,
-    /// Where it comes from: 1 this kernel, 2 ICMP, 3 ICMPv6.
+    /// Where it comes from: 1 this kernel, 2 ICMP, 3 that of IPv6.
     pub origin: u8,
     /// The ICMP type.
     pub icmp_type: u8,

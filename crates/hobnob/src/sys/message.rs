@@ -8,7 +8,7 @@ use super::name::Name;
 use super::{check_length, size_for_kernel};
 
 /// What a recvmsg(2) has brought.
-pub(crate) struct Came {
+pub(crate) struct RawMessage {
     /// Bytes; with `MSG_TRUNC` asked for, more than the buffers hold where the message was cut.
     pub(crate) length: usize,
     pub(crate) name: Name,
@@ -24,7 +24,7 @@ pub(crate) fn receive(
     parts: &mut [IoSliceMut<'_>],
     room: usize,
     flags: i32,
-) -> io::Result<Came> {
+) -> io::Result<RawMessage> {
     let mut control = vec![0_u8; room];
     let mut name = Name::empty();
     // SAFETY: a msghdr is integers and pointers, for which all-zero is a value.
@@ -44,7 +44,7 @@ pub(crate) fn receive(
     control.truncate(header.msg_controllen as _);
     // SAFETY: the kernel has just written this buffer, and nobody has read it before.
     let control = unsafe { adopt(&control) };
-    Ok(Came { length, name, control, flags: header.msg_flags })
+    Ok(RawMessage { length, name, control, flags: header.msg_flags })
 }
 
 /// The messages of a buffer, with the descriptors in it taken over.

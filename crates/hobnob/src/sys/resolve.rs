@@ -29,7 +29,7 @@ pub(crate) struct Question<'a> {
 }
 
 /// One answer of getaddrinfo(3).
-pub(crate) struct Answer {
+pub(crate) struct ResolverAnswer {
     pub(crate) kind: i32,
     pub(crate) protocol: i32,
     /// Of the first answer alone, and where it was asked for.
@@ -54,7 +54,7 @@ pub(crate) fn look_up(
 }
 
 /// getaddrinfo(3): the IP addresses among its answers. Blocks.
-pub(crate) fn ask(question: &Question<'_>) -> Result<Vec<Answer>, LookUpError> {
+pub(crate) fn ask(question: &Question<'_>) -> Result<Vec<ResolverAnswer>, LookUpError> {
     // A NUL in a name is a name that does not exist.
     let none = LookUpError { number: libc::EAI_NONAME, errno: None };
     let text = |text: Option<&str>| text.map(CString::new).transpose().map_err(|_| none);
@@ -74,10 +74,13 @@ pub(crate) fn ask(question: &Question<'_>) -> Result<Vec<Answer>, LookUpError> {
     Ok(List(first).answers().collect())
 }
 
+/// `NI_MAXHOST` and `NI_MAXSERV` of netdb.h.
+const HOST_LENGTH: libc::socklen_t = 1_025;
+const SERVICE_LENGTH: libc::socklen_t = 32;
+
 /// getnameinfo(3): the names of an address and of its port. Blocks.
 pub(crate) fn name_info(of: &SocketAddr, flags: i32) -> Result<(String, String), LookUpError> {
-    // NI_MAXHOST and NI_MAXSERV of netdb.h.
-    let (mut host, mut service) = ([0_u8; 1025], [0_u8; 32]);
+    let (mut host, mut service) = ([0_u8; HOST_LENGTH as usize], [0_u8; SERVICE_LENGTH as usize]);
     let name = Name::of(&(*of).into());
     let name = name.map_err(|_| LookUpError { number: libc::EAI_FAMILY, errno: None })?;
     // SAFETY: the name is as long as it says, and so is the room for both answers.
@@ -86,9 +89,9 @@ pub(crate) fn name_info(of: &SocketAddr, flags: i32) -> Result<(String, String),
             name.as_ptr(),
             name.length(),
             host.as_mut_ptr().cast(),
-            host.len() as _,
+            HOST_LENGTH,
             service.as_mut_ptr().cast(),
-            service.len() as _,
+            SERVICE_LENGTH,
             flags,
         )
     };
@@ -146,7 +149,7 @@ pub(crate) fn eai_text(number: i32) -> String {
 struct List(*mut libc::addrinfo);
 
 impl List {
-    fn answers(&self) -> impl Iterator<Item = Answer> {
+    fn answers(&self) -> impl Iterator<Item = ResolverAnswer> {
         let mut at = self.0;
         std::iter::from_fn(move || {
             // SAFETY: null or an entry of the list, which outlives the iterator.
@@ -165,7 +168,7 @@ impl List {
             name.set_length(entry.ai_addrlen);
             // SAFETY: null or a string of the list, which outlives the iterator.
             let canonical = unsafe { entry.ai_canonname.as_ref().map(|name| CStr::from_ptr(name)) };
-            Some(Answer {
+            Some(ResolverAnswer {
                 kind: entry.ai_socktype,
                 protocol: entry.ai_protocol,
                 canonical: canonical.map(|name| name.to_string_lossy().into_owned()),

@@ -34,8 +34,8 @@ pub(crate) fn port(name: &str, protocol: Option<&str>) -> io::Result<Option<u16>
         // SAFETY: the name ends with NUL, and `find` vouches for the rest.
         unsafe { getservbyname_r(name.as_ptr(), protocol, entry, room, length, found) }
     };
-    // The port lies in the lower 16 bits, in the network's order.
-    look(protocol, find, |entry| u16::from_be((entry.s_port & 0xffff) as _))
+    // The number is the port in the network's order.
+    look(protocol, find, |entry| u16::try_from(entry.s_port).map_or(0, u16::from_be))
 }
 
 /// The service of a port; none where none is known.

@@ -2,6 +2,7 @@
 
 mod absurd;
 mod architecture;
+mod calls;
 mod cases;
 mod chat;
 mod conformance;
