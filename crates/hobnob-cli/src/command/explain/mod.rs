@@ -1,15 +1,19 @@
 //! `hobnob explain`: what an endpoint means, layer by layer.
 
+mod kernel;
+
 use std::fmt::Write as _;
 use std::net::{IpAddr, ToSocketAddrs as _};
 
 use hobnob::endpoint::{Command, Endpoint, Host, Target, well_known_port};
 use hobnob::engine::{self, Resolved};
-use hobnob::error::{Result, quoted};
+use hobnob::error::{Error, Kind, Result, quoted};
+use hobnob::socket::Family;
 use hobnob::spec::{OptionSpec, Options};
 use hobnob::transport::Twin;
 use serde_json::{Value, json};
 
+use self::kernel::KernelOptions;
 use crate::args::{COMMON, Flag, FlagGroup, OPENING, Usage, switch};
 use crate::job::{Job, Verb};
 use crate::process::say;
@@ -27,13 +31,16 @@ pub(crate) static VERB: Verb = Verb {
         endpoints: 0..1,
         flags: &[FlagGroup::Own(EXPLAINING), FlagGroup::Own(OPENING), FlagGroup::Own(COMMON)],
         heeds_settings: true,
-        page: include_str!("../help/explain.md"),
+        page: include_str!("../../help/explain.md"),
     },
     run,
 };
 
-/// The flag `--listen` of `explain`.
-const EXPLAINING: &[Flag] = &[switch("listen", None, "as for who listens there")];
+/// The flags of `explain` alone.
+const EXPLAINING: &[Flag] = &[
+    switch("listen", None, "as for who listens there"),
+    switch("options", None, "the socket's options, with this kernel's defaults"),
+];
 
 fn run(job: &Job) -> Result<u8> {
     let endpoint = job.endpoint("explain which address?")?;
@@ -44,8 +51,10 @@ fn run(job: &Job) -> Result<u8> {
         is_listening: job.is_on("listen"),
         is_verbose: job.is_on("verbose"),
         door: door(&endpoint),
+        kernel: None,
         resolved: &resolved,
     };
+    let tree = Tree { kernel: tree.ask_kernel(job.is_on("options"))?, ..tree };
     if job.is_on("json") {
         return say(&format!("{}\n", tree.json()));
     }
@@ -62,6 +71,7 @@ struct Tree<'a> {
     is_listening: bool,
     is_verbose: bool,
     door: Vec<OptionShown>,
+    kernel: Option<KernelOptions>,
 }
 
 /// What a host name stands for.
@@ -98,8 +108,8 @@ fn addresses(target: &Target, job: &Job) -> Found {
     let Target::Net { host, port } = target else { return Found::Nothing };
     let wanted = job.family().ok().flatten();
     let fits = |ip: &IpAddr| match wanted {
-        Some(hobnob::socket::Family::V4) => ip.is_ipv4(),
-        Some(hobnob::socket::Family::V6) => ip.is_ipv6(),
+        Some(Family::V4) => ip.is_ipv4(),
+        Some(Family::V6) => ip.is_ipv6(),
         _ => true,
     };
     let all = match host {
@@ -159,6 +169,14 @@ impl Tree<'_> {
         line(&mut out, "target", &target(&resolved.place.target));
         self.addresses(&mut out);
         self.same_with(&mut out);
+        if let Some(kernel) = &self.kernel {
+            line(
+                &mut out,
+                "kernel",
+                "a new socket's options on this machine, and what is set here",
+            );
+            out.push_str(&kernel.words());
+        }
         let parts = resolved.layers.iter().map(|(row, _)| row.spec.name).chain([row.spec.name]);
         let pages: Vec<_> = parts.map(|part| format!("hobnob help {part}")).collect();
         line(&mut out, "options", &pages.join("   "));
@@ -202,17 +220,39 @@ impl Tree<'_> {
     /// Family and type of the socket.
     fn kind(&self) -> Option<(String, String)> {
         let kind = self.resolved.transport.socket?.name().to_owned();
-        let family = match (&self.resolved.place.target, &self.addresses) {
+        let families = self.families();
+        let names: Vec<_> = families.iter().map(|family| family.name()).collect();
+        if names.is_empty() && !matches!(self.resolved.place.target, Target::Net { .. }) {
+            return None;
+        }
+        let family = names.join(" and ");
+        Some((family, kind))
+    }
+
+    /// The families of the sockets that it stands for.
+    fn families(&self) -> Vec<Family> {
+        match (&self.resolved.place.target, &self.addresses) {
             (Target::Net { .. }, Found::Addresses(all)) => {
                 let has = |is_v4: bool| all.iter().any(|ip| ip.is_ipv4() == is_v4);
-                let names = [(true, "AF_INET"), (false, "AF_INET6")];
-                let names = names.iter().filter(|(is_v4, _)| has(*is_v4)).map(|(_, name)| *name);
-                names.collect::<Vec<_>>().join(" and ")
+                let each = [(true, Family::V4), (false, Family::V6)];
+                each.iter().filter(|(is_v4, _)| has(*is_v4)).map(|(_, family)| *family).collect()
             }
-            (Target::Net { .. }, _) => "AF_INET and AF_INET6".to_owned(),
-            _ => self.resolved.place.family()?.name().to_owned(),
-        };
-        Some((family, kind))
+            (Target::Net { .. }, _) => vec![Family::V4, Family::V6],
+            _ => self.resolved.place.family().into_iter().collect(),
+        }
+    }
+
+    /// None where nobody asks.
+    fn ask_kernel(&self, is_asked: bool) -> Result<Option<KernelOptions>> {
+        if !is_asked {
+            return Ok(None);
+        }
+        let row = self.resolved.transport;
+        let kind = row.socket.filter(|_| !self.families().is_empty()).ok_or_else(|| {
+            let message = format!("{} opens no socket, so that it has no options", row.spec.name);
+            Error::new(Kind::DoesNotFit, message)
+        })?;
+        KernelOptions::ask(self.families(), kind, &self.resolved.place).map(Some)
     }
 
     fn numbers(&self) -> Vec<Value> {
@@ -266,6 +306,7 @@ impl Tree<'_> {
             "target": target(&resolved.place.target),
             "addresses": self.numbers(),
             "twins": twins,
+            "kernel": self.kernel.as_ref().map(KernelOptions::json),
         })
     }
 }
