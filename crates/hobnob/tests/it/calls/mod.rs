@@ -9,6 +9,7 @@ mod words;
 use std::path::Path;
 use std::process::Command;
 
+use crate::stage::skip;
 use ours::Scenario;
 use words::told;
 
@@ -154,8 +155,7 @@ fn by_python(folder: &Path) -> Option<Vec<String>> {
 fn every_call_ends_as_it_does_in_python() {
     let folders = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     let Some(pythons) = by_python(folders.0.path()) else {
-        println!("hobnob-skip: calls::every_call_ends_as_it_does_in_python: there is no python3");
-        return;
+        return skip("calls::every_call_ends_as_it_does_in_python", "there is no python3");
     };
     let ours = by_us(folders.1.path());
     let (mut wrong, mut used) = (Vec::new(), vec![false; DIFFERENCES.len()]);
