@@ -23,6 +23,7 @@ from paired import BUILT, CLIENT_CORE
 LATENCIES_MS = [1, 2, 5, 10, 20, 200, 1000]
 RATES = {"64k": 64 << 10, "1m": 1 << 20, "10mbit/s": 1_250_000, "50m": 50 << 20}
 CONNS = 20
+ALONE_MS = 20  # up to this one conn alone: of several at once the later wait for the earlier, which is no fault's doing
 WITHIN_MS = 0.2  # a direction, up to SHORT_MS; above it a share
 SHORT_MS = 10
 WITHIN_LONG = 0.01
@@ -62,7 +63,7 @@ def round_trips(args, stack, folder):
     plain = 0.0
     for fault, asked, ways in [("refuse,after=1000000conn", 0, 1)] + faults:
         server = relay(args, stack, folder, port, fault, listens)
-        conns = 1 if asked <= SHORT_MS else CONNS
+        conns = 1 if asked <= ALONE_MS else CONNS
         words = ["tcp", "--size", "64", "--conns", str(conns), "--seconds", str(args.seconds)]
         with paired.Load(server, words) as load:
             result = load.go()

@@ -89,10 +89,17 @@ fn pass_through(skips_file: &Path, reader: &mut Reader) -> io::Result<ExitStatus
     child.wait()
 }
 
-/// Under `nohup` SIGHUP is ignored, and so it would be in every program that a test starts.
+/// Under `nohup` SIGHUP is ignored, and in the background of a script SIGINT and SIGQUIT are: so they would be in every
+/// program that a test starts.
 fn test_command(skips_file: &Path) -> Command {
     let mut command = Command::new("env");
-    command.args(["--default-signal=HUP", &cargo(), "test", "--workspace", "--no-fail-fast"]);
+    command.args([
+        "--default-signal=HUP,INT,QUIT",
+        &cargo(),
+        "test",
+        "--workspace",
+        "--no-fail-fast",
+    ]);
     command.env("HOBNOB_SKIPS", skips_file).stdin(Stdio::null()).stdout(Stdio::piped());
     command
 }

@@ -76,6 +76,8 @@ pub enum ValueKind {
     Rate,
     /// `10.0.0.7`, `[::1]:4000`: an IP address, with or without a port.
     IpAddress,
+    /// `660`, `0660`: permission bits of a file in octal, as chmod(1) takes them.
+    Mode,
     /// Any text, taken as it stands.
     Text,
     /// The same, with the word that stands for it in help: `FILE`.
@@ -110,6 +112,7 @@ impl ValueKind {
             ValueKind::Rate => "BYTES/s".to_owned(),
             ValueKind::Fault => "SPEC".to_owned(),
             ValueKind::IpAddress => "IP[:PORT]".to_owned(),
+            ValueKind::Mode => "MODE".to_owned(),
             ValueKind::Choice(words) => words.join("|"),
         }
     }
@@ -138,6 +141,9 @@ impl ValueKind {
             ValueKind::IpAddress | ValueKind::Text | ValueKind::Named(_) | ValueKind::Endpoint => {
                 Ok(Value::Text(text.as_bytes().to_vec()))
             }
+            ValueKind::Mode => parse_mode(text)
+                .map(|mode| Value::Text(format!("0{mode:03o}").into_bytes()))
+                .map_err(bad),
             ValueKind::Escaped => unescape(text)
                 .map(Value::Text)
                 .map_err(|at| bad(&format!("{at:?} is none of \\r \\n \\t \\\\ \\xHH"))),
@@ -294,6 +300,11 @@ impl Options {
         }
     }
 
+    /// The permission bits of a file.
+    pub fn mode(&self, name: &str) -> Option<u32> {
+        self.text(name).and_then(|text| parse_mode(text).ok())
+    }
+
     /// A text, where it is UTF-8.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.bytes(name).and_then(|bytes| std::str::from_utf8(bytes).ok())
@@ -437,6 +448,15 @@ pub(crate) fn parse_rate(text: &str) -> Result<u64, &'static str> {
     Ok(parse_whole(number, scale, EXPECTED)? / 8)
 }
 
+/// `660`, `0660`: permission bits in octal, without those that mean nothing for a socket. The error says what would be
+/// understood.
+fn parse_mode(text: &str) -> Result<u32, &'static str> {
+    const EXPECTED: Expected = "a mode is octal and at most 777, as in 660";
+    let is_octal = !text.is_empty() && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
+    mode.ok_or(EXPECTED)
+}
+
 /// `2%`, `0.5%` in millionths, up to 100%; the sign is needed. The error says what would be understood.
 pub(crate) fn parse_percent(text: &str) -> Result<u32, &'static str> {
     const EXPECTED: Expected = "a share is a number up to 100 with its sign, as in 2%, 0.5%";
@@ -545,6 +565,19 @@ mod tests {
         assert_eq!(parse_rate("17179869184g/s"), Err(TOO_MANY));
         assert_eq!(parse_bytes("17179869183g"), Ok(u64::MAX - (1 << 30) + 1));
         assert!(parse_count("-1").is_err_and(|why| why != TOO_MANY));
+    }
+
+    #[test]
+    fn a_mode_is_octal_as_chmod_has_it() {
+        for (text, mode) in [("660", 0o660), ("0660", 0o660), ("0", 0), ("7", 7), ("777", 0o777)] {
+            assert_eq!(parse_mode(text), Ok(mode), "{text}");
+        }
+        for wrong in ["", "0o660", "888", "+660", "-1", "1777", "u=rw", "77777777777777"] {
+            let error = ValueKind::Mode.parse("mode", wrong).expect_err("no mode");
+            assert_eq!(error.kind(), Kind::BadOption, "{wrong}");
+        }
+        let shown = ValueKind::Mode.parse("mode", "60").expect("a mode").to_string();
+        assert_eq!(shown, "0060");
     }
 
     #[test]

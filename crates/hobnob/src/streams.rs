@@ -5,10 +5,13 @@
 //! or cleared here. `EAGAIN` is no end and no error: it means wait, and `poll(2)` says how long. Data is read and written
 //! through this module alone; the architecture tests refuse another way.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Read, StderrLock, StdinLock, StdoutLock, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -45,6 +48,13 @@ pub fn was_stdout_closed() -> bool {
     crate::sys::closed::was_stdout_closed()
 }
 
+/// Whether a read of standard input would not wait: for bytes, for the end or for an error.
+pub(crate) fn is_stdin_ready() -> bool {
+    let stdin = io::stdin();
+    let mut asked = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    poll(&mut asked, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
 /// Opens the terminal again where it does not block: a line editor reads and writes it by its own means, which do not
 /// wait. The new open file is ours alone. One that cannot be opened again, as after `su`, is used as it is.
 pub fn reopen_terminal() {
@@ -56,10 +66,36 @@ pub fn reopen_terminal() {
     }
 }
 
-/// Resolves when nobody reads standard output any more, as after `| head -1`. Of a file it never does. An error means that
-/// this cannot be known, for want of a descriptor.
-pub async fn stdout_is_deserted() -> io::Result<()> {
-    watch::deserted(io::stdout().as_fd()).await
+/// A watch for the moment at which nobody reads standard output any more, as after `| head -1`. It costs a descriptor,
+/// which keeps the stream open, and wakes nobody before.
+#[derive(Default)]
+pub struct StdoutWatch(Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send>>>);
+
+impl StdoutWatch {
+    /// Watches from the first poll on. [`StdoutWatch::default`] never sees anything.
+    pub fn begin() -> Self {
+        StdoutWatch(Some(Box::pin(async { watch::deserted(io::stdout().as_fd()).await })))
+    }
+
+    /// The same for a conversation: a terminal that goes says so by a signal (SIGHUP), and is not watched.
+    pub fn begin_beside_signals() -> Self {
+        if io::stdout().is_terminal() { StdoutWatch::default() } else { StdoutWatch::begin() }
+    }
+
+    /// Ready, once, when nobody reads any more. Of a file that is never the case, and where it cannot be known, for want of
+    /// a descriptor, it is never told. Needs a runtime.
+    pub fn poll_deserted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(watch) = &mut self.0 else { return Poll::Pending };
+        let known = ready!(watch.as_mut().poll(cx));
+        self.0 = None;
+        if known.is_ok() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl fmt::Debug for StdoutWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StdoutWatch").field(&self.0.is_some()).finish()
+    }
 }
 
 /// Ends the process at once (_exit(2)). What the standard streams still hold is given up: a stream whose reader takes

@@ -55,6 +55,11 @@ pub(super) fn proposals(words: &[String], usages: Usages) -> Vec<Proposal> {
     typed.read(&rest).and_then(|()| typed.commands()).unwrap_or_default()
 }
 
+/// Whether it is a verb of another program.
+pub(super) fn is_foreign(verb: &str) -> bool {
+    VERBS.iter().any(|(word, _)| *word == verb)
+}
+
 /// What is right, but that the port stands in a word of its own, or that a service was left out.
 pub(super) fn check(words: &[String], usages: Usages, matches: &ArgMatches) -> Result<()> {
     let Some((verb, matches)) = matches.subcommand() else { return Ok(()) };

@@ -37,6 +37,8 @@ pub(super) struct Netcat {
     pub(super) wishes: Vec<Meant>,
     host: Option<String>,
     port: Option<String>,
+    /// Where a relay listens and what it dials, as toxiproxy's `create -l` and `-u` say it.
+    sides: [Option<String>; 2],
     words: Vec<String>,
     /// Flags as they are typed here.
     flags: Vec<String>,
@@ -53,6 +55,7 @@ impl Netcat {
             wishes: Vec::new(),
             host: None,
             port: None,
+            sides: [None, None],
             words: Vec::new(),
             flags: Vec::new(),
             messages: Vec::new(),
@@ -89,6 +92,10 @@ impl Netcat {
                 joined => Some(joined.to_owned()),
             };
             match letter {
+                'l' | 'u' if is_between(self.usage) => {
+                    self.sides[usize::from(letter == 'u')] = Some(value()?);
+                    return Some(());
+                }
                 'l' => self.wishes.push(Meant::Listen),
                 'k' => self.wishes.push(Meant::Stay),
                 'u' => self.wishes.push(Meant::Packets),
@@ -174,11 +181,18 @@ impl Netcat {
             }
             return Some(all);
         }
-        if self.usage.endpoints.end > 1 {
-            // Both addresses of a relay, as they stand.
+        if is_between(self.usage) {
+            let sides = std::mem::take(&mut self.sides);
+            let given: Vec<_> = sides.into_iter().flatten().collect();
+            let spelt = |word: String| match word.parse::<u16>() {
+                Ok(port) => format!(":{port}"),
+                Err(_) => word,
+            };
+            self.words = given.into_iter().chain(self.words).map(spelt).collect();
+            let is_whole = self.words.len() == 2 && self.wishes.is_empty();
             let is_plain = self.words.iter().all(|word| word == "-" || is_endpoint(word));
             let words = [self.usage.name.to_owned()];
-            return is_plain.then(|| vec![(self.command(&words), "")]);
+            return (is_whole && is_plain).then(|| vec![(self.command(&words), "")]);
         }
         if self.wants(Meant::Stay) && !self.wants(Meant::Listen) {
             // Of ours, it stands for --insecure.
@@ -279,6 +293,11 @@ fn takes_value(flag: &Flag) -> bool {
 /// Whether its first word is a service.
 pub(super) fn is_server(usage: &Usage) -> bool {
     usage.words.starts_with("SERVICE") || usage.words.starts_with("[SERVICE")
+}
+
+/// Whether it has an address on either side.
+fn is_between(usage: &Usage) -> bool {
+    usage.words.starts_with("LISTEN TARGET")
 }
 
 /// The service that is proposed where none is said.

@@ -156,6 +156,9 @@ fn unknown_verb(typed: &str, words: &[String], usages: Usages) -> Error {
     }
     let error = match nearest(typed, usages.all().map(|usage| usage.name)) {
         Some(near) => error.try_command(format!("hobnob {near}"), "did you mean this?"),
+        None if habit::is_foreign(typed) => {
+            error.try_command(ELSEWHERE_PAGE, "other programs' words here")
+        }
         None => error,
     };
     error.try_command("hobnob", "lists them all")

@@ -6,7 +6,8 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::path::{Path, PathBuf};
 
 use hobnob::error::{Error, Kind, Result, quoted};
-use hobnob::socket::path::{self, Claim, PRIVATE};
+use hobnob::socket::access::Access;
+use hobnob::socket::path::{self, Claim};
 use hobnob::socket::{Family, Socket, Type};
 use nix::unistd::geteuid;
 
@@ -80,9 +81,9 @@ impl Folder {
             path::clear(&path);
         }
         let own = self.0.join(format!("{}{ENDING}", std::process::id()));
-        let mut claim = path::claim(&own)?;
+        let mut claim = path::claim(&own, Access::default())?;
         let socket = Socket::new(Family::Unix, Type::Stream, 0)?;
-        claim.bind(&socket, PRIVATE)?;
+        claim.bind(&socket)?;
         socket.listen(BACKLOG)?;
         Ok((claim, socket))
     }

@@ -2,7 +2,7 @@
 
 mod extent;
 mod fault;
-mod narrow;
+pub(crate) mod narrow;
 pub(crate) mod outline;
 mod row;
 

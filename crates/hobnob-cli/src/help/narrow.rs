@@ -1,4 +1,4 @@
-//! Pages on a terminal of fewer columns than they are made for.
+//! Pages and lists on a terminal of fewer columns than they are made for.
 
 use crate::report::show::{fold, width};
 
@@ -31,6 +31,13 @@ pub(super) fn narrowed(text: &str, columns: usize) -> String {
     if !prose.is_empty() {
         out.extend(fold(&prose, columns));
     }
+    out.join("\n") + "\n"
+}
+
+/// A list whose lines have their words in columns, in so few of them: a second column stands below the first.
+pub(crate) fn listed(text: &str, columns: usize) -> String {
+    let mut out = Vec::new();
+    text.lines().for_each(|line| in_columns(&mut out, line, columns));
     out.join("\n") + "\n"
 }
 

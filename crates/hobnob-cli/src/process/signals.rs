@@ -130,12 +130,21 @@ fn watch(caught: &SigSet, to: &UnboundedSender<Quit>, most: &AtomicU32) {
         times += 1;
         // The verb may be over, and what it leaves behind is not.
         let _ = to.send(asked);
-        if times >= most.load(SeqCst) {
-            std::thread::park_timeout(PARTING);
+        if is_to_be_ended(times, most, || std::thread::park_timeout(PARTING)) {
             bug::restore_terminal();
             streams::abandon(asked.code());
         }
     }
+}
+
+/// Whether a verb that was asked so many times is to be ended, once it had its time to end by itself: not if it has become
+/// a server meanwhile. The signal may have come between its start and the moment at which it said so.
+fn is_to_be_ended(times: u32, most: &AtomicU32, wait: impl FnOnce()) -> bool {
+    let was_asked_enough = || times >= most.load(SeqCst);
+    if was_asked_enough() {
+        wait();
+    }
+    was_asked_enough()
 }
 
 /// SIGQUIT: ends the process as it does where nobody catches it, which may leave a core, but with the terminal as it was.
@@ -153,4 +162,19 @@ fn is_ignored(signal: Signal) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
     mask & (1 << (signal as i32 - 1)) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verb_that_becomes_a_server_while_it_is_asked_is_not_ended() {
+        let most = AtomicU32::new(1);
+        assert!(is_to_be_ended(1, &most, || ()), "it had its time");
+        let becomes = || most.store(ASKED_OF_A_SERVER, SeqCst);
+        assert!(!is_to_be_ended(1, &most, becomes), "it drains");
+        assert!(!is_to_be_ended(2, &most, || panic!("nothing is waited for")), "it cuts");
+        assert!(is_to_be_ended(ASKED_OF_A_SERVER, &most, || ()));
+    }
 }

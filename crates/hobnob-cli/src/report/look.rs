@@ -6,11 +6,17 @@ use std::os::fd::AsFd;
 use hobnob::streams;
 
 use crate::env::Environment;
+use crate::report::show::{fold, width};
 
 /// Columns that a page has, and an error.
 const COLUMNS: usize = 80;
 /// In fewer columns a terminal wraps the lines by itself.
 const LEAST: usize = 20;
+
+/// Cells of a line of stdout's terminal, as of now: it may have been made wider or narrower.
+pub(crate) fn columns_now() -> usize {
+    streams::columns(&std::io::stdout()).unwrap_or(COLUMNS)
+}
 
 /// How bytes are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -93,6 +99,15 @@ impl Look {
     /// Columns for what is said: those of a page, or of a terminal that is narrower.
     pub(crate) fn columns(self) -> usize {
         self.cells.map_or(COLUMNS, |cells| cells.clamp(LEAST, COLUMNS))
+    }
+
+    /// Lines broken at words where the terminal has not the room for them; elsewhere they stay as they are.
+    pub(crate) fn broken(self, text: &str) -> String {
+        let cells = self.cells.unwrap_or(usize::MAX);
+        let broken = |line: &str| {
+            if width(line) <= cells { vec![line.to_owned()] } else { fold(line, cells) }
+        };
+        text.lines().flat_map(broken).collect::<Vec<_>>().join("\n")
     }
 
     /// Whether a line of a page does not fit.

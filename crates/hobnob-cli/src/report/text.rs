@@ -113,7 +113,7 @@ impl Transcript {
                 // The target's facts stand beside the target's gutter, as the line before does.
                 let side = if *with == By::Upstream { self.look.sent() } else { "" };
                 for text in learnt_lines(learnt) {
-                    self.line(out, event.at, session, format!("{side}  {text}").trim_start());
+                    self.note(out, event.at, session, format!("{side}  {text}").trim_start());
                 }
             }
             Fact::Exchanged(exchange) => {
@@ -124,8 +124,8 @@ impl Transcript {
             Fact::Closed(closed) => self.closed(out, event.at, session, closed),
             Fact::Note(text) => self.note(out, event.at, session, &safe(text)),
             Fact::Warning(text) => {
-                let text = self.look.paint(Paint::RedBold, &safe(text));
-                self.line(out, event.at, session, &text);
+                let text = safe(text);
+                self.folded(out, event.at, session, &text, Some(Paint::RedBold));
             }
             Fact::Failed(error) => {
                 let text = format!("error[{}]: {}", error.kind().slug(), safe(error.message()));
@@ -133,18 +133,18 @@ impl Transcript {
             }
             Fact::Paused { limit } => {
                 let text = format!("paused by {limit}: new peers wait");
-                self.line(out, event.at, session, &text);
+                self.note(out, event.at, session, &text);
             }
             Fact::Resumed { limit } if self.is_verbose => {
-                self.line(out, event.at, session, &format!("goes on after {limit}"));
+                self.note(out, event.at, session, &format!("goes on after {limit}"));
             }
             Fact::Refused { peer, limit } if self.is_verbose => {
                 let text = format!("{}  refused by {limit}", safe(&peer.to_string()));
-                self.line(out, event.at, session, &text);
+                self.note(out, event.at, session, &text);
             }
             Fact::Dropped { limit, count: number } if self.is_verbose => {
                 let text = format!("dropped by {limit}: {number}");
-                self.line(out, event.at, session, &text);
+                self.note(out, event.at, session, &text);
             }
             _ => {}
         }
@@ -153,7 +153,7 @@ impl Transcript {
     /// Events that were too many to be shown.
     pub(crate) fn missed(&mut self, out: &mut String, at: Duration, number: u64) {
         let text = format!("{} not shown: too many at once", count(number, "event"));
-        self.line(out, at, 0, &text);
+        self.note(out, at, 0, &text);
     }
 
     fn line(&mut self, out: &mut String, at: Duration, session: u64, text: &str) {
@@ -164,10 +164,22 @@ impl Transcript {
 
     /// A line that may be longer than the page is wide.
     fn note(&mut self, out: &mut String, at: Duration, session: u64, text: &str) {
+        self.folded(out, at, session, text, None);
+    }
+
+    fn folded(
+        &mut self,
+        out: &mut String,
+        at: Duration,
+        session: u64,
+        text: &str,
+        paint: Option<Paint>,
+    ) {
         let begins = self.head_cells(session);
         for (number, line) in fold(text, self.page().saturating_sub(begins)).iter().enumerate() {
+            let line = paint.map_or_else(|| line.clone(), |paint| self.look.paint(paint, line));
             match number {
-                0 => self.line(out, at, session, line),
+                0 => self.line(out, at, session, &line),
                 _ => writeln!(out, "{:begins$}{line}", "").unwrap_or_default(),
             }
         }
@@ -414,158 +426,4 @@ pub(crate) fn learnt_lines(learnt: &[Learnt]) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use hobnob::address::Address;
-    use hobnob::error::{Error, Kind};
-
-    fn transcript() -> Transcript {
-        let mut transcript = Transcript::new(Clock::start(), Look::default(), View::Text, false);
-        transcript.began = SystemTime::UNIX_EPOCH;
-        transcript.zone = TimeZone::UTC;
-        transcript
-    }
-
-    fn data(session: u64, bytes: &[u8], peer: Option<&str>) -> Event {
-        let fact = Fact::Data(Box::new(Data {
-            side: hobnob::chunk::Side::Downstream,
-            is_hidden: false,
-            direction: Direction::In,
-            ordinal: 1,
-            bytes: bytes.into(),
-            length: bytes.len(),
-            is_packet: false,
-            peer: peer.map(Address::name),
-        }));
-        Event { at: Duration::from_secs(51), session, fact }
-    }
-
-    #[test]
-    fn what_a_target_learnt_stands_beside_whom_it_was_dialled_to() {
-        let mut out = String::new();
-        let mut transcript = transcript();
-        transcript.is_verbose = true;
-        for with in [By::Peer, By::Upstream] {
-            let value = "1.3\x1b[2J".to_owned();
-            let learnt = vec![Learnt { layer: "tls", name: "version", value }];
-            let fact = Fact::Dressed { with, learnt };
-            let event = Event { at: Duration::from_secs(51), session: 1, fact };
-            transcript.event(&mut out, &event);
-        }
-        assert_eq!(
-            out,
-            "00:00:51  #1  tls: version 1.3\\x1b[2J\n\
-             00:00:51  #1  »  tls: version 1.3\\x1b[2J\n"
-        );
-    }
-
-    #[test]
-    fn sizes_stand_in_one_column() {
-        let mut out = String::new();
-        let mut transcript = transcript();
-        transcript.event(&mut out, &data(1, b"Michael\n", None));
-        transcript.event(&mut out, &data(12, "李雷\x1b[2J".as_bytes(), None));
-        transcript.event(&mut out, &data(0, b"20C", Some("127.0.0.1:40001")));
-        assert_eq!(
-            out,
-            "00:00:51  #1  «  Michael                                            8 B\n\
-             00:00:51  #12  «  李雷\\x1b[2J                                      10 B\n\
-             00:00:51  127.0.0.1:40001  «  20C                                   3 B\n"
-        );
-    }
-
-    #[test]
-    fn no_line_is_wider_than_the_terminal_and_none_is_cut_in_an_escape() {
-        let request =
-            b"POST /a/target/that/is/rather/long HTTP/1.1\r\nHost: x\r\nA: b\r\n\r\nbody\r\n";
-        let text = format!("{} \x1b[2J\u{202e}\n", "several words of a sentence".repeat(3));
-        for columns in [40, 60, 80, 132] {
-            for (view, bytes) in [
-                (View::Text, &request[..]),
-                (View::Text, text.as_bytes()),
-                (View::Text, &b"x\xff".repeat(90)),
-                (View::Hex, text.as_bytes()),
-            ] {
-                let (mut out, mut transcript) = (String::new(), transcript());
-                transcript.view = view;
-                transcript.speak_of(0, "greet  ");
-                transcript.fit(Some(columns));
-                transcript.event(&mut out, &data(12, bytes, None));
-                transcript.event(&mut out, &closed(12));
-                assert!(out.lines().all(|line| width(line) <= columns), "{columns}:\n{out}");
-                assert!(out.contains(&size(bytes.len() as u64)), "{out}");
-                let cut =
-                    out.lines().filter_map(|line| line.split_once(" ...")).map(|(kept, _)| kept);
-                for kept in cut {
-                    assert!(
-                        !kept.ends_with(['\\', 'x', '{']) || kept.ends_with("\\xffx"),
-                        "{kept}"
-                    );
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn lines_of_text_stand_below_each_other() {
-        let (mut out, mut transcript) = (String::new(), transcript());
-        transcript.event(&mut out, &data(1, b"220 hello\r\nEHLO me\r\n", None));
-        transcript.fit(Some(40));
-        transcript.event(&mut out, &data(1, b"one two three four five six seven", None));
-        assert_eq!(
-            out,
-            "00:00:51  #1  «  220 hello                                         20 B\n                 EHLO me\n\
-             #1  «  one two three four five ...  33 B\n"
-        );
-    }
-
-    fn closed(session: u64) -> Event {
-        let end = End { by: By::Peer, how: How::Fin };
-        let fact = Fact::Closed(Box::new(Closed {
-            reason: Reason::Reset,
-            inward: end,
-            outward: end,
-            bytes_in: 0,
-            bytes_out: 0,
-            lasted: Duration::from_secs(1),
-            detail: None,
-            upstream: None,
-            round_trip: None,
-            resent: None,
-        }));
-        Event { at: Duration::from_secs(51), session, fact }
-    }
-
-    fn held(session: u64, millis: u64) -> Event {
-        let act = Act::Held(Duration::from_millis(millis));
-        let fact = Fact::Bent(Box::new(Bent { kind: "a", direction: Direction::Out, act }));
-        Event { at: Duration::from_secs(51), session, fact }
-    }
-
-    #[test]
-    fn what_was_held_is_of_a_session_of_one_server() {
-        let (mut out, mut transcript) = (String::new(), transcript());
-        transcript.speak_of(0, "one  ");
-        transcript.event(&mut out, &held(1, 200));
-        transcript.speak_of(1, "two  ");
-        let mut down = data(1, b"x", None);
-        if let Fact::Data(data) = &mut down.fact {
-            data.direction = Direction::Out;
-        }
-        transcript.event(&mut out, &down);
-        assert!(!out.contains("held"), "{out}");
-        transcript.speak_of(0, "one  ");
-        transcript.event(&mut out, &down);
-        assert!(out.contains("held 200 ms"), "{out}");
-    }
-
-    #[test]
-    fn an_error_stays_within_the_page() {
-        let mut out = String::new();
-        let error = Error::new(Kind::System, "word ".repeat(40).trim_end());
-        let event = Event { at: Duration::ZERO, session: 7, fact: Fact::Failed(error) };
-        transcript().event(&mut out, &event);
-        assert!(out.lines().count() > 2, "{out}");
-        assert!(out.lines().all(|line| width(line) <= COLUMNS), "{out}");
-    }
-}
+mod tests;

@@ -92,7 +92,7 @@ impl StartedServer {
         let mut ports: Vec<_> = ports.collect();
         ports.dedup();
         for (usual, port) in usual.iter().zip(ports).filter(|(usual, port)| *usual != port) {
-            self.teller.say(&format!("port {usual} is in use, so this is {port}"));
+            self.teller.say_sentence(&format!("port {usual} is in use, so this is {port}"));
         }
     }
 
@@ -121,6 +121,8 @@ pub(crate) async fn start(
             return Ok(Begun::GivenUp(asked.code()));
         }
     };
+    // Whoever reads the banner may ask it to drain at once.
+    signals.are_for_a_server();
     let service = row.spec.name;
     let title = job.text("name").unwrap_or(service);
     let name = job.text("name").map_or_else(|| default_name(service, &running), str::to_owned);

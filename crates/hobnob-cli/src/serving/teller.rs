@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::future::poll_fn;
 use std::io::{self, IsTerminal as _};
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,12 +13,12 @@ use hobnob::engine::{self, Control, Running, Server, Summary};
 use hobnob::error::Result;
 use hobnob::event::{Event, Fact};
 use hobnob::fault::Panel;
-use hobnob::streams;
+use hobnob::streams::{self, StdoutWatch};
 
 use crate::job::Job;
 use crate::process::signals::Quit;
 use crate::report::json::Json;
-use crate::report::show::{count, pad, safe, size, span, width};
+use crate::report::show::{count, fold, pad, safe, size, span, width};
 use crate::report::text::Transcript;
 use crate::report::writer::Writer;
 
@@ -94,11 +93,9 @@ pub(crate) struct Teller {
     is_verbose: bool,
     /// Why writing failed, once it has.
     broken: Option<io::Error>,
-    /// Done when nobody reads the events any more, also where there is none to write.
-    deserted: Option<Deserted>,
+    /// Tells when nobody reads the events any more, also where there is none to write.
+    watch: StdoutWatch,
 }
-
-type Deserted = Pin<Box<dyn Future<Output = io::Result<()>>>>;
 
 impl Teller {
     /// A teller of servers whose events are by this clock.
@@ -110,8 +107,10 @@ impl Teller {
             let transcript = Transcript::new(clock, job.err, job.view, is_verbose);
             (Voice::Words(transcript), Writer::stderr()?)
         };
-        let deserted = matches!(voice, Voice::Json(_));
-        let deserted = deserted.then(|| Box::pin(streams::stdout_is_deserted()) as _);
+        let watch = match voice {
+            Voice::Json(_) => StdoutWatch::begin(),
+            Voice::Words(_) => StdoutWatch::default(),
+        };
         Ok(Teller {
             verb,
             parts: Vec::new(),
@@ -125,7 +124,7 @@ impl Teller {
             is_quiet: job.is_on("quiet"),
             is_verbose,
             broken: None,
-            deserted,
+            watch,
         })
     }
 
@@ -166,6 +165,12 @@ impl Teller {
             out.push(b'\n');
             self.writer.give(out);
         }
+    }
+
+    /// The same for a sentence, which is broken at words where the terminal is narrow.
+    pub(crate) fn say_sentence(&mut self, text: &str) {
+        let columns = streams::columns(&io::stderr()).unwrap_or(usize::MAX);
+        self.say(&fold(text, columns).join("\n"));
     }
 
     /// A remark, for `--verbose` and for programs.
@@ -263,14 +268,9 @@ impl Teller {
                 return Poll::Ready(());
             }
         }
-        if let Some(deserted) = &mut self.deserted
-            && let Poll::Ready(known) = deserted.as_mut().poll(cx)
-        {
-            self.deserted = None;
-            if known.is_ok() {
-                self.broken.get_or_insert(io::ErrorKind::BrokenPipe.into());
-                return Poll::Ready(());
-            }
+        if self.watch.poll_deserted(cx).is_ready() {
+            self.broken.get_or_insert(io::ErrorKind::BrokenPipe.into());
+            return Poll::Ready(());
         }
         if !self.writer.has_room() {
             return Poll::Pending;
@@ -365,7 +365,7 @@ impl Teller {
         if by == Quit::Typed {
             self.end_typed_line();
         }
-        self.say("the start was given up, and nothing is left open");
+        self.say_sentence("the start was given up, and nothing is left open");
         let _ = self.writer.finish(GIVEN_UP).await;
     }
 

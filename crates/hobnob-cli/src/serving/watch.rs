@@ -13,8 +13,10 @@ use crate::serving::teller::Teller;
 
 /// Time between two pulls while much comes.
 const BUSY: Duration = Duration::from_millis(1);
-/// How long the last words to a person may take once somebody has asked for the end.
-const PARTING: Duration = Duration::from_millis(500);
+/// How long the last words may take once somebody has asked for the end: to a person, who sees that a terminal takes
+/// nothing, and to a program, whose events are not to be lost so soon.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+const LAST_EVENTS: Duration = Duration::from_secs(1);
 /// As many events at once are much.
 const MUCH: usize = 512;
 
@@ -56,12 +58,17 @@ pub(crate) async fn watch(
         }
         teller.finish(&summaries).await;
     };
-    // Whoever asked for the end sees that a terminal takes nothing. Events are not to be lost so soon.
-    let is_hurried = asked > 0 && !is_for_programs;
+    let within = if is_for_programs { LAST_EVENTS } else { LAST_WORDS };
+    // A signal gives up what nobody reads, and not what is being written.
+    let too_long = async {
+        if asked == 0 {
+            signals.next().await;
+        }
+        tokio::time::sleep(within).await;
+    };
     tokio::select! {
         () = last_words => {}
-        _ = signals.next() => {}
-        () = tokio::time::sleep(PARTING), if is_hurried => {}
+        () = too_long => {}
     }
     match all.iter().find_map(Running::failure) {
         Some(error) if has_no_reader(&error) => Ok(BROKEN_PIPE),
@@ -104,6 +111,6 @@ fn stop(all: &[Running], teller: &mut Teller, asked: &mut u32, by: Quit) {
     if open > 0 {
         let it = if open == 1 { "it" } else { "them" };
         let again = if is_typed { format!(" (Ctrl-C again to drop {it})") } else { String::new() };
-        teller.say(&format!("closing {}{again}", count(open, "session")));
+        teller.say_sentence(&format!("closing {}{again}", count(open, "session")));
     }
 }

@@ -2,9 +2,10 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Stdio;
 use std::time::Duration;
 
-use crate::kit::{Served, serve};
+use crate::kit::{Bounded, hobnob, serve};
 
 /// How often the threads of a process have gone to sleep so far: as often as they were woken (proc(5)).
 fn wakes(id: u32) -> u64 {
@@ -19,8 +20,7 @@ fn wakes(id: u32) -> u64 {
 }
 
 #[expect(clippy::disallowed_methods, reason = "what does not happen cannot be awaited")]
-fn sleeps(served: &Served) {
-    let id = served.child.id();
+fn sleeps(id: u32) {
     // Until it has done what it had to do.
     let mut last = wakes(id);
     for _ in 0..50 {
@@ -45,9 +45,26 @@ fn a_server_that_is_idle_is_not_woken() {
         &["relay", "tcp://127.0.0.1:0", "--to", "tcp://127.0.0.1:9"],
     ] {
         let served = serve(words);
-        sleeps(&served);
+        sleeps(served.child.id());
         assert_eq!(served.stop("TERM").0, 0, "{words:?}");
     }
+}
+
+/// Talk watches for the reader of its stdout to leave: it is told of that, and of nothing else.
+#[test]
+fn a_conversation_that_is_idle_is_not_woken() {
+    let served = serve(&["echo", "127.0.0.1:0"]);
+    let mut command = hobnob(&["talk", &served.address]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("the binary is there");
+    let mut input = child.stdin.take().expect("it is piped");
+    let mut out = child.stdout.take().expect("it is piped");
+    let child = Bounded::of(child);
+    input.write_all(b"hi").expect("it reads");
+    out.read_exact(&mut [0; 2]).expect("the echo comes back");
+    sleeps(child.id());
+    drop((input, out));
+    child.wait();
 }
 
 /// Time on a processor so far (proc(5): utime and stime are the 14th and 15th field).
@@ -89,13 +106,13 @@ fn a_datagram_peer_that_reads_nothing_costs_no_time() {
 #[test]
 fn a_server_tells_what_happens_after_a_long_sleep_and_sleeps_again() {
     let served = serve(&["echo", "127.0.0.1:0"]);
-    sleeps(&served);
+    sleeps(served.child.id());
     let mut peer = TcpStream::connect(&served.address).expect("it listens");
     peer.write_all(b"good morning\n").expect("it is open");
     served.err.until("good morning");
     let mut room = [0; 64];
     assert!(peer.read(&mut room).expect("an answer") > 0);
     drop(peer);
-    sleeps(&served);
+    sleeps(served.child.id());
     assert_eq!(served.stop("TERM").0, 0);
 }

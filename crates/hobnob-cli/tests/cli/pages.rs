@@ -164,19 +164,49 @@ fn a_flag_of_a_service_is_on_its_page() {
 
 #[test]
 fn a_terminal_of_forty_columns_has_whole_lines() {
-    let Some(screen) = Screen::open("a_terminal_of_forty_columns_has_whole_lines") else { return };
-    screen.tmux(&["resize-window", "-x", "40", "-y", "60"]);
-    screen.line("clear; stty size");
-    screen.until(|text| text.contains("60 40"));
+    let Some(screen) = Screen::of_size("a_terminal_of_forty_columns_has_whole_lines", 40, 60)
+    else {
+        return;
+    };
     for (command, whole) in [
         ("-h", "    type to any socket; pipe in, pipe"),
         ("help serve", "Without an address it is the service's"),
         ("talk xyz://:9", "     there is no transport or layer"),
         ("talk 127.0.0.1 9", "  try    hobnob talk 127.0.0.1:9"),
         ("serve hello 127.0.0.1:0 --for 10ms", "    hobnob talk 127.0.0.1:"),
+        ("explain unix:@chat", "    unix: bytes to a path of this"),
+        ("explain unix:@chat --listen", "      nc -lU @chat"),
+        ("explain unix:@chat -v", "    rcvbuf        -           default"),
+        ("doctor", "     1,000, 2,000 at once; this machine"),
+        ("doctor", "     256.0 MiB"),
+        ("doctor --config", "    hobnob.toml"),
     ] {
         let text = screen.run(&format!("H={BINARY}; PAGER=cat $H {command}"));
         assert!(text.lines().any(|line| line.contains(whole)), "{command}: {text}");
+    }
+}
+
+/// The first lines of a conversation, and of what is said in it: every word is whole.
+#[test]
+fn a_conversation_is_read_in_forty_and_in_sixty_columns() {
+    const ALL: &str = "Ctrl-D ends our side, Ctrl-C leaves, Ctrl-] opens commands";
+    let served = crate::kit::serve(&["hello", "127.0.0.1:0"]);
+    for (columns, opens) in [(40, "Ctrl-] opens commands"), (60, ALL)] {
+        let name = "a_conversation_is_read_in_forty_and_in_sixty_columns";
+        let Some(screen) = Screen::of_size(name, columns, 30) else { return };
+        screen.line(&format!("clear; {BINARY} talk {}", served.address));
+        let text = screen.until(|text| text.contains("Welcome!"));
+        assert!(text.lines().any(|line| line == opens), "{columns}: {text}");
+        screen.order("help");
+        let text = screen.until(|text| text.contains("quit"));
+        for words in ["eol lf|crlf|none", "half-close", "save FILE"] {
+            assert!(text.lines().any(|line| line.contains(words)), "{columns}: {text}");
+        }
+        // In a pipe that says what happens, too.
+        screen.keys(&["C-c"]);
+        let talk = format!("{BINARY} talk {} -v < /dev/null > /dev/null", served.address);
+        let text = screen.run(&talk);
+        assert!(text.lines().any(|line| line.contains("from port")), "{columns}: {text}");
     }
 }
 
@@ -199,6 +229,9 @@ fn explain_shows_what_an_address_means() {
         assert_eq!((done.code, done.err.as_str()), (0, ""), "{name}");
         insta::assert_snapshot!(name, steady(&done.out));
     }
+    let all = run(&["explain", ":9000", "-v"]);
+    assert_eq!(all.code, 0, "{}", all.err);
+    assert!(all.out.lines().any(|line| line.ends_with("default")), "{}", all.out);
     let json = run(&["explain", "10.0.0.7:80", "--json"]);
     let value: serde_json::Value = serde_json::from_str(&json.out).expect("JSON");
     assert_eq!(value["addresses"][0]["number"], 167_772_167);

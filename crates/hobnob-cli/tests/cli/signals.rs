@@ -54,6 +54,18 @@ fn a_server_that_drained_exits_well() {
     }
 }
 
+/// timeout(1) sends two signals at once, to its program and to the group of it.
+#[test]
+fn a_signal_behind_another_does_not_cost_the_last_line() {
+    for _ in 0..20 {
+        let served = serve(&["hello", "127.0.0.1:0"]);
+        signal(served.child.id(), "TERM");
+        let (code, rest) = served.stop("TERM");
+        assert_eq!(code, 0);
+        assert!(rest.last().is_some_and(|line| line.starts_with("hello: 0 sessions")), "{rest:?}");
+    }
+}
+
 #[test]
 fn under_nohup_a_server_outlives_its_terminal() {
     let folder = crate::kit::folder();

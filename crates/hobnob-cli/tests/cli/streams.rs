@@ -5,7 +5,7 @@
 mod matrix;
 
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -16,6 +16,7 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use crate::kit::{self, Bounded, Done, Lines, code, folder, hobnob, run, serve, signal};
+use crate::pty::clog;
 use crate::screen::{BINARY, Screen};
 
 /// What a stream is made of.
@@ -55,7 +56,7 @@ impl Ends {
         let (theirs, ours) = if stream == Stream::In { (reader, writer) } else { (writer, reader) };
         let (mut theirs, ours) = (File::from(theirs), File::from(ours));
         fcntl(&theirs, FcntlArg::F_SETFL(flags(&theirs) | OFlag::O_NONBLOCK)).expect("set");
-        let filled = if stream == Stream::In { 0 } else { fill(&mut theirs) };
+        let filled = if stream == Stream::In { 0 } else { clog(&mut theirs) };
         (Ends { theirs, ours }, filled)
     }
 
@@ -66,20 +67,6 @@ impl Ends {
 
 fn flags(of: &File) -> OFlag {
     OFlag::from_bits_retain(fcntl(of, FcntlArg::F_GETFL).expect("it is open"))
-}
-
-fn fill(stream: &mut File) -> usize {
-    let mut filled = 0;
-    for piece in [4_096, 1] {
-        loop {
-            match stream.write(&vec![b'#'; piece]) {
-                Ok(length) => filled += length,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
-    filled
 }
 
 /// The far side is slow: this is the hardship itself, and no event is waited for.

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::kit::{Bounded, code, folder, hobnob, signal};
+use crate::kit::{Bounded, Lines, code, folder, hobnob, signal};
 use crate::pty::{Pty, clog};
 
 /// What ends a program, and the exit code as a shell says it.
@@ -182,6 +182,9 @@ fn a_server_that_nobody_hears_ends_when_asked() {
     });
 }
 
+/// The last line of a server that a signal has stopped while it started.
+const GIVEN_UP: &str = "the start was given up, and nothing is left open";
+
 /// What is opened or read before anything runs may never come.
 #[test]
 fn a_signal_ends_what_waits_for_a_file_that_never_comes() {
@@ -221,10 +224,11 @@ fn a_signal_ends_what_waits_for_a_file_that_never_comes() {
                         let words: Vec<_> = words.iter().map(String::as_str).collect();
                         let stdin = if is_typed { pty.lend() } else { Stdio::piped() };
                         let mut command = without_core(&words);
-                        command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::null());
+                        command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::piped());
                         let mut child = command.spawn().expect("the binary is there");
                         drop(command);
                         let _stdin_stays_open = child.stdin.take();
+                        let err = Lines::of(child.stderr.take().expect("it is piped"));
                         let child = Bounded::of(child);
                         // Where it takes no signals they end it by themselves: then the shell is enough.
                         if words[0] != "get" || words[2] == "-o" {
@@ -232,6 +236,12 @@ fn a_signal_ends_what_waits_for_a_file_that_never_comes() {
                         }
                         signal(child.id(), name);
                         assert_eq!(code(child.wait()), expected, "{words:?} {name}");
+                        // Quitting is dying at once.
+                        if matches!(words[0], "serve" | "relay") && name != "QUIT" {
+                            let said = err.rest();
+                            let last = said.last().map(String::as_str);
+                            assert_eq!(last, Some(GIVEN_UP), "{words:?} {name}: {said:?}");
+                        }
                     });
                 }
             }

@@ -21,6 +21,7 @@ const ENDPOINTS: &[&str] = &[
     "unixgram:FOLDER/gram",
     "unixgram:FOLDER/a gram",
     "unixseq:FOLDER/seq",
+    "unix:FOLDER/mode,mode=660",
     "unix:@explained-PORT",
     "unixgram:@explained-gram-PORT",
     "unixseq:@explained-seq-PORT",

@@ -13,6 +13,7 @@ mod silence;
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::os::fd::AsFd as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -29,7 +30,7 @@ use crate::conn::incoming::{asked, incoming, refusal};
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::{Conn, Facts};
 use crate::error::Result;
-use crate::socket::{AsyncSocket, Batch, Socket};
+use crate::socket::{AsyncSocket, Batch, Received, Socket};
 use crate::spec::Shape;
 
 pub use self::rules::{DatagramRules, EVICT_OPTION, MAX_PEERS_OPTION, PeerLimits};
@@ -52,7 +53,11 @@ impl Demux {
         claim: Option<Box<dyn Send>>,
     ) -> Result<Self> {
         let socket = AsyncSocket::new(socket)?;
-        let incoming = incoming(&socket, &address, rules.users.as_ref())?;
+        let mut incoming = incoming(&socket, &address, rules.users.as_ref())?;
+        if address.ip().is_some() {
+            // Without it relays that dial each other do not notice.
+            drop(incoming.ask_for_reach(socket.as_fd()));
+        }
         let hub = Arc::new(Hub::new(socket, address, rules));
         Ok(Demux { hub, incoming, new: VecDeque::new(), sweep: None, _claim: claim })
     }
@@ -82,7 +87,7 @@ impl Demux {
             let (is_taken, accepted) = match known {
                 Some(mailbox) => known_peer(&self.hub, &mailbox, packet.bytes, now),
                 // No more than a batch of them: the next one is received when these were accepted.
-                None => new_peer(&self.hub, key, local, packet.bytes, now),
+                None => new_peer(&self.hub, key, local, &packet, now),
             };
             full += usize::from(!is_taken);
             self.new.extend(accepted);
@@ -139,15 +144,16 @@ fn new_peer(
     hub: &Arc<Hub>,
     key: PeerKey,
     local: Address,
-    bytes: &[u8],
+    packet: &Received<'_>,
     now: Duration,
 ) -> (bool, Option<Accepted>) {
-    let facts = hub.facts_of(key.peer.clone(), local);
+    let relays = (hub.rules.relays_behind)(packet, &local);
+    let facts = hub.facts_of(key.peer.clone(), local).behind(relays);
     if !hub.make_room_for(&facts) {
         return (true, Some(Accepted::Refused(key.peer, MAX_PEERS)));
     }
     let mailbox = Arc::new(PeerQueue::new(Arc::new(facts), hub.held.clone()));
-    if !mailbox.deliver(bytes, now) {
+    if !mailbox.deliver(packet.bytes, now) {
         return (false, None);
     }
     let facts = mailbox.facts.clone();
@@ -195,6 +201,7 @@ mod tests {
     use crate::bus::Bus;
     use crate::clock::Clock;
     use crate::socket::{Family, Flags, Type};
+    use crate::spec::Options;
 
     fn socket() -> (Socket, Address) {
         let socket = Socket::open(Family::Unix, Type::Datagram, 0, None).expect("a socket");
@@ -206,7 +213,8 @@ mod tests {
     fn demux(socket: Socket, at: &Address, most: usize) -> Demux {
         let bus = Bus::new(Clock::start(), 1);
         let peers = PeerLimits { most, ..PeerLimits::default() };
-        let rules = DatagramRules { transport: "unixgram", peers, evicts: true, users: None, bus };
+        let rules = DatagramRules::new("unixgram", &Options::default(), peers, &bus);
+        let rules = DatagramRules { evicts: true, ..rules };
         Demux::new(socket, at.clone(), rules, None).expect("a runtime")
     }
 

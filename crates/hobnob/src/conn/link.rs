@@ -40,6 +40,8 @@ use crate::spec::Shape;
 const ROUNDS: usize = 16;
 /// Silence after which nothing more is expected of a peer that cannot be told that we have said all.
 const QUIET: Duration = Duration::from_secs(1);
+/// Silence after which it is told that the link waits for what follows the end of standard input.
+const PUZZLING: Duration = Duration::from_secs(2);
 /// Silence after which a link that is asked to end takes it that the accepted side has said all.
 const LULL: Duration = Duration::from_millis(250);
 
@@ -78,7 +80,9 @@ struct Link {
     /// Since when nothing has come from a peer that will not say when it has said all.
     quiet: Option<Pin<Box<Sleep>>>,
     finish: LinkEnd,
-    /// When a side that is not read from is looked at.
+    /// It was told that the link waits for what follows the end of standard input.
+    is_wait_told: bool,
+    /// What is known of sides that are not read from.
     glance: Glance,
     /// The session's hold on the knobs.
     bend: Bend,
@@ -97,6 +101,7 @@ impl Link {
             had_ended: Some(has_ended),
             quiet: None,
             finish: LinkEnd::SaidAll,
+            is_wait_told: false,
             glance: Glance::default(),
             bend,
         }
@@ -126,7 +131,7 @@ impl Link {
             }
             if has_moved || has_closed {
                 self.quiet = None;
-                self.glance.soon();
+                self.glance.moved();
                 continue;
             }
             self.let_rest(downstream, upstream);
@@ -187,13 +192,29 @@ impl Link {
             return Poll::Ready(self.end_silence(silent, patience, witness));
         }
         if !witness.is_asked_to_end() || !self.up.is_listening() {
-            return Poll::Pending;
+            let Some(side) = self.is_behind_input(downstream, upstream) else {
+                return Poll::Pending;
+            };
+            ready!(self.poll_quiet(cx, PUZZLING));
+            (self.is_wait_told, self.quiet) = (true, None);
+            witness.waits_for(side);
+            return Poll::Ready(false);
         }
         ready!(self.poll_quiet(cx, LULL));
         witness.ends_as_asked();
         self.up.end_behind_all(witness);
         self.quiet = None;
         Poll::Ready(false)
+    }
+
+    /// The side that alone may still say something, where the other is standard input and nobody has been told of the wait.
+    fn is_behind_input(&self, downstream: &Conn, upstream: &Conn) -> Option<Side> {
+        let (side, other) = match (self.up.is_over(), self.down.is_over()) {
+            (true, false) if self.down.is_listening() => (Side::Upstream, downstream),
+            (false, true) if self.up.is_listening() => (Side::Downstream, upstream),
+            _ => return None,
+        };
+        (!self.is_wait_told && other.facts().patience().is_some()).then_some(side)
     }
 
     fn finish(&self) -> LinkEnd {

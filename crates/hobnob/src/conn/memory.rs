@@ -2,7 +2,6 @@
 //! one program.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -10,7 +9,7 @@ use tokio::task::coop;
 
 use crate::address::Address;
 use crate::chunk::COST;
-use crate::conn::{Boxed, Channel, Conn, Facts, too_long_to_receive};
+use crate::conn::{Channel, Conn, Facts, too_long_to_receive};
 use crate::error::{Error, Kind, Result};
 use crate::spec::Shape;
 
@@ -210,15 +209,13 @@ impl Channel for MemoryEnd {
     }
 
     /// As a kernel's TCP does: of a reset it tells, also before what came is read.
-    fn left(&mut self) -> Boxed<'_, ()> {
-        Box::pin(poll_fn(|cx| {
-            let mut state = self.from.state();
-            if state.is_reset {
-                return Poll::Ready(Err(reset()));
-            }
-            state.reader = Some(cx.waker().clone());
-            Poll::Pending
-        }))
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let mut state = self.from.state();
+        if state.is_reset {
+            return Poll::Ready(Err(reset()));
+        }
+        state.reader = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
 

@@ -25,6 +25,7 @@ pub mod demux;
 mod incoming;
 pub mod link;
 pub mod listener;
+mod lookout;
 pub mod memory;
 pub mod packets;
 mod prefix;
@@ -75,14 +76,22 @@ pub trait Channel: Send {
     /// (datagrams) it does nothing.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
 
+    /// Half-closes a direction that was cut short, behind all that was taken: the peer can tell that what ends here is not
+    /// all there was, as nothing vouches for its end. False: the medium has no such end, and nothing was done. A layer
+    /// without ends of its own passes the call on.
+    fn poll_cut_short(&mut self, _: &mut Context<'_>) -> Poll<Result<bool>> {
+        Poll::Ready(Ok(false))
+    }
+
     /// Tears the conn down: the peer sees a reset where the medium has one. No default: a layer must pass it on.
     fn abort(&mut self);
 
-    /// Resolves when the peer will take nothing any more, also while nobody receives or sends: well where the peer closed
-    /// in order, with an error where it tore the conn down. Where the medium does not tell, it never resolves: on TCP an
-    /// end may be that of one direction, and only a reset is beyond doubt. A layer passes the call on.
-    fn left(&mut self) -> Boxed<'_, ()> {
-        Box::pin(std::future::pending())
+    /// Ready when the peer will take nothing any more, also while nobody receives or sends: well where the peer closed in
+    /// order, with an error where it tore the conn down; now and at every later call. Where the medium does not tell, it is
+    /// never ready: on TCP an end may be that of one direction, and only a reset is beyond doubt. Nothing else wakes the
+    /// task. A layer passes the call on.
+    fn poll_left(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Pending
     }
 
     /// The bare kernel socket below, where nothing stands between it and the bytes.
@@ -157,6 +166,8 @@ pub struct Vitals {
     pub round_trip: Duration,
     /// Segments sent again.
     pub resent: u32,
+    /// Whether the peer's kernel has not acknowledged all that was sent.
+    pub is_sending: bool,
 }
 
 /// The process at the other end of a Unix socket, as the kernel vouches for it.
@@ -448,9 +459,9 @@ impl Conn {
         poll_fn(|cx| self.channel.poll_end(cx)).await
     }
 
-    /// Waits until the peer is gone as [`Channel::left`].
+    /// Waits until the peer is gone as [`Channel::poll_left`].
     pub async fn left(&mut self) -> Result<()> {
-        self.channel.left().await
+        poll_fn(|cx| self.channel.poll_left(cx)).await
     }
 
     /// Tears it down as [`Channel::abort`].

@@ -1,11 +1,14 @@
 //! A kernel socket that keeps borders, connected to its one peer: seqpacket, and datagram sockets that dialled.
 
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::task::{Context, Poll, ready};
 
+use crate::conn::lookout::Lookout;
+use crate::conn::wire::{aborted, failed};
 use crate::conn::{Channel, too_long_to_receive};
 use crate::error::{Advice, Error, Kind, Result};
-use crate::socket::{AsyncSocket, Shutdown, interface_addresses};
+use crate::socket::{AsyncSocket, Shutdown, SocketState, interface_addresses};
 
 /// What the medium does about ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,18 +24,20 @@ pub struct Packets {
     socket: Option<AsyncSocket>,
     ends: PacketEnds,
     is_over: bool,
+    /// The kernel has said that the peer tore it down; it says so once.
+    was_reset: bool,
+    lookout: Lookout,
 }
 
 impl Packets {
     /// Around a connected socket.
     pub fn new(socket: AsyncSocket, ends: PacketEnds) -> Self {
-        Packets { socket: Some(socket), ends, is_over: false }
+        let lookout = Lookout::default();
+        Packets { socket: Some(socket), ends, is_over: false, was_reset: false, lookout }
     }
 
     fn socket(&self) -> Result<&AsyncSocket> {
-        self.socket
-            .as_ref()
-            .ok_or_else(|| Error::new(Kind::ConnectionBroken, "the conn was aborted"))
+        self.socket.as_ref().ok_or_else(aborted)
     }
 }
 
@@ -77,6 +82,22 @@ impl Channel for Packets {
 
     fn abort(&mut self) {
         self.socket = None;
+    }
+
+    /// Of datagrams nothing can be told: an error of theirs is about one packet.
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.ends == PacketEnds::HasNone {
+            return Poll::Pending;
+        }
+        let Some(socket) = &self.socket else { return Poll::Ready(Err(aborted())) };
+        if !self.was_reset {
+            let gone = |state: SocketState| {
+                (state.has_failed || state.is_hung_up).then_some(state.has_failed)
+            };
+            self.was_reset = ready!(self.lookout.poll(cx, socket.socket().as_fd(), gone));
+        }
+        let reset = std::io::Error::from_raw_os_error(libc::ECONNRESET);
+        Poll::Ready(if self.was_reset { Err(failed("poll", &reset)) } else { Ok(()) })
     }
 }
 

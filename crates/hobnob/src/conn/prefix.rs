@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf as _, Bytes};
 
-use crate::conn::{Boxed, Channel, Conn, Kernel, Vitals};
+use crate::conn::{Channel, Conn, Kernel, Vitals};
 use crate::error::Result;
 
 /// The same conn, with these bytes before all that comes. They must be of a conn of bytes: a packet that was read
@@ -48,12 +48,16 @@ impl Channel for Prefixed {
         self.inner.poll_end(cx)
     }
 
+    fn poll_cut_short(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+        self.inner.poll_cut_short(cx)
+    }
+
     fn abort(&mut self) {
         self.inner.abort();
     }
 
-    fn left(&mut self) -> Boxed<'_, ()> {
-        self.inner.left()
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.inner.poll_left(cx)
     }
 
     /// Not while there is something to read that the kernel does not have any more.

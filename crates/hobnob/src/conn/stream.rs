@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::conn::{Boxed, Channel, Conn, Vitals};
+use crate::conn::{Channel, Conn, Vitals};
 use crate::error::{Error, Kind, Result};
 
 /// A conn of bytes, owned or borrowed, with tokio's traits. Its errors carry ours inside: see [`error_of`].
@@ -55,16 +55,20 @@ impl<C: BorrowMut<Conn> + Unpin> AsyncWrite for Stream<C> {
 pub struct Wrapped<T> {
     stream: T,
     beyond: Beyond<T>,
+    /// Our direction was ended, and nothing vouches for that end.
+    is_cut_short: bool,
     /// Why nothing more can be received; told once all that came before has been handed on.
     failure: Option<Error>,
 }
 
 /// What tokio's traits have no word for, and a channel must do.
 pub struct Beyond<T> {
+    /// Half-closes the conn below without the stack's own end, where it has one.
+    pub cut_short: Option<fn(&mut T, &mut Context<'_>) -> Poll<Result<()>>>,
     /// Tears down the conn below.
     pub abort: fn(&mut T),
     /// Whether the peer is gone, as the conn below knows it.
-    pub left: fn(&mut T) -> Boxed<'_, ()>,
+    pub left: fn(&mut T, &mut Context<'_>) -> Poll<Result<()>>,
     /// The kernel's figures of the conn below.
     pub vitals: fn(&T) -> Option<Vitals>,
     /// What the conn below says of its end.
@@ -78,7 +82,7 @@ pub struct Beyond<T> {
 impl<T> Wrapped<T> {
     /// Around the stack's own stream, with what tokio's traits cannot say of it.
     pub fn new(stream: T, beyond: Beyond<T>) -> Self {
-        Wrapped { stream, beyond, failure: None }
+        Wrapped { stream, beyond, is_cut_short: false, failure: None }
     }
 
     /// After a failure: what came before it, and then the failure.
@@ -119,15 +123,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Channel for Wrapped<T> {
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.is_cut_short {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx).map_err(self.beyond.error)
+    }
+
+    fn poll_cut_short(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+        let Some(cut_short) = self.beyond.cut_short else { return Poll::Ready(Ok(false)) };
+        ready!(self.poll_flush(cx))?;
+        ready!(cut_short(&mut self.stream, cx))?;
+        self.is_cut_short = true;
+        Poll::Ready(Ok(true))
     }
 
     fn abort(&mut self) {
         (self.beyond.abort)(&mut self.stream);
     }
 
-    fn left(&mut self) -> Boxed<'_, ()> {
-        (self.beyond.left)(&mut self.stream)
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        (self.beyond.left)(&mut self.stream, cx)
     }
 
     fn vitals(&self) -> Option<Vitals> {
@@ -165,8 +180,9 @@ mod tests {
 
     fn beyond() -> Beyond<Stream<Conn>> {
         Beyond {
+            cut_short: None,
             abort: |stream| stream.0.abort(),
-            left: |stream| stream.0.channel().left(),
+            left: |stream, cx| stream.0.channel().poll_left(cx),
             vitals: |stream| stream.0.vitals(),
             last_word: |stream| stream.0.last_word(),
             left_over: |_, _| 0,

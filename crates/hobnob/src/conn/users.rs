@@ -1,6 +1,7 @@
 //! Which users of this machine may use a Unix socket.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
+use crate::socket::access;
 
 /// The users whose processes may come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +21,7 @@ impl Users {
         match other {
             None => {}
             Some("any") => return Ok(Users::all()),
-            Some(text) => only.push(number_of(text)?),
+            Some(text) => only.push(named(text)?),
         }
         Ok(Users { only: Some(only) })
     }
@@ -42,20 +43,14 @@ impl Users {
     }
 }
 
-fn number_of(text: &str) -> Result<u32> {
-    if let Ok(number) = text.parse() {
-        return Ok(number);
-    }
-    if let Ok(Some(user)) = nix::unistd::User::from_name(text) {
-        return Ok(user.uid.as_raw());
-    }
-    let text = format!("there is no user {text:?} here");
-    Err(Error::new(Kind::BadOption, text).why("allow-user takes a name, a number, or any"))
+fn named(text: &str) -> Result<u32> {
+    access::user(text).map_err(|error| error.why("any lets in every user"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn one_is_let_in_oneself_and_so_is_the_superuser_and_who_is_named() {

@@ -1,6 +1,5 @@
 //! A kernel stream socket as a channel: TCP and Unix streams, on tokio's own types, which measured best.
 
-use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
@@ -9,8 +8,10 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::conn::{Boxed, Channel, Kernel, Vitals};
+use crate::conn::lookout::Lookout;
+use crate::conn::{Channel, Kernel, Vitals};
 use crate::error::{Error, Kind, Result};
+use crate::socket::SocketState;
 
 /// What tokio's stream sockets have in common, and does not say with a trait.
 pub trait KernelStream: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sync + Sized {
@@ -34,8 +35,6 @@ pub trait KernelStream: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sync + Si
         interest: Interest,
         operation: &mut dyn FnMut() -> io::Result<usize>,
     ) -> io::Result<usize>;
-    /// Ready when the peer is gone, as far as the medium tells.
-    fn left(&self) -> impl Future<Output = io::Result<()>> + Send;
     /// What the kernel counts.
     fn vitals(socket: BorrowedFd<'_>) -> Option<Vitals>;
     /// Makes the close that follows a reset, where the medium has one.
@@ -48,6 +47,7 @@ pub struct Wire<S: KernelStream> {
     /// A send has heard that the peer tore it down. The kernel says so once, and from then on that all was received:
     /// what cut a stream short would look like its end.
     was_reset: bool,
+    lookout: Lookout,
 }
 
 enum WireState<S: KernelStream> {
@@ -62,7 +62,7 @@ enum WireState<S: KernelStream> {
 impl<S: KernelStream> Wire<S> {
     /// Around a connected socket.
     pub fn new(stream: S) -> Self {
-        Wire { state: WireState::Watched(stream), was_reset: false }
+        Wire { state: WireState::Watched(stream), was_reset: false, lookout: Lookout::default() }
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
@@ -77,7 +77,7 @@ impl<S: KernelStream> Wire<S> {
         self.resume().map_err(|error| failed("epoll_ctl", &error))?;
         match &mut self.state {
             WireState::Watched(stream) => Ok(stream),
-            _ => Err(Error::new(Kind::ConnectionBroken, "the conn was aborted")),
+            _ => Err(aborted()),
         }
     }
 
@@ -121,8 +121,7 @@ impl<S: KernelStream> Wire<S> {
 
 /// How the peer is gone, if it is, as of now: an error of the socket is a reset. Of a close in order only a medium without
 /// resets tells, which is over in both directions then.
-fn gone<S: KernelStream>(socket: BorrowedFd<'_>) -> Option<io::Result<()>> {
-    let state = crate::socket::state(socket).ok()?;
+fn gone<S: KernelStream>(state: SocketState) -> Option<io::Result<()>> {
     if state.has_failed {
         return Some(Err(reset()));
     }
@@ -132,6 +131,11 @@ fn gone<S: KernelStream>(socket: BorrowedFd<'_>) -> Option<io::Result<()>> {
 fn is_reset<S: KernelStream>(error: &io::Error) -> bool {
     let is_broken = error.kind() == io::ErrorKind::BrokenPipe;
     error.kind() == io::ErrorKind::ConnectionReset || S::RESETS && is_broken
+}
+
+/// The error of whoever uses a conn after its abort.
+pub(crate) fn aborted() -> Error {
+    Error::new(Kind::ConnectionBroken, "the conn was aborted")
 }
 
 /// The system's word for it, where a send has heard it before.
@@ -179,16 +183,20 @@ impl<S: KernelStream> Channel for Wire<S> {
         self.state = WireState::Gone;
     }
 
-    fn left(&mut self) -> Boxed<'_, ()> {
-        Box::pin(async move {
-            // Who polls this once has looked, for the price of one poll(2), and leaves a socket at rest that rests.
-            if let Some(left) = self.as_fd().and_then(|socket| gone::<S>(socket)) {
-                return left.map_err(|error| failed("poll", &error));
-            }
-            tokio::task::yield_now().await;
-            let left = self.stream()?.left().await;
-            left.map_err(|error| failed("poll", &error))
-        })
+    /// A socket at rest rests on.
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let socket = match &self.state {
+            WireState::Watched(stream) => stream.as_fd(),
+            WireState::Resting(resting) => resting.as_fd(),
+            WireState::Gone => return Poll::Ready(Err(aborted())),
+        };
+        let left = if self.was_reset {
+            Err(reset())
+        } else {
+            ready!(self.lookout.poll(cx, socket, gone::<S>))
+        };
+        self.was_reset |= left.is_err();
+        Poll::Ready(left.map_err(|error| failed("poll", &error)))
     }
 
     fn kernel(&mut self) -> Option<&mut dyn Kernel> {
@@ -250,7 +258,7 @@ pub(crate) fn failed(call: &str, error: &io::Error) -> Error {
 }
 
 macro_rules! stream {
-    ($type:ty, $resets:expr, $resting:ty, $left:expr, $vitals:expr, $reset:expr) => {
+    ($type:ty, $resets:expr, $resting:ty, $vitals:expr, $reset:expr) => {
         impl KernelStream for $type {
             const RESETS: bool = $resets;
             type Resting = $resting;
@@ -279,10 +287,6 @@ macro_rules! stream {
                 self.try_io(interest, operation)
             }
 
-            fn left(&self) -> impl Future<Output = io::Result<()>> + Send {
-                $left(self)
-            }
-
             fn vitals(socket: BorrowedFd<'_>) -> Option<Vitals> {
                 $vitals(socket)
             }
@@ -298,10 +302,11 @@ stream!(
     TcpStream,
     true,
     std::net::TcpStream,
-    torn_down,
-    |socket: BorrowedFd<'_>| crate::socket::tcp_info(socket)
-        .ok()
-        .map(|info| Vitals { round_trip: info.round_trip, resent: info.resent }),
+    |socket: BorrowedFd<'_>| crate::socket::tcp_info(socket).ok().map(|info| Vitals {
+        round_trip: info.round_trip,
+        resent: info.resent,
+        is_sending: info.is_sending,
+    }),
     |socket: BorrowedFd<'_>| {
         // SO_LINGER of zero: close sends RST and forgets what was not sent. An error means it is gone already.
         drop(socket2::SockRef::from(&socket).set_linger(Some(std::time::Duration::ZERO)));
@@ -313,21 +318,9 @@ stream!(
     UnixStream,
     false,
     std::os::unix::net::UnixStream,
-    hung_up,
     |_: BorrowedFd<'_>| None,
     |_: BorrowedFd<'_>| {}
 );
-
-/// A reset is an error of the socket; two ends in order are nothing that the kernel tells of.
-async fn torn_down(stream: &TcpStream) -> io::Result<()> {
-    stream.ready(Interest::ERROR).await?;
-    Err(reset())
-}
-
-/// The close of a Unix socket ends both directions at once.
-async fn hung_up(stream: &UnixStream) -> io::Result<()> {
-    crate::socket::hung_up(stream.as_fd()).await
-}
 
 #[cfg(test)]
 mod tests {

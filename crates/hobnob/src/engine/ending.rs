@@ -36,18 +36,25 @@ pub(super) fn spoilt(session: &Session, end: Option<&Ended>, limits: &Limits) ->
             let text = format!("silence for {time}, so the session was closed");
             let [came, went] = [Direction::In, Direction::Out].map(|way| session.bytes(way));
             let why = format!("{came} B had come from standard input, and {went} B had gone out");
-            Some(Error::limit("idle", text).with_kind(Kind::IdleTimeout).why(why))
+            let error = Error::limit("idle", text).with_kind(Kind::IdleTimeout).why(why);
+            Some(error.hint_option("idle", "60s", "to wait longer"))
         }
         (Some(Cut::Stall), _) => {
             let time = show_duration(limits.stall);
             let text = format!("nobody took what was sent for {time}");
-            Some(Error::limit("stall", text).with_kind(Kind::TimedOut))
+            let error = Error::limit("stall", text).with_kind(Kind::TimedOut);
+            Some(error.hint_topic("eof", "what waits for what"))
         }
         (Some(Cut::Memory), _) => {
-            Some(Error::limit("memory", "all sessions together filled the budget of buffers"))
+            let text = "all sessions together filled the budget of buffers";
+            Some(Error::limit("memory", text).hint_topic("faults", "hold= bounds what each holds"))
         }
         (Some(Cut::Stopped | Cut::Killed), _) | (None, Ok(_)) => None,
-        (None, Err(error)) => Some(error.clone()).filter(|error| error.kind() != Kind::Fault),
+        (None, Err(error)) if error.kind() == Kind::Fault => None,
+        (None, Err(error)) if error.errno() == Some(libc::ENOSPC) => {
+            Some(error.clone().hint_shell("df -h", "shows which disk is full"))
+        }
+        (None, Err(error)) => Some(error.clone()),
     }
 }
 
@@ -86,14 +93,15 @@ pub(super) fn closed(session: &Session, end: Option<Box<Ended>>) -> Closed {
     };
     let end_of =
         |direction| session.end_of(direction).unwrap_or(End { by: By::Us, how: How::None });
-    let inward = end_of(Direction::In);
-    let (reason, detail) = match (reason, inward.how) {
-        (Reason::Eof, How::Truncated) => (Reason::Error, Some(TRUNCATED.to_owned())),
+    let (inward, outward) = (end_of(Direction::In), end_of(Direction::Out));
+    let is_truncated = inward.how == How::Truncated || outward.how == How::Truncated;
+    let (reason, detail) = match (reason, is_truncated) {
+        (Reason::Eof, true) => (Reason::Error, Some(TRUNCATED.to_owned())),
         both => (both.0, detail),
     };
     Closed {
         inward,
-        outward: end_of(Direction::Out),
+        outward,
         reason,
         detail,
         bytes_in: session.bytes(Direction::In),

@@ -129,6 +129,10 @@ impl Channel for Lent {
         self.inner.poll_end(cx)
     }
 
+    fn poll_cut_short(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+        self.inner.poll_cut_short(cx)
+    }
+
     fn abort(&mut self) {
         self.inner.abort();
     }
@@ -137,8 +141,8 @@ impl Channel for Lent {
         self.inner.kernel()
     }
 
-    fn left(&mut self) -> Boxed<'_, ()> {
-        self.inner.left()
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.inner.poll_left(cx)
     }
 
     fn vitals(&self) -> Option<Vitals> {

@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::service::{self, Door, Made, Responder, Service};
 use crate::socket::{Family, Observer};
 use crate::spec::{OptionSpec, Options, Shape};
-use crate::{layer, transport};
+use crate::{layer, thread, transport};
 
 /// A plan for serving, validated step by step; nothing is open until [`open`](Server::open) or its blocking form
 /// [`start`](Server::start).
@@ -224,7 +224,10 @@ impl Server {
     /// Binds all endpoints or none, opens the service, and serves. A call that is given up leaves nothing behind. A
     /// plan is for one server, so a second call is an error.
     pub async fn open(&mut self) -> Result<Running> {
-        running::open(self.take()?.prepare()?).await
+        let taken = self.take()?;
+        // A file that a layer reads may be a FIFO that nobody writes.
+        let start = thread::run("hobnob-plan", move || taken.prepare()).await??;
+        running::open(start).await
     }
 
     /// The same, and blocks until it serves.

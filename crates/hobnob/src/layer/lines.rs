@@ -180,12 +180,17 @@ impl Channel for Framed {
         self.inner.poll_end(cx)
     }
 
+    fn poll_cut_short(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+        ready!(self.poll_drain(cx))?;
+        self.inner.poll_cut_short(cx)
+    }
+
     fn abort(&mut self) {
         self.inner.abort();
     }
 
-    fn left(&mut self) -> Boxed<'_, ()> {
-        self.inner.left()
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.inner.poll_left(cx)
     }
 
     fn vitals(&self) -> Option<Vitals> {

@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::{Door, Made, Service, ServiceRow, Site};
-use crate::address::canonical;
+use crate::address::{Address, canonical};
 use crate::chunk::{Direction, Side};
 use crate::clock::Clock;
 use crate::conn::link::{self, Ahead, Broken, LinkEnd, Pipes, Witness};
@@ -84,6 +84,10 @@ const TO: &str = "to";
 /// How long a target that had ended has at least, and at most, to drop what it was sent since.
 const REFUSAL: Duration = Duration::from_millis(50);
 const MOST: Duration = Duration::from_secs(1);
+
+/// How often the kernel is asked whether a client has all, at first and later: it does not tell by itself.
+const SHORTEST_LOOK: Duration = Duration::from_millis(1);
+const LONGEST_LOOK: Duration = Duration::from_millis(100);
 
 const REFUSED: &str = "the target had ended, and did not take all that standard input said";
 
@@ -200,6 +204,10 @@ async fn settle(
     passed: Result<LinkEnd, Broken>,
 ) -> Result<()> {
     far.telling.is_over = passed.is_ok();
+    let passed = passed.map_err(|broken| advised(broken, &far.conn));
+    if passed.as_ref().is_err_and(|broken| broken.error.kind() == Kind::TlsTruncated) {
+        deliver(session, conn).await;
+    }
     let finish = passed.map_err(|broken| {
         note_broken(session, &broken);
         let had_ended =
@@ -214,6 +222,36 @@ async fn settle(
         heed_refusal(session, &mut far.conn).await?;
     }
     judge(session, finish, conn, &far.conn)
+}
+
+/// Adds what tells whether it is the target's own doing.
+fn advised(Broken { side, error }: Broken, far: &Conn) -> Broken {
+    let facts = far.facts();
+    // Behind a layer another dial would have to say the same again.
+    let is_bare = facts.learnt().is_empty();
+    let is_reset = side == Side::Upstream && is_bare && error.kind() == Kind::ConnectionReset;
+    let error = match (&facts.peer, facts.transport) {
+        (Address::Ip(peer), "tcp") if is_reset => {
+            error.hint_dial(peer.to_string(), "does it do so without the relay?")
+        }
+        (Address::Path(_) | Address::Abstract(_), transport) if is_reset => {
+            let to = format!("{transport}:{}", facts.peer);
+            error.hint_dial(to, "does it do so without the relay?")
+        }
+        _ => error,
+    };
+    Broken { side, error }
+}
+
+/// Waits until the client has what was sent to it: the reset that follows takes away what is still on its way. The limit on
+/// stalls bounds it where nothing is taken.
+async fn deliver(session: &Session, conn: &mut Conn) {
+    let mut pause = SHORTEST_LOOK;
+    while conn.vitals().is_some_and(|vitals| vitals.is_sending) {
+        session.note_stall(Side::Downstream, true);
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_LOOK);
+    }
 }
 
 /// The dialled conn. It is torn down unless both sides had said all: a cut must not look like an end.
@@ -288,6 +326,25 @@ impl Witness for Telling<'_> {
         if by == Side::Upstream {
             self.session.note_end(Direction::Out, By::Upstream, self.how());
         }
+    }
+
+    fn waits_for(&self, side: Side) {
+        let peer = if side == Side::Upstream { "target" } else { "client" };
+        let text = format!(
+            "standard input has ended; reading on until the {peer} closes, or Ctrl-C (--wait DUR leaves after so much silence)"
+        );
+        self.session.emit(Fact::Note(text));
+    }
+
+    fn was_cut_short(&self, by: Side) {
+        if by == Side::Upstream {
+            self.session.note_end(Direction::Out, By::Upstream, How::Truncated);
+        }
+    }
+
+    /// The tap has noted it.
+    fn is_accepted_cut_short(&self) -> bool {
+        self.session.end_of(Direction::In).is_some_and(|end| end.how == How::Truncated)
     }
 
     fn broke(&self, by: Side) {

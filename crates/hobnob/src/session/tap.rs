@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use crate::chunk::{Direction, Side};
-use crate::conn::{Beneath, Boxed, Channel, Conn, Kernel, Vitals, wire};
+use crate::conn::{Beneath, Channel, Conn, Kernel, Vitals, wire};
 use crate::error::{Error, Kind, Result};
 use crate::event::{By, Data, Fact, How};
 use crate::session::Session;
@@ -198,17 +198,23 @@ impl Channel for Tap {
         Poll::Ready(ended.map_err(|error| self.failed(Direction::Out, error)))
     }
 
+    fn poll_cut_short(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+        let cut = ready!(self.inner.poll_cut_short(cx));
+        if cut == Ok(true) {
+            self.note_end(Direction::Out, By::Us, How::Truncated);
+        }
+        Poll::Ready(cut.map_err(|error| self.failed(Direction::Out, error)))
+    }
+
     fn abort(&mut self) {
         self.note_end(Direction::Out, By::Us, How::Rst);
         self.note_end(Direction::In, By::Us, How::Rst);
         self.inner.abort();
     }
 
-    fn left(&mut self) -> Boxed<'_, ()> {
-        Box::pin(async move {
-            let left = self.inner.left().await;
-            left.map_err(|error| self.failed(Direction::Out, error))
-        })
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let left = ready!(self.inner.poll_left(cx));
+        Poll::Ready(left.map_err(|error| self.failed(Direction::Out, error)))
     }
 
     /// A splice never shows its bytes, so there is no kernel to be had while somebody looks at them.

@@ -88,6 +88,7 @@
 //! # Ok::<(), hobnob::Error>(())
 //! ```
 
+pub mod access;
 mod aio;
 mod connect;
 #[cfg(test)]
@@ -140,12 +141,13 @@ pub use text::{address_of_bytes, address_of_text, loose_address};
 
 pub(crate) use crate::sys::alarm::Alarm;
 pub use crate::sys::control::{ControlMessage, ErrorReport, OutgoingControl};
+pub(crate) use crate::sys::hangup::HangupPoll;
 pub use crate::sys::info::{PeerProcess, TcpInfo};
 pub use crate::sys::mmsg::{Batch, Outgoing, Received, Sent};
 pub use crate::sys::packet_info::Arrival;
 pub(crate) use crate::sys::reach::{ask_for_reach, reach, set_reach};
 pub use crate::sys::record::Record;
-pub(crate) use crate::sys::watch::{hung_up, state};
+pub(crate) use crate::sys::watch::{SocketState, state};
 
 use crate::error::{Error, Result};
 use crate::sys;

@@ -6,32 +6,35 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use super::access::Access;
 use super::{Socket, explain};
 use crate::address::Address;
 use crate::error::{Error, Result};
 use crate::sys::call;
 use crate::sys::name::Name;
 
-/// The mode of a socket's file, unless somebody asks for another: the owner's alone.
-pub const PRIVATE: u32 = 0o600;
+/// The mode of a file that lets nobody in, except who may do anything.
+const CLOSED: u32 = 0;
 
 /// A path that is free to be bound; once bound, its file is removed when this is dropped, if it still is that file.
 #[derive(Debug)]
 #[must_use = "dropping it removes the socket's file"]
 pub struct Claim {
     path: PathBuf,
+    access: Access,
     was_replaced: bool,
     /// Device and inode of the file that we have bound.
     bound: Option<(u64, u64)>,
 }
 
-/// Makes a path free for [`Claim::bind`]. A socket there that is our user's and proven dead is removed. Anything
-/// else stays, and is [`Kind::SocketFileExists`](crate::error::Kind::SocketFileExists): a live socket, another owner's, a
-/// file, a folder, a symbolic link wherever it leads.
-pub fn claim(path: &Path) -> Result<Claim> {
+/// Makes a path free for [`Claim::bind`]. A socket there that is our user's, or of the user whom we give such sockets to,
+/// and proven dead is removed. Anything else stays, and is
+/// [`Kind::SocketFileExists`](crate::error::Kind::SocketFileExists): a live socket, another owner's, a file, a folder, a
+/// symbolic link wherever it leads.
+pub fn claim(path: &Path, access: Access) -> Result<Claim> {
     let address = Address::path(path);
     let name = Name::of(&address)?;
-    let free = |was_replaced| Claim { path: path.to_owned(), was_replaced, bound: None };
+    let free = |was_replaced| Claim { path: path.to_owned(), access, was_replaced, bound: None };
     // Nothing is there; or the folder is not, or closed to us, which bind says better.
     let Ok(found) = path.symlink_metadata() else { return Ok(free(false)) };
     let kind = found.file_type();
@@ -44,7 +47,7 @@ pub fn claim(path: &Path) -> Result<Claim> {
         };
         return Err(explain::kept_path(path, what));
     }
-    if !is_own(&found) {
+    if !access.is_owner(found.uid()) {
         return Err(explain::kept_path(path, "another user's socket"));
     }
     if is_alive(&name).map_err(|error| Error::from_io("connect", &error))? {
@@ -60,16 +63,19 @@ pub fn clear(path: &Path) -> bool {
     let Ok(found) = path.symlink_metadata() else { return false };
     let is_dead =
         || Name::of(&Address::path(path)).is_ok_and(|name| matches!(is_alive(&name), Ok(false)));
-    found.file_type().is_socket() && is_own(&found) && is_dead() && remove(path, &found).is_ok()
+    let is_own = Access::default().is_owner(found.uid());
+    found.file_type().is_socket() && is_own && is_dead() && remove(path, &found).is_ok()
 }
 
 impl Claim {
-    /// Binds the socket, its file having this mode from the first instant (less the umask); [`PRIVATE`] is the usual one.
-    pub fn bind(&mut self, socket: &Socket, mode: u32) -> Result<()> {
-        socket.set_mode(mode)?;
+    /// Binds the socket. At no moment does its file let in more than the access says: the usual one has its mode from the
+    /// first instant, and where something else was asked for the file lets nobody in before it has all of that.
+    pub fn bind(&mut self, socket: &Socket) -> Result<()> {
+        let is_usual = self.access == Access::default();
+        socket.set_mode(if is_usual { self.access.mode } else { CLOSED })?;
         socket.bind(&Address::path(self.path.clone()))?;
         self.bound = identity(&self.path);
-        Ok(())
+        if is_usual { Ok(()) } else { self.access.give(&self.path, self.bound) }
     }
 
     /// The path.
@@ -95,10 +101,6 @@ impl Drop for Claim {
             let _ = fs::remove_file(&self.path);
         }
     }
-}
-
-fn is_own(found: &Metadata) -> bool {
-    found.uid() == nix::unistd::geteuid().as_raw()
 }
 
 /// Removes the file that was found. Whoever has put another one there since keeps it.
@@ -127,8 +129,11 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::os::unix::net::{UnixDatagram, UnixListener};
+
+    use nix::unistd::Uid;
 
     use super::super::{Family, Type};
     use super::*;
@@ -145,7 +150,7 @@ mod tests {
     /// That the claim is refused, and what is there stays.
     fn is_kept(path: &Path) -> Error {
         let before = identity(path).expect("something is there");
-        let error = claim(path).expect_err("not ours to replace");
+        let error = claim(path, Access::default()).expect_err("not ours to replace");
         assert_eq!(error.kind(), Kind::SocketFileExists);
         assert_eq!(identity(path), Some(before));
         error
@@ -155,13 +160,13 @@ mod tests {
     fn a_stale_socket_of_ours_is_replaced_and_said_so() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.sock");
-        let first = claim(&path).expect("nothing is there");
+        let first = claim(&path, Access::default()).expect("nothing is there");
         assert!(!first.was_replaced());
         drop(UnixListener::bind(&path).expect("bound"));
-        let mut second = claim(&path).expect("nobody listens");
+        let mut second = claim(&path, Access::default()).expect("nobody listens");
         assert!(second.was_replaced());
         let socket = stream();
-        second.bind(&socket, PRIVATE).expect("free");
+        second.bind(&socket).expect("free");
         assert_eq!(mode(&path), 0o600);
         drop(first);
         assert!(path.exists(), "a claim that bound nothing removes nothing");
@@ -245,6 +250,9 @@ mod tests {
         }
         assert!(is_kept(&path).message().contains("another user's socket"));
         assert!(!clear(&path));
+        let given = Access { user: Some(65_534), ..Access::default() };
+        let claim = claim(&path, given).expect("one that was given to that user is ours");
+        assert!(claim.was_replaced());
     }
 
     #[test]
@@ -252,8 +260,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.sock");
         let bound = || {
-            let (mut claim, socket) = (claim(&path).expect("free"), stream());
-            claim.bind(&socket, PRIVATE).expect("free");
+            let (mut claim, socket) = (claim(&path, Access::default()).expect("free"), stream());
+            claim.bind(&socket).expect("free");
             (claim, socket)
         };
         let (claimed, _socket) = bound();
@@ -280,8 +288,9 @@ mod tests {
             let binder = scope.spawn(|| {
                 for index in 0..200 {
                     let path = folder.path().join(format!("{index}.sock"));
-                    let (mut claim, socket) = (claim(&path).expect("free"), stream());
-                    claim.bind(&socket, PRIVATE).expect("free");
+                    let (mut claim, socket) =
+                        (claim(&path, Access::default()).expect("free"), stream());
+                    claim.bind(&socket).expect("free");
                     claim.keep();
                 }
             });
@@ -302,5 +311,59 @@ mod tests {
             }
             assert_eq!(seen, 200);
         });
+    }
+
+    #[test]
+    fn at_no_moment_does_a_file_let_in_more_than_was_asked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let is_root = nix::unistd::geteuid().is_root();
+        let (before, group) = (nix::unistd::getegid().as_raw(), is_root.then_some(54_321));
+        let access = Access { mode: 0o666, user: None, group };
+        std::thread::scope(|scope| {
+            let binder = scope.spawn(|| {
+                for index in 0..200 {
+                    let path = folder.path().join(format!("{index}.sock"));
+                    let (mut claim, socket) = (claim(&path, access).expect("free"), stream());
+                    claim.bind(&socket).expect("free");
+                    claim.keep();
+                }
+            });
+            let mut seen = 0;
+            loop {
+                let was_finished = binder.is_finished();
+                let path = folder.path().join(format!("{seen}.sock"));
+                let Ok(found) = path.symlink_metadata() else {
+                    if was_finished {
+                        break;
+                    }
+                    continue;
+                };
+                let now = (found.mode() & 0o777, found.gid());
+                if now == (0o666, group.unwrap_or(before)) {
+                    seen += 1;
+                } else {
+                    assert_eq!(now.0, 0, "closed until it has all: {now:?}");
+                }
+            }
+            assert_eq!(seen, 200);
+        });
+    }
+
+    #[test]
+    fn what_cannot_be_given_leaves_no_file_behind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).expect("it is ours");
+        let path = folder.path().join("x.sock");
+        let access = Access { user: Some(54_321), ..Access::default() };
+        let binds = || {
+            // Root can give everything: the thread is nobody to the file system (setfsuid(2)), until it ends.
+            nix::unistd::setfsuid(Uid::from_raw(65_534));
+            let mut claim = claim(&path, access).expect("free");
+            let error = claim.bind(&stream()).expect_err("only root can");
+            assert_eq!(error.kind(), Kind::PermissionDenied, "{error}");
+            drop(claim);
+        };
+        std::thread::scope(|scope| scope.spawn(binds).join().expect("no panic"));
+        assert!(!path.exists());
     }
 }

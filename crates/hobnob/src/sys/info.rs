@@ -16,6 +16,8 @@ pub struct TcpInfo {
     pub round_trip: Duration,
     /// Segments sent again since the connection began.
     pub resent: u32,
+    /// Whether the peer's kernel has not acknowledged all that was sent.
+    pub is_sending: bool,
 }
 
 /// Who made the other end of a Unix socket (unix(7) `SO_PEERCRED`).
@@ -35,6 +37,7 @@ pub(crate) fn tcp_info(fd: BorrowedFd<'_>) -> io::Result<TcpInfo> {
     Ok(TcpInfo {
         round_trip: Duration::from_micros(info.tcpi_rtt.into()),
         resent: info.tcpi_total_retrans,
+        is_sending: info.tcpi_unacked > 0 || info.tcpi_notsent_bytes > 0,
     })
 }
 

@@ -43,6 +43,8 @@ pub struct Received<'a> {
     pub arrival: Option<Arrival>,
     /// Whether a listening socket of ours has sent it, as far as can be seen, on a socket that was asked to tell.
     pub is_answer: bool,
+    /// How many routers it could still have passed, as its sender set it, on a socket that was asked to tell.
+    pub reach: Option<u8>,
     /// The user whose process has sent it, on a Unix socket that was asked to tell.
     pub user: Option<u32>,
 }
@@ -84,6 +86,13 @@ impl Batch {
     /// [`Socket::mark_answers`]: crate::socket::Socket::mark_answers
     pub fn ask_for_answers(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
         packet_info::ask_for_class(fd)?;
+        self.make_room_to_tell();
+        Ok(())
+    }
+
+    /// Asks this IP socket to tell how many routers each datagram could still have passed from now on, and makes room for it.
+    pub fn ask_for_reach(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        packet_info::ask_for_reach(fd)?;
         self.make_room_to_tell();
         Ok(())
     }
@@ -172,6 +181,7 @@ impl Batch {
             peer: peer.address(),
             arrival: told.arrival,
             is_answer: told.is_answer,
+            reach: told.reach,
             user: told.user,
         }
     }

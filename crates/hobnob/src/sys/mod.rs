@@ -7,6 +7,7 @@ pub(crate) mod alarm;
 pub(crate) mod call;
 pub(crate) mod closed;
 pub(crate) mod control;
+pub(crate) mod hangup;
 pub(crate) mod info;
 pub(crate) mod message;
 pub(crate) mod mmsg;

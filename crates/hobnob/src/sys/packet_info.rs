@@ -1,6 +1,7 @@
 //! To which of our addresses a datagram came, and from which one the answer leaves (ip(7) `IP_PKTINFO`, RFC 3542, 6).
-//! Whether it is itself an answer of a listening socket of ours, how many the kernel has dropped before it (socket(7)
-//! `SO_RXQ_OVFL`), and on a Unix socket whose it is (unix(7) `SCM_CREDENTIALS`).
+//! Whether it is itself an answer of a listening socket of ours, how many routers it could still have passed (ip(7)
+//! `IP_RECVTTL`), how many the kernel has dropped before it (socket(7) `SO_RXQ_OVFL`), and on a Unix socket whose it is
+//! (unix(7) `SCM_CREDENTIALS`).
 //!
 //! A socket bound to the wildcard address otherwise answers from whatever address the route picks, and a peer
 //! that asked another one drops the answer.
@@ -11,9 +12,9 @@ use std::os::fd::BorrowedFd;
 
 use super::call;
 
-/// Room for the control messages of one datagram: the larger address takes 40 bytes, its traffic class 24, and the
-/// number of those that were dropped 24.
-pub(crate) type Control = [u64; 11];
+/// Room for the control messages of one datagram: the larger address takes 40 bytes, its traffic class 24, its reach 24,
+/// and the number of those that were dropped 24.
+pub(crate) type Control = [u64; 14];
 
 /// The bytes of that room which a Unix socket is given: a user takes all of them, so that there is no room for
 /// descriptors, which a peer could hand us.
@@ -35,6 +36,8 @@ const CODEPOINT_SHIFT: u32 = 2;
 pub(super) struct Ancillary {
     pub arrival: Option<Arrival>,
     pub is_answer: bool,
+    /// How many routers it could still have passed.
+    pub reach: Option<u8>,
     /// How many the kernel has dropped since the socket was opened, for want of room; none are not told.
     pub lost: u32,
     /// The user whose process has sent it.
@@ -72,6 +75,19 @@ pub(crate) fn ask_for_class(fd: BorrowedFd<'_>) -> io::Result<()> {
     }
     // On an IPv6 socket too: it may have IPv4 peers.
     call::set_int_option(fd, libc::IPPROTO_IP, libc::IP_RECVTOS, 1)
+}
+
+/// Asks the kernel to tell with every datagram from now on how many routers it could still have passed.
+pub(crate) fn ask_for_reach(fd: BorrowedFd<'_>) -> io::Result<()> {
+    match call::int_option(fd, libc::SOL_SOCKET, libc::SO_DOMAIN)? {
+        libc::AF_INET => {}
+        libc::AF_INET6 => {
+            call::set_int_option(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, 1)?;
+        }
+        _ => return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP)),
+    }
+    // On an IPv6 socket too: it may have IPv4 peers.
+    call::set_int_option(fd, libc::IPPROTO_IP, libc::IP_RECVTTL, 1)
 }
 
 /// Asks the kernel to tell with every datagram from now on how many it has dropped, for want of room.
@@ -123,6 +139,10 @@ pub(super) unsafe fn read(header: &libc::msghdr) -> Ancillary {
                 (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
                     let class = libc::CMSG_DATA(at).cast::<i32>().read_unaligned();
                     told.is_answer = u8::try_from(class).is_ok_and(is_answer_class);
+                }
+                (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
+                    let reach = libc::CMSG_DATA(at).cast::<i32>().read_unaligned();
+                    told.reach = u8::try_from(reach).ok();
                 }
                 (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
                     told.lost = libc::CMSG_DATA(at).cast::<u32>().read_unaligned();
@@ -198,7 +218,7 @@ mod tests {
         // SAFETY: CMSG_SPACE only computes.
         let space = |size: usize| unsafe { libc::CMSG_SPACE(u32::try_from(size).expect("small")) };
         let room = u32::try_from(size_of::<Control>()).expect("small");
-        let others = space(size_of::<i32>()) + space(size_of::<u32>());
+        let others = 2 * space(size_of::<i32>()) + space(size_of::<u32>());
         assert!(space(size_of::<libc::in_pktinfo>()) + others <= room);
         assert!(space(size_of::<libc::in6_pktinfo>()) + others <= room);
     }

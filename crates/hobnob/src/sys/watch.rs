@@ -21,17 +21,6 @@ pub(crate) fn watch(fd: Arc<OwnedFd>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
     Ok(unsafe { AsyncFd::register_with_interest(fd, INTERESTS) }?)
 }
 
-/// Ready when a stream socket has neither direction any more (`EPOLLHUP`). Who is told of room is never without news of it,
-/// so this is a second descriptor, that is told of nothing else.
-pub(crate) async fn hung_up(fd: BorrowedFd<'_>) -> io::Result<()> {
-    let fd = fd.try_clone_to_owned()?;
-    // SAFETY: it is owned, so it stays open, and the same, for as long as the runtime's share of it lives.
-    let watched: AsyncFd<OwnedFd> =
-        unsafe { AsyncFd::register_with_interest(fd, Interest::PRIORITY) }?;
-    // Both directions being over counts as readable; what can be read does not, as it is not asked for.
-    watched.ready(Interest::READABLE).await.map(drop)
-}
-
 /// Ready when nobody reads what is written there: the reading end of the pipe is closed (`EPOLLERR`), or the peer of the
 /// socket or the terminal is gone (`EPOLLHUP`). Of what epoll does not watch, such as a file (`EPERM`), never.
 pub(crate) async fn deserted(fd: BorrowedFd<'_>) -> io::Result<()> {

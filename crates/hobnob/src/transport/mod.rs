@@ -30,7 +30,10 @@ mod udp;
 mod unix;
 
 pub use contract::{Transport, TransportRow};
-pub(crate) use hops::{relays_behind, relays_of_dial, send_relays_along};
+pub(crate) use hops::{
+    name_behind, relays_behind, relays_behind_packet, relays_named, relays_of_dial,
+    send_relays_along,
+};
 pub use place::{Place, SOURCE};
 pub use terms::{Own, Terms};
 pub use twin::{Twin, over_ip, over_path};

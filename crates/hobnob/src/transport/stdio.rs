@@ -22,7 +22,7 @@ use crate::conn::{Boxed, Channel, Conn, Facts, StdioPatience};
 use crate::endpoint::Form;
 use crate::error::{Error, Kind, Result};
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
-use crate::streams;
+use crate::streams::{self, StdoutWatch};
 use crate::thread;
 use crate::transport::{Place, Terms, Transport, TransportRow};
 
@@ -78,7 +78,8 @@ fn open(place: &Place) -> Result<Conn> {
     let (reads, writes) = (input.clone(), output.clone());
     // The writer first: one without a reader beside it ends by itself, once the queue is dropped.
     thread::start("hobnob-stdout", move || write_all(&writes))?;
-    let channel = Box::new(StdioChannel { input, output });
+    let watch = StdoutWatch::begin_beside_signals();
+    let channel = Box::new(StdioChannel { input, output, watch });
     thread::start("hobnob-stdin", move || read_all(&reads))?;
     Ok(Conn::new(facts, Shape::Bytes, channel))
 }
@@ -197,9 +198,26 @@ fn shut_down(how: Shutdown) {
 struct StdioChannel {
     input: Arc<Queue>,
     output: Arc<Queue>,
+    /// Until our end: it holds standard output open.
+    watch: StdoutWatch,
 }
 
 impl StdioChannel {
+    /// Whether what is written could not be, as far as the thread that writes or the watch knows. Who waits for anything
+    /// asks here before, and is woken when the watch sees something.
+    fn unwritten(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        if self.watch.poll_deserted(cx).is_ready() {
+            self.output.fail(&io::Error::from_raw_os_error(libc::EPIPE));
+        }
+        unwritten(&self.output.lock())
+    }
+
+    /// Nothing more is written: the thread closes standard output behind what it has.
+    fn end_output(&mut self) {
+        self.watch = StdoutWatch::default();
+        self.output.change(|state| state.is_ended = true);
+    }
+
     fn let_go_of_input(&self) {
         self.input.change(|state| {
             state.bytes.clear();
@@ -211,7 +229,7 @@ impl StdioChannel {
 impl Drop for StdioChannel {
     /// Bytes that were taken are still written.
     fn drop(&mut self) {
-        self.output.change(|state| state.is_ended = true);
+        self.end_output();
         self.let_go_of_input();
     }
 }
@@ -232,14 +250,18 @@ fn unwritten(state: &Queued) -> Result<()> {
 
 impl Channel for StdioChannel {
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
+        let known = self.unwritten(cx);
         let mut state = self.input.lock();
         if state.bytes.is_empty() {
             failure(&state, "read(0)", Kind::ConnectionBroken)?;
             if state.is_ended {
                 return Poll::Ready(Ok(None));
             }
-            // As with a socket, a reader that takes no more is gone, and has nothing more to say.
-            unwritten(&self.output.lock())?;
+            // As with a socket, a reader that takes no more is gone, and has nothing more to say. What it had said is heard
+            // before, and so is how it went: the thread that reads brings both.
+            if known.is_err() && !streams::is_stdin_ready() {
+                known?;
+            }
             state.task = Some(cx.waker().clone());
             return Poll::Pending;
         }
@@ -255,8 +277,8 @@ impl Channel for StdioChannel {
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
+        self.unwritten(cx)?;
         let mut state = self.output.lock();
-        unwritten(&state)?;
         if state.is_ended {
             let text = "standard output was ended already";
             return Poll::Ready(Err(Error::new(Kind::ConnectionBroken, text)));
@@ -274,8 +296,8 @@ impl Channel for StdioChannel {
 
     /// Ready when all was written.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.unwritten(cx)?;
         let mut state = self.output.lock();
-        unwritten(&state)?;
         if state.bytes.is_empty() && state.taken == 0 {
             return Poll::Ready(Ok(()));
         }
@@ -286,16 +308,14 @@ impl Channel for StdioChannel {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let flushed = self.poll_flush(cx);
         if flushed.is_ready() {
-            self.output.change(|state| state.is_ended = true);
+            self.end_output();
         }
         flushed
     }
 
     fn abort(&mut self) {
-        self.output.change(|state| {
-            state.bytes.clear();
-            state.is_ended = true;
-        });
+        self.output.change(|state| state.bytes.clear());
+        self.end_output();
         self.let_go_of_input();
         shut_down(Shutdown::Both); // a write that waits for its reader waits no more
     }

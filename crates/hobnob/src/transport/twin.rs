@@ -2,6 +2,8 @@
 
 use crate::endpoint::{Host, Target};
 use crate::socket::Type;
+use crate::socket::access::{GROUP, MODE, USER};
+use crate::spec::OptionSpec;
 use crate::transport::Place;
 
 /// How another tool says what an endpoint means.
@@ -67,11 +69,14 @@ pub fn over_path(place: &Place, kind: Type) -> Vec<Twin> {
     };
     let (prefix, path) = (socat.0, escaped(&socat.1));
     let seqpacket = ",socktype=5"; // SOCK_SEQPACKET
+    let access = access(place);
     let (listening, dialling) = match kind {
         // A sender without a name of its own cannot be answered.
-        Type::Datagram => (format!("RECVFROM:{path}"), format!("SENDTO:{path},bind={path}.me")),
-        Type::Stream => (format!("LISTEN:{path}"), format!("CONNECT:{path}")),
-        _ => (format!("LISTEN:{path}{seqpacket}"), format!("CONNECT:{path}{seqpacket}")),
+        Type::Datagram => {
+            (format!("RECVFROM:{path}{access}"), format!("SENDTO:{path},bind={path}.me"))
+        }
+        Type::Stream => (format!("LISTEN:{path}{access}"), format!("CONNECT:{path}")),
+        _ => (format!("LISTEN:{path}{seqpacket}{access}"), format!("CONNECT:{path}{seqpacket}")),
     };
     let socat = Twin::new(
         "socat",
@@ -87,6 +92,15 @@ pub fn over_path(place: &Place, kind: Type) -> Vec<Twin> {
         _ => None,
     };
     nc.into_iter().chain([socat, python("AF_UNIX", kind, &there)]).collect()
+}
+
+/// Mode, owner and group of a path, which socat calls as we do.
+fn access(place: &Place) -> String {
+    let said = |option: &OptionSpec| {
+        let value = place.options.text(option.name);
+        value.map_or_else(String::new, |value| format!(",{}={}", option.name, escaped(value)))
+    };
+    [&MODE, &USER, &GROUP].map(said).concat()
 }
 
 fn python(family: &str, kind: Type, there: &str) -> Twin {

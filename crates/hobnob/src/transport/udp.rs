@@ -1,6 +1,7 @@
 //! `udp`: datagrams over IPv4 and IPv6 (RFC 768; udp(7)).
 
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 
 use crate::address::Address;
 use crate::conn::datagrams::{self, DatagramListener};
@@ -13,7 +14,10 @@ use crate::error::{Error, Kind, Result};
 use crate::socket::option::{self, SocketOption};
 use crate::socket::{AsyncSocket, Type, host};
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
-use crate::transport::{Place, SOURCE, Terms, Transport, TransportRow, over_ip};
+use crate::transport::{
+    Place, SOURCE, Terms, Transport, TransportRow, over_ip, relays_behind_packet, relays_of_dial,
+    send_relays_along,
+};
 
 /// The row.
 pub(crate) static ROW: TransportRow = TransportRow {
@@ -74,6 +78,7 @@ impl Transport for Udp {
             let rules = || {
                 let mut rules = DatagramRules::new("udp", &at.options, scene.peers, &scene.bus);
                 rules.peers.are_trusted |= at.options.flag(TRUSTED);
+                rules.relays_behind = relays_behind_packet;
                 rules
             };
             let listener =
@@ -87,13 +92,14 @@ impl Transport for Udp {
         &'a self,
         to: &'a Place,
         scene: &'a Terms,
-        _: Option<&'a Facts>,
+        asker: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
+            let behind = asker.zip(relays_of_dial(asker)?);
             let mut failed = None;
             for address in to.destinations(scene).await? {
                 scene.own.check("udp", &Address::Ip(address))?;
-                match connect(address, to, scene).await {
+                match connect(address, to, scene, behind).await {
                     Ok(conn) => return Ok(conn),
                     Err(error) => drop(failed.get_or_insert(error)),
                 }
@@ -105,8 +111,18 @@ impl Transport for Udp {
     }
 }
 
-async fn connect(address: SocketAddr, to: &Place, scene: &Terms) -> Result<Conn> {
+async fn connect(
+    address: SocketAddr,
+    to: &Place,
+    scene: &Terms,
+    behind: Option<(&Facts, u8)>,
+) -> Result<Conn> {
     let socket = to.open_towards(&address, Type::Datagram, scene)?;
+    if let Some((asker, hops)) = behind
+        && !to.options.is_given(SocketOption::Ttl.row().spec.name)
+    {
+        send_relays_along(socket.as_fd(), hops, asker, address.ip());
+    }
     let socket = AsyncSocket::connect(socket, &Address::Ip(address)).await?;
     let (local, peer) = (socket.socket().local_address()?, socket.socket().peer_address()?);
     let facts = Facts::new("udp", local, peer).without_end();

@@ -16,11 +16,15 @@ use crate::conn::{Boxed, Conn, Credentials, Facts};
 use crate::endpoint::{Form, Target};
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
+use crate::socket::access::{self, Access, GROUP, MODE, USER};
 use crate::socket::option::{self, BACKLOG, SocketOption};
 use crate::socket::path::{self, Claim};
 use crate::socket::{AsyncSocket, Family, Socket, Type};
 use crate::spec::{OptionSpec, Shape, Spec, ValueKind};
-use crate::transport::{Place, Terms, Transport, TransportRow, Twin, over_path};
+use crate::transport::{
+    Place, Terms, Transport, TransportRow, Twin, name_behind, over_path, relays_behind_packet,
+    relays_named, relays_of_dial,
+};
 
 /// Streams.
 pub(crate) static STREAM: TransportRow = row(
@@ -83,6 +87,9 @@ const fn row(
 
 const OPTIONS: &[OptionSpec] = &[
     ALLOW_USER_OPTION,
+    MODE,
+    USER,
+    GROUP,
     BACKLOG,
     option::spec(SocketOption::ReceiveBuffer, ""),
     option::spec(SocketOption::SendBuffer, ""),
@@ -90,6 +97,9 @@ const OPTIONS: &[OptionSpec] = &[
 
 const DATAGRAM_OPTIONS: &[OptionSpec] = &[
     ALLOW_USER_OPTION,
+    MODE,
+    USER,
+    GROUP,
     demux::MAX_PEERS_OPTION,
     demux::EVICT_OPTION,
     option::spec(SocketOption::ReceiveBuffer, ""),
@@ -113,15 +123,16 @@ struct Unix {
 impl Transport for Unix {
     fn bind<'a>(&'a self, at: &'a Place, scene: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
-            let users = users(at)?;
+            let (users, access) = (users(at)?, access(at)?);
             let socket = at.open(Family::Unix, self.kind, 0, scene)?;
             if self.kind == Type::Datagram {
                 datagrams::prepare(&socket, &address(&at.target)?, Some(&users))?;
             }
-            let claim = bind(&socket, &at.target, scene)?;
+            let claim = bind(&socket, &at.target, access, scene)?;
             if self.kind == Type::Datagram {
                 let rules = DatagramRules::new(self.name, &at.options, scene.peers, &scene.bus);
-                let rules = DatagramRules { users: Some(users), ..rules };
+                let relays_behind = relays_behind_packet;
+                let rules = DatagramRules { users: Some(users), relays_behind, ..rules };
                 let claim = claim.map(|claim| Box::new(claim) as _);
                 return Ok(vec![Box::new(DatagramListener::new(socket, rules, claim)?) as _]);
             }
@@ -147,11 +158,14 @@ impl Transport for Unix {
         &'a self,
         to: &'a Place,
         scene: &'a Terms,
-        _: Option<&'a Facts>,
+        asker: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
+            let hops = relays_of_dial(asker)?;
             let socket = to.open(Family::Unix, self.kind, 0, scene)?;
-            if self.kind == Type::Datagram {
+            // A name that is taken costs the count alone.
+            let is_named = hops.is_some_and(|hops| socket.bind(&name_behind(hops)).is_ok());
+            if self.kind == Type::Datagram && !is_named {
                 socket.bind(&Address::Unnamed)?; // the kernel picks an abstract name, so that answers find us
             }
             if self.kind == Type::Seqpacket {
@@ -193,13 +207,13 @@ fn address(target: &Target) -> Result<Address> {
     }
 }
 
-/// Binds a socket. A path is private from the first instant, and we remove it at the end.
-fn bind(socket: &Socket, target: &Target, scene: &Terms) -> Result<Option<Claim>> {
+/// Binds a socket. A path is private from the first instant unless it is to be otherwise, and we remove it at the end.
+fn bind(socket: &Socket, target: &Target, access: Access, scene: &Terms) -> Result<Option<Claim>> {
     let Target::Path(path) = target else {
         socket.bind(&address(target)?)?;
         return Ok(None);
     };
-    let mut claim = path::claim(path)?;
+    let mut claim = path::claim(path, access)?;
     if claim.was_replaced() {
         let note = format!(
             "replaced {}: a socket of ours that nobody listened on",
@@ -207,8 +221,38 @@ fn bind(socket: &Socket, target: &Target, scene: &Terms) -> Result<Option<Claim>
         );
         scene.bus.emit(0, 0, Fact::Note(note));
     }
-    claim.bind(socket, path::PRIVATE)?;
+    claim.bind(socket).map_err(|error| may_not(error, &access))?;
     Ok(Some(claim))
+}
+
+/// What helps where the system does not let a path be given away.
+fn may_not(error: Error, access: &Access) -> Error {
+    if !error.call().is_some_and(|call| call.text.starts_with("chown(")) {
+        return error;
+    }
+    let error = match access.user {
+        Some(_) => error.why("only root can give a file to another user"),
+        None => error.why("only root can give a file to a group that it is not in"),
+    };
+    error
+        .hint_shell("id", "your user, and your groups")
+        .hint_topic("addresses", "allow-user= lets a user in and keeps the owner")
+}
+
+/// What the path is given. An abstract name has no file that could have it.
+fn access(at: &Place) -> Result<Access> {
+    let said = [&MODE, &USER, &GROUP].into_iter().find(|option| at.options.is_given(option.name));
+    if let (Some(said), Target::Abstract(_)) = (said, &at.target) {
+        let text = format!("an abstract name has no file, and so no {}", said.name);
+        let error = Error::new(Kind::DoesNotFit, text);
+        return Err(error.hint_setting(format!("{ALLOW_USER}=any"), "to let other users in"));
+    }
+    let usual = Access::default();
+    Ok(Access {
+        mode: at.options.mode(MODE.name).unwrap_or(usual.mode),
+        user: at.options.text(USER.name).map(access::user).transpose()?,
+        group: at.options.text(GROUP.name).map(access::group).transpose()?,
+    })
 }
 
 /// The users who may come. A path is made private by its mode, so that who gets there was let in by the file system.
@@ -245,6 +289,24 @@ fn credentials(socket: &Socket) -> Option<Credentials> {
     Some(Credentials { pid: process.pid, uid: process.uid, gid: process.gid })
 }
 
+/// The runtime's accept leaves out abstract names.
+fn abstract_name(stream: &UnixStream) -> Option<Address> {
+    let peer = socket2::SockRef::from(stream).peer_addr().ok()?;
+    Some(Address::Abstract(peer.as_abstract_namespace()?.into()))
+}
+
+/// The facts of an accepted conn. The name that a relay dials from is a number of relays, and no name.
+fn facts(transport: &'static str, local: &Address, peer: Address) -> Facts {
+    let relays = match &peer {
+        Address::Abstract(name) => relays_named(name),
+        _ => None,
+    };
+    match relays {
+        Some(relays) => Facts::new(transport, local.clone(), Address::Unnamed).behind(relays),
+        None => Facts::new(transport, local.clone(), peer),
+    }
+}
+
 struct StreamDoor {
     listener: UnixListener,
     address: Address,
@@ -269,9 +331,9 @@ impl Listener for StreamDoor {
         });
         let peer = match peer.as_pathname() {
             Some(path) => Address::path(path),
-            None => Address::Unnamed,
+            None => abstract_name(&stream).unwrap_or(Address::Unnamed),
         };
-        let facts = Facts::new("unix", self.address.clone(), peer).with_credentials(credentials);
+        let facts = facts("unix", &self.address, peer).with_credentials(credentials);
         let conn = Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream)));
         Poll::Ready(accepted(conn, &self.users))
     }
@@ -288,7 +350,7 @@ impl RecordDoor {
     fn conn(&self, socket: Socket, peer: Address) -> Result<Conn> {
         socket.mark_records()?;
         let credentials = credentials(&socket);
-        let facts = Facts::new("unixseq", self.address.clone(), peer).with_credentials(credentials);
+        let facts = facts("unixseq", &self.address, peer).with_credentials(credentials);
         Ok(Conn::new(
             facts,
             Shape::Packets,

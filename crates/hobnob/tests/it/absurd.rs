@@ -47,6 +47,7 @@ fn has_number(option: &OptionSpec) -> bool {
             | ValueKind::Count
             | ValueKind::Percent
             | ValueKind::Rate
+            | ValueKind::Mode
             | ValueKind::Flag
     ) || is_rule
 }

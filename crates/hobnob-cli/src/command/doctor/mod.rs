@@ -20,10 +20,9 @@ use crate::report::look::{Look, Paint};
 use crate::report::show::{fold, grouped, pad, safe, size, width};
 use check::Check;
 
-/// Columns of a page.
-const COLUMNS: usize = 80;
-/// Columns before the text of a check.
+/// Columns before the text of a check, and where that stands below its name.
 const INDENT: usize = 30;
+const BELOW: usize = 5;
 /// Columns of an interface's name.
 const NAMES: usize = 12;
 /// Descriptors that a server keeps back for what is not a session.
@@ -61,14 +60,14 @@ fn run(job: &Job) -> Result<u8> {
     }
     let _ = writeln!(out, "\n{}", job.out.paint(Paint::Bold, "interfaces"));
     match &interfaces {
-        Ok(all) => all.iter().for_each(|one| tell_interface(&mut out, one)),
+        Ok(all) => all.iter().for_each(|one| tell_interface(&mut out, one, job.out)),
         Err(error) => {
             let _ = writeln!(out, "  not known: {}", safe(error.message()));
         }
     }
     let _ = writeln!(out, "\n{}", job.out.paint(Paint::Bold, "limits of a server"));
     for (name, value) in limits() {
-        let _ = writeln!(out, "  {}{value}", pad(name, INDENT - 2));
+        tell_from(&mut out, 0, &format!("  {name}"), &value, job.out);
     }
     say(&out)
 }
@@ -80,20 +79,32 @@ fn tell(out: &mut String, check: &Check, look: Look) {
         (true, true) => look.paint(Paint::Green, "+ "),
         (false, true) => look.paint(Paint::RedBold, "- "),
     };
-    let mut lines = fold(&safe(&check.detail), COLUMNS - INDENT).into_iter();
-    let first = lines.next().unwrap_or_default();
-    let head = format!("  {mark} {}{first}", pad(&safe(&check.name), INDENT - 5));
-    let _ = writeln!(out, "{}", head.trim_end());
-    for line in lines {
-        let _ = writeln!(out, "{:INDENT$}{line}", "");
-    }
+    let _ = write!(out, "  {mark} ");
+    tell_from(out, BELOW, &safe(&check.name), &safe(&check.detail), look);
     if let Some(remedy) = &check.remedy {
         let _ = writeln!(out, "       {}", look.paint(Paint::Cyan, &safe(remedy)));
     }
 }
 
+/// A name, on a line that has so many cells already, and what is said of it: in a second column, or below the name where
+/// that has no room.
+fn tell_from(out: &mut String, begins: usize, name: &str, text: &str, look: Look) {
+    let indent = if look.is_narrow() { BELOW } else { INDENT };
+    let lines = fold(text, look.columns() - indent);
+    let name = pad(name, if look.is_narrow() { 0 } else { INDENT - begins });
+    let head = match lines.first() {
+        Some(first) if !look.is_narrow() => format!("{name}{first}"),
+        _ => name,
+    };
+    let _ = writeln!(out, "{}", head.trim_end());
+    let rest = lines.iter().skip(usize::from(!look.is_narrow())).filter(|line| !line.is_empty());
+    for line in rest {
+        let _ = writeln!(out, "{:indent$}{line}", "");
+    }
+}
+
 /// `eth0   172.17.0.2   02:42:ac:11:00:02`.
-fn tell_interface(out: &mut String, one: &Interface) {
+fn tell_interface(out: &mut String, one: &Interface, look: Look) {
     let mut words: Vec<_> = one.addresses.iter().map(ToString::to_string).collect();
     words.extend(one.mac.map(shown));
     if !one.is_up {
@@ -101,7 +112,7 @@ fn tell_interface(out: &mut String, one: &Interface) {
     }
     let mut line = pad(&format!("  {} ", safe(&one.name)), NAMES);
     for word in words {
-        if width(&line) + width(&word) > COLUMNS {
+        if width(&line) + width(&word) > look.columns() {
             let _ = writeln!(out, "{}", line.trim_end());
             line = " ".repeat(NAMES);
         }

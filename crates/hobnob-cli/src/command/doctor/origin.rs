@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::config::{Defaults, FILE, Settings};
 use crate::env;
+use crate::help::narrow;
 use crate::job::Job;
 use crate::process::say;
 use crate::report::look::Paint;
@@ -79,12 +80,15 @@ pub(super) fn run(job: &Job) -> Result<u8> {
     let longest = lines.iter().map(|ConfigRow(_, value, _)| width(&safe(value)) + 2).max();
     let column = longest.unwrap_or(0).clamp(VALUES.0, VALUES.1);
     let head = format!("  {}{}from", pad("setting", NAMES), pad("value", column));
-    let mut out = format!("{}\n", job.out.paint(Paint::Bold, &head));
+    let mut out = String::new();
     for ConfigRow(name, value, origin) in &lines {
         let value = pad(&format!("{}  ", safe(value)), column);
         let _ = writeln!(out, "  {}{value}{}", pad(name, NAMES), safe(origin));
     }
-    say(&out)
+    if job.out.is_narrow() {
+        return say(&narrow::listed(&out, job.out.columns()));
+    }
+    say(&format!("{}\n{out}", job.out.paint(Paint::Bold, &head)))
 }
 
 impl Configurable {

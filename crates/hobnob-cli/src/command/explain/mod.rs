@@ -15,10 +15,11 @@ use serde_json::{Value, json};
 
 use self::kernel::KernelOptions;
 use crate::args::{COMMON, Flag, FlagGroup, OPENING, Usage, switch};
+use crate::help::narrow;
 use crate::job::{Job, Verb};
 use crate::process::say;
 use crate::report::look::{Look, Paint};
-use crate::report::show::{pad, safe};
+use crate::report::show::{count, pad, safe};
 
 /// Columns before a value.
 const LABEL: usize = 12;
@@ -36,10 +37,11 @@ pub(crate) static VERB: Verb = Verb {
     run,
 };
 
-/// The flags of `explain` alone.
+/// Flags of `explain` alone.
 const EXPLAINING: &[Flag] = &[
     switch("listen", None, "as for who listens there"),
     switch("options", None, "the socket's options, with this kernel's defaults"),
+    switch("verbose", Some('v'), "the options that nobody gave, too"),
 ];
 
 fn run(job: &Job) -> Result<u8> {
@@ -168,19 +170,21 @@ impl Tree<'_> {
         }
         line(&mut out, "target", &target(&resolved.place.target));
         self.addresses(&mut out);
-        self.same_with(&mut out);
+        let mut out = fitted(out, look);
+        self.same_with(&mut out, look);
+        let mut last = String::new();
         if let Some(kernel) = &self.kernel {
             line(
-                &mut out,
+                &mut last,
                 "kernel",
                 "a new socket's options on this machine, and what is set here",
             );
-            out.push_str(&kernel.words());
+            last.push_str(&kernel.words());
         }
         let parts = resolved.layers.iter().map(|(row, _)| row.spec.name).chain([row.spec.name]);
         let pages: Vec<_> = parts.map(|part| format!("hobnob help {part}")).collect();
-        line(&mut out, "options", &pages.join("   "));
-        out
+        line(&mut last, "options", &pages.join("   "));
+        out + &fitted(last, look)
     }
 
     /// The options that were given; with `-v` all of them.
@@ -189,7 +193,8 @@ impl Tree<'_> {
             all.into_iter().partition(|option| self.is_verbose || option.origin != DEFAULT);
         list(out, &given);
         if !untouched.is_empty() {
-            line(out, "", &format!("{} by default; -v shows them", untouched.len()));
+            let many = count(untouched.len() as u64, "option");
+            line(out, "", &format!("{many} by default; -v shows them"));
         }
     }
 
@@ -206,12 +211,18 @@ impl Tree<'_> {
         }
     }
 
-    fn same_with(&self, out: &mut String) {
+    /// What is to be pasted is a line of its own and stays whole.
+    fn same_with(&self, out: &mut String, look: Look) {
         let mut label = "same with";
         for twin in &self.twins {
             let command = if self.is_listening { &twin.listens } else { &twin.dials };
             for text in command.iter().flat_map(|text| text.lines()) {
-                line(out, label, &format!("{}{}", pad(twin.tool, 8), safe(text)));
+                if look.is_narrow() {
+                    let label = if label.is_empty() { "" } else { "  same with\n" };
+                    let _ = writeln!(out, "{label}    {}\n      {}", twin.tool, safe(text));
+                } else {
+                    line(out, label, &format!("{}{}", pad(twin.tool, 8), safe(text)));
+                }
                 label = "";
             }
         }
@@ -328,6 +339,11 @@ fn as_json(settings: &[OptionShown]) -> Vec<Value> {
     let one =
         |one: &OptionShown| json!({ "name": one.name, "value": one.value, "from": one.origin });
     settings.iter().map(one).collect()
+}
+
+/// The lines in the columns of the terminal.
+fn fitted(text: String, look: Look) -> String {
+    if look.is_narrow() { narrow::listed(&text, look.columns()) } else { text }
 }
 
 fn line(out: &mut String, label: &str, text: &str) {

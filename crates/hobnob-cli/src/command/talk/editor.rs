@@ -31,8 +31,6 @@ const ESCAPE: &str = "\x1d";
 /// What Ctrl-] puts into a line. At its start a command comes behind. It is no character of any text (Unicode 23.7), and
 /// unlike the control character it takes a cell, as the `:` does that is shown for it.
 const MARK: &str = "\u{fdd0}";
-/// Cells of a line where the terminal does not say.
-const USUAL: usize = 80;
 /// Lines of history.
 const HISTORY: usize = 1_000;
 
@@ -83,8 +81,6 @@ type Readline = Editor<Marks, DefaultHistory>;
 
 /// The editor's thread, which is waited for before the terminal is taken back.
 pub(crate) struct Hold {
-    /// Cells of a line of the terminal when the editor started.
-    pub(crate) columns: usize,
     thread: JoinHandle<()>,
     is_over: Arc<AtomicBool>,
 }
@@ -129,7 +125,6 @@ pub(crate) fn start(
     // There is nothing to complete: it is a character like any other.
     editor.bind_sequence(KeyEvent::from('\t'), Cmd::Insert(1, "\t".to_owned()));
     editor.bind_sequence(KeyEvent::ctrl(']'), Cmd::Insert(1, MARK.to_owned()));
-    let columns = editor.dimensions().map_or(USUAL, |(columns, _)| usize::from(columns));
     let mut external = editor.create_external_printer().map_err(|error| failed(&error))?;
     let history = state.map(|state| state.join("hobnob/history"));
     if let Some(path) = history.as_deref().filter(|path| is_private(path).is_ok()) {
@@ -153,13 +148,7 @@ pub(crate) fn start(
         let text = String::from_utf8_lossy(bytes).into_owned();
         external.print(text).map_err(io::Error::other)
     });
-    Ok((from, print, Hold { columns, thread, is_over }))
-}
-
-/// Cells of a line of the terminal, for who shows without typing.
-pub(crate) fn columns() -> usize {
-    let editor = Editor::<(), DefaultHistory>::new();
-    editor.ok().and_then(|mut editor| editor.dimensions()).map_or(USUAL, |size| size.0.into())
+    Ok((from, print, Hold { thread, is_over }))
 }
 
 /// The history file, made so that only its owner can read it.

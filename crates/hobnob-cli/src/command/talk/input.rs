@@ -14,8 +14,12 @@ use crate::report::show::grouped;
 
 /// Bytes of one read of stdin.
 const READ: usize = 64 * 1_024;
-/// The longest line that may be a packet: what a receive of ours holds, and more than any datagram over IP.
-const LONGEST_LINE: usize = 128 * 1_024;
+/// Bytes of one read that is to be a packet: the most that a datagram over IPv4 carries.
+const DATAGRAM: usize = 65_507;
+/// The most that may be a packet: what a receive of ours holds, and more than any datagram over IP.
+pub(super) const LARGEST_PACKET: usize = 128 * 1_024;
+/// The most that is kept until all of it goes out at once.
+pub(super) const LARGEST_INPUT: usize = 256 << 20;
 
 /// How stdin is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +32,10 @@ pub(crate) enum InputCut {
     Parts,
     /// A line at a time, without its newline, as a packet. One that is too long is an error.
     Packets,
+    /// What one read gives, as a packet.
+    Reads,
+    /// All of it, to its end. More than `most` bytes are an error.
+    Whole { most: usize },
 }
 
 /// Something to send, or why there is nothing more.
@@ -39,19 +47,26 @@ pub(crate) enum Input {
     End,
     /// Stdin cannot be read.
     Broken(std::io::Error),
-    /// A line is longer than a packet can be; nothing of it is sent.
-    TooLong,
+    /// A message has more bytes than these; nothing of it is sent.
+    TooLong(InputCut),
 }
 
-impl Input {
-    /// The error of a line that is longer than a packet can be.
-    pub(crate) fn too_long() -> Error {
-        let most = grouped(LONGEST_LINE as u64);
-        let text = format!("a line of standard input has more than {most} bytes");
-        Error::new(Kind::MessageTooLong, text)
-            .why("each line is one packet, and is sent whole or not at all")
-            .try_command("hobnob help talk", "how standard input is cut")
+impl InputCut {
+    /// The error of a message that is longer than it may be.
+    pub(super) fn too_long(self) -> Error {
+        let (what, most, why) = match self {
+            InputCut::Whole { most } => ("standard input", most, "all of it is one message"),
+            _ => ("a line of standard input", LARGEST_PACKET, "each line is one packet"),
+        };
+        let text = format!("{what} has more than {} bytes", grouped(most as u64));
+        let error = Error::new(Kind::MessageTooLong, text);
+        told(error.why(format!("{why}, and is sent whole or not at all")))
     }
+}
+
+/// An error about the length of a message, with where it is said how standard input becomes messages.
+pub(super) fn told(error: Error) -> Error {
+    error.try_command("hobnob help talk", "how standard input is cut")
 }
 
 /// Stdin on a thread of its own, which never holds up the end of the program. The channel is short: a slow peer
@@ -59,7 +74,8 @@ impl Input {
 pub(crate) fn stdin(cut: InputCut) -> Result<Receiver<Input>> {
     let (to, from) = channel(2);
     let read = move || {
-        let mut stdin = BufReader::with_capacity(READ, streams::stdin());
+        let size = if cut == InputCut::Reads { DATAGRAM } else { READ };
+        let mut stdin = BufReader::with_capacity(size, streams::stdin());
         let mut is_behind_cr = false;
         loop {
             let input = match piece(&mut stdin, cut, &mut is_behind_cr) {
@@ -68,6 +84,11 @@ pub(crate) fn stdin(cut: InputCut) -> Result<Receiver<Input>> {
             };
             let is_last = !matches!(input, Input::Send(_));
             if to.blocking_send(input).is_err() || is_last {
+                return;
+            }
+            // On a terminal another read would wait for a second end.
+            if matches!(cut, InputCut::Whole { .. }) {
+                let _ = to.blocking_send(Input::End);
                 return;
             }
         }
@@ -83,7 +104,7 @@ fn piece(
     is_behind_cr: &mut bool,
 ) -> std::io::Result<Input> {
     match cut {
-        InputCut::Chunks | InputCut::Crlf => {
+        InputCut::Chunks | InputCut::Crlf | InputCut::Reads => {
             let ready = from.fill_buf()?;
             let used = ready.len();
             let bytes = match cut {
@@ -106,12 +127,21 @@ fn piece(
         },
         InputCut::Packets => {
             let mut line = Vec::new();
-            from.by_ref().take(LONGEST_LINE as u64 + 1).read_until(b'\n', &mut line)?;
+            from.by_ref().take(LARGEST_PACKET as u64 + 1).read_until(b'\n', &mut line)?;
             if line.is_empty() {
                 return Ok(Input::End);
             }
             line.pop_if(|last| *last == b'\n');
-            Ok(if line.len() > LONGEST_LINE { Input::TooLong } else { Input::Send(line) })
+            Ok(if line.len() > LARGEST_PACKET { Input::TooLong(cut) } else { Input::Send(line) })
+        }
+        InputCut::Whole { most } => {
+            let mut all = Vec::new();
+            from.by_ref().take(most as u64 + 1).read_to_end(&mut all)?;
+            Ok(match all.len() {
+                0 => Input::End,
+                length if length > most => Input::TooLong(cut),
+                _ => Input::Send(all),
+            })
         }
     }
 }
@@ -211,13 +241,25 @@ mod tests {
     #[test]
     fn a_line_is_one_packet_or_an_error() {
         let line = |length: usize| [&vec![b'x'; length][..], b"\nafter"].concat();
-        let (all, last) = pieces(InputCut::Packets, &[&line(LONGEST_LINE)]);
-        assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [LONGEST_LINE, 5]);
+        let (all, last) = pieces(InputCut::Packets, &[&line(LARGEST_PACKET)]);
+        assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [LARGEST_PACKET, 5]);
         assert!(matches!(last, Input::End));
-        let (all, last) = pieces(InputCut::Packets, &[b"\n", &line(LONGEST_LINE + 1)]);
+        let (all, last) = pieces(InputCut::Packets, &[b"\n", &line(LARGEST_PACKET + 1)]);
         assert_eq!(all, [b""]);
-        assert!(matches!(last, Input::TooLong), "{last:?}");
-        let unended = vec![b'x'; LONGEST_LINE + 1];
-        assert!(matches!(pieces(InputCut::Packets, &[&unended]).1, Input::TooLong));
+        assert!(matches!(last, Input::TooLong(_)), "{last:?}");
+        let unended = vec![b'x'; LARGEST_PACKET + 1];
+        assert!(matches!(pieces(InputCut::Packets, &[&unended]).1, Input::TooLong(_)));
+    }
+
+    #[test]
+    fn all_of_it_is_one_message_or_an_error() {
+        let whole = InputCut::Whole { most: 9 };
+        let (all, last) = pieces(whole, &[b"a\nb", b"\n\r\n"]);
+        assert_eq!(all, [b"a\nb\n\r\n"]);
+        assert!(matches!(last, Input::End));
+        assert!(pieces(whole, &[]).0.is_empty(), "nothing is no message");
+        assert_eq!(pieces(whole, &[b"123456789"]).0.len(), 1);
+        let (all, last) = pieces(whole, &[b"1234567890"]);
+        assert!(all.is_empty() && matches!(last, Input::TooLong(_)), "{last:?}");
     }
 }

@@ -69,6 +69,11 @@ const TALKING: &[Flag] = &[
         "lf|crlf|none",
         "what Enter and each MESSAGE send at their end; piped lines too, if said",
     ),
+    value(
+        "framing",
+        "none|whole",
+        "send standard input as it comes, or all of it as one message; not by lines",
+    ),
     value("wait", "DUR", "silence allowed after one side has ended, and before the next MESSAGE"),
     value("idle", "DUR", "give up after so much silence"),
     value("timeout", "DUR", "how long connecting may take (10s)"),
@@ -96,7 +101,7 @@ async fn converse(job: &Job, wishes: &TalkFlags, endpoint: &Endpoint) -> Result<
         line = connect(job, wishes, endpoint) => line?,
         asked = signals.next() => return Ok(interrupted(asked.code())),
     };
-    if wishes.is_personal() && !job.environment.is_dumb {
+    if wishes.has_lines() && !job.environment.is_dumb {
         terminal::run(job, wishes, line, signals).await
     } else {
         pipe::run(job, wishes, line, signals).await.map(interrupted)
@@ -141,8 +146,8 @@ fn tell_notes(job: &Job, wishes: &TalkFlags, notes: &Subscription) {
     notes.pull(&mut events);
     for event in events {
         let text = match event.fact {
-            Fact::Note(text) => safe(&text),
-            Fact::Warning(text) => job.err.paint(Paint::RedBold, &safe(&text)),
+            Fact::Note(text) => job.err.broken(&safe(&text)),
+            Fact::Warning(text) => job.err.paint(Paint::RedBold, &job.err.broken(&safe(&text))),
             _ => continue,
         };
         if !wishes.is_quiet {
@@ -165,7 +170,7 @@ fn announce(job: &Job, wishes: &TalkFlags, waiting: &engine::Waiting) -> Result<
         let mut out = streams::stdout();
         out.write_all(&lines).and_then(|()| out.flush()).map_err(|error| write_failed(&error))?;
     } else if !wishes.is_quiet {
-        let _ = streams::stderr().write_all(text.as_bytes());
+        let _ = writeln!(streams::stderr(), "{}", job.err.broken(&text));
     }
     Ok(())
 }

@@ -1,29 +1,30 @@
 //! `talk` in a pipe, or with messages on the command line: stdout carries what is received, and nothing else.
 
+use std::future::poll_fn;
 use std::io::{IsTerminal as _, Write as _};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hobnob::chunk::Direction;
-use hobnob::error::{Error, Result};
+use hobnob::error::{Error, Kind, Result};
 use hobnob::event::{By, Event, Fact, Opened};
 use hobnob::spec::Shape;
-use hobnob::streams;
+use hobnob::streams::{self, StdoutWatch};
 
 use crate::command::talk::converse::{Converse, Happening};
 use crate::command::talk::echoed::Echoed;
 use crate::command::talk::event::{closed, data};
-use crate::command::talk::input::Input;
+use crate::command::talk::input::{Input, told};
 use crate::command::talk::show::Show;
 use crate::command::talk::source::InputSource;
-use crate::command::talk::wishes::{Connected, TalkFlags};
+use crate::command::talk::wishes::{Connected, StdinFraming, TalkFlags};
 use crate::command::talk::words::{
     NEWLINE_INSIDE, STILL_READING, broken_output, greeting, input_is_silent, learnt, no_answer,
     refused, silence,
 };
 use crate::job::Job;
 use crate::process::signals::Signals;
-use crate::process::{HUNG_UP, INTERRUPTED, TERMINATED};
+use crate::process::{BROKEN_PIPE, HUNG_UP, INTERRUPTED, TERMINATED};
 use crate::report::show::{size, span};
 use crate::report::writer::Writer;
 
@@ -45,6 +46,7 @@ struct PipedTalk<'a> {
     source: InputSource,
     show: Show,
     writer: Writer,
+    watch: StdoutWatch,
     shape: Shape,
     began: Duration,
     input_is_over: bool,
@@ -68,19 +70,24 @@ pub(crate) async fn run(
     let greeting = greeting(&line, job.is_on("listen"));
     // A person is here whose terminal moves no cursor.
     if wishes.is_personal() && !wishes.is_quiet {
-        let end = if shape == Shape::Bytes { "Ctrl-D ends our side, " } else { "" };
-        tell(&format!("{greeting}\n{end}Ctrl-C leaves"));
+        let end = match (wishes.framing, shape) {
+            (Some(StdinFraming::Whole), _) => "Ctrl-D sends it all, ",
+            (_, Shape::Bytes) => "Ctrl-D ends our side, ",
+            (_, Shape::Packets) => "",
+        };
+        tell(job, &format!("{greeting}\n{end}Ctrl-C leaves"));
     } else {
-        note(wishes, &greeting);
+        note(job, wishes, &greeting);
     }
     for fact in learnt(&line) {
-        note(wishes, &fact);
+        note(job, wishes, &fact);
     }
     let mut pipe = PipedTalk {
         source: InputSource::of(job, wishes, &line)?,
         show: Show::of(job, wishes, shape),
         talk: Converse::new(line.conn, job.clock),
         writer: Writer::stdout()?,
+        watch: StdoutWatch::begin_beside_signals(),
         began: job.clock.now(),
         input_is_over: false,
         has_sent_late: false,
@@ -97,14 +104,14 @@ pub(crate) async fn run(
 }
 
 /// A note on stderr, with `-v` only: the rest of the terminal is somebody else's.
-fn note(wishes: &TalkFlags, text: &str) {
+fn note(job: &Job, wishes: &TalkFlags, text: &str) {
     if wishes.is_verbose && !wishes.is_quiet {
-        tell(text);
+        tell(job, text);
     }
 }
 
-fn tell(text: &str) {
-    let _ = writeln!(streams::stderr(), "{text}");
+fn tell(job: &Job, text: &str) {
+    let _ = writeln!(streams::stderr(), "{}", job.err.broken(text));
 }
 
 impl PipedTalk<'_> {
@@ -116,7 +123,13 @@ impl PipedTalk<'_> {
             let ask = |cx: &mut Context<'_>, can_send: bool, heard: u64| {
                 if is_over || !can_send { Poll::Pending } else { source.poll(cx, heard, has_ended) }
             };
-            match self.talk.next(signals, &mut self.writer, ask).await {
+            let watch = &mut self.watch;
+            let happened = tokio::select! {
+                biased;
+                happened = self.talk.next(signals, &mut self.writer, ask) => happened,
+                () = poll_fn(|cx| watch.poll_deserted(cx)) => return Ok(BROKEN_PIPE),
+            };
+            match happened {
                 Happening::Received(length) => {
                     self.received(length);
                     self.rewind_timer();
@@ -130,7 +143,7 @@ impl PipedTalk<'_> {
                 }
                 Happening::Sent | Happening::Ended => self.rewind_timer(),
                 Happening::PeerEnded => {
-                    note(self.wishes, "the peer has ended its side");
+                    note(self.job, self.wishes, "the peer has ended its side");
                     // Where a person types there is nobody left to talk to.
                     self.input_is_over |= self.source.is_typed();
                     self.rewind_timer();
@@ -201,7 +214,7 @@ impl PipedTalk<'_> {
                 }
             }
             Input::Broken(error) => return Err(Error::from_io("read(stdin)", &error)),
-            Input::TooLong => return Err(Input::too_long()),
+            Input::TooLong(cut) => return Err(cut.too_long()),
         }
         Ok(())
     }
@@ -266,6 +279,9 @@ impl PipedTalk<'_> {
 
     /// A conn that fails after the peer has ended in order was not there for the rest any more.
     fn failed(&self, error: Error) -> Error {
+        if error.kind() == Kind::MessageTooLong {
+            return told(error);
+        }
         if self.talk.peer_ended { refused(error) } else { error }
     }
 
@@ -278,7 +294,7 @@ impl PipedTalk<'_> {
         let is_shown = self.show.remark(&mut out, text);
         self.writer.give(out);
         if !is_shown {
-            tell(text);
+            tell(self.job, text);
         }
     }
 
@@ -357,6 +373,7 @@ impl PipedTalk<'_> {
             asked = signals.next() => return Ok(asked.code()),
         };
         note(
+            self.job,
             self.wishes,
             &format!(
                 "closed after {}   sent {} in {messages}   received {} in {times}",

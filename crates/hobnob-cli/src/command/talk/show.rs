@@ -6,12 +6,11 @@ use std::time::Duration;
 use hobnob::spec::Shape;
 
 use crate::command::talk::chunk::chunk;
-use crate::command::talk::editor;
 use crate::command::talk::wishes::TalkFlags;
 use crate::job::Job;
 use crate::report::json::Json;
-use crate::report::look::{Look, Paint, View};
-use crate::report::show::{SafeStream, hex_into, one_line};
+use crate::report::look::{Look, Paint, View, columns_now};
+use crate::report::show::{SafeStream, fold, hex_into, one_line};
 
 /// How received bytes go to stdout.
 pub(super) enum Show {
@@ -41,7 +40,6 @@ impl Show {
                 look: job.out,
                 view: job.view,
                 is_verbose: wishes.is_verbose,
-                columns: editor::columns(),
                 last: job.clock.now(),
             });
         }
@@ -89,9 +87,11 @@ impl Show {
     /// Adds a line of our own to `out`. False: such a line is no part of what is shown.
     pub(super) fn remark(&mut self, out: &mut Vec<u8>, text: &str) -> bool {
         let Show::Told(conversation) = self else { return false };
-        let line = conversation.look.paint(Paint::Dim, &format!("--  {text}"));
-        out.extend_from_slice(line.as_bytes());
-        out.push(b'\n');
+        for line in fold(text, columns_now().saturating_sub(4)) {
+            let line = conversation.look.paint(Paint::Dim, &format!("--  {line}"));
+            out.extend_from_slice(line.as_bytes());
+            out.push(b'\n');
+        }
         true
     }
 
@@ -127,7 +127,6 @@ pub(super) struct Conversation {
     look: Look,
     view: View,
     is_verbose: bool,
-    columns: usize,
     /// When something passed last.
     last: Duration,
 }
@@ -135,7 +134,7 @@ pub(super) struct Conversation {
 impl Conversation {
     fn received(&mut self, out: &mut Vec<u8>, bytes: &[u8], now: Duration) {
         let since = now.saturating_sub(std::mem::replace(&mut self.last, now));
-        let text = chunk(bytes, self.look, self.view, self.is_verbose, since, self.columns);
+        let text = chunk(bytes, self.look, self.view, self.is_verbose, since, columns_now());
         out.extend_from_slice(text.as_bytes());
     }
 

@@ -8,9 +8,9 @@ use hobnob::error::Result;
 use hobnob::spec::Shape;
 use tokio::sync::mpsc::Receiver;
 
-use crate::command::talk::input::{Input, InputCut, Script, stdin};
+use crate::command::talk::input::{Input, InputCut, LARGEST_INPUT, LARGEST_PACKET, Script, stdin};
 use crate::command::talk::pacing::Pacing;
-use crate::command::talk::wishes::{Connected, Eol, TalkFlags};
+use crate::command::talk::wishes::{Connected, Eol, StdinFraming, TalkFlags};
 use crate::job::Job;
 
 /// How long the next message waits for an answer to the one before, where `--wait` says nothing.
@@ -34,6 +34,9 @@ impl InputSource {
         let greet = GREET.max(3 * line.took);
         let patience = wishes.patience(shape).unwrap_or(ANSWER);
         if wishes.messages.is_empty() {
+            if let Some(framing) = wishes.framing {
+                return Ok(InputSource::Stdin(stdin(framed(framing, shape))?));
+            }
             // A person at a terminal without a line editor has what that would send.
             let typed = line.wants_crlf.filter(|_| wishes.is_personal()).map(|_| Eol::Crlf);
             return Ok(match (shape, wishes.eol.or(typed)) {
@@ -99,6 +102,16 @@ impl InputSource {
     /// Whether a person types here: at the peer's end there is nothing more to wait for.
     pub(super) fn is_typed(&self) -> bool {
         !matches!(self, InputSource::Script(_)) && std::io::stdin().is_terminal()
+    }
+}
+
+/// How standard input is cut where `--framing` says it.
+fn framed(framing: StdinFraming, shape: Shape) -> InputCut {
+    match (framing, shape) {
+        (StdinFraming::None, Shape::Bytes) => InputCut::Chunks,
+        (StdinFraming::None, Shape::Packets) => InputCut::Reads,
+        (StdinFraming::Whole, Shape::Bytes) => InputCut::Whole { most: LARGEST_INPUT },
+        (StdinFraming::Whole, Shape::Packets) => InputCut::Whole { most: LARGEST_PACKET },
     }
 }
 

@@ -28,8 +28,8 @@ use crate::job::Job;
 use crate::process::signals::Signals;
 use crate::process::{INTERRUPTED, bug};
 use crate::report::error::tell;
-use crate::report::look::{Look, Paint, View};
-use crate::report::show::{safe, size, span};
+use crate::report::look::{Look, Paint, View, columns_now};
+use crate::report::show::{fold, safe, size, span};
 use crate::report::text::learnt_lines;
 use crate::report::writer::Writer;
 
@@ -57,7 +57,6 @@ struct Terminal<'a> {
     wishes: &'a TalkFlags,
     look: Look,
     view: View,
-    columns: usize,
     eol: Eol,
     talk: Converse,
     writer: Writer,
@@ -95,7 +94,8 @@ pub(crate) async fn run(
             writeln!(head, "Enter sends \\r\\n, as port {port} wants it (--eol lf to change that)");
     }
     let end = if shape == Shape::Bytes { "Ctrl-D ends our side, " } else { "" };
-    let _ = write!(head, "{end}Ctrl-C leaves, Ctrl-] opens commands\n\n");
+    let _ = write!(head, "{end}Ctrl-C leaves, Ctrl-] opens commands");
+    let head = format!("{}\n\n", look.broken(&head));
     if !wishes.is_quiet {
         let mut out = streams::stdout();
         let _ = out.write_all(head.as_bytes()).and_then(|()| out.flush());
@@ -114,7 +114,6 @@ pub(crate) async fn run(
     let mut terminal = Terminal {
         look,
         view: job.view,
-        columns: hold.columns,
         eol: if crlf.is_some() { Eol::Crlf } else { wishes.eol(shape) },
         talk: Converse::new(line.conn, job.clock),
         writer,
@@ -348,7 +347,7 @@ impl Terminal<'_> {
             failed = Some(Error::from_io(&format!("write({path})"), &error));
         }
         let verbose = self.wishes.is_verbose;
-        let text = chunk(bytes, self.look, self.view, verbose, since, self.columns);
+        let text = chunk(bytes, self.look, self.view, verbose, since, columns_now());
         let is_newline_inside = self.shape == Shape::Bytes && self.echoed.is_in(bytes);
         let mut out = self.writer.take();
         out.extend_from_slice(text.as_bytes());
@@ -365,7 +364,8 @@ impl Terminal<'_> {
     /// A line of our own.
     fn say(&mut self, text: &str) {
         let mut out = self.writer.take();
-        for line in text.lines() {
+        let room = columns_now().saturating_sub(4);
+        for line in text.lines().flat_map(|line| fold(line, room)) {
             let line = self.look.paint(Paint::Dim, &format!("--  {line}"));
             out.extend_from_slice(line.as_bytes());
             out.push(b'\n');

@@ -43,11 +43,40 @@ impl Eol {
     }
 }
 
+/// What of standard input is one message, where that is neither a line nor left open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StdinFraming {
+    /// It has none: what one read gives goes out as it came.
+    None,
+    /// All of it, to its end.
+    Whole,
+}
+
+impl StdinFraming {
+    /// Reads `--framing`. What is sent as it stands has no lines that could be given ends, and a MESSAGE is one already.
+    fn read(job: &Job, messages: &[String]) -> Result<Option<Self>> {
+        let framing = match args::choice(&job.matches, "framing", &["none", "whole"])? {
+            None => return Ok(None),
+            Some("whole") => StdinFraming::Whole,
+            Some(_) => StdinFraming::None,
+        };
+        let text = if !messages.is_empty() {
+            "--framing is about standard input, and each MESSAGE is a message already"
+        } else if job.text("eol").is_some() {
+            "--framing sends standard input as it stands, and --eol ends its lines: one of them"
+        } else {
+            return Ok(Some(framing));
+        };
+        Err(Error::new(Kind::Usage, text).try_command("hobnob help talk", "what is one message"))
+    }
+}
+
 /// What the flags say.
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct TalkFlags {
     pub(crate) messages: Vec<String>,
     pub(crate) eol: Option<Eol>,
+    pub(crate) framing: Option<StdinFraming>,
     pub(crate) wait: Option<Duration>,
     pub(crate) idle: Option<Duration>,
     pub(crate) half_close: bool,
@@ -72,6 +101,7 @@ impl TalkFlags {
             return Err(Error::new(Kind::Usage, text).try_command("hobnob help eof", ""));
         }
         Ok(TalkFlags {
+            framing: StdinFraming::read(job, &messages)?,
             messages,
             eol: eol.and_then(Eol::parse),
             wait: args::duration(&job.matches, "wait")?,
@@ -89,6 +119,11 @@ impl TalkFlags {
             && !self.is_json
             && std::io::stdin().is_terminal()
             && std::io::stdout().is_terminal()
+    }
+
+    /// Whether what the person types is edited and sent a line at a time.
+    pub(super) fn has_lines(&self) -> bool {
+        self.is_personal() && self.framing.is_none()
     }
 
     /// The silence that is allowed after our side has ended.

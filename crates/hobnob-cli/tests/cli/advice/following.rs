@@ -15,8 +15,10 @@ use crate::kit::{BOUND, Bounded, code, finish, folder, hobnob, signal};
 use crate::ports::Port;
 
 /// Commands of the system that may be proposed. They are not run.
-const SYSTEM: &[&str] =
-    &["sudo", "ulimit", "date", "rm", "ls", "file", "kill", "export", "unset", "openssl", "cat"];
+const SYSTEM: &[&str] = &[
+    "sudo", "ulimit", "date", "rm", "ls", "file", "kill", "export", "unset", "openssl", "cat",
+    "id", "getent",
+];
 /// Verbs that end by themselves, whatever they find.
 const BRIEF: &[&str] = &["help", "explain", "doctor", "cert", "fault", "completions", "man"];
 

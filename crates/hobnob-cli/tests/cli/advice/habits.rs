@@ -61,6 +61,10 @@ const HABITS: &[(&str, &str)] = &[
     ("serve hello --host 127.0.0.1 --port=9000", "serve hello 127.0.0.1:9000"),
     ("curl http://localhost:8000/", "get http://localhost:8000/"),
     ("proxy :9001 :9000", "relay :9001 :9000"),
+    ("proxy -l :9001 -u :9000", "relay :9001 :9000"),
+    ("proxy -u localhost:9000 -l 9001", "relay :9001 localhost:9000"),
+    ("relay -l9001 -u 9000", "relay :9001 :9000"),
+    ("socat TCP-LISTEN:9001,fork TCP:localhost:9000", "help coming-from"),
 ];
 
 #[test]

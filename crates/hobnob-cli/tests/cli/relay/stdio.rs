@@ -46,6 +46,21 @@ fn the_answer_is_waited_for_after_the_input_has_ended() {
     assert!(done.out.as_bytes() == text(2), "{} bytes", done.out.len());
 }
 
+/// A target that stays open after our input has ended is waited for, and a person hears of that.
+#[test]
+fn a_target_that_never_closes_is_told_to_be_waited_for() {
+    let (target, at) = target();
+    let mut command = hobnob(&["relay", "-", &at]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary is there");
+    let err = Lines::of(child.stderr.take().expect("piped"));
+    let child = Bounded::of(child);
+    let server = target.accept().expect("a session").0;
+    err.until("standard input has ended");
+    drop(server);
+    assert_eq!(code(child.wait()), 0);
+}
+
 #[test]
 fn a_client_is_joined_with_standard_input_and_output() {
     let folder = folder();

@@ -1,6 +1,7 @@
 //! TLS with the stacks of others: OpenSSL by its own program, curl, Python's `ssl`, ncat.
 
 mod identities;
+mod keys;
 mod names;
 
 use std::path::PathBuf;

@@ -30,6 +30,26 @@ fn a_name_that_is_no_host_name_is_ignored_and_told() {
     }
 }
 
+/// It asks for a name with a port in it, which no host name has.
+#[test]
+fn hey_gets_all_its_answers() {
+    if !has("tls::names::hey_gets_all_its_answers", "hey") {
+        return;
+    }
+    for (flags, says) in [
+        (&["-n", "40", "-c", "4"][..], "[200]\t40 responses"),
+        (&["-n", "40", "-c", "4", "-disable-keepalive"], "[200]\t40 responses"),
+        (&["-n", "40", "-c", "4", "-h2"], "[200]\t40 responses"),
+        (&["-n", "8", "-c", "4", "-m", "POST", "-d", "hello"], "[200]\t8 responses"),
+    ] {
+        let mut served = Served::start(&["http"]);
+        let to = format!("https://127.0.0.1:{}/", served.port);
+        let told = succeeds(Command::new("hey").args(flags).arg(&to));
+        assert!(told.contains(says) && !told.contains("Error distribution"), "{flags:?}: {told}");
+        assert_eq!(served.ignored(), format!("127.0.0.1:{}: no host name", served.port));
+    }
+}
+
 /// A session that is taken up again agrees on a hash of the first message too.
 #[test]
 fn a_session_is_taken_up_again_under_such_a_name() {

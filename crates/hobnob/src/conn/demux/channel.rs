@@ -145,6 +145,13 @@ impl Channel for PeerChannel {
     fn abort(&mut self) {
         self.mailbox.end();
     }
+
+    /// A datagram peer does not tell, but we do of one that had to make room for another.
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.made_room()?;
+        lock(&self.mailbox.mail).reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
 }
 
 impl Drop for PeerChannel {
@@ -156,7 +163,7 @@ impl Drop for PeerChannel {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Wake;
+    use std::task::{Wake, Waker};
 
     use super::*;
     use crate::address::Address;
@@ -164,6 +171,7 @@ mod tests {
     use crate::clock::Clock;
     use crate::conn::demux::rules::{DatagramRules, PeerLimits};
     use crate::socket::{AsyncSocket, Family, Socket, Type};
+    use crate::spec::Options;
 
     struct Sleeper;
 
@@ -177,7 +185,8 @@ mod tests {
         let here = Address::Ip("127.0.0.1:0".parse().expect("an address"));
         socket.bind(&here).expect("a free port");
         let (peers, bus) = (PeerLimits::default(), Bus::new(Clock::start(), 1));
-        let rules = DatagramRules { transport: "udp", peers, evicts: true, users: None, bus };
+        let rules = DatagramRules::new("udp", &Options::default(), peers, &bus);
+        let rules = DatagramRules { evicts: true, ..rules };
         let at = socket.local_address().expect("bound");
         let socket = AsyncSocket::new(socket).expect("a runtime");
         let hub = Arc::new(Hub::new(socket, at.clone(), rules));
@@ -209,8 +218,7 @@ mod tests {
             let bytes = vec![b'x'; length];
             // Nobody listens here who would tell that there is room, so it is tried again once the reactor has run.
             let sent = loop {
-                let waker = Arc::new(Sleeper).into();
-                match channel.poll_send(&mut Context::from_waker(&waker), &bytes) {
+                match channel.poll_send(&mut Context::from_waker(Waker::noop()), &bytes) {
                     Poll::Ready(sent) => break sent,
                     Poll::Pending => tokio::task::yield_now().await,
                 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use crate::address::Address;
 use crate::bus::Bus;
 use crate::conn::users::Users;
+use crate::socket::Received;
 use crate::spec::{OptionSpec, Options, ValueKind};
 
 /// The limit on the peers of one socket.
@@ -19,6 +21,9 @@ pub struct DatagramRules {
     pub evicts: bool,
     /// The users who may come, on a Unix socket; none: the medium knows no users.
     pub users: Option<Users>,
+    /// How many relays of this machine the sender of a packet has come through, of a packet that came to this address of
+    /// ours, as far as the transport can tell.
+    pub relays_behind: fn(&Received<'_>, &Address) -> u8,
     /// Where drops are told.
     pub bus: Bus,
 }
@@ -49,6 +54,7 @@ impl DatagramRules {
             peers: PeerLimits { most, ..peers },
             evicts: options.flag(EVICT_OPTION.name),
             users: None,
+            relays_behind: |_, _| 0,
             bus: bus.clone(),
         }
     }

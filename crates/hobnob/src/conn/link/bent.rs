@@ -114,6 +114,7 @@ impl Way {
             }
             Poll::Ready(Ok(None)) => self.end(from, witness),
             Poll::Ready(Err(error)) if error.kind() == Kind::MessageTooLong => witness.too_large(),
+            Poll::Ready(Err(error)) if self.ends_short(&error, witness) => {}
             Poll::Ready(Err(error)) => {
                 return Poll::Ready(Err(Broken { side: self.from, error }));
             }

@@ -31,11 +31,7 @@ impl Way {
             Progress::Open | Progress::Passing if self.chain.is_some() => {
                 self.poll_bent(cx, from, to, witness)
             }
-            Progress::Ending | Progress::Passing => {
-                let ended = ready!(to.channel().poll_end(cx));
-                self.stage = Progress::Over;
-                Poll::Ready(self.unless_broken(ended, witness))
-            }
+            Progress::Ending | Progress::Passing => self.poll_tell_end(cx, to, witness),
             Progress::Open => self.poll_receive(cx, from, to, witness),
         }
     }
@@ -68,6 +64,7 @@ impl Way {
                 witness.too_large();
                 Poll::Ready(Ok(()))
             }
+            Poll::Ready(Err(error)) if self.ends_short(&error, witness) => Poll::Ready(Ok(())),
             Poll::Ready(Err(error)) => Poll::Ready(Err(Broken { side: self.from, error })),
         }
     }

@@ -11,7 +11,7 @@ use crate::address::Address;
 use crate::clock::Clock;
 use crate::conn::memory::{pair, pair_holding};
 use crate::conn::wire;
-use crate::conn::{Channel, Facts};
+use crate::conn::{Channel, Facts, StdioPatience};
 use crate::error::{Error, Kind, Result};
 use crate::fault::{Hit, Panel};
 
@@ -52,6 +52,18 @@ impl Overheard {
 impl Witness for Overheard {
     fn ended(&self, by: Side) {
         self.say(format!("{by:?} ended"));
+    }
+
+    fn waits_for(&self, side: Side) {
+        self.say(format!("{side:?} is waited for"));
+    }
+
+    fn was_cut_short(&self, by: Side) {
+        self.say(format!("{by:?} was cut short"));
+    }
+
+    fn is_accepted_cut_short(&self) -> bool {
+        false
     }
 
     fn broke(&self, by: Side) {
@@ -432,3 +444,69 @@ async fn a_link_that_is_asked_to_end_waits_for_who_does_not_read() {
 }
 
 mod bent;
+
+/// Each side may be the one that has said all. The clock is the test's: a timer of any length would wake the link.
+#[tokio::test(start_paused = true)]
+async fn a_half_closed_link_is_woken_by_nothing_but_its_peers() {
+    for ends in [Side::Downstream, Side::Upstream] {
+        let ((mut client, mut downstream), (mut server, mut upstream)) =
+            (socket().await, socket().await);
+        let polls = Arc::new(AtomicUsize::new(0));
+        let counted = polls.clone();
+        let link = tokio::spawn(async move {
+            let (bend, heard) = (Panel::default().enter(1, 7, None).bend, Overheard::nothing());
+            let mut link =
+                Box::pin(run(&mut downstream, &mut upstream, Ahead::default(), bend, &heard));
+            poll_fn(|cx| {
+                counted.fetch_add(1, Relaxed);
+                link.as_mut().poll(cx)
+            })
+            .await
+        });
+        let (first, other) = match ends {
+            Side::Downstream => (&mut client, &mut server),
+            Side::Upstream => (&mut server, &mut client),
+        };
+        first.shutdown().await.expect("it is open");
+        assert_eq!(other.read(&mut [0; 8]).await.expect("it is open"), 0);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let before = polls.load(Relaxed);
+        for _ in 0..60 {
+            tokio::time::advance(Duration::from_mins(1)).await;
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(polls.load(Relaxed), before, "{ends:?}: woken, and nothing happened");
+        first.set_zero_linger().expect("a socket");
+        drop(if ends == Side::Downstream { client } else { server });
+        let broken = link.await.expect("no panic").expect_err("a reset");
+        assert_eq!((broken.side, broken.error.kind()), (ends, Kind::ConnectionReset));
+    }
+}
+
+/// Of standard input, whoever waits for what follows it is told once; of other sides, nobody is.
+#[tokio::test(start_paused = true)]
+async fn what_is_waited_for_behind_standard_input_is_told_once() {
+    for is_stdio in [true, false] {
+        let ((mut client, downstream), (mut server, mut upstream)) =
+            (pair(Shape::Bytes), pair(Shape::Bytes));
+        let facts = Facts::new("stdio", Address::Unnamed, Address::Unnamed);
+        let patience = StdioPatience { input: Duration::from_secs(2), answer: None };
+        let facts = if is_stdio { facts.with_patience(patience) } else { facts };
+        let mut downstream = Conn::new(facts, Shape::Bytes, downstream.into_channel());
+        let heard = Arc::new(Overheard::nothing());
+        let witness = heard.clone();
+        let link = tokio::spawn(async move {
+            let bend = Panel::default().enter(1, 7, None).bend;
+            run(&mut downstream, &mut upstream, Ahead::default(), bend, &*witness).await
+        });
+        client.end().await.expect("it is open");
+        for _ in 0..2 {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            server.send(b"still here").await.expect("it is open");
+        }
+        server.end().await.expect("it is open");
+        link.await.expect("no panic").expect("an end in order");
+        let told = heard.all().iter().filter(|said| said.contains("waited for")).count();
+        assert_eq!(told, usize::from(is_stdio), "{:?}", heard.all());
+    }
+}

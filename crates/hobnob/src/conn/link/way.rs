@@ -1,7 +1,7 @@
 //! One direction of a link: what it holds, and how it comes to its end.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::Sleep;
@@ -12,7 +12,7 @@ use super::unsent::Unsent;
 use super::witness::{Broken, Witness};
 use crate::chunk::Side;
 use crate::conn::Conn;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::fault::Chain;
 
 /// One direction.
@@ -36,6 +36,8 @@ pub(super) struct Way {
     pub(super) timer: Option<Box<Timer>>,
     /// A fault has ended it, and the other direction has not heard yet.
     pub(super) is_cut: bool,
+    /// Nothing vouches for the end of its sender, as this error says.
+    pub(super) cut_short: Option<Box<Error>>,
 }
 
 /// How far a direction has come.
@@ -85,6 +87,7 @@ impl Way {
             chain: None,
             timer: None,
             is_cut: false,
+            cut_short: None,
         }
     }
 
@@ -175,9 +178,52 @@ impl Way {
     /// Its sender has said all.
     pub(super) fn end(&mut self, from: &Conn, witness: &dyn Witness) {
         witness.ended(self.from);
+        if self.from == Side::Downstream && witness.is_accepted_cut_short() {
+            self.cut_short =
+                Some(Box::new(Error::new(Kind::TlsTruncated, "the end may be missing")));
+        }
         self.end_behind_all(witness);
         // Where the medium has no ends, this is our own word that the peer was silent for too long.
         self.is_gone = !from.facts().has_end;
+    }
+
+    /// A receive has failed. True: all that came before is to be passed on, and then that its end may be missing.
+    pub(super) fn ends_short(&mut self, error: &Error, witness: &dyn Witness) -> bool {
+        let is_short = error.kind() == Kind::TlsTruncated;
+        if is_short {
+            witness.was_cut_short(self.from);
+            self.cut_short = Some(Box::new(error.clone()));
+            self.end_behind_all(witness);
+        }
+        is_short
+    }
+
+    /// Tells the other side that its sender has said all, or that more may be missing.
+    ///
+    /// A medium that has no word for that but a reset is told so of what the dialled side said, which it has by then. Of
+    /// what the accepted side said it is told as of an end in order: a reset would take the answer away.
+    pub(super) fn poll_tell_end(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut Conn,
+        witness: &dyn Witness,
+    ) -> Poll<Result<(), Broken>> {
+        let mut told = Ok(());
+        let mut is_told = false;
+        if let Some(error) = &self.cut_short {
+            match ready!(to.channel().poll_cut_short(cx)) {
+                Ok(false) if self.from == Side::Upstream => {
+                    return Poll::Ready(Err(Broken { side: self.from, error: (**error).clone() }));
+                }
+                Ok(was_cut_short) => is_told = was_cut_short,
+                Err(error) => (is_told, told) = (true, Err(error)),
+            }
+        }
+        if !is_told {
+            told = ready!(to.channel().poll_end(cx));
+        }
+        self.stage = Progress::Over;
+        Poll::Ready(self.unless_broken(told, witness))
     }
 
     /// Whether faults still have something that is to be passed on.

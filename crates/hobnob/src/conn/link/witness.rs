@@ -12,6 +12,12 @@ use crate::fault::Hit;
 pub trait Witness: Sync {
     /// This side has said all, and the other is about to hear so.
     fn ended(&self, by: Side);
+    /// This side's direction has ended, and nothing vouches for that end: more may be missing.
+    fn was_cut_short(&self, by: Side);
+    /// Whether nothing vouches for the end of the accepted side, which seemed to be one in order.
+    fn is_accepted_cut_short(&self) -> bool;
+    /// Standard input has ended, and nothing has come for a while from this side, for whose end the link waits.
+    fn waits_for(&self, side: Side);
     /// This side takes no more. What it still says is passed on.
     fn broke(&self, by: Side);
     /// A packet was larger than the other side carries, and was dropped.

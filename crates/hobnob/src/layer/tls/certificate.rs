@@ -33,16 +33,36 @@ pub(super) fn key(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((key.raw.to_vec(), key.subject_public_key.data.to_vec()))
 }
 
-/// The kind of that key, in words.
-pub(super) fn kind_of_key(der: &[u8]) -> Option<String> {
+/// Keys with which we check that a peer has them.
+pub(super) const CHECKED_KEYS: &str =
+    "plain RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 and P-521, and Ed25519";
+
+/// The kind of that key, in words, where it is none of [`CHECKED_KEYS`].
+pub(super) fn unchecked_key(der: &[u8]) -> Option<String> {
     let certificate = parse(der)?;
-    Some(match certificate.public_key().parsed().ok()? {
-        PublicKey::RSA(key) => format!("RSA of {} bits", key.key_size()),
-        PublicKey::EC(point) => format!("an elliptic curve of {} bits", point.key_size()),
-        PublicKey::DSA(_) => "DSA".to_owned(),
-        _ => "of a kind that I do not know".to_owned(),
-    })
+    let key = certificate.public_key();
+    let kind = key.algorithm.algorithm.to_id_string();
+    let curve = || key.algorithm.parameters.as_ref()?.as_oid().ok().map(|oid| oid.to_id_string());
+    match (kind.as_str(), key.parsed().ok()?) {
+        (PLAIN_RSA, PublicKey::RSA(key)) if (2_048..=8_192).contains(&key.key_size()) => None,
+        (_, PublicKey::RSA(key)) => Some(format!("RSA of {} bits", key.key_size())),
+        (_, PublicKey::EC(point)) => match curve() {
+            Some(curve) if CHECKED_CURVES.contains(&curve.as_str()) => None,
+            Some(curve) if curve == SECP256K1 => Some("on the curve secp256k1".to_owned()),
+            _ => Some(format!("on an elliptic curve of {} bits", point.key_size())),
+        },
+        (_, PublicKey::DSA(_)) => Some("DSA".to_owned()),
+        (ED25519, _) => None,
+        _ => Some(format!("of the kind {kind}")),
+    }
 }
+
+/// `rsaEncryption` (RFC 8017, appendix C) and `id-Ed25519` (RFC 8410).
+const PLAIN_RSA: &str = "1.2.840.113549.1.1.1";
+const ED25519: &str = "1.3.101.112";
+/// P-256, P-384 and P-521 (RFC 5480, section 2.1.1.1), and the curve of other names (SEC 2).
+const CHECKED_CURVES: [&str; 3] = ["1.2.840.10045.3.1.7", "1.3.132.0.34", "1.3.132.0.35"];
+const SECP256K1: &str = "1.3.132.0.10";
 
 /// The names of the extension `subjectAltName` (RFC 5280, section 4.2.1.6), the only ones that count (RFC 9525).
 pub(super) fn alternative_names(der: &[u8]) -> Vec<String> {

@@ -35,6 +35,9 @@ impl Handshake<'_> {
                 Error::new(Kind::TlsUntrusted, format!("{who} showed no certificate"))
                     .why("client-ca asks everybody for one")
             }
+            Some(error @ Tls::AlertReceived(AlertDescription::HandshakeFailure)) => {
+                self.nothing_in_common(of_tls(error))
+            }
             Some(error) => of_tls(error),
             None if error.kind() == io::ErrorKind::UnexpectedEof => {
                 let text = format!("{who} closed in the middle of the TLS handshake");
@@ -110,17 +113,42 @@ impl Handshake<'_> {
         untrusted(error, leaf, trust)
     }
 
-    /// A handshake fails although nobody's name is checked: the peer could not prove that it has the key.
+    /// A handshake fails although nobody's name is checked: we could not check that the peer has the key, or it has not.
     fn unproven(&self, wrong: &CertificateError, leaf: &[u8]) -> Error {
-        let text = format!("{} did not prove that it has the key of its certificate", self.who());
-        let error = Error::new(Kind::TlsFailed, text);
-        let error = match certificate::kind_of_key(leaf) {
-            Some(kind) => error.why(format!(
-                "the key is {kind}; I check RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 and P-521, and Ed25519"
-            )),
-            None => error.why(format!("the certificate cannot be read: {wrong}")),
+        let who = self.who();
+        let Some(kind) = certificate::unchecked_key(leaf) else {
+            let text = format!("{who} did not prove that it has the key of its certificate");
+            let error = Error::new(Kind::TlsFailed, text).why(wrong.to_string());
+            return self.look_at_it(error);
         };
-        error.why("insecure skips who the peer is, not the handshake")
+        let text = format!("I cannot check the key of the certificate of {who}");
+        let error = Error::new(Kind::TlsFailed, text)
+            .why(format!("the key is {kind}; I check {}", certificate::CHECKED_KEYS))
+            .why("insecure skips who the peer is, and not that it has the key");
+        self.better_one(error, "one with a key that I check")
+    }
+
+    /// What a peer refused that nothing was agreed on with.
+    fn nothing_in_common(&self, error: Error) -> Error {
+        if self.scene.role == Role::Server {
+            return error;
+        }
+        let known = certificate::CHECKED_KEYS;
+        let error = error.why(format!(
+            "or its certificate has a key of a kind that I do not check; I check {known}"
+        ));
+        self.look_at_it(error)
+    }
+
+    /// What shows the certificate and all that was agreed on, whatever it is.
+    fn look_at_it(&self, error: Error) -> Error {
+        match self.facts.peer.ip() {
+            Some(_) => {
+                let line = format!("openssl s_client -connect {} < /dev/null", self.who());
+                error.hint_shell(line, "shows what it would agree to, and its certificate")
+            }
+            None => error,
+        }
     }
 
     /// A certificate of a version that has no extensions, and so no names.
@@ -129,13 +157,13 @@ impl Handshake<'_> {
         let error = Error::new(Kind::TlsUntrusted, text)
             .why("it cannot say for which host it is: only version 3 has subjectAltName");
         let error = with_print(error, leaf, trust);
-        self.better_one(error).hint_setting("insecure", "only if you must")
+        self.better_one(error, "one that says it").hint_setting("insecure", "only if you must")
     }
 
     /// What makes a certificate that is for this host, where it listens.
-    fn better_one(&self, error: Error) -> Error {
+    fn better_one(&self, error: Error, note: &str) -> Error {
         let host = self.scene.host.as_deref().unwrap_or("localhost");
-        error.hint(Advice::Certificate(host.to_owned()), "where it listens, makes one that says it")
+        error.hint(Advice::Certificate(host.to_owned()), format!("where it listens, makes {note}"))
     }
 
     fn for_others(&self, leaf: &[u8], trust: Option<&Trust>) -> Error {
@@ -146,7 +174,9 @@ impl Handshake<'_> {
             let subject = certificate::subject(leaf).unwrap_or_default();
             let error = Error::new(Kind::TlsNameMismatch, text)
                 .why(format!("so it is for no host: {subject} alone does not count (RFC 9525)"));
-            return self.better_one(error).hint_setting("insecure", "only if you must");
+            return self
+                .better_one(error, "one that says it")
+                .hint_setting("insecure", "only if you must");
         }
         let text = format!("the certificate is for other names than {wanted}");
         let error = Error::new(Kind::TlsNameMismatch, text);

@@ -199,8 +199,10 @@ async fn linger(heard: &mut Heard<Stream<Conn>>) {
 }
 
 const BEYOND: Beyond<Secured> = Beyond {
+    // Without close_notify the peer knows that more may be missing (RFC 8446, section 6.1).
+    cut_short: Some(|stream, cx| stream.get_mut().0.inner_mut().0.channel().poll_end(cx)),
     abort: |stream| stream.get_mut().0.inner_mut().0.abort(),
-    left: |stream| stream.get_mut().0.inner_mut().0.channel().left(),
+    left: |stream, cx| stream.get_mut().0.inner_mut().0.channel().poll_left(cx),
     vitals: |stream| stream.get_ref().0.inner().0.vitals(),
     last_word: |stream| stream.get_mut().0.inner_mut().0.last_word(),
     left_over: |stream, buf| {
@@ -252,4 +254,38 @@ fn version(state: &CommonState) -> Option<String> {
 fn cipher(state: &CommonState) -> Option<String> {
     let suite = state.negotiated_cipher_suite()?.suite();
     Some(suite.as_str().map_or_else(|| format!("{suite:?}"), str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conn::memory;
+    use crate::layer::tls::provider::AWAKENED;
+
+    /// Preparation is over before anything is bound or dialled, and so before any clock of a handshake starts.
+    #[tokio::test]
+    async fn the_random_source_is_awake_before_the_first_handshake_and_not_by_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().display();
+        let mut ready = Vec::new();
+        for (role, setting, value) in [
+            (Role::Server, "dev-ca", place.to_string()),
+            (Role::Client, "insecure", "yes".to_owned()),
+        ] {
+            let mut options = Options::of(OPTIONS);
+            options.set(OPTIONS, setting, Some(&value)).expect("an option of the layer");
+            let mut layer = make(&options).expect("a layer");
+            let scene = Surroundings::alone(role);
+            let before = AWAKENED.get();
+            layer.prepare(&scene).expect("it is ready");
+            assert_eq!(AWAKENED.get(), before + 1, "{role:?}: the first handshake pays");
+            ready.push((layer, scene));
+        }
+        let before = AWAKENED.get();
+        let (near, far) = memory::pair(Shape::Bytes);
+        let [(server, there), (client, here)] = &ready[..] else { panic!("two roles") };
+        let shaken = tokio::join!(client.wrap(here, near), server.wrap(there, far));
+        assert!(shaken.0.is_ok() && shaken.1.is_ok());
+        assert_eq!(AWAKENED.get(), before);
+    }
 }

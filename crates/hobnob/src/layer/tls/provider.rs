@@ -13,10 +13,18 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(provider)
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How often this thread has seen to it that the random source is awake: it is so once a process.
+    pub(super) static AWAKENED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// Asks the random source for the first time, which takes some 40 ms once a process where it gathers its own entropy
 /// (aws-lc). A layer that is prepared has done so: no handshake pays for it, and no clock of a dial counts it.
 pub(super) fn awaken(provider: &CryptoProvider) {
     static AWAKE: OnceLock<()> = OnceLock::new();
+    #[cfg(test)]
+    AWAKENED.set(AWAKENED.get() + 1);
     AWAKE.get_or_init(|| {
         // A source that fails now fails in the handshake too, and is told there.
         let _ = provider.secure_random.fill(&mut [0; 32]);

@@ -78,7 +78,8 @@ async fn case_26_an_error_shows_no_byte_as_it_came() {
         assert!(is_plain(&format!("{error:?}")), "{error:?}");
         assert!(error.reasons().iter().all(|reason| is_plain(reason)));
     }
-    let error = hobnob::socket::path::claim(&path).expect_err("a plain file is there");
+    let error = hobnob::socket::path::claim(&path, hobnob::socket::access::Access::default())
+        .expect_err("a plain file is there");
     assert!(is_plain(&error.to_string()), "{error}");
 }
 

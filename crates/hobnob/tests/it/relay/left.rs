@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use hobnob::engine::Running;
+use hobnob::address::Address;
+use hobnob::engine::{Running, Server};
 use hobnob::event::{By, Fact, Reason};
+use hobnob::socket::{AsyncSocket, Family, Socket, Type};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::{accept, relay, target};
 use crate::ports::Port;
-use crate::stage::{hear, is_turned_away, reset, rest, soon};
+use crate::stage::{Stage, hear, reset, rest, soon, udp};
 
 /// Says as much as is taken at once, up to so many bytes.
 async fn fill(stream: &TcpStream, most: usize) {
@@ -77,22 +79,146 @@ async fn a_reset_behind_an_end_travels() {
     }
 }
 
-/// A conn tells how many relays of this machine it has come through.
+/// A Unix socket is reset by who closes it with something unread. The relay does not read it, as its fault holds all that
+/// it may.
+#[tokio::test]
+async fn a_unix_client_that_fills_a_direction_and_resets_is_gone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, kind) in [("unix", Type::Stream), ("unixseq", Type::Seqpacket)] {
+        let path = |part: &str| folder.path().join(format!("{name}-{part}"));
+        let at = |part: &str| Address::path(path(part));
+        let target = Socket::open(Family::Unix, kind, 0, None).expect("a socket");
+        target.bind(&at("target")).expect("a free path");
+        target.listen(1).expect("it is bound");
+        let target = AsyncSocket::new(target).expect("a runtime");
+        let (door, to) = (path("door"), path("target"));
+        let (door, to) = (format!("{name}:{}", door.display()), format!("{name}:{}", to.display()));
+        let mut stage = relay(&door, &to, |server| {
+            server.set("fault", Some("up:stall")).expect("a fault");
+        });
+        let client = Socket::open(Family::Unix, kind, 0, None).expect("a socket");
+        let client = AsyncSocket::connect(client, &at("door")).await.expect("it listens");
+        let (server, _) = soon("a session", target.accept()).await.expect("a conn");
+        let server = AsyncSocket::new(server).expect("a runtime");
+        server.send_all(b"unread").await.expect("it is open");
+        soon("a word", client.readable()).await.expect("it is open");
+        for _ in 0..12 {
+            soon("room", client.send_all(&[b'x'; 8_192])).await.expect("it is open");
+        }
+        let is_full = |running: &Running| {
+            running.control().sessions(0, 1).iter().any(|session| session.bytes_in > 60_000)
+        };
+        stage.holds("its direction is full", is_full).await;
+        drop(client);
+        let closed = stage.closed().await;
+        assert_eq!((closed.reason, closed.inward.by), (Reason::Reset, By::Peer), "{name}");
+        stage.holds("its place is free", |running: &Running| running.open() == 0).await;
+    }
+}
+
+/// A datagram peer says nothing of its end, but has to go where another takes its place.
+#[tokio::test]
+async fn a_peer_that_makes_room_behind_a_full_direction_is_gone() {
+    let target = Stage::serve("discard", "udp://127.0.0.1:0");
+    let to = format!("udp://{}", target.address());
+    let mut stage = relay("udp://127.0.0.1:0,max-peers=1", &to, |server| {
+        server.set("fault", Some("up:stall")).expect("a fault");
+    });
+    let one = udp("127.0.0.1:0", stage.address()).await;
+    for _ in 0..12 {
+        one.send(&[b'x'; 8_192]).await.expect("it is open");
+    }
+    let is_full = |running: &Running| {
+        running.control().sessions(0, 1).iter().any(|session| session.bytes_in > 60_000)
+    };
+    stage.holds("its direction is full", is_full).await;
+    let other = udp("127.0.0.1:0", stage.address()).await;
+    other.send(b"room, please").await.expect("it is open");
+    let closed = stage.closed().await;
+    assert_eq!(
+        closed.detail.as_deref().map(|why| why.contains("made room")),
+        Some(true),
+        "{closed:?}"
+    );
+}
+
+/// Places of each kind, two of each: `{}` is what tells them apart.
+const CIRCLES: [(&str, Family, Type); 7] = [
+    ("tcp://127.0.0.1:{}", Family::V4, Type::Stream),
+    ("tcp://[::1]:{}", Family::V6, Type::Stream),
+    ("udp://127.0.0.1:{}", Family::V4, Type::Datagram),
+    ("udp://[::1]:{}", Family::V6, Type::Datagram),
+    ("unix:{}", Family::Unix, Type::Stream),
+    ("unixseq:{}", Family::Unix, Type::Seqpacket),
+    ("unixgram:{}", Family::Unix, Type::Datagram),
+];
+
+/// Sockets of these places that are connected, as the kernel lists them (proc(5)): an accepted Unix socket has the path of
+/// its listener, and a dialled datagram socket has the port as its peer's. TCP keeps its own for a while.
+fn connected(family: Family, kind: Type, places: &[String]) -> usize {
+    let listed = |file: &str| std::fs::read_to_string(file).expect("procfs");
+    match (family, kind) {
+        (Family::Unix, Type::Datagram) => {
+            let text = listed("/proc/net/unix");
+            let mine = format!("-{}-", std::process::id());
+            let is_mine = |line: &&str| line.contains("@hobnob-relay-") && line.contains(&mine);
+            text.lines().filter(is_mine).count()
+        }
+        (Family::Unix, _) => {
+            let text = listed("/proc/net/unix");
+            let all = |place: &String| text.lines().filter(|line| line.ends_with(place)).count();
+            // One of each listens.
+            places.iter().map(all).sum::<usize>() - places.len()
+        }
+        (_, Type::Datagram) => {
+            let text = listed("/proc/net/udp") + &listed("/proc/net/udp6");
+            let peers: Vec<_> = places
+                .iter()
+                .map(|place| format!(":{:04X}", place.parse::<u16>().expect("a port")))
+                .collect();
+            let peer = |line: &str| line.split_whitespace().nth(2).map(str::to_owned);
+            let peers_of = text.lines().filter_map(peer);
+            peers_of.filter(|peer| peers.iter().any(|own| peer.ends_with(own))).count()
+        }
+        _ => 0,
+    }
+}
+
+/// A conn, a datagram or a name tells how many relays of this machine are behind it.
 #[tokio::test]
 async fn relays_that_dial_each_other_notice_and_nothing_is_left_of_the_chain() {
-    for host in ["127.0.0.1", "[::1]"] {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (at, family, kind) in CIRCLES {
         let ports = [Port::draw(), Port::draw()];
-        let at = |port: &Port| format!("tcp://{host}:{}", port.number);
-        let mut one = relay(&at(&ports[0]), &at(&ports[1]), |_| {});
-        let other = relay(&at(&ports[1]), &at(&ports[0]), |_| {});
-        let came = TcpStream::connect(one.address()).await;
-        assert!(is_turned_away(came).await, "{host}: it heard something");
+        let places = ports.each_ref().map(|port| match family {
+            Family::Unix => {
+                folder.path().join(format!("{kind:?}-{}", port.number)).display().to_string()
+            }
+            _ => port.number.to_string(),
+        });
+        let [first, second] = places.each_ref().map(|place| at.replace("{}", place));
+        let short = |server: &mut Server| server.limits.idle = Some(Duration::from_millis(300));
+        let mut one = relay(&first, &second, short);
+        let other = relay(&second, &first, short);
+        let client = Socket::open(family, kind, 0, None).expect("a socket");
+        if (family, kind) == (Family::Unix, Type::Datagram) {
+            client.bind(&Address::Unnamed).expect("the kernel picks a name");
+        }
+        let door = one.bound(0);
+        let client = AsyncSocket::connect(client, &door).await.expect("it listens");
+        client.send_all(b"round and round").await.expect("it is open");
         let closed = one.closed_by(Reason::Error).await;
         let detail = closed.detail.expect("it says why");
         assert!(detail.contains("in a circle"), "{detail}");
-        for mut stage in [one, other] {
+        drop(client);
+        let mut stages = [one, other];
+        for stage in &mut stages {
             stage.holds("nothing is left", |running: &Running| running.open() == 0).await;
-            assert!(stage.finish().await.sessions <= 16, "a long chain");
+            stage.holds("all is closed", |_| connected(family, kind, &places) == 0).await;
+        }
+        for stage in stages {
+            let sessions = stage.finish().await.sessions;
+            assert!((1..=16).contains(&sessions), "{at}: a chain of {sessions}");
         }
     }
 }

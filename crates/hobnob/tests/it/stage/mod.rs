@@ -64,7 +64,11 @@ impl Stage {
     }
 
     pub(crate) fn address_of(&self, bound: usize) -> SocketAddr {
-        self.running.bound()[bound].address.ip().expect("an IP address")
+        self.bound(bound).ip().expect("an IP address")
+    }
+
+    pub(crate) fn bound(&self, bound: usize) -> Address {
+        self.running.bound()[bound].address.clone()
     }
 
     /// Waits for the next event of this kind, in the order in which they came.

@@ -20,6 +20,8 @@ pub(super) enum Behind {
     Text,
     /// A reset.
     Reset,
+    /// The end, in place of the end of TLS.
+    End,
 }
 
 /// A port that passes everything on, and something else behind the first long record of the side that was dialled.
@@ -46,15 +48,21 @@ async fn spoil(mut near: TcpStream, far: TcpStream, behind: Behind) {
             std::future::pending::<()>().await;
         };
         let downward = async {
+            let mut was_answer = false;
             while let Some(mut record) = record(&mut from_far).await {
                 let is_answer = record.len() > LONG;
+                // A content type, a level, a description, and what proves them (RFC 8446, sections 5.2 and 6).
+                if behind == Behind::End && was_answer && record.len() < 32 {
+                    return;
+                }
+                was_answer |= is_answer;
                 match behind {
                     Behind::BadRecord if is_answer => {
                         record.extend([23, 3, 3, 0, 32]);
                         record.extend([0; 32]);
                     }
                     Behind::Text if is_answer => record.extend(b"gibberish, and no TLS at all"),
-                    Behind::BadRecord | Behind::Text | Behind::Reset => {}
+                    Behind::BadRecord | Behind::Text | Behind::Reset | Behind::End => {}
                 }
                 to_near.write_all(&record).await.expect("it is open");
                 if is_answer && behind == Behind::Reset {
@@ -64,8 +72,9 @@ async fn spoil(mut near: TcpStream, far: TcpStream, behind: Behind) {
         };
         tokio::select! { () = upward => {}, () = downward => {} }
     }
-    if behind == Behind::Reset {
-        reset(near);
+    match behind {
+        Behind::Reset => reset(near),
+        _ => drop(near.shutdown().await),
     }
 }
 

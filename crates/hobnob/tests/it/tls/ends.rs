@@ -117,3 +117,81 @@ async fn a_relay_ends_its_target_behind_a_client_that_ends_without_goodbye() {
         assert_eq!((closed.bytes_in, closed.bytes_out), (6, 6));
     }
 }
+
+/// A relay before a target of the test's own.
+fn relay(at: &str, to: &str) -> Stage {
+    let mut server = hobnob::engine::Server::new("relay").expect("a service of the table");
+    server.set("to", Some(to)).expect("it has it");
+    server.at(at).expect("it fits");
+    Stage::start(server).expect("it starts")
+}
+
+/// A TLS target hears of it as of an end of its own client, and answers; a plain one has no word for it but a reset, which
+/// would take the answer away.
+#[tokio::test]
+async fn a_client_cut_short_is_told_as_that_to_a_target_that_can_hear_it() {
+    let papers = Papers::new();
+    for target_is_tls in [true, false] {
+        let (at, with) = if target_is_tls {
+            ("tls://127.0.0.1:0", (papers.listening(), papers.dialling()))
+        } else {
+            ("tcp://127.0.0.1:0", ("rcvbuf=64k".to_owned(), "rcvbuf=64k".to_owned()))
+        };
+        let (mut target, to) = served("echo", at, &with.0, &with.1);
+        let mut relay = relay(&format!("tls://127.0.0.1:0,{}", papers.listening()), &to);
+        let port = careless(relay.address()).await.port();
+        let mut conn = dial(&format!("tls://127.0.0.1:{port},{}", papers.dialling())).await;
+        let conn = conn.as_mut().expect("it is passed on");
+        conn.send(b"hello\n").await.expect("it is open");
+        assert_eq!(all(conn).await.as_deref(), Ok(&b"hello\n"[..]), "{target_is_tls}");
+        let closed = relay.closed_by(Reason::Error).await;
+        assert_eq!(closed.inward, End { by: By::Peer, how: How::Truncated });
+        let how = if target_is_tls { How::Truncated } else { How::Fin };
+        assert_eq!(target.closed().await.inward, End { by: By::Peer, how });
+    }
+}
+
+/// A TLS client hears of it as it would without a relay. To a plain one a reset is the only word for it, and comes behind
+/// all that was sent, also where that takes its time.
+#[tokio::test]
+async fn a_target_cut_short_is_told_as_that_behind_all_that_it_sent() {
+    const SIZE: usize = 64 * LONG;
+    let papers = Papers::new();
+    for client_is_tls in [true, false] {
+        let (target, to) =
+            served("echo", "tls://127.0.0.1:0", &papers.listening(), &papers.dialling());
+        let port = spoiling(target.address(), Behind::End).await.port();
+        let to = to.replace(&target.address().port().to_string(), &port.to_string());
+        let at = if client_is_tls {
+            format!("tls://127.0.0.1:0,{}", papers.listening())
+        } else {
+            "tcp://127.0.0.1:0".to_owned()
+        };
+        let mut relay = relay(&at, &to);
+        let (heard, failed) = if client_is_tls {
+            let to = format!("tls://{},{}", relay.address(), papers.dialling());
+            let mut conn = dial(&to).await.expect("it listens");
+            conn.send(&vec![b'x'; SIZE]).await.expect("it is open");
+            conn.end().await.expect("it is open");
+            heard(&mut conn).await
+        } else {
+            let narrow = tokio::net::TcpSocket::new_v4().expect("a socket");
+            narrow.set_recv_buffer_size(4_096).expect("a socket");
+            let stream = narrow.connect(relay.address()).await.expect("it listens");
+            let (mut from, mut to) = stream.into_split();
+            let saying = async {
+                to.write_all(&vec![b'x'; SIZE]).await.expect("it is open");
+                to.shutdown().await.expect("it is open");
+            };
+            let mut heard = Vec::new();
+            let (hearing, ()) = tokio::join!(from.read_to_end(&mut heard), saying);
+            (heard, hearing.err().map(|_| Kind::ConnectionReset))
+        };
+        let expected = if client_is_tls { Kind::TlsTruncated } else { Kind::ConnectionReset };
+        assert_eq!((heard.len(), failed), (SIZE, Some(expected)));
+        let closed = relay.closed_by(Reason::Error).await;
+        assert_eq!(closed.outward, End { by: By::Upstream, how: How::Truncated });
+        assert_eq!(closed.bytes_out, SIZE as u64);
+        assert!(closed.detail.expect("why").contains("TLS had not"));
+    }
+}
