@@ -1,6 +1,7 @@
 //! A kernel socket that keeps borders, connected to its one peer: seqpacket, and datagram sockets that dialled.
 
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll, ready};
 
 use crate::conn::{Channel, too_long_to_receive};
@@ -77,6 +78,10 @@ impl Channel for Packets {
 
     fn abort(&mut self) {
         self.socket = None;
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(AsFd::as_fd)
     }
 }
 

@@ -61,6 +61,7 @@ pub use pipe::{PIPE_SIZE, Pipe};
 pub(crate) use crate::sys::alarm::Alarm;
 pub use crate::sys::info::{PeerProcess, TcpInfo};
 pub use crate::sys::mmsg::{Batch, Outgoing, Received, Sent};
+pub use crate::sys::objection::{Objection, ask_for_objections, objections};
 pub use crate::sys::packet_info::Arrival;
 pub(crate) use crate::sys::reach::{ask_for_reach, reach, set_reach};
 pub use crate::sys::record::Record;

@@ -9,6 +9,7 @@ pub(crate) mod closed;
 pub(crate) mod info;
 pub(crate) mod mmsg;
 pub(crate) mod name;
+pub(crate) mod objection;
 pub(crate) mod packet_info;
 pub(crate) mod reach;
 pub(crate) mod record;

@@ -20,6 +20,7 @@
 
 mod contract;
 mod hops;
+mod icmp;
 mod memory;
 mod place;
 pub mod stdio;
@@ -42,6 +43,7 @@ use crate::spec::{Shape, Spec};
 pub static TABLE: &[&TransportRow] = &[
     &tcp::ROW,
     &udp::ROW,
+    &icmp::ROW,
     &unix::STREAM,
     &unix::DATAGRAM,
     &unix::SEQPACKET,
@@ -57,7 +59,6 @@ pub static TABLE: &[&TransportRow] = &[
         Form::Host,
         Shape::Packets,
     ),
-    &later(&Spec { summary: "echo requests", ..coming("icmp") }, Form::Host, Shape::Packets),
     &later(
         &Spec { summary: "a program, one process a session", ..coming("exec") },
         Form::Command,

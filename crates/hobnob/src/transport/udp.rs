@@ -106,7 +106,7 @@ impl Transport for Udp {
 }
 
 async fn connect(address: SocketAddr, to: &Place, scene: &Terms) -> Result<Conn> {
-    let socket = to.open_towards(&address, Type::Datagram, scene)?;
+    let socket = to.open_towards(&address, Type::Datagram, 0, scene)?;
     let socket = AsyncSocket::connect(socket, &Address::Ip(address)).await?;
     let (local, peer) = (socket.socket().local_address()?, socket.socket().peer_address()?);
     let facts = Facts::new("udp", local, peer).without_end();

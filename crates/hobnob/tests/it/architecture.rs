@@ -37,6 +37,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("service", &[GROUND_FLOOR, SEAM, &["streams", "files"]]),
     ("engine", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "thread"]]),
     ("exchange", &[GROUND_FLOOR, SEAM, &["socket", "engine"]]),
+    ("ping", &[GROUND_FLOOR, SEAM, &["socket", "engine", "exchange"]]),
     ("testing", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
     ("load", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
     ("capture", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),

@@ -15,6 +15,7 @@ mod grid;
 mod guests;
 #[cfg(feature = "http")]
 mod http;
+mod icmp;
 mod inside;
 mod kernel;
 mod limits;

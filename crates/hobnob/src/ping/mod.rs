@@ -1,0 +1,289 @@
+//! Round trips, one after the other: to whom, how often, how long each took, and what became of the rest.
+//!
+//! What a round is depends on what the endpoint gives. Over packets it is a probe that the other side sends back, as the
+//! kernel does over icmp and an echo service over udp. Over bytes it is a dial, handshakes of the layers included. Where
+//! the endpoint names http it is a dial and the head of an answer.
+//!
+//! ```
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+//! use hobnob::engine::{Dialer, parse};
+//! use hobnob::ping::{Ping, PingEvent};
+//!
+//! # runtime.block_on(async {
+//! let running = hobnob::serve("echo", "udp://127.0.0.1:0")?;
+//! let at = parse(&format!("udp://{}", running.bound()[0].address))?;
+//! let mut pinging = Ping::to(&at, Dialer::default())?.count(3).start().await?;
+//! while let Some(event) = pinging.next().await? {
+//!     let PingEvent::Back(back) = event else { panic!("nothing is lost here") };
+//!     println!("{} took {:?}", back.round, back.took);
+//! }
+//! let summary = pinging.summary();
+//! assert_eq!((summary.sent, summary.back, summary.lost()), (3, 3, 0));
+//! # Ok::<(), hobnob::Error>(())
+//! # })?;
+//! # Ok::<(), hobnob::Error>(())
+//! ```
+
+mod dialling;
+mod tally;
+mod probe;
+mod probing;
+mod spelling;
+mod spread;
+mod trace;
+
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use self::dialling::Dialling;
+use self::probing::Probing;
+use crate::address::Address;
+use crate::endpoint::Endpoint;
+use crate::engine::{self, Dialer};
+use crate::error::{Error, Kind, Result};
+use crate::spec::Shape;
+
+pub use self::tally::PingSummary;
+pub use self::spelling::{ALONE, overs, spelt};
+pub use self::spread::Spread;
+pub use self::trace::{Hop, Trace, TraceAnswer};
+
+/// What a round is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PingWay {
+    /// A probe, and the same bytes back.
+    Probe,
+    /// A dial, handshakes of the layers included.
+    Dial,
+    /// A dial, and a request until the head of its answer is there.
+    Request,
+}
+
+/// What is to be pinged, and how.
+#[derive(Clone)]
+pub struct Ping {
+    endpoint: Endpoint,
+    dialer: Dialer,
+    way: PingWay,
+    terms: PingTerms,
+}
+
+/// How often, and with what.
+#[derive(Debug, Clone, Copy)]
+struct PingTerms {
+    count: Option<u64>,
+    interval: Duration,
+    patience: Duration,
+    size: usize,
+}
+
+/// Something that came of a round. Rounds are counted from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PingEvent {
+    /// It is back.
+    Back(PingBack),
+    /// It came back once more.
+    Doubled {
+        /// Which round.
+        round: u64,
+        /// Whether a later round was back before this copy.
+        is_overtaken: bool,
+    },
+    /// Nothing has come back in time.
+    Lost {
+        /// Which round.
+        round: u64,
+    },
+    /// Somebody said that it cannot come back.
+    Failed {
+        /// Which round.
+        round: u64,
+        /// What was said.
+        error: Error,
+        /// Who has said it, where it was somebody else than this machine and that is known.
+        by: Option<IpAddr>,
+    },
+}
+
+/// A round that is back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PingBack {
+    /// Which.
+    pub round: u64,
+    /// From before it was sent until after it was back.
+    pub took: Duration,
+    /// Whether a later round was back before it.
+    pub is_overtaken: bool,
+    /// Whether it had been told to be lost before.
+    pub is_late: bool,
+}
+
+/// Bytes that a probe carries, where nobody says otherwise: those of ping(8).
+pub const USUAL_SIZE: usize = 56;
+/// The pause from one round to the next, where nobody says otherwise.
+pub const USUAL_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a round may take, where nobody says otherwise.
+pub const USUAL_PATIENCE: Duration = Duration::from_secs(2);
+/// The shortest pause towards another machine: less would be a flood.
+const SHORTEST_ELSEWHERE: Duration = Duration::from_millis(2);
+
+impl Ping {
+    /// Plans to ping an endpoint, with conns that this dialler opens. Nothing is open yet.
+    pub fn to(endpoint: &Endpoint, dialer: Dialer) -> Result<Self> {
+        let resolved = engine::resolve(endpoint)?;
+        let way = match resolved.shape {
+            Shape::Packets => PingWay::Probe,
+            Shape::Bytes if resolved.protocol.is_some() => PingWay::Request,
+            Shape::Bytes if endpoint.is_stdio() => {
+                let error = Error::new(Kind::DoesNotFit, "nobody is dialled at -");
+                return Err(error.hint_endpoint(":9000", "a round is a dial"));
+            }
+            Shape::Bytes => PingWay::Dial,
+        };
+        let terms = PingTerms {
+            count: None,
+            interval: USUAL_INTERVAL,
+            patience: USUAL_PATIENCE,
+            size: USUAL_SIZE,
+        };
+        Ok(Ping { endpoint: endpoint.clone(), dialer, way, terms })
+    }
+
+    /// So many rounds; without it they go on until [`Pinging`] is dropped.
+    pub fn count(mut self, count: u64) -> Self {
+        self.terms.count = Some(count);
+        self
+    }
+
+    /// The pause from one round to the next. Zero: the next begins as soon as the last one is over.
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.terms.interval = interval;
+        self
+    }
+
+    /// How long a round may take until it is told to be lost.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.terms.patience = patience;
+        self
+    }
+
+    /// Bytes that a probe carries, at least [`LEAST_SIZE`](Self::LEAST_SIZE). An error where a round is no probe.
+    pub fn size(mut self, size: usize) -> Result<Self> {
+        if self.way != PingWay::Probe {
+            let text = format!("a round over {} is a dial, which has no size", self.endpoint);
+            return Err(Error::new(Kind::DoesNotFit, text).hint_topic("addresses", "what gives packets"));
+        }
+        if size < Self::LEAST_SIZE {
+            let least = Self::LEAST_SIZE;
+            let text = format!("a probe has at least {least} bytes: it says whose it is, and its number");
+            return Err(Error::new(Kind::BadOption, text).hint_option("size", least.to_string(), ""));
+        }
+        self.terms.size = size;
+        Ok(self)
+    }
+
+    /// Bytes of the smallest probe.
+    pub const LEAST_SIZE: usize = probe::LENGTH;
+
+    /// What a round is.
+    pub fn way(&self) -> PingWay {
+        self.way
+    }
+
+    /// Who is pinged.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Bytes that a probe carries.
+    pub fn probe_size(&self) -> usize {
+        self.terms.size
+    }
+
+    /// Opens what has to be open before the first round.
+    pub async fn start(self) -> Result<Pinging> {
+        let dialer = self.dialer.clone().timeout(self.terms.patience);
+        let rounds = match self.way {
+            PingWay::Probe => {
+                let conn = self.dialer.dial(&self.endpoint).await?.conn;
+                check_interval(self.terms.interval, &conn.facts().peer)?;
+                Rounds::Probing(Probing::new(conn, self.terms, dialer.bus().clock()))
+            }
+            PingWay::Dial => {
+                Rounds::Dialling(Dialling::conns(&self.endpoint, &dialer, self.terms)?)
+            }
+            PingWay::Request => {
+                Rounds::Dialling(Dialling::answers(&self.endpoint, &dialer, self.terms)?)
+            }
+        };
+        Ok(Pinging { rounds })
+    }
+}
+
+/// Refuses to flood another machine.
+fn check_interval(interval: Duration, peer: &Address) -> Result<()> {
+    if interval >= SHORTEST_ELSEWHERE || is_here(peer) {
+        return Ok(());
+    }
+    let text = "less than 2 ms from round to round would flood another machine";
+    Err(Error::new(Kind::BadOption, text).hint_option("interval", "2ms", "the least"))
+}
+
+fn is_here(peer: &Address) -> bool {
+    let is_own = |peer: &Address| {
+        peer.ip().is_some_and(|ip| crate::socket::interface_addresses().contains(&ip.ip()))
+    };
+    peer.is_local_only() || is_own(peer)
+}
+
+/// Rounds as they are made. Nothing is made while nobody waits for [`next`](Self::next).
+pub struct Pinging {
+    rounds: Rounds,
+}
+
+enum Rounds {
+    Probing(Probing),
+    Dialling(Dialling),
+}
+
+impl Pinging {
+    /// What comes of the next round that is over; none after the last one. May be given up and called again. An error:
+    /// no round can be made any more.
+    pub async fn next(&mut self) -> Result<Option<PingEvent>> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The same, for a future that polls other things, too.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<PingEvent>>> {
+        match &mut self.rounds {
+            Rounds::Probing(probing) => probing.poll_next(cx),
+            Rounds::Dialling(dialling) => dialling.poll_next(cx),
+        }
+    }
+
+    /// Begins no round while it is held; those under way go on.
+    pub fn hold(&mut self, is_held: bool) {
+        match &mut self.rounds {
+            Rounds::Probing(probing) => probing.hold(is_held),
+            Rounds::Dialling(dialling) => dialling.hold(is_held),
+        }
+    }
+
+    /// What all of it comes to so far.
+    pub fn summary(&self) -> PingSummary {
+        match &self.rounds {
+            Rounds::Probing(probing) => probing.summary(),
+            Rounds::Dialling(dialling) => dialling.summary(),
+        }
+    }
+
+    /// Who answers, once that is known.
+    pub fn peer(&self) -> Option<&Address> {
+        match &self.rounds {
+            Rounds::Probing(probing) => Some(probing.peer()),
+            Rounds::Dialling(dialling) => dialling.peer(),
+        }
+    }
+}
