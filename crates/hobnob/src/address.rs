@@ -43,6 +43,14 @@ impl Address {
         }
     }
 
+    /// The same without its port, where it has one.
+    pub fn without_port(mut self) -> Self {
+        if let Address::Ip(address) = &mut self {
+            address.set_port(0);
+        }
+        self
+    }
+
     /// Whether everybody who can reach it is on this machine.
     pub fn is_local_only(&self) -> bool {
         match self {

@@ -3,7 +3,7 @@
 use crate::kit::{run, steady};
 use crate::screen::{BINARY, Screen};
 
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 14] = [
     "serve",
     "relay",
     "fault",
@@ -11,6 +11,7 @@ const VERBS: [&str; 13] = [
     "demo",
     "talk",
     "get",
+    "ping",
     "explain",
     "doctor",
     "cert",

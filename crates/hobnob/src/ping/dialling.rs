@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
+use super::round::{PingEvent, PingTerms, check_interval};
 use super::tally::{PingSummary, Tally};
-use super::{PingEvent, PingTerms, check_interval};
 use crate::address::Address;
 use crate::clock::Clock;
 use crate::codec::http::{AnswerPart, Request};

@@ -28,38 +28,29 @@ mod dialling;
 mod tally;
 mod probe;
 mod probing;
+mod round;
 mod spelling;
 mod spread;
 mod trace;
 
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use self::dialling::Dialling;
 use self::probing::Probing;
+use self::round::{PingTerms, check_interval};
 use crate::address::Address;
 use crate::endpoint::Endpoint;
 use crate::engine::{self, Dialer};
 use crate::error::{Error, Kind, Result};
 use crate::spec::Shape;
 
+pub use self::round::{PingBack, PingEvent, PingWay, USUAL_INTERVAL, USUAL_PATIENCE, USUAL_SIZE};
 pub use self::tally::PingSummary;
 pub use self::spelling::{ALONE, overs, spelt};
 pub use self::spread::Spread;
 pub use self::trace::{Hop, Trace, TraceAnswer};
-
-/// What a round is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PingWay {
-    /// A probe, and the same bytes back.
-    Probe,
-    /// A dial, handshakes of the layers included.
-    Dial,
-    /// A dial, and a request until the head of its answer is there.
-    Request,
-}
 
 /// What is to be pinged, and how.
 #[derive(Clone)]
@@ -69,65 +60,6 @@ pub struct Ping {
     way: PingWay,
     terms: PingTerms,
 }
-
-/// How often, and with what.
-#[derive(Debug, Clone, Copy)]
-struct PingTerms {
-    count: Option<u64>,
-    interval: Duration,
-    patience: Duration,
-    size: usize,
-}
-
-/// Something that came of a round. Rounds are counted from 1.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PingEvent {
-    /// It is back.
-    Back(PingBack),
-    /// It came back once more.
-    Doubled {
-        /// Which round.
-        round: u64,
-        /// Whether a later round was back before this copy.
-        is_overtaken: bool,
-    },
-    /// Nothing has come back in time.
-    Lost {
-        /// Which round.
-        round: u64,
-    },
-    /// Somebody said that it cannot come back.
-    Failed {
-        /// Which round.
-        round: u64,
-        /// What was said.
-        error: Error,
-        /// Who has said it, where it was somebody else than this machine and that is known.
-        by: Option<IpAddr>,
-    },
-}
-
-/// A round that is back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PingBack {
-    /// Which.
-    pub round: u64,
-    /// From before it was sent until after it was back.
-    pub took: Duration,
-    /// Whether a later round was back before it.
-    pub is_overtaken: bool,
-    /// Whether it had been told to be lost before.
-    pub is_late: bool,
-}
-
-/// Bytes that a probe carries, where nobody says otherwise: those of ping(8).
-pub const USUAL_SIZE: usize = 56;
-/// The pause from one round to the next, where nobody says otherwise.
-pub const USUAL_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a round may take, where nobody says otherwise.
-pub const USUAL_PATIENCE: Duration = Duration::from_secs(2);
-/// The shortest pause towards another machine: less would be a flood.
-const SHORTEST_ELSEWHERE: Duration = Duration::from_millis(2);
 
 impl Ping {
     /// Plans to ping an endpoint, with conns that this dialler opens. Nothing is open yet.
@@ -220,22 +152,6 @@ impl Ping {
         };
         Ok(Pinging { rounds })
     }
-}
-
-/// Refuses to flood another machine.
-fn check_interval(interval: Duration, peer: &Address) -> Result<()> {
-    if interval >= SHORTEST_ELSEWHERE || is_here(peer) {
-        return Ok(());
-    }
-    let text = "less than 2 ms from round to round would flood another machine";
-    Err(Error::new(Kind::BadOption, text).hint_option("interval", "2ms", "the least"))
-}
-
-fn is_here(peer: &Address) -> bool {
-    let is_own = |peer: &Address| {
-        peer.ip().is_some_and(|ip| crate::socket::interface_addresses().contains(&ip.ip()))
-    };
-    peer.is_local_only() || is_own(peer)
 }
 
 /// Rounds as they are made. Nothing is made while nobody waits for [`next`](Self::next).

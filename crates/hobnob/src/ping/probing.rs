@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::time::Sleep;
 
 use super::probe::Probes;
+use super::round::{PingEvent, PingTerms};
 use super::tally::{PingSummary, Tally};
-use super::{PingEvent, PingTerms};
 use crate::address::Address;
 use crate::clock::{self, Clock};
 use crate::conn::Conn;

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::round::{PingBack, PingEvent};
 use super::spread::Spread;
-use super::{PingBack, PingEvent};
 
 /// Rounds that are remembered: what comes back for an older one is a stranger's.
 const REMEMBERED: usize = 65_536;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::probe::{self, Probes};
 use super::probing::explained;
+use super::round::USUAL_SIZE;
+use super::spelling::ALONE;
 use crate::clock;
 use crate::conn::Conn;
 use crate::endpoint::Endpoint;
@@ -83,7 +85,7 @@ impl Trace {
             let text = format!("the way to {endpoint} cannot be followed: it takes single packets over IP");
             let error = Error::new(Kind::DoesNotFit, text);
             return Err(match endpoint.host() {
-                Some(host) => error.hint_endpoint(format!("{}://{host}", super::ALONE), ""),
+                Some(host) => error.hint_endpoint(format!("{}://{host}", ALONE), ""),
                 None => error.hint_topic("addresses", "what gives packets"),
             });
         }
@@ -91,7 +93,7 @@ impl Trace {
             endpoint: endpoint.clone(),
             dialer,
             patience: Duration::from_secs(1),
-            size: super::USUAL_SIZE,
+            size: USUAL_SIZE,
             most: USUAL_MOST,
             reached: 0,
             is_over: false,
@@ -148,32 +150,32 @@ impl Trace {
         let began = clock.now();
         let answer = async {
             if let Err(error) = conn.send(&probe).await {
-                return said(&conn).ok_or(error).map(Heard::Said);
+                return said(&conn).ok_or(error).map(TraceHeard::Said);
             }
             let mut room = vec![0; LARGEST];
             loop {
                 match conn.recv(&mut room).await {
                     Ok(Some(length)) if probes.read(&room[..length], self.size).is_some() => {
-                        return Ok(Heard::Back);
+                        return Ok(TraceHeard::Back);
                     }
                     Ok(Some(_)) => {}
-                    Ok(None) => return Ok(Heard::Nothing),
-                    Err(error) => return said(&conn).ok_or(error).map(Heard::Said),
+                    Ok(None) => return Ok(TraceHeard::Nothing),
+                    Err(error) => return said(&conn).ok_or(error).map(TraceHeard::Said),
                 }
             }
         };
         let answer = tokio::time::timeout(self.patience, answer).await;
         let took = clock.now().saturating_sub(began);
         let peer = conn.facts().peer.ip().map(|peer| peer.ip());
-        Ok(match (answer.unwrap_or(Ok(Heard::Nothing))?, peer) {
-            (Heard::Back, Some(by)) => TraceAnswer::Arrived { by, took },
-            (Heard::Said(said), peer) => told(&said, peer, took),
-            (Heard::Back | Heard::Nothing, _) => TraceAnswer::Silent,
+        Ok(match (answer.unwrap_or(Ok(TraceHeard::Nothing))?, peer) {
+            (TraceHeard::Back, Some(by)) => TraceAnswer::Arrived { by, took },
+            (TraceHeard::Said(said), peer) => told(&said, peer, took),
+            (TraceHeard::Back | TraceHeard::Nothing, _) => TraceAnswer::Silent,
         })
     }
 }
 
-enum Heard {
+enum TraceHeard {
     Back,
     Said(Objection),
     Nothing,

@@ -3,7 +3,7 @@
 //! A message is what a request carries, and what comes is what the replies to ours bring back. Who answers is the other
 //! machine's kernel, so that nobody can listen here.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll, ready};
 
@@ -58,7 +58,7 @@ impl Transport for Icmp {
             let text = "nobody can listen on icmp: the kernel answers echo requests by itself";
             Err(Error::new(Kind::DoesNotFit, text)
                 .hint_dial(format!("icmp://{host}"), "to ask it")
-                .hint_endpoint(format!("udp://{host}:9000"), "an echo of our own"))
+                .hint_endpoint(format!("raw://{host}"), "an echo of our own"))
         })
     }
 
@@ -88,13 +88,14 @@ async fn connect(address: SocketAddr, to: &Place, terms: &Terms) -> Result<Conn>
         if address.is_ipv4() { (V4, libc::IPPROTO_ICMP) } else { (V6, libc::IPPROTO_ICMPV6) };
     let (socket, kind) = open(&address, protocol, to, terms)?;
     let socket = AsyncSocket::connect(socket, &Address::Ip(address)).await?;
-    let peer = portless(&socket.socket().peer_address()?);
-    let local = portless(&socket.socket().local_address()?);
+    let peer = Address::Ip(answering(address));
+    // The kernel shows the identifier where other sockets have their port.
+    let local = socket.socket().local_address()?.without_port();
     let channel = EchoChannel {
         identifier: (kind == Type::Raw).then(draw_identifier),
         // Of raw sockets, those of IPv4 alone show the IP header (raw(7)).
         has_header: kind == Type::Raw && address.is_ipv4(),
-        peer: peer.ip().map_or(address.ip(), |peer| peer.ip()),
+        peer: answering(address).ip(),
         socket: Some(socket),
         types,
         sequence: 0,
@@ -146,13 +147,13 @@ fn draw_identifier() -> u16 {
     u16::try_from(clock::draw_seed() & 0xffff).expect("16 bits")
 }
 
-/// The kernel shows the identifier where other sockets have their port.
-fn portless(address: &Address) -> Address {
-    let mut address = address.clone();
-    if let Address::Ip(ip) = &mut address {
-        ip.set_port(0);
+/// Who answers at an address: at the wildcard address, this machine itself.
+fn answering(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 0),
+        _ => address,
     }
-    address
 }
 
 /// A connected socket that asks. None once it was aborted.

@@ -21,6 +21,7 @@ mod kernel;
 mod limits;
 mod multihomed;
 mod parity;
+mod ping;
 mod places;
 mod plans;
 mod ports;
