@@ -25,7 +25,7 @@ use self::hub::{Hub, PeerKey};
 use self::queue::{PeerQueue, lock};
 use self::rules::MAX_PEERS;
 use crate::address::Address;
-use crate::conn::incoming::{asked, incoming, refusal};
+use crate::conn::incoming::{asked, incoming, message, refusal};
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::{Conn, Facts};
 use crate::error::Result;
@@ -75,14 +75,18 @@ impl Demux {
                 self.new.push_back(Accepted::Refused(packet.peer, limit));
                 continue;
             }
+            let Some(bytes) = message(&packet, self.hub.rules.is_raw) else {
+                self.hub.dropped("packet-header", 1);
+                continue;
+            };
             self.hub.came(&packet, now);
             let local = asked(&packet, &self.hub.address);
             let key = self.hub.key(packet.peer.clone(), &local);
             let known = lock(&self.hub.peers).get(&key).cloned();
             let (is_taken, accepted) = match known {
-                Some(mailbox) => known_peer(&self.hub, &mailbox, packet.bytes, now),
+                Some(mailbox) => known_peer(&self.hub, &mailbox, bytes, now),
                 // No more than a batch of them: the next one is received when these were accepted.
-                None => new_peer(&self.hub, key, local, packet.bytes, now),
+                None => new_peer(&self.hub, key, local, bytes, now),
             };
             full += usize::from(!is_taken);
             self.new.extend(accepted);
@@ -206,7 +210,14 @@ mod tests {
     fn demux(socket: Socket, at: &Address, most: usize) -> Demux {
         let bus = Bus::new(Clock::start(), 1);
         let peers = PeerLimits { most, ..PeerLimits::default() };
-        let rules = DatagramRules { transport: "unixgram", peers, evicts: true, users: None, bus };
+        let rules = DatagramRules {
+            transport: "unixgram",
+            peers,
+            evicts: true,
+            users: None,
+            is_raw: false,
+            bus,
+        };
         Demux::new(socket, at.clone(), rules, None).expect("a runtime")
     }
 

@@ -177,7 +177,14 @@ mod tests {
         let here = Address::Ip("127.0.0.1:0".parse().expect("an address"));
         socket.bind(&here).expect("a free port");
         let (peers, bus) = (PeerLimits::default(), Bus::new(Clock::start(), 1));
-        let rules = DatagramRules { transport: "udp", peers, evicts: true, users: None, bus };
+        let rules = DatagramRules {
+            transport: "udp",
+            peers,
+            evicts: true,
+            users: None,
+            is_raw: false,
+            bus,
+        };
         let at = socket.local_address().expect("bound");
         let socket = AsyncSocket::new(socket).expect("a runtime");
         let hub = Arc::new(Hub::new(socket, at.clone(), rules));

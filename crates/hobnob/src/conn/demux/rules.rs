@@ -19,6 +19,9 @@ pub struct DatagramRules {
     pub evicts: bool,
     /// The users who may come, on a Unix socket; none: the medium knows no users.
     pub users: Option<Users>,
+    /// Whether it is a raw IP socket. It has a protocol where others have a port, and over IPv4 it shows the header of
+    /// each packet (raw(7)), which is no part of the message.
+    pub is_raw: bool,
     /// Where drops are told.
     pub bus: Bus,
 }
@@ -49,6 +52,7 @@ impl DatagramRules {
             peers: PeerLimits { most, ..peers },
             evicts: options.flag(EVICT_OPTION.name),
             users: None,
+            is_raw: false,
             bus: bus.clone(),
         }
     }
