@@ -18,7 +18,7 @@ const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer 
     Peer { program, packages, says: None, is_module: false }
 }
 
-const PEERS: [Peer; 20] = [
+const PEERS: [Peer; 21] = [
     Peer { says: Some("OpenBSD"), ..peer("nc", &["netcat-openbsd"]) },
     peer("ncat", &["ncat"]),
     peer("socat", &["socat"]),
@@ -39,6 +39,7 @@ const PEERS: [Peer; 20] = [
     peer("fish", &["fish"]),
     peer("zsh", &["zsh"]),
     Peer { is_module: true, ..peer("h11", &["python3-h11"]) },
+    Peer { is_module: true, ..peer("scapy", &["python3-scapy"]) },
 ];
 
 /// The programs' names, as a skip's reason would have them.
@@ -63,6 +64,7 @@ pub(crate) const NAMES: &[&str] = &[
     "fish",
     "zsh",
     "h11",
+    "scapy",
 ];
 
 /// Where systems keep what only their servers run: not on everybody's path.

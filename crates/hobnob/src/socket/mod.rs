@@ -66,6 +66,7 @@ pub use crate::sys::packet_info::Arrival;
 pub(crate) use crate::sys::reach::{ask_for_reach, reach, set_reach};
 pub use crate::sys::record::Record;
 pub(crate) use crate::sys::watch::{hung_up, state};
+pub(crate) use crate::sys::whole::take_whole_packets;
 
 use crate::error::{Error, Result};
 use crate::sys;

@@ -17,6 +17,7 @@ pub(crate) mod resolve;
 pub(crate) mod splice;
 pub(crate) mod terminal;
 pub(crate) mod watch;
+pub(crate) mod whole;
 
 use std::io;
 

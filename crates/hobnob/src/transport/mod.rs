@@ -23,6 +23,7 @@ mod hops;
 mod icmp;
 mod memory;
 mod place;
+mod raw;
 pub mod stdio;
 mod tcp;
 mod terms;
@@ -44,6 +45,7 @@ pub static TABLE: &[&TransportRow] = &[
     &tcp::ROW,
     &udp::ROW,
     &icmp::ROW,
+    &raw::ROW,
     &unix::STREAM,
     &unix::DATAGRAM,
     &unix::SEQPACKET,
@@ -53,11 +55,6 @@ pub static TABLE: &[&TransportRow] = &[
         &Spec { summary: "streams over UDP, encrypted", ..coming("quic") },
         Form::HostPort,
         Shape::Bytes,
-    ),
-    &later(
-        &Spec { summary: "IP packets of one protocol", ..coming("raw") },
-        Form::Host,
-        Shape::Packets,
     ),
     &later(
         &Spec { summary: "a program, one process a session", ..coming("exec") },

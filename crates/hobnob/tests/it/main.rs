@@ -26,6 +26,7 @@ mod places;
 mod plans;
 mod ports;
 mod powers;
+mod raw;
 mod relay;
 mod scale;
 mod stage;
