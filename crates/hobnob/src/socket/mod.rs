@@ -59,6 +59,7 @@ pub use option::SocketOption;
 pub use pipe::{PIPE_SIZE, Pipe};
 
 pub(crate) use crate::sys::alarm::Alarm;
+pub(crate) use crate::sys::group::{hear_own_groups, join, send_to_groups};
 pub use crate::sys::info::{PeerProcess, TcpInfo};
 pub use crate::sys::mmsg::{Batch, Outgoing, Received, Sent};
 pub use crate::sys::objection::{Objection, ask_for_objections, objections};

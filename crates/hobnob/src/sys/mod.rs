@@ -6,6 +6,7 @@
 pub(crate) mod alarm;
 pub(crate) mod call;
 pub(crate) mod closed;
+pub(crate) mod group;
 pub(crate) mod info;
 pub(crate) mod mmsg;
 pub(crate) mod name;

@@ -12,6 +12,7 @@ mod exchange;
 mod faults;
 mod goodbyes;
 mod grid;
+mod groups;
 mod guests;
 #[cfg(feature = "http")]
 mod http;
