@@ -18,7 +18,7 @@ const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer 
     Peer { program, packages, says: None, is_module: false }
 }
 
-const PEERS: [Peer; 21] = [
+const PEERS: [Peer; 22] = [
     Peer { says: Some("OpenBSD"), ..peer("nc", &["netcat-openbsd"]) },
     peer("ncat", &["ncat"]),
     peer("socat", &["socat"]),
@@ -36,6 +36,7 @@ const PEERS: [Peer; 21] = [
     peer("sshd", &["openssh-server", "openssh-client"]),
     peer("cc", &["gcc", "libc6-dev"]),
     peer("wrk", &["wrk"]),
+    peer("nft", &["nftables"]),
     peer("fish", &["fish"]),
     peer("zsh", &["zsh"]),
     Peer { is_module: true, ..peer("h11", &["python3-h11"]) },
@@ -61,6 +62,7 @@ pub(crate) const NAMES: &[&str] = &[
     "sshd",
     "cc",
     "wrk",
+    "nft",
     "fish",
     "zsh",
     "h11",

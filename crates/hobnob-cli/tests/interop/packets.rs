@@ -109,6 +109,7 @@ try:
     # From its own address, and an answer of its own kind: silence, and then an answer to somebody else.
     send(IP(src='127.0.0.1', dst='127.0.0.1', proto=253) / b'from itself')
     send(IP(src='127.0.0.2', dst='127.0.0.1', proto=253, tos=0x1c) / b'an answer')
+    send(IPv6(src='fd00::2', dst='fd00::1', nh=253, tc=0x1c) / b'an answer')
     send(v4 / b'the last')
     answer = next_packet(lambda p: p.src == '127.0.0.1' and raw(p.payload) != b'from itself')
     assert raw(answer.payload) == b'the last', raw(answer.payload)
@@ -117,7 +118,7 @@ finally:
     told = [json.loads(line) for line in server.stdout]
     server.wait()
 refused = sorted(line['limit'] for line in told if line.get('what') == 'refused')
-assert refused == ['own-address', 'own-answer'], refused
+assert refused == ['own-address', 'own-answer', 'own-answer'], refused
 print(len(kinds), 'kinds')
 ";
 

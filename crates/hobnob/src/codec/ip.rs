@@ -54,7 +54,8 @@ impl IpHeader {
         if length < SHORTEST_V4 || length > packet.len() {
             return Err(bad(format!("its IPv4 header cannot have {length} bytes")));
         }
-        let address = |at: usize| Ipv4Addr::new(fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]);
+        let address =
+            |at: usize| Ipv4Addr::new(fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]);
         Ok(IpHeader {
             length,
             total: u16::from_be_bytes([fixed[2], fixed[3]]).into(),
@@ -108,7 +109,8 @@ mod tests {
 
     /// 192.0.2.1 to 127.0.0.1, protocol 253, with an option of 4 bytes and two bytes of payload.
     const V4: [u8; 26] = [
-        0x46, 0, 0, 26, 0, 1, 0, 0, 64, 253, 0, 0, 192, 0, 2, 1, 127, 0, 0, 1, 1, 1, 1, 0, b'h', b'i',
+        0x46, 0, 0, 26, 0, 1, 0, 0, 64, 253, 0, 0, 192, 0, 2, 1, 127, 0, 0, 1, 1, 1, 1, 0, b'h',
+        b'i',
     ];
 
     #[test]
@@ -123,7 +125,10 @@ mod tests {
         v6.extend(b"hi");
         let header = IpHeader::read(&v6).expect("a packet");
         assert_eq!((header.length, header.total, header.protocol, header.reach), (40, 42, 253, 9));
-        assert_eq!((header.from.to_string(), header.to.to_string().as_str()), ("::1".to_owned(), "2001:db8::2"));
+        assert_eq!(
+            (header.from.to_string(), header.to.to_string().as_str()),
+            ("::1".to_owned(), "2001:db8::2")
+        );
     }
 
     #[test]

@@ -26,9 +26,9 @@ const GOODBYE: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 enum RoundGoal {
     /// A conn, handshakes done.
-    Conn(Route, Arc<Stopwatch>),
+    Conn(Box<Route>, Arc<Stopwatch>),
     /// The head of an answer.
-    Answer(Exchange, Dialer),
+    Answer(Box<Exchange>, Dialer),
 }
 
 impl RoundGoal {
@@ -75,14 +75,15 @@ impl Dialling {
     pub(super) fn conns(endpoint: &Endpoint, dialer: &Dialer, terms: PingTerms) -> Result<Self> {
         let stopwatch = Stopwatch::start();
         let watched = dialer.clone().observer(Arc::clone(&stopwatch) as _);
-        let goal = RoundGoal::Conn(watched.route(endpoint)?, stopwatch);
+        let goal = RoundGoal::Conn(Box::new(watched.route(endpoint)?), stopwatch);
         Ok(Dialling::new(goal, dialer, terms))
     }
 
     /// Plans to ask for heads.
     pub(super) fn answers(endpoint: &Endpoint, dialer: &Dialer, terms: PingTerms) -> Result<Self> {
         let request = Request { method: "HEAD".to_owned(), ..Request::to("/") };
-        let goal = RoundGoal::Answer(Exchange::new(endpoint, request)?, dialer.clone());
+        let exchange = Box::new(Exchange::new(endpoint, request)?);
+        let goal = RoundGoal::Answer(exchange, dialer.clone());
         Ok(Dialling::new(goal, dialer, terms))
     }
 

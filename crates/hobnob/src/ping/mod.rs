@@ -25,12 +25,12 @@
 //! ```
 
 mod dialling;
-mod tally;
 mod probe;
 mod probing;
 mod round;
 mod spelling;
 mod spread;
+mod tally;
 mod trace;
 
 use std::future::poll_fn;
@@ -47,9 +47,9 @@ use crate::error::{Error, Kind, Result};
 use crate::spec::Shape;
 
 pub use self::round::{PingBack, PingEvent, PingWay, USUAL_INTERVAL, USUAL_PATIENCE, USUAL_SIZE};
-pub use self::tally::PingSummary;
 pub use self::spelling::{ALONE, overs, spelt};
 pub use self::spread::Spread;
+pub use self::tally::PingSummary;
 pub use self::trace::{Hop, Trace, TraceAnswer};
 
 /// What is to be pinged, and how.
@@ -105,12 +105,19 @@ impl Ping {
     pub fn size(mut self, size: usize) -> Result<Self> {
         if self.way != PingWay::Probe {
             let text = format!("a round over {} is a dial, which has no size", self.endpoint);
-            return Err(Error::new(Kind::DoesNotFit, text).hint_topic("addresses", "what gives packets"));
+            return Err(
+                Error::new(Kind::DoesNotFit, text).hint_topic("addresses", "what gives packets")
+            );
         }
         if size < Self::LEAST_SIZE {
             let least = Self::LEAST_SIZE;
-            let text = format!("a probe has at least {least} bytes: it says whose it is, and its number");
-            return Err(Error::new(Kind::BadOption, text).hint_option("size", least.to_string(), ""));
+            let text =
+                format!("a probe has at least {least} bytes: it says whose it is, and its number");
+            return Err(Error::new(Kind::BadOption, text).hint_option(
+                "size",
+                least.to_string(),
+                "",
+            ));
         }
         self.terms.size = size;
         Ok(self)
@@ -141,13 +148,13 @@ impl Ping {
             PingWay::Probe => {
                 let conn = self.dialer.dial(&self.endpoint).await?.conn;
                 check_interval(self.terms.interval, &conn.facts().peer)?;
-                Rounds::Probing(Probing::new(conn, self.terms, dialer.bus().clock()))
+                Rounds::Probing(Box::new(Probing::new(conn, self.terms, dialer.bus().clock())))
             }
             PingWay::Dial => {
-                Rounds::Dialling(Dialling::conns(&self.endpoint, &dialer, self.terms)?)
+                Rounds::Dialling(Box::new(Dialling::conns(&self.endpoint, &dialer, self.terms)?))
             }
             PingWay::Request => {
-                Rounds::Dialling(Dialling::answers(&self.endpoint, &dialer, self.terms)?)
+                Rounds::Dialling(Box::new(Dialling::answers(&self.endpoint, &dialer, self.terms)?))
             }
         };
         Ok(Pinging { rounds })
@@ -160,8 +167,8 @@ pub struct Pinging {
 }
 
 enum Rounds {
-    Probing(Probing),
-    Dialling(Dialling),
+    Probing(Box<Probing>),
+    Dialling(Box<Dialling>),
 }
 
 impl Pinging {

@@ -26,7 +26,8 @@ impl Probes {
     pub(super) fn read(self, packet: &[u8], size: usize) -> Option<u64> {
         let rest = packet.strip_prefix(&self.run.to_be_bytes())?;
         let (round, rest) = rest.split_first_chunk::<8>()?;
-        let is_whole = packet.len() == size && rest.iter().enumerate().all(|(at, byte)| *byte == filler(at));
+        let is_whole =
+            packet.len() == size && rest.iter().enumerate().all(|(at, byte)| *byte == filler(at));
         is_whole.then(|| u64::from_be_bytes(*round))
     }
 

@@ -117,7 +117,10 @@ impl Probing {
                 }
             }
             Ok(None) => {
-                return Err(Error::new(Kind::ConnectionBroken, "the other side has ended the conn"));
+                return Err(Error::new(
+                    Kind::ConnectionBroken,
+                    "the other side has ended the conn",
+                ));
             }
             Err(error) if error.kind() == Kind::MessageTooLong => self.tally.strange(),
             Err(error) => {
@@ -152,11 +155,8 @@ impl Probing {
     }
 
     fn may_begin(&self, now: Duration) -> bool {
-        let is_time = if self.terms.interval.is_zero() {
-            self.tally.are_all_over()
-        } else {
-            now >= self.due
-        };
+        let is_time =
+            if self.terms.interval.is_zero() { self.tally.are_all_over() } else { now >= self.due };
         is_time && !self.is_held && !self.are_all_sent() && self.tally.has_room()
     }
 
@@ -195,7 +195,8 @@ impl Probing {
         if !self.are_all_sent() || !self.tally.are_all_over() {
             return false;
         }
-        let longest = self.tally.longest().clamp(LEAST_LINGER, self.terms.patience.max(LEAST_LINGER));
+        let longest =
+            self.tally.longest().clamp(LEAST_LINGER, self.terms.patience.max(LEAST_LINGER));
         now >= *self.lingers.get_or_insert(now.saturating_add(longest))
     }
 

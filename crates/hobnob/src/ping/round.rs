@@ -87,9 +87,8 @@ pub(super) fn check_interval(interval: Duration, peer: &Address) -> Result<()> {
 }
 
 fn is_here(peer: &Address) -> bool {
-    let is_own = |peer: &Address| {
-        peer.ip().is_some_and(|ip| interface_addresses().contains(&ip.ip()))
-    };
+    let is_own =
+        |peer: &Address| peer.ip().is_some_and(|ip| interface_addresses().contains(&ip.ip()));
     peer.is_local_only() || is_own(peer)
 }
 

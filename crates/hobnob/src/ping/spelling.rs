@@ -21,18 +21,24 @@ pub fn spelt(word: &str, over: Option<&str>) -> Result<Option<String>> {
     if let Some(strange) = over.split('+').find(|part| !known.contains(part)) {
         let text = format!("nothing goes over {strange:?}");
         let error = Error::new(Kind::BadOption, text);
-        return Err(error.why(format!("known are: {}", known.join(", "))).hint_option("over", ALONE, ""));
+        return Err(error
+            .why(format!("known are: {}", known.join(", ")))
+            .hint_option("over", ALONE, ""));
     }
     let head = word.split([':', '/', ',']).next().unwrap_or_default();
     let has_scheme = word[head.len()..].starts_with(':')
-        && (word[head.len()..].starts_with("://") || head.split('+').all(|part| known.contains(&part)))
+        && (word[head.len()..].starts_with("://")
+            || head.split('+').all(|part| known.contains(&part)))
         && !head.is_empty();
     if has_scheme {
         let text = format!("{word} says already what it is asked over");
         return Err(Error::new(Kind::Usage, text).hint_dial(word, "as it stands"));
     }
     let is_path = word.contains('/') || word.starts_with('@');
-    Ok(Some(format!("{over}{}{word}", if is_path && !over.starts_with("http") { ":" } else { "://" })))
+    Ok(Some(format!(
+        "{over}{}{word}",
+        if is_path && !over.starts_with("http") { ":" } else { "://" }
+    )))
 }
 
 fn spelt_alone(word: &str) -> Option<String> {
@@ -53,7 +59,9 @@ mod tests {
             assert_eq!(spelt(word, None), Ok(Some(format!("icmp://{word}"))), "{word}");
             engine::parse(&format!("icmp://{word}")).expect(word);
         }
-        for word in [":9000", "9000", "h:80", "udp://h:9", "udp://h", "/tmp/x", "@alias", "", ":", "h:"] {
+        for word in
+            [":9000", "9000", "h:80", "udp://h:9", "udp://h", "/tmp/x", "@alias", "", ":", "h:"]
+        {
             assert_eq!(spelt(word, None), Ok(None), "{word}");
         }
     }

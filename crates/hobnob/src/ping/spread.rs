@@ -119,7 +119,10 @@ mod tests {
         }
         let micros = |time: Duration| time.as_micros();
         assert_eq!((micros(spread.least()), micros(spread.most())), (10, 100));
-        assert_eq!([0.25, 0.5, 0.75, 0.99].map(|share| micros(spread.share(share))), [10, 20, 30, 100]);
+        assert_eq!(
+            [0.25, 0.5, 0.75, 0.99].map(|share| micros(spread.share(share))),
+            [10, 20, 30, 100]
+        );
         assert_eq!(spread.jitter(), Duration::from_nanos((20_000 + 10_000 + 80_000) / 3));
     }
 }

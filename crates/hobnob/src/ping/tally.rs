@@ -213,7 +213,10 @@ mod tests {
         assert_eq!((tally.back(6, MS), tally.back(0, MS)), (None, None));
         let summary = tally.summary();
         assert_eq!((summary.sent, summary.back, summary.lost(), summary.failed), (5, 4, 1, 1));
-        assert_eq!((summary.doubled, summary.overtaken, summary.late, summary.strange), (2, 2, 1, 2));
+        assert_eq!(
+            (summary.doubled, summary.overtaken, summary.late, summary.strange),
+            (2, 2, 1, 2)
+        );
     }
 
     #[test]

@@ -82,10 +82,12 @@ impl Trace {
         let ttl = SocketOption::Ttl.row().spec.name;
         let has_reach = resolved.transport.spec.options.iter().any(|option| option.name == ttl);
         if resolved.shape != Shape::Packets || !has_reach || !resolved.layers.is_empty() {
-            let text = format!("the way to {endpoint} cannot be followed: it takes single packets over IP");
+            let text = format!(
+                "the way to {endpoint} cannot be followed: it takes single packets over IP"
+            );
             let error = Error::new(Kind::DoesNotFit, text);
             return Err(match endpoint.host() {
-                Some(host) => error.hint_endpoint(format!("{}://{host}", ALONE), ""),
+                Some(host) => error.hint_endpoint(format!("{ALONE}://{host}"), ""),
                 None => error.hint_topic("addresses", "what gives packets"),
             });
         }

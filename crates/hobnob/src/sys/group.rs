@@ -33,7 +33,8 @@ pub(crate) fn join(
         request[end..end + NAME].copy_from_slice(name.bytes());
         end += NAME;
     }
-    let number = if source.is_some() { libc::MCAST_JOIN_SOURCE_GROUP } else { libc::MCAST_JOIN_GROUP };
+    let number =
+        if source.is_some() { libc::MCAST_JOIN_SOURCE_GROUP } else { libc::MCAST_JOIN_GROUP };
     Ok(call::set_option(fd, level(group), number, &request[..end]))
 }
 

@@ -54,11 +54,11 @@ pub fn ask_for_objections(fd: BorrowedFd<'_>) -> io::Result<()> {
     }
     // On an IPv6 socket too: it may have an IPv4 peer.
     let both = call::set_int_option(fd, libc::IPPROTO_IP, libc::IP_RECVERR, 1);
-    both.or_else(|error| if is_v6_alone(&error) { Ok(()) } else { Err(error) })
-}
-
-fn is_v6_alone(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::ENOPROTOOPT)
+    // A raw one has none, and takes no option of IPv4.
+    match both {
+        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Ok(()),
+        set => set,
+    }
 }
 
 /// What was said since this was last asked, in order; waits for nothing.
@@ -170,7 +170,10 @@ mod tests {
             assert_eq!(said.iter().map(|said| said.by).collect::<Vec<_>>(), [Some(to.ip()); 2]);
             assert!(said.iter().all(|said| said.errno == libc::ECONNREFUSED));
             assert!(said.iter().all(|said| !said.is_out_of_reach()));
-            assert_eq!((said[0].packet.as_slice(), said[1].packet.as_slice()), (&b"one"[..], &b"two"[..]));
+            assert_eq!(
+                (said[0].packet.as_slice(), said[1].packet.as_slice()),
+                (&b"one"[..], &b"two"[..])
+            );
         }
     }
 

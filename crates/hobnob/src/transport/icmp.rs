@@ -108,12 +108,7 @@ async fn connect(address: SocketAddr, to: &Place, terms: &Terms) -> Result<Conn>
 
 /// A datagram socket, which needs no right where the kernel has a group for it, and else a raw one. Where the group is
 /// empty not even root has the first, and the second works.
-fn open(
-    address: &SocketAddr,
-    protocol: i32,
-    to: &Place,
-    terms: &Terms,
-) -> Result<(Socket, Type)> {
+fn open(address: &SocketAddr, protocol: i32, to: &Place, terms: &Terms) -> Result<(Socket, Type)> {
     let denied = match to.open_towards(address, Type::Datagram, protocol, terms) {
         Err(error) if error.kind() == Kind::PermissionDenied => error,
         opened => return Ok((opened?, Type::Datagram)),
@@ -131,10 +126,7 @@ fn both_denied(raw: Error, datagram: &Error) -> Error {
     let call = datagram.call().map(|call| format!("{} -> {}: ", call.text, call.outcome));
     raw.without_hints()
         .with_message("echo requests need a right that you do not have")
-        .why(format!(
-            "{}your group is not in net.ipv4.ping_group_range",
-            call.unwrap_or_default()
-        ))
+        .why(format!("{}your group is not in net.ipv4.ping_group_range", call.unwrap_or_default()))
         .hint_shell(
             "sudo sysctl -w net.ipv4.ping_group_range=\"0 2147483647\"",
             "for everybody, until the next start",
@@ -173,11 +165,8 @@ impl EchoChannel {
     /// What the reply brings back, where the packet is a reply to a request of ours.
     fn reply(&self, length: usize, from: &Address) -> Option<&[u8]> {
         let packet = self.incoming.get(..length)?;
-        let message = if self.has_header {
-            &packet[IpHeader::read(packet).ok()?.length..]
-        } else {
-            packet
-        };
+        let message =
+            if self.has_header { &packet[IpHeader::read(packet).ok()?.length..] } else { packet };
         let echo = self.types.reply(message)?;
         let is_theirs = from.ip().is_some_and(|ip| canonical(ip.ip()) == canonical(self.peer));
         let is_ours = self.identifier.is_none_or(|ours| ours == echo.identifier);

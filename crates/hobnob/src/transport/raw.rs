@@ -80,11 +80,13 @@ impl Transport for Raw {
         Box::pin(async move {
             let protocol = protocol(at)?;
             if at.options.flag(WHOLE) {
-                let text = "hdrincl is for who dials: an answer has no header before the kernel writes it";
+                let text =
+                    "hdrincl is for who dials: an answer has no header before the kernel writes it";
                 return Err(Error::new(Kind::DoesNotFit, text).hint_topic("raw", ""));
             }
             let bind = |address| {
-                let socket = at.open(host::family_of(&address), Type::Raw, protocol.into(), terms)?;
+                let socket =
+                    at.open(host::family_of(&address), Type::Raw, protocol.into(), terms)?;
                 datagrams::prepare(&socket, &Address::Ip(address), None)?;
                 socket.bind(&Address::Ip(address))?;
                 // As on udp: a machine that cannot mark serves all the same.

@@ -63,20 +63,24 @@ fn members_of_a_group_hear_it_and_no_other() {
 
 #[test]
 fn a_packet_to_a_group_stays_on_its_link_unless_more_is_asked() {
-    in_a_network("groups::a_packet_to_a_group_stays_on_its_link_unless_more_is_asked", LINKS, || {
-        runtime().block_on(async {
-            for (setting, reach) in [("", 1), (",ttl=7", 7)] {
-                let conn = dial(&format!("udp://239.1.1.1:9000,iface=e1{setting}")).await;
-                let socket = conn.descriptor().expect("it has one");
-                let socket = socket2::SockRef::from(&socket);
-                assert_eq!(socket.multicast_ttl_v4().expect("a socket"), reach);
-                let conn = dial(&format!("udp://[ff15::1]:9000,iface=e1{setting}")).await;
-                let socket = conn.descriptor().expect("it has one");
-                let socket = socket2::SockRef::from(&socket);
-                assert_eq!(socket.multicast_hops_v6().expect("a socket"), reach);
-            }
-        });
-    });
+    in_a_network(
+        "groups::a_packet_to_a_group_stays_on_its_link_unless_more_is_asked",
+        LINKS,
+        || {
+            runtime().block_on(async {
+                for (setting, reach) in [("", 1), (",ttl=7", 7)] {
+                    let conn = dial(&format!("udp://239.1.1.1:9000,iface=e1{setting}")).await;
+                    let socket = conn.descriptor().expect("it has one");
+                    let socket = socket2::SockRef::from(&socket);
+                    assert_eq!(socket.multicast_ttl_v4().expect("a socket"), reach);
+                    let conn = dial(&format!("udp://[ff15::1]:9000,iface=e1{setting}")).await;
+                    let socket = conn.descriptor().expect("it has one");
+                    let socket = socket2::SockRef::from(&socket);
+                    assert_eq!(socket.multicast_hops_v6().expect("a socket"), reach);
+                }
+            });
+        },
+    );
 }
 
 #[test]

@@ -74,12 +74,14 @@ async fn nobody_listens_on_icmp_but_the_kernel() {
 
 /// How many sockets a table of the kernel has (`/proc/net/icmp`, `/proc/net/raw`).
 fn sockets_in(table: &str) -> usize {
-    std::fs::read_to_string(format!("/proc/self/net/{table}")).map_or(0, |text| text.lines().count() - 1)
+    std::fs::read_to_string(format!("/proc/self/net/{table}"))
+        .map_or(0, |text| text.lines().count() - 1)
 }
 
 #[test]
 fn a_datagram_socket_is_taken_where_it_may_be_had_and_a_raw_one_otherwise() {
-    const NAME: &str = "icmp::a_datagram_socket_is_taken_where_it_may_be_had_and_a_raw_one_otherwise";
+    const NAME: &str =
+        "icmp::a_datagram_socket_is_taken_where_it_may_be_had_and_a_raw_one_otherwise";
     in_a_network(NAME, "ip link set lo up", || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {

@@ -189,7 +189,7 @@ fn what_cannot_be_pinged_is_refused_before_anything_is_open() {
 }
 
 /// This machine, two routers behind it, and a machine behind them, each a network of its own: 10.0.1.1 - 10.0.1.2,
-/// 10.0.2.1 - 10.0.2.2, 10.0.3.1 - 10.0.3.2; fd01::1 and so on. A process holds each, and ends with the test's own.
+/// 10.0.2.1 - 10.0.2.2, 10.0.3.1 - 10.0.3.2; `fd01::1` and so on. A process holds each, and ends with the test's own.
 const ROUTERS: &str = r#"
     hold() { unshare --net tail -s 0.1 --pid=$$ -f /dev/null >/dev/null 2>&1 & }
     at() { process=$1; shift; nsenter --net=/proc/$process/ns/net "$@"; }
@@ -278,6 +278,34 @@ fn the_way_to_a_host_shows_its_two_routers() {
             let whole = ping("icmp://10.0.3.2").count(50).interval(Duration::from_millis(2));
             let mut pinging = whole.start().await.expect("as before");
             assert!(all(&mut pinging).await.iter().all(is_back));
+        });
+    });
+}
+
+/// The first router drops every fifth echo request that it would pass on.
+const LOSSY: &str = r"
+    at $A nft 'add table ip lossy'
+    at $A nft 'add chain ip lossy on { type filter hook forward priority 0; }'
+    at $A nft 'add rule ip lossy on icmp type echo-request numgen inc mod 5 0 drop'
+";
+
+#[test]
+fn what_a_router_drops_is_lost_and_nothing_else() {
+    const NAME: &str = "ping::what_a_router_drops_is_lost_and_nothing_else";
+    in_a_network(NAME, &format!("{ROUTERS}{LOSSY}"), || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let ping = ping("icmp://10.0.3.2").count(50).interval(Duration::from_millis(2));
+            let mut pinging = match ping.patience(Duration::from_secs(1)).start().await {
+                Err(error) if error.kind() == Kind::RawSocketDenied => {
+                    return skip(NAME, "neither raw sockets nor net.ipv4.ping_group_range");
+                }
+                started => started.expect("it starts"),
+            };
+            all(&mut pinging).await;
+            let summary = pinging.summary();
+            assert_eq!((summary.sent, summary.back, summary.lost()), (50, 40, 10));
+            assert_eq!((summary.doubled, summary.overtaken, summary.failed), (0, 0, 0));
         });
     });
 }

@@ -52,8 +52,7 @@ fn an_echo_answers_over_both_families_in_batches_and_in_sessions() {
     let setup = "ip link set lo up; ip addr add fd00::1/128 dev lo nodad; ip addr add fd00::2/128 dev lo nodad";
     in_a_network(NAME, setup, || {
         runtime().block_on(async {
-            for (at, from) in
-                [("127.0.0.1", "127.0.0.2"), ("fd00::1", "fd00::2"), ("0.0.0.0", "")]
+            for (at, from) in [("127.0.0.1", "127.0.0.2"), ("fd00::1", "fd00::2"), ("0.0.0.0", "")]
             {
                 let place = format!("raw://{at},proto=201");
                 for is_session in [false, true] {
