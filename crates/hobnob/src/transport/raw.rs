@@ -3,7 +3,7 @@
 //! A message is what follows the IP header; the header is the kernel's to write, and a fact of the packet. With `hdrincl`
 //! who dials sends whole packets instead, with headers of their own; what comes is shown without them all the same.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll, ready};
 
@@ -13,7 +13,7 @@ use crate::conn::datagrams::{self, DatagramListener};
 use crate::conn::demux::{self, DatagramRules};
 use crate::conn::listener::Listener;
 use crate::conn::{Boxed, Channel, Conn, Facts, too_long_to_receive};
-use crate::endpoint::Form;
+use crate::endpoint::{Form, Host, Target};
 use crate::error::{Error, Kind, Result};
 use crate::socket::option::{self, SocketOption};
 use crate::socket::{AsyncSocket, Type, host, take_whole_packets};
@@ -104,6 +104,16 @@ impl Transport for Raw {
         })
     }
 
+    /// The protocol, and on loopback another address than the listener's own, which is never answered.
+    fn dialled(&self, at: &Place) -> Vec<String> {
+        let proto = at.options.is_given(PROTOCOL).then(|| at.options.count(PROTOCOL)).flatten();
+        let mut settings = Vec::from_iter(proto.map(|proto| format!("{PROTOCOL}={proto}")));
+        if let Target::Net { host: Host::V4(ip), .. } = &at.target {
+            settings.extend(other_loopback(*ip).map(|other| format!("{}={other}", SOURCE.name)));
+        }
+        settings
+    }
+
     /// Takes the first address: a connect sends nothing here, so that there is nothing to race.
     fn connect<'a>(
         &'a self,
@@ -166,11 +176,18 @@ fn hears_itself(ip: IpAddr) -> Error {
     let error = Error::new(Kind::DoesNotFit, text).why("raw packets have no ports");
     match ip {
         IpAddr::V4(ip) if ip.is_loopback() => {
-            let other = if ip.octets()[3] == 2 { "127.0.0.3" } else { "127.0.0.2" };
+            let other = other_loopback(ip).unwrap_or(Ipv4Addr::LOCALHOST);
             error.hint_setting(format!("source={other}"), "another address of this machine")
         }
         _ => error.hint_topic("raw", "from another address of this machine"),
     }
+}
+
+/// Another loopback address than this one.
+fn other_loopback(ip: Ipv4Addr) -> Option<Ipv4Addr> {
+    let [first, second, third, last] = ip.octets();
+    let other = Ipv4Addr::new(first, second, third, if last == 2 { 3 } else { 2 });
+    ip.is_loopback().then_some(other)
 }
 
 /// A connected socket. None once it was aborted.

@@ -118,6 +118,11 @@ impl Transport for Udp {
         })
     }
 
+    /// The interface of a group.
+    fn dialled(&self, at: &Place) -> Vec<String> {
+        Vec::from_iter(at.options.text(INTERFACE).map(|name| format!("{INTERFACE}={name}")))
+    }
+
     /// Takes the first address: nobody answers a connect on UDP, so there is nothing to race.
     fn connect<'a>(
         &'a self,
@@ -198,7 +203,18 @@ impl MulticastGroup {
         let reach = place.options.count(SocketOption::Ttl.row().spec.name);
         let reach = reach.and_then(|reach| u8::try_from(reach).ok()).unwrap_or(USUAL_REACH);
         let set = send_to_groups(socket.as_fd(), self.ip, self.interface, reach);
-        set.map_err(|error| Error::from_io("setsockopt(IP_MULTICAST_IF)", &error))
+        set.map_err(|error| Error::from_io("setsockopt(IP_MULTICAST_IF)", &error))?;
+        let is_bound = place.options.is_given(SOURCE.name);
+        let Some(name) = place.options.text(INTERFACE).filter(|_| !is_bound) else { return Ok(()) };
+        self.address_on(name).map_or(Ok(()), |ip| socket.bind(&Address::Ip(SocketAddr::new(ip, 0))))
+    }
+
+    /// The first IPv4 address of an interface. By itself the kernel takes none that is loopback's, but 0.0.0.0, which
+    /// nobody can answer. Over IPv6 every interface has one that it takes.
+    fn address_on(self, interface: &str) -> Option<IpAddr> {
+        let all = interfaces().unwrap_or_default();
+        let found = all.into_iter().find(|one| one.name == interface && self.ip.is_ipv4());
+        found?.addresses.into_iter().find(IpAddr::is_ipv4)
     }
 
     fn not_joined(self, error: &std::io::Error) -> Error {

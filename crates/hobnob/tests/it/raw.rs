@@ -172,6 +172,30 @@ fn whole_packets_go_as_they_are_once_they_are_checked() {
     });
 }
 
+#[test]
+fn who_dials_is_told_what_both_sides_must_agree_on() {
+    const NAME: &str = "raw::who_dials_is_told_what_both_sides_must_agree_on";
+    if !may(NAME) {
+        return;
+    }
+    in_a_network(NAME, "ip link set lo up", || {
+        runtime().block_on(async {
+            for (at, dialled) in [
+                ("raw://127.0.0.1,proto=205", "raw://127.0.0.1,proto=205,source=127.0.0.2"),
+                ("raw://127.0.0.2,rcvbuf=64k", "raw://127.0.0.2,source=127.0.0.3"),
+                ("udp://239.1.1.1:9000,iface=lo,ttl=3", "udp://239.1.1.1:9000,iface=lo"),
+            ] {
+                let stage = Stage::serve("echo", at);
+                let told = stage.running.bound()[0].dialled.to_string();
+                assert_eq!(told, dialled);
+                let mut conn = dial(&told).await.expect("it is there");
+                conn.send(b"hello").await.expect("sent");
+                hears(&mut conn, b"hello").await;
+            }
+        });
+    });
+}
+
 #[tokio::test]
 async fn what_cannot_be_is_said_with_something_to_try() {
     for (at, kind) in [
