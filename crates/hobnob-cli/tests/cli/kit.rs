@@ -342,7 +342,10 @@ pub(crate) fn as_nobody(words: &[&str], runtime: Option<&Path>) -> Option<Done> 
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), open).ok()?;
     let copy = folder.path().join("hobnob");
-    std::fs::copy(env!("CARGO_BIN_EXE_hobnob"), &copy).ok()?;
+    // Not by this process: a child that another test starts meanwhile would have it open for writing, and nobody could
+    // execute it (ETXTBSY).
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_hobnob")).arg(&copy).status();
+    copied.ok().filter(std::process::ExitStatus::success)?;
     command.arg(&copy).args(words);
     if let Some(runtime) = runtime {
         command.env("XDG_RUNTIME_DIR", runtime);

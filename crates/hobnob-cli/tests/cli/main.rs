@@ -23,6 +23,7 @@ mod pages;
 #[cfg(feature = "tls")]
 #[path = "../../../hobnob/tests/it/tls/papers.rs"]
 mod papers;
+mod ping;
 mod pipes;
 #[path = "../../../hobnob/tests/it/ports.rs"]
 mod ports;

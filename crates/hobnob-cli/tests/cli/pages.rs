@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::kit::{run, steady};
 use crate::screen::{BINARY, Screen};
 
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 14] = [
     "serve",
     "relay",
     "fault",
@@ -13,6 +13,7 @@ const VERBS: [&str; 13] = [
     "demo",
     "talk",
     "get",
+    "ping",
     "explain",
     "doctor",
     "cert",

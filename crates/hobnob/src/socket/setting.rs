@@ -187,9 +187,12 @@ impl Socket {
                 explain::data(&format!("setsockopt({}, {ANSWER_CLASS})", at.name), &error)
             })
         };
-        // On an IPv6 socket too: it may have IPv4 peers.
-        set(CLASS)?;
-        if self.family() == Some(Family::V6) { set(CLASS_V6) } else { Ok(()) }
+        if self.family() != Some(Family::V6) {
+            return set(CLASS);
+        }
+        set(CLASS_V6)?;
+        // It may have IPv4 peers, unless it is raw: then it takes no option of IPv4.
+        set(CLASS).or_else(|error| if self.kind() == Some(Type::Raw) { Ok(()) } else { Err(error) })
     }
 
     fn set_raw(&self, row: &OptionRow, bytes: &[u8]) -> io::Result<()> {

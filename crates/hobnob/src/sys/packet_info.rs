@@ -73,8 +73,11 @@ pub(crate) fn ask_for_class(fd: BorrowedFd<'_>) -> io::Result<()> {
         }
         _ => return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP)),
     }
-    // On an IPv6 socket too: it may have IPv4 peers.
-    call::set_int_option(fd, libc::IPPROTO_IP, libc::IP_RECVTOS, 1)
+    // On an IPv6 socket too: it may have IPv4 peers. A raw one has none, and takes no option of IPv4.
+    match call::set_int_option(fd, libc::IPPROTO_IP, libc::IP_RECVTOS, 1) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Ok(()),
+        set => set,
+    }
 }
 
 /// Asks the kernel to tell with every datagram from now on how many routers it could still have passed.
