@@ -19,6 +19,7 @@ struct plan {
     int sink;          /* push, both: the port of ours that the relay dials */
     unsigned active;   /* idle: how many talk at the end */
     unsigned sources;  /* rounds: how many 127.0.1.x addresses to dial from */
+    uint64_t pause_ns; /* tcp, udp: before each question but the first */
     size_t size;       /* bytes a message */
     double seconds;    /* the end by time ... */
     uint64_t requests; /* ... or by count, whichever comes first; 0: no count */

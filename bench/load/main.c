@@ -9,6 +9,7 @@
  *     load both     HOST PORT --sink PORT [options]   the same, both ways at once
  *
  *     --conns N (50)  --size BYTES (64)  --seconds S (2)  --requests N (no count)
+ *     --pause MS (0): of tcp and udp, before each question but the first; with one connection
  *     --active N (0)  --sources N (1)    --gate: print `ready`, wait for a line, and after the
  *                                        result wait for another before closing
  */
@@ -53,7 +54,7 @@ static void read_options(struct plan *p, int argc, char **argv)
     static const struct option names[] = {
         {"conns", 1, NULL, 'c'},   {"size", 1, NULL, 's'},    {"seconds", 1, NULL, 't'},
         {"requests", 1, NULL, 'n'}, {"active", 1, NULL, 'a'}, {"sources", 1, NULL, 'f'},
-        {"sink", 1, NULL, 'k'},    {"gate", 0, NULL, 'g'},   {NULL, 0, NULL, 0}};
+        {"pause", 1, NULL, 'p'}, {"sink", 1, NULL, 'k'},    {"gate", 0, NULL, 'g'},   {NULL, 0, NULL, 0}};
     int c;
     while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
         switch (c) {
@@ -63,6 +64,7 @@ static void read_options(struct plan *p, int argc, char **argv)
         case 'n': p->requests = (uint64_t)number(optarg, 1, 1e12); break;
         case 'a': p->active = (unsigned)number(optarg, 0, 200000); break;
         case 'f': p->sources = (unsigned)number(optarg, 1, 200); break;
+        case 'p': p->pause_ns = (uint64_t)(number(optarg, 0, 10000) * 1e6); break;
         case 'k': p->sink = (int)number(optarg, 1, 65535); break;
         case 'g': p->gate = true; break;
         default: exit(2);
@@ -99,6 +101,8 @@ int main(int argc, char **argv)
     resolve(&p, argv[optind + 1], argv[optind + 2]);
     if (p.active > p.conns)
         fail("--active is more than --conns", p.mode);
+    if (p.pause_ns && p.conns != 1)
+        fail("--pause is for one connection", p.mode);
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;

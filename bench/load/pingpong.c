@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "load.h"
@@ -83,6 +84,11 @@ static void answered(struct peer *p)
     sum.requests++;
     waiting--;
     p->waiting = false;
+    if (plan->pause_ns) {
+        struct timespec pause = {(time_t)(plan->pause_ns / 1000000000u), (long)(plan->pause_ns % 1000000000u)};
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+        now = now_ns();
+    }
     ask(p, now);
 }
 

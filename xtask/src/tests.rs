@@ -101,7 +101,18 @@ fn test_command(skips_file: &Path) -> Command {
         "--no-fail-fast",
     ]);
     command.env("HOBNOB_SKIPS", skips_file).stdin(Stdio::null()).stdout(Stdio::piped());
+    if std::env::var_os(THREADS).is_none() {
+        command.env(THREADS, at_once().to_string());
+    }
     command
+}
+
+/// How many tests run at once, for libtest.
+const THREADS: &str = "RUST_TEST_THREADS";
+
+/// Most tests wait for a timer or another program for most of their time: two for each core.
+fn at_once() -> usize {
+    2 * thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn send_lines(mut from: impl BufRead, to: &Sender<Vec<u8>>) {

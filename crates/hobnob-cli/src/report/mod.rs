@@ -2,6 +2,7 @@
 
 pub(crate) mod brief;
 pub(crate) mod clip;
+mod early;
 pub(crate) mod error;
 pub(crate) mod fetched;
 pub(crate) mod json;

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::report::clip::clip;
+use crate::report::early::Early;
 use crate::report::look::{Look, Paint, View};
 use crate::report::passage::{PassedLine, folded, unfolded};
 use crate::report::show::{count, fold, hex_into, safe, size, span, width};
@@ -44,6 +45,8 @@ pub(crate) struct Transcript {
     held: HashMap<(usize, u64), Duration>,
     /// Sessions whose peer has said something since it was told that such a thing was held.
     said: HashSet<(usize, u64)>,
+    /// What clients of a relay said before their target was dialled.
+    early: Early,
     /// The last second written, and how: formatting a time zone for each line would be most of the work.
     second: (u64, String),
 }
@@ -62,6 +65,7 @@ impl Transcript {
             server: 0,
             held: HashMap::new(),
             said: HashSet::new(),
+            early: Early::default(),
             began,
             zone: TimeZone::system(),
             second: (u64::MAX, String::new()),
@@ -81,13 +85,14 @@ impl Transcript {
 
     /// Of how many sessions it keeps something in mind.
     pub(crate) fn in_mind(&self) -> usize {
-        self.held.len() + self.said.len()
+        self.held.len() + self.said.len() + self.early.sessions()
     }
 
     /// Forgets the sessions of a server that are not open. The end of each is forgotten by itself where it is told.
     pub(crate) fn forget(&mut self, server: usize, is_open: impl Fn(u64) -> bool) {
         self.held.retain(|(of, session), _| *of != server || is_open(*session));
         self.said.retain(|(of, session)| *of != server || is_open(*session));
+        self.early.retain(|(of, session)| of != server || is_open(session));
     }
 
     /// Whether the lines from here on are about a relay.
@@ -95,8 +100,25 @@ impl Transcript {
         self.is_between = is_between;
     }
 
-    /// One event of the bus.
+    /// One event of the bus. What the client of a relay says while its target is dialled stands below the line of that dial,
+    /// as it is passed on by then.
     pub(crate) fn event(&mut self, out: &mut String, event: &Event) {
+        let key = (self.server, event.session);
+        if self.is_between && self.early.keeps(key, event) {
+            return;
+        }
+        let said = self.early.take(key, event);
+        let is_dialed = matches!(event.fact, Fact::Dialed(_));
+        if is_dialed {
+            self.tell(out, event);
+        }
+        said.iter().for_each(|said| self.tell(out, said));
+        if !is_dialed {
+            self.tell(out, event);
+        }
+    }
+
+    fn tell(&mut self, out: &mut String, event: &Event) {
         let session = event.session;
         match &event.fact {
             Fact::Data(data) => self.data(out, event.at, session, data),
@@ -152,6 +174,10 @@ impl Transcript {
 
     /// Events that were too many to be shown.
     pub(crate) fn missed(&mut self, out: &mut String, at: Duration, number: u64) {
+        // An end may be among them, and what was said before it is to be shown all the same.
+        for said in self.early.take_all(self.server) {
+            self.tell(out, &said);
+        }
         let text = format!("{} not shown: too many at once", count(number, "event"));
         self.note(out, at, 0, &text);
     }

@@ -3,6 +3,7 @@
 use super::*;
 use hobnob::address::Address;
 use hobnob::error::{Error, Kind};
+use hobnob::event::{Opened, UpstreamDialed};
 
 fn transcript() -> Transcript {
     let mut transcript = Transcript::new(Clock::start(), Look::default(), View::Text, false);
@@ -182,4 +183,72 @@ fn an_error_stays_within_the_page() {
     transcript().event(&mut out, &event);
     assert!(out.lines().count() > 2, "{out}");
     assert!(out.lines().all(|line| width(line) <= COLUMNS), "{out}");
+}
+
+fn opened(session: u64) -> Event {
+    let here = Address::Ip(([127, 0, 0, 1], 9_000).into());
+    let fact = Fact::Opened(Box::new(Opened {
+        parent: 0,
+        transport: "tcp",
+        local: here.clone(),
+        peer: here,
+        door: "",
+    }));
+    Event { at: Duration::from_secs(51), session, fact }
+}
+
+fn dialed(session: u64) -> Event {
+    let there = Address::Ip(([127, 0, 0, 1], 6_379).into());
+    let fact = Fact::Dialed(Box::new(UpstreamDialed {
+        transport: "tcp",
+        local: there.clone(),
+        peer: there,
+        took: Duration::from_micros(100),
+    }));
+    Event { at: Duration::from_secs(51), session, fact }
+}
+
+/// The words that begin each line's text, of these events of a relay.
+fn said_between(events: &[Event]) -> Vec<&'static str> {
+    let (mut out, mut transcript) = (String::new(), transcript());
+    transcript.speak_between(true);
+    events.iter().for_each(|event| transcript.event(&mut out, event));
+    let words = ["error[", "  in", "connect", "word", "out after"];
+    let all = out.lines().filter_map(|line| words.into_iter().find(|word| line.contains(word)));
+    all.collect()
+}
+
+#[test]
+fn what_is_said_during_a_dial_stands_below_it_and_is_never_lost() {
+    let word = |session| data(session, b"word", None);
+    let late = |event: Event| Event { at: event.at + Duration::from_secs(1), ..event };
+    let failed = || Fact::Failed(Error::new(Kind::ConnectionRefused, "refused"));
+    let failed = Event { at: Duration::from_secs(51), session: 1, fact: failed() };
+    for (events, lines) in [
+        (vec![opened(1), word(1), dialed(1), word(1)], vec!["  in", "connect", "word", "word"]),
+        (vec![opened(1), dialed(1), word(1)], vec!["  in", "connect", "word"]),
+        (vec![opened(1), word(1), failed], vec!["  in", "word", "error["]),
+        (vec![opened(1), word(1), closed(1)], vec!["  in", "word", "out after"]),
+        // A dial that takes long leaves nobody in the dark.
+        (vec![opened(1), late(word(1)), dialed(1)], vec!["  in", "word", "connect"]),
+        (vec![opened(1), word(1), late(word(1))], vec!["  in", "word", "word"]),
+        // Another session is another dial.
+        (vec![opened(1), opened(2), word(1), dialed(2)], vec!["  in", "  in", "connect"]),
+    ] {
+        assert_eq!(said_between(&events), lines);
+    }
+    let many: Vec<_> = std::iter::once(opened(1)).chain((0..20).map(|_| word(1))).collect();
+    assert_eq!(said_between(&many).len(), many.len(), "more than is kept is shown at once");
+}
+
+#[test]
+fn what_is_said_during_a_dial_is_shown_where_events_were_missed() {
+    let (mut out, mut transcript) = (String::new(), transcript());
+    transcript.speak_between(true);
+    transcript.event(&mut out, &opened(1));
+    transcript.event(&mut out, &data(1, b"word", None));
+    assert!(!out.contains("word") && transcript.in_mind() == 1);
+    transcript.missed(&mut out, Duration::from_secs(51), 3);
+    transcript.forget(0, |_| false);
+    assert!(out.contains("word") && transcript.in_mind() == 0, "{out}");
 }

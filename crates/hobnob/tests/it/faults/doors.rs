@@ -79,6 +79,8 @@ async fn a_timeout_drops_what_comes_and_then_ends_the_session_of_who_is_silent_t
                 soon("room", conn.send(says)).await.expect("it is open");
             }
             assert_eq!(receive(&mut conn).await, None, "{place}: it was passed on");
+            // Whoever hears the end and stays is waited for.
+            drop(conn);
             let closed = bent.relay.closed_by(Reason::Fault("timeout")).await;
             assert!(closed.lasted >= Duration::from_millis(40), "{place}: {:?}", closed.lasted);
         }

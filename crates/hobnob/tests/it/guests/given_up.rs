@@ -164,27 +164,29 @@ impl Service for Blocking {
 
 #[tokio::test]
 async fn a_service_that_blocks_its_thread_does_not_hold_up_the_stop_for_ever() {
-    for is_async in [true, false] {
-        let (release, held) = mpsc::channel();
-        let (blocks, mut is_blocking) = tokio::sync::mpsc::unbounded_channel();
-        let service = Blocking(Mutex::new(held), blocks);
-        let mut server = Server::of(Made::Service(Box::new(service)), Shape::ALL);
-        server.limits.grace = std::time::Duration::from_millis(10);
-        // A thread that is blocked keeps its name until it is let go.
-        let at = format!("memory:blocking-{is_async}");
-        let running = server.at(&at).expect("it fits").start().expect("it starts");
-        let to = parse(&at).expect("an endpoint");
-        let _client = hobnob::Dialer::default().dial(&to).await.expect("it listens");
-        soon("it blocks", is_blocking.recv()).await;
-        running.drain();
-        let stopped = async {
-            if is_async {
-                return running.finished().await;
-            }
-            tokio::task::spawn_blocking(move || running.wait()).await.expect("no panic")
-        };
-        let summary = tokio::time::timeout(PATIENCE, stopped).await.expect("it does not hang");
-        assert_eq!(summary.dropped, 1, "the one that was left is counted");
-        drop(release);
-    }
+    tokio::join!(stops_in_spite_of_it(true), stops_in_spite_of_it(false));
+}
+
+async fn stops_in_spite_of_it(is_async: bool) {
+    let (release, held) = mpsc::channel();
+    let (blocks, mut is_blocking) = tokio::sync::mpsc::unbounded_channel();
+    let service = Blocking(Mutex::new(held), blocks);
+    let mut server = Server::of(Made::Service(Box::new(service)), Shape::ALL);
+    server.limits.grace = std::time::Duration::from_millis(10);
+    // A thread that is blocked keeps its name until it is let go.
+    let at = format!("memory:blocking-{is_async}");
+    let running = server.at(&at).expect("it fits").start().expect("it starts");
+    let to = parse(&at).expect("an endpoint");
+    let _client = hobnob::Dialer::default().dial(&to).await.expect("it listens");
+    soon("it blocks", is_blocking.recv()).await;
+    running.drain();
+    let stopped = async {
+        if is_async {
+            return running.finished().await;
+        }
+        tokio::task::spawn_blocking(move || running.wait()).await.expect("no panic")
+    };
+    let summary = tokio::time::timeout(PATIENCE, stopped).await.expect("it does not hang");
+    assert_eq!(summary.dropped, 1, "the one that was left is counted");
+    drop(release);
 }
