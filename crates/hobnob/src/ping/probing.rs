@@ -17,7 +17,7 @@ use crate::address::Address;
 use crate::clock::{self, Clock};
 use crate::conn::Conn;
 use crate::error::{Error, Kind, Result};
-use crate::socket::{Objection, ask_for_objections, objections};
+use crate::socket::{ErrorReport, Objection, ask_for_objections, objections};
 
 /// Bytes of the largest packet.
 const LARGEST: usize = 65_536;
@@ -137,12 +137,13 @@ impl Probing {
     /// Takes what others have said of our packets. False: nobody has said anything.
     fn hear_objections(&mut self) -> bool {
         let Some(socket) = self.conn.descriptor() else { return false };
-        let said: Vec<Objection> = objections(socket).filter(|said| said.by.is_some()).collect();
+        let said: Vec<Objection> =
+            objections(socket).filter(|said| said.report.reporter.is_some()).collect();
         for said in &said {
             // A router that sends back too little to tell by means the last one, most likely.
             let round = self.probes.find(&said.packet).or_else(|| self.tally.youngest());
             if let Some(round) = round {
-                self.fail(round, explained(said), said.by);
+                self.fail(round, explained(&said.report), said.report.reporter);
             }
         }
         !said.is_empty()
@@ -217,7 +218,7 @@ fn is_about_a_round(error: &Error) -> bool {
 }
 
 /// What somebody has said, in a sentence.
-pub(super) fn explained(said: &Objection) -> Error {
+pub(super) fn explained(said: &ErrorReport) -> Error {
     let error = Error::from_io("send()", &io::Error::from_raw_os_error(said.errno));
     if said.is_out_of_reach() {
         return error.with_message("it had passed as many routers as it may (time exceeded)");

@@ -185,17 +185,18 @@ enum TraceHeard {
 
 /// What somebody has said of the conn's packet.
 fn said(conn: &Conn) -> Option<Objection> {
-    objections(conn.descriptor()?).find(|said| said.by.is_some())
+    objections(conn.descriptor()?).find(|said| said.report.reporter.is_some())
 }
 
 fn told(said: &Objection, peer: Option<IpAddr>, took: Duration) -> TraceAnswer {
-    match said.by {
-        Some(by) if said.is_out_of_reach() => TraceAnswer::Passed { by, took },
+    let report = &said.report;
+    match report.reporter {
+        Some(by) if report.is_out_of_reach() => TraceAnswer::Passed { by, took },
         // Nobody listens on that port, so that the packet was there.
-        Some(by) if said.errno == libc::ECONNREFUSED && said.by == peer => {
+        Some(by) if report.errno == libc::ECONNREFUSED && peer == Some(by) => {
             TraceAnswer::Arrived { by, took }
         }
-        Some(by) => TraceAnswer::Stopped { by, took, error: explained(said) },
+        Some(by) => TraceAnswer::Stopped { by, took, error: explained(report) },
         None => TraceAnswer::Silent,
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use nix::poll::PollFlags;
 
@@ -12,6 +13,8 @@ use crate::address::{Address, canonical};
 use crate::error::{Error, Kind, Result};
 use crate::sys::control::{self, ControlMessage, OutgoingControl};
 use crate::sys::message::{self, RawMessage};
+use crate::sys::name::Name;
+use crate::sys::reach::is_v6;
 
 /// Descriptors that one message carries at most (unix(7), `SCM_MAX_FD`).
 const MOST_DESCRIPTORS: usize = 253;
@@ -187,11 +190,16 @@ impl Socket {
         flags: Flags,
         to: Option<&Address>,
     ) -> Result<usize> {
-        let name = to.map(Self::reachable).transpose()?;
-        let control = control::buffer(along, self.is_v6_to(to));
+        let message = MessageToSend::of(self, parts, along, flags, to)?;
+        let result = self.send_message_raw(&message);
+        result.map_err(|error| message.explain(self.timeout(), &error))
+    }
+
+    pub(super) fn send_message_raw(&self, message: &MessageToSend<'_>) -> io::Result<usize> {
+        let MessageToSend { parts, along, control, flags, to, name } = message;
         let began = self.begin();
         let result = self.in_time(PollFlags::POLLOUT, || {
-            message::send(self.as_fd(), parts, &control, name.as_ref(), flags.number())
+            message::send(self.as_fd(), parts, control, name.as_ref(), flags.number())
         });
         if self.is_watched() {
             let shown: Vec<_> = parts.iter().map(|part| PythonBytes(part).to_string()).collect();
@@ -202,14 +210,13 @@ impl Socket {
             let arguments = format_args!("[{shown}], {along}{flags}{to}");
             self.end(began, "sendmsg", arguments, some(&result.as_ref()));
         }
-        let length = parts.iter().map(|part| part.len()).sum();
-        result.map_err(|error| explain::send("sendmsg", length, to, self.timeout(), &error))
+        result
     }
 
     /// Whether what is sent there is IPv6: an IPv6 socket has IPv4 peers too.
     fn is_v6_to(&self, to: Option<&Address>) -> bool {
         let is_v4 = to.and_then(Address::ip).is_some_and(|to| canonical(to.ip()).is_ipv4());
-        !is_v4 && message::is_v6(self.as_fd())
+        !is_v4 && is_v6(self.as_fd()).unwrap_or(false)
     }
 
     /// Hands descriptors over a Unix socket to the process at its other end, with some bytes, of which there must be at
@@ -255,24 +262,64 @@ impl Socket {
     /// # Ok::<(), hobnob::Error>(())
     /// ```
     pub fn recv_descriptors(&self, buf: &mut [u8], most: usize) -> Result<(usize, Vec<OwnedFd>)> {
-        // `CMSG_LEN`, not `CMSG_SPACE`: the bytes that only align would be room for one more.
-        let room = control::length(most.min(MOST_DESCRIPTORS) * size_of::<i32>());
-        let message = self.recv_message(&mut [IoSliceMut::new(buf)], room, Flags::NONE)?;
-        let mut received = Vec::new();
-        for along in message.control {
-            if let ControlMessage::Descriptors(descriptors) = along {
-                received.extend(descriptors);
-            }
-        }
-        if message.flags.is_control_truncated() {
-            let message = format!("more than {most} descriptors came along");
-            return Err(Error::new(Kind::MessageTooLong, message));
-        }
-        Ok((message.length, received))
+        let message =
+            self.recv_message(&mut [IoSliceMut::new(buf)], room_for(most), Flags::NONE)?;
+        message.into_descriptors(most)
+    }
+}
+
+/// The room for so many descriptors, and for none more.
+pub(super) const fn room_for(most: usize) -> usize {
+    let most = if most < MOST_DESCRIPTORS { most } else { MOST_DESCRIPTORS };
+    // `CMSG_LEN`, not `CMSG_SPACE`: the bytes that only align would be room for one more.
+    control::length(most * size_of::<i32>())
+}
+
+/// A message that is sent, as often as it takes.
+pub(super) struct MessageToSend<'a> {
+    parts: &'a [IoSlice<'a>],
+    along: &'a [OutgoingControl<'a>],
+    control: Vec<u8>,
+    flags: Flags,
+    to: Option<&'a Address>,
+    name: Option<Name>,
+}
+
+impl<'a> MessageToSend<'a> {
+    pub(super) fn of(
+        socket: &Socket,
+        parts: &'a [IoSlice<'a>],
+        along: &'a [OutgoingControl<'a>],
+        flags: Flags,
+        to: Option<&'a Address>,
+    ) -> Result<Self> {
+        let name = to.map(Socket::reachable).transpose()?;
+        let control = control::buffer(along, socket.is_v6_to(to));
+        Ok(MessageToSend { parts, along, control, flags, to, name })
+    }
+
+    pub(super) fn explain(&self, timeout: Option<Duration>, error: &io::Error) -> Error {
+        let length = self.parts.iter().map(|part| part.len()).sum();
+        explain::send("sendmsg", length, self.to, timeout, error)
     }
 }
 
 impl ReceivedMessage {
+    /// The descriptors that came along, with how many bytes; an error where there were more.
+    pub(super) fn into_descriptors(self, most: usize) -> Result<(usize, Vec<OwnedFd>)> {
+        let mut received = Vec::new();
+        for along in self.control {
+            if let ControlMessage::Descriptors(descriptors) = along {
+                received.extend(descriptors);
+            }
+        }
+        if self.flags.is_control_truncated() {
+            let message = format!("more than {most} descriptors came along");
+            return Err(Error::new(Kind::MessageTooLong, message));
+        }
+        Ok((self.length, received))
+    }
+
     /// `(b'abc', [...], 0, address)`.
     fn in_python(&self, parts: &[IoSliceMut<'_>]) -> String {
         let mut bytes = Vec::new();

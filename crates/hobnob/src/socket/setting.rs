@@ -16,15 +16,18 @@ use crate::sys::call;
 use crate::sys::packet_info::ANSWER_CLASS;
 
 /// What a new socket of this family and type has, as this kernel has it now: each option that such a socket can have, with
-/// its value, none where it is off. It opens a socket and closes it, without a name.
+/// its value, none where it is off. It opens a socket and closes it, without a name; a raw IP socket is one that only sends
+/// (`IPPROTO_RAW`, raw(7)), as there is none without a protocol.
 ///
 /// # Errors
-/// As of [`Socket::new`].
+/// As of [`Socket::new`]: raw sockets take a right.
 pub fn option_defaults(
     family: Family,
     kind: Type,
 ) -> Result<Vec<(&'static OptionRow, Result<Option<Value>>)>> {
-    let socket = Socket::new(family, kind, 0)?;
+    let is_raw_ip = kind == Type::Raw && matches!(family, Family::V4 | Family::V6);
+    let protocol = if is_raw_ip { libc::IPPROTO_RAW } else { 0 };
+    let socket = Socket::new(family, kind, protocol)?;
     let rows = TABLE.iter().filter(|row| row.is_for(family, kind));
     Ok(rows.map(|row| (row, socket.option(row.option))).collect())
 }

@@ -58,6 +58,19 @@ pub struct ErrorReport {
     pub reporter: Option<IpAddr>,
 }
 
+impl ErrorReport {
+    /// Whether a router has dropped the packet because it had passed as many as it may (ICMP time exceeded; RFC 792, RFC
+    /// 4443 section 3.3).
+    pub fn is_out_of_reach(&self) -> bool {
+        let exceeded = match self.reporter {
+            Some(IpAddr::V4(_)) => 11,
+            Some(IpAddr::V6(_)) => 3,
+            None => return false,
+        };
+        self.icmp_type == exceeded && self.icmp_code == 0
+    }
+}
+
 /// What is sent along with bytes.
 #[derive(Debug, Clone, Copy)]
 pub enum OutgoingControl<'a> {
@@ -132,8 +145,8 @@ impl Lying<'_> {
         })
     }
 
-    /// None where it is of another type, or too short for what its type says.
-    fn known(&self) -> Option<ControlMessage> {
+    /// None where it is of another type, or too short for what its type says. It allocates nothing.
+    pub(super) fn known(&self) -> Option<ControlMessage> {
         let data = self.data;
         let byte = |number: i32| u8::try_from(number).ok();
         Some(match (self.level, self.kind) {
@@ -238,30 +251,54 @@ impl OutgoingControl<'_> {
                 [whose.pid.to_ne_bytes(), whose.uid.to_ne_bytes(), whose.gid.to_ne_bytes()]
                     .concat(),
             ),
-            OutgoingControl::Source { address: IpAddr::V4(address), interface } => (
-                (libc::IPPROTO_IP, libc::IP_PKTINFO),
-                [interface.to_ne_bytes(), address.octets(), [0; 4]].concat(),
-            ),
-            OutgoingControl::Source { address: IpAddr::V6(address), interface } => (
-                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO),
-                [&address.octets()[..], &interface.to_ne_bytes()].concat(),
-            ),
+            OutgoingControl::Source { address, interface } => {
+                let mut room = [0; LARGEST_SOURCE];
+                let length = put_source(&mut room, *address, *interface);
+                return to.extend(&room[..length]);
+            }
             OutgoingControl::Ttl(ttl) => (ip(libc::IP_TTL, libc::IPV6_HOPLIMIT), number(*ttl)),
             OutgoingControl::TrafficClass(class) => {
                 (ip(libc::IP_TOS, libc::IPV6_TCLASS), number(*class))
             }
         };
-        put(to, level, kind, &data);
+        let at = to.len();
+        to.resize(at + space(data.len()), 0);
+        put(&mut to[at..], level, kind, &data);
     }
 }
 
-fn put(to: &mut Vec<u8>, level: i32, kind: i32, data: &[u8]) {
-    let end = to.len() + space(data.len());
-    to.extend(length(data.len()).to_ne_bytes());
-    to.extend(level.to_ne_bytes());
-    to.extend(kind.to_ne_bytes());
-    to.extend(data);
-    to.resize(end, 0);
+/// The bytes of the larger message that [`put_source`] writes.
+pub(super) const LARGEST_SOURCE: usize = space(size_of::<libc::in6_pktinfo>());
+
+/// Writes the message that makes a datagram leave from this address, by the interface of this index, 0 for any; how many
+/// bytes it has. The room has [`LARGEST_SOURCE`].
+pub(super) fn put_source(room: &mut [u8], address: IpAddr, interface: u32) -> usize {
+    let interface = interface.to_ne_bytes();
+    match address {
+        // As `arrival_v4` reads it, without the address that it came to.
+        IpAddr::V4(address) => {
+            let mut data = [0; size_of::<libc::in_pktinfo>()];
+            data[..4].copy_from_slice(&interface);
+            data[4..8].copy_from_slice(&address.octets());
+            put(room, libc::IPPROTO_IP, libc::IP_PKTINFO, &data)
+        }
+        IpAddr::V6(address) => {
+            let mut data = [0; size_of::<libc::in6_pktinfo>()];
+            data[..16].copy_from_slice(&address.octets());
+            data[16..].copy_from_slice(&interface);
+            put(room, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &data)
+        }
+    }
+}
+
+/// Writes a message; how many bytes it takes with those that align what follows, which stay as they are. Panics where the
+/// room is too small.
+fn put(room: &mut [u8], level: i32, kind: i32, data: &[u8]) -> usize {
+    room[..WORD].copy_from_slice(&length(data.len()).to_ne_bytes());
+    room[WORD..WORD + 4].copy_from_slice(&level.to_ne_bytes());
+    room[WORD + 4..HEAD].copy_from_slice(&kind.to_ne_bytes());
+    room[HEAD..length(data.len())].copy_from_slice(data);
+    space(data.len())
 }
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
@@ -315,7 +352,8 @@ mod tests {
             let mut buffer = Vec::new();
             for ((level, kind), data, lie) in each {
                 let at = buffer.len();
-                put(&mut buffer, level, kind, &data);
+                buffer.resize(at + space(data.len()), 0);
+                put(&mut buffer[at..], level, kind, &data);
                 // One in eight lies about its length; some lengths wrap around.
                 if lie % 8 == 0 {
                     let length = length(data.len()).wrapping_add_signed(lie.into());

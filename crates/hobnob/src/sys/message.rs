@@ -91,10 +91,4 @@ pub(crate) fn send(
     check_length(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const header, flags) })
 }
 
-/// Whether an IPv6 socket, so that its control messages are those of IPv6.
-pub(crate) fn is_v6(fd: BorrowedFd<'_>) -> bool {
-    super::call::int_option(fd, libc::SOL_SOCKET, libc::SO_DOMAIN)
-        .is_ok_and(|domain| domain == libc::AF_INET6)
-}
-
 const _: () = assert!(size_for_kernel::<IoSlice<'_>>() == size_for_kernel::<libc::iovec>());

@@ -4,13 +4,15 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use super::call;
+use super::reach::is_v6;
 
 /// From now on this raw socket takes packets whose IP header is written already. Over IPv4 the kernel fills in the checksum,
 /// and what is zero of the identifier and the source.
 pub(crate) fn take_whole_packets(fd: BorrowedFd<'_>) -> io::Result<()> {
-    let (level, number) = match call::int_option(fd, libc::SOL_SOCKET, libc::SO_DOMAIN)? {
-        libc::AF_INET6 => (libc::IPPROTO_IPV6, libc::IPV6_HDRINCL),
-        _ => (libc::IPPROTO_IP, libc::IP_HDRINCL),
+    let (level, number) = if is_v6(fd)? {
+        (libc::IPPROTO_IPV6, libc::IPV6_HDRINCL)
+    } else {
+        (libc::IPPROTO_IP, libc::IP_HDRINCL)
     };
     call::set_int_option(fd, level, number, 1)
 }

@@ -12,6 +12,7 @@ use crate::clock;
 use crate::codec::icmp::{EchoMessage, HEADER, IcmpTypes, V4, V6};
 use crate::codec::ip::IpHeader;
 use crate::conn::listener::Listener;
+use crate::conn::wire::aborted;
 use crate::conn::{Boxed, Channel, Conn, Facts, too_long_to_receive};
 use crate::endpoint::Form;
 use crate::error::{Advice, Error, Kind, Result};
@@ -172,10 +173,6 @@ impl EchoChannel {
         let is_ours = self.identifier.is_none_or(|ours| ours == echo.identifier);
         (is_theirs && is_ours).then_some(echo.payload)
     }
-}
-
-fn aborted() -> Error {
-    Error::new(Kind::ConnectionBroken, "the conn was aborted")
 }
 
 impl Channel for EchoChannel {

@@ -12,6 +12,7 @@ use crate::codec::ip::IpHeader;
 use crate::conn::datagrams::{self, DatagramListener};
 use crate::conn::demux::{self, DatagramRules};
 use crate::conn::listener::Listener;
+use crate::conn::wire::aborted;
 use crate::conn::{Boxed, Channel, Conn, Facts, too_long_to_receive};
 use crate::endpoint::{Form, Host, Target};
 use crate::error::{Error, Kind, Result};
@@ -218,10 +219,6 @@ impl RawChannel {
     }
 }
 
-fn aborted() -> Error {
-    Error::new(Kind::ConnectionBroken, "the conn was aborted")
-}
-
 impl Channel for RawChannel {
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
         loop {
@@ -229,7 +226,7 @@ impl Channel for RawChannel {
             let record = ready!(socket.poll_recv_datagram(cx, &mut self.incoming))?;
             let mut message = &self.incoming[..record.kept];
             if self.peer.is_ipv4() {
-                // The kernel has read it before us.
+                // The kernel has checked the header before it handed the packet on, so that this leaves nothing out.
                 let Ok(header) = IpHeader::read(message) else { continue };
                 message = &message[header.length..];
             }

@@ -12,12 +12,14 @@ use crate::conn::datagrams::{self, DatagramListener};
 use crate::conn::demux::{self, DatagramRules};
 use crate::conn::listener::Listener;
 use crate::conn::packets::{PacketEnds, Packets};
+use crate::conn::wire::aborted;
 use crate::conn::{Boxed, Channel, Conn, Facts, too_long_to_receive};
 use crate::endpoint::Form;
 use crate::error::{Error, Kind, Result};
 use crate::socket::option::{self, SocketOption};
 use crate::socket::{
-    AsyncSocket, Socket, Type, hear_own_groups, host, interfaces, join, send_to_groups,
+    AsyncSocket, Socket, Type, hear_own_groups, host, interface_index, interfaces, join,
+    send_to_groups,
 };
 use crate::spec::{self, OptionSpec, Shape, Spec, ValueKind};
 use crate::transport::{
@@ -224,8 +226,8 @@ impl MulticastGroup {
         self.address_on(name).map_or(Ok(()), |ip| socket.bind(&Address::Ip(SocketAddr::new(ip, 0))))
     }
 
-    /// The first IPv4 address of an interface. By itself the kernel takes none that is loopback's, but 0.0.0.0, which
-    /// nobody can answer. Over IPv6 every interface has one that it takes.
+    /// The first IPv4 address of an interface. A socket without an address of its own sends from 0.0.0.0 where the interface
+    /// is loopback, and nobody can answer that. Over IPv6 the kernel picks one that can be answered on every interface.
     fn address_on(self, interface: &str) -> Option<IpAddr> {
         let all = interfaces().unwrap_or_default();
         let found = all.into_iter().find(|one| one.name == interface && self.ip.is_ipv4());
@@ -254,13 +256,11 @@ fn no_group(said: &str, ip: IpAddr) -> Error {
 
 /// The number of an interface.
 fn number_of(name: &str) -> Result<u32> {
-    nix::net::if_::if_nametoindex(name).map_err(|errno| {
-        let error = std::io::Error::from_raw_os_error(errno as i32);
+    interface_index(name).map_err(|error| {
         let all = interfaces().unwrap_or_default();
         let names: Vec<_> = all.iter().map(|one| one.name.as_str()).collect();
-        let error = Error::new(Kind::BadOption, format!("there is no interface {name:?} here"))
-            .with_call(format!("if_nametoindex({name:?})"), &error)
-            .why(format!("the interfaces here are: {}", names.join(", ")));
+        let names_here = format!("the interfaces here are: {}", names.join(", "));
+        let error = error.with_kind(Kind::BadOption).why(names_here);
         let near = spec::nearest(name, names.iter().copied()).unwrap_or("lo");
         error.hint_setting(format!("{INTERFACE}={near}"), "")
     })
@@ -271,10 +271,6 @@ struct ToMany {
     socket: Option<AsyncSocket>,
     peer: Address,
     incoming: Vec<u8>,
-}
-
-fn aborted() -> Error {
-    Error::new(Kind::ConnectionBroken, "the conn was aborted")
 }
 
 impl Channel for ToMany {
