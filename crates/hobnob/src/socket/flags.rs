@@ -50,6 +50,11 @@ impl Flags {
     pub fn number(self) -> i32 {
         self.0
     }
+
+    /// Whether all of these are among them.
+    pub fn has(self, others: Flags) -> bool {
+        self.0 & others.0 == others.0
+    }
 }
 
 impl BitOr for Flags {

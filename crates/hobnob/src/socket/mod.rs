@@ -58,8 +58,11 @@
 //! | **Names** | | |
 //! | `gethostname` | `gethostname(2)` | [`host_name`] |
 //! | `gethostbyname` | `gethostbyname(3)` | [`host_by_name`] |
+//! | `gethostbyname_ex` | `gethostbyname(3)` | [`host_entry`] |
+//! | `gethostbyaddr` | `gethostbyaddr(3)` | [`host_of_address`] |
+//! | `getfqdn` | - | [`full_host_name`] |
 //! | `getaddrinfo` | `getaddrinfo(3)` | [`look_up`], [`address_info`] |
-//! | `getnameinfo`, `gethostbyaddr` | `getnameinfo(3)` | [`name_info`] |
+//! | `getnameinfo` | `getnameinfo(3)` | [`name_info`] |
 //! | `getservbyname` | `getservbyname(3)` | [`service_port`] |
 //! | `getservbyport` | `getservbyport(3)` | [`service_name`] |
 //! | `inet_pton` | `inet_pton(3)` | [`address_of_text`] |
@@ -90,10 +93,12 @@
 
 pub mod access;
 mod aio;
+mod async_message;
 mod connect;
 #[cfg(test)]
 mod conversations;
 mod create;
+mod entry;
 mod explain;
 mod facts;
 mod family;
@@ -121,6 +126,7 @@ pub use aio::AsyncSocket;
 pub use create::{
     ServerOptions, create_connection, create_connection_from, create_server, has_dual_stack,
 };
+pub use entry::{HostEntry, full_host_name, host_entry, host_of_address};
 pub use family::{Family, Shutdown, Type};
 pub use file::{FILE_BUFFER, SocketReader, SocketWriter};
 pub use flags::Flags;
@@ -133,8 +139,8 @@ pub use observe::{KernelCall, Observer};
 pub use option::SocketOption;
 pub use pipe::{PIPE_SIZE, Pipe};
 pub use resolver::{
-    AddressHints, AddressInfo, LookUpFlags, NameFlags, address_info, host_by_name, name_info,
-    service_name, service_port,
+    AddressHints, AddressInfo, LookUpFlags, NameFlags, address_info, host_by_name, known_services,
+    name_info, service_name, service_port,
 };
 pub use setting::option_defaults;
 pub use text::{address_of_bytes, address_of_text, loose_address};

@@ -244,6 +244,22 @@ pub fn service_name(port: u16, protocol: Option<&str>) -> Result<String> {
     })
 }
 
+/// The services that a port is known for on this machine, each with the protocol that it goes over: `("domain", "tcp")`.
+/// None where nothing is known, or nothing can be read.
+///
+/// It is [`service_name`] over TCP and UDP.
+///
+/// ```
+/// use hobnob::socket::{known_services, service_name};
+/// let over_tcp = service_name(80, Some("tcp")).ok().map(|name| (name, "tcp"));
+/// let first = known_services(80).into_iter().find(|(_, protocol)| *protocol == "tcp");
+/// assert_eq!(first, over_tcp);
+/// ```
+pub fn known_services(port: u16) -> Vec<(String, &'static str)> {
+    let over = |protocol| Some((service_name(port, Some(protocol)).ok()?, protocol));
+    ["tcp", "udp"].into_iter().filter_map(over).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

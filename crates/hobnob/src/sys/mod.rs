@@ -9,6 +9,7 @@ pub(crate) mod closed;
 pub(crate) mod control;
 pub(crate) mod group;
 pub(crate) mod hangup;
+pub(crate) mod hosts;
 pub(crate) mod info;
 pub(crate) mod message;
 pub(crate) mod mmsg;

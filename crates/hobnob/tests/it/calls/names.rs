@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use hobnob::socket::{self, AddressHints};
+use hobnob::socket::{self, AddressHints, HostEntry};
 
 use super::words::{
     FAMILIES, LOOK_UP_FLAGS, NAME_FLAGS, Outcome, TYPES, all, asked, find, known, number, say,
@@ -25,6 +25,9 @@ pub(super) fn of_names(command: &str, words: &[&str]) -> Option<Outcome> {
         ("aton", [word]) => asked(socket::loose_address(word), |ip| Ok(hex(&ip.octets()))),
         ("hostname", []) => asked(socket::host_name(), say),
         ("hostbyname", [host]) => asked(socket::host_by_name(&words_of(host)), say),
+        ("hostentry", [host]) => asked(socket::host_entry(&words_of(host)), host_entry),
+        ("hostof", [address]) => asked(socket::host_of_address(number(address)), host_entry),
+        ("fullname", [host]) => asked(socket::full_host_name(&words_of(host)), say),
         ("addrinfo", [host, service, family, kind, flags]) => {
             let hints = AddressHints {
                 family: find(FAMILIES, family),
@@ -52,6 +55,11 @@ pub(super) fn of_names(command: &str, words: &[&str]) -> Option<Outcome> {
         ("length", [size]) => say(socket::control_length(number(size))),
         _ => return None,
     })
+}
+
+fn host_entry(entry: HostEntry) -> Outcome {
+    let addresses: Vec<_> = entry.addresses.iter().map(ToString::to_string).collect();
+    Ok(format!("{} [{}] [{}]", entry.name, entry.aliases.join(" "), addresses.join(" ")))
 }
 
 fn address_info(host: &str, service: &str, hints: AddressHints) -> Outcome {

@@ -27,6 +27,8 @@ OPTIONS = {
 NUMBERS = {"ttl", "tos", "rcvbuf"}
 # Two numbers have two names each.
 ERRNO = errno.errorcode | {errno.EAGAIN: "EAGAIN", errno.EOPNOTSUPP: "EOPNOTSUPP"}
+# Of gethostbyaddr and gethostbyname_ex, by the names that getaddrinfo has for the same.
+HOST_ERRORS = {1: "EAI_NONAME", 2: "EAI_AGAIN", 3: "EAI_FAIL", 4: "EAI_NODATA"}
 EAI = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
 
 
@@ -38,6 +40,8 @@ def outcome(call):
         return f"there is no {missing.args[0]}"
     except socket.gaierror as error:
         return EAI.get(error.errno, str(error.errno))
+    except socket.herror as error:
+        return HOST_ERRORS[error.errno]
     except TimeoutError as error:
         return "timeout" if error.errno is None else ERRNO[error.errno]
     except OSError as error:
@@ -401,6 +405,15 @@ class Scenario:
     def do_hostbyname(self, host):
         return socket.gethostbyname(text(host).decode())
 
+    def do_hostentry(self, host):
+        return entry(socket.gethostbyname_ex(text(host).decode()))
+
+    def do_hostof(self, address):
+        return entry(socket.gethostbyaddr(address))
+
+    def do_fullname(self, host):
+        return socket.getfqdn(text(host).decode())
+
     def do_addrinfo(self, host, service, family, kind, flags):
         host, service = (None if word == "-" else word for word in (host, service))
         flags = 0 if flags == "-" else flags_of([flags])
@@ -430,6 +443,11 @@ class Scenario:
 
     def do_length(self, size):
         return socket.CMSG_LEN(int(size))
+
+
+def entry(host):
+    name, aliases, addresses = host
+    return f"{name} [{' '.join(aliases)}] [{' '.join(addresses)}]"
 
 
 def whose(data):
