@@ -9,6 +9,7 @@ mod deserted;
 mod doctor;
 mod ends;
 mod errors;
+mod explain;
 mod failures;
 mod fault;
 mod faults;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::kit::{run, steady};
+use hobnob::socket::{Family, Socket, Type};
+
+use crate::kit::{run, skip, steady};
 use crate::screen::{BINARY, Screen};
 
 const VERBS: [&str; 14] = [
@@ -228,7 +230,9 @@ fn explain_shows_what_an_address_means() {
     ] {
         let done = run(&words);
         assert_eq!((done.code, done.err.as_str()), (0, ""), "{name}");
-        insta::assert_snapshot!(name, steady(&done.out));
+        // Not every machine knows services.
+        let lines = done.out.lines().filter(|line| !line.starts_with("  services "));
+        insta::assert_snapshot!(name, steady(&lines.collect::<Vec<_>>().join("\n")));
     }
     let all = run(&["explain", ":9000", "-v"]);
     assert_eq!(all.code, 0, "{}", all.err);
@@ -257,7 +261,19 @@ fn every_option_of_a_socket_that_an_address_can_name_is_read_back_from_the_kerne
         ("unix", "unix:@x"),
         ("unixgram", "unixgram:@x"),
         ("unixseq", "unixseq:@x"),
+        ("icmp", "icmp://127.0.0.1"),
+        ("icmp", "icmp://::1"),
+        ("raw", "raw://127.0.0.1"),
+        ("raw", "raw://[::1]"),
     ] {
+        // Raw sockets take a right.
+        if transport == "raw" && Socket::new(Family::V4, Type::Raw, 255).is_err() {
+            skip(
+                "pages::every_option_of_a_socket_that_an_address_can_name_is_read_back_from_the_kernel",
+                "there are no raw sockets for this user",
+            );
+            continue;
+        }
         let told = kernels_options(address);
         let row = hobnob::transport::TABLE.iter().find(|row| row.spec.name == transport);
         let options = row.expect("a transport").spec.options.iter().map(|spec| spec.name);

@@ -1,18 +1,25 @@
 //! `hobnob explain`: what an endpoint means, layer by layer.
 
+mod connection;
+mod found;
+mod host;
 mod kernel;
+mod number;
+mod sources;
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, ToSocketAddrs as _};
 
 use hobnob::endpoint::{Command, Endpoint, Host, Target, well_known_port};
 use hobnob::engine::{self, Resolved};
 use hobnob::error::{Error, Kind, Result, quoted};
-use hobnob::socket::Family;
+use hobnob::socket::{Family, known_services};
 use hobnob::spec::{OptionSpec, Options};
 use hobnob::transport::Twin;
 use serde_json::{Value, json};
 
+use self::connection::ConnectionFacts;
+use self::found::Found;
+use self::host::HostAlone;
 use self::kernel::KernelOptions;
 use crate::args::{COMMON, Flag, FlagGroup, OPENING, Usage, switch};
 use crate::help::narrow;
@@ -45,10 +52,15 @@ const EXPLAINING: &[Flag] = &[
 ];
 
 fn run(job: &Job) -> Result<u8> {
+    if let Some(host) = HostAlone::of(job)? {
+        let told =
+            if job.is_on("json") { format!("{}\n", host.json()) } else { host.words(job.out) };
+        return say(&told);
+    }
     let endpoint = job.endpoint("explain which address?")?;
     let resolved = engine::resolve(&endpoint)?;
     let tree = Tree {
-        addresses: addresses(&resolved.place.target, job),
+        addresses: Found::of(&resolved.place.target, job.family()?),
         twins: twins(&resolved),
         is_listening: job.is_on("listen"),
         is_verbose: job.is_on("verbose"),
@@ -76,16 +88,6 @@ struct Tree<'a> {
     kernel: Option<KernelOptions>,
 }
 
-/// What a host name stands for.
-enum Found {
-    /// There is no host.
-    Nothing,
-    /// These addresses.
-    Addresses(Vec<IpAddr>),
-    /// The resolver's words.
-    Failed(String),
-}
-
 /// One option with its value and where that came from.
 struct OptionShown {
     name: &'static str,
@@ -104,33 +106,6 @@ fn settings(specs: &'static [OptionSpec], options: &Options) -> Vec<OptionShown>
             OptionShown { name: spec.name, value: safe(&value), origin }
         })
         .collect()
-}
-
-fn addresses(target: &Target, job: &Job) -> Found {
-    let Target::Net { host, port } = target else { return Found::Nothing };
-    let wanted = job.family().ok().flatten();
-    let fits = |ip: &IpAddr| match wanted {
-        Some(Family::V4) => ip.is_ipv4(),
-        Some(Family::V6) => ip.is_ipv6(),
-        _ => true,
-    };
-    let all = match host {
-        Host::Loopback => vec![
-            IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
-            IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
-        ],
-        Host::V4(address) => vec![IpAddr::V4(*address)],
-        Host::V6 { address, .. } => vec![IpAddr::V6(*address)],
-        Host::Name(name) => match (name.as_str(), port.unwrap_or(0)).to_socket_addrs() {
-            Ok(found) => {
-                let mut all: Vec<IpAddr> = found.map(|address| address.ip()).collect();
-                all.dedup();
-                all
-            }
-            Err(error) => return Found::Failed(safe(&error.to_string())),
-        },
-    };
-    Found::Addresses(all.into_iter().filter(fits).collect())
 }
 
 fn twins(resolved: &Resolved) -> Vec<Twin> {
@@ -169,7 +144,16 @@ impl Tree<'_> {
             line(&mut out, "socket", &format!("{family}, {kind}"));
         }
         line(&mut out, "target", &target(&resolved.place.target));
-        self.addresses(&mut out);
+        if let Some(port) = self.port() {
+            let services = known_services(port);
+            if !services.is_empty() {
+                line(&mut out, "services", &number::spoken(port, &services));
+            }
+        }
+        self.addresses.write(&mut out);
+        if let Some(connection) = self.connection() {
+            connection.write(&mut out);
+        }
         let mut out = fitted(out, look);
         self.same_with(&mut out, look);
         let mut last = String::new();
@@ -198,19 +182,6 @@ impl Tree<'_> {
         }
     }
 
-    fn addresses(&self, out: &mut String) {
-        match &self.addresses {
-            Found::Nothing => {}
-            Found::Failed(text) => line(out, "addresses", &format!("none: {text}")),
-            Found::Addresses(all) => {
-                for (at, ip) in all.iter().enumerate() {
-                    let label = if at == 0 { "addresses" } else { "" };
-                    line(out, label, &number(*ip));
-                }
-            }
-        }
-    }
-
     /// What is to be pasted is a line of its own and stays whole.
     fn same_with(&self, out: &mut String, look: Look) {
         let mut label = "same with";
@@ -228,6 +199,27 @@ impl Tree<'_> {
         }
     }
 
+    fn port(&self) -> Option<u16> {
+        match &self.resolved.place.target {
+            Target::Net { port, .. } => *port,
+            _ => None,
+        }
+    }
+
+    /// None where there are no ports, as on raw sockets, or no port is known yet.
+    fn connection(&self) -> Option<ConnectionFacts<'_>> {
+        let row = self.resolved.transport;
+        let named = self.port().filter(|port| *port != 0 && row.socket.is_some())?;
+        let source = self.resolved.place.options.value(hobnob::transport::SOURCE.name);
+        Some(ConnectionFacts {
+            protocol: row.spec.name,
+            addresses: self.addresses.all(),
+            port: named,
+            source: source.filter(|_| !self.is_listening).map(ToString::to_string),
+            is_listening: self.is_listening,
+        })
+    }
+
     /// Family and type of the socket.
     fn kind(&self) -> Option<(String, String)> {
         let kind = self.resolved.transport.socket?.name().to_owned();
@@ -243,7 +235,7 @@ impl Tree<'_> {
     /// The families of the sockets that it stands for.
     fn families(&self) -> Vec<Family> {
         match (&self.resolved.place.target, &self.addresses) {
-            (Target::Net { .. }, Found::Addresses(all)) => {
+            (Target::Net { .. }, Found::Addresses { all, .. }) => {
                 let has = |is_v4: bool| all.iter().any(|ip| ip.is_ipv4() == is_v4);
                 let each = [(true, Family::V4), (false, Family::V6)];
                 each.iter().filter(|(is_v4, _)| has(*is_v4)).map(|(_, family)| *family).collect()
@@ -264,15 +256,6 @@ impl Tree<'_> {
             Error::new(Kind::DoesNotFit, message)
         })?;
         KernelOptions::ask(self.families(), kind, &self.resolved.place).map(Some)
-    }
-
-    fn numbers(&self) -> Vec<Value> {
-        let Found::Addresses(all) = &self.addresses else { return Vec::new() };
-        let number = |ip: &IpAddr| match ip {
-            IpAddr::V4(v4) => json!({ "address": ip, "number": v4.to_bits() }),
-            IpAddr::V6(_) => json!({ "address": ip }),
-        };
-        all.iter().map(number).collect()
     }
 
     fn json(&self) -> Value {
@@ -299,6 +282,9 @@ impl Tree<'_> {
             .map(|twin| json!({ "tool": twin.tool, "listens": twin.listens, "dials": twin.dials }))
             .collect();
         let (family, kind) = self.kind().unzip();
+        let services = self.port().map(known_services).unwrap_or_default();
+        let services: Vec<_> =
+            services.iter().map(|(name, over)| format!("{name}/{over}")).collect();
         json!({
             "v": 1,
             "type": "explain",
@@ -315,7 +301,10 @@ impl Tree<'_> {
             "family": family,
             "socket": kind,
             "target": target(&resolved.place.target),
-            "addresses": self.numbers(),
+            "services": services,
+            "addresses": self.addresses.numbers(),
+            "names": self.addresses.names_json(),
+            "connection": self.connection().map(|connection| connection.json()),
             "twins": twins,
             "kernel": self.kernel.as_ref().map(KernelOptions::json),
         })
@@ -361,14 +350,6 @@ fn meaning(shape: hobnob::spec::Shape) -> &'static str {
     match shape {
         hobnob::spec::Shape::Bytes => "a stream without borders",
         hobnob::spec::Shape::Packets => "borders are kept",
-    }
-}
-
-/// An IPv4 address is a number of 32 bits.
-fn number(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(v4) => format!("{v4}   the number {}, 0x{:08x}", v4.to_bits(), v4.to_bits()),
-        IpAddr::V6(v6) => v6.to_string(),
     }
 }
 
