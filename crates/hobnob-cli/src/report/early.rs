@@ -15,9 +15,9 @@ type Key = (usize, u64);
 
 /// The sessions whose targets are being dialled.
 #[derive(Default)]
-pub(super) struct Early(HashMap<Key, Kept>);
+pub(super) struct Early(HashMap<Key, SaidEarly>);
 
-struct Kept {
+struct SaidEarly {
     since: Duration,
     said: Vec<Event>,
 }
@@ -27,7 +27,7 @@ impl Early {
     pub(super) fn keeps(&mut self, key: Key, event: &Event) -> bool {
         match (&event.fact, self.0.get_mut(&key)) {
             (Fact::Opened(_), _) => {
-                self.0.insert(key, Kept { since: event.at, said: Vec::new() });
+                self.0.insert(key, SaidEarly { since: event.at, said: Vec::new() });
                 false
             }
             (Fact::Data(_), Some(kept)) => {
@@ -52,7 +52,7 @@ impl Early {
 
     /// All that is kept of a server's sessions.
     pub(super) fn take_all(&mut self, server: usize) -> Vec<Event> {
-        let of = |(key, _): &(&Key, &mut Kept)| key.0 == server;
+        let of = |(key, _): &(&Key, &mut SaidEarly)| key.0 == server;
         self.0.iter_mut().filter(of).flat_map(|(_, kept)| std::mem::take(&mut kept.said)).collect()
     }
 

@@ -112,7 +112,9 @@ impl Transcript {
         if is_dialed {
             self.tell(out, event);
         }
-        said.iter().for_each(|said| self.tell(out, said));
+        for said in &said {
+            self.tell(out, said);
+        }
         if !is_dialed {
             self.tell(out, event);
         }

@@ -41,7 +41,7 @@ const MANY: usize = 4_096;
 
 enum Voice {
     /// For people, on stderr.
-    Words(Transcript),
+    Words(Box<Transcript>),
     /// For programs, on stdout.
     Json(Json),
 }
@@ -105,7 +105,7 @@ impl Teller {
             (Voice::Json(Json::new(clock)), Writer::stdout()?)
         } else {
             let transcript = Transcript::new(clock, job.err, job.view, is_verbose);
-            (Voice::Words(transcript), Writer::stderr()?)
+            (Voice::Words(Box::new(transcript)), Writer::stderr()?)
         };
         let watch = match voice {
             Voice::Json(_) => StdoutWatch::begin(),

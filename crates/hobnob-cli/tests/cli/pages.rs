@@ -207,6 +207,8 @@ fn a_conversation_is_read_in_forty_and_in_sixty_columns() {
         }
         // In a pipe that says what happens, too.
         screen.keys(&["C-c"]);
+        // What is typed before it has left is its own.
+        screen.until(|text| text.trim_end().ends_with('$'));
         let talk = format!("{BINARY} talk {} -v < /dev/null > /dev/null", served.address);
         let text = screen.run(&talk);
         assert!(text.lines().any(|line| line.contains("from port")), "{columns}: {text}");

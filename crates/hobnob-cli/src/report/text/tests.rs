@@ -212,7 +212,9 @@ fn dialed(session: u64) -> Event {
 fn said_between(events: &[Event]) -> Vec<&'static str> {
     let (mut out, mut transcript) = (String::new(), transcript());
     transcript.speak_between(true);
-    events.iter().for_each(|event| transcript.event(&mut out, event));
+    for event in events {
+        transcript.event(&mut out, event);
+    }
     let words = ["error[", "  in", "connect", "word", "out after"];
     let all = out.lines().filter_map(|line| words.into_iter().find(|word| line.contains(word)));
     all.collect()

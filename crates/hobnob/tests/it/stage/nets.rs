@@ -11,7 +11,7 @@ pub(crate) fn in_a_network(name: &str, setup: &str, play: impl FnOnce()) {
     if alone::part().is_some() {
         return play();
     }
-    let inner = format!("({setup}) >&2 || exit 77; exec \"$0\" \"$@\"");
+    let inner = format!("({setup}) >&2 || exit 77; {SETTLED}; exec \"$0\" \"$@\"");
     let mut child = Command::new("unshare");
     if !nix::unistd::geteuid().is_root() {
         child.args(["--user", "--map-root-user"]);
@@ -36,6 +36,11 @@ pub(crate) fn in_a_network(name: &str, setup: &str, play: impl FnOnce()) {
     }
     assert!(status.success(), "{name}: {said}");
 }
+
+/// Waits until what was set up is in force: the kernel adds the route to an IPv6 address of its own a moment after the address.
+const SETTLED: &str = "ip -6 -o addr show up -tentative | while read -r _ _ _ address _; do \
+    tries=0; until ip -6 route show table local | grep -q \"local ${address%/*} \" || [ $tries = 200 ]; do \
+    tries=$((tries + 1)); sleep 0.02; done; done";
 
 /// An interface `d0` that is up, of the first kind that this kernel has.
 pub(crate) const INTERFACE: &str = "ip link set lo up; \
