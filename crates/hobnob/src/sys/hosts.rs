@@ -165,9 +165,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_name_is_none() {
-        for name in ["a\0b", ""] {
-            let error = by_name(name, libc::AF_INET).err().expect("no such name");
-            assert_eq!(error.number, libc::EAI_NONAME, "{name:?}");
-        }
+        let error = by_name("a\0b", libc::AF_INET).err().expect("no such name");
+        assert_eq!(error.number, libc::EAI_NONAME);
+        assert!(by_name("", libc::AF_INET).is_err());
     }
 }
