@@ -26,7 +26,7 @@
 //! | the seam | [`conn`], [`bus`], [`clock`], [`session`] |
 //! | the shelves: a contract and a table each | [`transport`], [`layer`], [`service`] |
 //! | where the tables meet | [`engine`] |
-//! | on the engine: one request and its answer | [`exchange`] |
+//! | on the engine: one request and its answer; round trips | [`exchange`], [`ping`] |
 //! | for who writes a transport | [`testing`] |
 //!
 //! Imports go downward only. For the calls of a socket tutorial begin at [`socket::Socket`]; to serve, at
@@ -48,6 +48,7 @@ pub mod fault;
 pub mod files;
 pub mod home;
 pub mod layer;
+pub mod ping;
 pub mod service;
 pub mod session;
 pub mod socket;

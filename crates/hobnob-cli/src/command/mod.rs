@@ -9,6 +9,7 @@ mod fault;
 mod get;
 mod help;
 mod man;
+mod ping;
 mod relay;
 mod serve;
 mod talk;
@@ -33,7 +34,7 @@ use crate::report::look::{ColorWish, Look};
 use crate::report::show::safe;
 
 /// Every verb, in the order of the help pages.
-static VERBS: [&Verb; 13] = [
+static VERBS: [&Verb; 14] = [
     &serve::VERB,
     &relay::VERB,
     &fault::VERB,
@@ -41,6 +42,7 @@ static VERBS: [&Verb; 13] = [
     &up::VERB,
     &demo::VERB,
     &get::VERB,
+    &ping::VERB,
     &explain::VERB,
     &doctor::VERB,
     &cert::VERB,

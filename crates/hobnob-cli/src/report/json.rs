@@ -64,6 +64,10 @@ impl Json {
         }
     }
 
+    pub(super) fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
     pub(super) fn line<'a>(
         &mut self,
         out: &'a mut Vec<u8>,

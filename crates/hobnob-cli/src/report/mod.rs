@@ -9,6 +9,7 @@ pub(crate) mod json;
 pub(crate) mod line;
 pub(crate) mod look;
 pub(crate) mod passage;
+pub(crate) mod rounds;
 pub(crate) mod show;
 pub(crate) mod text;
 pub(crate) mod writer;

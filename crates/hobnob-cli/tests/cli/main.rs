@@ -9,6 +9,7 @@ mod deserted;
 mod doctor;
 mod ends;
 mod errors;
+mod explain;
 mod failures;
 mod fault;
 mod faults;
@@ -23,6 +24,7 @@ mod pages;
 #[cfg(feature = "tls")]
 #[path = "../../../hobnob/tests/it/tls/papers.rs"]
 mod papers;
+mod ping;
 mod pipes;
 #[path = "../../../hobnob/tests/it/ports.rs"]
 mod ports;

@@ -1,4 +1,5 @@
-//! hobnob and the programs of others, as they are: Python by hand, nc, ncat, socat, telnet, curl, nginx, wrk, h11.
+//! hobnob and the programs of others, as they are: Python by hand, nc, ncat, socat, telnet, curl, nginx, wrk, h11,
+//! scapy.
 #![allow(clippy::disallowed_methods, reason = "a test finds its peers through the environment")]
 
 mod chat;
@@ -7,6 +8,7 @@ mod explained;
 mod framing;
 mod get;
 mod http;
+mod packets;
 #[cfg(feature = "tls")]
 #[expect(dead_code, reason = "nobody here asks for the development CA's settings")]
 #[path = "../../../hobnob/tests/it/tls/papers.rs"]

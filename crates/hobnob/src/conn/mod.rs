@@ -99,6 +99,12 @@ pub trait Channel: Send {
         None
     }
 
+    /// The kernel's socket below, for questions that are about no byte of the conn, such as what became of a packet on its
+    /// way ([`objections`](crate::socket::objections)). None where there is none, and above a layer.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
     /// What the kernel counts about the connection (`TCP_INFO`), where it does; a layer passes it on.
     fn vitals(&self) -> Option<Vitals> {
         None
@@ -472,6 +478,11 @@ impl Conn {
     /// What is to be said of how it ended, as [`Channel::last_word`].
     pub fn last_word(&mut self) -> Option<String> {
         self.channel.last_word()
+    }
+
+    /// The kernel's socket below, as [`Channel::descriptor`].
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.channel.descriptor()
     }
 
     /// The kernel's own figures, where there are any.

@@ -27,11 +27,12 @@ pub struct Place {
 }
 
 impl Place {
-    /// Host and port. A plan gives a transport of the form `host:port` nothing else.
+    /// Host and port; port 0 where the transport has no ports. A plan gives a transport of the forms `host:port` and `host`
+    /// nothing else.
     pub fn host_and_port(&self) -> Result<(&Host, u16)> {
         match &self.target {
-            Target::Net { host, port: Some(port) } => Ok((host, *port)),
-            _ => Err(Error::new(Kind::Bug, "planned without a host and port")),
+            Target::Net { host, port } => Ok((host, port.unwrap_or(0))),
+            _ => Err(Error::new(Kind::Bug, "planned without a host")),
         }
     }
 
@@ -62,9 +63,16 @@ impl Place {
         Ok(all)
     }
 
-    /// Opens a socket that is to dial this address, bound to the source if there is one.
-    pub fn open_towards(&self, to: &SocketAddr, kind: Type, terms: &Terms) -> Result<Socket> {
-        let socket = self.open(host::family_of(to), kind, 0, terms)?;
+    /// Opens a socket that is to dial this address, bound to the source if there is one. `protocol` as in
+    /// [`open`](Self::open).
+    pub fn open_towards(
+        &self,
+        to: &SocketAddr,
+        kind: Type,
+        protocol: i32,
+        terms: &Terms,
+    ) -> Result<Socket> {
+        let socket = self.open(host::family_of(to), kind, protocol, terms)?;
         if let Some(source) = self.source() {
             // What helps somebody who listens helps nobody here.
             socket.bind(&Address::Ip(source)).map_err(Error::without_hints)?;

@@ -228,7 +228,7 @@ async fn race(
     let mut first_error: Option<Error> = None;
     loop {
         let started = waiting.next().map(|address| {
-            let socket = to.open_towards(&address, Type::Stream, scene);
+            let socket = to.open_towards(&address, Type::Stream, 0, scene);
             if let (Ok(socket), Some((asker, hops))) = (&socket, behind)
                 && !to.options.is_given(SocketOption::Ttl.row().spec.name)
             {
