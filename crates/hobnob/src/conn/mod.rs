@@ -20,6 +20,7 @@
 //! ```
 
 pub(crate) mod allowance;
+pub(crate) mod blocking;
 pub mod datagrams;
 pub mod demux;
 mod incoming;

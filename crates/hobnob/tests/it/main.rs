@@ -18,6 +18,7 @@ mod http;
 mod inside;
 mod kernel;
 mod limits;
+mod models;
 mod multihomed;
 mod parity;
 mod places;
