@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -157,6 +157,13 @@ impl Listener for Listening {
                 let hops = relays_behind(stream.as_fd(), local.ip(), peer.ip());
                 Poll::Ready(Accepted::Conn(conn(stream, local.into(), peer.into(), hops)))
             }
+        }
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &self.listener {
+            ListenerState::Open(listener) => Some(listener.as_fd()),
+            ListenerState::Shut(_) | ListenerState::Gone => None,
         }
     }
 
