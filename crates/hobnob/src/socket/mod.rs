@@ -25,7 +25,7 @@
 //! | `getpeername` | `getpeername(2)` | [`Socket::peer_address`] |
 //! | **Receiving** | | |
 //! | `recv_into` | `recv(2)` | [`Socket::recv`] |
-//! | `recv` | `recv(2)` | [`Socket::recv_into`] |
+//! | `recv` | `recv(2)` | [`Socket::recv_append`] |
 //! | `recvfrom`, `recvfrom_into` | `recvfrom(2)` | [`Socket::recv_from`] |
 //! | `recvmsg`, `recvmsg_into` | `recvmsg(2)` | [`Socket::recv_message`] |
 //! | `recv_fds` | `recvmsg(2)` | [`Socket::recv_descriptors`] |
