@@ -56,7 +56,7 @@ impl Sentry {
 
     /// Takes the socket of a conn out of its runtime, so that from now on the thread of this sentry waits for it.
     pub(crate) fn take_over(&mut self, conn: &mut Conn) -> Result<()> {
-        let given = conn.channel().kernel().and_then(|kernel| kernel.give_up());
+        let given = conn.channel().kernel().and_then(super::Kernel::give_up);
         let given = given.ok_or_else(|| Error::new(Kind::Bug, "the conn is no bare socket"))?;
         let socket = Arc::new(Socket::from(given));
         self.socket = Arc::downgrade(&socket);
