@@ -34,6 +34,7 @@ unsafe extern "C" {
 }
 
 /// A host as the resolver's files and name servers have it.
+#[derive(Debug)]
 pub(crate) struct RawHost {
     pub(crate) name: String,
     pub(crate) aliases: Vec<String>,
@@ -165,7 +166,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_name_is_none() {
-        let error = by_name("a\0b", libc::AF_INET).err().expect("no such name");
+        let error = by_name("a\0b", libc::AF_INET).expect_err("no such name");
         assert_eq!(error.number, libc::EAI_NONAME);
         assert!(by_name("", libc::AF_INET).is_err());
     }
