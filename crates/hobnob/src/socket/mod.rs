@@ -59,10 +59,10 @@ pub use names::{host_name, look_up, look_up_async};
 pub use observe::{KernelCall, Observer};
 pub use option::SocketOption;
 pub use pipe::{PIPE_SIZE, Pipe};
-pub(crate) use queue::Queue;
+pub(crate) use queue::AcceptQueue;
 
 pub(crate) use crate::sys::alarm::Alarm;
-pub(crate) use crate::sys::bell::{Bell, Readiness};
+pub(crate) use crate::sys::bell::{CallBell, Readiness};
 pub(crate) use crate::sys::hangup::HangupPoll;
 pub use crate::sys::info::{PeerProcess, TcpInfo};
 pub use crate::sys::mmsg::{Batch, Outgoing, Received, Sent};
