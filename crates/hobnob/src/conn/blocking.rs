@@ -14,9 +14,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use crate::conn::wire::{aborted, failed, is_reset, reset};
-use crate::conn::{Channel, Conn, Vitals};
+use crate::conn::{Channel, Conn, Kernel, Vitals};
 use crate::error::{Error, Kind, Result};
-use crate::socket::{Bell, Readiness, Shutdown, Socket};
+use crate::socket::{CallBell, Readiness, Shutdown, Socket};
 
 /// The thread's side of a conn: what it waits for, and the bell that it is called by.
 pub(crate) struct Sentry {
@@ -26,7 +26,7 @@ pub(crate) struct Sentry {
     socket: Weak<Socket>,
 }
 
-struct RungByWaker(Bell);
+struct RungByWaker(CallBell);
 
 /// What the task waits for at the socket, and what it need not wait for. Only the thread itself reads and writes it.
 #[derive(Default)]
@@ -49,14 +49,14 @@ impl Wake for RungByWaker {
 impl Sentry {
     /// A sentry without a socket. It costs a descriptor.
     pub(crate) fn new() -> Result<Self> {
-        let bell = Bell::new().map_err(|error| Error::from_io("eventfd()", &error))?;
+        let bell = CallBell::new().map_err(|error| Error::from_io("eventfd()", &error))?;
         let bell = Arc::new(RungByWaker(bell));
         Ok(Sentry { bell, wish: Arc::default(), socket: Weak::new() })
     }
 
     /// Takes the socket of a conn out of its runtime, so that from now on the thread of this sentry waits for it.
     pub(crate) fn take_over(&mut self, conn: &mut Conn) -> Result<()> {
-        let given = conn.channel().kernel().and_then(super::Kernel::give_up);
+        let given = conn.channel().kernel().and_then(Kernel::give_up);
         let given = given.ok_or_else(|| Error::new(Kind::Bug, "the conn is no bare socket"))?;
         let socket = Arc::new(Socket::from(given));
         self.socket = Arc::downgrade(&socket);

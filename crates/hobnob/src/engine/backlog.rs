@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::bus::{Bus, Seldom};
 use crate::conn::listener::Listener;
-use crate::socket::Queue;
+use crate::socket::AcceptQueue;
 
 /// The limit's name: the model that has one place.
 pub(super) const SERIAL: &str = "serial";
@@ -15,12 +15,13 @@ pub(super) const SERIAL: &str = "serial";
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The queues of all listeners of a server.
-pub(super) struct Backlog(Vec<Queue>);
+pub(super) struct Backlog(Vec<AcceptQueue>);
 
 impl Backlog {
     /// Of the listeners that are sockets of the kernel's. One whose queue cannot be watched is served as ever.
     pub(super) fn of<'a>(listeners: impl Iterator<Item = &'a (dyn Listener + 'static)>) -> Self {
-        let queues = listeners.filter_map(|listener| Queue::watch(listener.descriptor()?).ok());
+        let queues =
+            listeners.filter_map(|listener| AcceptQueue::watch(listener.descriptor()?).ok());
         Backlog(queues.collect())
     }
 
@@ -42,7 +43,7 @@ impl Backlog {
 
     /// How many wait; none: nobody.
     fn length(&self) -> Option<u64> {
-        self.0.iter().filter_map(Queue::length).reduce(|one, other| one + other)
+        self.0.iter().filter_map(AcceptQueue::length).reduce(|one, other| one + other)
     }
 
     /// Resolves when somebody has come to one of the queues.

@@ -146,10 +146,10 @@ pub use resolver::{
 pub use setting::option_defaults;
 pub use text::{address_of_bytes, address_of_text, loose_address};
 
-pub(crate) use queue::Queue;
+pub(crate) use queue::AcceptQueue;
 
 pub(crate) use crate::sys::alarm::Alarm;
-pub(crate) use crate::sys::bell::{Bell, Readiness};
+pub(crate) use crate::sys::bell::{CallBell, Readiness};
 pub use crate::sys::control::{Arrival, ControlMessage, ErrorReport, OutgoingControl};
 pub(crate) use crate::sys::group::{hear_own_groups, join, send_to_groups};
 pub(crate) use crate::sys::hangup::HangupPoll;

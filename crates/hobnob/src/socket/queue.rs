@@ -11,12 +11,12 @@ use crate::sys::info;
 use crate::sys::watch::{has_input, watch};
 
 /// Who waits to be accepted at a listening socket.
-pub(crate) struct Queue(AsyncFd<Arc<OwnedFd>>);
+pub(crate) struct AcceptQueue(AsyncFd<Arc<OwnedFd>>);
 
-impl Queue {
+impl AcceptQueue {
     /// Of this socket, watched by a descriptor of its own in the current runtime. Panics outside of one.
     pub(crate) fn watch(listener: BorrowedFd<'_>) -> io::Result<Self> {
-        watch(Arc::new(listener.try_clone_to_owned()?)).map(Queue)
+        watch(Arc::new(listener.try_clone_to_owned()?)).map(AcceptQueue)
     }
 
     /// How many wait to be accepted, where the kernel says it: of TCP (tcp(7) `TCP_INFO`). Of other sockets it is one for

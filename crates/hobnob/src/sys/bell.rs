@@ -17,15 +17,15 @@ pub(crate) struct Readiness {
 }
 
 /// What calls a thread that blocks. One that is rung before anybody waits is heard by the next wait.
-pub(crate) struct Bell(OwnedFd);
+pub(crate) struct CallBell(OwnedFd);
 
-impl Bell {
+impl CallBell {
     /// A bell that nobody has rung. It is a descriptor.
     pub(crate) fn new() -> io::Result<Self> {
         // SAFETY: no pointers.
         let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
         // SAFETY: just opened, and nobody else knows it.
-        Ok(Bell(unsafe { OwnedFd::from_raw_fd(fd) }))
+        Ok(CallBell(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
     /// Ends the wait of whoever waits, now or next. Any thread may call it.
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_wait_ends_by_the_bell_and_by_the_socket_and_says_which() {
         let (mut one, other) = UnixStream::pair().expect("two descriptors");
-        let bell = Bell::new().expect("a descriptor");
+        let bell = CallBell::new().expect("a descriptor");
         bell.ring();
         bell.ring();
         assert_eq!(bell.wait(Some(other.as_fd()), INPUT), NOTHING, "it was rung");
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn another_thread_calls_it_back() {
-        let bell = std::sync::Arc::new(Bell::new().expect("a descriptor"));
+        let bell = std::sync::Arc::new(CallBell::new().expect("a descriptor"));
         let other = bell.clone();
         let ringing = std::thread::spawn(move || other.ring());
         assert_eq!(bell.wait(None, NOTHING), NOTHING);

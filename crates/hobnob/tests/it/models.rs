@@ -26,20 +26,33 @@ fn stage(model: Model, service: &str, set: impl FnOnce(&mut Server)) -> Stage {
     })
 }
 
-/// Waits until the child has no more threads and descriptors than these: a thread ends a little after its session.
-async fn is_as_before(child: &Child, threads: u64, descriptors: usize) {
-    let gone = async {
-        while child.threads() > threads || child.descriptors() > descriptors {
+/// An echo in a child, with how many threads and descriptors it has while nobody is there.
+async fn echo(model: Model) -> (Child, u64, usize) {
+    let plan = format!("echo tcp://127.0.0.1:0 model={}", model.name());
+    let mut child = Child::serve(&plan).await;
+    // Once it answers all its threads are there, and once it has served somebody all its descriptors.
+    child.counts().await;
+    let threads = child.threads();
+    ask(&mut connect(child.address).await, b"warm", b"warm").await;
+    child.empties_but(0).await;
+    falls_to(threads, || child.threads()).await;
+    let descriptors = child.descriptors();
+    (child, threads, descriptors)
+}
+
+/// Waits until no more are left: a thread ends a little after its session.
+async fn falls_to<T: PartialOrd>(least: T, count: impl Fn() -> T) {
+    let fall = async {
+        while count() > least {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    soon("the end of the threads", gone).await;
+    soon("the end of the threads", fall).await;
 }
 
 #[tokio::test]
 async fn five_hundred_at_once_have_a_thread_each_and_leave_nothing() {
-    let mut child = Child::serve("echo tcp://127.0.0.1:0 model=threads").await;
-    let (threads, descriptors) = (child.threads(), child.descriptors());
+    let (mut child, threads, descriptors) = echo(Model::Threads).await;
     let mut clients = Vec::new();
     for _ in 0..MANY / 50 {
         let mut some = JoinSet::new();
@@ -50,23 +63,20 @@ async fn five_hundred_at_once_have_a_thread_each_and_leave_nothing() {
         let said = format!("{number} says this");
         ask(client, said.as_bytes(), said.as_bytes()).await;
     }
-    assert_eq!(child.counts().await, (MANY as u64, MANY as u64, 0));
+    assert_eq!(child.counts().await, (MANY as u64, 1 + MANY as u64, 0));
     assert_eq!(child.threads(), threads + MANY as u64);
     for client in clients.iter_mut().rev() {
         ask(client, b"still there?", b"still there?").await;
     }
     drop(clients);
     child.empties_but(0).await;
-    is_as_before(&child, threads, descriptors).await;
+    falls_to(threads, || child.threads()).await;
+    falls_to(descriptors, || child.descriptors()).await;
 }
 
 #[tokio::test]
 async fn five_hundred_one_after_another_are_served_by_one_thread() {
-    let mut child = Child::serve("echo tcp://127.0.0.1:0 model=serial").await;
-    // Its queue is watched by the time that somebody was served.
-    ask(&mut connect(child.address).await, b"warm", b"warm").await;
-    child.empties_but(0).await;
-    let (threads, descriptors) = (child.threads(), child.descriptors());
+    let (mut child, threads, descriptors) = echo(Model::Serial).await;
     for number in 0..MANY {
         let mut client = connect(child.address).await;
         let said = format!("{number} says this");
@@ -77,7 +87,8 @@ async fn five_hundred_one_after_another_are_served_by_one_thread() {
     }
     child.empties_but(0).await;
     assert_eq!(child.counts().await, (0, 1 + MANY as u64, 0));
-    is_as_before(&child, threads, descriptors).await;
+    falls_to(threads, || child.threads()).await;
+    falls_to(descriptors, || child.descriptors()).await;
 }
 
 /// Who waits in the kernel's queue has connected, and its words are there; nobody has accepted it.
@@ -219,7 +230,7 @@ async fn an_answer_that_is_held_back_holds_up_its_own_thread_alone() {
     ask(&mut held, b"A", b"Welcome!").await;
     hear(&mut stage.connect().await, b"Welcome!").await;
     stage.running.cut();
-    assert_eq!(stage.closed().await.reason, Reason::Stopped);
+    stage.closed_by(Reason::Stopped).await;
     drop(held);
     soon("the end", stage.running.finished()).await;
 }
