@@ -156,9 +156,11 @@ pub(crate) use crate::sys::hangup::HangupPoll;
 pub use crate::sys::info::{PeerProcess, TcpInfo};
 pub use crate::sys::mmsg::{Batch, Outgoing, Received, Sent};
 pub use crate::sys::objection::{Objection, ask_for_objections, objections};
+pub(crate) use crate::sys::packet_ring::{Instruction, PacketRing, RingPacket};
 pub(crate) use crate::sys::reach::{ask_for_reach, reach, set_reach};
 pub use crate::sys::record::Record;
-pub(crate) use crate::sys::watch::{SocketState, state};
+pub(crate) use crate::sys::rights::give_up_rights;
+pub(crate) use crate::sys::watch::{SocketState, state, watch};
 pub(crate) use crate::sys::whole::take_whole_packets;
 
 use crate::error::{Error, Result};
