@@ -18,7 +18,7 @@ const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer 
     Peer { program, packages, says: None, is_module: false }
 }
 
-const PEERS: [Peer; 23] = [
+const PEERS: [Peer; 25] = [
     Peer { says: Some("OpenBSD"), ..peer("nc", &["netcat-openbsd"]) },
     peer("ncat", &["ncat"]),
     peer("socat", &["socat"]),
@@ -40,6 +40,8 @@ const PEERS: [Peer; 23] = [
     peer("nft", &["nftables"]),
     peer("fish", &["fish"]),
     peer("zsh", &["zsh"]),
+    peer("tcpdump", &["tcpdump"]),
+    peer("tshark", &["tshark"]),
     Peer { is_module: true, ..peer("h11", &["python3-h11"]) },
     Peer { is_module: true, ..peer("scapy", &["python3-scapy"]) },
 ];
@@ -67,6 +69,8 @@ pub(crate) const NAMES: &[&str] = &[
     "nft",
     "fish",
     "zsh",
+    "tcpdump",
+    "tshark",
     "h11",
     "scapy",
 ];

@@ -37,6 +37,7 @@ mod serving;
 mod shells;
 mod shelves;
 mod signals;
+mod sniff;
 mod stdio;
 mod streams;
 mod stuck;

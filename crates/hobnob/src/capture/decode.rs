@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use etherparse::err::packet::SliceError;
 use etherparse::{
-    EtherType, Ipv6ExtensionSlice, LaxIpPayloadSlice, LaxIpv4Slice, LaxIpv6Slice, LaxLinkExtSlice,
-    LaxNetSlice, LaxSlicedPacket, LinkSlice, TcpSlice, TransportSlice,
+    EtherType, IpNumber, Ipv6ExtensionSlice, LaxIpPayloadSlice, LaxIpv4Slice, LaxIpv6Slice,
+    LaxLinkExtSlice, LaxNetSlice, LaxSlicedPacket, LinkSlice, TcpSlice, TransportSlice, UdpSlice,
 };
 
 use super::frame::{CapturedFrame, LinkType, network_header};
@@ -88,10 +88,10 @@ impl<'f> Decoded<'f> {
             }
             None => {}
         }
-        if let (Some(transport), Some(NetLayer::Ip(ip))) = (&sliced.transport, &self.net) {
-            let transport = transport_layer(transport, ip);
-            self.payload = transport.payload();
-            self.transport = Some(transport);
+        if let Some(NetLayer::Ip(ip)) = &self.net {
+            let whole = sliced.transport.as_ref().map(|transport| transport_layer(transport, ip));
+            self.transport = whole.or_else(|| first_of_many(ip, self.payload));
+            self.payload = self.transport.as_ref().map_or(self.payload, TransportLayer::payload);
         }
         self.flaw = sliced.stop_err.as_ref().map(|(error, layer)| match error {
             SliceError::Len(_) => format!("cut short in the {layer}"),
@@ -189,6 +189,17 @@ fn transport_layer<'f>(slice: &TransportSlice<'f>, ip: &IpHeader) -> TransportLa
             payload: igmp.payload(),
         }),
     }
+}
+
+/// The ports of a packet stand in the first of its fragments.
+fn first_of_many<'f>(ip: &IpHeader, payload: &'f [u8]) -> Option<TransportLayer<'f>> {
+    ip.fragment.filter(|part| part.offset == 0)?;
+    let slice = match IpNumber(ip.protocol) {
+        IpNumber::TCP => TransportSlice::Tcp(TcpSlice::from_slice(payload).ok()?),
+        IpNumber::UDP => TransportSlice::Udp(UdpSlice::from_slice_lax(payload).ok()?),
+        _ => return None,
+    };
+    Some(transport_layer(&slice, ip))
 }
 
 fn segment<'f>(tcp: &TcpSlice<'f>, ip: &IpHeader) -> TcpSegment<'f> {

@@ -11,11 +11,11 @@ use tokio::io::unix::AsyncFd;
 
 use super::filter::Filter;
 use super::frame::{CapturedFrame, LinkType};
-use crate::error::{Advice, Error, Kind, Result};
+use crate::error::{Advice, Error, Kind, Result, quoted};
 use crate::socket::{PacketRing, RingPacket, interfaces, watch};
 
 /// MiB of a ring: the first that the kernel has the memory for.
-const SIZES: [u16; 3] = [32, 8, 2];
+const SIZES: [u16; 3] = [16, 4, 2];
 /// How long a block that is not full may still be with the kernel.
 const LAST_BLOCK: Duration = Duration::from_millis(500);
 /// What a frame of unknown hardware is called in a file: `LINKTYPE_USER0`.
@@ -28,7 +28,7 @@ const TAG_AT: usize = 12;
 pub struct LiveCapture {
     ring: PacketRing,
     watched: Option<AsyncFd<Arc<OwnedFd>>>,
-    /// The interface that was asked for, and its number.
+    /// The interface that was asked for, and its number; none: all of them.
     interface: Option<(String, u32)>,
     names: HashMap<u32, String>,
     /// Where a frame gets its VLAN tag back.
@@ -110,25 +110,29 @@ impl LiveCapture {
         })
     }
 
-    /// Lets nothing pass any more, and shows every frame that has passed before.
-    pub async fn finish(&mut self, mut look: impl FnMut(&CapturedFrame<'_>)) -> Result<()> {
+    /// Lets nothing pass any more. What has passed before is still to be shown: [`rest`](Self::rest).
+    pub fn stop(&self) -> Result<()> {
         let refused = self.ring.refuse_all();
-        refused.map_err(|error| Error::from_io("setsockopt(SO_ATTACH_FILTER)", &error))?;
-        loop {
-            while self.block(&mut look) {}
-            let counts = self.counts()?;
-            if self.taken >= counts.passed - counts.dropped {
-                return Ok(());
-            }
-            // An interface that is gone is over in any case: what is left is handed over by a timer of the kernel's.
-            if let Err(_late) = tokio::time::timeout(LAST_BLOCK, self.next_block()).await {
-                return Ok(());
-            }
-        }
+        refused.map_err(|error| Error::from_io("setsockopt(SO_ATTACH_FILTER)", &error))
     }
 
-    async fn next_block(&mut self) {
-        while self.ready().await.is_err() {}
+    /// After [`stop`](Self::stop), waits for the next block; false: every frame that had passed was shown.
+    pub async fn rest(&mut self) -> Result<bool> {
+        if self.ring.has_block() {
+            return Ok(true);
+        }
+        if self.left()? == 0 {
+            return Ok(false);
+        }
+        // What is left is handed over by a timer of the kernel's, also of an interface that is gone.
+        let next = async { while self.ready().await.is_err() {} };
+        Ok(tokio::time::timeout(LAST_BLOCK, next).await.is_ok())
+    }
+
+    /// Frames that have passed, and were neither dropped nor shown yet.
+    pub fn left(&mut self) -> Result<u64> {
+        let counts = self.counts()?;
+        Ok(counts.passed.saturating_sub(counts.dropped).saturating_sub(self.taken))
     }
 
     /// What the kernel has counted since the capture began.
@@ -206,5 +210,5 @@ fn unknown(name: &str, error: &std::io::Error) -> Error {
 fn down(name: &str, error: &std::io::Error) -> Error {
     Error::new(Kind::InterfaceNotHere, format!("{name} is down"))
         .with_call(format!("bind({name})"), error)
-        .hint_shell(format!("sudo ip link set {name} up"), "")
+        .hint_shell(format!("sudo ip link set {} up", quoted(name)), "")
 }

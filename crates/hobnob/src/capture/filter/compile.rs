@@ -11,7 +11,7 @@ use libc::{
 };
 
 use super::assembler::{Assembler, Label};
-use super::parse::{Prefix, Spoken, Wanted, WayThrough};
+use super::parse::{Prefix, Spoken, WantedPacket, WayThrough};
 use crate::capture::frame::{
     ARP, ETHERNET_HARDWARE, ETHERNET_HEADER, IPV4, IPV6, MOST_TAGS, RARP, TAGGED, VLAN_TAG,
 };
@@ -47,7 +47,7 @@ const IGMP: u32 = 2;
 const ICMP6: u32 = 58;
 
 /// The program that begins where both facts are known.
-pub(super) fn body(wanted: Option<&Wanted>) -> Vec<Instruction> {
+pub(super) fn body(wanted: Option<&WantedPacket>) -> Vec<Instruction> {
     let mut compiler = Compiler::new();
     compiler.decide(wanted);
     compiler.assembler.finish()
@@ -55,7 +55,7 @@ pub(super) fn body(wanted: Option<&Wanted>) -> Vec<Instruction> {
 
 /// The program for the kernel, which finds out the facts first, by the hardware of the interface, and counts what passes
 /// the loopback once: as it arrives.
-pub(super) fn whole(wanted: Option<&Wanted>) -> Vec<Instruction> {
+pub(super) fn whole(wanted: Option<&WantedPacket>) -> Vec<Instruction> {
     let mut compiler = Compiler::new();
     compiler.prologue(wanted.is_some());
     compiler.decide(wanted);
@@ -75,7 +75,7 @@ impl Compiler {
         Compiler { assembler, accept, reject }
     }
 
-    fn decide(&mut self, wanted: Option<&Wanted>) {
+    fn decide(&mut self, wanted: Option<&WantedPacket>) {
         if let Some(wanted) = wanted {
             self.test(wanted, self.accept, self.reject);
         }
@@ -152,24 +152,24 @@ impl Compiler {
         self.assembler.plain(BPF_LD | BPF_W | BPF_ABS, 0xffff_f000 + what);
     }
 
-    fn test(&mut self, wanted: &Wanted, yes: Label, no: Label) {
+    fn test(&mut self, wanted: &WantedPacket, yes: Label, no: Label) {
         match wanted {
-            Wanted::Not(inner) => self.test(inner, no, yes),
-            Wanted::Both(first, second) => {
+            WantedPacket::Not(inner) => self.test(inner, no, yes),
+            WantedPacket::Both(first, second) => {
                 let then = self.assembler.label();
                 self.test(first, then, no);
                 self.assembler.place(then);
                 self.test(second, yes, no);
             }
-            Wanted::Either(first, second) => {
+            WantedPacket::Either(first, second) => {
                 let otherwise = self.assembler.label();
                 self.test(first, yes, otherwise);
                 self.assembler.place(otherwise);
                 self.test(second, yes, no);
             }
-            Wanted::Spoken(spoken) => self.spoken(*spoken, yes, no),
-            Wanted::Within { bits, way, only } => self.within(*bits, *way, *only, yes, no),
-            Wanted::Port { first, last, way, only } => {
+            WantedPacket::Spoken(spoken) => self.spoken(*spoken, yes, no),
+            WantedPacket::Within { bits, way, only } => self.within(*bits, *way, *only, yes, no),
+            WantedPacket::Port { first, last, way, only } => {
                 self.port((*first).into()..=(*last).into(), *way, *only, yes, no);
             }
         }

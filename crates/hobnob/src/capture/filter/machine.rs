@@ -12,7 +12,7 @@ use crate::socket::Instruction;
 
 /// What is known when the program begins.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Start {
+pub(super) struct MachineStart {
     /// The type of the network layer.
     pub(super) kind: u32,
     /// Where its header begins.
@@ -20,7 +20,7 @@ pub(super) struct Start {
 }
 
 /// The answer of the program: 0 where the packet does not pass.
-pub(super) fn run(program: &[Instruction], bytes: &[u8], start: Start) -> u32 {
+pub(super) fn run(program: &[Instruction], bytes: &[u8], start: MachineStart) -> u32 {
     let mut machine = Machine { bytes, accumulator: 0, index: 0, memory: [0; 16] };
     machine.memory[KIND as usize] = start.kind;
     machine.memory[AT as usize] = u32::try_from(start.at).unwrap_or(u32::MAX);

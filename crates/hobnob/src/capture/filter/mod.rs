@@ -9,7 +9,7 @@ mod parse;
 use super::frame::{CapturedFrame, network_header};
 use crate::error::{Error, Kind, Result};
 use crate::socket::Instruction;
-use machine::Start;
+use machine::MachineStart;
 
 /// A filter. Its words are those of pcap-filter(7): `tcp`, `udp`, `icmp`, `icmp6`, `igmp`, `arp`, `ip`, `ip6`, `host`, `net`,
 /// `port` and `portrange`, with `src` or `dst` before them, `and`, `or`, `not` and parentheses. `and` and `or` bind alike,
@@ -39,6 +39,11 @@ impl Filter {
         Ok(Filter { text: text.trim().to_owned(), body, whole })
     }
 
+    /// Whether a filter may begin with this word: it is one of its words, or an address.
+    pub fn begins_with(word: &str) -> bool {
+        parse::is_word(word)
+    }
+
     /// As it was typed; empty: every packet passes.
     pub fn text(&self) -> &str {
         &self.text
@@ -51,7 +56,7 @@ impl Filter {
             return true;
         }
         let found = network_header(frame.link, frame.bytes);
-        let start = found.map(|(kind, at)| Start { kind: kind.into(), at });
+        let start = found.map(|(kind, at)| MachineStart { kind: kind.into(), at });
         start.is_some_and(|start| machine::run(&self.body, frame.bytes, start) > 0)
     }
 

@@ -10,10 +10,10 @@ use crate::spec::nearest;
 
 /// What a packet has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Wanted {
-    Not(Box<Wanted>),
-    Both(Box<Wanted>, Box<Wanted>),
-    Either(Box<Wanted>, Box<Wanted>),
+pub(super) enum WantedPacket {
+    Not(Box<WantedPacket>),
+    Both(Box<WantedPacket>, Box<WantedPacket>),
+    Either(Box<WantedPacket>, Box<WantedPacket>),
     /// A protocol of the link or of IP.
     Spoken(Spoken),
     /// An address of this network.
@@ -126,7 +126,7 @@ struct FilterToken {
 }
 
 /// Reads the words; none: there are none.
-pub(super) fn parse(text: &str) -> Result<Option<Wanted>> {
+pub(super) fn parse(text: &str) -> Result<Option<WantedPacket>> {
     let tokens = tokens(text);
     if tokens.is_empty() {
         return Ok(None);
@@ -139,6 +139,11 @@ pub(super) fn parse(text: &str) -> Result<Option<Wanted>> {
         Some(token) if token.text == ")" => Err(parser.wrong(&token, "no ( stands before it")),
         Some(token) => Err(parser.wrong(&token, "and, or, or nothing more is expected here")),
     }
+}
+
+/// Whether a filter may begin with this word, rightly or by a slip of the hand.
+pub(super) fn is_word(word: &str) -> bool {
+    WORDS.contains(&word) || word.starts_with(['(', '!']) || prefix(word).is_some()
 }
 
 fn tokens(text: &str) -> Vec<FilterToken> {
@@ -171,7 +176,7 @@ struct Parser<'t> {
 
 impl Parser<'_> {
     /// `and` and `or` bind alike, from left to right (pcap-filter(7)).
-    fn expression(&mut self) -> Result<Wanted> {
+    fn expression(&mut self) -> Result<WantedPacket> {
         let mut left = self.term()?;
         loop {
             let is_and = match self.peek() {
@@ -181,11 +186,15 @@ impl Parser<'_> {
             };
             self.tokens.next();
             let (first, second) = (Box::new(left), Box::new(self.term()?));
-            left = if is_and { Wanted::Both(first, second) } else { Wanted::Either(first, second) };
+            left = if is_and {
+                WantedPacket::Both(first, second)
+            } else {
+                WantedPacket::Either(first, second)
+            };
         }
     }
 
-    fn term(&mut self) -> Result<Wanted> {
+    fn term(&mut self) -> Result<WantedPacket> {
         let Some(token) = self.tokens.next() else { return Err(self.missing("a word is missing")) };
         let is_nested = ["not", "!", "("].contains(&token.text.as_str());
         if is_nested && self.depth == DEEPEST {
@@ -196,7 +205,7 @@ impl Parser<'_> {
                 self.depth += 1;
                 let inner = self.term()?;
                 self.depth -= 1;
-                Ok(Wanted::Not(Box::new(inner)))
+                Ok(WantedPacket::Not(Box::new(inner)))
             }
             "(" => {
                 self.depth += 1;
@@ -213,7 +222,7 @@ impl Parser<'_> {
     }
 
     /// `[PROTOCOL] [src|dst] [host|net|port|portrange] VALUE`, or a protocol alone.
-    fn primitive(&mut self, first: FilterToken) -> Result<Wanted> {
+    fn primitive(&mut self, first: FilterToken) -> Result<WantedPacket> {
         let mut token = Some(first);
         let mut qualifier = Qualifier::default();
         let mut is_qualified = false;
@@ -221,7 +230,7 @@ impl Parser<'_> {
             qualifier.only = Some(spoken);
             if !self.peek().is_some_and(begins_a_value) {
                 self.last = qualifier;
-                return Ok(Wanted::Spoken(spoken));
+                return Ok(WantedPacket::Spoken(spoken));
             }
             (token, is_qualified) = (self.tokens.next(), true);
         }
@@ -266,23 +275,30 @@ impl Parser<'_> {
         }
     }
 
-    fn value(&self, token: &FilterToken, by: Qualifier, is_qualified: bool) -> Result<Wanted> {
+    fn value(
+        &self,
+        token: &FilterToken,
+        by: Qualifier,
+        is_qualified: bool,
+    ) -> Result<WantedPacket> {
         let Qualifier { only, way, .. } = by;
         let found = match by.what {
             ValueWord::Host => token.text.parse().ok().map(|base: IpAddr| {
                 let bits = if base.is_ipv4() { 32 } else { 128 };
-                Wanted::Within { bits: Prefix { base, bits }, way, only }
+                WantedPacket::Within { bits: Prefix { base, bits }, way, only }
             }),
-            ValueWord::Net => prefix(&token.text).map(|bits| Wanted::Within { bits, way, only }),
+            ValueWord::Net => {
+                prefix(&token.text).map(|bits| WantedPacket::Within { bits, way, only })
+            }
             ValueWord::Port => {
                 let port = token.text.parse().ok();
-                port.map(|port| Wanted::Port { first: port, last: port, way, only })
+                port.map(|port| WantedPacket::Port { first: port, last: port, way, only })
             }
             ValueWord::PortRange => {
                 let ends = token.text.split_once('-');
                 let ends =
                     ends.and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
-                ends.map(|(first, last): (u16, u16)| Wanted::Port {
+                ends.map(|(first, last): (u16, u16)| WantedPacket::Port {
                     first: first.min(last),
                     last: last.max(first),
                     way,

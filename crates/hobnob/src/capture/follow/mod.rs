@@ -68,6 +68,9 @@ impl StreamFollower {
         else {
             return false;
         };
+        if ip.fragment.is_some() {
+            return false;
+        }
         let source = SocketAddr::new(ip.source, segment.source_port);
         let destination = SocketAddr::new(ip.destination, segment.destination_port);
         let key = if source <= destination { (source, destination) } else { (destination, source) };
