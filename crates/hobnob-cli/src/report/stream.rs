@@ -247,7 +247,7 @@ mod tests {
         #1  127.0.0.1:53142  »  127.0.0.1:9000    3-way handshake 41 us
             14:02:11.123456 SYN   +21 us SYN,ACK   +20 us ACK
         #1  +0.000  «  Welcome!
-                       Name?\x1b[2J                                        20 B
+                       Name?\x1b[2J                                        19 B
         #1  +3.214  »  Michael                                              7 B
         #1  +3.300  »  (retransmitted: 7 B from byte 0)
         #1  +3.400  «  (9 B not captured)

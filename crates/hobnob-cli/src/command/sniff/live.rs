@@ -16,7 +16,7 @@ use crate::process::{BROKEN_PIPE, output_failed};
 
 /// How often the kernel is asked what it has dropped, at most.
 const ASKED_EVERY: Duration = Duration::from_secs(1);
-/// How long a signal leaves for what has passed already, and then for the last words.
+/// How long a signal bears with a reader of stdout that takes nothing: for what has passed, and then for the last words.
 const PARTING: Duration = Duration::from_millis(500);
 
 /// Why no more packets are taken.
@@ -46,9 +46,8 @@ pub(super) async fn run(
     let within = if is_hurried { PARTING } else { LAST_WORDS };
     let last_words = async {
         if matches!(over, Over::Asked(_) | Over::Gone(_)) {
-            let rest = rest(&mut capture, &mut teller);
             // What is not shown by then is counted.
-            let _ = tokio::time::timeout(within, rest).await;
+            rest(&mut capture, &mut teller, within).await?;
         }
         let is_enough = matches!(over, Over::Enough);
         let left = if is_enough { 0 } else { capture.left()? };
@@ -121,13 +120,17 @@ fn block(capture: &mut LiveCapture, teller: &mut PacketTeller) {
     teller.give(out);
 }
 
-/// Shows what passed before the end.
-async fn rest(capture: &mut LiveCapture, teller: &mut PacketTeller) -> Result<()> {
+/// Shows what passed before the end, as long as the reader of stdout takes some of it `within` each such time.
+async fn rest(
+    capture: &mut LiveCapture,
+    teller: &mut PacketTeller,
+    within: Duration,
+) -> Result<()> {
     while !teller.is_enough() && capture.rest().await? {
-        if teller.room().await.is_err() {
-            break;
+        match tokio::time::timeout(within, teller.room()).await {
+            Ok(Ok(())) => block(capture, teller),
+            Ok(Err(_)) | Err(_) => break,
         }
-        block(capture, teller);
     }
     Ok(())
 }
