@@ -18,7 +18,7 @@ const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer 
     Peer { program, packages, says: None, is_module: false }
 }
 
-const PEERS: [Peer; 25] = [
+const PEERS: [Peer; 26] = [
     Peer { says: Some("OpenBSD"), ..peer("nc", &["netcat-openbsd"]) },
     peer("ncat", &["ncat"]),
     peer("socat", &["socat"]),
@@ -40,6 +40,7 @@ const PEERS: [Peer; 25] = [
     peer("nft", &["nftables"]),
     peer("fish", &["fish"]),
     peer("zsh", &["zsh"]),
+    peer("ping", &["iputils-ping"]),
     peer("tcpdump", &["tcpdump"]),
     peer("tshark", &["tshark"]),
     Peer { is_module: true, ..peer("h11", &["python3-h11"]) },
@@ -69,6 +70,7 @@ pub(crate) const NAMES: &[&str] = &[
     "nft",
     "fish",
     "zsh",
+    "ping",
     "tcpdump",
     "tshark",
     "h11",

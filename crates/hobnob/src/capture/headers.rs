@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use etherparse::{TcpOptionElement, TcpOptionsIterator};
 
-/// Who sends a frame on the link, and to whom.
+/// The sender and the receiver of a frame on the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EthernetAddresses {
     /// The sender's.
@@ -58,9 +58,9 @@ pub struct Fragment {
 pub struct ArpMessage {
     /// What it is: 1 asks, 2 answers.
     pub operation: u16,
-    /// The hardware address of who says it.
+    /// The hardware address of its sender.
     pub sender_hardware: Vec<u8>,
-    /// The IP address of who says it, where it is one.
+    /// The IP address of its sender, where it is one.
     pub sender: Option<IpAddr>,
     /// The hardware address that it is about.
     pub target_hardware: Vec<u8>,

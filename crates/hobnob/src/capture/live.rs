@@ -125,7 +125,7 @@ impl LiveCapture {
             return Ok(false);
         }
         // What is left is handed over by a timer of the kernel's, also of an interface that is gone.
-        let next = async { while self.ready().await.is_err() {} };
+        let next = async { while self.ready().await.is_err() && self.watched.is_some() {} };
         Ok(tokio::time::timeout(LAST_BLOCK, next).await.is_ok())
     }
 

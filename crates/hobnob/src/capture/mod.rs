@@ -61,8 +61,8 @@ pub use sequence::{SegmentNumbers, SequenceOrigins};
 use crate::error::{Error, Result};
 
 /// Gives up every right for good: capabilities, those that programs could bring back, and root itself, in whose place this
-/// user and group come. For who has opened all that needs a right: before other threads are started, for each has
-/// capabilities of its own.
+/// user and group come. To be called once all that needs a right is open, and before other threads are started, for each
+/// has capabilities of its own.
 pub fn give_up_rights(user: u32, group: u32) -> Result<()> {
     crate::socket::give_up_rights(user, group).map_err(|error| Error::from_io("capset()", &error))
 }

@@ -1,5 +1,5 @@
 //! Frames of an interface through memory that is shared with the kernel: `AF_PACKET` with a ring of blocks (packet(7),
-//! `TPACKET_V3` of `linux/if_packet.h`). The kernel fills a block and hands it over; who has read it gives it back. Where no
+//! `TPACKET_V3` of `linux/if_packet.h`). The kernel fills a block and hands it over; once it is read, it is given back. Where no
 //! block is free, frames are dropped, and the kernel counts them.
 
 use std::io;

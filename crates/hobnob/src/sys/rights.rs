@@ -2,6 +2,7 @@
 
 use std::io;
 
+use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 
 use super::check;
@@ -29,8 +30,8 @@ struct CapabilitySet {
 }
 
 /// Gives up every capability and the way back to one, of this thread and of those that it starts. A process of root's
-/// becomes this user and group first, in all its threads; where such a user is not known, as in a user namespace, it stays
-/// root without rights.
+/// becomes this user and group first, in all its threads; where it may not, or such a user is not known, as in a user
+/// namespace, it stays root without rights.
 pub(crate) fn give_up_rights(user: u32, group: u32) -> io::Result<()> {
     no_new_privileges()?;
     for capability in 0..MOST {
@@ -40,10 +41,14 @@ pub(crate) fn give_up_rights(user: u32, group: u32) -> io::Result<()> {
     // An older kernel has no ambient capabilities.
     let _ = prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong);
     if geteuid().is_root() {
-        let _ = setgroups(&[]);
-        let group = Gid::from_raw(group);
-        let user = Uid::from_raw(user);
-        let _ = setresgid(group, group, group).and_then(|()| setresuid(user, user, user));
+        let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
+        let became =
+            [setgroups(&[]), setresgid(group, group, group), setresuid(user, user, user)];
+        // EPERM: this root may not become another user. EINVAL: its user namespace does not know that user.
+        let is_tolerable = |errno: &Errno| matches!(errno, Errno::EPERM | Errno::EINVAL);
+        if let Some(errno) = became.into_iter().filter_map(Result::err).find(|e| !is_tolerable(e)) {
+            return Err(errno.into());
+        }
     }
     let head = CapabilityHead { version: VERSION, pid: 0 };
     let sets = [CapabilitySet::default(); 2];

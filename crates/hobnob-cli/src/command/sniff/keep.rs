@@ -1,8 +1,9 @@
 //! The file of `-w`. It is whole after every packet, so it needs no other name until it is done.
 
 use std::cell::RefCell;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::fchown;
 use std::rc::Rc;
 
 use hobnob::capture::{CaptureWriter, CapturedFrame};
@@ -35,26 +36,17 @@ impl Write for Shelved {
 }
 
 impl KeptFile {
-    /// Opens a file of this name, which must not be there unless it `may_replace` it; a device or a pipe always may.
-    pub(super) fn open(name: &str, may_replace: bool) -> Result<Self> {
+    /// Opens a file of this name, which must not be there unless it `may_replace` it; a device or a pipe may always be
+    /// there. A new one belongs to the user and the group that called sudo.
+    pub(super) fn open(name: &str, may_replace: bool, sudo: Option<(u32, u32)>) -> Result<Self> {
         let mut to_stdout = None;
         let to: Box<dyn Write> = if name == STREAM {
             let shelf = Rc::new(RefCell::new(Vec::new()));
             to_stdout = Some(Rc::clone(&shelf));
             Box::new(Shelved(shelf))
         } else {
-            let found = std::fs::metadata(name);
-            let is_file = found.as_ref().map_or(true, std::fs::Metadata::is_file);
-            let mut options = OpenOptions::new();
-            options.write(true);
-            match (is_file, may_replace) {
-                (true, true) => options.create(true).truncate(true),
-                // Unlike an ordinary one, it follows no link.
-                (true, false) => options.create_new(true),
-                (false, _) => &mut options,
-            };
-            let file = options.open(name).map_err(|error| unopened(name, &error))?;
-            Box::new(BufWriter::new(file))
+            let file = opened(name, may_replace, sudo);
+            Box::new(BufWriter::new(file.map_err(|error| unopened(name, &error))?))
         };
         let application = concat!("hobnob", " ", env!("CARGO_PKG_VERSION"));
         let writer = CaptureWriter::new(to, application);
@@ -86,6 +78,26 @@ impl KeptFile {
     }
 }
 
+/// The file, new or emptied.
+fn opened(name: &str, may_replace: bool, sudo: Option<(u32, u32)>) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    // Unlike the other way it follows no link, so that nothing but a file of ours is ever given away.
+    let error = match options.clone().create_new(true).open(name) {
+        Ok(file) => {
+            if let Some((user, group)) = sudo {
+                // Some file systems know no owners, and there it stays root's.
+                let _ = fchown(&file, Some(user), Some(group));
+            }
+            return Ok(file);
+        }
+        Err(error) => error,
+    };
+    let is_there = error.kind() == io::ErrorKind::AlreadyExists;
+    let is_file = std::fs::metadata(name).map_or(true, |found| found.is_file());
+    if is_there && (may_replace || !is_file) { options.truncate(is_file).open(name) } else { Err(error) }
+}
+
 fn unopened(name: &str, error: &io::Error) -> Error {
     if error.kind() == io::ErrorKind::AlreadyExists {
         let text = format!("{name} is already there, and I will not overwrite it");
@@ -100,5 +112,5 @@ fn unopened(name: &str, error: &io::Error) -> Error {
 
 fn unwritten(name: &str, error: Error) -> Error {
     let text = format!("{name} cannot be written: {}", error.message());
-    error.with_message(text).why("every packet before this one is in it")
+    error.with_message(text).why("it has the packets that there was room for")
 }

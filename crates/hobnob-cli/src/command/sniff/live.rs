@@ -8,7 +8,7 @@ use hobnob::capture::LiveCapture;
 use hobnob::error::{Error, Result};
 use hobnob::streams::StdoutWatch;
 
-use super::show::{LAST_WORDS, PacketTeller};
+use super::show::{LAST_WORDS, PARTING, PacketTeller};
 use super::wishes::SniffFlags;
 use crate::job::Job;
 use crate::process::signals::{Quit, Signals};
@@ -16,8 +16,6 @@ use crate::process::{BROKEN_PIPE, output_failed};
 
 /// How often the kernel is asked what it has dropped, at most.
 const ASKED_EVERY: Duration = Duration::from_secs(1);
-/// How long a signal bears with a reader of stdout that takes nothing: for what has passed, and then for the last words.
-const PARTING: Duration = Duration::from_millis(500);
 
 /// Why no more packets are taken.
 enum Over {

@@ -3,6 +3,7 @@
 mod keep;
 mod live;
 mod replayed;
+mod shelf;
 mod show;
 mod wishes;
 
@@ -17,7 +18,7 @@ use keep::KeptFile;
 use show::PacketTeller;
 use wishes::{PacketSource, SniffFlags};
 
-/// Who has no rights: the user and the group `nobody` on every system.
+/// The user and the group `nobody`, which have no rights on any system.
 const NOBODY: u32 = 65_534;
 
 /// The verb.
@@ -71,11 +72,11 @@ const SNIFFING: &[Flag] = &[
 fn run(job: &Job) -> Result<u8> {
     let wishes = SniffFlags::read(job)?;
     let source = wishes.open()?;
-    let kept = wishes.write.as_deref().map(|name| KeptFile::open(name, wishes.may_replace));
-    let kept = kept.transpose()?;
+    let sudo = job.environment.sudo.filter(|(user, _)| *user != 0);
+    let open = |name| KeptFile::open(name, wishes.may_replace, sudo);
+    let kept = wishes.write.as_deref().map(open).transpose()?;
     // Everything that needs a right is open, and no other thread has begun. What comes now was made by others.
-    let (user, group) =
-        job.environment.sudo.filter(|(user, _)| *user != 0).unwrap_or((NOBODY, NOBODY));
+    let (user, group) = sudo.unwrap_or((NOBODY, NOBODY));
     give_up_rights(user, group)?;
     let runtime = runtime()?;
     let result = runtime.block_on(async {

@@ -27,6 +27,8 @@ use crate::report::writer::Writer;
 
 /// How long the last lines may take once all is over; a signal is served meanwhile.
 pub(super) const LAST_WORDS: Duration = Duration::from_hours(1);
+/// How long a signal bears with a reader of stdout that takes nothing: for what has passed, and then for the last words.
+pub(super) const PARTING: Duration = Duration::from_millis(500);
 
 /// Tells about packets.
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
@@ -115,6 +117,11 @@ impl PacketTeller {
     /// Whether as many packets were shown as somebody asked for, or no more can be.
     pub(super) fn is_enough(&self) -> bool {
         self.failure.is_some() || self.most.is_some_and(|most| self.shown >= most)
+    }
+
+    /// Whether no packet was taken yet.
+    pub(super) fn has_nothing(&self) -> bool {
+        self.shown == 0
     }
 
     /// An empty buffer for what is to be written.

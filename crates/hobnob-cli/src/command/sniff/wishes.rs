@@ -1,13 +1,11 @@
 //! What the flags and words of `sniff` say.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
 use std::time::Duration;
 
 use hobnob::capture::{Filter, LiveCapture};
 use hobnob::error::{Error, Kind, Result};
 use hobnob::socket::interfaces;
-use hobnob::streams;
 
 use crate::advice::Propose as _;
 use crate::args;
@@ -35,7 +33,15 @@ pub(super) struct SniffFlags {
 pub(super) enum PacketSource {
     Live(Box<LiveCapture>),
     /// A file of which nothing was read yet.
-    File(Box<dyn Read>),
+    File(PacketFile),
+}
+
+/// A file of packets.
+pub(super) enum PacketFile {
+    /// Standard input.
+    Stdin,
+    /// Another.
+    Opened(File),
 }
 
 impl SniffFlags {
@@ -67,17 +73,15 @@ impl SniffFlags {
             let opened = LiveCapture::open(self.interface.as_deref(), &self.filter);
             return opened.map(|live| PacketSource::Live(Box::new(live))).map_err(proposing);
         };
-        let from: Box<dyn Read> = if name == STREAM {
-            Box::new(streams::stdin())
-        } else {
-            let file = File::open(name).map_err(|error| {
-                let error = Error::from_io(&format!("open({name})"), &error);
-                let text = format!("{name} cannot be read: {}", error.message());
-                error.with_message(text)
-            })?;
-            Box::new(BufReader::new(file))
-        };
-        Ok(PacketSource::File(from))
+        if name == STREAM {
+            return Ok(PacketSource::File(PacketFile::Stdin));
+        }
+        let file = File::open(name).map_err(|error| {
+            let error = Error::from_io(&format!("open({name})"), &error);
+            let text = format!("{name} cannot be read: {}", error.message());
+            error.with_message(text)
+        })?;
+        Ok(PacketSource::File(PacketFile::Opened(file)))
     }
 
     /// An error of the file that is read, with its name.

@@ -101,7 +101,7 @@ fn about(out: &mut String, what: &str, message: &IcmpMessage<'_>) {
     let _ = write!(out, ", length {}", message.length);
 }
 
-/// Who is asked for, or answers (RFC 4861, 4.3 and 4.4).
+/// The address that is asked for, or that answers (RFC 4861, 4.3 and 4.4).
 fn neighbour(out: &mut String, what: &str, message: &IcmpMessage<'_>) {
     let target: Option<[u8; 16]> = message.payload.get(..16).and_then(|ip| ip.try_into().ok());
     let target = target.map_or_else(|| "?".to_owned(), |ip| IpAddr::from(ip).to_string());

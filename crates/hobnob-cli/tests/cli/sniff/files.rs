@@ -1,12 +1,15 @@
 //! Packets of a file, for which nobody needs a right.
 
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use super::{conversation, file_of, segment};
 use crate::json::valid;
-use crate::kit::{Done, finish, folder, hobnob, run, run_with, skip};
+use crate::kit::{
+    Bounded, Done, Lines, code, finish, folder, hobnob, run, run_with, signal, skip,
+};
 
 /// Reads a capture from its stdin.
 fn sniff(file: &[u8], words: &[&str]) -> Done {
@@ -168,6 +171,27 @@ fn a_reader_that_leaves_ends_it_quietly() {
     let done = finish(command, b"");
     assert_eq!(done.code, 9);
     assert!(done.err.contains("error[output-failed]"), "{}", done.err);
+}
+
+#[test]
+fn packets_of_a_pipe_are_shown_as_they_come_and_a_signal_ends_it_with_the_sum() {
+    let file = file_of(&conversation(b"Welcome!"), "eth0");
+    for (name, expected) in [("INT", 130), ("TERM", 143)] {
+        let mut command = hobnob(&["sniff", "-r", "-"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary is there");
+        let mut to = child.stdin.take().expect("it is piped");
+        let out = Lines::of(child.stdout.take().expect("it is piped"));
+        let err = Lines::of(child.stderr.take().expect("it is piped"));
+        let child = Bounded::of(child);
+        // The pipe stays open.
+        to.write_all(&file).expect("it reads");
+        out.until("Flags [.], ack 10,");
+        signal(child.id(), name);
+        assert_eq!(code(child.wait()), expected);
+        assert_eq!(err.rest(), ["-: 9 packets shown"]);
+        drop(to);
+    }
 }
 
 #[test]

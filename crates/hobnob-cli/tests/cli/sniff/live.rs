@@ -1,5 +1,6 @@
 //! Packets of interfaces, in networks of the tests' own.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::process::Stdio;
 
 use crate::kit::hardship::{a_lack_of_files_is_told, full};
@@ -129,8 +130,10 @@ fn once_it_is_open_no_thread_of_it_has_a_right() {
     let test = "once_it_is_open_no_thread_of_it_has_a_right";
     let Some(network) = network(test, LOOPBACK) else { return };
     for (sudo, user) in [(None, "65534"), (Some("1234"), "1234")] {
+        let folder = folder();
+        let path = folder.path().join("out.pcapng");
         let mut command = network.command(BINARY);
-        command.args(["sniff", "lo"]);
+        command.args(["sniff", "lo", "-w"]).arg(&path);
         if let Some(user) = sudo {
             command.env("SUDO_UID", user).env("SUDO_GID", user);
         }
@@ -156,6 +159,8 @@ fn once_it_is_open_no_thread_of_it_has_a_right() {
             threads += 1;
         }
         assert!(threads > 1, "its writer and its signals have threads of their own");
+        let owner = std::fs::metadata(&path).expect("it was made").uid().to_string();
+        assert_eq!(owner, sudo.unwrap_or("0"), "what sudo makes is of the user that called it");
         assert_eq!(stop(sniffed, "TERM").0, 0);
     }
 }

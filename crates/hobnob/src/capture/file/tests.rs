@@ -55,6 +55,23 @@ fn what_is_written_is_read_to_the_nanosecond() {
     }
 }
 
+#[test]
+fn a_file_of_ever_new_interfaces_costs_the_writer_no_more_memory() {
+    let mut file = Vec::new();
+    let mut writer = CaptureWriter::new(&mut file, "a test").expect("a vector");
+    let names: Vec<_> = (0..3_000).map(|number| format!("eth{}", number % 2_000)).collect();
+    for name in &names {
+        let frame = CapturedFrame { interface: name, ..whole(LinkType::Raw, b"E") };
+        writer.frame(&frame).expect("a vector");
+    }
+    drop(writer);
+    let sections = file.windows(4).filter(|four| *four == 0x0a0d_0d0a_u32.to_ne_bytes()).count();
+    assert_eq!(sections, 3, "1,024 interfaces are in one");
+    let (all, error) = read_all(&file);
+    assert_eq!(error, None);
+    assert_eq!(all.into_iter().map(|kept| kept.2).collect::<Vec<_>>(), names);
+}
+
 /// A pcap file of one frame in this byte order and with this first number.
 fn pcap(magic: u32, is_big: bool) -> Vec<u8> {
     let long = |number: u32| if is_big { number.to_be_bytes() } else { number.to_le_bytes() };

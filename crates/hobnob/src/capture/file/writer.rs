@@ -1,5 +1,6 @@
 //! Writes pcapng: a section, an interface for each that frames come from, and the frames with their nanoseconds.
 
+use std::collections::HashMap;
 use std::io::Write;
 
 use super::pcapng::{INTERFACE, NAME, ORDER, PACKET, RESOLUTION, SECTION};
@@ -16,6 +17,8 @@ const APPLICATION: u16 = 4;
 const END: u16 = 0;
 /// Times are in nanoseconds: ten to the power of minus this.
 const NANOSECONDS: u8 = 9;
+/// Interfaces of one section. Where frames come from more, as in a file that has ever new ones, another section begins.
+const MOST_INTERFACES: u32 = 1_024;
 /// A section whose length is not told.
 const UNTOLD: u64 = u64::MAX;
 
@@ -23,7 +26,11 @@ const UNTOLD: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct CaptureWriter<W> {
     to: W,
-    interfaces: Vec<(String, LinkType)>,
+    /// The numbers of this section's interfaces, by what they have and by their names.
+    interfaces: HashMap<LinkType, HashMap<String, u32>>,
+    /// How many there are.
+    count: u32,
+    application: String,
     block: Vec<u8>,
     frames: u64,
 }
@@ -31,16 +38,27 @@ pub struct CaptureWriter<W> {
 impl<W: Write> CaptureWriter<W> {
     /// Begins a file that says which program wrote it.
     pub fn new(to: W, application: &str) -> Result<Self> {
-        let mut writer = CaptureWriter { to, interfaces: Vec::new(), block: Vec::new(), frames: 0 };
-        writer.begin(SECTION);
-        writer.put(&ORDER.to_ne_bytes());
-        writer.put(&1_u16.to_ne_bytes());
-        writer.put(&0_u16.to_ne_bytes());
-        writer.put(&UNTOLD.to_ne_bytes());
-        writer.option(APPLICATION, application.as_bytes());
-        writer.option(END, &[]);
-        writer.end()?;
+        let (interfaces, application) = (HashMap::new(), application.to_owned());
+        let mut writer =
+            CaptureWriter { to, interfaces, count: 0, application, block: Vec::new(), frames: 0 };
+        writer.section()?;
         Ok(writer)
+    }
+
+    /// Begins a section, which has no interfaces yet.
+    fn section(&mut self) -> Result<()> {
+        self.interfaces.clear();
+        self.count = 0;
+        self.begin(SECTION);
+        self.put(&ORDER.to_ne_bytes());
+        self.put(&1_u16.to_ne_bytes());
+        self.put(&0_u16.to_ne_bytes());
+        self.put(&UNTOLD.to_ne_bytes());
+        let application = std::mem::take(&mut self.application);
+        self.option(APPLICATION, application.as_bytes());
+        self.application = application;
+        self.option(END, &[]);
+        self.end()
     }
 
     /// Adds a frame, and its interface before it where that is new.
@@ -63,7 +81,7 @@ impl<W: Write> CaptureWriter<W> {
     /// Adds how many frames the kernel let pass to the first interface, and how many it dropped. Without a frame there is no
     /// interface, and nothing is added.
     pub fn counts(&mut self, received: u64, dropped: u64) -> Result<()> {
-        if self.interfaces.is_empty() {
+        if self.count == 0 {
             return Ok(());
         }
         self.begin(STATISTICS);
@@ -87,9 +105,12 @@ impl<W: Write> CaptureWriter<W> {
 
     /// The number of an interface.
     fn interface(&mut self, name: &str, link: LinkType) -> Result<u32> {
-        let known = self.interfaces.iter().position(|known| known.0 == name && known.1 == link);
-        if let Some(at) = known {
-            return Ok(long(at as u64));
+        let known = self.interfaces.get(&link).and_then(|known| known.get(name));
+        if let Some(number) = known {
+            return Ok(*number);
+        }
+        if self.count == MOST_INTERFACES {
+            self.section()?;
         }
         self.begin(INTERFACE);
         self.put(&link.number().to_ne_bytes());
@@ -101,8 +122,10 @@ impl<W: Write> CaptureWriter<W> {
         self.option(RESOLUTION, &[NANOSECONDS]);
         self.option(END, &[]);
         self.end()?;
-        self.interfaces.push((name.to_owned(), link));
-        Ok(long(self.interfaces.len() as u64 - 1))
+        let number = self.count;
+        self.interfaces.entry(link).or_default().insert(name.to_owned(), number);
+        self.count += 1;
+        Ok(number)
     }
 
     fn begin(&mut self, kind: u32) {

@@ -87,7 +87,7 @@ const VALUE_WORDS: [(&str, ValueWord); 4] = [
     ("port", ValueWord::Port),
     ("portrange", ValueWord::PortRange),
 ];
-/// Every word, for who mistypes one.
+/// Every word, for the advice where one is mistyped.
 const WORDS: [&str; 17] = [
     "ip",
     "ip6",
@@ -109,6 +109,8 @@ const WORDS: [&str; 17] = [
 ];
 /// Parentheses and negations within each other.
 const DEEPEST: usize = 64;
+/// Conditions of one filter: what is wanted is as deep as there are many, and is walked by recursion.
+const MOST_CONDITIONS: usize = 1_024;
 
 /// What stands before a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -132,7 +134,7 @@ pub(super) fn parse(text: &str) -> Result<Option<WantedPacket>> {
         return Ok(None);
     }
     let tokens = tokens.into_iter().peekable();
-    let mut parser = Parser { text, tokens, depth: 0, last: Qualifier::default() };
+    let mut parser = Parser { text, tokens, depth: 0, conditions: 0, last: Qualifier::default() };
     let wanted = parser.expression()?;
     match parser.tokens.next() {
         None => Ok(Some(wanted)),
@@ -170,6 +172,7 @@ struct Parser<'t> {
     text: &'t str,
     tokens: Peekable<IntoIter<FilterToken>>,
     depth: usize,
+    conditions: usize,
     /// The qualifier before, which a value alone repeats.
     last: Qualifier,
 }
@@ -223,6 +226,10 @@ impl Parser<'_> {
 
     /// `[PROTOCOL] [src|dst] [host|net|port|portrange] VALUE`, or a protocol alone.
     fn primitive(&mut self, first: FilterToken) -> Result<WantedPacket> {
+        self.conditions += 1;
+        if self.conditions > MOST_CONDITIONS {
+            return Err(self.wrong(&first, "these are too many conditions for the kernel"));
+        }
         let mut token = Some(first);
         let mut qualifier = Qualifier::default();
         let mut is_qualified = false;

@@ -104,3 +104,14 @@ fn the_kernels_program_finds_out_what_the_other_is_told() {
     let empty = Filter::parse(" ").expect("no words");
     assert_eq!((empty.text(), empty.program().len()), ("", 7), "only the loopback is looked at");
 }
+
+#[test]
+fn a_filter_of_any_length_is_taken_or_refused() {
+    for (word, count) in [("ip", 1_025), ("tcp", 1_000), ("tcp", 500_000), ("not", 500_000)] {
+        let text = format!("{}tcp", format!("{word} and ").replace("not and ", "not ").repeat(count));
+        let error = Filter::parse(&text).expect_err("it is too long");
+        assert_eq!(error.kind(), Kind::BadFilter, "{word} {count}");
+    }
+    let most = format!("{}ip", "ip and ".repeat(1_000));
+    assert_eq!(Filter::parse(&most).map(|filter| filter.text().len()), Ok(most.len()));
+}

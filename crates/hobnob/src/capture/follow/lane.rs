@@ -51,7 +51,7 @@ impl<'b> LaneEvent<'b> {
     }
 }
 
-/// Who is told.
+/// Is told what happens.
 type Tell<'t> = &'t mut dyn FnMut(LaneEvent<'_>);
 
 impl StreamLane {

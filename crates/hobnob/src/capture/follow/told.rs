@@ -82,9 +82,9 @@ pub enum SegmentFault {
 pub struct OpenedStream {
     /// The stream's number, from 1.
     pub id: u64,
-    /// Who dialled; of a stream that is found in its middle, the end with the larger port.
+    /// The end that dialled; of a stream that is found in its middle, the one with the larger port.
     pub client: SocketAddr,
-    /// Who was dialled.
+    /// The end that was dialled.
     pub server: SocketAddr,
     /// When the handshake was made.
     pub times: StreamTimes,
@@ -108,9 +108,9 @@ pub struct StreamTimes {
 pub struct ClosedStream {
     /// The stream's number.
     pub id: u64,
-    /// Who dialled.
+    /// The end that dialled.
     pub client: SocketAddr,
-    /// Who was dialled.
+    /// The end that was dialled.
     pub server: SocketAddr,
     /// How it ended.
     pub how: HowClosed,
