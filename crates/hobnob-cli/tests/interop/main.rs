@@ -17,6 +17,7 @@ mod packets;
 mod papers;
 mod peer;
 mod phrases;
+mod pings;
 #[path = "../../../hobnob/tests/it/ports.rs"]
 mod ports;
 mod relay;
