@@ -527,7 +527,7 @@ fn lines_that_read_a_file_show_its_packet() {
             let file = capture_file(port.parse().expect("a port"));
             std::fs::write(place.path("x.pcap"), file).expect("a folder");
             let said = succeeds(&mut place.command(line));
-            assert!(said.contains(&port) && said.contains("127.0.0.1"), "{line}: {said}");
+            assert!(said.contains(&port), "{line}: {said}");
         },
     );
 }
@@ -540,7 +540,8 @@ fn lines_that_ping_have_their_answers() {
         |does| does == Pings,
         |place, _, line| {
             let said = succeeds(&mut place.command(line));
-            assert!(said.contains("127.0.0.1") && said.contains(" 0% "), "{line}: {said}");
+            let is_whole = [" 0 lost", " 0% packet loss"].iter().any(|none| said.contains(none));
+            assert!(is_whole && said.contains("127.0.0.1"), "{line}: {said}");
         },
     );
 }
