@@ -1,6 +1,7 @@
 //! How things are told: words for people, JSON Lines for programs, errors for both.
 
 pub(crate) mod brief;
+pub(crate) mod captured;
 pub(crate) mod clip;
 mod early;
 pub(crate) mod error;
@@ -8,7 +9,10 @@ pub(crate) mod fetched;
 pub(crate) mod json;
 pub(crate) mod line;
 pub(crate) mod look;
+pub(crate) mod packet;
 pub(crate) mod passage;
+pub(crate) mod rounds;
 pub(crate) mod show;
+pub(crate) mod stream;
 pub(crate) mod text;
 pub(crate) mod writer;

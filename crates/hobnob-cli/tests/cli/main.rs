@@ -9,6 +9,7 @@ mod deserted;
 mod doctor;
 mod ends;
 mod errors;
+mod explain;
 mod failures;
 mod fault;
 mod faults;
@@ -19,10 +20,12 @@ mod idle;
 mod json;
 mod kit;
 mod man;
+mod models;
 mod pages;
 #[cfg(feature = "tls")]
 #[path = "../../../hobnob/tests/it/tls/papers.rs"]
 mod papers;
+mod ping;
 mod pipes;
 #[path = "../../../hobnob/tests/it/ports.rs"]
 mod ports;
@@ -34,6 +37,7 @@ mod serving;
 mod shells;
 mod shelves;
 mod signals;
+mod sniff;
 mod stdio;
 mod streams;
 mod stuck;

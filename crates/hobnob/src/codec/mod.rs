@@ -3,5 +3,7 @@
 pub(crate) mod float;
 pub mod hidden;
 pub mod http;
+pub mod icmp;
+pub mod ip;
 pub(crate) mod template;
 pub mod text;

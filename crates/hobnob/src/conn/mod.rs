@@ -20,6 +20,7 @@
 //! ```
 
 pub(crate) mod allowance;
+pub(crate) mod blocking;
 pub mod datagrams;
 pub mod demux;
 mod incoming;
@@ -36,7 +37,7 @@ pub mod wire;
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
@@ -99,6 +100,12 @@ pub trait Channel: Send {
         None
     }
 
+    /// The kernel's socket below, for questions that are about no byte of the conn, such as what became of a packet on its
+    /// way ([`objections`](crate::socket::objections)). None where there is none, and above a layer.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
     /// What the kernel counts about the connection (`TCP_INFO`), where it does; a layer passes it on.
     fn vitals(&self) -> Option<Vitals> {
         None
@@ -157,6 +164,12 @@ pub trait Kernel {
     /// Lets the socket wake nobody, not even by its failure, until an operation on it would block again. A task that
     /// cannot take what comes would be woken for nothing by all of it.
     fn rest(&mut self);
+
+    /// Gives the socket up, out of its runtime and still non-blocking; the channel is then as one that was aborted. None
+    /// where the channel keeps it.
+    fn give_up(&mut self) -> Option<OwnedFd> {
+        None
+    }
 }
 
 /// What the kernel knows about a connection.
@@ -472,6 +485,11 @@ impl Conn {
     /// What is to be said of how it ended, as [`Channel::last_word`].
     pub fn last_word(&mut self) -> Option<String> {
         self.channel.last_word()
+    }
+
+    /// The kernel's socket below, as [`Channel::descriptor`].
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.channel.descriptor()
     }
 
     /// The kernel's own figures, where there are any.

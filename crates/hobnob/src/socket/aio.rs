@@ -52,7 +52,7 @@ impl AsyncSocket {
     pub async fn connect(socket: Socket, to: &Address) -> Result<Self> {
         let name = Socket::reachable(to)?;
         socket.set_blocking(false)?;
-        if socket.kind() == Some(Type::Datagram) {
+        if matches!(socket.kind(), Some(Type::Datagram | Type::Raw)) {
             tell_errors_to_readers(socket.as_fd())
                 .map_err(|error| explain::data("setsockopt(SO_SELECT_ERR_QUEUE)", &error))?;
         }

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -160,6 +160,13 @@ impl Listener for Listening {
         }
     }
 
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &self.listener {
+            ListenerState::Open(listener) => Some(listener.as_fd()),
+            ListenerState::Shut(_) | ListenerState::Gone => None,
+        }
+    }
+
     /// A listener that is shut down for reading listens no more (tcp(7) does not say so; Linux does, `inet_shutdown`). It
     /// keeps a port that it was bound to, and not one that the kernel has chosen: that one is bound again.
     fn shut(&mut self) -> bool {
@@ -228,7 +235,7 @@ async fn race(
     let mut first_error: Option<Error> = None;
     loop {
         let started = waiting.next().map(|address| {
-            let socket = to.open_towards(&address, Type::Stream, scene);
+            let socket = to.open_towards(&address, Type::Stream, 0, scene);
             if let (Ok(socket), Some((asker, hops))) = (&socket, behind)
                 && !to.options.is_given(SocketOption::Ttl.row().spec.name)
             {
