@@ -143,7 +143,9 @@ impl Lying<'_> {
         let is_them =
             self.level == libc::SOL_SOCKET && [libc::SCM_RIGHTS, SCM_PIDFD].contains(&self.kind);
         let each = self.data.chunks_exact(size_of::<RawFd>());
-        is_them.then(|| each.map(|one| RawFd::from_ne_bytes(one.try_into().expect("four bytes"))))
+        let numbers = each.map(|one| RawFd::from_ne_bytes(one.try_into().expect("four bytes")));
+        // An SCM_PIDFD holds an errno below zero where the kernel had no descriptor left.
+        is_them.then(|| numbers.filter(|number| *number >= 0))
     }
 
     /// What it says. Of descriptors that is only their bytes.
@@ -409,6 +411,17 @@ mod tests {
         assert!(matches!(read.next(), Some(ControlMessage::Ttl(64))));
         assert!(matches!(read.next(), Some(ControlMessage::TrafficClass(4))));
         assert!(read.next().is_none());
+    }
+
+    #[test]
+    fn an_errno_is_no_descriptor() {
+        let mut buffer = vec![0; space(4)];
+        for (number, expected) in [(7, vec![7]), (-libc::EMFILE, vec![])] {
+            put(&mut buffer, libc::SOL_SOCKET, SCM_PIDFD, &number.to_ne_bytes());
+            let message = messages(&buffer).next().expect("one");
+            let numbers = message.descriptors().map(Iterator::collect::<Vec<_>>);
+            assert_eq!(numbers, Some(expected));
+        }
     }
 
     #[test]

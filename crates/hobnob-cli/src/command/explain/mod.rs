@@ -55,7 +55,7 @@ fn run(job: &Job) -> Result<u8> {
             if job.is_on("json") { format!("{}\n", host.json()) } else { host.words(job.out) };
         return say(&told);
     }
-    let endpoint = job.endpoint("explain which address?")?;
+    let endpoint = job.endpoint("explain which address?", ":9000")?;
     let resolved = engine::resolve(&endpoint)?;
     let tree = Tree {
         addresses: Found::of(&resolved.place.target, job.family()?),

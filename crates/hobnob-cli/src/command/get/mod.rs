@@ -96,7 +96,7 @@ const GETTING: &[Flag] = &[
 ];
 
 fn run(job: &Job) -> Result<u8> {
-    let endpoint = job.endpoint_spelt("get what? a URL is missing", url::of)?;
+    let endpoint = job.endpoint_spelt("get what? a URL is missing", ":8000", url::of)?;
     let wishes = GetFlags::read(job)?;
     let exchange = Exchange::new(&endpoint, asking::read(job)?)?
         .lenient(job.is_on("lenient"))

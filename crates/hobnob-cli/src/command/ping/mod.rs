@@ -55,7 +55,8 @@ fn run(job: &Job) -> Result<u8> {
         ping::spelt(word, over)?;
     }
     let spell = |word: &str| ping::spelt(word, over).ok().flatten();
-    let mut endpoint = job.endpoint_spelt("ping whom? an address is missing", spell)?;
+    let mut endpoint =
+        job.endpoint_spelt("ping whom? an address is missing", "127.0.0.1", spell)?;
     let flags = PingFlags::read(job)?;
     if let Some(ttl) = flags.ttl.filter(|_| !job.is_on("trace")) {
         endpoint.set(&format!("ttl={ttl}"))?;

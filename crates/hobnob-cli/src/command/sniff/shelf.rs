@@ -114,7 +114,7 @@ mod tests {
         let filled = Arc::clone(&shelf);
         let thread = std::thread::spawn(move || {
             for number in 0..100 {
-                filled.put(&frame(&[number; LENGTH]));
+                filled.put(&frame(&vec![number; LENGTH]));
             }
         });
         let mut numbers = Vec::new();

@@ -83,7 +83,7 @@ const TALKING: &[Flag] = &[
 ];
 
 fn run(job: &Job) -> Result<u8> {
-    let endpoint = job.endpoint("talk to whom? an address is missing")?;
+    let endpoint = job.endpoint("talk to whom? an address is missing", ":9000")?;
     job.check_stdout(std::slice::from_ref(&endpoint))?;
     let messages = job.words().into_iter().skip(1).collect();
     let wishes = TalkFlags::read(job, messages)?;

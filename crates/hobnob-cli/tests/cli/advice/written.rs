@@ -44,7 +44,7 @@ fn has_page(topic: &str) -> bool {
 
 /// Whether some verb has this flag, as it is typed.
 fn is_flag(verbs: &BTreeSet<String>, flag: &str) -> bool {
-    // With a value first: what takes one would take the -h, and run.
+    // With a value first: a flag that takes one would take the -h.
     verbs
         .iter()
         .any(|verb| run(&[verb, flag, "x", "-h"]).code == 0 || run(&[verb, flag, "-h"]).code == 0)

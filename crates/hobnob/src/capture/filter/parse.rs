@@ -316,6 +316,9 @@ impl Parser<'_> {
         found.ok_or_else(|| {
             let near = nearest(&token.text, WORDS);
             match near {
+                Some(near) if near == token.text => {
+                    self.wrong(token, "what a packet is is expected here, as tcp or port 80")
+                }
                 Some(near)
                     if !is_qualified && !token.text.contains(|c: char| c.is_ascii_digit()) =>
                 {

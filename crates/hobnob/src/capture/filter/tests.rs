@@ -61,6 +61,7 @@ fn a_filter_that_is_not_understood_is_shown_where() {
         ("port 65536", "65536", "a port is expected here, 0 to 65535"),
         ("port", "", "a port is expected here, 0 to 65535"),
         ("tcp and", "", "a word is missing"),
+        ("tcp and or udp", "or", "what a packet is is expected here, as tcp or port 80"),
         ("(tcp or udp", "", "a ) is missing"),
         ("tcp)", ")", "no ( stands before it"),
         ("tcp udp", "udp", "and, or, or nothing more is expected here"),

@@ -11,7 +11,7 @@ use super::cell::{self, Cell};
 use super::expected::Talk;
 
 /// An idle limit that the clients of a busy machine keep: they are all on one thread.
-const PATIENT: Duration = Duration::from_secs(2);
+const PATIENT: Duration = Duration::from_secs(4);
 /// The same for who is alone in a process, and is not to say anything in time.
 const MOMENT: Duration = Duration::from_millis(300);
 
