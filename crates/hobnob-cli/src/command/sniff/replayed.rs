@@ -18,7 +18,7 @@ use crate::process::signals::{Quit, Signals};
 use crate::process::{BROKEN_PIPE, output_failed};
 
 /// What happens next.
-enum Next {
+enum ReplayTurn {
     /// Packets are there.
     Packets,
     /// The file is over, or wrong from here on.
@@ -44,27 +44,27 @@ pub(super) async fn run(
     while end.is_none() && asked.is_none() && !teller.is_enough() {
         let next = async {
             if let Err(error) = teller.room().await {
-                return Next::Unread(Err(error));
+                return ReplayTurn::Unread(Err(error));
             }
             tokio::select! {
                 biased;
-                end = &mut reading => Next::End(end),
-                () = shelf.news() => Next::Packets,
-                error = teller.broken() => Next::Unread(Err(error)),
+                end = &mut reading => ReplayTurn::End(end),
+                () = shelf.news() => ReplayTurn::Packets,
+                error = teller.broken() => ReplayTurn::Unread(Err(error)),
             }
         };
         let next = tokio::select! {
             biased;
-            by = signals.next() => Next::Asked(by),
-            () = poll_fn(|cx| stdout.poll_deserted(cx)) => Next::Unread(Ok(())),
+            by = signals.next() => ReplayTurn::Asked(by),
+            () = poll_fn(|cx| stdout.poll_deserted(cx)) => ReplayTurn::Unread(Ok(())),
             next = next => next,
         };
         match next {
-            Next::Packets => {}
-            Next::End(how) => end = Some(how),
-            Next::Asked(by) => asked = Some(by),
-            Next::Unread(Ok(())) => return Ok(BROKEN_PIPE),
-            Next::Unread(Err(error)) => return output_failed(&error),
+            ReplayTurn::Packets => {}
+            ReplayTurn::End(how) => end = Some(how),
+            ReplayTurn::Asked(by) => asked = Some(by),
+            ReplayTurn::Unread(Ok(())) => return Ok(BROKEN_PIPE),
+            ReplayTurn::Unread(Err(error)) => return output_failed(&error),
         }
         let mut out = teller.buffer();
         shelf.take().each(|frame| teller.frame(&mut out, frame));
