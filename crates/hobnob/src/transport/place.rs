@@ -39,12 +39,12 @@ impl Place {
     /// What the host and port stand for, in the family that the terms ask for.
     pub async fn addresses(&self, terms: &Terms) -> Result<Vec<SocketAddr>> {
         let (host, port) = self.host_and_port()?;
-        host::addresses(host, port, terms.family, terms.observer.clone()).await
+        host::addresses(host, port, terms.family, terms.resolver_watcher()).await
     }
 
     /// Opens a socket, with the options set that are its own. `protocol` 0 is the usual one of the family and type.
     pub fn open(&self, family: Family, kind: Type, protocol: i32, terms: &Terms) -> Result<Socket> {
-        let socket = Socket::open(family, kind, protocol, terms.observer.clone())?;
+        let socket = Socket::open(family, kind, protocol, terms.watcher())?;
         option::apply(&socket, &self.options)?;
         Ok(socket)
     }
