@@ -3,10 +3,12 @@
 pub(crate) mod hardship;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hobnob::engine::Running;
@@ -341,16 +343,46 @@ pub(crate) fn as_nobody(words: &[&str], runtime: Option<&Path>) -> Option<Done> 
     let folder = folder();
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), open).ok()?;
-    let copy = folder.path().join("hobnob");
-    // Not by this process: a child that another test starts meanwhile would have it open for writing, and nobody could
-    // execute it (ETXTBSY).
-    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_hobnob")).arg(&copy).status();
-    copied.ok().filter(std::process::ExitStatus::success)?;
-    command.arg(&copy).args(words);
+    command.arg(copy_into(folder.path())).args(words);
     if let Some(runtime) = runtime {
         command.env("XDG_RUNTIME_DIR", runtime);
     }
     Some(finish(command, b""))
+}
+
+/// A peer that plays with the one program that dials it.
+pub(crate) struct OnePeer {
+    /// For as long as somebody may dial it, or another peer would have the port.
+    listener: Arc<TcpListener>,
+    playing: JoinHandle<()>,
+}
+
+impl OnePeer {
+    pub(crate) fn new(play: impl FnOnce(TcpStream) + Send + 'static) -> Self {
+        let listener = Arc::new(TcpListener::bind("127.0.0.1:0").expect("a port"));
+        let listens = listener.clone();
+        let playing = std::thread::spawn(move || play(listens.accept().expect("it dials").0));
+        OnePeer { listener, playing }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        self.listener.local_addr().expect("it is bound").to_string()
+    }
+
+    /// Waits for its end. A program that gave up before it dialled is dialled for.
+    pub(crate) fn finish(self) {
+        drop(TcpStream::connect(self.address()));
+        self.playing.join().expect("it does not panic");
+    }
+}
+
+/// The program once more, in this folder. Another process writes it: while this one had it open for writing, a child of
+/// another test could inherit that, and nobody could start it meanwhile (execve(2) `ETXTBSY`).
+pub(crate) fn copy_into(folder: &Path) -> PathBuf {
+    let copy = folder.join("hobnob");
+    let done = Command::new("cp").arg(env!("CARGO_BIN_EXE_hobnob")).arg(&copy).status();
+    assert!(done.expect("cp is there").success());
+    copy
 }
 
 /// A folder for one test.

@@ -71,7 +71,7 @@ impl Screen {
 
     /// The screen once it is as wanted.
     pub(crate) fn until(&self, wanted: impl Fn(&str) -> bool) -> String {
-        for _ in 0..200 {
+        for _ in 0..600 {
             let text = self.tmux(&["capture-pane", "-p"]);
             if wanted(&text) {
                 return text;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use crate::kit::{self, Bounded, Done, Lines, code, folder, hobnob, run, serve, signal};
+use crate::kit::{self, Bounded, Done, Lines, OnePeer, code, folder, hobnob, run, serve, signal};
 use crate::pty::clog;
 use crate::screen::{BINARY, Screen};
 
@@ -161,16 +161,12 @@ fn bulk() -> String {
 }
 
 /// Answers one peer: what comes up to its end, or up to the length that it says, goes back.
-fn mirror(head: &'static str) -> (String, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("it is bound").to_string();
-    let play = move || {
-        let (mut peer, _) = listener.accept().expect("a peer");
+fn mirror(head: &'static str) -> OnePeer {
+    OnePeer::new(move |mut peer| {
         let body = if head.is_empty() { read_stream(&mut peer) } else { read_body(&mut peer) };
         // The program may have given up, and its answer tells.
         let _ = peer.write_all(head.as_bytes()).and_then(|()| peer.write_all(&body));
-    };
-    (address, std::thread::spawn(play))
+    })
 }
 
 fn read_stream(peer: &mut TcpStream) -> Vec<u8> {
@@ -213,17 +209,17 @@ fn what_passes_arrives_whole_and_in_order() {
         for stream in [Stream::In, Stream::Out] {
             for medium in [Medium::Pipe, Medium::Socket] {
                 let peer = head.map(mirror);
-                let address = peer.as_ref().map_or("", |(address, _)| address.as_str());
+                let address = peer.as_ref().map_or_else(String::new, OnePeer::address);
                 let words: Vec<_> =
-                    words.iter().map(|word| word.replace("PEER", address)).collect();
+                    words.iter().map(|word| word.replace("PEER", &address)).collect();
                 let words: Vec<_> = words.iter().map(String::as_str).collect();
                 let done = run_shared(hobnob(&words), bulk.as_bytes(), stream, medium);
                 let case = format!("{words:?} {stream:?} {medium:?}");
                 assert_eq!((done.code, done.err.as_str()), (0, ""), "{case}");
                 assert_eq!(done.out.len(), bulk.len(), "{case}");
                 assert!(done.out == bulk, "{case}: all came, but not in order");
-                if let Some((_, peer)) = peer {
-                    peer.join().expect("it does not panic");
+                if let Some(peer) = peer {
+                    peer.finish();
                 }
             }
         }

@@ -3,14 +3,14 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::kit::{Bounded, Lines, code, folder, hobnob, signal};
+use crate::kit::{Bounded, Lines, OnePeer, code, folder, hobnob, signal};
 use crate::pty::{Pty, clog};
 
 /// What ends a program, and the exit code as a shell says it.
@@ -40,22 +40,18 @@ fn until_it_has_a_thread(id: u32, wanted: &str) {
             return;
         }
         let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-        assert!(!stat.contains(") Z"), "it is over, and had no thread {wanted}");
+        assert!(!stat.contains(") Z"), "it is over, and had no thread {wanted}: {stat}");
         std::thread::yield_now();
     }
 }
 
 /// A peer that says something that is an answer to anybody, and goes on listening.
-fn talkative() -> (String, std::thread::JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("it is bound").to_string();
-    let play = move || {
-        let (mut peer, _) = listener.accept().expect("it dials");
+fn talkative() -> OnePeer {
+    OnePeer::new(|mut peer| {
         peer.write_all(b"HTTP/1.0 200 OK\r\n\r\nsome of it").expect("it is open");
         // To the end, however it comes.
         let _ = peer.read_to_end(&mut Vec::new());
-    };
-    (address, std::thread::spawn(play))
+    })
 }
 
 /// Quitting may leave a core, which is of no use here.
@@ -92,7 +88,8 @@ fn the_first_signal_ends_who_waits_for_a_stuck_reader() {
                 // Each may take the second that is left to it.
                 for (name, expected) in ALL {
                     scope.spawn(move || {
-                        let (address, peer) = talkative();
+                        let peer = talkative();
+                        let address = peer.address();
                         let words: Vec<_> =
                             words.iter().map(|word| word.replace("PEER", &address)).collect();
                         let words: Vec<_> = words.iter().map(String::as_str).collect();
@@ -110,9 +107,7 @@ fn the_first_signal_ends_who_waits_for_a_stuck_reader() {
                         until_it_listens(child.id());
                         signal(child.id(), name);
                         assert_eq!(code(child.wait()), expected, "{words:?} {stuck:?} {name}");
-                        // One that ended before it dialled is dialled for.
-                        drop(TcpStream::connect(&address));
-                        peer.join().expect("it does not panic");
+                        peer.finish();
                     });
                 }
             }

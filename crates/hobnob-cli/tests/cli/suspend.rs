@@ -27,6 +27,8 @@ fn a_signal_gives_the_terminal_back() {
         screen.line("half a");
         screen.until(|text| text.contains("Hello, half a!"));
         screen.tmux(&["send-keys", "-l", "unsent"]);
+        // What the program has not read by its end is typed into the shell.
+        screen.until(|text| text.contains("unsent"));
         signal(id, name);
         screen.until(|text| text.contains(&code));
         screen.run(&format!("stty -a > {}", after.display()));

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::kit::{self, Bounded, Done, code, finish, folder, skip};
+use crate::kit::{self, Bounded, Done, code, copy_into, finish, folder, skip};
 use crate::pty::Pty;
 
 /// The most threads that any of the runs below needs, and some more.
@@ -33,7 +33,7 @@ fn open_folder(test: &str) -> Option<tempfile::TempDir> {
         return None;
     }
     let folder = folder();
-    std::fs::copy(env!("CARGO_BIN_EXE_hobnob"), folder.path().join("hobnob")).expect("room");
+    copy_into(folder.path());
     std::fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).expect("ours");
     Some(folder)
 }

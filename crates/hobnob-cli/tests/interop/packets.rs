@@ -98,7 +98,7 @@ try:
         send(packet)
         answer = next_packet(lambda p: p.src == packet.dst and p.dst == packet.src)
         if answer.version == 4:
-            assert (answer.proto, answer.ihl, answer.ttl, answer.flags) == (253, 5, 64, answer.flags), answer.show()
+            assert (answer.proto, answer.ihl, answer.ttl) == (253, 5, 64), answer.show()
             assert answer.len == 20 + len(said), (number, answer.len)
             assert answer.tos == 0x1c, answer.tos  # how an answer of ours is marked
             check_sum(answer)

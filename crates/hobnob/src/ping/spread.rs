@@ -18,7 +18,7 @@ pub struct Spread {
     least: Duration,
     most: Duration,
     last: Option<Duration>,
-    /// The sum of the differences from each to the next, in microseconds, and how many these are.
+    /// The sum of the differences from each to the next, in nanoseconds, and how many these are.
     changes: (u128, u32),
 }
 

@@ -149,13 +149,12 @@ pub use setting::option_defaults;
 pub use text::{address_of_bytes, address_of_text, loose_address};
 
 pub(crate) use crate::sys::alarm::Alarm;
-pub use crate::sys::control::{ControlMessage, ErrorReport, OutgoingControl};
+pub use crate::sys::control::{Arrival, ControlMessage, ErrorReport, OutgoingControl};
 pub(crate) use crate::sys::group::{hear_own_groups, join, send_to_groups};
 pub(crate) use crate::sys::hangup::HangupPoll;
 pub use crate::sys::info::{PeerProcess, TcpInfo};
 pub use crate::sys::mmsg::{Batch, Outgoing, Received, Sent};
 pub use crate::sys::objection::{Objection, ask_for_objections, objections};
-pub use crate::sys::packet_info::Arrival;
 pub use crate::sys::record::Record;
 pub(crate) use crate::sys::watch::{SocketState, state};
 pub(crate) use crate::sys::whole::take_whole_packets;

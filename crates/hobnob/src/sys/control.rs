@@ -8,7 +8,6 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::info::PeerProcess;
-use super::packet_info::Arrival;
 
 /// What the kernel or the peer has sent along with received bytes.
 #[derive(Debug)]
@@ -39,6 +38,17 @@ pub enum ControlMessage {
         /// The bytes.
         data: Vec<u8>,
     },
+}
+
+/// To which of our addresses a datagram came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// The address it was sent to: one of ours, a group, or a broadcast address.
+    pub to: IpAddr,
+    /// The address of ours that an answer leaves from; none where the kernel has to pick (an IPv6 group).
+    pub answer_from: Option<IpAddr>,
+    /// The index of the interface it came in by.
+    pub interface: u32,
 }
 
 /// What an ICMP error, or this kernel itself, said of a datagram that was sent (ip(7) `IP_RECVERR`).
@@ -404,7 +414,7 @@ mod tests {
     #[test]
     fn a_length_that_is_none_ends_the_reading() {
         for length in [0, HEAD - 1, HEAD + 5, usize::MAX, usize::MAX - 7] {
-            let mut buffer = Vec::new();
+            let mut buffer = vec![0; space(4)];
             put(&mut buffer, 1, 1, &[0; 4]);
             buffer[..WORD].copy_from_slice(&length.to_ne_bytes());
             buffer.truncate(HEAD + 4);

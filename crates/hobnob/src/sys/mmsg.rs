@@ -4,8 +4,9 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use super::control::Arrival;
 use super::name::Name;
-use super::packet_info::{self, Ancillary, Arrival, Control};
+use super::packet_info::{self, Ancillary, Control};
 use super::size_for_kernel;
 use crate::address::Address;
 use crate::error::Result;

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
 use super::call;
-use super::control::{self, ControlMessage};
+use super::control::{self, Arrival, ControlMessage};
 
 /// Room for the control messages of one datagram: the larger address takes 40 bytes, its traffic class 24, its reach 24,
 /// and the number of those that were dropped 24.
@@ -43,17 +43,6 @@ pub(super) struct Ancillary {
     pub lost: u32,
     /// The user whose process has sent it.
     pub user: Option<u32>,
-}
-
-/// To which of our addresses a datagram came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrival {
-    /// The address it was sent to: one of ours, a group, or a broadcast address.
-    pub to: IpAddr,
-    /// The address of ours that an answer leaves from; none where the kernel has to pick (an IPv6 group).
-    pub answer_from: Option<IpAddr>,
-    /// The index of the interface it came in by.
-    pub interface: u32,
 }
 
 /// Asks the kernel to tell it with every datagram from now on.

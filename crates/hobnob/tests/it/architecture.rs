@@ -53,10 +53,10 @@ const FAULT_PARTS: &[&str] = &["bend", "outbox", "seed"];
 const EMPTY_NAMES: &[&str] = &["utils", "util", "misc", "common", "helpers", "helper"];
 
 /// Words of the program that are words of the tables too: `--raw`, `--framing lines`, `--http 1.0` and the verb `relay` of
-/// its command line, `hello` and `ok` of its control protocol, the flag `--timeout`, the way `down`, and the jitter of
-/// round trips.
+/// its command line, `hello` and `ok` of its control protocol, the flag `--timeout`, the way `down`, the jitter of round
+/// trips, and the source of names that nsswitch.conf calls files.
 const WORDS_OF_THE_PROGRAM: &[&str] =
-    &["raw", "lines", "http", "relay", "hello", "ok", "timeout", "down", "jitter"];
+    &["raw", "lines", "http", "relay", "hello", "ok", "timeout", "down", "jitter", "files"];
 
 /// A source file: where it stands under `src`, and its text.
 struct File {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::line;
+use super::lines::line;
 use crate::report::show::safe;
 
 /// What an address says of them.

@@ -6,8 +6,9 @@ use hobnob::endpoint::{Host, Target};
 use hobnob::socket::{Family, look_up};
 use serde_json::{Value, json};
 
+use super::lines::line;
+use super::number;
 use super::sources::NameSources;
-use super::{line, number};
 use crate::report::show::safe;
 
 /// The addresses of a host.

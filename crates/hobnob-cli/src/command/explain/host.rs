@@ -8,7 +8,8 @@ use hobnob::error::{Kind, Result};
 use serde_json::{Value, json};
 
 use super::found::Found;
-use super::{fitted, line, number};
+use super::lines::{fitted, line};
+use super::number;
 use crate::job::Job;
 use crate::report::look::{Look, Paint};
 use crate::report::show::safe;

@@ -4,6 +4,7 @@ mod connection;
 mod found;
 mod host;
 mod kernel;
+mod lines;
 mod number;
 mod sources;
 
@@ -21,15 +22,12 @@ use self::connection::ConnectionFacts;
 use self::found::Found;
 use self::host::HostAlone;
 use self::kernel::KernelOptions;
+use self::lines::{fitted, line};
 use crate::args::{COMMON, Flag, FlagGroup, OPENING, Usage, switch};
-use crate::help::narrow;
 use crate::job::{Job, Verb};
 use crate::process::say;
 use crate::report::look::{Look, Paint};
 use crate::report::show::{count, pad, safe};
-
-/// Columns before a value.
-const LABEL: usize = 12;
 
 /// The verb.
 pub(crate) static VERB: Verb = Verb {
@@ -328,15 +326,6 @@ fn as_json(settings: &[OptionShown]) -> Vec<Value> {
     let one =
         |one: &OptionShown| json!({ "name": one.name, "value": one.value, "from": one.origin });
     settings.iter().map(one).collect()
-}
-
-/// The lines in the columns of the terminal.
-fn fitted(text: String, look: Look) -> String {
-    if look.is_narrow() { narrow::listed(&text, look.columns()) } else { text }
-}
-
-fn line(out: &mut String, label: &str, text: &str) {
-    let _ = writeln!(out, "  {}{text}", pad(label, LABEL));
 }
 
 fn list(out: &mut String, settings: &[OptionShown]) {

@@ -15,7 +15,7 @@ const SERVERS: &str = "/etc/resolv.conf";
 /// Bytes of such a file that are read; a longer one is told as none. Some block lists are hosts files of many megabytes.
 const MOST: u64 = 64 << 20;
 
-/// What the source in the order is called that reads `/etc/hosts`.
+/// What nsswitch.conf calls the source that reads `/etc/hosts`.
 const FILES: &str = "files";
 
 /// Where a name comes from.

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -10,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread::JoinHandle;
 
-use crate::kit::{Bounded, Done, code, folder, hobnob};
+use crate::kit::{Bounded, Done, OnePeer, code, folder, hobnob};
 use crate::pty::{Pty, clog};
 
 use super::{Ends, MIRRORED, Medium, Stream, feed, mirror, take};
@@ -229,11 +228,11 @@ fn lines(kind: StreamKind, stream: Stream) -> String {
 /// One cell: a verb that brings back what it is given.
 fn check_mirrored(words: &[&str], head: Option<&'static str>, stream: Stream, kind: StreamKind) {
     let peer = head.map(mirror);
-    let address = peer.as_ref().map_or("", |(address, _)| address.as_str());
+    let address = peer.as_ref().map_or_else(String::new, OnePeer::address);
     // A log is told on stderr, which another verb has nothing to say on.
     let is_log = stream == Stream::Err;
     let words = words.iter().filter(|word| !is_log || **word != "-q");
-    let words: Vec<_> = words.map(|word| word.replace("PEER", address)).collect();
+    let words: Vec<_> = words.map(|word| word.replace("PEER", &address)).collect();
     let mut words: Vec<_> = words.iter().map(String::as_str).collect();
     if is_log {
         words.push("-v");
@@ -260,10 +259,8 @@ fn check_mirrored(words: &[&str], head: Option<&'static str>, stream: Stream, ki
         }
         _ => assert_eq!(done.code, 0, "{case}"),
     }
-    if let Some((address, peer)) = peer {
-        // A verb that gave up before it dialled is dialled for.
-        drop(TcpStream::connect(address));
-        peer.join().expect("it does not panic");
+    if let Some(peer) = peer {
+        peer.finish();
     }
 }
 

@@ -25,8 +25,12 @@ pub(super) fn of_names(command: &str, words: &[&str]) -> Option<Outcome> {
         ("aton", [word]) => asked(socket::loose_address(word), |ip| Ok(hex(&ip.octets()))),
         ("hostname", []) => asked(socket::host_name(), say),
         ("hostbyname", [host]) => asked(socket::host_by_name(&words_of(host)), say),
-        ("hostentry", [host]) => asked(socket::host_entry(&words_of(host)), host_entry),
-        ("hostof", [address]) => asked(socket::host_of_address(number(address)), host_entry),
+        ("hostentry", [host]) => {
+            asked(socket::host_entry(&words_of(host)), |entry| host_entry(&entry))
+        }
+        ("hostof", [address]) => {
+            asked(socket::host_of_address(number(address)), |entry| host_entry(&entry))
+        }
         ("fullname", [host]) => asked(socket::full_host_name(&words_of(host)), say),
         ("addrinfo", [host, service, family, kind, flags]) => {
             let hints = AddressHints {
@@ -57,7 +61,7 @@ pub(super) fn of_names(command: &str, words: &[&str]) -> Option<Outcome> {
     })
 }
 
-fn host_entry(entry: HostEntry) -> Outcome {
+fn host_entry(entry: &HostEntry) -> Outcome {
     let addresses: Vec<_> = entry.addresses.iter().map(ToString::to_string).collect();
     Ok(format!("{} [{}] [{}]", entry.name, entry.aliases.join(" "), addresses.join(" ")))
 }

@@ -75,8 +75,15 @@ fn a_step_that_fails_takes_back_those_before_it_in_reverse() {
 #[tokio::test]
 async fn a_start_that_is_given_up_is_taken_back() {
     let (mut server, log) = server("open-given-up", Last::NeverEnds);
-    let waiting = tokio::time::timeout(std::time::Duration::from_millis(20), server.open()).await;
-    assert!(waiting.is_err(), "it never ends");
+    let is_under_way = async {
+        while said(&log).len() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        _ = server.open() => panic!("it never ends"),
+        () = soon("its steps", is_under_way) => {}
+    }
     assert_eq!(said(&log), ALL_BACK, "its threads were joined");
     assert!(hobnob::serve("echo", "memory:open-given-up").is_ok(), "its name is free");
 }
