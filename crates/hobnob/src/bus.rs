@@ -4,7 +4,6 @@
 //! pulled at a rhythm (waking a thread per event cost 60 to 80 % of the throughput of a busy echo); a subscriber that has
 //! gone to sleep is woken by the first. A full ring drops the newest and counts it.
 
-mod calls;
 mod seldom;
 pub mod sink;
 

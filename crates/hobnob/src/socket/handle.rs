@@ -66,9 +66,7 @@ impl Socket {
         let carried = Carried { made: number.as_ref().ok().copied(), ..Carried::default() };
         observe::end(watch.as_deref(), began, None, "socket", arguments, result, carried);
         let fd = made.map_err(|error| explain::socket(family, kind, protocol, &error))?;
-        let mut socket = Self::of(fd, None);
-        socket.watch = watch;
-        Ok(socket)
+        Ok(Self::of(fd, None, watch))
     }
 
     /// Two Unix sockets connected to each other, blocking.
@@ -90,7 +88,7 @@ impl Socket {
         let (one, other) = made.map_err(|error| {
             explain::data(&format!("socketpair(AF_UNIX, {})", kind.name()), &error)
         })?;
-        Ok((Self::of(one, None), Self::of(other, None)))
+        Ok((Self::of(one, None, None), Self::of(other, None, None)))
     }
 
     /// Takes over a descriptor that was inherited or received, if it is a socket's: non-blocking if it is, else blocking.
@@ -158,9 +156,7 @@ impl Socket {
         let arguments = format_args!("F_DUPFD_CLOEXEC, 3");
         self.end_carrying(began, "fcntl", arguments, observe::some(&number), carried);
         let fd = result.map_err(|error| explain::data("fcntl(F_DUPFD_CLOEXEC)", &error))?;
-        let mut copy = Self::of(fd, self.timeout());
-        copy.watch = self.watch.clone();
-        Ok(copy)
+        Ok(Self::of(fd, self.timeout(), self.watch.clone()))
     }
 
     /// Closes, and tells how that went. Dropping closes too, and tells the observer alone.
@@ -199,9 +195,7 @@ impl Socket {
     /// What this listener has accepted.
     pub(super) fn accepted(&self, fd: OwnedFd, is_blocking: bool) -> Socket {
         let watch = self.watch.as_ref().map(|watch| Box::new(Watch::new(watch.observer())));
-        let mut accepted = Self::of(fd, (!is_blocking).then_some(Duration::ZERO));
-        accepted.watch = watch;
-        accepted
+        Self::of(fd, (!is_blocking).then_some(Duration::ZERO), watch)
     }
 
     /// The descriptor's owner, for a runtime to watch.
@@ -209,8 +203,8 @@ impl Socket {
         self.shared().clone()
     }
 
-    fn of(fd: OwnedFd, timeout: Option<Duration>) -> Self {
-        Socket { fd: Some(Arc::new(fd)), timeout: Timeout::new(timeout), watch: None }
+    fn of(fd: OwnedFd, timeout: Option<Duration>, watch: Option<Box<Watch>>) -> Self {
+        Socket { fd: Some(Arc::new(fd)), timeout: Timeout::new(timeout), watch }
     }
 
     fn shared(&self) -> &Arc<OwnedFd> {
@@ -290,7 +284,7 @@ impl From<OwnedFd> for Socket {
     fn from(fd: OwnedFd) -> Self {
         let flags = fcntl(&fd, FcntlArg::F_GETFL).unwrap_or(0);
         let is_nonblocking = flags & libc::O_NONBLOCK != 0;
-        Self::of(fd, is_nonblocking.then_some(Duration::ZERO))
+        Self::of(fd, is_nonblocking.then_some(Duration::ZERO), None)
     }
 }
 

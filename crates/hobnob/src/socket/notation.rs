@@ -29,30 +29,30 @@ impl fmt::Display for InC<'_> {
         }
         let bytes = carried.bytes.map(CBytes);
         match (call.name, bytes, carried.address.map(CAddress)) {
-            ("connect" | "bind", _, Some(address)) => write!(f, ", {address}, {}", address.size())?,
+            ("connect" | "bind", _, Some(address)) => write!(f, ", {address}, {}", address.size()),
             ("accept" | "getsockname" | "getpeername", _, Some(address)) => {
-                write!(f, ", {address}, [{}]", address.size())?;
+                write!(f, ", {address}, [{}]", address.size())
             }
-            ("accept" | "getsockname" | "getpeername", ..) => f.write_str(", NULL, NULL")?,
+            ("accept" | "getsockname" | "getpeername", ..) => f.write_str(", NULL, NULL"),
             ("send", Some(bytes), _) => {
-                write!(f, ", {bytes}, {}, {}", bytes.0.len(), self.flags())?
+                write!(f, ", {bytes}, {}, {}", bytes.0.len(), self.flags())
             }
             ("sendto", Some(bytes), Some(address)) => {
                 let (length, size) = (bytes.0.len(), address.size());
-                write!(f, ", {bytes}, {length}, {}, {address}, {size}", self.flags())?;
+                write!(f, ", {bytes}, {length}, {}, {address}, {size}", self.flags())
             }
-            ("recv", Some(bytes), _) => write!(f, ", {bytes}, {}, {}", carried.room, self.flags())?,
-            ("recv", None, _) => write!(f, ", NULL, {}, {}", carried.room, self.flags())?,
+            ("recv", Some(bytes), _) => write!(f, ", {bytes}, {}, {}", carried.room, self.flags()),
+            ("recv", None, _) => write!(f, ", NULL, {}, {}", carried.room, self.flags()),
             ("recvfrom", Some(bytes), Some(address)) => {
                 let (room, size) = (carried.room, address.size());
-                write!(f, ", {bytes}, {room}, {}, {address}, [{size}]", self.flags())?;
+                write!(f, ", {bytes}, {room}, {}, {address}, [{size}]", self.flags())
             }
             _ => {
                 let arguments = call.arguments.to_string();
                 let comma = call.descriptor.is_some() && !arguments.is_empty();
-                write!(f, "{}{arguments}", if comma { ", " } else { "" })?;
+                write!(f, "{}{arguments}", if comma { ", " } else { "" })
             }
-        }
+        }?;
         f.write_str(") = ")?;
         self.result(f)
     }

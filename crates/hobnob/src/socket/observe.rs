@@ -32,14 +32,14 @@ pub(crate) fn together(
     other: Option<Arc<dyn Observer>>,
 ) -> Option<Arc<dyn Observer>> {
     match (one, other) {
-        (Some(one), Some(other)) => Some(Arc::new(Pair(one, other))),
+        (Some(one), Some(other)) => Some(Arc::new(ObserverPair(one, other))),
         (one, other) => one.or(other),
     }
 }
 
-struct Pair(Arc<dyn Observer>, Arc<dyn Observer>);
+struct ObserverPair(Arc<dyn Observer>, Arc<dyn Observer>);
 
-impl Observer for Pair {
+impl Observer for ObserverPair {
     fn saw(&self, call: &KernelCall<'_>) {
         self.0.saw(call);
         self.1.saw(call);
@@ -90,16 +90,16 @@ pub(super) struct Watch {
     observer: Arc<dyn Observer>,
     clock: Clock,
     shows_waiting: bool,
-    waits: Waits,
+    waits: DirectionWaits,
 }
 
 /// Since when each direction waits, in nanoseconds of the clock; 0: it does not. A copy of the socket waits by itself.
 #[derive(Default)]
-struct Waits([AtomicU64; 2]);
+struct DirectionWaits([AtomicU64; 2]);
 
-impl Clone for Waits {
+impl Clone for DirectionWaits {
     fn clone(&self) -> Self {
-        Waits::default()
+        DirectionWaits::default()
     }
 }
 
@@ -118,7 +118,7 @@ pub(super) struct Began(Option<Duration>);
 
 impl Watch {
     pub(super) fn new(observer: Arc<dyn Observer>) -> Self {
-        let waits = Waits::default();
+        let waits = DirectionWaits::default();
         Watch { observer, clock: Clock::start(), shows_waiting: true, waits }
     }
 

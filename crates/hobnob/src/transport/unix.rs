@@ -141,7 +141,7 @@ impl Transport for Unix {
             socket.listen(u32::try_from(backlog).unwrap_or(u32::MAX))?;
             let address = socket.local_address()?;
             let listener = AsyncSocket::new(socket)?;
-            let door = Door { kind: self.kind, listener, address, users, _claim: claim };
+            let door = UnixDoor { kind: self.kind, listener, address, users, _claim: claim };
             Ok(vec![Box::new(door) as _])
         })
     }
@@ -281,7 +281,7 @@ fn facts(transport: &'static str, local: &Address, peer: Address) -> Facts {
     }
 }
 
-struct Door {
+struct UnixDoor {
     kind: Type,
     listener: AsyncSocket,
     address: Address,
@@ -289,7 +289,7 @@ struct Door {
     _claim: Option<Claim>,
 }
 
-impl Door {
+impl UnixDoor {
     fn conn(&self, socket: Socket, peer: Address) -> Result<Conn> {
         let transport = if self.kind == Type::Stream { "unix" } else { "unixseq" };
         let facts = facts(transport, &self.address, peer).with_credentials(credentials(&socket));
@@ -302,7 +302,7 @@ impl Door {
     }
 }
 
-impl Listener for Door {
+impl Listener for UnixDoor {
     fn address(&self) -> Address {
         self.address.clone()
     }

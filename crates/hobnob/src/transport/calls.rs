@@ -6,11 +6,9 @@ use crate::bus::Bus;
 use crate::event::{Called, Fact};
 use crate::socket::{KernelCall, Observer};
 
-impl Bus {
-    /// An observer that tells each call; none where no subscriber wants calls.
-    pub(crate) fn watcher(&self) -> Option<Arc<dyn Observer>> {
-        self.wants_calls().then(|| Arc::new(CallTeller(self.clone())) as _)
-    }
+/// An observer that tells each call over the bus; none where no subscriber wants calls.
+pub(super) fn teller(bus: &Bus) -> Option<Arc<dyn Observer>> {
+    bus.wants_calls().then(|| Arc::new(CallTeller(bus.clone())) as _)
 }
 
 struct CallTeller(Bus);
