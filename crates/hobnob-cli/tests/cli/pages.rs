@@ -56,7 +56,7 @@ fn the_short_help_of_each_verb() {
 }
 
 /// The topics that are neither verbs nor of a table.
-const TOPICS: [&str; 12] = [
+const TOPICS: [&str; 13] = [
     "addresses",
     "sockets",
     "ports",
@@ -65,6 +65,7 @@ const TOPICS: [&str; 12] = [
     "faults",
     "eof",
     "keys",
+    "calls",
     "json",
     "exit-codes",
     "environment",
