@@ -73,8 +73,10 @@ pub enum Fact {
     },
     /// Accepting stopped for want of something, and goes on by itself.
     Paused {
-        /// The limit: `max-conns`, `open-files`, `accept-rate`.
+        /// The limit: `max-conns`, `open-files`, `accept-rate`, `memory`, `serial`.
         limit: &'static str,
+        /// How many peers wait, where the kernel says it.
+        waiting: Option<u64>,
     },
     /// Accepting went on.
     Resumed {

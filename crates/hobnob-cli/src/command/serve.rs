@@ -36,10 +36,11 @@ pub(crate) static VERB: Verb = Verb {
     run,
 };
 
-/// Flags of services that take text messages.
+/// Flags of services that answer messages.
 const CUTTING: &[Flag] = &[
     value("framing", "auto|lines|chunks", "how bytes become text messages"),
     value("recv", "N", "bytes of one receive"),
+    value("model", "async|threads|serial", "what runs the sessions: hobnob help models"),
 ];
 
 fn run(job: &Job) -> Result<u8> {

@@ -24,6 +24,7 @@ const TOPICS: &[(&str, &str)] = &[
     ("sockets", include_str!("sockets.md")),
     ("ports", include_str!("ports.md")),
     ("handshake", include_str!("handshake.md")),
+    ("models", include_str!("models.md")),
     ("coming-from", include_str!("coming-from.md")),
     ("faults", include_str!("faults.md")),
     ("eof", include_str!("eof.md")),

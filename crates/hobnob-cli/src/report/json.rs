@@ -152,7 +152,7 @@ impl Json {
                 line.end();
             }
             Fact::Dropped { limit, count } => self.limit(out, at, "dropped", limit, Some(*count)),
-            Fact::Paused { limit } => self.limit(out, at, "paused", limit, None),
+            Fact::Paused { limit, waiting } => self.limit(out, at, "paused", limit, *waiting),
             Fact::Resumed { limit } => self.limit(out, at, "resumed", limit, None),
             Fact::Draining { open } => {
                 let mut line = self.line(out, "note", at);

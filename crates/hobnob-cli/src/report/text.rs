@@ -170,8 +170,13 @@ impl Transcript {
                 let text = format!("error[{}]: {}", error.kind().slug(), safe(error.message()));
                 self.note(out, event.at, session, &text);
             }
-            Fact::Paused { limit } => {
-                let text = format!("paused by {limit}: new peers wait");
+            Fact::Paused { limit, waiting } => {
+                let peers = match waiting {
+                    None => "new peers wait".to_owned(),
+                    Some(1) => "1 new peer waits".to_owned(),
+                    Some(many) => format!("{many} new peers wait"),
+                };
+                let text = format!("paused by {limit}: {peers}");
                 self.note(out, event.at, session, &text);
             }
             Fact::Resumed { limit } if self.is_verbose => {

@@ -21,6 +21,7 @@ mod idle;
 mod json;
 mod kit;
 mod man;
+mod models;
 mod pages;
 #[cfg(feature = "tls")]
 #[path = "../../../hobnob/tests/it/tls/papers.rs"]

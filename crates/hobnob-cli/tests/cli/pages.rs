@@ -56,11 +56,12 @@ fn the_short_help_of_each_verb() {
 }
 
 /// The topics that are neither verbs nor of a table.
-const TOPICS: [&str; 13] = [
+const TOPICS: [&str; 14] = [
     "addresses",
     "sockets",
     "ports",
     "handshake",
+    "models",
     "coming-from",
     "faults",
     "eof",

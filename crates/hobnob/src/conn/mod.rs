@@ -20,6 +20,7 @@
 //! ```
 
 pub(crate) mod allowance;
+pub(crate) mod blocking;
 pub mod datagrams;
 pub mod demux;
 mod incoming;
@@ -37,7 +38,7 @@ pub mod wire;
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
@@ -164,6 +165,12 @@ pub trait Kernel {
     /// Lets the socket wake nobody, not even by its failure, until an operation on it would block again. A task that
     /// cannot take what comes would be woken for nothing by all of it.
     fn rest(&mut self);
+
+    /// Gives the socket up, out of its runtime and still non-blocking; the channel is then as one that was aborted. None
+    /// where the channel keeps it.
+    fn give_up(&mut self) -> Option<OwnedFd> {
+        None
+    }
 }
 
 /// What the kernel knows about a connection.

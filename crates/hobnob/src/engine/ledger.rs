@@ -100,3 +100,59 @@ impl Ledger {
         held.saturating_mul(100) / self.budget.max(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::Address;
+    use crate::bus::Bus;
+    use crate::clock::Clock;
+    use crate::conn::Facts;
+    use crate::engine::shards::Crew;
+    use crate::session::Opening;
+    use crate::session::powers::Powers;
+
+    impl Powers for Ledger {
+        fn note_held(&self, before: u64, after: u64) {
+            self.note(before, after);
+        }
+    }
+
+    /// Nobody sweeps here.
+    #[test]
+    fn the_heaviest_is_cut_at_once_when_more_is_noted_than_the_budget_has() {
+        let clock = Clock::start();
+        let shards = Crew::of(1, clock).expect("a thread").shards();
+        let ledger = Arc::new(Ledger::new(1_000, shards.clone()));
+        let [large, middle, small] = [1, 2, 3].map(|id| {
+            let name = Address::name("far");
+            let session = Arc::new(Session::open(Opening {
+                id,
+                parent: 0,
+                door: Some(""),
+                facts: Facts::new("memory", name.clone(), name).into(),
+                shard: 0,
+                bus: Bus::new(clock, 1),
+                seed: 1,
+                powers: ledger.clone(),
+            }));
+            shards[0].enter(&session);
+            session
+        });
+        let cut = || [&large, &middle, &small].map(|session| session.cut_by());
+        large.note_held(500);
+        middle.note_held(300);
+        small.note_held(179);
+        assert_eq!((ledger.percent(), cut()), (97, [None; 3]));
+        small.note_held(180);
+        assert_eq!((ledger.percent(), cut()), (98, [Some(Cut::Memory), None, None]));
+        // Until it has let go of what it holds, no other one is cut for that.
+        middle.note_held(310);
+        assert_eq!(cut(), [Some(Cut::Memory), None, None]);
+        large.note_held(0);
+        assert_eq!(ledger.percent(), 49);
+        for id in [1, 2, 3] {
+            shards[0].leave(id);
+        }
+    }
+}

@@ -120,8 +120,11 @@ impl Drop for Presence {
             session.emit(Fact::Closed(Box::new(closed)));
         }
         let permit = self.permit.take().or_else(|| house.powers.seats.take(&session.facts));
+        // Before the count falls: it tells that the place is free.
         if session.facts.is_inherited() {
             permit.into_iter().for_each(Permit::bequeath);
+        } else {
+            drop(permit);
         }
         self.shard.leave(session.id);
         house.counted(session.has_children()).fetch_sub(1, Relaxed);

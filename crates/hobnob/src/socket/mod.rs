@@ -25,7 +25,7 @@
 //! | `getpeername` | `getpeername(2)` | [`Socket::peer_address`] |
 //! | **Receiving** | | |
 //! | `recv_into` | `recv(2)` | [`Socket::recv`] |
-//! | `recv` | `recv(2)` | [`Socket::recv_into`] |
+//! | `recv` | `recv(2)` | [`Socket::recv_append`] |
 //! | `recvfrom`, `recvfrom_into` | `recvfrom(2)` | [`Socket::recv_from`] |
 //! | `recvmsg`, `recvmsg_into` | `recvmsg(2)` | [`Socket::recv_message`] |
 //! | `recv_fds` | `recvmsg(2)` | [`Socket::recv_descriptors`] |
@@ -116,6 +116,7 @@ pub mod observe;
 pub mod option;
 pub mod path;
 mod pipe;
+mod queue;
 mod reach;
 mod receive;
 mod resolver;
@@ -148,7 +149,10 @@ pub use resolver::{
 pub use setting::option_defaults;
 pub use text::{address_of_bytes, address_of_text, loose_address};
 
+pub(crate) use queue::AcceptQueue;
+
 pub(crate) use crate::sys::alarm::Alarm;
+pub(crate) use crate::sys::bell::{CallBell, Readiness};
 pub use crate::sys::control::{Arrival, ControlMessage, ErrorReport, OutgoingControl};
 pub(crate) use crate::sys::group::{hear_own_groups, join, send_to_groups};
 pub(crate) use crate::sys::hangup::HangupPoll;

@@ -60,11 +60,11 @@ impl Socket {
     /// one.send_all(b"in pieces")?;
     /// one.shutdown(Shutdown::Write)?;
     /// let mut all = Vec::new();
-    /// while other.recv_into(&mut all, 4, Flags::NONE)? > 0 {}
+    /// while other.recv_append(&mut all, 4, Flags::NONE)? > 0 {}
     /// assert_eq!(all, b"in pieces");
     /// # Ok::<(), hobnob::Error>(())
     /// ```
-    pub fn recv_into(&self, into: &mut Vec<u8>, most: usize, flags: Flags) -> Result<usize> {
+    pub fn recv_append(&self, into: &mut Vec<u8>, most: usize, flags: Flags) -> Result<usize> {
         let before = into.len();
         into.resize(before + most, 0);
         let received = self.recv(&mut into[before..], flags);

@@ -55,3 +55,32 @@ impl Alarm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel says is left, in nanoseconds (`proc_pid_fdinfo(5)`).
+    fn left(alarm: &Alarm) -> Duration {
+        let path = format!("/proc/self/fdinfo/{}", alarm.0.as_raw_fd());
+        let told = std::fs::read_to_string(path).expect("procfs");
+        let value =
+            told.lines().find_map(|line| line.strip_prefix("it_value: (")).expect("a timer");
+        let (seconds, nanos) = value.trim_end_matches(')').split_once(", ").expect("two numbers");
+        let number = |text: &str| text.parse().expect("a number");
+        Duration::new(number(seconds), u32::try_from(number(nanos)).expect("below a second"))
+    }
+
+    #[tokio::test]
+    async fn an_alarm_is_set_for_no_later_than_it_is_asked_for() {
+        let alarm = Alarm::new().expect("the kernel has them");
+        let hour = Duration::from_hours(1);
+        for after in [hour, hour + Duration::from_micros(200), hour + Duration::from_nanos(1)] {
+            alarm.set(Some(after)).expect("it can be");
+            let left = left(&alarm);
+            assert!(left <= after && !left.is_zero(), "{left:?} of {after:?}");
+        }
+        alarm.set(None).expect("it can be");
+        assert!(left(&alarm).is_zero());
+    }
+}

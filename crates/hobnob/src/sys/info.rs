@@ -47,6 +47,13 @@ pub(crate) fn tcp_info(fd: BorrowedFd<'_>) -> io::Result<TcpInfo> {
     })
 }
 
+/// How many connections wait to be accepted at a listening TCP socket (`TCP_INFO`, whose `tcpi_unacked` is that of a
+/// listener: Linux `tcp_get_info`).
+pub(crate) fn backlog(listener: BorrowedFd<'_>) -> io::Result<u32> {
+    let info: libc::tcp_info = read(listener, libc::IPPROTO_TCP, libc::TCP_INFO)?;
+    Ok(info.tcpi_unacked)
+}
+
 /// `SO_PEERCRED`.
 pub(crate) fn peer_process(fd: BorrowedFd<'_>) -> io::Result<PeerProcess> {
     let raw: libc::ucred = read(fd, libc::SOL_SOCKET, libc::SO_PEERCRED)?;

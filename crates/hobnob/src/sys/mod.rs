@@ -4,6 +4,7 @@
 #![allow(unsafe_code, reason = "system calls; everywhere else the compiler forbids it")]
 
 pub(crate) mod alarm;
+pub(crate) mod bell;
 pub(crate) mod call;
 pub(crate) mod closed;
 pub(crate) mod control;

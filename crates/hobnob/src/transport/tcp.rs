@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -166,6 +166,13 @@ impl Listener for Listening {
         let came = ready!(listener.poll_accept(cx));
         let conn = came.and_then(|(socket, peer)| self.accepted(socket, peer));
         Poll::Ready(conn.map_or_else(Accepted::Failed, Accepted::Conn))
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &self.listener {
+            ListenerState::Open(listener) => Some(listener.as_fd()),
+            ListenerState::Shut(_) | ListenerState::Gone => None,
+        }
     }
 
     /// A listener that is shut down for reading listens no more (tcp(7) does not say so; Linux does, `inet_shutdown`). It

@@ -1,6 +1,6 @@
 //! `unix`, `unixgram`, `unixseq`: sockets of this machine, by path or abstract name (unix(7)).
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 
 use tokio::net::UnixStream;
@@ -305,6 +305,10 @@ impl UnixDoor {
 impl Listener for UnixDoor {
     fn address(&self) -> Address {
         self.address.clone()
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.listener.as_fd())
     }
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {

@@ -7,6 +7,7 @@ use hobnob::bus::{Subscription, Wish};
 use hobnob::chunk::Direction;
 use hobnob::clock::Clock;
 use hobnob::conn::Conn;
+use hobnob::conn::listener::Accepted;
 use hobnob::engine::{Dialer, Server, parse};
 use hobnob::error::Kind;
 use hobnob::event::{Exchanged, Fact, Reason};
@@ -16,7 +17,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::stage::{Stage, rest, soon};
+use crate::stage::{Stage, own, rest, soon};
+use crate::stuck;
 
 const TCP: &str = "tcp://127.0.0.1:0";
 const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -334,6 +336,25 @@ async fn an_answer_that_is_counted_arrives_and_nothing_behind_the_last_request_i
 }
 
 #[tokio::test]
+async fn answers_that_nobody_takes_count_against_the_budget_of_memory() {
+    let (mut script, mut clients) = (own::Script::new(), Vec::new());
+    for _ in 0..3 {
+        let (ours, mut theirs, _) = stuck::guest();
+        theirs.send(GET.repeat(8).as_bytes()).await.expect("there is room");
+        script.push_back(Box::new(|| Accepted::Conn(ours)));
+        clients.push(theirs);
+    }
+    let mut server = Server::new("http").expect("a service of the table");
+    server.set("body", Some(&"x".repeat(20_000))).expect("its option");
+    // Two answers wait for each of the three, which is more than a third of the budget.
+    server.limits.memory = 100_000;
+    own::script(&mut server, script);
+    let mut stage = Stage::start(server).expect("it starts");
+    stage.closed_by(Reason::Limit("memory")).await;
+    stage.holds("one was enough", |running| running.open() == 2).await;
+}
+
+#[tokio::test]
 async fn case_27_one_byte_at_a_time_changes_nothing() {
     let stage = Stage::serve("http", TCP);
     for (shape, expected) in [(GET, &["200"][..]), (SHAPES[0], &["400"]), (SHAPES[6], &["400"])] {
@@ -354,9 +375,12 @@ async fn case_27_one_byte_at_a_time_changes_nothing() {
 async fn a_request_that_ends_in_its_middle_hears_why() {
     let stage = Stage::serve("http", TCP);
     for text in ["GET / HTTP/1.1\r\nHost: x\r\n", &format!("{}hi", post_of(5))] {
-        let heard = ask(&stage, text).await;
-        assert_eq!(statuses(&heard), ["400"], "{text:?}");
-        assert!(heard.contains("it ends in its middle"), "{heard}");
+        // Alone, and behind one that is answered.
+        for (before, expected) in [("", &["400"][..]), (GET, &["200", "400"])] {
+            let heard = ask(&stage, &format!("{before}{text}")).await;
+            assert_eq!(statuses(&heard), expected, "{text:?}");
+            assert!(heard.contains("it ends in its middle"), "{heard}");
+        }
     }
 }
 

@@ -45,6 +45,8 @@ async fn max_conns_refuses_a_datagram_peer_that_it_cannot_keep_waiting() {
     first.send(b"three").await.expect("sent");
     assert_eq!(receive(&first).await, b"three");
     assert_eq!(stage.running.summary().refused, 1);
+    let is_told = |fact: &Fact| matches!(fact, Fact::Warning(text) if text.contains("--max-conns"));
+    assert_eq!(stage.count(is_told), 1, "it is told where no -v is, with what to raise");
 }
 
 #[tokio::test]
@@ -57,7 +59,7 @@ async fn a_pause_that_comes_again_and_again_is_told_once_a_second() {
         let mut client = stage.connect().await;
         ask(&mut client, b"in and out", b"in and out").await;
     }
-    let is_pause = |fact: &Fact| matches!(fact, Fact::Paused { limit: "max-conns" });
+    let is_pause = |fact: &Fact| matches!(fact, Fact::Paused { limit: "max-conns", .. });
     let is_resumption = |fact: &Fact| matches!(fact, Fact::Resumed { limit: "max-conns" });
     let (paused, resumed) = (stage.count(is_pause), stage.count(is_resumption));
     let most = 1 + usize::try_from(clock.now().as_secs()).expect("a few");
@@ -102,7 +104,7 @@ async fn per_source_bounds_one_address_and_not_loopback() {
         ask(local.last_mut().expect("just pushed"), b"local", b"local").await;
     }
     drop(first);
-    stage.closed().await;
+    stage.holds("its place is free", |running| running.open() == 6).await;
     ask(&mut connect(to).await, b"again", b"again").await;
     assert_eq!(stage.running.summary().refused, 1);
 }
@@ -156,6 +158,27 @@ async fn one_source_that_comes_too_often_slows_nobody_else() {
     // Whoever still waits when the server closes is told, and counted.
     stage.running.drain();
     stage.refused("draining").await;
+}
+
+#[tokio::test]
+async fn who_is_turned_away_takes_nothing_of_the_accept_rate() {
+    let serve = || {
+        Stage::with("echo", "tcp://0.0.0.0:0", |server| {
+            server.limits.per_source = 1;
+            (server.limits.accept_rate, server.limits.accept_burst) = (1, 2);
+        })
+    };
+    let test = "who_is_turned_away_takes_nothing_of_the_accept_rate";
+    let Some((mut stage, to)) = from_elsewhere(test, serve) else { return };
+    let mut first = connect(to).await;
+    ask(&mut first, b"one", b"one").await;
+    for _ in 0..20 {
+        assert!(is_turned_away(connect_from(to.ip(), to).await).await);
+    }
+    drop(first);
+    stage.holds("its place is free", |running| running.open() == 0).await;
+    ask(&mut connect(to).await, b"two", b"two").await;
+    assert_eq!(stage.count(|fact| matches!(fact, Fact::Paused { .. })), 0, "nobody had to wait");
 }
 
 /// From this address of ours. Whoever is turned away may hear of it here already.

@@ -1,11 +1,19 @@
 //! Machines with several addresses: an answer leaves from the address that was asked, and a scope is part of an address.
 
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use hobnob::Dialer;
-use hobnob::engine::{Waiting, parse};
+use hobnob::address::Address;
+use hobnob::bus::Bus;
+use hobnob::clock::Clock;
+use hobnob::conn::demux::PeerLimits;
+use hobnob::conn::listener::{Accepted, Answer, Listener};
+use hobnob::engine::{Waiting, parse, resolve};
 use hobnob::error::Kind;
 use hobnob::event::Fact;
+use hobnob::transport::{Own, Terms};
 
 use crate::stage::nets::{INTERFACE, in_a_network};
 use crate::stage::{Stage, own, receive, soon, udp};
@@ -31,10 +39,11 @@ fn answering(at: &str, target: SocketAddr) -> Vec<(&'static str, Stage)> {
     ]
 }
 
-/// A socket that is connected hears only whom it has asked.
-async fn hears(stage: &Stage, service: &str, asked: IpAddr) {
+/// A socket that is connected hears only whom it has asked. It asks from another address than that one, which the kernel
+/// would pick for the answer by itself.
+async fn hears(stage: &Stage, service: &str, from: &str, asked: &str) {
+    let asked: IpAddr = asked.parse().expect("an address");
     let to = SocketAddr::new(asked, stage.address().port());
-    let from = if asked.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let client = udp(from, to).await;
     client.send(b"a question").await.expect("sent");
     let answer = receive(&client).await;
@@ -47,7 +56,7 @@ async fn an_answer_leaves_from_the_address_that_was_asked() {
     for at in ["udp://0.0.0.0:0", "udp://[::]:0"] {
         for (service, mut stage) in answering(at, target.address()) {
             for asked in ["127.0.0.1", "127.0.0.2", "127.9.8.7"] {
-                hears(&stage, service, asked.parse().expect("an address")).await;
+                hears(&stage, service, "127.0.0.3:0", asked).await;
             }
             // The answer of a batch has no session, and so no such word.
             if !["echo", "hello"].contains(&service) {
@@ -75,6 +84,58 @@ async fn one_port_that_asks_two_of_our_addresses_has_two_conversations() {
     }
 }
 
+/// The address of ours that the first packet came to: as a session of its peer is told, or as a batch of answers is.
+async fn first_asked(listener: &mut dyn Listener, in_batches: bool) -> Address {
+    if in_batches {
+        let mut asked = Address::Unnamed;
+        let batch = poll_fn(|cx| {
+            let datagrams = listener.datagrams().expect("a socket of datagrams");
+            datagrams.poll_answer(cx, &mut |datagram, _| {
+                asked = datagram.local.clone();
+                Answer::Silence
+            })
+        });
+        soon("a batch", batch).await.expect("it is open");
+        return asked;
+    }
+    let Accepted::Many(mut within) = soon("a socket", accepted(listener)).await else {
+        panic!("no socket of peers")
+    };
+    match soon("a peer", accepted(&mut *within.listener)).await {
+        Accepted::Conn(conn) => conn.facts().local.clone(),
+        _ => panic!("no peer"),
+    }
+}
+
+async fn accepted(listener: &mut dyn Listener) -> Accepted {
+    poll_fn(|cx| listener.poll_accept(cx)).await
+}
+
+#[tokio::test]
+async fn what_came_before_anybody_looked_tells_all_the_same_which_address_it_asked() {
+    let terms = Terms {
+        family: None,
+        timeout: Duration::from_secs(1),
+        observer: None,
+        bus: Bus::new(Clock::start(), 1),
+        peers: PeerLimits::default(),
+        own: Own::default(),
+    };
+    for at in ["udp://0.0.0.0:0", "udp://[::]:0"] {
+        for in_batches in [true, false] {
+            let found = resolve(&parse(at).expect("an endpoint")).expect("it is known");
+            let udp = found.transport.transport.expect("it is built in");
+            let mut bound = udp.bind(&found.place, &terms).await.expect("a free port");
+            let port = bound[0].address().ip().expect("an IP address").port();
+            let asked = SocketAddr::from(([127, 9, 8, 7], port));
+            let client = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+            client.send_to(b"early", asked).expect("sent");
+            let told = first_asked(&mut *bound[0], in_batches).await.ip().map(|ip| ip.ip());
+            assert_eq!(told.map(|ip| ip.to_canonical()), Some(asked.ip()), "{at} {in_batches}");
+        }
+    }
+}
+
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
@@ -82,7 +143,7 @@ fn runtime() -> tokio::runtime::Runtime {
 #[test]
 fn an_answer_leaves_from_the_ipv6_address_that_was_asked() {
     let setup = "ip link set lo up; ip addr add fd00::1/128 dev lo nodad; \
-        ip addr add fd00::2/128 dev lo nodad; ip addr add 10.1.1.1/32 dev lo";
+        ip addr add fd00::2/128 dev lo nodad; ip addr add 10.1.1.1/32 dev lo; ip addr add 10.1.1.2/32 dev lo";
     in_a_network(
         "multihomed::an_answer_leaves_from_the_ipv6_address_that_was_asked",
         setup,
@@ -90,8 +151,13 @@ fn an_answer_leaves_from_the_ipv6_address_that_was_asked() {
             runtime().block_on(async {
                 let target = Stage::serve("echo", "udp://127.0.0.1:0");
                 for (service, stage) in answering("udp://[::]:0", target.address()) {
-                    for asked in ["::1", "fd00::1", "fd00::2", "10.1.1.1"] {
-                        hears(&stage, service, asked.parse().expect("an address")).await;
+                    for (from, asked) in [
+                        ("[fd00::2]:0", "::1"),
+                        ("[fd00::2]:0", "fd00::1"),
+                        ("[fd00::1]:0", "fd00::2"),
+                        ("10.1.1.2:0", "10.1.1.1"),
+                    ] {
+                        hears(&stage, service, from, asked).await;
                     }
                 }
             });

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use hobnob::engine::parse;
+use hobnob::engine::{Server, Stop, parse};
 use hobnob::event::{Fact, Reason};
 use tokio::net::UdpSocket;
 
@@ -115,17 +115,30 @@ async fn peers_that_have_not_answered_take_no_place_of_others_and_make_room_for_
     ask(&mut one, b"one", b"one").await;
     ask(&mut two, b"two", b"two").await;
     assert_eq!(stage.running.summary().refused, 0);
-    // Whoever answers goes on, without a place where none is free, and then with one.
+    // Whoever answers goes on, also where no place is free.
     let last = crowd.last().expect("a hundred");
     last.send(b"again").await.expect("sent");
     assert_eq!(receive(last).await, b"again");
-    drop(two);
-    stage.holds("its place is free", |running| running.open() == 65).await;
-    last.send(b"and again").await.expect("sent");
-    assert_eq!(receive(last).await, b"and again");
-    let late = connect(door).await;
-    stage.paused("max-conns").await;
-    drop((one, late));
+    drop((one, two));
+}
+
+#[tokio::test]
+async fn a_peer_that_has_answered_has_a_place_and_makes_room_in_its_turn() {
+    let mut stage = Stage::of(own::echo_sessions(), "udp://0.0.0.0:0", |server| {
+        server.limits.max_conns = Some(1);
+    });
+    let test = "a_peer_that_has_answered_has_a_place_and_makes_room_in_its_turn";
+    let Some((_, far)) = from_elsewhere(test, &stage).await else { return };
+    for text in [&b"once"[..], b"again"] {
+        far.send(text).await.expect("sent");
+        assert_eq!(receive(&far).await, text);
+    }
+    let here = SocketAddr::from(([127, 0, 0, 1], stage.address().port()));
+    let near = udp("127.0.0.1:0", here).await;
+    near.send(b"near").await.expect("sent");
+    assert_eq!(receive(&near).await, b"near");
+    assert_eq!(stage.closed().await.bytes_in, 9, "it had the only place");
+    assert_eq!(stage.running.summary().refused, 0);
 }
 
 #[tokio::test]
@@ -193,6 +206,23 @@ async fn in_a_full_server_the_datagram_peer_that_was_silent_longest_makes_room()
 }
 
 #[tokio::test]
+async fn who_has_not_answered_makes_room_before_who_was_silent_for_longer() {
+    let mut stage = Stage::of(own::echo_sessions(), "udp://0.0.0.0:0,max-peers=2", |_| {});
+    let test = "who_has_not_answered_makes_room_before_who_was_silent_for_longer";
+    let Some((_, stranger)) = from_elsewhere(test, &stage).await else { return };
+    let here = SocketAddr::from(([127, 0, 0, 1], stage.address().port()));
+    let (near, late) = (udp("127.0.0.1:0", here).await, udp("127.0.0.1:0", here).await);
+    for (peer, text) in [(&near, &b"first"[..]), (&stranger, b"second"), (&late, b"third")] {
+        peer.send(text).await.expect("sent");
+        assert_eq!(receive(peer).await, text);
+    }
+    assert_eq!(stage.closed().await.bytes_in, 6, "the second was silent for less long");
+    near.send(b"still here").await.expect("sent");
+    assert_eq!(receive(&near).await, b"still here");
+    assert_eq!(stage.running.summary().sessions, 3, "it is the session that it was");
+}
+
+#[tokio::test]
 async fn max_peers_is_a_setting_of_the_socket_and_no_evict_turns_the_newcomer_away() {
     for (at, is_evicting) in
         [("udp://127.0.0.1:0,max-peers=1", true), ("udp://127.0.0.1:0,max-peers=1,no-evict", false)]
@@ -242,4 +272,20 @@ async fn what_the_kernel_drops_is_counted_and_told() {
         let is_told = |fact: &Fact| matches!(fact, Fact::Warning(text) if text.contains("rcvbuf"));
         assert!(stage.count(is_told) >= 1);
     }
+}
+
+/// A peer whose handshake fails uses up none of the sessions that may come; a thousand such peers are enough.
+#[tokio::test]
+async fn a_server_of_a_few_sessions_does_not_serve_failing_handshakes_for_ever() {
+    let mut server = Server::new("echo").expect("it is built in");
+    own::failing(&mut server);
+    server.stop = Stop { sessions: Some(1), after: None };
+    let mut stage = Stage::start(server).expect("it starts");
+    for _ in 0..1_000 {
+        drop(stage.connect().await);
+    }
+    soon("the end", stage.running.finished()).await;
+    let is_told =
+        |fact: &Fact| matches!(fact, Fact::Warning(text) if text.contains("failed-handshakes"));
+    assert_eq!(stage.count(is_told), 1);
 }

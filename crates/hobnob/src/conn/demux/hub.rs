@@ -200,6 +200,15 @@ impl Hub {
         }
     }
 
+    /// Notes the same of a peer that has just proven itself: it may send nothing more, and is to make room in its turn.
+    pub(super) fn note_proven(&self, facts: &Facts) {
+        let key = self.key(facts.peer.clone(), &facts.local);
+        let mailbox = lock(&self.peers).get(&key).cloned();
+        if let Some(mailbox) = mailbox {
+            self.note_if_seated(&mailbox);
+        }
+    }
+
     /// True: it was one until now.
     fn note_no_stranger(&self, mailbox: &PeerQueue) -> bool {
         let was_stranger = std::mem::take(&mut lock(&mailbox.mail).is_stranger);

@@ -111,6 +111,13 @@ async fn ring(chime: Arc<Chime>) {
     }
 }
 
+/// How many wait for the alarm of this thread.
+#[cfg(test)]
+pub(super) fn waiting_here() -> usize {
+    let chime = CHIME.with_borrow(Weak::upgrade);
+    chime.map_or(0, |chime| chime.waiting().by_time.len())
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::Future;

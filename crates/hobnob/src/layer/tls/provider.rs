@@ -25,8 +25,43 @@ pub(super) fn awaken(provider: &CryptoProvider) {
     static AWAKE: OnceLock<()> = OnceLock::new();
     #[cfg(test)]
     AWAKENED.set(AWAKENED.get() + 1);
-    AWAKE.get_or_init(|| {
+    awaken_once(provider, &AWAKE);
+}
+
+fn awaken_once(provider: &CryptoProvider, is_awake: &OnceLock<()>) {
+    is_awake.get_or_init(|| {
         // A source that fails now fails in the handshake too, and is told there.
         let _ = provider.secure_random.fill(&mut [0; 32]);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use rustls::crypto::{GetRandomFailed, SecureRandom};
+
+    use super::*;
+
+    /// A random source that counts how often it is asked.
+    #[derive(Debug)]
+    struct Asked(AtomicUsize);
+
+    impl SecureRandom for Asked {
+        fn fill(&self, _: &mut [u8]) -> Result<(), GetRandomFailed> {
+            self.0.fetch_add(1, Relaxed);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn who_awakens_the_random_source_asks_it_and_only_the_first_does() {
+        static SOURCE: Asked = Asked(AtomicUsize::new(0));
+        let (ours, is_awake) = (provider(), OnceLock::new());
+        let counted = CryptoProvider { secure_random: &SOURCE, ..(*ours).clone() };
+        for _ in 0..2 {
+            awaken_once(&counted, &is_awake);
+            assert_eq!(SOURCE.0.load(Relaxed), 1);
+        }
+    }
 }

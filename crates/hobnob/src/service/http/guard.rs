@@ -177,7 +177,6 @@ impl<'a> Guard<'a> {
                 Poll::Pending => {
                     // Nothing more is asked for now, so what was answered leaves.
                     let _ = self.poll_answers(cx)?;
-                    self.note_held();
                     ready!(self.poll_late(cx));
                 }
                 Poll::Ready(Ok(Some(length))) => {
@@ -300,10 +299,11 @@ impl<'a> Guard<'a> {
         self.passed > 0 || self.given > self.verdict.answered.load(Relaxed)
     }
 
-    /// Sends the answers that wait.
+    /// Sends the answers that wait. Whoever asks for it, what waits on counts against the budget of memory.
     fn poll_answers(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let sent = ready!(self.answers.poll_flush(cx, self.conn));
-        Poll::Ready(self.note(sent))
+        let sent = self.answers.poll_flush(cx, self.conn);
+        self.note_held();
+        Poll::Ready(self.note(ready!(sent)))
     }
 }
 
@@ -322,9 +322,7 @@ impl Read for Guard<'_> {
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         if self.answers.is_full() {
-            let sent = self.poll_answers(cx);
-            self.note_held();
-            ready!(sent)?;
+            ready!(self.poll_answers(cx))?;
         }
         ready!(self.poll_fill(cx))?;
         let length = self.passed.min(buf.remaining());

@@ -76,3 +76,10 @@ async fn a_body_at_the_rate_that_is_asked_comes_to_its_end() {
     let (limit, pieces) = drip(POST, &[b'x'; 110], Duration::from_secs(1)).await;
     assert!(limit.is_none() && pieces >= 81, "{limit:?} {pieces}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_told_why_is_heard_for_a_moment_more_as_a_reset_would_overtake_the_word() {
+    // 33 pieces in the ten seconds of a head, and more in the second behind them.
+    let (limit, pieces) = drip("GET / HTTP/1.1\r\nX: ", b"x", Duration::from_millis(300)).await;
+    assert!(limit == Some("http-head") && pieces > 33, "{limit:?} {pieces}");
+}

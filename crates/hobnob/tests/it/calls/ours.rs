@@ -303,7 +303,7 @@ impl<'a> Scenario<'a> {
 
     fn recv(&self, name: &str, size: usize, flags: &[&str]) -> Outcome {
         let mut into = Vec::new();
-        self.socket(name)?.recv_into(&mut into, size, all(FLAGS, flags))?;
+        self.socket(name)?.recv_append(&mut into, size, all(FLAGS, flags))?;
         Ok(shown(&into))
     }
 

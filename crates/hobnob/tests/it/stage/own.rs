@@ -89,7 +89,7 @@ impl Layer for Endless {
     }
 }
 
-static ENDLESS: layer::LayerRow = layer::LayerRow {
+const ENDLESS: layer::LayerRow = layer::LayerRow {
     spec: Spec { name: "endless", ..SPEC },
     below: None,
     above: None,
@@ -98,10 +98,34 @@ static ENDLESS: layer::LayerRow = layer::LayerRow {
     make: Some(|_| Ok(Box::new(Endless))),
 };
 
+/// A layer whose handshake fails at once.
+struct Failing;
+
+impl Layer for Failing {
+    fn wrap<'a>(&'a self, _: &'a layer::Surroundings, _: Conn) -> Boxed<'a, Dressed> {
+        Box::pin(async { Err(Error::new(Kind::BadFrame, "gibberish")) })
+    }
+}
+
+static FAILING: layer::LayerRow = layer::LayerRow {
+    spec: Spec { name: "failing", ..SPEC },
+    make: Some(|_| Ok(Box::new(Failing))),
+    ..ENDLESS
+};
+
 /// Lets a server accept TCP under a handshake that never ends.
 pub(crate) fn handshaking(server: &mut Server) {
+    under(&ENDLESS, server);
+}
+
+/// Lets a server accept TCP under a handshake that nobody passes.
+pub(crate) fn failing(server: &mut Server) {
+    under(&FAILING, server);
+}
+
+fn under(layer: &'static layer::LayerRow, server: &mut Server) {
     let mut resolved = resolve(&parse("tcp://127.0.0.1:0").expect("an endpoint")).expect("known");
-    resolved.layers.push((&ENDLESS, Options::default()));
+    resolved.layers.push((layer, Options::default()));
     server.on_resolved(resolved).expect("bytes fit");
 }
 

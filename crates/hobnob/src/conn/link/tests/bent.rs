@@ -42,6 +42,33 @@ async fn what_is_held_arrives_to_the_millisecond_with_its_end_behind_it() {
     );
 }
 
+/// A runtime's timer alone is up to a millisecond late, at each fault and in each direction.
+#[tokio::test(start_paused = true)]
+async fn what_is_held_for_a_short_time_waits_for_the_alarm_and_nothing_else_does() {
+    for (fault, waiting) in [
+        ("up:latency=1ms", 1),
+        ("latency=200us", 1),
+        ("latency=250ms", 1),
+        ("jitter=1ms", 1),
+        ("rate=1k", 1),
+        ("slice=1,gap=1ms", 1),
+        ("stall=5ms", 1),
+        ("latency=251ms", 0),
+        ("stall", 0),
+    ] {
+        let (_, mut at) = under(Shape::Bytes, &[fault]);
+        at.client.send(b"held").await.expect("room");
+        // While somebody is ready to run, time stands still.
+        while at.heard.held.load(Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(chime::waiting_here(), waiting, "{fault}");
+        at.link.abort();
+        assert!(at.link.await.is_err_and(|error| error.is_cancelled()));
+        assert_eq!(chime::waiting_here(), 0, "{fault}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_came_before_the_dial_was_done_is_bent_too() {
     let (mut client, mut downstream) = pair(Shape::Bytes);
