@@ -2,6 +2,7 @@
 
 mod explainer;
 mod script;
+mod steps;
 
 pub(crate) use explainer::Explainer;
 pub(crate) use script::PythonScript;

@@ -258,7 +258,7 @@ fn lesson(call: &Called, is_stream: bool) -> Option<(Lesson, String)> {
             (lingering > 0).then(|| {
                 let old = count(lingering as u64, "old connection");
                 let text = format!(
-                    "bind works although {old} of this port are in TIME_WAIT: SO_REUSEADDR is set"
+                    "bind works although this port has {old} in TIME_WAIT: SO_REUSEADDR is set"
                 );
                 (Lesson::LingeringPort, text)
             })

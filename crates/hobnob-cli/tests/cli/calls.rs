@@ -5,8 +5,11 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::json::valid;
-use crate::kit::{Bounded, code, finish, folder, hobnob, run, run_with, serve, serve_with, steady};
+use crate::kit::{
+    Bounded, OnePeer, code, finish, folder, hobnob, run, run_with, serve, serve_with, skip, steady,
+};
 use crate::ports::Port;
+use crate::screen::{BINARY, Screen};
 
 /// What differs from run to run: ports, times, descriptors, and how many segments the kernel made of it.
 fn steadied(text: &str) -> String {
@@ -203,4 +206,67 @@ fn a_recv_with_two_messages_is_remarked_on() {
     assert_eq!(remarks, 1, "{}", done.err);
     let quiet = finish(hobnob(&["talk", &served.address, "one", "--explain"]), b"");
     assert!(!quiet.err.contains("TCP keeps bytes"), "{}", quiet.err);
+}
+
+#[test]
+fn a_character_that_came_in_part_is_remarked_on() {
+    let peer = OnePeer::new(|mut conn| {
+        std::io::Write::write_all(&mut conn, &"\u{4f60}".as_bytes()[..2]).expect("it is open");
+    });
+    let done = run(&["talk", &peer.address(), "-x", "--explain"]);
+    peer.finish();
+    assert!(done.err.contains("a character was cut in two"), "{}", done.err);
+}
+
+/// Who closes first keeps the port busy for a minute, tcp(7) `TIME_WAIT`: here the server does, as it is told to.
+#[test]
+fn a_port_that_is_bound_over_old_connections_is_remarked_on() {
+    let at = format!("127.0.0.1:{}", Port::draw().number);
+    let first = serve(&["hello", &at]);
+    assert_eq!(run(&["talk", &at, "exit"]).out, "Welcome!");
+    first.stop("TERM");
+    let (_, said) = serve(&["hello", &at, "--explain"]).stop("TERM");
+    let remark = "this port has 1 old connection in TIME_WAIT: SO_REUSEADDR is set";
+    assert!(said.iter().any(|line| line.contains(remark)), "{said:?}");
+}
+
+#[test]
+fn calls_stand_between_the_lines_of_a_conversation_on_a_terminal() {
+    const NAME: &str = "calls::calls_stand_between_the_lines_of_a_conversation_on_a_terminal";
+    let Some(screen) = Screen::open(NAME) else { return };
+    let served = serve(&["hello", "127.0.0.1:0"]);
+    screen.line(&format!("clear; {BINARY} talk {} --explain; echo left $?", served.address));
+    let text = screen.until(|text| text.contains("«  Welcome!"));
+    let at = |text: &str, part: &str| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
+    assert!(at(&text, "s.recv(") < at(&text, "«  Welcome!"), "{text}");
+    screen.line("exit");
+    let text = screen.until(|text| text.contains("left 0"));
+    assert!(at(&text, "s.send(b'exit\\n')") < at(&text, "the peer's FIN: the end"), "{text}");
+    assert!(at(&text, "TCP_INFO") < at(&text, "s.close()"), "{text}");
+}
+
+#[test]
+fn calls_stand_above_the_line_that_counts() {
+    const NAME: &str = "calls::calls_stand_above_the_line_that_counts";
+    let Some(screen) = Screen::open(NAME) else { return };
+    let served = serve(&["echo", "udp://127.0.0.1:0"]);
+    let ping = format!("{BINARY} ping udp://{} -i 20ms -c 2 --size 16 --explain", served.address);
+    screen.line(&format!("clear; {ping}; echo left $?"));
+    let text = screen.until(|text| text.contains("left 0"));
+    let calls: Vec<_> = text.lines().filter(|line| line.contains("s.send(")).collect();
+    assert_eq!(calls.len(), 2, "{text}");
+    assert!(calls.iter().all(|line| !line.contains(" sent, ")), "{text}");
+}
+
+#[test]
+fn a_place_on_the_way_comes_behind_its_calls() {
+    const NAME: &str = "calls::a_place_on_the_way_comes_behind_its_calls";
+    let done = run(&["ping", "--trace", "127.0.0.1", "--json", "--explain"]);
+    if done.err.contains("raw-socket-denied") {
+        return skip(NAME, "echo requests take a right");
+    }
+    assert_eq!(done.code, 0, "{}", done.err);
+    let types: Vec<Value> = done.out.lines().map(|line| valid(line)["type"].clone()).collect();
+    let first = |name: &str| types.iter().position(|one| one == name);
+    assert!(first("call") < first("hop") && first("call").is_some(), "{types:?}");
 }

@@ -6,50 +6,91 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::peer::{Running, has, hobnob, python_server, serve, succeeds};
+use crate::peer::{Running, has, hobnob, python, python_server, serve, succeeds};
 
 /// What strace is to tell of: the calls on sockets.
 const TRACED: &str = "trace=%network,close";
 
-/// A call by what both can say of it: its name and the descriptor that it was made on, or that it made.
-type Seen = (String, i64);
+/// A call by what both can say of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct SeenCall {
+    name: String,
+    /// The descriptor that it was made on, or that it made.
+    on: i64,
+    /// The bytes that went or came, the option, or the direction.
+    about: String,
+    /// What it returned, and the errno where it failed.
+    result: String,
+}
+
+impl SeenCall {
+    /// Of a line such as `send(6, "hi\n", 3, MSG_NOSIGNAL) = 3`, which hobnob and strace write alike.
+    fn of(line: &str) -> Option<Self> {
+        let (name, rest) = line.split_once('(')?;
+        let (arguments, result) = rest.rsplit_once(" = ")?;
+        let arguments = arguments.trim_end().strip_suffix(')')?;
+        let name = match name {
+            "accept4" => "accept",
+            "sendto" if arguments.ends_with("NULL, 0") => "send",
+            "recvfrom" if arguments.ends_with("NULL, NULL") => "recv",
+            other => other,
+        };
+        let mut words = result.split_whitespace();
+        let result = match (words.next()?, words.next()) {
+            // A connect is told once it has its answer.
+            ("-1", Some("EINPROGRESS")) => "0".to_owned(),
+            ("-1", errno) => format!("-1 {}", errno.unwrap_or_default()),
+            (number, _) => number.to_owned(),
+        };
+        let argument = |number: usize| arguments.split(", ").nth(number).unwrap_or_default();
+        let about = match name {
+            _ if name.starts_with("send") || name.starts_with("recv") => {
+                let (from, to) = (arguments.find('"'), arguments.rfind('"'));
+                from.zip(to).map_or("", |(from, to)| &arguments[from..=to])
+            }
+            "setsockopt" | "getsockopt" => argument(2),
+            "shutdown" | "listen" => argument(1),
+            _ => "",
+        };
+        let on = match name {
+            "socket" | "accept" => result.parse().ok()?,
+            _ => argument(0).parse().ok()?,
+        };
+        Some(SeenCall { name: name.to_owned(), on, about: about.to_owned(), result })
+    }
+
+    /// What only waiting by epoll(7) needs, and what nobody waits for: a try too early, how a connect ended, a question
+    /// about the socket itself.
+    fn is_of_epoll(&self) -> bool {
+        let asks = ["SO_ERROR", "SO_TYPE", "SO_DOMAIN", "SO_SELECT_ERR_QUEUE", "TCP_INFO"];
+        self.result.contains("EAGAIN") || asks.contains(&self.about.as_str())
+    }
+}
 
 /// hobnob under strace, which writes there.
 fn traced(log: &Path) -> Command {
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-e", TRACED, "-e", "signal=none", "-o"]).arg(log);
+    command.args(["-f", "-qq", "-s", "64", "-e", TRACED, "-e", "signal=none", "-o"]).arg(log);
     command.arg(env!("CARGO_BIN_EXE_hobnob"));
     command
 }
 
 /// What strace saw on sockets of the internet: since a descriptor was made by `socket` or `accept4`, until it was closed.
-fn of_strace(log: &Path) -> Vec<Seen> {
+fn of_strace(log: &Path) -> Vec<SeenCall> {
     let text = fs::read_to_string(log).expect("strace wrote it");
     let (mut open, mut seen) = (Vec::new(), Vec::new());
     for line in joined(&text) {
-        let Some((name, rest)) = line.split_once('(') else { continue };
-        let Some((arguments, result)) = rest.rsplit_once(" = ") else { continue };
-        let name = match name {
-            "accept4" => "accept",
-            "sendto" if arguments.trim_end_matches(')').ends_with("NULL, 0") => "send",
-            "recvfrom" if arguments.trim_end_matches(')').ends_with("NULL, NULL") => "recv",
-            other => other,
-        };
-        let made =
-            result.split_whitespace().next().and_then(|made| made.parse().ok()).unwrap_or(-1);
-        let first = arguments.split([',', ')']).next().and_then(|first| first.trim().parse().ok());
-        if name == "socket" && arguments.contains("AF_INET") || name == "accept" && made >= 0 {
-            open.push(made);
-            seen.push((name.to_owned(), made));
-        } else if let Some(on) = first.filter(|on| open.contains(on))
-            && name != "accept"
-            && !is_of_epoll(name, arguments, result)
-        {
-            seen.push((name.to_owned(), on));
-            if name == "close" {
-                open.retain(|other| *other != on);
-            }
+        let Some(call) = SeenCall::of(&line) else { continue };
+        let is_new = call.name == "accept" || call.name == "socket" && line.contains("AF_INET");
+        if is_new {
+            open.push(call.on);
+        } else if !open.contains(&call.on) || call.is_of_epoll() {
+            continue;
         }
+        if call.name == "close" {
+            open.retain(|other| *other != call.on);
+        }
+        seen.push(call);
     }
     seen
 }
@@ -62,13 +103,11 @@ fn joined(text: &str) -> Vec<String> {
         let Some((thread, call)) = line.split_once(' ') else { continue };
         let call = call.trim();
         if let Some(head) = call.strip_suffix("<unfinished ...>") {
-            begun.insert(thread.to_owned(), head.trim_end().to_owned());
+            begun.insert(thread.to_owned(), head.to_owned());
         } else if let Some((_, tail)) =
-            call.strip_prefix("<... ").and_then(|call| call.split_once('>'))
+            call.strip_prefix("<... ").and_then(|call| call.split_once(" resumed>"))
         {
-            whole.push(
-                begun.remove(thread).unwrap_or_default() + tail.trim_start_matches(" resumed"),
-            );
+            whole.push(begun.remove(thread).unwrap_or_default() + tail);
         } else {
             whole.push(call.to_owned());
         }
@@ -76,36 +115,15 @@ fn joined(text: &str) -> Vec<String> {
     whole
 }
 
-/// What only waiting by epoll(7) needs, and what nobody waits for: a try too early, how a connect ended, a question about
-/// the socket itself.
-fn is_of_epoll(name: &str, arguments: &str, result: &str) -> bool {
-    let asks = ["SO_ERROR", "SO_TYPE", "SO_DOMAIN", "SO_SELECT_ERR_QUEUE", "TCP_INFO"];
-    result.contains("EAGAIN")
-        || name.ends_with("sockopt") && asks.iter().any(|option| arguments.contains(option))
-}
-
 /// What `--explain` told, as events.
-fn of_events(lines: &[String]) -> Vec<Seen> {
+fn of_events(lines: &[String]) -> Vec<SeenCall> {
     let events = lines.iter().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     let calls = events.filter(|event| event["type"] == "call");
-    let mut seen = Vec::new();
-    for call in calls {
-        let name = call["call"].as_str().expect("a name").to_owned();
-        let args = call["args"].as_str().expect("arguments");
-        let asks_counts = args.contains("TCP_INFO");
-        let result = call["result"].as_str().unwrap_or_default();
-        let made = match name.as_str() {
-            "socket" => result.parse().ok(),
-            "accept" => {
-                result.trim_start_matches('(').split(',').next().and_then(|made| made.parse().ok())
-            }
-            _ => call["fd"].as_i64(),
-        };
-        if let Some(number) = made.filter(|_| !asks_counts) {
-            seen.push((name, number));
-        }
-    }
-    seen
+    let seen = calls.map(|call| {
+        let in_c = call["c"].as_str().expect("the call in C");
+        SeenCall::of(in_c).unwrap_or_else(|| panic!("{in_c} is no call"))
+    });
+    seen.filter(|call| !call.is_of_epoll()).collect()
 }
 
 fn lines(text: &str) -> Vec<String> {
@@ -118,14 +136,30 @@ fn talk_makes_the_calls_that_it_shows() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let log = folder.path().join("talk");
-    let (_server, address) = serve("hello", "127.0.0.1:0", &[]);
-    let address = address.join(":");
-    let words = ["talk", &address, "Michael", "exit", "--explain", "--json"];
-    let told = succeeds(traced(&log).args(words));
-    let (made, shown) = (of_strace(&log), of_events(&lines(&told)));
-    assert!(made.len() > 8, "{made:?}");
-    assert_eq!(shown, made);
+    for (service, scheme, messages, most) in
+        [("hello", "", &["Michael", "exit"][..], 12), ("echo", "udp://", &["one", "two"], 8)]
+    {
+        let log = folder.path().join(service);
+        let (_server, address) = serve(service, &format!("{scheme}127.0.0.1:0"), &[]);
+        let to = format!("{scheme}{}", address.join(":"));
+        let words = ["talk", &to, "--explain", "--json"];
+        let told = succeeds(traced(&log).args(words).args(messages));
+        let (made, shown) = (of_strace(&log), of_events(&lines(&told)));
+        assert!(made.len() >= most, "{made:?}");
+        assert_eq!(shown, made);
+    }
+}
+
+/// A server that tells its calls as events, what it told until it listens, and where.
+fn explained(command: &mut Command, words: &[&str]) -> (Running, Vec<String>, String) {
+    let mut server = Running::start(command.args(words).args(["--explain", "--json"]));
+    let mut told = vec![server.line()];
+    while !told.last().is_some_and(|line| line.contains("\"listening\"")) {
+        told.push(server.line());
+    }
+    let listening: Value = serde_json::from_str(told.last().expect("a line")).expect("JSON");
+    let address = listening["addr"].as_str().expect("an address").to_owned();
+    (server, told, address)
 }
 
 #[test]
@@ -135,27 +169,52 @@ fn a_server_makes_the_calls_that_it_shows() {
     }
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("serve");
-    let words = ["serve", "hello", "127.0.0.1:0", "--once", "--explain", "--json"];
-    let mut server = Running::start(traced(&log).args(words));
-    let mut told = vec![server.line()];
-    while !told.last().is_some_and(|line| line.contains("\"listening\"")) {
-        told.push(server.line());
-    }
-    let listening: Value = serde_json::from_str(told.last().expect("a line")).expect("JSON");
-    let address = listening["addr"].as_str().expect("an address");
+    let words = ["serve", "hello", "127.0.0.1:0", "--once"];
+    let (server, mut told, address) = explained(&mut traced(&log), &words);
     assert_eq!(
-        succeeds(hobnob().args(["talk", address, "Michael", "exit"])),
+        succeeds(hobnob().args(["talk", &address, "Michael", "exit"])),
         "Welcome!Hello, Michael!\n"
     );
     told.extend(lines(&String::from_utf8_lossy(&server.finish().stdout)));
     let (made, shown) = (of_strace(&log), of_events(&told));
-    assert!(made.iter().any(|(name, _)| name == "accept"), "{made:?}");
+    assert!(made.iter().any(|call| call.name == "accept"), "{made:?}");
     // Of two sockets on two threads the order between them is nobody's.
-    let by_socket = |mut seen: Vec<Seen>| {
-        seen.sort_by_key(|(_, number)| *number);
+    let by_socket = |mut seen: Vec<SeenCall>| {
+        seen.sort_by_key(|call| call.on);
         seen
     };
     assert_eq!(by_socket(shown), by_socket(made));
+}
+
+/// Each client of a tutorial is served as ever while the calls are told.
+#[test]
+fn a_tutorials_client_is_served_with_its_calls_told() {
+    if !has("calls::a_tutorials_client_is_served_with_its_calls_told", "python3") {
+        return;
+    }
+    std::thread::scope(|scope| {
+        for (client, service, endpoint, wanted) in [
+            ("greeting_client.py", "hello", "127.0.0.1:0", "recv"),
+            ("echo_client.py", "echo", "127.0.0.1:0", "send"),
+            ("ok_client.py", "ok", "127.0.0.1:0", "send"),
+            ("split_utf8.py", "hello", "127.0.0.1:0", "shutdown"),
+            ("timeouts.py", "discard", "127.0.0.1:0", "accept"),
+            ("http_client.py", "http", "127.0.0.1:0", "close"),
+            ("udp_greeting_client.py", "hello", "udp://127.0.0.1:0", "sendmmsg"),
+            ("udp_echo_client.py", "echo", "udp://127.0.0.1:0", "recvmmsg"),
+            ("udp_temp_client.py", "temp", "udp://127.0.0.1:0", "recvmmsg"),
+        ] {
+            scope.spawn(move || {
+                let (server, _, address) = explained(&mut hobnob(), &["serve", service, endpoint]);
+                let (host, port) = address.rsplit_once(':').expect("a port");
+                let said = succeeds(python(client).args([host, port]));
+                assert!(said.starts_with("ok:"), "{client} said {said:?}");
+                let told = lines(&String::from_utf8_lossy(&server.ask_to_end().stdout));
+                let calls = of_events(&told);
+                assert!(calls.iter().any(|call| call.name == wanted), "{client}: {calls:?}");
+            });
+        }
+    });
 }
 
 /// A tutorial's server, how it is talked to, and what it answers.
@@ -190,6 +249,12 @@ const TUTORIALS: &[Tutorial] = &[
         scheme: "",
         words: &["one", "two"],
         answer: "Welcome to the server. Type something and hit enter\nOK...one\nOK...two\n",
+    },
+    Tutorial {
+        server: "discard_server.py",
+        scheme: "",
+        words: &["--eol", "none", "into the void"],
+        answer: "",
     },
     Tutorial {
         server: "udp_greeting_server.py",
@@ -256,4 +321,84 @@ fn the_script_of_a_request_gets_the_same_answer() {
     let page = succeeds(hobnob().args(["get", &url, "-i", "--as-python"]).arg(&script));
     assert!(page.ends_with("<h1>Hello, 世界!</h1>\n"), "{page}");
     assert_eq!(succeeds(Command::new("python3").arg(&script)), page);
+}
+
+/// Over each medium, with options that a person has named: the script sets them, and says the same.
+#[test]
+fn a_script_says_over_each_medium_what_was_said() {
+    if !has("calls::a_script_says_over_each_medium_what_was_said", "python3") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let path = |name: &str| format!("{name}:{}", folder.join(name).display());
+    let kept_alive = "127.0.0.1:0,keepalive=7s,linger=1s,sndbuf=10000,freebind";
+    for (number, (endpoint, wanted)) in [
+        (
+            "127.0.0.1:0".to_owned(),
+            "socket.socket(socket.AF_INET, socket.SOCK_STREAM)\ns.connect((",
+        ),
+        ("[::1]:0".to_owned(), "s.connect(('::1', "),
+        (kept_alive.to_owned(), "s.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 7)\n"),
+        ("udp://127.0.0.1:0,broadcast".to_owned(), "socket.SO_BROADCAST, 1)\n"),
+        ("udp://[::1]:0".to_owned(), "SOCK_DGRAM)\n"),
+        (path("unix"), "socket.AF_UNIX, socket.SOCK_STREAM)\n"),
+        (path("unixgram"), "socket.AF_UNIX, socket.SOCK_DGRAM)\n"),
+        (path("unixseq"), "socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"),
+        (format!("unix:@calls-{}", std::process::id()), "s.connect(b'\\x00calls-"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (bound, options) = endpoint.split_once(',').unwrap_or((&endpoint, ""));
+        let (_server, _, address) = explained(&mut hobnob(), &["serve", "echo", bound]);
+        let scheme = bound.split_once(':').map_or("", |(scheme, _)| scheme);
+        let to = match scheme {
+            "udp" => format!("udp://{address}"),
+            _ if scheme.starts_with("unix") => bound.to_owned(),
+            _ => address,
+        };
+        let comma = if options.is_empty() { "" } else { "," };
+        let script = folder.join(format!("{number}.py"));
+        let mut talk = hobnob();
+        talk.args(["talk", &format!("{to}{comma}{options}"), "--as-python"]).arg(&script);
+        let said = succeeds(talk.args(["--raw", "one", "李雷"]));
+        let text = fs::read_to_string(&script).expect("a script");
+        assert!(text.contains(wanted), "{endpoint}: {text}");
+        assert_eq!(succeeds(Command::new("python3").arg(&script)), said, "{endpoint}: {text}");
+        assert!(said.contains("李雷"), "{endpoint}: {said}");
+    }
+}
+
+/// Both sides of a chat: the program's own input arrives, too, and what it was sent is the same both times.
+#[test]
+fn a_chat_is_explained_and_said_again() {
+    if !has("calls::a_chat_is_explained_and_said_again", "python3") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = folder.path().join("chat.py");
+    let chat = |port: &str| {
+        let mut peer = Running::start(python("chat_peer.py").args([
+            "--listen",
+            "--timeout",
+            "30",
+            "127.0.0.1",
+            port,
+        ]));
+        let line = peer.line();
+        peer.type_in("你好\n");
+        peer.end_input();
+        (peer, line.rsplit(' ').next().expect("a port").to_owned())
+    };
+    let heard = |peer: Running| String::from_utf8_lossy(&peer.finish().stdout).into_owned();
+    let (peer, port) = chat("0");
+    let mut talk = hobnob();
+    talk.args(["talk", &format!("127.0.0.1:{port}"), "hello", "--explain", "--as-python"]);
+    let said = succeeds(talk.arg(&script));
+    let first = heard(peer);
+    let (peer, _) = chat(&port);
+    let again = succeeds(Command::new("python3").arg(&script));
+    assert_eq!((again.as_str(), heard(peer)), (said.as_str(), first));
+    assert_eq!(said, "你好\n");
 }

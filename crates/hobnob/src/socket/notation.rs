@@ -35,11 +35,11 @@ impl fmt::Display for InC<'_> {
             }
             ("accept" | "getsockname" | "getpeername", ..) => f.write_str(", NULL, NULL"),
             ("send", Some(bytes), _) => {
-                write!(f, ", {bytes}, {}, {}", bytes.0.len(), self.flags())
+                write!(f, ", {bytes}, {}, {}", bytes.0.len(), self.flags_of_send())
             }
             ("sendto", Some(bytes), Some(address)) => {
                 let (length, size) = (bytes.0.len(), address.size());
-                write!(f, ", {bytes}, {length}, {}, {address}, {size}", self.flags())
+                write!(f, ", {bytes}, {length}, {}, {address}, {size}", self.flags_of_send())
             }
             ("recv", Some(bytes), _) => write!(f, ", {bytes}, {}, {}", carried.room, self.flags()),
             ("recv", None, _) => write!(f, ", NULL, {}, {}", carried.room, self.flags()),
@@ -50,7 +50,11 @@ impl fmt::Display for InC<'_> {
             _ => {
                 let arguments = call.arguments.to_string();
                 let comma = call.descriptor.is_some() && !arguments.is_empty();
-                write!(f, "{}{arguments}", if comma { ", " } else { "" })
+                write!(f, "{}{arguments}", if comma { ", " } else { "" })?;
+                match call.result {
+                    Ok(value) if call.name == "getsockopt" => write!(f, ", [{value}]"),
+                    _ => Ok(()),
+                }
             }
         }?;
         f.write_str(") = ")?;
@@ -66,12 +70,21 @@ impl InC<'_> {
             Err(errno) => write!(f, "-1 {}", errno_name(*errno)),
             Ok(_) if carried.made.is_some() => write!(f, "{}", carried.made.unwrap_or(-1)),
             Ok(_) if carried.bytes.is_some() => write!(f, "{}", carried.count),
-            Ok(_) if matches!(*name, "getsockname" | "getpeername") => f.write_str("0"),
+            Ok(_) if matches!(*name, "getsockname" | "getpeername" | "getsockopt") => {
+                f.write_str("0")
+            }
             Ok(value) => {
                 let value = value.to_string();
                 f.write_str(if value == NOTHING { "0" } else { &value })
             }
         }
+    }
+
+    /// With the one that every send has, so that a broken pipe raises no signal. Python ignores the signal instead.
+    fn flags_of_send(&self) -> String {
+        let flags = self.0.carried.flags.to_string();
+        let others = flags.strip_prefix(", ").map(|flags| format!(" | {flags}"));
+        format!("MSG_NOSIGNAL{}", others.unwrap_or_default())
     }
 
     /// `0` where there are none.
@@ -149,6 +162,7 @@ mod tests {
 
     use super::super::{Family, Flags, Observer, Shutdown, Socket, SocketOption, Type};
     use super::*;
+    use crate::spec::Value;
 
     #[derive(Default)]
     struct Lines(Mutex<Vec<String>>);
@@ -168,6 +182,7 @@ mod tests {
         listener.set_switch(SocketOption::ReuseAddress, true).expect("set");
         listener.bind(&Address::Ip(([127, 0, 0, 1], 0).into())).expect("a free port");
         listener.listen(1).expect("bound");
+        assert_eq!(listener.option(SocketOption::ReuseAddress), Ok(Some(Value::Flag(true))));
         let at = listener.local_address().expect("bound");
         let port = at.ip().expect("an IP address").port();
         let client = Socket::new(Family::V4, Type::Stream, 0).expect("a socket");
@@ -188,10 +203,11 @@ mod tests {
             format!("setsockopt({l}, SOL_SOCKET, SO_REUSEADDR, 1) = 0"),
             format!("bind({l}, {{AF_INET, 0, \"127.0.0.1\"}}, 16) = 0"),
             format!("listen({l}, 1) = 0"),
+            format!("getsockopt({l}, SOL_SOCKET, SO_REUSEADDR, [1]) = 0"),
             format!("getsockname({l}, {{AF_INET, {port}, \"127.0.0.1\"}}, [16]) = 0"),
             format!("accept({l}, {{AF_INET, {peer}, \"127.0.0.1\"}}, [16]) = {s}"),
             format!(r#"recv({s}, "\"1\3772\n", 64, 0) = 5"#),
-            format!(r#"send({s}, "back", 4, 0) = 4"#),
+            format!(r#"send({s}, "back", 4, MSG_NOSIGNAL) = 4"#),
             format!("shutdown({s}, SHUT_WR) = 0"),
             format!("recv({s}, NULL, 8, MSG_DONTWAIT) = -1 EAGAIN"),
             format!("close({s}) = 0"),

@@ -115,6 +115,10 @@ impl ExchangeTeller {
                 calls.write(&mut events.json, &mut out);
                 events.writer.give(out);
             }
+            // Between the lines about the exchange, in their order.
+            (Some(calls), None) if self.talks => {
+                let _ = streams::stderr().write_all(calls.text().as_bytes());
+            }
             (Some(calls), None) => calls.pump(),
             (None, _) => {}
         }

@@ -79,7 +79,7 @@ fn run(job: &Job) -> Result<u8> {
         let mut calls = Explainer::of(job, &bus)?;
         let ended = match work {
             PingWork::Rounds(ping) => rounds(job, ping, &mut calls, signals).await,
-            PingWork::Trace(trace) => way::run(job, &endpoint, trace, signals).await,
+            PingWork::Trace(trace) => way::run(job, &endpoint, trace, &mut calls, signals).await,
         };
         if let Some(mut calls) = calls {
             calls.finish().await;
@@ -182,7 +182,7 @@ async fn rounds(
     let ended = loop {
         pinging.hold(teller.is_full());
         let step = step(&mut pinging, &mut teller, &mut signals).await;
-        teller.calls(calls);
+        teller.calls(calls, &pinging);
         match step {
             Step::Told(Ok(Some(event))) => teller.event(&event, &pinging),
             Step::Told(Ok(None)) => break Ok(None),
