@@ -3,12 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
-use hobnob::address::Address;
 use hobnob::error::{Result, errno_name};
 use hobnob::event::Called;
-use hobnob::socket::holder;
 
 use crate::args;
+use crate::report::lesson::{Lesson, lesson};
 use crate::report::look::{Look, Paint};
 use crate::report::show::{count, grouped, span, width};
 
@@ -46,15 +45,6 @@ struct CalledSocket {
     name: String,
     is_tcp: bool,
     is_stream: bool,
-}
-
-/// What an event can teach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Lesson {
-    SeveralLines,
-    CutCharacter,
-    PartOnly,
-    LingeringPort,
 }
 
 impl CallLines {
@@ -184,8 +174,9 @@ impl CallLines {
 
     /// What a call shows that a person may not have expected, the first time that it does.
     fn remark(&mut self, call: &Called, socket: Option<&CalledSocket>) -> Option<String> {
-        let is_stream = socket.is_some_and(|socket| socket.is_stream);
-        let (lesson, text) = lesson(call, is_stream)?;
+        let stream = socket.filter(|socket| socket.is_stream);
+        let stream = stream.map(|socket| if socket.is_tcp { "TCP" } else { "a stream" });
+        let (lesson, text) = lesson(call, stream)?;
         self.remarked.insert(lesson).then_some(text)
     }
 }
@@ -228,48 +219,6 @@ fn meaning(call: &Called, socket: Option<&CalledSocket>) -> Option<String> {
         }
         _ => None,
     }
-}
-
-fn lesson(call: &Called, is_stream: bool) -> Option<(Lesson, String)> {
-    call.result.as_ref().ok()?;
-    match call.name {
-        "recv" if is_stream => {
-            let lines = call.bytes.split_inclusive(|byte| *byte == b'\n').count();
-            if lines > 1 {
-                let text =
-                    format!("one recv returned {lines} lines: TCP keeps bytes, not messages");
-                return Some((Lesson::SeveralLines, text));
-            }
-            ends_within_a_character(&call.bytes).then(|| {
-                let text = "a character was cut in two: decode() of this piece alone would fail";
-                (Lesson::CutCharacter, text.to_owned())
-            })
-        }
-        "send" if call.count < call.bytes.len() => {
-            let (sent, all) = (grouped(call.count as u64), grouped(call.bytes.len() as u64));
-            let text = format!(
-                "send took {sent} of {all} bytes: the rest goes with the next call, as sendall does it"
-            );
-            Some((Lesson::PartOnly, text))
-        }
-        "bind" if is_stream => {
-            let Some(Address::Ip(at)) = &call.address else { return None };
-            let lingering = if at.port() > 0 { holder::lingering(*at) } else { 0 };
-            (lingering > 0).then(|| {
-                let old = count(lingering as u64, "old connection");
-                let text = format!(
-                    "bind works although this port has {old} in TIME_WAIT: SO_REUSEADDR is set"
-                );
-                (Lesson::LingeringPort, text)
-            })
-        }
-        _ => None,
-    }
-}
-
-/// Whether the bytes are UTF-8 whose last character is not whole.
-fn ends_within_a_character(bytes: &[u8]) -> bool {
-    std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
 #[cfg(test)]

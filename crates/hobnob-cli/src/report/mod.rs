@@ -8,6 +8,7 @@ pub(crate) mod error;
 pub(crate) mod fetched;
 pub(crate) mod file;
 pub(crate) mod json;
+mod lesson;
 pub(crate) mod line;
 pub(crate) mod look;
 pub(crate) mod passage;
