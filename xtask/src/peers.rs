@@ -18,7 +18,7 @@ const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer 
     Peer { program, packages, says: None, is_module: false }
 }
 
-const PEERS: [Peer; 24] = [
+const PEERS: [Peer; 27] = [
     Peer { says: Some("OpenBSD"), ..peer("nc", &["netcat-openbsd"]) },
     peer("ncat", &["ncat"]),
     peer("socat", &["socat"]),
@@ -41,6 +41,9 @@ const PEERS: [Peer; 24] = [
     peer("strace", &["strace"]),
     peer("fish", &["fish"]),
     peer("zsh", &["zsh"]),
+    peer("ping", &["iputils-ping"]),
+    peer("tcpdump", &["tcpdump"]),
+    peer("tshark", &["tshark"]),
     Peer { is_module: true, ..peer("h11", &["python3-h11"]) },
     Peer { is_module: true, ..peer("scapy", &["python3-scapy"]) },
 ];
@@ -69,6 +72,9 @@ pub(crate) const NAMES: &[&str] = &[
     "strace",
     "fish",
     "zsh",
+    "ping",
+    "tcpdump",
+    "tshark",
     "h11",
     "scapy",
 ];

@@ -27,6 +27,7 @@
 //! | the shelves: a contract and a table each | [`transport`], [`layer`], [`service`] |
 //! | where the tables meet | [`engine`] |
 //! | on the engine: one request and its answer; round trips | [`exchange`], [`ping`] |
+//! | packets of an interface or a file | [`capture`] |
 //! | for who writes a transport | [`testing`] |
 //!
 //! Imports go downward only. For the calls of a socket tutorial begin at [`socket::Socket`]; to serve, at
@@ -35,6 +36,7 @@
 
 pub mod address;
 pub mod bus;
+pub mod capture;
 pub mod chunk;
 pub mod clock;
 pub mod codec;

@@ -12,6 +12,7 @@ mod man;
 mod ping;
 mod relay;
 mod serve;
+mod sniff;
 mod talk;
 mod up;
 
@@ -34,7 +35,7 @@ use crate::report::look::{ColorWish, Look};
 use crate::report::show::safe;
 
 /// Every verb, in the order of the help pages.
-static VERBS: [&Verb; 14] = [
+static VERBS: [&Verb; 15] = [
     &serve::VERB,
     &relay::VERB,
     &fault::VERB,
@@ -43,6 +44,7 @@ static VERBS: [&Verb; 14] = [
     &demo::VERB,
     &get::VERB,
     &ping::VERB,
+    &sniff::VERB,
     &explain::VERB,
     &doctor::VERB,
     &cert::VERB,

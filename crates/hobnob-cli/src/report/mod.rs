@@ -2,6 +2,7 @@
 
 pub(crate) mod brief;
 pub(crate) mod calls;
+pub(crate) mod captured;
 pub(crate) mod clip;
 mod early;
 pub(crate) mod error;
@@ -11,8 +12,10 @@ pub(crate) mod json;
 mod lesson;
 pub(crate) mod line;
 pub(crate) mod look;
+pub(crate) mod packet;
 pub(crate) mod passage;
 pub(crate) mod rounds;
 pub(crate) mod show;
+pub(crate) mod stream;
 pub(crate) mod text;
 pub(crate) mod writer;

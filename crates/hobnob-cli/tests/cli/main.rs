@@ -38,6 +38,7 @@ mod serving;
 mod shells;
 mod shelves;
 mod signals;
+mod sniff;
 mod stdio;
 mod streams;
 mod stuck;

@@ -7,7 +7,7 @@ use hobnob::socket::{Family, Socket, Type};
 use crate::kit::{run, skip, steady};
 use crate::screen::{BINARY, Screen};
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 15] = [
     "serve",
     "relay",
     "fault",
@@ -16,6 +16,7 @@ const VERBS: [&str; 14] = [
     "talk",
     "get",
     "ping",
+    "sniff",
     "explain",
     "doctor",
     "cert",

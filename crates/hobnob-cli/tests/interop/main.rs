@@ -9,6 +9,8 @@ mod explained;
 mod framing;
 mod get;
 mod http;
+#[path = "../cli/kit/namespace.rs"]
+mod namespace;
 mod packets;
 #[cfg(feature = "tls")]
 #[expect(dead_code, reason = "nobody here asks for the development CA's settings")]
@@ -21,5 +23,6 @@ mod ports;
 mod relay;
 mod scripts;
 mod servers;
+mod sniff;
 #[cfg(feature = "tls")]
 mod tls;

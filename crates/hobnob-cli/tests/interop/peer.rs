@@ -24,6 +24,11 @@ impl Running {
         Running { child, stdout }
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The next line of its output, without the newline.
     pub(crate) fn line(&mut self) -> String {
         let mut stdout = self.stdout.take().expect("nobody else reads it");
@@ -173,7 +178,7 @@ pub(crate) fn has(test: &str, program: &str) -> bool {
     found
 }
 
-/// Says that a test was left out, and why, where the test run collects it.
+/// Says that a test is left out, and why, where the test run collects it.
 pub(crate) fn skip(test: &str, reason: &str) {
     let line = format!("hobnob-skip: {test}: {reason}\n");
     eprint!("{line}");

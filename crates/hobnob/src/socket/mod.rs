@@ -159,8 +159,10 @@ pub(crate) use crate::sys::hangup::HangupPoll;
 pub use crate::sys::info::{PeerProcess, TcpInfo};
 pub use crate::sys::mmsg::{Batch, Outgoing, Received, Sent};
 pub use crate::sys::objection::{Objection, ask_for_objections, objections};
+pub(crate) use crate::sys::packet_ring::{Instruction, PacketRing, RingPacket};
 pub use crate::sys::record::Record;
-pub(crate) use crate::sys::watch::{SocketState, state};
+pub(crate) use crate::sys::rights::give_up_rights;
+pub(crate) use crate::sys::watch::{SocketState, state, watch};
 pub(crate) use crate::sys::whole::take_whole_packets;
 
 use crate::error::{Error, Result};

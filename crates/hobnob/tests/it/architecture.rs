@@ -40,7 +40,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("ping", &[GROUND_FLOOR, SEAM, &["socket", "engine", "exchange"]]),
     ("testing", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
     ("load", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
-    ("capture", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
+    ("capture", &[&["error", "spec", "socket"]]),
 ];
 const GROUND_FLOOR: &[&str] =
     &["error", "spec", "endpoint", "chunk", "address", "clock", "event", "bus", "codec", "fault"];
