@@ -83,7 +83,7 @@ fn check(job: &Job, to: &Endpoint) -> Result<()> {
     if to.is_stdio() {
         return refused("--as-python writes calls on a socket, and - is none".to_owned());
     }
-    match to.layers().iter().map(Word::name).find(|name| *name == "tls") {
+    match to.layers().first().map(Word::name) {
         Some(layer) => refused(format!(
             "--as-python writes calls on a socket, and not what {layer} makes of them"
         )),

@@ -172,6 +172,8 @@ fn a_script_needs_a_place_of_its_own_and_a_plain_socket() {
         (vec!["talk", &served.address, "exit", "--as-python", "/dev/full"], 9, "output-failed"),
         (vec!["talk", "--listen", "127.0.0.1:0", "--as-python", "x.py"], 2, "does-not-fit"),
         (vec!["talk", "-", "--as-python", "x.py"], 2, "does-not-fit"),
+        (vec!["talk", "tls://127.0.0.1:9", "--as-python", "x.py"], 2, "does-not-fit"),
+        (vec!["get", "https://127.0.0.1:9/", "--as-python", "x.py"], 2, "does-not-fit"),
     ] {
         let done = run(&words);
         assert_eq!(done.code, exit, "{words:?}: {}", done.err);
