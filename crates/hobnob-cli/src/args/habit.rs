@@ -33,10 +33,13 @@ const VERBS: &[(&str, &str)] = &[
     ("tcpdump", "sniff"),
     ("tshark", "sniff"),
     ("capture", "sniff"),
+    ("tcping", "ping"),
+    (TRACEROUTE, "ping"),
 ];
 
-/// Verbs whose words are no endpoints: what was typed elsewhere stands as it is.
-const AS_TYPED: &[&str] = &["sniff"];
+const TRACEROUTE: &str = "traceroute";
+/// Verbs, ours and others', behind which what was typed stands as it is.
+const AS_TYPED: &[&str] = &["sniff", TRACEROUTE];
 
 /// What these words, which the parser did not take, are typed like here.
 pub(super) fn proposals(words: &[String], usages: Usages) -> Vec<Proposal> {
@@ -58,7 +61,7 @@ pub(super) fn proposals(words: &[String], usages: Usages) -> Vec<Proposal> {
     if rest.is_empty() && known.is_none() {
         return vec![alone(first, verb)];
     }
-    if AS_TYPED.contains(&verb) {
+    if AS_TYPED.contains(&verb) || AS_TYPED.contains(&first) {
         return if known.is_some() { Vec::new() } else { vec![as_typed(first, usage, &rest)] };
     }
     typed.read(&rest).and_then(|()| typed.commands()).unwrap_or_default()
@@ -70,8 +73,9 @@ fn as_typed(theirs: &str, usage: &Usage, rest: &[String]) -> Proposal {
     if !rest.iter().all(is_ours) {
         return alone(theirs, usage.name);
     }
+    let flag = if theirs == TRACEROUTE { "--trace " } else { "" };
     let words: Vec<_> = rest.iter().map(|word| quoted(word)).collect();
-    (format!("hobnob {} {}", usage.name, words.join(" ")), "")
+    (format!("hobnob {} {flag}{}", usage.name, words.join(" ")), "")
 }
 
 /// Whether it is a verb of another program.

@@ -18,6 +18,7 @@ mod packets;
 mod papers;
 mod peer;
 mod phrases;
+mod pings;
 #[path = "../../../hobnob/tests/it/ports.rs"]
 mod ports;
 mod relay;

@@ -503,13 +503,13 @@ fn lines_that_capture_see_a_connect_that_is_refused() {
 
 /// A file of one packet, from port 1 to this one of 127.0.0.1.
 fn capture_file(port: u16) -> Vec<u8> {
-    let mut packet = vec![0x45, 0, 0, 43, 0, 7, 0, 0, 64, 6, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1, 0, 1];
+    let mut packet =
+        vec![0x45, 0, 0, 43, 0, 7, 0, 0, 64, 6, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1, 0, 1];
     packet.extend(port.to_be_bytes());
     packet.extend([0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x18, 2, 0, 0, 0, 0, 0]);
     packet.extend(b"hi!");
     let (link, length) = (LinkType::Raw, packet.len());
-    let frame =
-        CapturedFrame { at: Duration::ZERO, link, interface: "", bytes: &packet, length };
+    let frame = CapturedFrame { at: Duration::ZERO, link, interface: "", bytes: &packet, length };
     let mut file = Vec::new();
     let mut writer = CaptureWriter::new(&mut file, "a test").expect("a vector");
     writer.frame(&frame).expect("a vector");

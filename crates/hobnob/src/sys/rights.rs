@@ -42,8 +42,7 @@ pub(crate) fn give_up_rights(user: u32, group: u32) -> io::Result<()> {
     let _ = prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong);
     if geteuid().is_root() {
         let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
-        let became =
-            [setgroups(&[]), setresgid(group, group, group), setresuid(user, user, user)];
+        let became = [setgroups(&[]), setresgid(group, group, group), setresuid(user, user, user)];
         // EPERM: this root may not become another user. EINVAL: its user namespace does not know that user.
         let is_tolerable = |errno: &Errno| matches!(errno, Errno::EPERM | Errno::EINVAL);
         if let Some(errno) = became.into_iter().filter_map(Result::err).find(|e| !is_tolerable(e)) {

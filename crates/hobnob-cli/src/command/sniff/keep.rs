@@ -95,7 +95,11 @@ fn opened(name: &str, may_replace: bool, sudo: Option<(u32, u32)>) -> io::Result
     };
     let is_there = error.kind() == io::ErrorKind::AlreadyExists;
     let is_file = std::fs::metadata(name).map_or(true, |found| found.is_file());
-    if is_there && (may_replace || !is_file) { options.truncate(is_file).open(name) } else { Err(error) }
+    if is_there && (may_replace || !is_file) {
+        options.truncate(is_file).open(name)
+    } else {
+        Err(error)
+    }
 }
 
 fn unopened(name: &str, error: &io::Error) -> Error {

@@ -1,4 +1,5 @@
 use hobnob::capture::{LinkType, decode};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -87,4 +88,29 @@ fn a_time_is_shown_to_the_microsecond_and_none_is_too_large() {
     let mut words = PacketWords::new();
     assert!(words.time(Duration::new(1_795_269_731, 123_456_789)).ends_with(":11.123456"));
     assert!(words.time(Duration::new(u64::MAX, 0)).ends_with(" s.000000"));
+}
+
+/// A packet of one of these protocols with whatever behind its header, which may be cut anywhere; or noise.
+fn crafted() -> impl Strategy<Value = (LinkType, Vec<u8>)> {
+    let protocols = prop::sample::select(vec![1, 2, 6, 17, 58, 132, 253]);
+    let behind = prop::collection::vec(any::<u8>(), 0..80);
+    let cut = any::<prop::sample::Index>();
+    let packet = (protocols, behind, cut).prop_map(|(protocol, behind, cut)| {
+        let mut packet = ipv4(protocol, &behind);
+        packet.truncate(cut.index(packet.len()) + 1);
+        (LinkType::Raw, packet)
+    });
+    let links = [LinkType::Ethernet, LinkType::Raw, LinkType::Cooked, LinkType::Other(9)];
+    let noise = (prop::sample::select(links.to_vec()), prop::collection::vec(any::<u8>(), 0..99));
+    prop_oneof![3 => packet, 1 => noise]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_crafted_packet_is_more_than_one_harmless_line((link, bytes) in crafted(), more in 0_usize..9) {
+        let line = shown(link, &bytes, bytes.len() + more);
+        prop_assert!(!line.is_empty() && !line.contains(char::is_control), "{line:?}");
+    }
 }

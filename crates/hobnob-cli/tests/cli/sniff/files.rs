@@ -7,9 +7,7 @@ use serde_json::Value;
 
 use super::{conversation, file_of, segment};
 use crate::json::valid;
-use crate::kit::{
-    Bounded, Done, Lines, code, finish, folder, hobnob, run, run_with, signal, skip,
-};
+use crate::kit::{Bounded, Done, Lines, code, finish, folder, hobnob, run, run_with, signal, skip};
 
 /// Reads a capture from its stdin.
 fn sniff(file: &[u8], words: &[&str]) -> Done {

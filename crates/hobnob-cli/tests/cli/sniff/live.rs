@@ -99,6 +99,21 @@ fn a_conversation_is_followed_as_it_passes() {
 }
 
 #[test]
+fn what_a_member_of_a_group_tells_its_routers_is_seen() {
+    let test = "what_a_member_of_a_group_tells_its_routers_is_seen";
+    let Some(network) = network(test, PAIR) else { return };
+    let sniffed = sniffing(&network, &["d0", "igmp"]);
+    let mut server = network.command(BINARY);
+    server.args(["serve", "echo", "udp://239.1.2.3:9000,iface=d0"]);
+    let server = launch(server);
+    // It is the kernel that says so, of every group at its own time.
+    sniffed.out.until("[gaddr 239.1.2.3 to_ex, 0 source(s)]");
+    assert_eq!(server.stop("TERM").0, 0);
+    sniffed.out.until("[gaddr 239.1.2.3 to_in, 0 source(s)]");
+    assert_eq!(stop(sniffed, "INT").0, 0);
+}
+
+#[test]
 fn a_count_or_a_time_ends_it_and_what_is_written_is_a_whole_file() {
     let test = "a_count_or_a_time_ends_it_and_what_is_written_is_a_whole_file";
     let Some(network) = network(test, LOOPBACK) else { return };

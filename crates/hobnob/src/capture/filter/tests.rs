@@ -108,7 +108,8 @@ fn the_kernels_program_finds_out_what_the_other_is_told() {
 #[test]
 fn a_filter_of_any_length_is_taken_or_refused() {
     for (word, count) in [("ip", 1_025), ("tcp", 1_000), ("tcp", 500_000), ("not", 500_000)] {
-        let text = format!("{}tcp", format!("{word} and ").replace("not and ", "not ").repeat(count));
+        let text =
+            format!("{}tcp", format!("{word} and ").replace("not and ", "not ").repeat(count));
         let error = Filter::parse(&text).expect_err("it is too long");
         assert_eq!(error.kind(), Kind::BadFilter, "{word} {count}");
     }
