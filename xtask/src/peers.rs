@@ -18,7 +18,7 @@ const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer 
     Peer { program, packages, says: None, is_module: false }
 }
 
-const PEERS: [Peer; 26] = [
+const PEERS: [Peer; 27] = [
     Peer { says: Some("OpenBSD"), ..peer("nc", &["netcat-openbsd"]) },
     peer("ncat", &["ncat"]),
     peer("socat", &["socat"]),
@@ -38,6 +38,7 @@ const PEERS: [Peer; 26] = [
     peer("wrk", &["wrk"]),
     peer("hey", &["hey"]),
     peer("nft", &["nftables"]),
+    peer("strace", &["strace"]),
     peer("fish", &["fish"]),
     peer("zsh", &["zsh"]),
     peer("ping", &["iputils-ping"]),
@@ -68,6 +69,7 @@ pub(crate) const NAMES: &[&str] = &[
     "wrk",
     "hey",
     "nft",
+    "strace",
     "fish",
     "zsh",
     "ping",

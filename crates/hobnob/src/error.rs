@@ -358,7 +358,7 @@ pub fn quoted(word: &str) -> String {
 }
 
 /// `EADDRINUSE` for 98: the name that a person can search for.
-pub(crate) fn errno_name(errno: i32) -> String {
+pub fn errno_name(errno: i32) -> String {
     let name = format!("{:?}", nix::errno::Errno::from_raw(errno));
     if name == "UnknownErrno" { format!("errno {errno}") } else { name }
 }

@@ -6,7 +6,7 @@ use hobnob::service::ServiceRow;
 use hobnob::spec::OptionSpec;
 
 use crate::advice::Propose as _;
-use crate::args::{COMMON, Flag, FlagGroup, OPENING, SHOWING, Usage, value};
+use crate::args::{COMMON, EXPLAINING, Flag, FlagGroup, OPENING, SHOWING, Usage, value};
 use crate::help;
 use crate::job::{Job, Verb};
 use crate::process::say;
@@ -25,6 +25,7 @@ pub(crate) static VERB: Verb = Verb {
             FlagGroup::Own(SERVING),
             FlagGroup::Own(CUTTING),
             FlagGroup::Own(SHOWING),
+            FlagGroup::Own(EXPLAINING),
             FlagGroup::Own(OPENING),
             FlagGroup::Own(COMMON),
             FlagGroup::OfEveryService,

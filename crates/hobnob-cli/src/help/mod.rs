@@ -29,6 +29,7 @@ const TOPICS: &[(&str, &str)] = &[
     ("faults", include_str!("faults.md")),
     ("eof", include_str!("eof.md")),
     ("keys", include_str!("keys.md")),
+    ("calls", include_str!("calls.md")),
     ("json", include_str!("json.md")),
     ("exit-codes", include_str!("exit-codes.md")),
     ("control", include_str!("control.md")),

@@ -3,6 +3,7 @@
 mod absurd;
 mod advice;
 mod bounds;
+mod calls;
 mod control;
 mod demo;
 mod deserted;

@@ -57,7 +57,7 @@ fn the_short_help_of_each_verb() {
 }
 
 /// The topics that are neither verbs nor of a table.
-const TOPICS: [&str; 13] = [
+const TOPICS: [&str; 14] = [
     "addresses",
     "sockets",
     "ports",
@@ -67,6 +67,7 @@ const TOPICS: [&str; 13] = [
     "faults",
     "eof",
     "keys",
+    "calls",
     "json",
     "exit-codes",
     "environment",

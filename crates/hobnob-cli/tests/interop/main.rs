@@ -2,6 +2,7 @@
 //! scapy.
 #![allow(clippy::disallowed_methods, reason = "a test finds its peers through the environment")]
 
+mod calls;
 mod chat;
 mod clients;
 mod explained;

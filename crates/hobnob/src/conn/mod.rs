@@ -33,6 +33,7 @@ mod prefix;
 pub mod scratch;
 pub mod stream;
 pub mod users;
+pub(crate) mod watched;
 pub mod wire;
 
 use std::future::{Future, poll_fn};

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use nix::poll::PollFlags;
 
-use super::observe::{PythonAddress, none, some};
+use super::observe::{Carried, PythonAddress, none, some};
 use super::timed::{self, Deadline};
 use super::{Socket, explain};
 use crate::address::Address;
@@ -37,7 +37,8 @@ impl Socket {
         let name = Name::of(to)?;
         let began = self.begin();
         let result = call::bind(self.as_fd(), &name);
-        self.end(began, "bind", format_args!("{}", PythonAddress(to)), none(&result));
+        let arguments = format_args!("{}", PythonAddress(to));
+        self.end_carrying(began, "bind", arguments, none(&result), about(to));
         result.map_err(|error| explain::bind(self.kind(), to, &error))
     }
 
@@ -103,7 +104,11 @@ impl Socket {
         let shown = result
             .as_ref()
             .map(|(socket, peer)| format!("({}, {})", socket.descriptor(), PythonAddress(peer)));
-        self.end(began, "accept", format_args!(""), some(&shown));
+        let carried = match &result {
+            Ok((socket, peer)) => Carried { made: Some(socket.descriptor()), ..about(peer) },
+            Err(_) => Carried::default(),
+        };
+        self.end_carrying(began, "accept", format_args!(""), some(&shown), carried);
         result
     }
 
@@ -162,7 +167,8 @@ impl Socket {
     fn connect_named(&self, to: &Address, name: &Name) -> io::Result<()> {
         let began = self.begin();
         let result = self.connect_in_time(name);
-        self.end(began, "connect", format_args!("{}", PythonAddress(to)), none(&result));
+        let arguments = format_args!("{}", PythonAddress(to));
+        self.end_carrying(began, "connect", arguments, none(&result), about(to));
         result
     }
 
@@ -201,7 +207,9 @@ impl Socket {
     pub fn local_address(&self) -> Result<Address> {
         let began = self.begin();
         let result = call::local_name(self.as_fd()).map(|name| name.address());
-        self.end(began, "getsockname", format_args!(""), some(&address(&result)));
+        let carried = result.as_ref().map_or_else(|_| Carried::default(), about);
+        let shown = address(&result);
+        self.end_carrying(began, "getsockname", format_args!(""), some(&shown), carried);
         result.map_err(|error| explain::data("getsockname", &error))
     }
 
@@ -222,7 +230,9 @@ impl Socket {
     pub fn peer_address(&self) -> Result<Address> {
         let began = self.begin();
         let result = call::peer_name(self.as_fd()).map(|name| name.address());
-        self.end(began, "getpeername", format_args!(""), some(&address(&result)));
+        let carried = result.as_ref().map_or_else(|_| Carried::default(), about);
+        let shown = address(&result);
+        self.end_carrying(began, "getpeername", format_args!(""), some(&shown), carried);
         result.map_err(|error| explain::data("getpeername", &error))
     }
 
@@ -233,6 +243,10 @@ impl Socket {
         }
         Err(Error::new(Kind::Unreachable, "the other socket has no name to send to"))
     }
+}
+
+pub(super) fn about(address: &Address) -> Carried<'_> {
+    Carried { address: Some(address), ..Carried::default() }
 }
 
 fn address(result: &io::Result<Address>) -> Result<PythonAddress<'_>, &io::Error> {

@@ -105,7 +105,9 @@ impl Socket {
     /// ```
     pub fn tcp_info(&self) -> Result<TcpInfo> {
         self.ask("IPPROTO_TCP, TCP_INFO", info::tcp_info, |info| {
-            format!("round trip {:?}, resent {}", info.round_trip, info.resent)
+            let (segments_out, segments_in) = (info.segments_out, info.segments_in);
+            let (resent, round_trip) = (info.resent, info.round_trip.as_secs_f64() * 1_000.0);
+            format!("{segments_out} segments out, {segments_in} in, {resent} resent, rtt {round_trip:.2} ms")
         })
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, fcntl};
 
-use super::observe::{self, Began, Observer, Watch, none};
+use super::observe::{self, Began, Carried, Observer, WaitsFor, Watch, none};
 use super::timed::Timeout;
 use super::{Family, Type, explain};
 use crate::error::Result;
@@ -22,8 +22,8 @@ use crate::sys::call;
 /// as it takes. *With a timeout*: a call that has waited for so long ends with `Kind::TimedOut`. *Non-blocking*: a call that
 /// would have to wait ends at once with `Kind::WouldBlock`. A call that a signal interrupts is made again (PEP 475).
 pub struct Socket {
-    /// Shared with nobody but the runtime that watches it.
-    pub(super) fd: Arc<OwnedFd>,
+    /// Shared with nobody but the runtime that watches it. None only while it is given away or closed.
+    fd: Option<Arc<OwnedFd>>,
     pub(super) timeout: Timeout,
     /// Boxed: hardly any is watched, and thousands lie idle.
     watch: Option<Box<Watch>>,
@@ -63,9 +63,10 @@ impl Socket {
         let result = number.as_ref().map(|number| number as &dyn fmt::Display).map_err(|e| *e);
         let (f, k) = (family.name(), kind.name());
         let arguments = format_args!("{f}, {k}, {protocol}");
-        observe::end(watch.as_deref(), began, None, "socket", arguments, result);
+        let carried = Carried { made: number.as_ref().ok().copied(), ..Carried::default() };
+        observe::end(watch.as_deref(), began, None, "socket", arguments, result, carried);
         let fd = made.map_err(|error| explain::socket(family, kind, protocol, &error))?;
-        Ok(Socket { fd: Arc::new(fd), timeout: Timeout::new(None), watch })
+        Ok(Self::of(fd, None, watch))
     }
 
     /// Two Unix sockets connected to each other, blocking.
@@ -87,7 +88,7 @@ impl Socket {
         let (one, other) = made.map_err(|error| {
             explain::data(&format!("socketpair(AF_UNIX, {})", kind.name()), &error)
         })?;
-        Ok((Self::of(one, None), Self::of(other, None)))
+        Ok((Self::of(one, None, None), Self::of(other, None, None)))
     }
 
     /// Takes over a descriptor that was inherited or received, if it is a socket's: non-blocking if it is, else blocking.
@@ -149,14 +150,16 @@ impl Socket {
     /// ```
     pub fn dup(&self) -> Result<Self> {
         let began = self.begin();
-        let result = self.fd.try_clone();
+        let result = self.as_fd().try_clone_to_owned();
         let number = result.as_ref().map(AsRawFd::as_raw_fd);
-        self.end(began, "fcntl", format_args!("F_DUPFD_CLOEXEC, 3"), observe::some(&number));
+        let carried = Carried { made: number.as_ref().ok().copied(), ..Carried::default() };
+        let arguments = format_args!("F_DUPFD_CLOEXEC, 3");
+        self.end_carrying(began, "fcntl", arguments, observe::some(&number), carried);
         let fd = result.map_err(|error| explain::data("fcntl(F_DUPFD_CLOEXEC)", &error))?;
-        Ok(Socket { watch: self.watch.clone(), ..Self::of(fd, self.timeout()) })
+        Ok(Self::of(fd, self.timeout(), self.watch.clone()))
     }
 
-    /// Closes, and tells how that went. Dropping closes too, and tells nobody.
+    /// Closes, and tells how that went. Dropping closes too, and tells the observer alone.
     ///
     /// Python `close`, C `close(2)`. What was sent goes on its way, and the close does not wait for it, unless
     /// [`SocketOption::Linger`](super::SocketOption::Linger) says so. Bytes that came and were not read make it a reset
@@ -172,12 +175,10 @@ impl Socket {
     /// assert_eq!(other.recv(&mut [0; 8], Flags::NONE)?, 0, "the end");
     /// # Ok::<(), hobnob::Error>(())
     /// ```
-    pub fn close(self) -> Result<()> {
-        let (began, number) = (self.begin(), Some(self.descriptor()));
-        let watch = self.watch.clone();
-        let result = nix::unistd::close(OwnedFd::from(self)).map_err(io::Error::from);
-        observe::end(watch.as_deref(), began, number, "close", format_args!(""), none(&result));
-        result.map_err(|error| explain::data("close", &error))
+    pub fn close(mut self) -> Result<()> {
+        let watch = self.watch.take();
+        let fd = self.give_up().expect("nobody else has given it up");
+        close(fd, watch.as_deref()).map_err(|error| explain::data("close", &error))
     }
 
     /// The same socket, whose every call from now on is seen by the observer.
@@ -194,23 +195,61 @@ impl Socket {
     /// What this listener has accepted.
     pub(super) fn accepted(&self, fd: OwnedFd, is_blocking: bool) -> Socket {
         let watch = self.watch.as_ref().map(|watch| Box::new(Watch::new(watch.observer())));
-        Socket { watch, ..Self::of(fd, (!is_blocking).then_some(Duration::ZERO)) }
+        Self::of(fd, (!is_blocking).then_some(Duration::ZERO), watch)
     }
 
     /// The descriptor's owner, for a runtime to watch.
     pub(super) fn owner(&self) -> Arc<OwnedFd> {
-        self.fd.clone()
+        self.shared().clone()
     }
 
-    fn of(fd: OwnedFd, timeout: Option<Duration>) -> Self {
-        Socket { fd: Arc::new(fd), timeout: Timeout::new(timeout), watch: None }
+    fn of(fd: OwnedFd, timeout: Option<Duration>, watch: Option<Box<Watch>>) -> Self {
+        Socket { fd: Some(Arc::new(fd)), timeout: Timeout::new(timeout), watch }
+    }
+
+    fn shared(&self) -> &Arc<OwnedFd> {
+        self.fd.as_ref().expect("whoever gives it up has the socket for itself")
+    }
+
+    /// None where it was given up before.
+    fn give_up(&mut self) -> Option<OwnedFd> {
+        let shared = self.fd.take()?;
+        Some(Arc::into_inner(shared).expect("only an AsyncSocket shares it, and keeps its Socket"))
+    }
+}
+
+fn close(fd: OwnedFd, watch: Option<&Watch>) -> io::Result<()> {
+    let (began, number) = (observe::begin(watch), Some(fd.as_raw_fd()));
+    let result = nix::unistd::close(fd).map_err(io::Error::from);
+    let arguments = format_args!("");
+    observe::end(watch, began, number, "close", arguments, none(&result), Carried::default());
+    result
+}
+
+/// Closes it. An observer sees that.
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Some(watch) = self.watch.take()
+            && let Some(fd) = self.give_up()
+        {
+            // Nobody is left to hear of an error, and the descriptor is gone all the same.
+            drop(close(fd, Some(&watch)));
+        }
     }
 }
 
 /// The funnel.
 impl Socket {
-    pub(super) fn is_watched(&self) -> bool {
+    /// Whether an observer sees its calls.
+    pub(crate) fn is_watched(&self) -> bool {
         self.watch.is_some()
+    }
+
+    /// Notes that a call in this direction is tried from now on, for the observer.
+    pub(super) fn wait(&self, direction: WaitsFor) {
+        if let Some(watch) = &self.watch {
+            watch.wait(direction);
+        }
     }
 
     pub(super) fn begin(&self) -> Began {
@@ -224,8 +263,19 @@ impl Socket {
         arguments: fmt::Arguments<'_>,
         result: Result<&dyn fmt::Display, i32>,
     ) {
+        self.end_carrying(began, name, arguments, result, Carried::default());
+    }
+
+    pub(super) fn end_carrying(
+        &self,
+        began: Began,
+        name: &'static str,
+        arguments: fmt::Arguments<'_>,
+        result: Result<&dyn fmt::Display, i32>,
+        carried: Carried<'_>,
+    ) {
         let number = Some(self.as_raw_fd());
-        observe::end(self.watch.as_deref(), began, number, name, arguments, result);
+        observe::end(self.watch.as_deref(), began, number, name, arguments, result, carried);
     }
 }
 
@@ -234,25 +284,25 @@ impl From<OwnedFd> for Socket {
     fn from(fd: OwnedFd) -> Self {
         let flags = fcntl(&fd, FcntlArg::F_GETFL).unwrap_or(0);
         let is_nonblocking = flags & libc::O_NONBLOCK != 0;
-        Self::of(fd, is_nonblocking.then_some(Duration::ZERO))
+        Self::of(fd, is_nonblocking.then_some(Duration::ZERO), None)
     }
 }
 
 impl From<Socket> for OwnedFd {
-    fn from(socket: Socket) -> Self {
-        Arc::into_inner(socket.fd).expect("only an AsyncSocket shares it, and keeps its Socket")
+    fn from(mut socket: Socket) -> Self {
+        socket.give_up().expect("nobody else has given it up")
     }
 }
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.shared().as_fd()
     }
 }
 
 impl AsRawFd for Socket {
     fn as_raw_fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
+        self.shared().as_raw_fd()
     }
 }
 

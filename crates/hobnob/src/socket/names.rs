@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::Family;
-use super::observe::{self, Observer, PythonAddress, PythonText, Watch};
+use super::observe::{self, Carried, Observer, PythonAddress, PythonText, Watch};
 use crate::address::Address;
 use crate::error::{Error, Kind, MACHINE, Result};
 use crate::sys::resolve::{self, LookUpError};
@@ -84,7 +84,8 @@ fn look_up_observed(
     let shown = found.as_ref().map(|list| Shown(list)).map_err(|error| error.number);
     let result = shown.as_ref().map(|list| list as &dyn fmt::Display).map_err(|number| *number);
     let arguments = format_args!("{}, {port}", PythonText(host));
-    observe::end(watch.as_ref(), began, None, "getaddrinfo", arguments, result);
+    let carried = Carried::default();
+    observe::end(watch.as_ref(), began, None, "getaddrinfo", arguments, result, carried);
     found.map_err(|error| not_found(host, port, family, error))
 }
 

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use nix::poll::PollFlags;
 
-use super::observe::{Began, PythonAddress, PythonBytes, none, some};
+use super::observe::{Began, Carried, DatagramList, PythonAddress, PythonBytes, none, some};
 use super::timed::{Deadline, call_in_time};
 use super::{Batch, Flags, Record, Socket, explain};
 use crate::address::Address;
@@ -106,11 +106,17 @@ impl Socket {
             Ok((count, name.address()))
         });
         if self.is_watched() {
+            let bytes = |count: usize| &buf[..count.min(buf.len())];
             let shown = result.as_ref().map(|(count, from)| {
-                let bytes = PythonBytes(&buf[..(*count).min(buf.len())]);
-                format!("({bytes}, {})", PythonAddress(from))
+                format!("({}, {})", PythonBytes(bytes(*count)), PythonAddress(from))
             });
-            self.end(began, "recvfrom", format_args!("{}{flags}", buf.len()), some(&shown));
+            let (came, address) = match &result {
+                Ok((count, from)) => (Some(bytes(*count)), Some(from)),
+                Err(_) => (None, None),
+            };
+            let carried = Carried { address, ..received(came, buf.len(), flags) };
+            let arguments = format_args!("{}{flags}", buf.len());
+            self.end_carrying(began, "recvfrom", arguments, some(&shown), carried);
         }
         result
     }
@@ -167,8 +173,11 @@ impl Socket {
     pub(super) fn recv_batch_raw(&self, batch: &mut Batch) -> io::Result<usize> {
         let began = self.begin();
         let result = batch.recv(self.as_fd());
-        let slots = batch.slots();
-        self.end(began, "recvmmsg", format_args!("{slots}"), some(&result.as_ref()));
+        if self.is_watched() {
+            let came = batch.iter().map(|datagram| (datagram.peer, datagram.bytes));
+            let shown = result.as_ref().map(|_| DatagramList(came.collect()));
+            self.end(began, "recvmmsg", format_args!("{}", batch.slots()), some(&shown));
+        }
         result
     }
 }
@@ -195,7 +204,13 @@ impl Socket {
         if !self.is_watched() {
             return;
         }
-        let shown = result.as_ref().map(|answer| PythonBytes(&buf[..count(answer).min(buf.len())]));
-        self.end(began, name, format_args!("{}{flags}", buf.len()), some(&shown));
+        let came = result.as_ref().map(|answer| &buf[..count(answer).min(buf.len())]);
+        let carried = received(came.as_ref().ok().copied(), buf.len(), flags);
+        let (shown, arguments) = (came.map(PythonBytes), format_args!("{}{flags}", buf.len()));
+        self.end_carrying(began, name, arguments, some(&shown), carried);
     }
+}
+
+fn received(bytes: Option<&[u8]>, room: usize, flags: Flags) -> Carried<'_> {
+    Carried { bytes, count: bytes.map_or(0, <[u8]>::len), room, flags, ..Carried::default() }
 }

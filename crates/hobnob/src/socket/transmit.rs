@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use nix::poll::PollFlags;
 
-use super::observe::{PythonAddress, PythonBytes, none, some};
+use super::observe::{Carried, DatagramList, PythonAddress, PythonBytes, none, some};
 use super::timed::{Deadline, call_in_time};
 use super::{Flags, Outgoing, Sent, Shutdown, Socket, explain};
 use crate::address::Address;
@@ -108,8 +108,10 @@ impl Socket {
         let result = self.in_time(PollFlags::POLLOUT, || {
             call::send_to(self.as_fd(), bytes, flags.number(), name)
         });
+        let carried = Carried { flags, address: Some(to), ..sent(bytes, &result) };
         let (shown, to) = (PythonBytes(bytes), PythonAddress(to));
-        self.end(began, "sendto", format_args!("{shown}{flags}, {to}"), some(&result.as_ref()));
+        let arguments = format_args!("{shown}{flags}, {to}");
+        self.end_carrying(began, "sendto", arguments, some(&result.as_ref()), carried);
         result
     }
 
@@ -140,7 +142,8 @@ impl Socket {
             call::send(self.as_fd(), bytes, flags.number())
         });
         let arguments = format_args!("{}{flags}", PythonBytes(bytes));
-        self.end(began, "send", arguments, some(&result.as_ref()));
+        let carried = Carried { flags, ..sent(bytes, &result) };
+        self.end_carrying(began, "send", arguments, some(&result.as_ref()), carried);
         result
     }
 
@@ -150,9 +153,11 @@ impl Socket {
         batch: &mut Outgoing,
         refused: &mut dyn FnMut(Address, io::Error),
     ) -> Sent {
-        let (began, count) = (self.begin(), batch.len());
+        let began = self.begin();
+        let shown = self.is_watched().then(|| DatagramList(batch.iter().collect()).to_string());
         let sent = batch.send(self.as_fd(), refused);
-        self.end(began, "sendmmsg", format_args!("{count}"), Ok(&sent.sent));
+        let arguments = format_args!("{}", shown.unwrap_or_default());
+        self.end(began, "sendmmsg", arguments, Ok(&sent.sent));
         sent
     }
 
@@ -179,4 +184,9 @@ impl Socket {
         self.end(began, "shutdown", format_args!("{}", how.name()), none(&result));
         result.map_err(|error| explain::data(&format!("shutdown({})", how.name()), &error))
     }
+}
+
+fn sent<'a>(bytes: &'a [u8], result: &io::Result<usize>) -> Carried<'a> {
+    let count = result.as_ref().copied().unwrap_or(0);
+    Carried { bytes: Some(bytes), count, ..Carried::default() }
 }

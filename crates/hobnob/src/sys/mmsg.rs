@@ -290,6 +290,12 @@ impl Outgoing {
         self.letters.len()
     }
 
+    /// Where each of them goes, and its bytes.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Address, &[u8])> {
+        let letters = self.letters.iter().zip(&self.drafts);
+        letters.map(|(letter, bytes)| (letter.to.address(), bytes.as_slice()))
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.letters.is_empty()

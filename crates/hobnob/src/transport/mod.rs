@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod calls;
 mod contract;
 mod hops;
 mod icmp;

@@ -40,14 +40,14 @@ impl Place {
     /// What the host and port stand for, in the family that the terms ask for.
     pub async fn addresses(&self, terms: &Terms) -> Result<Vec<SocketAddr>> {
         let (host, port) = self.host_and_port()?;
-        host::addresses(host, port, terms.family, terms.observer.clone()).await
+        host::addresses(host, port, terms.family, terms.resolver_watcher()).await
     }
 
     /// Opens a socket, with the options set that are its own. `protocol` 0 is the usual one of the family and type. An
     /// option of IPv6 is refused where the host is an address of IPv4.
     pub fn open(&self, family: Family, kind: Type, protocol: i32, terms: &Terms) -> Result<Socket> {
         self.check_family()?;
-        let socket = Socket::open(family, kind, protocol, terms.observer.clone())?;
+        let socket = Socket::open(family, kind, protocol, terms.watcher())?;
         option::apply(&socket, &self.options)?;
         Ok(socket)
     }

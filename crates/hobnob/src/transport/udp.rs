@@ -163,7 +163,7 @@ async fn connect(
     if let Some((asker, hops)) = behind
         && !to.options.is_given(SocketOption::Ttl.row().spec.name)
     {
-        send_relays_along(socket.as_fd(), hops, asker, address.ip());
+        send_relays_along(&socket, hops, asker, address.ip());
     }
     let group = MulticastGroup::of(address.ip(), to)?;
     if group.is_some() || to.options.flag(SocketOption::Broadcast.row().spec.name) {

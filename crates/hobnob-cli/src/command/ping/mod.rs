@@ -15,7 +15,8 @@ use hobnob::error::{Error, Kind, Result};
 use hobnob::ping::{self, Ping, PingEvent, Pinging};
 
 use crate::advice::Propose as _;
-use crate::args::{self, COMMON, Flag, FlagGroup, OPENING, Usage, switch, value};
+use crate::args::{self, COMMON, EXPLAINING, Flag, FlagGroup, OPENING, Usage, switch, value};
+use crate::calling::Explainer;
 use crate::job::{Job, Verb};
 use crate::process::signals::{Quit, Signals};
 use crate::process::{output_failed, runtime};
@@ -27,7 +28,12 @@ pub(crate) static VERB: Verb = Verb {
         name: "ping",
         words: "ADDR",
         endpoints: 0..1,
-        flags: &[FlagGroup::Own(PINGING), FlagGroup::Own(OPENING), FlagGroup::Own(COMMON)],
+        flags: &[
+            FlagGroup::Own(PINGING),
+            FlagGroup::Own(EXPLAINING),
+            FlagGroup::Own(OPENING),
+            FlagGroup::Own(COMMON),
+        ],
         heeds_settings: true,
         page: include_str!("../../help/ping.md"),
     },
@@ -62,6 +68,7 @@ fn run(job: &Job) -> Result<u8> {
         endpoint.set(&format!("ttl={ttl}"))?;
     }
     let dialer = Dialer::default().family(job.family()?);
+    let bus = dialer.bus().clone();
     let work = if job.is_on("trace") {
         PingWork::Trace(flags.trace(job, &endpoint, dialer)?)
     } else {
@@ -70,10 +77,15 @@ fn run(job: &Job) -> Result<u8> {
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let signals = Signals::catch()?;
-        match work {
-            PingWork::Rounds(ping) => rounds(job, ping, signals).await,
-            PingWork::Trace(trace) => way::run(job, &endpoint, trace, signals).await,
+        let mut calls = Explainer::of(job, &bus)?;
+        let ended = match work {
+            PingWork::Rounds(ping) => rounds(job, ping, &mut calls, signals).await,
+            PingWork::Trace(trace) => way::run(job, &endpoint, trace, &mut calls, signals).await,
+        };
+        if let Some(mut calls) = calls {
+            calls.finish().await;
         }
+        ended
     });
     // The resolver, or a write to a full pipe, may still be blocked on its thread.
     runtime.shutdown_background();
@@ -156,7 +168,12 @@ enum Step {
     Told(Result<Option<PingEvent>>),
 }
 
-async fn rounds(job: &Job, ping: Ping, mut signals: Signals) -> Result<u8> {
+async fn rounds(
+    job: &Job,
+    ping: Ping,
+    calls: &mut Option<Explainer>,
+    mut signals: Signals,
+) -> Result<u8> {
     let mut teller = PingTeller::new(job, &ping)?;
     let mut pinging = match signals.unless_asked(ping.start()).await {
         Ok(started) => started?,
@@ -165,7 +182,9 @@ async fn rounds(job: &Job, ping: Ping, mut signals: Signals) -> Result<u8> {
     teller.begin(&pinging);
     let ended = loop {
         pinging.hold(teller.is_full());
-        match step(&mut pinging, &mut teller, &mut signals).await {
+        let step = step(&mut pinging, &mut teller, &mut signals).await;
+        teller.calls(calls, &pinging);
+        match step {
             Step::Told(Ok(Some(event))) => teller.event(&event, &pinging),
             Step::Told(Ok(None)) => break Ok(None),
             Step::Told(Err(error)) => break Err(error),

@@ -10,6 +10,7 @@ use hobnob::error::Result;
 use hobnob::ping::{Ping, PingEvent, Pinging};
 
 use super::show::{self, RoundLook};
+use crate::calling::Explainer;
 use crate::job::Job;
 use crate::process::output_failed;
 use crate::process::signals::Signals;
@@ -59,6 +60,22 @@ impl<'a> PingTeller<'a> {
         if self.json.is_none() {
             let heading = show::heading(&self.ping, pinging);
             self.say(&heading, pinging);
+        }
+    }
+
+    /// Tells the calls since the last time, where they are asked for: before what they led to.
+    pub(super) fn calls(&mut self, calls: &mut Option<Explainer>, pinging: &Pinging) {
+        match (calls, &mut self.json) {
+            (Some(calls), Some(json)) => calls.write(json, &mut self.waiting),
+            // On one terminal with the line that counts, they stand above that.
+            (Some(calls), None) if self.is_live && io::stderr().is_terminal() => {
+                let text = calls.text();
+                if !text.is_empty() {
+                    self.say(text.trim_end_matches('\n'), pinging);
+                }
+            }
+            (Some(calls), None) => calls.pump(),
+            (None, _) => {}
         }
     }
 

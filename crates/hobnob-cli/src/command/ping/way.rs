@@ -11,6 +11,7 @@ use hobnob::ping::{Hop, Trace, TraceAnswer};
 use hobnob::streams;
 
 use super::show::time;
+use crate::calling::Explainer;
 use crate::job::Job;
 use crate::process::output_failed;
 use crate::process::signals::Signals;
@@ -24,6 +25,7 @@ pub(super) async fn run(
     job: &Job,
     endpoint: &Endpoint,
     mut trace: Trace,
+    calls: &mut Option<Explainer>,
     mut signals: Signals,
 ) -> Result<u8> {
     let mut json = job.is_on("json").then(|| Json::new(job.clock));
@@ -43,6 +45,7 @@ pub(super) async fn run(
         places = hop.number;
         has_arrived |= hop.answers.iter().any(|one| matches!(one, TraceAnswer::Arrived { .. }));
         let mut out = Vec::new();
+        tell_calls(calls, json.as_mut(), &mut out).await;
         match &mut json {
             Some(json) => json.hop(&mut out, &hop),
             None => out.extend(line(&hop).as_bytes()),
@@ -66,6 +69,15 @@ pub(super) async fn run(
         return Ok(code);
     }
     Ok(asked.map_or(if has_arrived { 0 } else { NO_ANSWER }, crate::process::signals::Quit::code))
+}
+
+/// Tells the calls of a place before the place itself, where they are asked for.
+async fn tell_calls(calls: &mut Option<Explainer>, json: Option<&mut Json>, out: &mut Vec<u8>) {
+    match (calls, json) {
+        (Some(calls), Some(json)) => calls.write(json, out),
+        (Some(calls), None) => calls.finish().await,
+        (None, _) => {}
+    }
 }
 
 /// The exit code where nobody reads any more.
