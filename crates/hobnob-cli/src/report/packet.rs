@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hobnob::capture::{
-    CapturedFrame, Decoded, IpHeader, NetLayer, SegmentNumbers, SequenceOrigins, TcpChoice,
+    CapturedFrame, Decoded, IpLayer, NetLayer, SegmentNumbers, SequenceOrigins, TcpChoice,
     TcpFlags, TcpSegment, TransportLayer,
 };
 use jiff::Timestamp;
@@ -113,7 +113,7 @@ impl PacketWords {
         out
     }
 
-    fn ip(&self, out: &mut String, ip: &IpHeader, decoded: &Decoded<'_>, numbers: Numbers) {
+    fn ip(&self, out: &mut String, ip: &IpLayer, decoded: &Decoded<'_>, numbers: Numbers) {
         out.push_str(if ip.source.is_ipv4() { "IP " } else { "IP6 " });
         if self.is_verbose {
             let _ = write!(out, "(ttl {}) ", ip.ttl);

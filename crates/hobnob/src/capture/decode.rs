@@ -11,8 +11,8 @@ use etherparse::{
 
 use super::frame::{CapturedFrame, LinkType, network_header};
 use super::headers::{
-    ArpMessage, EthernetAddresses, Fragment, IcmpMessage, IgmpMessage, IpHeader, NetLayer,
-    TcpFlags, TcpSegment, TransportLayer, UdpPacket,
+    ArpMessage, EthernetAddresses, Fragment, IcmpMessage, IgmpMessage, IpLayer, NetLayer, TcpFlags,
+    TcpSegment, TransportLayer, UdpPacket,
 };
 
 /// What the headers of a frame say, as far as they can be read.
@@ -99,7 +99,7 @@ impl<'f> Decoded<'f> {
         });
     }
 
-    fn ip(&mut self, header: IpHeader, payload: &LaxIpPayloadSlice<'f>) {
+    fn ip(&mut self, header: IpLayer, payload: &LaxIpPayloadSlice<'f>) {
         self.net = Some(NetLayer::Ip(header));
         self.payload = payload.payload;
     }
@@ -111,12 +111,12 @@ fn behind(header: &[u8], frame: &[u8]) -> usize {
     frame.len().saturating_sub(at)
 }
 
-fn ipv4(ip: &LaxIpv4Slice<'_>, frame: &[u8]) -> IpHeader {
+fn ipv4(ip: &LaxIpv4Slice<'_>, frame: &[u8]) -> IpLayer {
     let (header, payload) = (ip.header(), ip.payload());
     let missing = usize::from(header.total_len()).saturating_sub(behind(header.slice(), frame));
     let offset = usize::from(header.fragments_offset().byte_offset());
     let is_fragment = header.more_fragments() || offset > 0;
-    IpHeader {
+    IpLayer {
         source: header.source_addr().into(),
         destination: header.destination_addr().into(),
         protocol: payload.ip_number.0,
@@ -131,7 +131,7 @@ fn ipv4(ip: &LaxIpv4Slice<'_>, frame: &[u8]) -> IpHeader {
     }
 }
 
-fn ipv6(ip: &LaxIpv6Slice<'_>, frame: &[u8]) -> IpHeader {
+fn ipv6(ip: &LaxIpv6Slice<'_>, frame: &[u8]) -> IpLayer {
     let (header, payload) = (ip.header(), ip.payload());
     let announced = usize::from(header.payload_length()) + header.slice().len();
     let missing = announced.saturating_sub(behind(header.slice(), frame));
@@ -143,7 +143,7 @@ fn ipv6(ip: &LaxIpv6Slice<'_>, frame: &[u8]) -> IpHeader {
         }),
         _ => None,
     });
-    IpHeader {
+    IpLayer {
         source: header.source_addr().into(),
         destination: header.destination_addr().into(),
         protocol: payload.ip_number.0,
@@ -158,7 +158,7 @@ fn ip_of(bytes: &[u8]) -> Option<IpAddr> {
     <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from)
 }
 
-fn transport_layer<'f>(slice: &TransportSlice<'f>, ip: &IpHeader) -> TransportLayer<'f> {
+fn transport_layer<'f>(slice: &TransportSlice<'f>, ip: &IpLayer) -> TransportLayer<'f> {
     match slice {
         TransportSlice::Tcp(tcp) => TransportLayer::Tcp(segment(tcp, ip)),
         TransportSlice::Udp(udp) => TransportLayer::Udp(UdpPacket {
@@ -192,7 +192,7 @@ fn transport_layer<'f>(slice: &TransportSlice<'f>, ip: &IpHeader) -> TransportLa
 }
 
 /// The ports of a packet stand in the first of its fragments.
-fn first_of_many<'f>(ip: &IpHeader, payload: &'f [u8]) -> Option<TransportLayer<'f>> {
+fn first_of_many<'f>(ip: &IpLayer, payload: &'f [u8]) -> Option<TransportLayer<'f>> {
     ip.fragment.filter(|part| part.offset == 0)?;
     let slice = match IpNumber(ip.protocol) {
         IpNumber::TCP => TransportSlice::Tcp(TcpSlice::from_slice(payload).ok()?),
@@ -202,7 +202,7 @@ fn first_of_many<'f>(ip: &IpHeader, payload: &'f [u8]) -> Option<TransportLayer<
     Some(transport_layer(&slice, ip))
 }
 
-fn segment<'f>(tcp: &TcpSlice<'f>, ip: &IpHeader) -> TcpSegment<'f> {
+fn segment<'f>(tcp: &TcpSlice<'f>, ip: &IpLayer) -> TcpSegment<'f> {
     let header = tcp.header_slice();
     // The options lie in the frame as long as the header does.
     let options = tcp.slice().get(20..header.len()).unwrap_or_default();

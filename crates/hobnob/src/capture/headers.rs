@@ -18,14 +18,14 @@ pub struct EthernetAddresses {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NetLayer {
     /// IPv4 (RFC 791) or IPv6 (RFC 8200).
-    Ip(IpHeader),
+    Ip(IpLayer),
     /// ARP (RFC 826).
     Arp(ArpMessage),
 }
 
 /// What an IP header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IpHeader {
+pub struct IpLayer {
     /// The sender.
     pub source: IpAddr,
     /// The receiver.

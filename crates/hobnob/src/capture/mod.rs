@@ -52,7 +52,7 @@ pub use follow::{
 };
 pub use frame::{CapturedFrame, LinkType};
 pub use headers::{
-    ArpMessage, EthernetAddresses, Fragment, IcmpMessage, IgmpMessage, IpHeader, NetLayer,
+    ArpMessage, EthernetAddresses, Fragment, IcmpMessage, IgmpMessage, IpLayer, NetLayer,
     TcpChoice, TcpFlags, TcpSegment, TransportLayer, UdpPacket,
 };
 pub use live::{CaptureCounts, LiveCapture};

@@ -18,7 +18,7 @@ use crate::process::signals::{Quit, Signals};
 use crate::process::{BROKEN_PIPE, output_failed};
 
 /// What happens next.
-enum Next {
+enum ReadingStep {
     /// Packets are there.
     Packets,
     /// The file is over, or wrong from here on.
@@ -44,27 +44,27 @@ pub(super) async fn run(
     while end.is_none() && asked.is_none() && !teller.is_enough() {
         let next = async {
             if let Err(error) = teller.room().await {
-                return Next::Unread(Err(error));
+                return ReadingStep::Unread(Err(error));
             }
             tokio::select! {
                 biased;
-                end = &mut reading => Next::End(end),
-                () = shelf.news() => Next::Packets,
-                error = teller.broken() => Next::Unread(Err(error)),
+                end = &mut reading => ReadingStep::End(end),
+                () = shelf.news() => ReadingStep::Packets,
+                error = teller.broken() => ReadingStep::Unread(Err(error)),
             }
         };
         let next = tokio::select! {
             biased;
-            by = signals.next() => Next::Asked(by),
-            () = poll_fn(|cx| stdout.poll_deserted(cx)) => Next::Unread(Ok(())),
+            by = signals.next() => ReadingStep::Asked(by),
+            () = poll_fn(|cx| stdout.poll_deserted(cx)) => ReadingStep::Unread(Ok(())),
             next = next => next,
         };
         match next {
-            Next::Packets => {}
-            Next::End(how) => end = Some(how),
-            Next::Asked(by) => asked = Some(by),
-            Next::Unread(Ok(())) => return Ok(BROKEN_PIPE),
-            Next::Unread(Err(error)) => return output_failed(&error),
+            ReadingStep::Packets => {}
+            ReadingStep::End(how) => end = Some(how),
+            ReadingStep::Asked(by) => asked = Some(by),
+            ReadingStep::Unread(Ok(())) => return Ok(BROKEN_PIPE),
+            ReadingStep::Unread(Err(error)) => return output_failed(&error),
         }
         let mut out = teller.buffer();
         shelf.take().each(|frame| teller.frame(&mut out, frame));
