@@ -18,7 +18,6 @@
 //! # }
 //! ```
 
-mod calls;
 mod contract;
 mod hops;
 mod icmp;

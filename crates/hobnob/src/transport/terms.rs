@@ -1,5 +1,7 @@
 //! The terms on which a transport works: what the engine knows and a place does not say.
 
+mod calls;
+
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -12,7 +14,6 @@ use crate::conn::demux::PeerLimits;
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
 use crate::socket::{Family, Observer, together};
-use crate::transport::calls;
 
 /// What the engine hands to a transport beside the place.
 #[derive(Clone)]

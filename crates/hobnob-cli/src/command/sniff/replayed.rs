@@ -18,7 +18,7 @@ use crate::process::signals::{Quit, Signals};
 use crate::process::{BROKEN_PIPE, output_failed};
 
 /// What happens next.
-enum ReplayTurn {
+enum ReadingStep {
     /// Packets are there.
     Packets,
     /// The file is over, or wrong from here on.
@@ -44,27 +44,27 @@ pub(super) async fn run(
     while end.is_none() && asked.is_none() && !teller.is_enough() {
         let next = async {
             if let Err(error) = teller.room().await {
-                return ReplayTurn::Unread(Err(error));
+                return ReadingStep::Unread(Err(error));
             }
             tokio::select! {
                 biased;
-                end = &mut reading => ReplayTurn::End(end),
-                () = shelf.news() => ReplayTurn::Packets,
-                error = teller.broken() => ReplayTurn::Unread(Err(error)),
+                end = &mut reading => ReadingStep::End(end),
+                () = shelf.news() => ReadingStep::Packets,
+                error = teller.broken() => ReadingStep::Unread(Err(error)),
             }
         };
         let next = tokio::select! {
             biased;
-            by = signals.next() => ReplayTurn::Asked(by),
-            () = poll_fn(|cx| stdout.poll_deserted(cx)) => ReplayTurn::Unread(Ok(())),
+            by = signals.next() => ReadingStep::Asked(by),
+            () = poll_fn(|cx| stdout.poll_deserted(cx)) => ReadingStep::Unread(Ok(())),
             next = next => next,
         };
         match next {
-            ReplayTurn::Packets => {}
-            ReplayTurn::End(how) => end = Some(how),
-            ReplayTurn::Asked(by) => asked = Some(by),
-            ReplayTurn::Unread(Ok(())) => return Ok(BROKEN_PIPE),
-            ReplayTurn::Unread(Err(error)) => return output_failed(&error),
+            ReadingStep::Packets => {}
+            ReadingStep::End(how) => end = Some(how),
+            ReadingStep::Asked(by) => asked = Some(by),
+            ReadingStep::Unread(Ok(())) => return Ok(BROKEN_PIPE),
+            ReadingStep::Unread(Err(error)) => return output_failed(&error),
         }
         let mut out = teller.buffer();
         shelf.take().each(|frame| teller.frame(&mut out, frame));
