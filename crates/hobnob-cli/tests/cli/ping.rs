@@ -92,13 +92,13 @@ fn a_signal_ends_it_with_its_summary() {
     let echo = serve(&["echo", "udp://127.0.0.1:0"]);
     let answered = format!("udp://{}", echo.address);
     let (_silent, unanswered) = silent();
-    for (at, name, expected, said) in [
-        (&answered, "INT", 0, " 0 lost"),
-        (&answered, "TERM", 143, " 0 lost"),
-        (&unanswered, "INT", 1, " 0 back"),
-        (&unanswered, "TERM", 143, " 0 back"),
+    for (at, timeout, name, expected, said) in [
+        (&answered, "30s", "INT", 0, " 0 lost"),
+        (&answered, "30s", "TERM", 143, " 0 lost"),
+        (&unanswered, "20ms", "INT", 1, " 0 back"),
+        (&unanswered, "20ms", "TERM", 143, " 0 back"),
     ] {
-        let words = ["ping", at, "-i", "10ms", "--timeout", "20ms"];
+        let words = ["ping", at, "-i", "10ms", "--timeout", timeout];
         let run = launch(hobnob(&words));
         run.out.until("  2   ");
         signal(run.child.id(), name);

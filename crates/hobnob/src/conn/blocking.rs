@@ -14,9 +14,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use crate::conn::wire::{aborted, failed, is_reset, reset};
-use crate::conn::{Channel, Conn, Kernel, Vitals};
+use crate::conn::{Channel, Conn, Vitals};
 use crate::error::{Error, Kind, Result};
-use crate::socket::{CallBell, Readiness, Shutdown, Socket};
+use crate::socket::{CallBell, Readiness, Shutdown, Socket, SocketOption};
+use crate::spec::Value;
 
 /// The thread's side of a conn: what it waits for, and the bell that it is called by.
 pub(crate) struct Sentry {
@@ -56,9 +57,9 @@ impl Sentry {
 
     /// Takes the socket of a conn out of its runtime, so that from now on the thread of this sentry waits for it.
     pub(crate) fn take_over(&mut self, conn: &mut Conn) -> Result<()> {
-        let given = conn.channel().kernel().and_then(Kernel::give_up);
+        let given = conn.channel().give_up();
         let given = given.ok_or_else(|| Error::new(Kind::Bug, "the conn is no bare socket"))?;
-        let socket = Arc::new(Socket::from(given));
+        let socket = Arc::new(given);
         self.socket = Arc::downgrade(&socket);
         let has_resets = conn.facts().peer.ip().is_some();
         let (wish, was_reset) = (self.wish.clone(), false);
@@ -118,6 +119,22 @@ impl BlockingWire {
     fn socket(&self) -> Result<&Socket> {
         self.socket.as_deref().ok_or_else(aborted)
     }
+
+    /// Closes it; what the kernel has counted until then is asked for before, for whoever watches.
+    fn close(&mut self) {
+        if let Some(socket) = self.socket.take()
+            && self.has_resets
+            && socket.is_watched()
+        {
+            drop(socket.tcp_info());
+        }
+    }
+}
+
+impl Drop for BlockingWire {
+    fn drop(&mut self) {
+        self.close();
+    }
 }
 
 fn would_block(error: &io::Error) -> bool {
@@ -129,6 +146,7 @@ impl Channel for BlockingWire {
     fn poll_recv(&mut self, _: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
         let mut socket = self.socket()?;
         if !self.wish.has_input.load(Relaxed) {
+            socket.awaits_input();
             return self.wish.wait_for_input();
         }
         match socket.read(buf) {
@@ -137,7 +155,10 @@ impl Channel for BlockingWire {
                 self.wish.has_input.store(length == 0 || length == buf.len(), Relaxed);
                 Poll::Ready(Ok((length > 0).then_some(length)))
             }
-            Err(error) if would_block(&error) => self.wish.wait_for_input(),
+            Err(error) if would_block(&error) => {
+                socket.awaits_input();
+                self.wish.wait_for_input()
+            }
             Err(error) => Poll::Ready(Err(failed("recv", &error))),
         }
     }
@@ -146,7 +167,10 @@ impl Channel for BlockingWire {
         let mut socket = self.socket()?;
         match socket.write(buf) {
             Ok(length) => Poll::Ready(Ok(length)),
-            Err(error) if would_block(&error) => self.wish.wait_for_room(),
+            Err(error) if would_block(&error) => {
+                socket.awaits_room();
+                self.wish.wait_for_room()
+            }
             Err(error) => {
                 self.was_reset |= is_reset(self.has_resets, &error);
                 Poll::Ready(Err(failed("send", &error)))
@@ -168,10 +192,11 @@ impl Channel for BlockingWire {
     }
 
     fn abort(&mut self) {
-        if let Some(socket) = self.socket.take().filter(|_| self.has_resets) {
+        if let Some(socket) = self.socket.as_ref().filter(|_| self.has_resets) {
             // SO_LINGER of zero: close sends RST and forgets what was not sent. An error means it is gone already.
-            drop(socket2::SockRef::from(&*socket).set_linger(Some(Duration::ZERO)));
+            drop(socket.set_option(SocketOption::Linger, &Value::Duration(Duration::ZERO)));
         }
+        self.close();
     }
 
     fn vitals(&self) -> Option<Vitals> {

@@ -49,6 +49,7 @@ use crate::address::Address;
 use crate::chunk::Side;
 use crate::error::{Error, Kind, Result};
 use crate::event::Learnt;
+use crate::socket::Socket;
 use crate::spec::Shape;
 
 pub use prefix::prefix;
@@ -105,6 +106,12 @@ pub trait Channel: Send {
     /// way ([`objections`](crate::socket::objections)). None where there is none, and above a layer.
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
+    }
+
+    /// Gives its socket up, out of its runtime and still non-blocking; the channel is then as one that was aborted. None
+    /// where it is no bare socket.
+    fn give_up(&mut self) -> Option<Socket> {
+        self.kernel()?.give_up().map(Socket::from)
     }
 
     /// What the kernel counts about the connection (`TCP_INFO`), where it does; a layer passes it on.

@@ -8,7 +8,7 @@ use crate::conn::lookout::Lookout;
 use crate::conn::wire::{aborted, failed};
 use crate::conn::{Channel, Vitals};
 use crate::error::{Error, Result};
-use crate::socket::{AsyncSocket, Shutdown, SocketOption, SocketState};
+use crate::socket::{AsyncSocket, Shutdown, Socket, SocketOption, SocketState};
 use crate::spec::Value;
 
 /// A stream socket. Empty once it was aborted.
@@ -107,6 +107,10 @@ impl Channel for WatchedStream {
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.socket.as_ref().map(|socket| socket.as_fd())
+    }
+
+    fn give_up(&mut self) -> Option<Socket> {
+        self.socket.take().map(AsyncSocket::into_socket)
     }
 
     fn vitals(&self) -> Option<Vitals> {

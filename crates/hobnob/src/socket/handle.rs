@@ -245,6 +245,16 @@ impl Socket {
         self.watch.is_some()
     }
 
+    /// Notes that something to receive is waited for from now on, for the observer.
+    pub(crate) fn awaits_input(&self) {
+        self.wait(WaitsFor::Arrival);
+    }
+
+    /// Notes that room to send is waited for from now on, for the observer.
+    pub(crate) fn awaits_room(&self) {
+        self.wait(WaitsFor::Room);
+    }
+
     /// Notes that a call in this direction is tried from now on, for the observer.
     pub(super) fn wait(&self, direction: WaitsFor) {
         if let Some(watch) = &self.watch {
