@@ -47,6 +47,14 @@ impl fmt::Display for InC<'_> {
                 let (room, size) = (carried.room, address.size());
                 write!(f, ", {bytes}, {room}, {}, {address}, [{size}]", self.flags())
             }
+            ("recvmmsg", ..) => {
+                let (batch, room) = (CBatch(carried.datagrams), carried.room);
+                write!(f, ", {batch}, {room}, MSG_DONTWAIT | MSG_TRUNC, NULL")
+            }
+            ("sendmmsg", ..) => {
+                let (batch, count) = (CBatch(carried.datagrams), carried.datagrams.len());
+                write!(f, ", {batch}, {count}, MSG_DONTWAIT | MSG_NOSIGNAL")
+            }
             _ => {
                 let arguments = call.arguments.to_string();
                 let comma = call.descriptor.is_some() && !arguments.is_empty();
@@ -70,6 +78,7 @@ impl InC<'_> {
             Err(errno) => write!(f, "-1 {}", errno_name(*errno)),
             Ok(_) if carried.made.is_some() => write!(f, "{}", carried.made.unwrap_or(-1)),
             Ok(_) if carried.bytes.is_some() => write!(f, "{}", carried.count),
+            Ok(_) if *name == "recvmmsg" => write!(f, "{}", carried.datagrams.len()),
             Ok(_) if matches!(*name, "getsockname" | "getpeername" | "getsockopt") => {
                 f.write_str("0")
             }
@@ -117,6 +126,21 @@ impl fmt::Display for CBytes<'_> {
     }
 }
 
+/// Datagrams of one call, each with its peer.
+#[derive(Clone, Copy)]
+struct CBatch<'a>(&'a [(Address, &'a [u8])]);
+
+impl fmt::Display for CBatch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (index, (address, bytes)) in self.0.iter().enumerate() {
+            let before = if index == 0 { "" } else { ", " };
+            write!(f, "{before}{{{}, {}}}", CBytes(bytes), CAddress(address))?;
+        }
+        f.write_str("]")
+    }
+}
+
 /// An address as strace(1) shows it.
 #[derive(Clone, Copy)]
 struct CAddress<'a>(&'a Address);
@@ -160,7 +184,9 @@ impl fmt::Display for CAddress<'_> {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use super::super::{Family, Flags, Observer, Shutdown, Socket, SocketOption, Type};
+    use super::super::{
+        Batch, Family, Flags, Observer, Outgoing, Shutdown, Socket, SocketOption, Type,
+    };
     use super::*;
     use crate::spec::Value;
 
@@ -211,6 +237,34 @@ mod tests {
             format!("shutdown({s}, SHUT_WR) = 0"),
             format!("recv({s}, NULL, 8, MSG_DONTWAIT) = -1 EAGAIN"),
             format!("close({s}) = 0"),
+        ];
+        assert_eq!(seen, wanted);
+    }
+
+    #[test]
+    fn a_batch_is_an_array() {
+        let lines = Arc::new(Lines::default());
+        let server = Socket::open(Family::V4, Type::Datagram, 0, Some(lines.clone() as _));
+        let server = server.expect("a socket");
+        server.bind(&Address::Ip(([127, 0, 0, 1], 0).into())).expect("a free port");
+        let client = Socket::new(Family::V4, Type::Datagram, 0).expect("a socket");
+        client.connect(&server.local_address().expect("bound")).expect("it is there");
+        let port = client.local_address().expect("bound").ip().expect("an IP address").port();
+        client.send(b"20C", Flags::NONE).expect("sent");
+        let mut batch = Batch::new(4, 64);
+        assert_eq!(server.recv_batch(&mut batch), Ok(1));
+        let mut answers = Outgoing::new();
+        let peer = client.local_address().expect("bound");
+        answers.push(&peer, None, b"68.0 F").expect("an address");
+        server.send_batch(&mut answers, &mut |_, error| panic!("{error}"));
+        let seen = lines.0.lock().expect("no panic while held").split_off(3);
+        let (s, slots) = (server.descriptor(), batch.slots());
+        let at = format!("{{AF_INET, {port}, \"127.0.0.1\"}}");
+        let wanted = [
+            format!(
+                "recvmmsg({s}, [{{\"20C\", {at}}}], {slots}, MSG_DONTWAIT | MSG_TRUNC, NULL) = 1"
+            ),
+            format!("sendmmsg({s}, [{{\"68.0 F\", {at}}}], 1, MSG_DONTWAIT | MSG_NOSIGNAL) = 1"),
         ];
         assert_eq!(seen, wanted);
     }

@@ -82,6 +82,8 @@ pub struct Carried<'a> {
     pub address: Option<&'a Address>,
     /// The descriptor of a socket that it made.
     pub made: Option<i32>,
+    /// The datagrams of a batch that was to be sent, or that came, each with its peer (recvmmsg(2), sendmmsg(2)).
+    pub datagrams: &'a [(Address, &'a [u8])],
 }
 
 /// An observer and the clock that it is told times by.
@@ -289,7 +291,7 @@ impl fmt::Display for PythonAddress<'_> {
 }
 
 /// Datagrams of one call as a list: `[(b'20C', ('127.0.0.1', 53142))]`.
-pub(super) struct DatagramList<'a>(pub(super) Vec<(Address, &'a [u8])>);
+pub(super) struct DatagramList<'a>(pub(super) &'a [(Address, &'a [u8])]);
 
 impl fmt::Display for DatagramList<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

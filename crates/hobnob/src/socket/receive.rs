@@ -174,9 +174,12 @@ impl Socket {
         let began = self.begin();
         let result = batch.recv(self.as_fd());
         if self.is_watched() {
-            let came = batch.iter().map(|datagram| (datagram.peer, datagram.bytes));
-            let shown = result.as_ref().map(|_| DatagramList(came.collect()));
-            self.end(began, "recvmmsg", format_args!("{}", batch.slots()), some(&shown));
+            let came: Vec<_> =
+                batch.iter().map(|datagram| (datagram.peer, datagram.bytes)).collect();
+            let shown = result.as_ref().map(|_| DatagramList(&came));
+            let (slots, room) = (format_args!("{}", batch.slots()), batch.slots());
+            let carried = Carried { room, datagrams: &came, ..Carried::default() };
+            self.end_carrying(began, "recvmmsg", slots, some(&shown), carried);
         }
         result
     }

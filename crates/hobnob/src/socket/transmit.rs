@@ -154,10 +154,17 @@ impl Socket {
         refused: &mut dyn FnMut(Address, io::Error),
     ) -> Sent {
         let began = self.begin();
-        let shown = self.is_watched().then(|| DatagramList(batch.iter().collect()).to_string());
+        if !self.is_watched() {
+            return batch.send(self.as_fd(), refused);
+        }
+        // Sending empties the batch.
+        let copies: Vec<_> =
+            batch.iter().map(|(address, bytes)| (address, bytes.to_vec())).collect();
         let sent = batch.send(self.as_fd(), refused);
-        let arguments = format_args!("{}", shown.unwrap_or_default());
-        self.end(began, "sendmmsg", arguments, Ok(&sent.sent));
+        let all: Vec<_> = copies.iter().map(|(to, bytes)| (to.clone(), &bytes[..])).collect();
+        let arguments = DatagramList(&all);
+        let carried = Carried { datagrams: &all, ..Carried::default() };
+        self.end_carrying(began, "sendmmsg", format_args!("{arguments}"), Ok(&sent.sent), carried);
         sent
     }
 
