@@ -10,8 +10,10 @@ mod fault;
 mod get;
 mod help;
 mod man;
+mod ping;
 mod relay;
 mod serve;
+mod sniff;
 mod talk;
 mod up;
 
@@ -34,7 +36,7 @@ use crate::report::look::{ColorWish, Look};
 use crate::report::show::safe;
 
 /// Every verb, in the order of the help pages.
-static VERBS: [&Verb; 14] = [
+static VERBS: [&Verb; 16] = [
     &serve::VERB,
     &relay::VERB,
     &fault::VERB,
@@ -43,6 +45,8 @@ static VERBS: [&Verb; 14] = [
     &demo::VERB,
     &get::VERB,
     &bench::VERB,
+    &ping::VERB,
+    &sniff::VERB,
     &explain::VERB,
     &doctor::VERB,
     &cert::VERB,

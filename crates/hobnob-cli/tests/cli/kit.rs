@@ -1,6 +1,7 @@
 //! Runs the real binary, bounded in time, and reads what it says.
 
 pub(crate) mod hardship;
+pub(crate) mod namespace;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -4,12 +4,14 @@ mod absurd;
 mod advice;
 mod bench;
 mod bounds;
+mod calls;
 mod control;
 mod demo;
 mod deserted;
 mod doctor;
 mod ends;
 mod errors;
+mod explain;
 mod failures;
 mod fault;
 mod faults;
@@ -20,10 +22,12 @@ mod idle;
 mod json;
 mod kit;
 mod man;
+mod models;
 mod pages;
 #[cfg(feature = "tls")]
 #[path = "../../../hobnob/tests/it/tls/papers.rs"]
 mod papers;
+mod ping;
 mod pipes;
 #[path = "../../../hobnob/tests/it/ports.rs"]
 mod ports;
@@ -35,6 +39,7 @@ mod serving;
 mod shells;
 mod shelves;
 mod signals;
+mod sniff;
 mod stdio;
 mod streams;
 mod stuck;

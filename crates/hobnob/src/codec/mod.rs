@@ -3,6 +3,8 @@
 pub(crate) mod float;
 pub mod hidden;
 pub mod http;
+pub mod icmp;
+pub mod ip;
 pub(crate) mod pattern;
 pub(crate) mod template;
 pub mod text;

@@ -2,6 +2,7 @@
 
 mod absurd;
 mod architecture;
+mod calls;
 mod cases;
 mod chat;
 mod conformance;
@@ -12,19 +13,24 @@ mod exchange;
 mod faults;
 mod goodbyes;
 mod grid;
+mod groups;
 mod guests;
 #[cfg(feature = "http")]
 mod http;
+mod icmp;
 mod inside;
 mod kernel;
 mod limits;
 mod load;
+mod models;
 mod multihomed;
 mod parity;
+mod ping;
 mod places;
 mod plans;
 mod ports;
 mod powers;
+mod raw;
 mod relay;
 mod scale;
 mod stage;
