@@ -27,7 +27,7 @@
 //! | the shelves: a contract and a table each | [`transport`], [`layer`], [`service`] |
 //! | where the tables meet | [`engine`] |
 //! | on the engine: one request and its answer; round trips | [`exchange`], [`ping`] |
-//! | rounds by many at once, and how long each took | [`load`] |
+//! | rounds by many at once; how long rounds took | [`load`], [`latencies`] |
 //! | packets of an interface or a file | [`capture`] |
 //! | for who writes a transport | [`testing`] |
 //!
@@ -50,6 +50,7 @@ pub mod exchange;
 pub mod fault;
 pub mod files;
 pub mod home;
+pub mod latencies;
 pub mod layer;
 pub mod load;
 pub mod ping;

@@ -15,7 +15,7 @@ pub(crate) fn bar(share: f64, cells: usize, is_ascii: bool) -> String {
         reason = "a bar has some cells"
     )]
     let eighths = (share.clamp(0.0, 1.0) * cells as f64 * 8.0).round() as usize;
-    let eighths = if share > 0.0 { eighths.max(1) } else { 0 };
+    let eighths = if share > 0.0 { eighths.max(1).min(cells * 8) } else { 0 };
     if is_ascii {
         return "=".repeat(eighths.div_ceil(8));
     }
@@ -56,6 +56,7 @@ mod tests {
         assert_eq!(bar(1.0, 4, false), "████");
         assert_eq!(bar(0.47, 30, false), "██████████████▏");
         assert_eq!((bar(0.000_1, 30, false), bar(0.0, 30, false)), ("▏".to_owned(), String::new()));
+        assert_eq!((bar(1.0, 0, false), bar(1.0, 0, true)), (String::new(), String::new()));
         assert_eq!((bar(0.5, 10, true), bar(0.01, 10, true)), ("=====".to_owned(), "=".to_owned()));
     }
 

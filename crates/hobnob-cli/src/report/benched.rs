@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use hobnob::load::{Course, Figures, Latencies, Measured, Ratio, Stretch, TransferWay};
+use hobnob::latencies::Latencies;
+use hobnob::load::{Course, Figures, Measured, Ratio, Stretch, TransferWay};
 
 use crate::report::json::Json;
 use crate::report::line::JsonLine;
@@ -171,7 +172,7 @@ impl Json {
         spread(&mut line, "connect_us", &figures.connects);
         let doublings = figures.latencies.doublings();
         line.objects("histogram", doublings, |line, (from, count)| {
-            line.number("from_us", micros(from));
+            line.micros("from_us", from);
             line.number("count", count);
         });
         line.objects("failures", &figures.failures, |line, failure| {
@@ -270,15 +271,11 @@ fn write_course(line: &mut JsonLine<'_>, benched: &Benched) {
         line.number("done", slot.done);
         line.number("bytes", slot.bytes);
         line.number("bad", slot.bad);
-        line.number("p50_us", micros(slot.p50));
-        line.number("p99_us", micros(slot.p99));
-        line.number("max_us", micros(slot.most));
+        line.micros("p50_us", slot.p50);
+        line.micros("p99_us", slot.p99);
+        line.micros("max_us", slot.most);
         if slot.stretch == Stretch::Warm {
             line.raw("warm", "true");
         }
     });
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

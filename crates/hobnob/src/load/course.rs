@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::latencies::Latencies;
 use crate::load::figures::Figures;
-use crate::load::latencies::Latencies;
 use crate::load::measuring::Beat;
 use crate::load::worker::{BEAT, Stretch};
 

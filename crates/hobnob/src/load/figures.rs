@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::latencies::Latencies;
 use crate::load::driver::{Mismatch, Stray, Upshot, is_ours};
-use crate::load::latencies::Latencies;
 
 /// Notes what comes of the rounds of one worker. Each worker has recorders of its own, which are merged.
 pub trait Recorder: Default + Send + 'static {

@@ -23,6 +23,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("event", &[&["error", "endpoint", "chunk", "address", "fault"]]),
     ("bus", &[&["error", "address", "clock", "event", "chunk"]]),
     ("home", &[&["error", "clock"]]),
+    ("latencies", &[&["clock"]]),
     ("codec", &[&["chunk", "error"]]),
     ("fault", &[&["chunk", "spec", "error", "address", "codec"]]),
     ("sys", &[&["error", "address"]]),
@@ -37,9 +38,9 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("service", &[GROUND_FLOOR, SEAM, &["streams", "files"]]),
     ("engine", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "thread"]]),
     ("exchange", &[GROUND_FLOOR, SEAM, &["socket", "engine"]]),
-    ("ping", &[GROUND_FLOOR, SEAM, &["socket", "engine", "exchange"]]),
+    ("ping", &[GROUND_FLOOR, SEAM, &["socket", "engine", "exchange", "latencies"]]),
     ("testing", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
-    ("load", &[GROUND_FLOOR, SEAM, &["socket", "engine", "exchange"]]),
+    ("load", &[GROUND_FLOOR, SEAM, &["socket", "engine", "exchange", "latencies"]]),
     ("capture", &[&["error", "spec", "socket"]]),
 ];
 const GROUND_FLOOR: &[&str] =

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use hobnob::load::{Latencies, TransferWay};
+use hobnob::latencies::Latencies;
+use hobnob::load::TransferWay;
 
 use crate::report::bars::bar;
 use crate::report::benched::{BenchMode, BenchTerms, Benched};

@@ -1,5 +1,7 @@
-//! How long rounds took, in order of size and in bounded memory: a histogram that is merged with others.
+//! How long rounds took, of a ping or of a load, in order of size and in bounded memory: a histogram that is merged with
+//! others.
 
+use std::fmt;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -13,57 +15,80 @@ const LONGEST: u64 = 3_600_000_000_000;
 /// Digits of a time that are kept: it is known to a thousandth.
 const DIGITS: u8 = 3;
 
-/// Times in order of size, each known to a thousandth.
+/// Times in order of size, each known to a thousandth; the least and the most are exact.
 #[derive(Clone)]
-pub struct Latencies(Histogram<u64>);
+pub struct Latencies {
+    histogram: Histogram<u64>,
+    /// More than any other where none was counted.
+    least: Duration,
+    most: Duration,
+}
 
 impl Default for Latencies {
     fn default() -> Self {
         let histogram = Histogram::new_with_bounds(FINEST, LONGEST, DIGITS);
-        Latencies(histogram.expect("the bounds are a thousandth apart"))
+        Latencies {
+            histogram: histogram.expect("the bounds are a thousandth apart"),
+            least: Duration::MAX,
+            most: Duration::ZERO,
+        }
+    }
+}
+
+/// Without the histogram, which has thousands of buckets.
+impl fmt::Debug for Latencies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Latencies");
+        let shown = shown.field("count", &self.count()).field("least", &self.least());
+        shown.field("most", &self.most()).finish_non_exhaustive()
     }
 }
 
 impl Latencies {
     /// Counts a time.
     pub fn add(&mut self, time: Duration) {
-        self.0.saturating_record(nanos(time));
+        self.histogram.saturating_record(nanos(time));
+        self.least = self.least.min(time);
+        self.most = self.most.max(time);
     }
 
     /// Counts all that another one has counted.
     pub fn merge(&mut self, other: &Latencies) {
-        self.0.add(&other.0).expect("both have the same bounds");
+        self.histogram.add(&other.histogram).expect("both have the same bounds");
+        self.least = self.least.min(other.least);
+        self.most = self.most.max(other.most);
     }
 
     /// How many were counted.
     pub fn count(&self) -> u64 {
-        self.0.len()
+        self.histogram.len()
     }
 
     /// The least; zero where none was counted.
     pub fn least(&self) -> Duration {
-        Duration::from_nanos(self.0.min())
+        self.least.min(self.most)
     }
 
     /// The most.
     pub fn most(&self) -> Duration {
-        Duration::from_nanos(self.0.max())
+        self.most
     }
 
     /// The mean.
     pub fn mean(&self) -> Duration {
-        Duration::try_from_secs_f64(self.0.mean() / 1e9).unwrap_or_default()
+        Duration::try_from_secs_f64(self.histogram.mean() / 1e9).unwrap_or_default()
     }
 
     /// The time which this share of all does not exceed: 0.5 for the median.
     pub fn share(&self, share: f64) -> Duration {
-        Duration::from_nanos(self.0.value_at_quantile(share).min(self.0.max()))
+        let time = Duration::from_nanos(self.histogram.value_at_quantile(share));
+        time.clamp(self.least(), self.most)
     }
 
     /// How many took so long or longer, and less than `below`.
     pub fn between(&self, from: Duration, below: Duration) -> u64 {
         let last = nanos(below).saturating_sub(1).max(nanos(from));
-        self.0.count_between(nanos(from), last)
+        self.histogram.count_between(nanos(from), last)
     }
 
     /// The counts by powers of two of a microsecond: from where, and how many, from the first to the last that has any.
@@ -80,8 +105,8 @@ impl Latencies {
             micros.checked_ilog2().map_or(0, |log| log + 1)
         };
         let mut rows = vec![0; (power(self.most()) + 1) as usize];
-        for value in self.0.iter_recorded() {
-            let at = Duration::from_nanos(value.value_iterated_to().min(self.0.max()));
+        for value in self.histogram.iter_recorded() {
+            let at = Duration::from_nanos(value.value_iterated_to()).min(self.most);
             let row = (power(at) as usize).min(rows.len() - 1);
             rows[row] += value.count_at_value();
         }
