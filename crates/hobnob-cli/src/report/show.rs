@@ -143,6 +143,16 @@ pub(crate) fn size(bytes: u64) -> String {
     }
 }
 
+/// Bytes of which nobody wants to know the last one, as a rate's: `815 B`, `16.2 KiB`, `1.6 MiB`.
+pub(crate) fn rough(bytes: f64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let of = |shift: u32| bytes / f64::from(1_u32 << shift);
+    match units.iter().find(|(shift, _)| of(*shift) >= 1.0) {
+        Some((shift, unit)) => format!("{:.1} {unit}", of(*shift)),
+        None => format!("{bytes:.0} B"),
+    }
+}
+
 /// `70,000`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -291,6 +301,8 @@ mod tests {
     fn numbers_and_times_read_well() {
         assert_eq!((size(8), size(70_000)), ("8 B".to_owned(), "70,000 B".to_owned()));
         assert_eq!(size(25_690_112), "24.5 MiB");
+        let rates = [0.4, 815.0, 16_600.0, 1_655_544.0, 3.3e9].map(rough);
+        assert_eq!(rates, ["0 B", "815 B", "16.2 KiB", "1.6 MiB", "3.1 GiB"]);
         let times = [200, 231_000, 8_100_000, 125_000_000, 3_780_000_000];
         let shown: Vec<_> = times.map(|us| span(Duration::from_micros(us))).to_vec();
         assert_eq!(shown, ["0.2 ms", "231 ms", "8.1 s", "2 min 5 s", "1 h 3 min"]);

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::json::valid;
 use crate::kit::hardship::with_files;
-use crate::kit::{Done, code, finish, folder, hobnob, launch, run, serve, signal};
+use crate::kit::namespace::Namespace;
+use crate::kit::{Done, code, finish, folder, hobnob, launch, run, run_with, serve, signal, skip};
 use crate::screen::{BINARY, Screen};
 
 /// The lines of a run that are JSON, each as the schema has it.
@@ -101,6 +102,26 @@ fn an_address_that_speaks_http_is_asked() {
     assert!(lines[0]["connect_us"]["min"].is_number());
 }
 
+#[cfg(feature = "http")]
+#[test]
+fn a_request_has_the_method_the_fields_and_the_body_that_were_typed() {
+    let page = serve(&["http", "tcp://127.0.0.1:0", "--json"]);
+    let at = format!("http://{}/", page.address);
+    let words =
+        ["bench", &at, "-n", "3", "-c", "1", "-X", "PUT", "-H", "Host: here", "--data", "@-"];
+    run_with(&words, b"from a pipe");
+    let asked = valid(&page.out.until(r#""dir":"in""#));
+    let asked = asked["text"].as_str().expect("it is text");
+    assert!(
+        asked.starts_with("PUT / HTTP/1.1\r\n") && asked.ends_with("\r\n\r\nfrom a pipe"),
+        "{asked}"
+    );
+    assert!(
+        asked.contains("Host: here\r\n") && asked.contains("Content-Length: 11\r\n"),
+        "{asked}"
+    );
+}
+
 #[test]
 fn a_wrong_reply_is_shown_beside_what_was_expected() {
     let upper = serve(&["upper", "udp://127.0.0.1:0"]);
@@ -137,6 +158,9 @@ fn what_cannot_be_is_refused_with_something_to_try() {
         (&["bench", ":9", "--expect", "x*"], "bad-option", 2),
         (&["bench", ":9", "--data", ""], "bad-option", 2),
         (&["bench", ":9", "--data", "@/nowhere"], "not-found", 9),
+        (&["bench", ":9", "-X", "PUT"], "usage", 2),
+        (&["bench", ":9", "-H", "A: b"], "usage", 2),
+        (&["bench", "http://127.0.0.1:9/", "-H", "A"], "bad-option", 2),
         (&["bench", ":9", "--fail-if", "p98>1ms"], "bad-option", 2),
         (&["bench", ":9", ":8", "-n", "5"], "usage", 2),
         (&["bench", "udp://:9", "--mode", "stream"], "does-not-fit", 2),
@@ -169,6 +193,34 @@ fn nobody_there_is_an_error_and_a_lack_of_files_is_ours() {
     for part in ["error[too-many-files]", "and not of the server", "--connections 16"] {
         assert!(done.err.contains(part), "{part}: {}", done.err);
     }
+}
+
+/// Eight ports, each of which is taken for a minute by a conn that was.
+#[test]
+fn ports_that_ran_out_are_no_failure_of_the_server() {
+    const FEW_PORTS: &str = "ip link set lo up; echo 0 > /proc/sys/net/ipv4/tcp_tw_reuse; \
+        echo '40000 40007' > /proc/sys/net/ipv4/ip_local_port_range";
+    let network = match Namespace::with(FEW_PORTS) {
+        Ok(network) => network,
+        Err(why) => return skip("bench::ports_that_ran_out_are_no_failure_of_the_server", &why),
+    };
+    let hobnob = |words: &[&str]| {
+        let mut command = network.command(BINARY);
+        command.args(words);
+        command
+    };
+    let server = launch(hobnob(&["serve", "echo", "127.0.0.1:9000"]));
+    server.err.until("127.0.0.1:9000");
+    let words = ["bench", "127.0.0.1:9000", "-n", "40", "--timeout", "20s", "--mode", "connect"];
+    let done = finish(hobnob(&[&words[..], &["-c", "2"]].concat()), b"");
+    assert_eq!(done.code, 3, "{}{}", done.out, done.err);
+    assert!(done.out.contains("  connects    8 "), "{}", done.out);
+    for part in ["0 wrong, 0 lost, 20 not possible here\n", "not at the server: EADDRNOTAVAIL, "] {
+        assert!(done.out.contains(part), "{part}: {}", done.out);
+    }
+    let done = finish(hobnob(&[&words[..6], &["-c", "9"]].concat()), b"");
+    assert_eq!((done.code, done.out.as_str()), (3, ""), "{}", done.err);
+    assert!(done.err.contains("-> EADDRNOTAVAIL"), "{}", done.err);
 }
 
 #[test]
@@ -303,5 +355,26 @@ fn a_panel_is_shown_meanwhile_and_gone_at_the_end() {
         screen.keys(&["C-c"]);
         let last = screen.until(|text| !text.contains("our cpu") && text.trim_end().ends_with('$'));
         assert!(last.contains(" us ") || last.contains(" ms "), "{last}");
+    }
+}
+
+/// Colours and bars are for terminals that want them.
+#[test]
+fn it_looks_as_the_reader_of_it_wishes() {
+    const NAME: &str = "bench::it_looks_as_the_reader_of_it_wishes";
+    let echo = serve(&["echo", "tcp://127.0.0.1:0"]);
+    let Some(screen) = Screen::of_size(NAME, 80, 60) else { return };
+    let bench = format!("{BINARY} bench {} -c 2 -n 50", echo.address);
+    for (command, is_coloured, is_ascii) in [
+        (bench.clone(), true, false),
+        (format!("NO_COLOR=1 {bench}"), false, false),
+        (format!("{bench} --ascii"), true, true),
+        (format!("{bench} | cat"), false, false),
+    ] {
+        let shown = screen.run(&command);
+        let shown = shown.split_once("pingpong").expect("it is told").1;
+        assert_eq!((shown.contains('█'), shown.contains("==")), (!is_ascii, is_ascii), "{shown}");
+        let painted = screen.tmux(&["capture-pane", "-p", "-e"]);
+        assert_eq!(painted.contains("\x1b["), is_coloured, "{command}: {painted:?}");
     }
 }

@@ -1,13 +1,11 @@
 //! What the flags of `bench` say, and the loads that they make.
 
-use std::path::Path;
 use std::time::Duration;
 
 use hobnob::endpoint::Endpoint;
 use hobnob::engine::{self, Dialer};
 use hobnob::error::{Error, Kind, Result};
 use hobnob::exchange::Request;
-use hobnob::files;
 use hobnob::load::{
     Connects, Expected, Load, Payload, PingPong, Requests, Schedule, TransferWay, Transfers, Until,
 };
@@ -15,6 +13,7 @@ use hobnob::spec::Shape;
 
 use crate::advice::Propose as _;
 use crate::args;
+use crate::asking;
 use crate::job::Job;
 use crate::report::benched::{BenchMode, BenchTerms};
 use crate::report::brief::brief;
@@ -49,7 +48,8 @@ pub(super) struct BenchFlags {
     schedule: Schedule,
     depth: usize,
     size: Option<usize>,
-    data: Option<Vec<u8>>,
+    /// What is asked in mode `http`; its body is what is sent in other modes.
+    request: Request,
     expected: Option<Expected>,
     patience: Duration,
     way: TransferWay,
@@ -98,7 +98,7 @@ impl BenchFlags {
             schedule: job.text("rate").map_or(Ok(Schedule::Closed), read_rate)?,
             depth: usize::try_from(number("pipeline", MOST_DEPTH)?.unwrap_or(1)).unwrap_or(1),
             size: job.text("size").map(read_size).transpose()?,
-            data: job.text("data").map(read_data).transpose()?,
+            request: asking::read(job)?,
             expected: job.text("expect").map(Expected::matching).transpose()?,
             patience: time("timeout")?.unwrap_or(TIMEOUT),
             way: match args::choice(&job.matches, "way", &["up", "down", "both"])? {
@@ -123,7 +123,7 @@ impl BenchFlags {
             if endpoint.protocol().is_some() { BenchMode::Requests } else { BenchMode::PingPong };
         let mode = self.mode.unwrap_or(usual);
         self.check(job, endpoint, mode)?;
-        let size = match (mode, &self.data) {
+        let size = match (mode, self.data()) {
             (BenchMode::Stream(_), _) => self.size.unwrap_or(PIECE),
             (_, Some(data)) => data.len(),
             (_, None) => self.size.unwrap_or(SIZE),
@@ -150,6 +150,10 @@ impl BenchFlags {
         Ok(plan)
     }
 
+    fn data(&self) -> Option<&[u8]> {
+        self.request.body.as_deref()
+    }
+
     /// What cannot be put together.
     fn check(&self, job: &Job, endpoint: &Endpoint, mode: BenchMode) -> Result<()> {
         let refuse = |flag: &str, why: &str| {
@@ -174,11 +178,17 @@ impl BenchFlags {
         if mode == BenchMode::Requests && is_given("expect") {
             return Err(refuse("expect", "an answer is judged by its status and its length"));
         }
+        if mode != BenchMode::Requests {
+            if let Some(flag) = ["method", "header"].into_iter().find(|flag| is_given(flag)) {
+                return Err(refuse(flag, "it belongs to a request").try_flag("--mode http", ""));
+            }
+            self.data().map_or(Ok(()), check_message)?;
+        }
         if mode == BenchMode::Connect && is_given("pipeline") {
             return Err(refuse("pipeline", "each connection has one message"));
         }
         let resolved = engine::resolve(endpoint)?;
-        let size = self.data.as_ref().map_or(self.size.unwrap_or(SIZE), Vec::len);
+        let size = self.data().map_or(self.size.unwrap_or(SIZE), <[u8]>::len);
         if resolved.shape == Shape::Packets
             && !is_stream
             && size > DATAGRAM
@@ -195,7 +205,7 @@ impl BenchFlags {
     /// The load of a plan, for so long in place of all of its time.
     pub(super) fn load(&self, plan: &BenchPlan) -> Result<Load> {
         let endpoint = &plan.endpoint;
-        let payload = match &self.data {
+        let payload = match self.data() {
             Some(data) => Payload::given(data),
             None => Payload::pattern(plan.terms.size),
         };
@@ -219,11 +229,7 @@ impl BenchFlags {
                 Load::of(Transfers::to(endpoint, way, dialer)?.size(plan.terms.size))
             }
             BenchMode::Requests => {
-                let mut request = Request::to("/");
-                if let Some(data) = &self.data {
-                    "POST".clone_into(&mut request.method);
-                    request.body = Some(data.clone());
-                }
+                let request = self.request.clone();
                 Load::of(Requests::of(endpoint, request, dialer)?.depth(self.depth))
             }
         };
@@ -286,17 +292,18 @@ fn read_size(text: &str) -> Result<usize> {
     })
 }
 
-fn read_data(text: &str) -> Result<Vec<u8>> {
-    let data = match text.strip_prefix('@') {
-        Some(path) => files::read(Path::new(path), MOST_SIZE as u64)?,
-        None => text.as_bytes().to_vec(),
-    };
+/// A message that is sent over and over: some bytes, and not too many.
+fn check_message(data: &[u8]) -> Result<()> {
     if data.is_empty() {
         let expected = "a message has at least one byte";
-        return Err(args::bad_value("--data", text, expected)
+        return Err(args::bad_value("--data", "", expected)
             .try_flag("--data ping", "it comes back from an echo"));
     }
-    Ok(data)
+    if data.len() > MOST_SIZE {
+        let text = format!("a message of {} bytes is over 64 MiB", data.len());
+        return Err(Error::new(Kind::MessageTooLong, text).try_flag("--mode stream", "for bulk"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -316,6 +323,6 @@ mod tests {
             assert!(!error.hints().is_empty());
         }
         assert!(read_size("0").is_err() && read_size("65M").is_err() && read_size("k").is_err());
-        assert!(read_data("").is_err());
+        assert!(check_message(b"").is_err() && check_message(b"x").is_ok());
     }
 }

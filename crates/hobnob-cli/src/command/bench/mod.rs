@@ -58,8 +58,17 @@ const BENCHING: &[Flag] = &[
     value("pipeline", "N", "messages of a connection that are under way at once (1)"),
     value("rate", "N/s", "open loop: so many messages a second, counted from when they were due"),
     value("warmup", "DUR", "so long before what is measured (0s)"),
-    value("data", "TEXT|@FILE", "what is sent in place of a pattern; the body of a request"),
+    value("data", "TEXT|@FILE", "what is sent, or the body of a request; @- is standard input"),
     value("expect", "REGEX", "what comes back, where it is no echo"),
+    Flag {
+        short: Some('X'),
+        ..value("method", "METHOD", "of a request: GET, or POST with --data")
+    },
+    Flag {
+        short: Some('H'),
+        repeats: true,
+        ..value("header", "K:V", "a field of a request; without a value it is left out (repeat)")
+    },
     value("timeout", "DUR", "when a datagram is lost, and how long replies are waited for (1s)"),
     value("rounds", "N", "of several addresses: how often they take turns (10)"),
     Flag {

@@ -14,7 +14,7 @@ use crate::report::bars::{bar, sparkline};
 use crate::report::benched::{BenchMode, BenchTerms};
 use crate::report::clip::clip;
 use crate::report::look::{Look, Paint};
-use crate::report::show::{count, fine, grouped, safe, size};
+use crate::report::show::{count, fine, grouped, rough, safe};
 use crate::report::writer::Writer;
 
 /// The least time between two frames.
@@ -183,10 +183,12 @@ impl PanelFrame<'_> {
         let a_second = |sum: u64| sum * 10 / tenths;
         let done = a_second(latest.iter().map(|slot| slot.done).sum());
         let bytes = a_second(latest.iter().map(|slot| slot.bytes).sum());
+        #[allow(clippy::cast_precision_loss, reason = "a rate is shown in some digits")]
+        let bytes = bytes as f64;
         let noun = self.terms.mode.noun();
         let mut rate = format!(" now  {} {noun}/s", grouped(done));
         if self.columns >= WIDE {
-            rate = format!("{rate}   {}/s", size(bytes));
+            rate = format!("{rate}   {}/s", rough(bytes));
         }
         match latest.iter().rev().find(|slot| slot.done > 0) {
             Some(last) if !matches!(self.terms.mode, BenchMode::Stream(_)) => {
@@ -222,7 +224,7 @@ impl PanelFrame<'_> {
         if matches!(self.terms.mode, BenchMode::Stream(_)) {
             let bytes: Vec<f64> =
                 self.slots[..whole].iter().map(|slot| slot.bytes as f64 * 10.0).collect();
-            return self.spark("bytes/s", &bytes, |rate| size(rate as u64));
+            return self.spark("bytes/s", &bytes, rough);
         }
         let done: Vec<f64> =
             self.slots[..whole].iter().map(|slot| slot.done as f64 * 10.0).collect();

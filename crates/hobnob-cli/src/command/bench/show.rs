@@ -8,7 +8,7 @@ use hobnob::load::TransferWay;
 use crate::report::bars::bar;
 use crate::report::benched::{BenchMode, BenchTerms, Benched};
 use crate::report::look::{Look, Paint};
-use crate::report::show::{count, fine, fold, grouped, one_line, percent, safe, size};
+use crate::report::show::{count, fine, fold, grouped, one_line, percent, rough, safe, size};
 
 /// Cells of the longest bar.
 const BAR: usize = 30;
@@ -75,7 +75,7 @@ fn counts(text: &mut String, result: &Benched) {
             ("down", result.received, received, way != TransferWay::Up),
         ] {
             if is_shown {
-                let _ = writeln!(text, "  {name:<10}  {:<14}{}/s", size(total), bytes(rate));
+                let _ = writeln!(text, "  {name:<10}  {:<14}{}/s", size(total), rough(rate));
             }
         }
     } else {
@@ -87,8 +87,8 @@ fn counts(text: &mut String, result: &Benched) {
             "  {:<10}  {:<14}{}/s up, {}/s down",
             "bytes",
             size(figures.sent + figures.received),
-            bytes(sent),
-            bytes(received)
+            rough(sent),
+            rough(received)
         );
     }
     let _ = writeln!(text, "  {:<10}  {}", "replies", replies(result));
@@ -221,9 +221,4 @@ pub(super) fn rounded(rate: f64) -> String {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate")]
     let whole = rate.round() as u64;
     if rate < 99.95 { format!("{rate:.1}") } else { grouped(whole) }
-}
-
-fn bytes(rate: f64) -> String {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate")]
-    size(rate.round() as u64)
 }
