@@ -19,6 +19,8 @@ import sys
 import tempfile
 import time
 
+import check
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TARGET = os.environ.get("CARGO_TARGET_DIR", "target")
 BUILT = os.path.join(TARGET, "bench")
@@ -181,6 +183,31 @@ def measure(server, words, seconds):
     return result
 
 
+def measure_by_hobnob(hobnob, server, flags, seconds):
+    """One run of `hobnob bench`, and the server's CPU from before its first conn to after its last."""
+    wire = "udp" if server.kind == "udp" else "tcp"
+    command = ["taskset", "-c", CLIENT_CORE, hobnob, "bench", f"{wire}://127.0.0.1:{server.port}",
+               *flags, "-d", f"{seconds}s", "--json", "-q"]
+    before = server.cpu_seconds()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+    cpu = server.cpu_seconds() - before
+    if not done.stdout:
+        sys.exit(f"bench: {server.name}: {done.stderr.strip()}")
+    result = told_by_hobnob(json.loads(done.stdout.splitlines()[-1]))
+    if not result["requests"]:
+        sys.exit(f"bench: {server.name} answered nothing: {done.stdout.strip()}")
+    result["requests_per_s"] = result["requests"] / result["seconds"]
+    result["cpu_us_per_request"] = cpu * 1e6 / result["requests"]
+    return result
+
+
+def told_by_hobnob(told):
+    """What `hobnob bench --json` says, in the words of the load driver."""
+    wrong = sum(told[count] for count in ("lost", "wrong", "failed", "failed_here", "unanswered"))
+    times = {name: told["latency_us"][share] for name, share in (("p50_us", "p50"), ("p99_us", "p99"))}
+    return {"requests": told["done"], "seconds": told["lasted"], "errors": wrong, **times}
+
+
 def take_turns(servers, words, args, order, by=measure):
     """{server: [result per cycle]}"""
     turns, cycles = list(servers), {s.name: [] for s in servers}
@@ -267,7 +294,8 @@ def print_table(title, figures, columns):
 
 def add_run_arguments(p):
     """What every harness takes."""
-    p.add_argument("--name", help="write bench/results/NAME.json")
+    p.add_argument("--name", help="write NAME.json")
+    p.add_argument("--out", default="bench/results", metavar="FOLDER", help="where NAME.json goes (bench/results)")
     p.add_argument("--hobnob", default=os.path.join(TARGET, "release/hobnob"), metavar="PROGRAM")
 
 
@@ -324,11 +352,15 @@ def write_result(args, script, found):
         "machine": machine(),
         **found,
     }
-    os.makedirs("bench/results", exist_ok=True)
-    with open(f"bench/results/{args.name}.json", "w") as f:
+    os.makedirs(args.out, exist_ok=True)
+    path = os.path.join(args.out, f"{args.name}.json")
+    with open(path, "w") as f:
         json.dump(report, f, indent=2)
         f.write("\n")
-    print(f"\nbench/results/{args.name}.json")
+    print(f"\n{path}")
+    wrong = check.faults_of(path)
+    if wrong:
+        sys.exit("bench: " + "; ".join(wrong))
 
 
 def exit_if_wrong(workloads):

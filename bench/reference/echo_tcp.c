@@ -2,6 +2,8 @@
  * nonblocking, TCP_NODELAY, one 64 KiB buffer for all connections.
  *
  *     cc -O2 -o echo_tcp echo_tcp.c && ./echo_tcp 9100
+ *
+ * With a second number it spins for so many microseconds before each answer: a server that is slower by so much.
  */
 #define _GNU_SOURCE
 #include "listen.h"
@@ -10,6 +12,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BUFFER = 64 * 1024, EVENTS = 256, MAX_FDS = 1 << 20 };
@@ -23,6 +26,7 @@ struct rest {
 static struct rest *rests[MAX_FDS];
 static char buffer[BUFFER];
 static int epfd;
+static uint64_t spin_ns;
 
 static void watch(int op, int fd, uint32_t events)
 {
@@ -84,6 +88,20 @@ static void send_rest(int fd)
     }
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void spin(void)
+{
+    uint64_t end = spin_ns ? now_ns() + spin_ns : 0;
+    while (end && now_ns() < end)
+        ;
+}
+
 static void echo(int fd)
 {
     ssize_t got = recv(fd, buffer, sizeof buffer, 0);
@@ -92,6 +110,7 @@ static void echo(int fd)
             drop(fd);
         return;
     }
+    spin();
     ssize_t sent = send(fd, buffer, (size_t)got, MSG_NOSIGNAL);
     if (sent < 0) {
         if (errno != EAGAIN && errno != EINTR) {
@@ -106,10 +125,12 @@ static void echo(int fd)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2) {
-        fprintf(stderr, "usage: %s PORT\n", argv[0]);
+    if (argc != 2 && argc != 3) {
+        fprintf(stderr, "usage: %s PORT [MICROSECONDS]\n", argv[0]);
         return 2;
     }
+    if (argc == 3)
+        spin_ns = strtoull(argv[2], NULL, 10) * 1000;
     raise_files();
     int listener = listen_on(atoi(argv[1]));
     epfd = epoll_create1(EPOLL_CLOEXEC);

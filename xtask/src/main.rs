@@ -5,7 +5,7 @@
 //! cargo xtask test --only tests    the tests alone
 //! cargo xtask lint                 formatting, clippy, documentation, floors
 //! cargo xtask soak                 64 MiB through every pair of faults, in release
-//! cargo xtask bench                bench/echo.py, relay.py and latency.py
+//! cargo xtask bench                all of bench/, with its results and pictures
 //! cargo xtask bench NAME ...       one of them, with arguments of its own
 //! cargo xtask picture              docs/picture.svg, from a run of hobnob demo
 //! ```
@@ -30,7 +30,7 @@ usage: cargo xtask test [--only tests]   peers, fmt, clippy, docs, all tests
        cargo xtask lint                  fmt, clippy, docs, floors
        cargo xtask soak                  64 MiB through every pair of faults, turned meanwhile
        cargo xtask bench                 builds all, measures all beside C loops
-       cargo xtask bench NAME ...        the same with bench/NAME.py: echo, relay, latency
+       cargo xtask bench NAME ...        the same with bench/NAME.py: echo, relay, http, ...
        cargo xtask picture               docs/picture.svg, from a run of hobnob demo";
 
 fn main() -> ExitCode {
@@ -72,6 +72,8 @@ fn test() -> ExitCode {
     }
     report.run(&build());
     tests::run(&mut report);
+    // After the tests, which must not wait for it: a minute of every harness.
+    report.run(&Step::program("bench, in short", "python3", &["bench/smoke.py"]));
     report.close()
 }
 
@@ -174,10 +176,11 @@ fn linters() -> [Step; 7] {
 }
 
 /// The other side of the interop tests and of the bench must itself be right.
-fn selfchecks() -> [Step; 2] {
+fn selfchecks() -> [Step; 3] {
     [
         Step::program("peers in Python", "python3", &["interop/python/selfcheck.py"]),
         Step::program("C references", "python3", &["bench/echo.py", "--only-build"]),
+        Step::program("bench results", "python3", &["bench/check.py"]),
     ]
 }
 

@@ -18,7 +18,7 @@ const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer 
     Peer { program, packages, says: None, is_module: false }
 }
 
-const PEERS: [Peer; 27] = [
+const PEERS: [Peer; 28] = [
     Peer { says: Some("OpenBSD"), ..peer("nc", &["netcat-openbsd"]) },
     peer("ncat", &["ncat"]),
     peer("socat", &["socat"]),
@@ -36,6 +36,7 @@ const PEERS: [Peer; 27] = [
     peer("sshd", &["openssh-server", "openssh-client"]),
     peer("cc", &["gcc", "libc6-dev"]),
     peer("wrk", &["wrk"]),
+    peer("iperf3", &["iperf3"]),
     peer("hey", &["hey"]),
     peer("nft", &["nftables"]),
     peer("strace", &["strace"]),
@@ -67,6 +68,7 @@ pub(crate) const NAMES: &[&str] = &[
     "sshd",
     "cc",
     "wrk",
+    "iperf3",
     "hey",
     "nft",
     "strace",
