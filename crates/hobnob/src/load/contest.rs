@@ -51,8 +51,8 @@ impl Contest {
 const TRIMMED: usize = 5;
 
 /// The trimmed mean, and how far the truth may be from it at a confidence of 0.95: by the variance of what is not left out,
-/// where the rest counts as the last that is not (Tukey and McLaughlin; Wilcox, Introduction to Robust Estimation and
-/// Hypothesis Testing, 4.3). Of few rounds that is the mean with Student's interval.
+/// where the rest counts as the last that is not (Wilcox, Introduction to Robust Estimation and Hypothesis Testing, 4.3). Of
+/// few rounds that is the mean with Student's interval.
 #[allow(clippy::cast_precision_loss, reason = "a contest has some rounds")]
 fn trimmed(logs: &[f64]) -> (f64, f64) {
     let mut sorted = logs.to_vec();
