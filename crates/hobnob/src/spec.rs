@@ -70,6 +70,8 @@ pub enum ValueKind {
     Bytes,
     /// A whole number.
     Count,
+    /// A whole number, from the first to the second.
+    Within(u64, u64),
     /// `2%`, `0.5%`: at most all of it.
     Percent,
     /// `64k` (65,536 bytes a second), `10mbit/s` (1,250,000); bytes a second.
@@ -104,7 +106,7 @@ impl ValueKind {
             ValueKind::Flag => String::new(),
             ValueKind::Duration => "DUR".to_owned(),
             ValueKind::Bytes => "BYTES".to_owned(),
-            ValueKind::Count => "N".to_owned(),
+            ValueKind::Count | ValueKind::Within(..) => "N".to_owned(),
             ValueKind::Text | ValueKind::Escaped => "TEXT".to_owned(),
             ValueKind::Named(word) => word.to_owned(),
             ValueKind::Endpoint => "ADDR".to_owned(),
@@ -132,6 +134,10 @@ impl ValueKind {
             ValueKind::Duration => parse_duration(text).map(Value::Duration).map_err(bad),
             ValueKind::Bytes => parse_bytes(text).map(Value::Count).map_err(bad),
             ValueKind::Count => parse_count(text).map(Value::Count).map_err(bad),
+            ValueKind::Within(least, most) => match parse_count(text) {
+                Ok(count) if (least..=most).contains(&count) => Ok(Value::Count(count)),
+                _ => Err(bad(&format!("it takes a whole number from {least} to {most}"))),
+            },
             ValueKind::Percent => parse_percent(text).map(Value::Share).map_err(bad),
             ValueKind::Rate => parse_rate(text).map(Value::Count).map_err(bad),
             ValueKind::Fault => Ok(Value::Texts(vec![text.to_owned()])),
