@@ -27,6 +27,7 @@
 //! | the shelves: a contract and a table each | [`transport`], [`layer`], [`service`] |
 //! | where the tables meet | [`engine`] |
 //! | on the engine: one request and its answer; round trips | [`exchange`], [`ping`] |
+//! | rounds by many at once; how long rounds took | [`load`], [`latencies`] |
 //! | packets of an interface or a file | [`capture`] |
 //! | for who writes a transport | [`testing`] |
 //!
@@ -49,7 +50,9 @@ pub mod exchange;
 pub mod fault;
 pub mod files;
 pub mod home;
+pub mod latencies;
 pub mod layer;
+pub mod load;
 pub mod ping;
 pub mod service;
 pub mod session;

@@ -5,5 +5,6 @@ pub mod hidden;
 pub mod http;
 pub mod icmp;
 pub mod ip;
+pub(crate) mod pattern;
 pub(crate) mod template;
 pub mod text;

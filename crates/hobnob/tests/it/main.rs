@@ -21,6 +21,7 @@ mod icmp;
 mod inside;
 mod kernel;
 mod limits;
+mod load;
 mod models;
 mod multihomed;
 mod parity;

@@ -5,7 +5,6 @@ mod active;
 mod chain;
 mod log;
 mod panel;
-mod pattern;
 mod profile;
 mod rules;
 mod setting;

@@ -4,13 +4,13 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::pattern::Pattern;
 use super::profile::{PROFILES, Profile};
 use super::rules::{Amount, KEYS, Rules};
 use super::typed::TypedPiece;
 use super::words::{self, ForeignWord};
 use crate::address::Network;
 use crate::chunk::Direction;
+use crate::codec::pattern::Pattern;
 use crate::error::{Error, Kind, Result};
 use crate::fault::{Admission, Chance, Fault, FaultRow, MadeFault, Seed, TABLE};
 use crate::spec::{Options, Shape, ValueKind, parse_percent};
