@@ -3,5 +3,11 @@
 pub(crate) mod float;
 pub mod hidden;
 pub mod http;
+#[cfg(feature = "mail")]
+mod line;
+#[cfg(feature = "mail")]
+pub mod sasl;
+#[cfg(feature = "mail")]
+pub mod smtp;
 pub(crate) mod template;
 pub mod text;
