@@ -29,6 +29,8 @@ mod scale;
 mod stage;
 mod steering;
 mod stops;
+#[cfg(feature = "mail")]
+mod store;
 mod strangers;
 mod stuck;
 mod tables;
