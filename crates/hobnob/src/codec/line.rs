@@ -1,11 +1,14 @@
 //! Lines that end with CR LF and with nothing else, up to a bound. What a neighbour could read as the end of a line is a
-//! fault of the line that it stands in, so that nothing behind it is ever a line of its own.
+//! fault of the line that it stands in, so that nothing behind it is ever a line of its own. Where nobody hands on what was
+//! read, LF alone may end a line too, as it does where a person types.
 
 /// Cuts a stream into lines. However the bytes are cut, the lines are the same.
 #[derive(Debug)]
 pub(super) struct LineReader {
     /// Bytes of the longest line, its end not counted.
     cap: usize,
+    /// Whether LF alone ends a line.
+    takes_lf: bool,
     /// The beginning of the line that is not whole yet. Without room where there is none: idle sessions are many.
     line: Vec<u8>,
     is_after_cr: bool,
@@ -23,7 +26,13 @@ pub(super) enum LineFault {
 
 impl LineReader {
     pub(super) fn new(cap: usize) -> Self {
-        LineReader { cap, line: Vec::new(), is_after_cr: false, is_skipping: false }
+        let (line, takes_lf) = (Vec::new(), false);
+        LineReader { cap, takes_lf, line, is_after_cr: false, is_skipping: false }
+    }
+
+    /// The same, where LF alone ends a line too.
+    pub(super) fn lenient(cap: usize) -> Self {
+        LineReader { takes_lf: true, ..LineReader::new(cap) }
     }
 
     /// The next line, without its end, or what is wrong with it. None: more must come.
@@ -51,6 +60,12 @@ impl LineReader {
             let end = bytes.get(stop).copied();
             *bytes = &bytes[stop + usize::from(end.is_some())..];
             self.is_after_cr = end == Some(b'\r');
+            if end == Some(b'\n') && self.takes_lf {
+                if std::mem::take(&mut self.is_skipping) {
+                    continue;
+                }
+                return Some(Ok(std::mem::take(&mut self.line)));
+            }
             if end == Some(b'\n') {
                 if let Some(fault) = self.fail(LineFault::BareLf) {
                     return Some(Err(fault));
@@ -118,5 +133,10 @@ mod tests {
             assert_eq!(read(text.as_bytes(), &each), lines, "{text:?}");
         }
         assert_eq!(read(&[b'x'; 100_000], &[50_000]), [long]);
+        let mut lenient = LineReader::lenient(8);
+        let mut bytes = &b"a\nb\r\n123456789\nc\n"[..];
+        let lines: Vec<_> = std::iter::from_fn(|| lenient.next(&mut bytes)).collect();
+        let whole = |text: &[u8]| Ok(text.to_vec());
+        assert_eq!(lines, [whole(b"a"), whole(b"b"), Err(LineFault::TooLong), whole(b"c")]);
     }
 }

@@ -1,10 +1,14 @@
 //! Formats: bytes in, meaning out. No socket, no clock.
 
+#[cfg(feature = "mail")]
+mod dots;
 pub(crate) mod float;
 pub mod hidden;
 pub mod http;
 #[cfg(feature = "mail")]
 mod line;
+#[cfg(feature = "mail")]
+pub mod pop3;
 #[cfg(feature = "mail")]
 pub mod sasl;
 #[cfg(feature = "mail")]

@@ -2,7 +2,8 @@
 
 use super::command::{SmtpCommand, TOO_LONG};
 use super::fault::SmtpFault;
-use super::text::{DotReader, Dotted, TextNotes, TextWitness};
+use super::text::{TextNotes, TextWitness};
+use crate::codec::dots::{DotReader, Dotted};
 use crate::codec::line::{LineFault, LineReader};
 use crate::codec::sasl::MAX_RESPONSE;
 
@@ -12,6 +13,8 @@ use crate::codec::sasl::MAX_RESPONSE;
 pub struct SmtpReader {
     lines: LineReader,
     expects: Expects,
+    /// The last command, as it was sent.
+    line: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -44,7 +47,11 @@ pub enum SmtpInput<'a> {
 
 impl Default for SmtpReader {
     fn default() -> Self {
-        SmtpReader { lines: LineReader::new(MAX_RESPONSE), expects: Expects::Command }
+        SmtpReader {
+            lines: LineReader::new(MAX_RESPONSE),
+            expects: Expects::Command,
+            line: Vec::new(),
+        }
     }
 }
 
@@ -93,7 +100,11 @@ impl SmtpReader {
             }
             Expects::Command | Expects::Chunks(_) => {
                 let line = self.lines.next(bytes)?.map_err(told);
-                Some(SmtpInput::Command(line.and_then(|line| SmtpCommand::parse(&line))))
+                self.line = Vec::new();
+                Some(SmtpInput::Command(line.and_then(|line| {
+                    self.line = line;
+                    SmtpCommand::parse(&self.line)
+                })))
             }
         }
     }
@@ -149,9 +160,14 @@ impl SmtpReader {
         matches!(self.expects, Expects::Text(..) | Expects::Chunk(..) | Expects::Waste(_))
     }
 
-    /// Bytes that it holds of an unfinished line.
+    /// The last command as it was sent, without its end; empty where it was no line. It may hold a password.
+    pub fn line(&self) -> &[u8] {
+        &self.line
+    }
+
+    /// Bytes that it holds of an unfinished line, and of the last command.
     pub fn held(&self) -> usize {
-        self.lines.held()
+        self.lines.held() + self.line.capacity()
     }
 }
 

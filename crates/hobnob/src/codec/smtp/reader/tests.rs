@@ -46,7 +46,7 @@ fn read(all: &[u8], splits: &[usize]) -> Vec<Read> {
             }
         }
         assert!(bytes.is_empty(), "all is read");
-        assert!(reader.held() <= 2 * MAX_RESPONSE, "{} bytes are held", reader.held());
+        assert!(reader.held() <= 4 * MAX_RESPONSE, "{} bytes are held", reader.held());
     }
     said.extend(letter.map(Read::Unfinished));
     said
