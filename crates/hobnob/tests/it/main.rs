@@ -18,6 +18,8 @@ mod http;
 mod inside;
 mod kernel;
 mod limits;
+#[cfg(feature = "mail")]
+mod mail;
 mod multihomed;
 mod parity;
 mod places;

@@ -3,6 +3,8 @@
 mod finding;
 mod note;
 mod office;
+mod pop3;
+mod reading;
 mod rules;
 mod script;
 mod smtp;
@@ -27,15 +29,21 @@ use crate::store::{KeepLimit, MailStore, StoreLimits, StorePlace};
 pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "mail",
-        summary: "keeps every letter that is sent to it; SMTP in",
+        summary: "keeps every letter; SMTP in, POP3 out",
         options: OPTIONS,
         examples: &["hobnob serve mail", "hobnob serve mail smtp=:1025 --dir letters --strict"],
         is_built_in: true,
     },
-    doors: &[Door { name: "smtp", protocol: None, port: 1025, shapes: &[Shape::Bytes] }],
+    doors: &[
+        Door { name: "smtp", protocol: None, port: 1025, shapes: &[Shape::Bytes] },
+        Door { name: POP3, protocol: None, port: 1110, shapes: &[Shape::Bytes] },
+    ],
     is_loud: false,
     make: Some(|options| Ok(Made::Service(Box::new(Mail::new(options)?)))),
 };
+
+/// The door of [`pop3`].
+const POP3: &str = "pop3";
 
 static OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -195,7 +203,7 @@ impl Service for Mail {
             let (place, limits, clock) = (self.place.clone(), self.limits, keeper.clock());
             let open = move || MailStore::open(&place, limits, clock);
             let store = keeper.work(open).await??;
-            self.office.get_or_init(|| MailOffice { rules, tls: self.tls.clone(), store });
+            self.office.get_or_init(|| MailOffice::new(rules, self.tls.clone(), store));
             Ok(())
         })
     }
@@ -204,7 +212,10 @@ impl Service for Mail {
         Box::pin(async move {
             let closed = || Error::new(Kind::Bug, "a session of a service that is not open");
             let office = self.office.get().ok_or_else(closed)?;
-            smtp::hold(office, session, conn).await
+            match session.door() {
+                POP3 => pop3::hold(office, session, conn).await,
+                _ => smtp::hold(office, session, conn).await,
+            }
         })
     }
 
