@@ -8,6 +8,8 @@ pub mod http;
 #[cfg(feature = "mail")]
 mod line;
 #[cfg(feature = "mail")]
+pub mod mime;
+#[cfg(feature = "mail")]
 pub mod pop3;
 #[cfg(feature = "mail")]
 pub mod sasl;
