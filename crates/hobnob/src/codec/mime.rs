@@ -10,7 +10,7 @@ mod reader;
 pub use self::address::EnvelopeAddress;
 pub use self::envelope::Envelope;
 pub use self::field::{ContentType, HeadField, fields, unfold};
-pub use self::part::{Inside, MimePart, PartPlace};
+pub use self::part::{MimePart, PartBody, PartPlace};
 pub use self::reader::MimeReader;
 
 /// Parts of a letter at most; what is beyond belongs to the part before.

@@ -6,6 +6,8 @@ pub(crate) mod float;
 pub mod hidden;
 pub mod http;
 #[cfg(feature = "mail")]
+pub mod imap;
+#[cfg(feature = "mail")]
 mod line;
 #[cfg(feature = "mail")]
 pub mod mime;

@@ -7,36 +7,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use tokio::sync::oneshot;
-
-use super::draft::DraftFile;
 use super::fault::StoreFault;
+use super::file::DraftFile;
 use super::folder::MailFolder;
+use super::job::Keeping;
 use super::letter::{BoxView, KeptIn, KeptLetter, StoredLetter};
 use super::name::LetterFlags;
 
-/// A letter that is to be kept.
-pub(super) struct Keeping {
-    pub(super) serial: u64,
-    pub(super) file: Option<DraftFile>,
-    /// What is not in the file yet.
-    pub(super) rest: Vec<u8>,
-    /// The boxes, at least one, each once.
-    pub(super) boxes: Vec<String>,
-    /// What is to be known of it.
-    pub(super) note: Vec<u8>,
-    pub(super) done: oneshot::Sender<Result<KeptLetter, StoreFault>>,
-}
-
-impl Keeping {
-    pub(super) fn refuse(self, fault: StoreFault) {
-        let _ = self.done.send(Err(fault)); // nobody waits where the session is over
-    }
-}
-
 /// The letters of one batch.
 #[derive(Default)]
-pub(super) struct Batch {
+pub(super) struct LetterBatch {
     letters: Vec<Placing>,
 }
 
@@ -53,7 +33,7 @@ struct Placing {
 type Folders = HashMap<String, MailFolder>;
 type Views = BTreeMap<String, BoxView>;
 
-impl Batch {
+impl LetterBatch {
     /// Letters of the batch that go into this box.
     pub(super) fn count(&self, name: &str) -> usize {
         let goes = |letter: &&Placing| letter.keeping.boxes.iter().any(|of_it| of_it == name);

@@ -1,15 +1,12 @@
 //! A letter that is on its way in: in memory as long as it is short, and then in a file that nobody counts as a letter.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 
 use tokio::sync::oneshot;
 
 use super::fault::StoreFault;
-use super::writer::StoreJob;
+use super::file::DraftFile;
+use super::job::StoreJob;
 
 /// Bytes that a draft holds in memory before it wants to be [flushed](LetterDraft::flush).
 const HELD: usize = 64 * 1_024;
@@ -55,35 +52,5 @@ impl LetterDraft {
         self.jobs.send(job).map_err(|_| StoreFault::Closed)?;
         self.file = Some(written.await.map_err(|_| StoreFault::Closed)??);
         Ok(())
-    }
-}
-
-/// The file of a draft, in `tmp`. It goes when it is dropped.
-pub(super) struct DraftFile {
-    pub(super) base: String,
-    pub(super) path: PathBuf,
-    pub(super) file: File,
-    pub(super) size: u64,
-}
-
-impl DraftFile {
-    pub(super) fn make(folder: &Path, base: String) -> io::Result<Self> {
-        let path = folder.join("tmp").join(&base);
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-        let file = options.open(&path)?;
-        Ok(DraftFile { base, path, file, size: 0 })
-    }
-
-    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.size += bytes.len() as u64;
-        self.file.write_all(bytes)
-    }
-}
-
-impl Drop for DraftFile {
-    fn drop(&mut self) {
-        // It is gone where it has become a letter; what cannot be removed is at the next start.
-        let _ = fs::remove_file(&self.path);
     }
 }

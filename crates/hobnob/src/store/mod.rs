@@ -23,7 +23,9 @@
 mod batch;
 mod draft;
 mod fault;
+mod file;
 mod folder;
+mod job;
 mod letter;
 mod limits;
 mod name;
@@ -47,15 +49,16 @@ use crate::thread;
 
 pub use draft::LetterDraft;
 pub use fault::StoreFault;
+pub use job::FlagChange;
 pub use letter::{BoxView, KeptIn, KeptLetter, StoredLetter};
 pub use limits::{KeepLimit, StoreLimits};
 pub use name::LetterFlags;
 pub use place::StorePlace;
-pub use writer::{ALL, FlagChange};
+pub use writer::ALL;
 
-use batch::Keeping;
+use job::{Keeping, StoreJob};
 use place::HeldFolder;
-use writer::{StoreJob, StoreShared, StoreWriter};
+use writer::{StoreShared, StoreWriter};
 
 /// Boxes of letters. Dropping it waits for what is being written; a private folder goes then.
 pub struct MailStore {

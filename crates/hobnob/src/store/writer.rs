@@ -10,15 +10,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use nix::sys::statvfs::statvfs;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
-use super::batch::{Batch, Keeping};
-use super::draft::DraftFile;
+use super::batch::LetterBatch;
 use super::fault::StoreFault;
+use super::file::DraftFile;
 use super::folder::{self, MailFolder};
+use super::job::{FlagChange, Keeping, StoreJob};
 use super::letter::{BoxView, KeptIn, KeptLetter, StoredLetter};
 use super::limits::StoreLimits;
-use super::name::{self, LetterFlags};
+use super::name;
 use super::place::{BOXES, HeldFolder, NOTES};
 use crate::clock::Clock;
 use crate::error::Result;
@@ -29,39 +30,6 @@ pub const ALL: &str = "all";
 
 /// Letters that are kept together at most.
 const BATCH: usize = 64;
-
-type Done<T> = oneshot::Sender<std::result::Result<T, StoreFault>>;
-
-/// What the thread is asked for. Whoever asks waits for the answer, so that no session has two jobs in the queue.
-pub(super) enum StoreJob {
-    Append { serial: u64, file: Option<DraftFile>, bytes: Vec<u8>, done: Done<DraftFile> },
-    Keep(Box<Keeping>),
-    Expunge { name: String, uids: Vec<u32>, done: Done<Vec<u32>> },
-    Mark { name: String, uids: Vec<u32>, change: FlagChange, done: Done<()> },
-    Look { name: String, done: Done<()> },
-    Close,
-}
-
-/// What happens to the flags of letters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FlagChange {
-    /// These are set, and no others.
-    Set(LetterFlags),
-    /// These are set too.
-    Add(LetterFlags),
-    /// These are no longer set.
-    Remove(LetterFlags),
-}
-
-impl FlagChange {
-    fn on(self, flags: LetterFlags) -> LetterFlags {
-        match self {
-            FlagChange::Set(these) => these,
-            FlagChange::Add(these) => flags.with(these),
-            FlagChange::Remove(these) => flags.without(these),
-        }
-    }
-}
 
 /// What readers see.
 pub(super) struct StoreShared {
@@ -267,7 +235,7 @@ impl StoreWriter {
 
     fn keep(&mut self, letters: Vec<Keeping>) {
         let room = self.check_room();
-        let mut batch = Batch::default();
+        let mut batch = LetterBatch::default();
         for mut keeping in letters {
             match room.clone().and_then(|()| self.file(&mut keeping, &batch)) {
                 Ok(file) => batch.add(keeping, file),
@@ -291,7 +259,7 @@ impl StoreWriter {
     fn file(
         &mut self,
         keeping: &mut Keeping,
-        batch: &Batch,
+        batch: &LetterBatch,
     ) -> std::result::Result<DraftFile, StoreFault> {
         for name in &keeping.boxes {
             self.room_in(name, 1 + batch.count(name))?;

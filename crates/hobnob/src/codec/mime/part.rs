@@ -32,12 +32,12 @@ pub struct MimePart {
     /// The bytes of its head, where it is a letter and not a part of one; cut where they are too many.
     pub text: Vec<u8>,
     /// What is in its body.
-    pub inside: Inside,
+    pub inside: PartBody,
 }
 
 /// What is in the body of a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Inside {
+pub enum PartBody {
     /// Bytes.
     Bytes,
     /// Parts: `multipart/...`, at least one.
@@ -75,7 +75,7 @@ impl MimePart {
             PartPlace::All => Some(part.body.clone()),
             PartPlace::Mime => Some(part.head.clone()),
             PartPlace::Header | PartPlace::Text => {
-                let Inside::Letter(letter) = &part.inside else { return None };
+                let PartBody::Letter(letter) = &part.inside else { return None };
                 let is_head = what == PartPlace::Header;
                 Some(if is_head { letter.head.clone() } else { letter.body.clone() })
             }
@@ -88,7 +88,7 @@ impl MimePart {
             return Some(self);
         }
         match &self.find(path)?.inside {
-            Inside::Letter(letter) => Some(letter),
+            PartBody::Letter(letter) => Some(letter),
             _ => None,
         }
     }
@@ -98,7 +98,7 @@ impl MimePart {
         let (first, rest) = path.split_first()?;
         let at = usize::try_from(*first).ok()?.checked_sub(1)?;
         let part = match &self.inside {
-            Inside::Parts(parts) => parts.get(at)?,
+            PartBody::Parts(parts) => parts.get(at)?,
             _ if at == 0 => self,
             _ => return None,
         };
@@ -111,9 +111,9 @@ impl MimePart {
             return Some(self);
         }
         match &self.inside {
-            Inside::Parts(_) => self.find(path),
-            Inside::Letter(letter) => letter.find(path),
-            Inside::Bytes => None,
+            PartBody::Parts(_) => self.find(path),
+            PartBody::Letter(letter) => letter.find(path),
+            PartBody::Bytes => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::field::{ContentType, fields, unfold};
-use super::part::{Inside, MimePart};
+use super::part::{MimePart, PartBody};
 use super::{MAX_DEPTH, MAX_HEADS, MAX_PARTS};
 
 /// Bytes of a line of a body that are looked at: a boundary has at most 70 (RFC 2046 section 5.1.1), and senders make
@@ -254,11 +254,11 @@ impl OpenPart {
         }
         let body = self.body_at..end.max(self.body_at);
         let inside = if self.holds_letter {
-            self.inside.pop().map_or(Inside::Bytes, |letter| Inside::Letter(Box::new(letter)))
+            self.inside.pop().map_or(PartBody::Bytes, |letter| PartBody::Letter(Box::new(letter)))
         } else if self.inside.is_empty() {
-            Inside::Bytes
+            PartBody::Bytes
         } else {
-            Inside::Parts(std::mem::take(&mut self.inside))
+            PartBody::Parts(std::mem::take(&mut self.inside))
         };
         let disposition = self.text("content-disposition");
         MimePart {

@@ -31,7 +31,7 @@ pub(crate) static ROW: ServiceRow = ServiceRow {
         name: "mail",
         summary: "keeps every letter; SMTP in, POP3 out",
         options: OPTIONS,
-        examples: &["hobnob serve mail", "hobnob serve mail smtp=:1025 --dir letters --strict"],
+        examples: &["hobnob serve mail", "hobnob serve mail --dir letters --strict"],
         is_built_in: true,
     },
     doors: &[

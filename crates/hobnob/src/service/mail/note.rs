@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::finding::Finding;
-use super::script::Script;
+use super::script::MailScript;
 
 /// What is known of a letter.
 pub(super) struct LetterNote<'a> {
@@ -19,7 +19,7 @@ pub(super) struct LetterNote<'a> {
     /// Bytes of our own lines at its beginning.
     pub(super) trace: usize,
     pub(super) findings: &'a [&'static Finding],
-    pub(super) script: &'a Script,
+    pub(super) script: &'a MailScript,
 }
 
 impl LetterNote<'_> {
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_note_is_json_whatever_a_peer_said() {
-        let mut script = Script::default();
+        let mut script = MailScript::default();
         script.heard(b"MAIL FROM:<\"a\\\"\x1b\xff\"@b>");
         let note = LetterNote {
             serial: 7,

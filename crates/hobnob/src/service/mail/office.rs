@@ -34,9 +34,9 @@ impl MailOffice {
     }
 
     /// Has a box for one session alone; none where another session has it.
-    pub(super) fn claim(&self, name: &str) -> Option<Claim<'_>> {
+    pub(super) fn claim(&self, name: &str) -> Option<BoxClaim<'_>> {
         let is_free = self.claimed().insert(name.to_owned());
-        is_free.then(|| Claim { office: self, name: name.to_owned() })
+        is_free.then(|| BoxClaim { office: self, name: name.to_owned() })
     }
 
     fn claimed(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
@@ -45,12 +45,12 @@ impl MailOffice {
 }
 
 /// A box that one session has for itself, as long as this lives.
-pub(super) struct Claim<'a> {
+pub(super) struct BoxClaim<'a> {
     office: &'a MailOffice,
     pub(super) name: String,
 }
 
-impl Drop for Claim<'_> {
+impl Drop for BoxClaim<'_> {
     fn drop(&mut self) {
         self.office.claimed().remove(&self.name);
     }

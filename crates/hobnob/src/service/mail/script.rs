@@ -6,13 +6,13 @@ const MAX_LINE: usize = 512;
 
 /// What both sides said. A secret is not in it.
 #[derive(Debug, Default)]
-pub(super) struct Script {
+pub(super) struct MailScript {
     lines: Vec<String>,
     /// Lines that all letters of the conn share: its greeting, EHLO, AUTH.
     shared: usize,
 }
 
-impl Script {
+impl MailScript {
     /// The client said this.
     pub(super) fn heard(&mut self, line: &[u8]) {
         let line = &line[..line.len().min(MAX_LINE)];

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::clock;
 
 /// What is known of how a letter came.
-pub(super) struct Arrival<'a> {
+pub(super) struct LetterArrival<'a> {
     /// Who sends, in brackets.
     pub(super) reverse_path: &'a str,
     /// What the client calls itself.
@@ -23,7 +23,7 @@ pub(super) struct Arrival<'a> {
     pub(super) at: SystemTime,
 }
 
-impl Arrival<'_> {
+impl LetterArrival<'_> {
     /// The lines, each with its end.
     pub(super) fn lines(&self) -> String {
         let for_one = self.only_to.map(|to| format!("\r\n\tfor <{}>", plain(to)));
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn what_a_peer_says_is_no_header_of_its_own() {
-        let arrival = Arrival {
+        let arrival = LetterArrival {
             reverse_path: "<\"a\\\"b\"@test>",
             client: "me(x;\u{1b}y)",
             peer: "127.0.0.1:5",

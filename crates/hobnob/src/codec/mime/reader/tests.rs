@@ -108,14 +108,14 @@ fn what_is_no_multipart_has_no_parts() {
         "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nYQ==\r\n",
     ] {
         let part = read(letter.as_bytes(), &[]);
-        assert_eq!(part.inside, Inside::Bytes, "{letter:?}");
+        assert_eq!(part.inside, PartBody::Bytes, "{letter:?}");
     }
 }
 
 #[test]
 fn lines_of_a_part_are_those_of_its_body() {
     let part = read(NESTED.as_bytes(), &[]);
-    let Inside::Parts(parts) = &part.inside else { panic!("{part:?}") };
+    let PartBody::Parts(parts) = &part.inside else { panic!("{part:?}") };
     let body = |part: &MimePart| {
         let range = usize::try_from(part.body.start).expect("small")
             ..usize::try_from(part.body.end).expect("small");
@@ -124,7 +124,7 @@ fn lines_of_a_part_are_those_of_its_body() {
     for part in parts.iter().chain([&part]) {
         assert_eq!(part.lines, body(part), "{part:?}");
     }
-    let Inside::Letter(letter) = &parts[1].inside else { panic!("{parts:?}") };
+    let PartBody::Letter(letter) = &parts[1].inside else { panic!("{parts:?}") };
     assert_eq!(letter.lines, body(letter));
     assert_eq!(
         letter.text,
@@ -136,11 +136,11 @@ fn lines_of_a_part_are_those_of_its_body() {
 fn what_never_ends_stays_bounded() {
     let mut many = b"Content-Type: multipart/mixed; boundary=a\r\n\r\n".to_vec();
     many.extend(b"--a\r\n\r\n".repeat(200_000));
-    let Inside::Parts(parts) = read(&many, &[]).inside else { panic!("parts") };
+    let PartBody::Parts(parts) = read(&many, &[]).inside else { panic!("parts") };
     assert_eq!(parts.len(), MAX_PARTS - 1);
     let deep = b"Content-Type: message/rfc822\r\n\r\n".repeat(100_000);
     let (mut part, mut depth) = (&read(&deep, &[]), 0);
-    while let Inside::Letter(letter) = &part.inside {
+    while let PartBody::Letter(letter) = &part.inside {
         (part, depth) = (letter, depth + 1);
     }
     assert_eq!(depth, MAX_DEPTH - 1);
@@ -196,9 +196,9 @@ fn check(part: &MimePart) {
     assert!(part.head.start <= part.head.end && part.head.end <= part.body.start, "{part:?}");
     assert!(part.body.start <= part.body.end, "{part:?}");
     let children = match &part.inside {
-        Inside::Bytes => Vec::new(),
-        Inside::Parts(parts) => parts.iter().collect(),
-        Inside::Letter(letter) => vec![&**letter],
+        PartBody::Bytes => Vec::new(),
+        PartBody::Parts(parts) => parts.iter().collect(),
+        PartBody::Letter(letter) => vec![&**letter],
     };
     let mut from = part.body.start;
     for child in children {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::service::mail::office::Claim;
+use crate::service::mail::office::BoxClaim;
 use crate::store::{BoxView, StoredLetter};
 
 pub(super) struct Pop3Box<'a> {
-    claim: Claim<'a>,
+    claim: BoxClaim<'a>,
     validity: u32,
     /// The letters, and whether each is to be deleted.
     letters: Vec<(Arc<StoredLetter>, bool)>,
@@ -15,7 +15,7 @@ pub(super) struct Pop3Box<'a> {
 type Said = Result<String, String>;
 
 impl<'a> Pop3Box<'a> {
-    pub(super) fn open(claim: Claim<'a>, view: BoxView) -> Self {
+    pub(super) fn open(claim: BoxClaim<'a>, view: BoxView) -> Self {
         let letters = view.letters.into_iter().map(|letter| (letter, false)).collect();
         Pop3Box { claim, validity: view.validity, letters }
     }

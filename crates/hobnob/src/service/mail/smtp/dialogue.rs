@@ -8,7 +8,7 @@ use crate::codec::smtp::{
 };
 use crate::service::mail::finding::{self, Finding};
 use crate::service::mail::rules::{MailRules, Offer};
-use crate::service::mail::script::Script;
+use crate::service::mail::script::MailScript;
 
 /// Mistakes of a client before it is shown the door.
 const MAX_ERRORS: u32 = 20;
@@ -32,7 +32,7 @@ pub(super) struct SmtpDialogue<'r> {
     errors: u32,
     /// What the client did wrong outside of letters.
     findings: Vec<&'static Finding>,
-    script: Script,
+    script: MailScript,
 }
 
 /// What is to be done.
@@ -68,7 +68,7 @@ impl<'r> SmtpDialogue<'r> {
             is_last_chunk: false,
             errors: 0,
             findings: Vec::new(),
-            script: Script::default(),
+            script: MailScript::default(),
         }
     }
 
@@ -366,7 +366,7 @@ impl<'r> SmtpDialogue<'r> {
     }
 
     /// What both sides said for this letter.
-    pub(super) fn script(&self) -> &Script {
+    pub(super) fn script(&self) -> &MailScript {
         &self.script
     }
 

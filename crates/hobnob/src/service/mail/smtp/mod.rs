@@ -11,7 +11,7 @@ use self::dialogue::{SmtpDialogue, SmtpStep};
 use self::transaction::Transaction;
 use super::note::LetterNote;
 use super::office::MailOffice;
-use super::trace::{self, Arrival};
+use super::trace::{self, LetterArrival};
 use super::wire::{self, Hearing};
 use crate::clock;
 use crate::codec::smtp::SmtpReply;
@@ -178,7 +178,7 @@ impl SmtpSession<'_> {
                 [(to, _)] => Some(to.to_string()),
                 _ => None,
             };
-            let lines = Arrival {
+            let lines = LetterArrival {
                 reverse_path: &letter.reverse_path(),
                 client: self.dialogue.client().map_or("", |(name, _)| name),
                 peer: &self.peer,
