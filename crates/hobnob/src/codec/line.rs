@@ -66,10 +66,10 @@ impl LineReader {
                 }
                 return Some(Ok(std::mem::take(&mut self.line)));
             }
-            if end == Some(b'\n') {
-                if let Some(fault) = self.fail(LineFault::BareLf) {
-                    return Some(Err(fault));
-                }
+            if end == Some(b'\n')
+                && let Some(fault) = self.fail(LineFault::BareLf)
+            {
+                return Some(Err(fault));
             }
         }
         None

@@ -124,7 +124,7 @@ impl MailFolder {
                 (Some(letter), _) => {
                     let FoundFile { file, flags, is_new } = found;
                     let letter =
-                        StoredLetter { file, flags, is_new, ..StoredLetter::clone(letter) };
+                        StoredLetter { flags, is_new, file, ..StoredLetter::clone(letter) };
                     letters.push(Arc::new(letter));
                 }
                 (None, uid) => {
@@ -132,9 +132,9 @@ impl MailFolder {
                         continue;
                     };
                     if letter.uid > 0 {
-                        letters.push(Arc::new(letter))
+                        letters.push(Arc::new(letter));
                     } else {
-                        strangers.push(letter)
+                        strangers.push(letter);
                     }
                 }
             }

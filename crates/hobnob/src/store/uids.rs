@@ -4,6 +4,7 @@
 //! are added; what a crash tore off is written anew.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -78,8 +79,7 @@ impl UidList {
             self.file = rewrite(&self.path, self.validity, self.next, known, self.sync)?;
             self.is_spoilt = false;
         }
-        let lines: String =
-            (first..).zip(names).map(|(uid, name)| format!("{uid} {name}\n")).collect();
+        let lines = lines((first..).zip(names.iter().copied()));
         // A part of the lines may be there after a failure, and a sync that failed is not to be asked again: the kernel may
         // have forgotten what it could not write (fsync(2)).
         let added = self.file.write_all(lines.as_bytes()).and_then(|()| (self.sync)(&self.file));
@@ -111,6 +111,14 @@ fn read_line(line: &str) -> Option<(u32, &str)> {
     (uid > 0 && !name.is_empty()).then_some((uid, name))
 }
 
+/// The lines of these numbers and names.
+fn lines<'a>(known: impl Iterator<Item = (u32, &'a str)>) -> String {
+    known.fold(String::new(), |mut text, (uid, name)| {
+        let _ = writeln!(text, "{uid} {name}"); // a String takes all
+        text
+    })
+}
+
 fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).custom_flags(libc::O_NOFOLLOW).open(path)
 }
@@ -127,8 +135,7 @@ fn rewrite<'a>(
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
     let file = options.open(&draft)?;
-    let mut text = format!("1 V{validity} N{next}\n");
-    known.for_each(|(uid, name)| text.push_str(&format!("{uid} {name}\n")));
+    let text = format!("1 V{validity} N{next}\n{}", lines(known));
     let written = (&file).write_all(text.as_bytes()).and_then(|()| sync(&file));
     if let Err(error) = written.and_then(|()| fs::rename(&draft, path)) {
         let _ = fs::remove_file(&draft); // a draft that stays is written over

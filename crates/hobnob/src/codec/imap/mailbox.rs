@@ -1,5 +1,7 @@
 //! Names of mailboxes on the wire: modified UTF-7 (RFC 3501 section 5.1.3).
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::alphabet::IMAP_MUTF7;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
@@ -40,7 +42,7 @@ pub fn encode_name(name: &str) -> String {
     let end_run = |run: &mut String, out: &mut String| {
         if !run.is_empty() {
             let bytes: Vec<u8> = run.encode_utf16().flat_map(u16::to_be_bytes).collect();
-            out.push_str(&format!("&{}-", MUTF7.encode(bytes)));
+            let _ = write!(out, "&{}-", MUTF7.encode(bytes)); // a String takes all
             run.clear();
         }
     };

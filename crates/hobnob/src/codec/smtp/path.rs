@@ -150,11 +150,16 @@ fn mailbox(scan: &mut Scan<'_>) -> Result<Mailbox, SmtpFault> {
     Ok(Mailbox { local: local.to_owned(), domain })
 }
 
+/// Whether a character is one of those that SMTPUTF8 adds (RFC 6531 section 3.3). One that controls is none.
+fn is_of_utf8(c: char) -> bool {
+    !c.is_ascii() && !c.is_control()
+}
+
 /// Words with dots between them.
 fn dotted(scan: &mut Scan<'_>) -> Result<(), SmtpFault> {
     loop {
         let is_atom = |c: char| {
-            c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || !c.is_ascii()
+            c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || is_of_utf8(c)
         };
         if scan.take(is_atom).is_empty() {
             let what = "a name, or a part of one between dots, belongs here";
@@ -171,11 +176,11 @@ fn quoted(scan: &mut Scan<'_>) -> Result<(), SmtpFault> {
     let from = scan.at;
     scan.at += 1;
     loop {
-        scan.take(|c| c != '"' && c != '\\');
+        scan.take(|c| c != '"' && c != '\\' && !c.is_control());
         if scan.eat("\"") {
             return Ok(());
         }
-        let is_pair = scan.eat("\\") && scan.peek().is_some_and(|c| c.is_ascii());
+        let is_pair = scan.eat("\\") && scan.peek().is_some_and(|c| matches!(c, ' '..='~'));
         if !is_pair {
             return Err(SmtpFault::new(501, "5.1.3", "a quoted name does not end").at(from));
         }
@@ -195,7 +200,7 @@ fn domain<'a>(scan: &mut Scan<'a>) -> Result<&'a str, SmtpFault> {
         loop {
             let label_at = scan.at;
             let is_of_one =
-                |c: char| c.is_ascii_alphanumeric() || "-_".contains(c) || !c.is_ascii();
+                |c: char| c.is_ascii_alphanumeric() || "-_".contains(c) || is_of_utf8(c);
             let label = scan.take(is_of_one);
             if label.is_empty() || label.starts_with('-') || label.ends_with('-') {
                 return Err(
@@ -285,6 +290,8 @@ mod tests {
             ("<a@x->", 4),
             ("<a@x.>", 6),
             ("<\"a@test>", 2),
+            ("<\"a\r\nDATA\"@test>", 2),
+            ("<\"a\\\n\"@test>", 2),
             ("<\"a\\\u{e9}\"@test>", 2),
             ("<a@[127.0.0.256]>", 4),
             ("<a@[127.0.0.1>", 4),
@@ -292,6 +299,8 @@ mod tests {
             ("<a@[]>", 4),
             ("<@a,b:c@d>", 5),
             ("<a@b@c>", 5),
+            ("<a\u{85}@b>", 3),
+            ("<a@b\u{9b}>", 5),
             (&long, 2),
             (&longer, 1),
         ] {

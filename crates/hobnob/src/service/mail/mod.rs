@@ -180,7 +180,7 @@ impl Mail {
             let ready = keeper.rehearse(Dress::server(&self.tls));
             match ready {
                 Err(error)
-                    if error.kind() == Kind::NotBuiltIn && rules.starttls == Offer::Offer =>
+                    if error.kind() == Kind::NotBuiltIn && rules.starttls == Offer::There =>
                 {
                     rules.starttls = Offer::Off;
                 }

@@ -9,7 +9,7 @@ use crate::store::ALL;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Offer {
     /// It is there.
-    Offer,
+    There,
     /// Nothing goes without it.
     Need,
     /// It is not there.
@@ -24,7 +24,7 @@ impl Offer {
         match word {
             "need" => Offer::Need,
             "off" => Offer::Off,
-            _ => Offer::Offer,
+            _ => Offer::There,
         }
     }
 }

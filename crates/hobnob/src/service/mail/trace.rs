@@ -41,21 +41,11 @@ impl LetterArrival<'_> {
     }
 }
 
-/// What was spoken, as RFC 3848 names it.
-pub(super) fn protocol(
-    is_extended: bool,
-    is_secure: bool,
-    has_login: bool,
-    is_utf8: bool,
-) -> String {
-    let name = match (is_extended, is_utf8) {
-        (false, _) => "SMTP",
-        (true, false) => "ESMTP",
-        (true, true) => "UTF8SMTP",
-    };
-    let is_more =
-        |is_so: bool, letter: &'static str| if is_so && is_extended { letter } else { "" };
-    format!("{name}{}{}", is_more(is_secure, "S"), is_more(has_login, "A"))
+/// What was spoken, as RFC 3848 and RFC 6531 name it, where that is more than SMTP.
+pub(super) fn extended(is_utf8: bool, is_secure: bool, has_login: bool) -> String {
+    let name = if is_utf8 { "UTF8SMTP" } else { "ESMTP" };
+    let letter = |is_so: bool, letter: &'static str| if is_so { letter } else { "" };
+    format!("{name}{}{}", letter(is_secure, "S"), letter(has_login, "A"))
 }
 
 /// A peer's word, in which nothing is left that a header would take for something else.
@@ -109,7 +99,7 @@ mod tests {
              \tThu, 26 Nov 2026 13:15:33 +0000\r\n"
         );
         assert_eq!(date(UNIX_EPOCH), "Thu, 1 Jan 1970 00:00:00 +0000");
-        assert_eq!(protocol(true, true, true, false), "ESMTPSA");
-        assert_eq!(protocol(false, true, false, false), "SMTP");
+        assert_eq!(extended(false, true, true), "ESMTPSA");
+        assert_eq!(extended(true, false, false), "UTF8SMTP");
     }
 }

@@ -57,7 +57,7 @@ struct Pop3Session<'a> {
 /// An answer of one line, without its end: `Ok` goes behind `+OK`, `Err` behind `-ERR`.
 type Said = std::result::Result<String, String>;
 
-impl<'a> Pop3Session<'a> {
+impl Pop3Session<'_> {
     async fn run(mut self, conn: &mut Conn) -> Result<()> {
         self.say(Ok(format!("{} POP3 hobnob", self.office.rules.host)));
         self.flush(conn).await?;
@@ -93,18 +93,19 @@ impl<'a> Pop3Session<'a> {
             let said = match input {
                 Pop3Input::Response(line) => self.respond(line).await?,
                 Pop3Input::Command(Err(what)) => Some(Err(what.to_owned())),
-                Pop3Input::Command(Ok(Pop3Command::Stls)) => match self.refusal_of_tls() {
-                    Some(refusal) => Some(Err(refusal.to_owned())),
-                    None => {
-                        self.say(Ok("go on with TLS".to_owned()));
-                        self.flush(conn).await?;
-                        self.session.dress(Dress::server(&self.office.tls), conn).await?;
-                        self.reader.forget();
-                        (self.is_secure, self.name) = (true, None);
-                        // What came behind STLS in clear text is not read.
-                        return Ok(ControlFlow::Continue(()));
+                Pop3Input::Command(Ok(Pop3Command::Stls)) => {
+                    if let Some(refusal) = self.refusal_of_tls() {
+                        self.say(Err(refusal.to_owned()));
+                        continue;
                     }
-                },
+                    self.say(Ok("go on with TLS".to_owned()));
+                    self.flush(conn).await?;
+                    self.session.dress(Dress::server(&self.office.tls), conn).await?;
+                    self.reader.forget();
+                    (self.is_secure, self.name) = (true, None);
+                    // What came behind STLS in clear text is not read.
+                    return Ok(ControlFlow::Continue(()));
+                }
                 Pop3Input::Command(Ok(Pop3Command::Quit)) => {
                     let said = self.quit().await;
                     self.say(said);

@@ -162,10 +162,10 @@ impl SmtpSession<'_> {
         }
         let Some(draft) = &mut self.draft else { return };
         draft.push(text);
-        if draft.is_full() {
-            if let Err(fault) = draft.flush().await {
-                (self.draft, self.fault) = (None, Some(fault));
-            }
+        if draft.is_full()
+            && let Err(fault) = draft.flush().await
+        {
+            (self.draft, self.fault) = (None, Some(fault));
         }
     }
 
@@ -197,8 +197,11 @@ impl SmtpSession<'_> {
 
     fn with(&self, letter: &Transaction) -> String {
         let is_extended = self.dialogue.client().is_some_and(|(_, is_extended)| is_extended);
+        if !is_extended {
+            return "SMTP".to_owned();
+        }
         let (is_secure, has_login) = (self.dialogue.is_secure(), self.dialogue.login().is_some());
-        trace::protocol(is_extended, is_secure, has_login, letter.parameters.is_utf8)
+        trace::extended(letter.parameters.is_utf8, is_secure, has_login)
     }
 
     /// Keeps the letter that is whole, and says what became of it.

@@ -11,8 +11,8 @@ fn rules() -> MailRules {
         size: 1_000,
         is_strict: false,
         has_trace: false,
-        auth: Offer::Offer,
-        starttls: Offer::Offer,
+        auth: Offer::There,
+        starttls: Offer::There,
         boxes: BoxesBy::One,
         users: None,
     }
