@@ -132,7 +132,7 @@ mod tests {
             let each: Vec<_> = (0..text.len()).collect();
             assert_eq!(read(text.as_bytes(), &each), lines, "{text:?}");
         }
-        assert_eq!(read(&[b'x'; 100_000], &[50_000]), [long]);
+        assert_eq!(read(&vec![b'x'; 100_000], &[50_000]), [long]);
         let mut lenient = LineReader::lenient(8);
         let mut bytes = &b"a\nb\r\n123456789\nc\n"[..];
         let lines: Vec<_> = std::iter::from_fn(|| lenient.next(&mut bytes)).collect();

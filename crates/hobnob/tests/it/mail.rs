@@ -213,6 +213,36 @@ async fn case_31_nothing_is_kept_without_its_dot() {
 }
 
 #[tokio::test]
+async fn case_33_a_disk_that_fails_costs_a_letter_and_not_the_session() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stage = serve(&[("dir", folder.path().to_str().expect("text"))]);
+    let tmp = folder.path().join("tmp");
+    let mut client = Client::of(&stage, 0).await;
+    // One that is short enough to wait in memory, and one that is not.
+    for size in [10, 200_000] {
+        let letter = format!("{}\r\n.\r\n", "x".repeat(size));
+        std::fs::remove_dir(&tmp).expect("it is empty");
+        client.says(LETTER, &["250", "250", "250", "354"]).await;
+        client.says(&letter, &["452 4.3.0"]).await;
+        std::fs::create_dir(&tmp).expect("it is ours");
+        client.says(LETTER, &["250", "250", "250", "354"]).await;
+        client.says(&letter, &["250 2.0.0 kept as"]).await;
+    }
+    assert_eq!(std::fs::read_dir(folder.path().join("new")).expect("a Maildir").count(), 2);
+}
+
+#[tokio::test]
+async fn who_makes_too_many_mistakes_is_shown_the_door() {
+    let mut stage = serve(&[]);
+    for door in [0, 1] {
+        let mut client = Client::of(&stage, door).await;
+        client.says(&"WHAT\r\n".repeat(30), &[]).await;
+        let closed = stage.closed_by(Reason::Limit("mail-errors")).await;
+        assert_eq!(closed.detail.as_deref(), Some("too many mistakes"));
+    }
+}
+
+#[tokio::test]
 async fn what_is_said_of_letters_is_told_and_no_password_is() {
     let mut stage = serve(&[]);
     let mut client = Client::of(&stage, 0).await;

@@ -106,8 +106,7 @@ mod tests {
             for mut part in [&text[..split], &text[split..]] {
                 while let Some(answer) = reader.next(&mut part).expect("answers") {
                     match answer {
-                        Pop3Answer::Ok(text) => heard.push(text),
-                        Pop3Answer::Err(text) => heard.push(text),
+                        Pop3Answer::Ok(text) | Pop3Answer::Err(text) => heard.push(text),
                         Pop3Answer::Challenge(text) => {
                             reader.expect_lines(true);
                             heard.push(text);

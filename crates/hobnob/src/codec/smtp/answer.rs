@@ -172,7 +172,7 @@ mod tests {
                 assert_eq!(read(text.as_bytes(), split), Err(fault), "{text}");
             }
         }
-        assert_eq!(read(&[b'2'; MAX_ANSWER + 1], 9), Err(AnswerFault::TooLong));
+        assert_eq!(read(&vec![b'2'; MAX_ANSWER + 1], 9), Err(AnswerFault::TooLong));
         assert_eq!(read(&b"250-x\r\n".repeat(10_000), 9), Err(AnswerFault::TooLong));
     }
 }

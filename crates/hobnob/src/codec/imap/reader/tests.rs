@@ -37,7 +37,7 @@ fn read(all: &[u8], splits: &[usize]) -> Vec<Seen> {
                 }
                 ImapInput::LetterEnd(_) => seen.push(Seen::Letter(std::mem::take(&mut letter))),
                 ImapInput::Request(Ok(ImapRequest { command: ImapCommand::Idle, .. })) => {
-                    reader.expect_line()
+                    reader.expect_line();
                 }
                 _ => {}
             }

@@ -153,12 +153,12 @@ fn what_never_ends_stays_bounded() {
     read(&nested, &[]);
     let mut reader = MimeReader::default();
     for _ in 0..100 {
-        reader.push(&[b'x'; 100_000]);
+        reader.push(&vec![b'x'; 100_000]);
         assert!(reader.line.len() <= MAX_HEADS + LOOKED_AT);
     }
     reader.push(b"\r\n\r\n");
     for _ in 0..100 {
-        reader.push(&[b'y'; 100_000]);
+        reader.push(&vec![b'y'; 100_000]);
         assert!(reader.line.len() <= LOOKED_AT);
     }
     assert_eq!(reader.finish().body.end, 20_000_004);

@@ -181,7 +181,7 @@ fn chunks_are_taken_as_they_are_and_are_one_letter() {
 
 #[test]
 fn an_overlong_line_is_one_error_and_what_follows_is_in_step() {
-    let all = [&[b'x'; 100_000][..], b"\r\nNOOP\r\n"].concat();
+    let all = [vec![b'x'; 100_000], b"\r\nNOOP\r\n".to_vec()].concat();
     for splits in [vec![], vec![MAX_RESPONSE], vec![MAX_RESPONSE + 1], (0..all.len()).collect()] {
         let said = read(&all, &splits);
         assert_eq!(said, [Read::Command(Err(TOO_LONG)), Read::Command(Ok(SmtpCommand::Noop))]);
@@ -262,7 +262,7 @@ proptest! {
         lines in proptest::collection::vec("[.a]{0,4}", 0..8),
         split in any::<proptest::sample::Index>(),
     ) {
-        let letter: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        let letter: String = lines.iter().flat_map(|line| [line, "\r\n"]).collect();
         let mut sent = b"DATA\r\n".to_vec();
         let mut stuffer = super::super::Stuffer::default();
         stuffer.push(letter.as_bytes(), &mut sent);

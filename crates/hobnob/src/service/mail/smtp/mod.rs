@@ -127,6 +127,9 @@ impl SmtpSession<'_> {
                     reply.write(&mut self.out);
                 }
                 SmtpStep::Close(reply) => {
+                    if reply.code == 421 {
+                        self.session.conclude(Some("mail-errors"), "too many mistakes");
+                    }
                     reply.write(&mut self.out);
                     self.flush(conn).await?;
                     return Ok(ControlFlow::Break(()));
@@ -210,9 +213,11 @@ impl SmtpSession<'_> {
         if self.draft.is_none() && self.fault.is_none() {
             self.begin(); // it has no byte of its own
         }
-        let outcome = match (self.fault.take(), self.draft.take()) {
-            (None, Some(draft)) => self.hand_over(draft).await,
-            (fault, _) => Err(fault.unwrap_or(StoreFault::Closed)),
+        // Whatever becomes of it, the letter is over.
+        let letter = self.dialogue.take_letter();
+        let outcome = match (self.fault.take(), self.draft.take(), letter) {
+            (None, Some(draft), Some(letter)) => self.hand_over(draft, &letter).await,
+            (fault, ..) => Err(fault.unwrap_or(StoreFault::Closed)),
         };
         let (reply, target, bytes) = match outcome {
             Ok((serial, size)) => {
@@ -226,8 +231,11 @@ impl SmtpSession<'_> {
         self.dialogue.kept(reply)
     }
 
-    async fn hand_over(&mut self, draft: LetterDraft) -> Result<(u64, u64), StoreFault> {
-        let letter = self.dialogue.take_letter().ok_or(StoreFault::Closed)?;
+    async fn hand_over(
+        &self,
+        draft: LetterDraft,
+        letter: &Transaction,
+    ) -> Result<(u64, u64), StoreFault> {
         let to: Vec<String> = letter.to.iter().map(|(to, _)| to.to_string()).collect();
         let boxes = self.office.rules.boxes(&to, self.dialogue.login());
         let boxes: Vec<_> = boxes.iter().map(String::as_str).collect();
@@ -236,7 +244,7 @@ impl SmtpSession<'_> {
             at: clock::rfc3339(self.session.clock().wall()),
             peer: &self.peer,
             client: self.dialogue.client().map_or("", |(name, _)| name),
-            with: &self.with(&letter),
+            with: &self.with(letter),
             login: self.dialogue.login(),
             from: letter.from.as_ref().map(ToString::to_string).unwrap_or_default(),
             to: &to,
