@@ -100,7 +100,12 @@ static OPTIONS: &[OptionSpec] = &[
         default: "no",
         help: "refuses what a sender does wrong, and says what that is",
     },
-    OptionSpec { name: "size", kind: ValueKind::Bytes, default: "25m", help: "the largest letter" },
+    OptionSpec {
+        name: "size",
+        kind: ValueKind::Bytes,
+        default: "25m",
+        help: "the largest letter, in bytes",
+    },
     OptionSpec {
         name: "trace",
         kind: ValueKind::Flag,
