@@ -16,12 +16,14 @@ pub struct LetterDraft {
     pub(super) serial: u64,
     pub(super) held: Vec<u8>,
     pub(super) file: Option<DraftFile>,
+    /// When it came, in seconds since 1970; none: now.
+    pub(super) received: Option<u64>,
     jobs: Sender<StoreJob>,
 }
 
 impl LetterDraft {
     pub(super) fn new(serial: u64, jobs: Sender<StoreJob>) -> Self {
-        LetterDraft { serial, held: Vec::new(), file: None, jobs }
+        LetterDraft { serial, held: Vec::new(), file: None, received: None, jobs }
     }
 
     /// The number by which the store will know the letter.
@@ -32,6 +34,11 @@ impl LetterDraft {
     /// Adds bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
+    }
+
+    /// It came at that time, in seconds since 1970, and not now.
+    pub fn received_at(&mut self, seconds: u64) {
+        self.received = Some(seconds);
     }
 
     /// Bytes of it in memory.

@@ -16,6 +16,9 @@ pub(super) enum StoreJob {
     Expunge { name: String, uids: Vec<u32>, done: Done<Vec<u32>> },
     Mark { name: String, uids: Vec<u32>, change: FlagChange, done: Done<()> },
     Look { name: String, done: Done<()> },
+    Make { name: String, done: Done<()> },
+    Remove { name: String, done: Done<()> },
+    Rename { from: String, to: String, done: Done<()> },
     Close,
 }
 
@@ -46,6 +49,8 @@ pub(super) struct Keeping {
     pub(super) file: Option<DraftFile>,
     /// What is not in the file yet.
     pub(super) rest: Vec<u8>,
+    /// When it came, in seconds since 1970; none: now.
+    pub(super) received: Option<u64>,
     /// The boxes, at least one, each once.
     pub(super) boxes: Vec<String>,
     /// What is to be known of it.

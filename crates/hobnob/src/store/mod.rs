@@ -103,10 +103,11 @@ impl MailStore {
         let mut names: Vec<String> = boxes.iter().map(|name| (*name).to_owned()).collect();
         names.sort_unstable();
         names.dedup();
-        let LetterDraft { serial, held, file, .. } = draft;
+        let LetterDraft { serial, held, file, received, .. } = draft;
         let keep = |done| {
             let note = note.to_owned();
-            StoreJob::Keep(Box::new(Keeping { serial, file, rest: held, boxes: names, note, done }))
+            let (rest, boxes) = (held, names);
+            StoreJob::Keep(Box::new(Keeping { serial, file, rest, received, boxes, note, done }))
         };
         self.ask(keep).await
     }
@@ -162,6 +163,24 @@ impl MailStore {
     pub async fn look(&self, name: &str) -> Result<(), StoreFault> {
         let name = name.to_owned();
         self.ask(|done| StoreJob::Look { name, done }).await
+    }
+
+    /// Makes a box, where there is none of this name.
+    pub async fn make_box(&self, name: &str) -> Result<(), StoreFault> {
+        let name = name.to_owned();
+        self.ask(|done| StoreJob::Make { name, done }).await
+    }
+
+    /// Removes a box with all its letters. The one for all stays.
+    pub async fn remove_box(&self, name: &str) -> Result<(), StoreFault> {
+        let name = name.to_owned();
+        self.ask(|done| StoreJob::Remove { name, done }).await
+    }
+
+    /// Gives a box another name, which no box has yet; the one for all keeps its own. Its letters keep their numbers.
+    pub async fn rename_box(&self, from: &str, to: &str) -> Result<(), StoreFault> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        self.ask(|done| StoreJob::Rename { from, to, done }).await
     }
 
     async fn ask<T>(

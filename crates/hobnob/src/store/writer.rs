@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use nix::sys::statvfs::statvfs;
 use tokio::sync::watch;
@@ -176,8 +176,48 @@ impl StoreWriter {
             StoreJob::Look { name, done } => {
                 let _ = done.send(self.look(&name));
             }
+            StoreJob::Make { name, done } => {
+                let _ = done.send(self.room_in(&name, 0));
+            }
+            StoreJob::Remove { name, done } => {
+                let _ = done.send(self.remove(&name));
+            }
+            StoreJob::Rename { from, to, done } => {
+                let _ = done.send(self.rename(&from, &to));
+            }
             StoreJob::Keep(_) | StoreJob::Close => {}
         }
+    }
+
+    /// Removes a box. Notes of its letters go at the next start.
+    fn remove(&mut self, name: &str) -> std::result::Result<(), StoreFault> {
+        if name == ALL {
+            return Err(StoreFault::BadName);
+        }
+        let Some(folder) = self.folders.remove(name) else { return Ok(()) };
+        self.shared.views().remove(name);
+        let root = folder.root.clone();
+        let removed = fs::remove_dir_all(&root).and_then(|()| self.settle_boxes());
+        self.tell();
+        removed.map_err(|error| StoreFault::of("rmdir", &error))
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> std::result::Result<(), StoreFault> {
+        let fault = |error: std::io::Error| StoreFault::of("rename(boxes)", &error);
+        let is_free = from != ALL && to != ALL && !self.folders.contains_key(to);
+        let path = folder_of(&self.shared.root, to).filter(|_| is_free);
+        let path = path.ok_or(StoreFault::BadName)?;
+        let Some(folder) = self.folders.get(from) else { return Ok(()) };
+        fs::rename(&folder.root, path).map_err(fault)?;
+        self.folders.remove(from);
+        self.shared.views().remove(from);
+        let loaded = self.load(to).and_then(|()| self.settle_boxes());
+        self.tell();
+        loaded.map_err(fault)
+    }
+
+    fn settle_boxes(&self) -> std::io::Result<()> {
+        (self.held.sync)(&fs::File::open(self.shared.root.join(BOXES))?)
     }
 
     fn append(
@@ -211,9 +251,7 @@ impl StoreWriter {
             if self.folders.len() >= self.limits.boxes {
                 return Err(StoreFault::Full("boxes"));
             }
-            let made = self
-                .load(name)
-                .and_then(|()| (self.held.sync)(&fs::File::open(self.shared.root.join(BOXES))?));
+            let made = self.load(name).and_then(|()| self.settle_boxes());
             made.map_err(|error| StoreFault::of("mkdir(boxes)", &error))?;
         }
         let lies = self.shared.views().get(name).map_or(0, |view| view.letters.len());
@@ -266,6 +304,11 @@ impl StoreWriter {
         }
         let (file, rest) = (keeping.file.take(), std::mem::take(&mut keeping.rest));
         let file = self.append(keeping.serial, file, &rest)?;
+        if let Some(received) = keeping.received {
+            // A Maildir has no other place for it than the file's own time.
+            let time = UNIX_EPOCH + Duration::from_secs(received);
+            file.file.set_modified(time).map_err(|error| StoreFault::of("utimens", &error))?;
+        }
         (self.held.sync)(&file.file).map_err(|error| StoreFault::of("fsync(tmp)", &error))?;
         Ok(file)
     }

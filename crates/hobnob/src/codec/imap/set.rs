@@ -28,6 +28,21 @@ impl SequenceSet {
         Some(SequenceSet(ranges))
     }
 
+    /// Writes rising numbers as a set: `1:3,7`.
+    pub fn write(numbers: &[u32]) -> String {
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for number in numbers {
+            match ranges.last_mut() {
+                Some((_, last)) if last.checked_add(1) == Some(*number) => *last = *number,
+                _ => ranges.push((*number, *number)),
+            }
+        }
+        let range = |(first, last): &(u32, u32)| {
+            if first == last { first.to_string() } else { format!("{first}:{last}") }
+        };
+        ranges.iter().map(range).collect::<Vec<_>>().join(",")
+    }
+
     /// The ranges in rising order, none touching another, where `largest` is the largest number. What lies above it is not
     /// cut away: who looks up numbers goes through those that there are, and never through a range.
     pub fn ranges(&self, largest: u32) -> Vec<RangeInclusive<u32>> {
@@ -62,6 +77,19 @@ impl SequenceSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_written_as_ranges() {
+        for (numbers, text) in [
+            (&[1, 2, 3, 7][..], "1:3,7"),
+            (&[5], "5"),
+            (&[1, 3, 4], "1,3:4"),
+            (&[], ""),
+            (&[u32::MAX - 1, u32::MAX], "4294967294:4294967295"),
+        ] {
+            assert_eq!(SequenceSet::write(numbers), text);
+        }
+    }
 
     #[test]
     fn sets_are_joined_and_the_largest_number_has_its_sign() {

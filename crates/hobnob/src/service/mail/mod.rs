@@ -1,6 +1,8 @@
 //! Mail: what is sent here is kept, whoever it is for, and can be looked at.
 
 mod finding;
+mod imap;
+mod names;
 mod note;
 mod office;
 mod pop3;
@@ -29,7 +31,7 @@ use crate::store::{KeepLimit, MailStore, StoreLimits, StorePlace};
 pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "mail",
-        summary: "keeps every letter; SMTP in, POP3 out",
+        summary: "keeps every letter; SMTP in, POP3 and IMAP out",
         options: OPTIONS,
         examples: &["hobnob serve mail", "hobnob serve mail --dir letters --strict"],
         is_built_in: true,
@@ -37,6 +39,7 @@ pub(crate) static ROW: ServiceRow = ServiceRow {
     doors: &[
         Door { name: "smtp", protocol: None, port: 1025, shapes: &[Shape::Bytes] },
         Door { name: POP3, protocol: None, port: 1110, shapes: &[Shape::Bytes] },
+        Door { name: IMAP, protocol: None, port: 1143, shapes: &[Shape::Bytes] },
     ],
     is_loud: false,
     make: Some(|options| Ok(Made::Service(Box::new(Mail::new(options)?)))),
@@ -44,6 +47,8 @@ pub(crate) static ROW: ServiceRow = ServiceRow {
 
 /// The door of [`pop3`].
 const POP3: &str = "pop3";
+/// The door of [`imap`].
+const IMAP: &str = "imap";
 
 static OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -206,9 +211,13 @@ impl Service for Mail {
             let keeper = site.keeper().clone();
             let rules = self.rules(&keeper).await?;
             let (place, limits, clock) = (self.place.clone(), self.limits, keeper.clock());
-            let open = move || MailStore::open(&place, limits, clock);
-            let store = keeper.work(open).await??;
-            self.office.get_or_init(|| MailOffice::new(rules, self.tls.clone(), store));
+            let tls = self.tls.clone();
+            let open = move || {
+                let store = MailStore::open(&place, limits, clock)?;
+                Ok::<_, Error>(MailOffice::new(rules, tls, store))
+            };
+            let office = keeper.work(open).await??;
+            self.office.get_or_init(|| office);
             Ok(())
         })
     }
@@ -219,6 +228,7 @@ impl Service for Mail {
             let office = self.office.get().ok_or_else(closed)?;
             match session.door() {
                 POP3 => pop3::hold(office, session, conn).await,
+                IMAP => imap::hold(office, session, conn).await,
                 _ => smtp::hold(office, session, conn).await,
             }
         })
