@@ -7,6 +7,8 @@ mod explained;
 mod framing;
 mod get;
 mod http;
+#[cfg(feature = "mail")]
+mod mail;
 #[cfg(feature = "tls")]
 #[expect(dead_code, reason = "nobody here asks for the development CA's settings")]
 #[path = "../../../hobnob/tests/it/tls/papers.rs"]

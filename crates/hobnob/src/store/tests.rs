@@ -221,3 +221,25 @@ fn a_folder_that_another_has_is_refused() {
     drop(store);
     open(folder.path());
 }
+
+#[tokio::test]
+async fn boxes_are_made_renamed_and_removed_and_a_name_that_comes_again_has_other_numbers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    store.make_box("a").await.expect("it is made");
+    put(&store, "one", &["a"]).await.expect("it is kept");
+    let before = store.view("a");
+    store.rename_box("a", "b").await.expect("it is renamed");
+    assert_eq!((store.view("a").validity, store.view("b").validity), (0, before.validity));
+    assert_eq!(text(&store, "b", 1).as_deref(), Some("one"));
+    for (from, to) in [(ALL, "c"), ("b", ALL), ("b", "b")] {
+        assert_eq!(store.rename_box(from, to).await, Err(StoreFault::BadName), "{from} {to}");
+    }
+    store.make_box("b").await.expect("it is there already");
+    assert_eq!(uids(&store, "b"), [1]);
+    store.remove_box("b").await.expect("it is removed");
+    assert_eq!((store.boxes(), store.read("b", 1).is_none()), (vec![ALL.to_owned()], true));
+    store.make_box("b").await.expect("it is made again");
+    assert!(store.view("b").validity > before.validity);
+    assert_eq!(store.remove_box(ALL).await, Err(StoreFault::BadName));
+}

@@ -15,6 +15,8 @@ mod grid;
 mod guests;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "mail")]
+mod imap;
 mod inside;
 mod kernel;
 mod limits;

@@ -50,7 +50,12 @@ impl MailOffice {
         let is_its = |known: &String| {
             known == name || known.rsplit_once('@').is_some_and(|(local, _)| local == name)
         };
-        self.store.boxes().into_iter().filter(|known| !known.contains(WITHIN)).find(is_its).unwrap_or_else(|| name.to_owned())
+        self.store
+            .boxes()
+            .into_iter()
+            .filter(|known| !known.contains(WITHIN))
+            .find(is_its)
+            .unwrap_or_else(|| name.to_owned())
     }
 
     /// Has a box for one session alone; none where another session has it.

@@ -172,6 +172,28 @@ impl ImapSession<'_> {
         })
     }
 
+    /// INBOX stays, and what is in it goes to a new box (RFC 3501 section 6.3.5).
+    pub(super) async fn empty_inbox(&mut self, to: &str) -> Result<ImapSaid> {
+        let to = to.strip_suffix('/').unwrap_or(to);
+        let made = self.create(to).await;
+        let names = made.and_then(|_| Ok((self.stored_name("INBOX")?, self.stored_name(to)?)));
+        let (from, to) = match names {
+            Ok(names) => names,
+            Err(said) => return Ok(said),
+        };
+        for letter in self.office.store.view(&from).letters {
+            match self.copy_one(&from, letter.uid, &to).await? {
+                Ok(_) => {}
+                Err(fault) => return Ok(ImapSaid::of(&fault)),
+            }
+            // Each goes once its copy is kept, so that none is lost in between.
+            if let Err(fault) = self.office.store.expunge(&from, &[letter.uid]).await {
+                return Ok(ImapSaid::of(&fault));
+            }
+        }
+        Ok(ImapSaid::ok("they are there now"))
+    }
+
     /// Copies a letter; its UID there. None: it is gone.
     async fn copy_one(
         &mut self,

@@ -205,7 +205,10 @@ impl ImapSession<'_> {
                 }
             }
             FetchItem::Section {
-                path, text: SectionText::Fields(names, is_these), partial, ..
+                path,
+                text: SectionText::Fields(names, is_these),
+                partial,
+                ..
             } => match letter.parts.letter(path) {
                 None => self.out.extend_from_slice(b"NIL"),
                 Some(part) => {

@@ -30,7 +30,8 @@ impl ImapSession<'_> {
         if name.eq_ignore_ascii_case(INBOX) {
             return Ok(own.to_owned());
         }
-        let is_name = !name.contains(char::is_control) && name.split(DELIMITER).all(|n| !n.is_empty());
+        let is_name =
+            !name.contains(char::is_control) && name.split(DELIMITER).all(|n| !n.is_empty());
         if !is_name {
             return Err(ImapSaid::no("[CANNOT] there can be no box of that name"));
         }
@@ -172,7 +173,7 @@ impl ImapSession<'_> {
         Ok(ImapSaid::ok("it is gone"))
     }
 
-    /// Renames a mailbox and all below it. INBOX stays, and what is in it goes (RFC 3501 section 6.3.5).
+    /// Renames a mailbox that is not INBOX, and all below it.
     pub(super) async fn rename(&mut self, from: &str, to: &str) -> Done<ImapSaid> {
         let to = to.strip_suffix(DELIMITER).unwrap_or(to);
         let (old, new) = (self.stored_name(from)?, self.stored_name(to)?);
@@ -180,9 +181,6 @@ impl ImapSession<'_> {
         let boxes = self.office.store.boxes();
         if boxes.contains(&new) || Some(&new) == self.inbox.as_ref() {
             return Err(ImapSaid::no("[ALREADYEXISTS] there is such a box"));
-        }
-        if Some(&old) == self.inbox.as_ref() {
-            return Err(ImapSaid::no("[CANNOT] INBOX keeps its name; MOVE its letters"));
         }
         if new.starts_with(&below(&old)) {
             return Err(ImapSaid::no("[CANNOT] a box cannot lie within itself"));
@@ -224,7 +222,9 @@ impl ImapSession<'_> {
         Ok(match self.session.work(change).await? {
             Ok(true) => Ok(ImapSaid::ok("it is noted")),
             Ok(false) => Err(ImapSaid::no("[LIMIT] there are too many already")),
-            Err(error) => Err(ImapSaid::No(format!("[SERVERBUG] it could not be written: {error}"))),
+            Err(error) => {
+                Err(ImapSaid::No(format!("[SERVERBUG] it could not be written: {error}")))
+            }
         })
     }
 }
@@ -283,8 +283,8 @@ fn is_match(pattern: &str, name: &str) -> bool {
             continue;
         }
         for at in (1..fits.len()).rev() {
-            let is_same = letters[at - 1] == sign
-                || is_inbox && letters[at - 1].eq_ignore_ascii_case(&sign);
+            let is_same =
+                letters[at - 1] == sign || is_inbox && letters[at - 1].eq_ignore_ascii_case(&sign);
             fits[at] = fits[at - 1] && is_same;
         }
         fits[0] = false;

@@ -1,5 +1,6 @@
 //! The door by which letters are looked at where they lie (RFC 3501).
 
+mod append;
 mod changes;
 mod dates;
 mod fetch;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use self::append::ImapAppend;
 use self::seats::ImapBox;
 use self::session::{ImapSaid, ImapSession};
 use super::office::MailOffice;
@@ -25,7 +27,6 @@ use crate::codec::sasl::{Login, SaslServer, SaslStep};
 use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::session::{Dress, Session};
-use crate::store::{FlagChange, LetterDraft, LetterFlags, StoreFault};
 
 /// How long a client may say nothing (RFC 3501 section 5.4 asks for half an hour at least).
 const PATIENCE: Duration = Duration::from_mins(30);
@@ -65,16 +66,6 @@ struct ImapDoor<'a> {
     errors: u32,
 }
 
-/// A letter that is coming.
-struct ImapAppend {
-    tag: String,
-    /// The box in the store.
-    name: String,
-    flags: LetterFlags,
-    draft: LetterDraft,
-    fault: Option<StoreFault>,
-}
-
 impl ImapDoor<'_> {
     async fn run(mut self, conn: &mut Conn) -> Result<()> {
         let (host, capabilities) = (&self.imap.office.rules.host, self.capabilities());
@@ -82,7 +73,7 @@ impl ImapDoor<'_> {
         self.imap.flush(conn).await?;
         let mut deadline = self.now() + PATIENCE;
         loop {
-            let draft = self.append.as_ref().map_or(0, |append| append.draft.held());
+            let draft = self.append.as_ref().map_or(0, |append| append.held());
             self.imap.session.note_held(self.reader.held() + draft);
             // Before the login every line may be a password, or a part of one.
             self.imap.session.hush(self.imap.inbox.is_none());
@@ -163,7 +154,11 @@ impl ImapDoor<'_> {
                 ImapInput::Append { tag, head, size, waits } => {
                     self.begin_append(tag, head, size, waits).await?;
                 }
-                ImapInput::Letter(text) => self.write(text).await,
+                ImapInput::Letter(text) => {
+                    if let Some(append) = &mut self.append {
+                        append.write(text).await;
+                    }
+                }
                 ImapInput::LetterEnd(end) => self.end_append(end).await,
                 ImapInput::Line(line) => self.respond(&line).await?,
                 ImapInput::Fatal(what) => {
@@ -197,12 +192,7 @@ impl ImapDoor<'_> {
         self.imap.say(tag, &said);
     }
 
-    async fn obey(
-        &mut self,
-        conn: &mut Conn,
-        tag: &str,
-        command: ImapCommand,
-    ) -> Result<ImapFlow> {
+    async fn obey(&mut self, conn: &mut Conn, tag: &str, command: ImapCommand) -> Result<ImapFlow> {
         // RFC 3501 section 7.4.1: numbers must not shift under a client that uses them.
         let may_shrink = !matches!(
             command,
@@ -290,6 +280,9 @@ impl ImapDoor<'_> {
                 Err(ImapSaid::no("[USEATTR] what a box is for is said by its name here"))
             }
             ImapCommand::Delete(mailbox) => imap.delete(&mailbox).await,
+            ImapCommand::Rename { from, to } if from == "INBOX" => {
+                return imap.empty_inbox(&to).await;
+            }
             ImapCommand::Rename { from, to } => imap.rename(&from, &to).await,
             ImapCommand::Subscribe { mailbox, is_subscribed } => {
                 imap.subscribe(&mailbox, is_subscribed).await?
@@ -452,7 +445,7 @@ impl ImapDoor<'_> {
         waits: bool,
     ) -> Result<()> {
         let most = self.imap.office.rules.size;
-        match self.appendable(&tag, head, size, most).await? {
+        match self.imap.appendable(&tag, head, size, most).await? {
             Ok(append) => {
                 self.append = Some(append);
                 self.reader.accept();
@@ -472,69 +465,14 @@ impl ImapDoor<'_> {
         Ok(())
     }
 
-    async fn appendable(
-        &mut self,
-        tag: &str,
-        head: AppendHead,
-        size: u64,
-        most: u64,
-    ) -> Result<std::result::Result<ImapAppend, ImapSaid>> {
-        if size > most {
-            return Ok(Err(ImapSaid::No(format!("[TOOBIG] a letter has {most} bytes at most"))));
-        }
-        let missing = "[TRYCREATE] there is no such box";
-        let name = match self.imap.known_name(&head.mailbox, missing).await {
-            Ok(name) => name,
-            Err(said) => return Ok(Err(said)),
-        };
-        let flags = match self.imap.flags(&head.flags).await? {
-            Ok(flags) => flags,
-            Err(said) => return Ok(Err(said)),
-        };
-        let mut draft = self.imap.office.store.draft();
-        if let Some(date) = &head.date {
-            let Some(received) = dates::read_internal(date) else {
-                return Ok(Err(ImapSaid::bad("that is no time")));
-            };
-            draft.received_at(received);
-        }
-        Ok(Ok(ImapAppend { tag: tag.to_owned(), name, flags, draft, fault: None }))
-    }
-
-    async fn write(&mut self, text: &[u8]) {
-        let Some(append) = self.append.as_mut().filter(|append| append.fault.is_none()) else {
-            return;
-        };
-        append.draft.push(text);
-        if append.draft.is_full() {
-            append.fault = append.draft.flush().await.err();
-        }
-    }
-
     async fn end_append(&mut self, end: std::result::Result<(), ImapFault>) {
         let Some(append) = self.append.take() else { return };
         if let Err(fault) = end {
             return self.refuse(&fault);
         }
         let tag = append.tag.clone();
-        let said = self.keep(append).await.unwrap_or_else(|fault| ImapSaid::of(&fault));
+        let said = self.imap.keep(append).await.unwrap_or_else(|fault| ImapSaid::of(&fault));
         self.conclude(&tag, said, true).await;
-    }
-
-    async fn keep(&self, append: ImapAppend) -> std::result::Result<ImapSaid, StoreFault> {
-        if let Some(fault) = append.fault {
-            return Err(fault);
-        }
-        let (store, name) = (&self.imap.office.store, append.name);
-        // What goes in is recent even where its flags move it away from what is new.
-        let _ = self.imap.office.recent_after(&name, &store.view(&name), false);
-        let kept = store.keep(append.draft, &[&name], b"").await?;
-        let uid = kept.boxes.first().map_or(0, |kept| kept.uid);
-        if append.flags != LetterFlags::default() {
-            store.mark(&name, &[uid], FlagChange::Set(append.flags)).await?;
-        }
-        let validity = store.view(&name).validity;
-        Ok(ImapSaid::Ok(format!("[APPENDUID {validity} {uid}] it is kept")))
     }
 }
 

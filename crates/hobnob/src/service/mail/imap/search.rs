@@ -117,9 +117,7 @@ fn test(key: SearchKey, open: &ImapBox, keywords: &[String]) -> SearchTest {
             let mut named = fields(letter.head()).filter(|field| is_it(field.name));
             named.any(|field| contains(&unfold(field.value), &text))
         }),
-        SearchKey::Body(text) => {
-            Box::new(move |letter| letter.holds(&text, letter.head().len()))
-        }
+        SearchKey::Body(text) => Box::new(move |letter| letter.holds(&text, letter.head().len())),
         SearchKey::Text(text) => Box::new(move |letter| letter.holds(&text, 0)),
     }
 }

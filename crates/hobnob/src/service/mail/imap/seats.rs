@@ -86,9 +86,7 @@ impl ImapBox {
         known.extend(keywords.iter().map(String::as_str));
         let known = known.join(" ");
         let lasting = if self.is_read_only { String::new() } else { format!("{known} \\*") };
-        let text = format!(
-            "* FLAGS ({known})\r\n* OK [PERMANENTFLAGS ({lasting})] these last\r\n"
-        );
+        let text = format!("* FLAGS ({known})\r\n* OK [PERMANENTFLAGS ({lasting})] these last\r\n");
         out.extend_from_slice(text.as_bytes());
     }
 

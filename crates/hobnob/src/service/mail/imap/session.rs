@@ -98,11 +98,8 @@ impl ImapSession<'_> {
         let (name, new) = (open.name.clone(), new_ones(&view));
         if !new.is_empty() {
             // A letter that cannot be moved now is new for the next session too.
-            let _ = self
-                .office
-                .store
-                .mark(&name, &new, FlagChange::Add(LetterFlags::default()))
-                .await;
+            let _ =
+                self.office.store.mark(&name, &new, FlagChange::Add(LetterFlags::default())).await;
         }
     }
 }
