@@ -79,11 +79,10 @@ impl OpenLetter {
 /// How much of a letter these items ask for.
 fn depth(items: &[FetchItem]) -> LetterDepth {
     let of_item = |item: &FetchItem| match item {
-        FetchItem::Envelope => LetterDepth::Head,
         FetchItem::Structure { .. } => LetterDepth::Parts,
         FetchItem::Section { path, .. } if !path.is_empty() => LetterDepth::Parts,
         FetchItem::Section { text: SectionText::Place(PartPlace::All), .. } => LetterDepth::Bytes,
-        FetchItem::Section { .. } => LetterDepth::Head,
+        FetchItem::Envelope | FetchItem::Section { .. } => LetterDepth::Head,
         _ => LetterDepth::Outside,
     };
     items.iter().map(of_item).max().unwrap_or(LetterDepth::Outside)

@@ -73,7 +73,7 @@ impl ImapDoor<'_> {
         self.imap.flush(conn).await?;
         let mut deadline = self.now() + PATIENCE;
         loop {
-            let draft = self.append.as_ref().map_or(0, |append| append.held());
+            let draft = self.append.as_ref().map_or(0, ImapAppend::held);
             self.imap.session.note_held(self.reader.held() + draft);
             // Before the login every line may be a password, or a part of one.
             self.imap.session.hush(self.imap.inbox.is_none());

@@ -1,6 +1,7 @@
 //! SEARCH (RFC 3501 section 6.4.4, and RFC 4731), off the threads of the sessions.
 
 use std::cell::OnceCell;
+use std::fmt::Write as _;
 use std::io::Read as _;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -215,17 +216,17 @@ fn extended(tag: &str, is_uid: bool, wanted: &[String], found: &[u32]) -> String
     if let [first, ..] = found {
         let last = found[found.len() - 1];
         if wants("MIN") {
-            text += &format!(" MIN {first}");
+            let _ = write!(text, " MIN {first}"); // a String takes all
         }
         if wants("MAX") {
-            text += &format!(" MAX {last}");
+            let _ = write!(text, " MAX {last}"); // a String takes all
         }
         if wants("ALL") {
-            text += &format!(" ALL {}", SequenceSet::write(found));
+            let _ = write!(text, " ALL {}", SequenceSet::write(found)); // a String takes all
         }
     }
     if wants("COUNT") {
-        text += &format!(" COUNT {}", found.len());
+        let _ = write!(text, " COUNT {}", found.len()); // a String takes all
     }
     text
 }
