@@ -18,7 +18,7 @@ const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer 
     Peer { program, packages, says: None, is_module: false }
 }
 
-const PEERS: [Peer; 21] = [
+const PEERS: [Peer; 27] = [
     Peer { says: Some("OpenBSD"), ..peer("nc", &["netcat-openbsd"]) },
     peer("ncat", &["ncat"]),
     peer("socat", &["socat"]),
@@ -37,9 +37,15 @@ const PEERS: [Peer; 21] = [
     peer("cc", &["gcc", "libc6-dev"]),
     peer("wrk", &["wrk"]),
     peer("hey", &["hey"]),
+    peer("nft", &["nftables"]),
+    peer("strace", &["strace"]),
     peer("fish", &["fish"]),
     peer("zsh", &["zsh"]),
+    peer("ping", &["iputils-ping"]),
+    peer("tcpdump", &["tcpdump"]),
+    peer("tshark", &["tshark"]),
     Peer { is_module: true, ..peer("h11", &["python3-h11"]) },
+    Peer { is_module: true, ..peer("scapy", &["python3-scapy"]) },
 ];
 
 /// The programs' names, as a skip's reason would have them.
@@ -62,9 +68,15 @@ pub(crate) const NAMES: &[&str] = &[
     "cc",
     "wrk",
     "hey",
+    "nft",
+    "strace",
     "fish",
     "zsh",
+    "ping",
+    "tcpdump",
+    "tshark",
     "h11",
+    "scapy",
 ];
 
 /// Where systems keep what only their servers run: not on everybody's path.

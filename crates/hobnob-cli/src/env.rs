@@ -37,6 +37,8 @@ pub(crate) struct Environment {
     pub(crate) runtime: Option<PathBuf>,
     /// `TMPDIR`, or else `/tmp`.
     pub(crate) temporary: PathBuf,
+    /// `SUDO_UID` and `SUDO_GID`: who has asked sudo to run this.
+    pub(crate) sudo: Option<(u32, u32)>,
     /// `PAGER`; an empty one means that none is wanted.
     pub(crate) pager: Option<String>,
     /// Whether `LESS` says how less should be.
@@ -88,6 +90,7 @@ impl Environment {
             state: folder("XDG_STATE_HOME", ".local/state"),
             runtime: whole("XDG_RUNTIME_DIR"),
             temporary: whole("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp")),
+            sudo: number("SUDO_UID").zip(number("SUDO_GID")),
             pager: raw("PAGER"),
             has_less_options: raw("LESS").is_some(),
         }
@@ -108,6 +111,11 @@ pub(crate) fn is_utf8(locale: &str) -> bool {
 /// A variable's value; an empty one counts as unset.
 pub(crate) fn variable(name: &str) -> Option<String> {
     raw(name).filter(|value| !value.is_empty())
+}
+
+/// A variable's value as a number; none where it is none.
+fn number(name: &str) -> Option<u32> {
+    variable(name)?.parse().ok()
 }
 
 /// A variable's value as a path, whatever its bytes.

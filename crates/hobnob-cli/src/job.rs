@@ -174,21 +174,22 @@ impl Job {
         Err(error.try_command(self.typed.without("--json"), "what happens is told on stderr"))
     }
 
-    /// The one endpoint of a verb that takes one; `missing` says what is missing.
-    pub(crate) fn endpoint(&self, missing: &str) -> Result<Endpoint> {
-        self.endpoint_spelt(missing, |_| None)
+    /// The one endpoint of a verb that takes one; `missing` says what is missing, and the example how it could be typed.
+    pub(crate) fn endpoint(&self, missing: &str, example: &str) -> Result<Endpoint> {
+        self.endpoint_spelt(missing, example, |_| None)
     }
 
     /// The same, where the verb has a reading of its own for some words.
     pub(crate) fn endpoint_spelt(
         &self,
         missing: &str,
+        example: &str,
         spell: impl Fn(&str) -> Option<String>,
     ) -> Result<Endpoint> {
         let (mut endpoints, loose) = self.found(0, 1, &[], &spell)?;
         let Some((_, mut endpoint)) = endpoints.pop() else {
-            let help = "every spelling";
-            return Err(Error::new(Kind::Usage, missing).try_command("hobnob help addresses", help));
+            let error = Error::new(Kind::Usage, missing).try_endpoint(example, "");
+            return Err(error.try_command("hobnob help addresses", "every spelling"));
         };
         loose.iter().try_for_each(|option| endpoint.set(option))?;
         Ok(endpoint)

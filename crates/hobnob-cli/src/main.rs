@@ -2,6 +2,7 @@
 
 mod advice;
 mod args;
+mod calling;
 mod command;
 mod config;
 mod control;

@@ -43,6 +43,14 @@ impl Address {
         }
     }
 
+    /// The same without its port, where it has one.
+    pub fn without_port(mut self) -> Self {
+        if let Address::Ip(address) = &mut self {
+            address.set_port(0);
+        }
+        self
+    }
+
     /// Whether everybody who can reach it is on this machine.
     pub fn is_local_only(&self) -> bool {
         match self {
@@ -68,6 +76,8 @@ pub fn canonical(ip: IpAddr) -> IpAddr {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // Where there are no ports, or none is known.
+            Address::Ip(address) if address.port() == 0 => fmt_host(address, f),
             Address::Ip(address) => address.fmt(f),
             Address::Path(path) => {
                 write!(f, "{}", path.as_os_str().as_encoded_bytes().escape_ascii())
@@ -76,6 +86,14 @@ impl fmt::Display for Address {
             Address::Unnamed => f.write_str("unnamed"),
             Address::Name(name) => f.write_str(name),
         }
+    }
+}
+
+/// The host alone, with its scope.
+fn fmt_host(address: &SocketAddr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match address {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => write!(f, "{}%{}", v6.ip(), v6.scope_id()),
+        address => fmt::Display::fmt(&address.ip(), f),
     }
 }
 

@@ -36,6 +36,8 @@ struct Shared {
     wants_data: AtomicBool,
     /// Whether a subscriber wants the bytes of the dialled side as well.
     wants_upstream: AtomicBool,
+    /// Whether a subscriber wants each call to the kernel.
+    wants_calls: AtomicBool,
     subscribers: RwLock<Vec<Arc<Rings>>>,
     /// How much limits have dropped, whether or not anybody looked.
     drops: AtomicU64,
@@ -50,6 +52,7 @@ struct Rings {
     capacity: usize,
     wants_data: bool,
     wants_upstream: bool,
+    wants_calls: AtomicBool,
     /// Bytes kept of each chunk.
     snap: usize,
     dropped: AtomicU64,
@@ -98,6 +101,7 @@ impl Bus {
             is_watched: AtomicBool::new(false),
             wants_data: AtomicBool::new(false),
             wants_upstream: AtomicBool::new(false),
+            wants_calls: AtomicBool::new(false),
             subscribers: RwLock::new(Vec::new()),
             drops: AtomicU64::new(0),
             failures: AtomicU64::new(0),
@@ -145,6 +149,11 @@ impl Bus {
             Side::Downstream => self.wants_data(),
             Side::Upstream => self.0.wants_upstream.load(Relaxed),
         }
+    }
+
+    /// Whether anybody wants each call to the kernel: one relaxed load.
+    pub(crate) fn wants_calls(&self) -> bool {
+        self.0.wants_calls.load(Relaxed)
     }
 
     /// The most bytes of a chunk that any subscriber keeps.
@@ -195,11 +204,7 @@ impl Bus {
 
     fn spread(&self, shard: usize, event: Event) {
         let subscribers = self.0.subscribers.read().unwrap_or_else(PoisonError::into_inner);
-        let side = match &event.fact {
-            Fact::Data(data) => Some(data.side),
-            _ => None,
-        };
-        let mut wanting = subscribers.iter().filter(|rings| rings.wants(side)).peekable();
+        let mut wanting = subscribers.iter().filter(|rings| rings.wants(&event.fact)).peekable();
         while let Some(rings) = wanting.next() {
             if wanting.peek().is_none() {
                 rings.push(shard, event);
@@ -216,6 +221,7 @@ impl Bus {
             capacity: wish.capacity.max(1),
             wants_data: wish.data,
             wants_upstream: wish.data && wish.upstream,
+            wants_calls: AtomicBool::new(false),
             snap: wish.snap,
             dropped: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
@@ -233,16 +239,19 @@ impl Bus {
         self.0.wants_data.store(subscribers.iter().any(|rings| rings.wants_data), Relaxed);
         let wants_upstream = subscribers.iter().any(|rings| rings.wants_upstream);
         self.0.wants_upstream.store(wants_upstream, Relaxed);
+        let wants_calls = subscribers.iter().any(|rings| rings.wants_calls.load(Relaxed));
+        self.0.wants_calls.store(wants_calls, Relaxed);
     }
 }
 
 impl Rings {
-    /// Whether the subscriber wants the bytes of this side; none: a fact, which every subscriber wants.
-    fn wants(&self, side: Option<Side>) -> bool {
-        match side {
-            None => true,
-            Some(Side::Downstream) => self.wants_data,
-            Some(Side::Upstream) => self.wants_upstream,
+    /// Whether the subscriber wants it. Bytes and calls are for who has asked for them.
+    fn wants(&self, fact: &Fact) -> bool {
+        match fact {
+            Fact::Data(data) if data.side == Side::Upstream => self.wants_upstream,
+            Fact::Data(_) => self.wants_data,
+            Fact::Called(_) => self.wants_calls.load(Relaxed),
+            _ => true,
         }
     }
 
@@ -251,10 +260,11 @@ impl Rings {
         let mut ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = match &event.fact {
             Fact::Data(data) => data.bytes.len(),
+            Fact::Called(call) => call.bytes.len(),
             _ => 0,
         };
         // Bytes come in floods, and must not crowd out that a session opened or closed.
-        let is_data = matches!(event.fact, Fact::Data(_));
+        let is_data = matches!(event.fact, Fact::Data(_) | Fact::Called(_));
         let capacity = if is_data { self.capacity } else { 2 * self.capacity };
         if ring.events.len() < capacity && ring.bytes + bytes <= RING_BYTES {
             ring.events.push_back(event);
@@ -288,6 +298,15 @@ impl Rings {
 }
 
 impl Subscription {
+    /// The same, which also gets each call to the kernel, on sockets that are opened from now on.
+    pub fn with_calls(self) -> Self {
+        self.rings.wants_calls.store(true, Relaxed);
+        let subscribers = self.bus.0.subscribers.read().unwrap_or_else(PoisonError::into_inner);
+        self.bus.note_wishes(&subscribers);
+        drop(subscribers);
+        self
+    }
+
     /// Waits until there is something to [`pull`](Self::pull). One task at a time may wait.
     ///
     /// While events come, pull them at a rhythm, and wait only where a pull has brought none: each wait costs a wake-up

@@ -63,6 +63,8 @@ kinds! {
     Loop "loop" 2,
     /// The command line is not understood.
     Usage "usage" 2,
+    /// The words of a packet filter are not understood.
+    BadFilter "bad-filter" 2,
     /// A file of settings that does not say what such a file says.
     BadConfig "bad-config" 2,
     /// Somebody listens there already.
@@ -71,6 +73,8 @@ kinds! {
     PrivilegedPort "privileged-port" 3,
     /// An address that no interface of this machine has.
     AddressNotHere "address-not-here" 3,
+    /// A network interface that is not there, or not any more.
+    InterfaceNotHere "interface-not-here" 3,
     /// The path of a Unix socket is taken.
     SocketFileExists "socket-file-exists" 3,
     /// The limit of open files is reached.
@@ -115,6 +119,8 @@ kinds! {
     NotFound "not-found" 9,
     /// A Unix socket path over 107 bytes.
     PathTooLong "path-too-long" 9,
+    /// A file of captured packets that is none, or ends in the middle of one.
+    BadCapture "bad-capture" 9,
     /// Writing failed: a full disk, a closed descriptor.
     OutputFailed "output-failed" 9,
     /// Bytes that had to be UTF-8 are not.
@@ -352,7 +358,7 @@ pub fn quoted(word: &str) -> String {
 }
 
 /// `EADDRINUSE` for 98: the name that a person can search for.
-pub(crate) fn errno_name(errno: i32) -> String {
+pub fn errno_name(errno: i32) -> String {
     let name = format!("{:?}", nix::errno::Errno::from_raw(errno));
     if name == "UnknownErrno" { format!("errno {errno}") } else { name }
 }

@@ -49,6 +49,8 @@ pub enum Fact {
     Dialed(Box<UpstreamDialed>),
     /// Bytes passed, seen by the tap.
     Data(Box<Data>),
+    /// A call was made of the kernel. Only for subscribers that ask for calls.
+    Called(Box<Called>),
     /// A request was answered, in a protocol that has them.
     Exchanged(Box<Exchanged>),
     /// A fault that was asked for did something.
@@ -71,8 +73,10 @@ pub enum Fact {
     },
     /// Accepting stopped for want of something, and goes on by itself.
     Paused {
-        /// The limit: `max-conns`, `open-files`, `accept-rate`.
+        /// The limit: `max-conns`, `open-files`, `accept-rate`, `memory`, `serial`.
         limit: &'static str,
+        /// How many peers wait, where the kernel says it.
+        waiting: Option<u64>,
     },
     /// Accepting went on.
     Resumed {
@@ -150,6 +154,32 @@ pub struct Data {
     pub is_packet: bool,
     /// The other end, where the chunk belongs to no session: a datagram answered in a batch.
     pub peer: Option<Address>,
+}
+
+/// A call to the kernel, as it was made. It belongs to a socket, and so is told without a session.
+#[derive(Debug, Clone)]
+pub struct Called {
+    /// The socket's descriptor; none before there is one.
+    pub descriptor: Option<i32>,
+    /// The descriptor of a socket that it made.
+    pub made: Option<i32>,
+    /// Its name: `connect`.
+    pub name: &'static str,
+    /// Its arguments in Python's notation, without the outer parentheses.
+    pub arguments: String,
+    /// What came back, in Python's notation; or the errno, or the resolver's (negative) number. A timeout of ours is
+    /// `ETIMEDOUT`.
+    pub result: Result<String, i32>,
+    /// The whole of it in C's notation.
+    pub in_c: String,
+    /// How long it took, waiting included.
+    pub took: Duration,
+    /// The bytes that were to be sent, or that came.
+    pub bytes: Box<[u8]>,
+    /// How many bytes the kernel has taken, or how many came.
+    pub count: usize,
+    /// Where to, where from, or whose.
+    pub address: Option<Address>,
 }
 
 /// A request and its answer.

@@ -6,7 +6,7 @@ use hobnob::error::{Error, Kind, Result, quoted};
 use hobnob::spec::nearest;
 
 use super::netcat::{Meant, Netcat, Proposal, is_endpoint, is_server, is_service, joined};
-use super::{Usages, WORDS};
+use super::{Usage, Usages, WORDS};
 use crate::advice::Propose as _;
 
 /// Verbs of other programs, and which of ours does the same.
@@ -30,7 +30,16 @@ const VERBS: &[(&str, &str)] = &[
     ("forward", "relay"),
     ("tunnel", "relay"),
     ("socat", "relay"),
+    ("tcpdump", "sniff"),
+    ("tshark", "sniff"),
+    ("capture", "sniff"),
+    ("tcping", "ping"),
+    (TRACEROUTE, "ping"),
 ];
+
+const TRACEROUTE: &str = "traceroute";
+/// Verbs, ours and others', behind which what was typed stands as it is.
+const AS_TYPED: &[&str] = &["sniff", TRACEROUTE];
 
 /// What these words, which the parser did not take, are typed like here.
 pub(super) fn proposals(words: &[String], usages: Usages) -> Vec<Proposal> {
@@ -52,7 +61,21 @@ pub(super) fn proposals(words: &[String], usages: Usages) -> Vec<Proposal> {
     if rest.is_empty() && known.is_none() {
         return vec![alone(first, verb)];
     }
+    if AS_TYPED.contains(&verb) || AS_TYPED.contains(&first) {
+        return if known.is_some() { Vec::new() } else { vec![as_typed(first, usage, &rest)] };
+    }
     typed.read(&rest).and_then(|()| typed.commands()).unwrap_or_default()
+}
+
+/// The same words behind our verb, where it has all of their flags.
+fn as_typed(theirs: &str, usage: &Usage, rest: &[String]) -> Proposal {
+    let is_ours = |word: &String| !word.starts_with('-') || usage.spellings(word).is_some();
+    if !rest.iter().all(is_ours) {
+        return alone(theirs, usage.name);
+    }
+    let flag = if theirs == TRACEROUTE { "--trace " } else { "" };
+    let words: Vec<_> = rest.iter().map(|word| quoted(word)).collect();
+    (format!("hobnob {} {flag}{}", usage.name, words.join(" ")), "")
 }
 
 /// Whether it is a verb of another program.

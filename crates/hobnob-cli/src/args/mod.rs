@@ -167,6 +167,19 @@ pub(crate) const SHOWING: &[Flag] = &[
     switch("verbose", Some('v'), "newlines and every limit that was hit, too"),
 ];
 
+/// Flags of verbs that can show their calls to the kernel.
+pub(crate) const EXPLAINING: &[Flag] = &[Flag {
+    value: "[=c]",
+    ..switch(EXPLAIN, None, "each call to the kernel, as Python would write it, or C, on stderr")
+}];
+
+/// The flag by which they are asked for.
+pub(crate) const EXPLAIN: &str = "explain";
+
+/// Flags of verbs that can write down what they did.
+pub(crate) const SCRIPTING: &[Flag] =
+    &[value("as-python", "FILE", "write a Python script that makes the same calls")];
+
 /// Flags of verbs that open sockets.
 pub(crate) const OPENING: &[Flag] = &[
     switch("ipv4", Some('4'), "IPv4 only"),

@@ -176,7 +176,16 @@ const fn of_curl(theirs: &'static [&'static str], ours: &'static str) -> Foreign
     ForeignFlag { verb: "get", program: "curl", theirs, ours }
 }
 
+const fn of_tcpdump(theirs: &'static [&'static str], ours: &'static str) -> ForeignFlag {
+    ForeignFlag { verb: "sniff", program: "tcpdump", theirs, ours }
+}
+
 const FOREIGN: &[ForeignFlag] = &[
+    of_tcpdump(&["-n"], "how it always is"),
+    of_tcpdump(&["-l", "-U"], "how it always is"),
+    of_tcpdump(&["-s"], "not needed"),
+    of_tcpdump(&["-A"], "--follow"),
+    of_tcpdump(&["-X"], "-x"),
     of_curl(&["--location"], "--follow"),
     of_curl(&["-f", "--fail"], "--check"),
     of_curl(&["--request"], "-X METHOD"),

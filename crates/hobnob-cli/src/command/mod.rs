@@ -9,8 +9,10 @@ mod fault;
 mod get;
 mod help;
 mod man;
+mod ping;
 mod relay;
 mod serve;
+mod sniff;
 mod talk;
 mod up;
 
@@ -33,7 +35,7 @@ use crate::report::look::{ColorWish, Look};
 use crate::report::show::safe;
 
 /// Every verb, in the order of the help pages.
-static VERBS: [&Verb; 13] = [
+static VERBS: [&Verb; 15] = [
     &serve::VERB,
     &relay::VERB,
     &fault::VERB,
@@ -41,6 +43,8 @@ static VERBS: [&Verb; 13] = [
     &up::VERB,
     &demo::VERB,
     &get::VERB,
+    &ping::VERB,
+    &sniff::VERB,
     &explain::VERB,
     &doctor::VERB,
     &cert::VERB,

@@ -8,7 +8,9 @@ use hobnob::error::{Error, Kind, Result};
 use hobnob::spec::show_duration;
 
 use crate::advice::Propose as _;
-use crate::args::{self, COMMON, Flag, FlagGroup, OPENING, SHOWING, Usage, switch, value};
+use crate::args::{
+    self, COMMON, EXPLAINING, Flag, FlagGroup, OPENING, SHOWING, Usage, switch, value,
+};
 use crate::job::{Job, Verb};
 use crate::serving::{self, SERVING, given, on_lan, set_limits, until_over};
 
@@ -23,6 +25,7 @@ pub(crate) static VERB: Verb = Verb {
             FlagGroup::OfNamesake,
             FlagGroup::Own(SERVING),
             FlagGroup::Own(SHOWING),
+            FlagGroup::Own(EXPLAINING),
             FlagGroup::Own(OPENING),
             FlagGroup::Own(COMMON),
         ],

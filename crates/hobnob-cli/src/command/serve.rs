@@ -6,7 +6,7 @@ use hobnob::service::ServiceRow;
 use hobnob::spec::OptionSpec;
 
 use crate::advice::Propose as _;
-use crate::args::{COMMON, Flag, FlagGroup, OPENING, SHOWING, Usage, value};
+use crate::args::{COMMON, EXPLAINING, Flag, FlagGroup, OPENING, SHOWING, Usage, value};
 use crate::help;
 use crate::job::{Job, Verb};
 use crate::process::say;
@@ -25,6 +25,7 @@ pub(crate) static VERB: Verb = Verb {
             FlagGroup::Own(SERVING),
             FlagGroup::Own(CUTTING),
             FlagGroup::Own(SHOWING),
+            FlagGroup::Own(EXPLAINING),
             FlagGroup::Own(OPENING),
             FlagGroup::Own(COMMON),
             FlagGroup::OfEveryService,
@@ -35,10 +36,11 @@ pub(crate) static VERB: Verb = Verb {
     run,
 };
 
-/// Flags of services that take text messages.
+/// Flags of services that answer messages.
 const CUTTING: &[Flag] = &[
     value("framing", "auto|lines|chunks", "how bytes become text messages"),
     value("recv", "N", "bytes of one receive"),
+    value("model", "async|threads|serial", "what runs the sessions: hobnob help models"),
 ];
 
 fn run(job: &Job) -> Result<u8> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use hobnob::chunk::Direction;
 use hobnob::clock::{Clock, rfc3339};
 use hobnob::engine::{Bound, Summary};
-use hobnob::error::Error;
-use hobnob::event::{Bent, Closed, Data, Event, Fact};
+use hobnob::error::{Error, errno_name};
+use hobnob::event::{Bent, Called, Closed, Data, Event, Fact};
 use hobnob::fault::Act;
 
 use crate::report::error::{TypedCommand, tries};
@@ -62,6 +62,10 @@ impl Json {
             (Direction::In, true) => "up",
             (Direction::Out, true) => "down",
         }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.clock.now()
     }
 
     pub(super) fn line<'a>(
@@ -136,6 +140,7 @@ impl Json {
                 line.seconds("took", exchange.took);
                 line.end();
             }
+            Fact::Called(call) => self.call(out, at, call),
             Fact::Bent(bent) => self.bent(out, at, event.session, bent),
             Fact::Closed(closed) => self.closed(out, at, event.session, closed),
             Fact::Refused { peer, limit } => {
@@ -147,7 +152,7 @@ impl Json {
                 line.end();
             }
             Fact::Dropped { limit, count } => self.limit(out, at, "dropped", limit, Some(*count)),
-            Fact::Paused { limit } => self.limit(out, at, "paused", limit, None),
+            Fact::Paused { limit, waiting } => self.limit(out, at, "paused", limit, *waiting),
             Fact::Resumed { limit } => self.limit(out, at, "resumed", limit, None),
             Fact::Draining { open } => {
                 let mut line = self.line(out, "note", at);
@@ -183,6 +188,25 @@ impl Json {
         } else if data.bytes.len() < data.length {
             line.raw("cut", "true");
         }
+        line.end();
+    }
+
+    fn call(&mut self, out: &mut Vec<u8>, at: Duration, call: &Called) {
+        let mut line = self.line(out, "call", at);
+        if let Some(descriptor) = call.descriptor {
+            line.raw("fd", &descriptor.to_string());
+        }
+        line.text("call", call.name);
+        line.text("args", &call.arguments);
+        match &call.result {
+            Ok(result) => line.text("result", result),
+            Err(errno) => {
+                line.text("outcome", &errno_name(*errno));
+                line.raw("errno", &errno.to_string());
+            }
+        }
+        line.text("c", &call.in_c);
+        line.seconds("took", call.took);
         line.end();
     }
 

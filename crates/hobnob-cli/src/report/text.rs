@@ -11,6 +11,7 @@ use hobnob::fault::Act;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::report::calls::CallLines;
 use crate::report::clip::clip;
 use crate::report::early::Early;
 use crate::report::look::{Look, Paint, View};
@@ -47,6 +48,8 @@ pub(crate) struct Transcript {
     said: HashSet<(usize, u64)>,
     /// What clients of a relay said before their target was dialled.
     early: Early,
+    /// How calls to the kernel are told, where they are.
+    calls: Option<CallLines>,
     /// The last second written, and how: formatting a time zone for each line would be most of the work.
     second: (u64, String),
 }
@@ -66,10 +69,16 @@ impl Transcript {
             held: HashMap::new(),
             said: HashSet::new(),
             early: Early::default(),
+            calls: None,
             began,
             zone: TimeZone::system(),
             second: (u64::MAX, String::new()),
         }
+    }
+
+    /// The same, which tells calls to the kernel, too.
+    pub(crate) fn with_calls(self, calls: Option<CallLines>) -> Self {
+        Transcript { calls, ..self }
     }
 
     /// Which of several servers the lines from here on are about.
@@ -144,6 +153,12 @@ impl Transcript {
                 let room = self.widest().saturating_sub(self.head_cells(session));
                 self.line(out, event.at, session, &access(exchange, room));
             }
+            Fact::Called(call) => {
+                let lines = self.calls.as_mut().map(|calls| calls.lines(call));
+                for line in lines.unwrap_or_default() {
+                    self.line(out, event.at, session, &line);
+                }
+            }
             Fact::Bent(bent) => self.bent(out, event.at, session, bent),
             Fact::Closed(closed) => self.closed(out, event.at, session, closed),
             Fact::Note(text) => self.note(out, event.at, session, &safe(text)),
@@ -155,8 +170,13 @@ impl Transcript {
                 let text = format!("error[{}]: {}", error.kind().slug(), safe(error.message()));
                 self.note(out, event.at, session, &text);
             }
-            Fact::Paused { limit } => {
-                let text = format!("paused by {limit}: new peers wait");
+            Fact::Paused { limit, waiting } => {
+                let peers = match waiting {
+                    None => "new peers wait".to_owned(),
+                    Some(1) => "1 new peer waits".to_owned(),
+                    Some(many) => format!("{many} new peers wait"),
+                };
+                let text = format!("paused by {limit}: {peers}");
                 self.note(out, event.at, session, &text);
             }
             Fact::Resumed { limit } if self.is_verbose => {

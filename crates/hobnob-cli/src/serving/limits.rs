@@ -1,7 +1,7 @@
 //! The limits of a server, by the names that a flag and a line of `hobnob.toml` have in common.
 
 use hobnob::codec::text::Rule;
-use hobnob::engine::{Network, Server};
+use hobnob::engine::{Model, Network, Server};
 use hobnob::error::{Error, Kind, Result};
 
 use crate::advice::Propose as _;
@@ -9,7 +9,7 @@ use crate::args;
 
 /// What can be set. The first may be given several times.
 pub(crate) const NAMES: &[&str] =
-    &["allow", "max-conns", "idle", "max", "for", "framing", "recv", "seed"];
+    &["allow", "max-conns", "idle", "max", "for", "framing", "recv", "seed", "model"];
 
 /// Bytes of a chunk, where nobody says otherwise.
 const RECV: usize = 65_536;
@@ -45,6 +45,7 @@ impl LimitReader {
             "max" => server.stop.sessions = Some(count()?),
             "for" => server.stop.after = Some(args::read_duration(said, text)?),
             "seed" => server.seed = Some(seed(said, text)?),
+            "model" => server.model = model(said, text)?,
             "recv" => self.recv = Some(whole(count()?)),
             _ => self.framing = Some(framing(said, text)?),
         }
@@ -86,6 +87,11 @@ fn framing(said: &str, text: &str) -> Result<FramingWord> {
         "chunks" => Ok(FramingWord::Chunks),
         _ => Ok(FramingWord::Auto),
     }
+}
+
+fn model(said: &str, text: &str) -> Result<Model> {
+    let chosen = args::read_choice(said, text, &Model::ALL.map(Model::name))?;
+    Ok(Model::ALL.into_iter().find(|model| model.name() == chosen).unwrap_or_default())
 }
 
 fn whole(number: u64) -> usize {

@@ -15,8 +15,10 @@ use hobnob::event::{Event, Fact};
 use hobnob::fault::Panel;
 use hobnob::streams::{self, StdoutWatch};
 
+use crate::args::EXPLAIN;
 use crate::job::Job;
 use crate::process::signals::Quit;
+use crate::report::calls::CallLines;
 use crate::report::json::Json;
 use crate::report::show::{count, fold, pad, safe, size, span, width};
 use crate::report::text::Transcript;
@@ -76,6 +78,7 @@ pub(crate) struct Names<'n> {
 }
 
 /// Turns events into lines.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag, or where it stands")]
 pub(crate) struct Teller {
     verb: &'static str,
     parts: Vec<ToldServer>,
@@ -95,17 +98,21 @@ pub(crate) struct Teller {
     broken: Option<io::Error>,
     /// Tells when nobody reads the events any more, also where there is none to write.
     watch: StdoutWatch,
+    /// Whether calls to the kernel are told.
+    explains: bool,
 }
 
 impl Teller {
     /// A teller of servers whose events are by this clock.
     pub(crate) fn new(job: &Job, clock: Clock, verb: &'static str) -> Result<Self> {
         let is_verbose = job.is_on("verbose");
+        let calls = CallLines::of(job.text(EXPLAIN), job.err)?;
+        let explains = calls.is_some();
         let (voice, writer) = if job.is_on("json") {
             (Voice::Json(Json::new(clock)), Writer::stdout()?)
         } else {
             let transcript = Transcript::new(clock, job.err, job.view, is_verbose);
-            (Voice::Words(Box::new(transcript)), Writer::stderr()?)
+            (Voice::Words(Box::new(transcript.with_calls(calls))), Writer::stderr()?)
         };
         let watch = match voice {
             Voice::Json(_) => StdoutWatch::begin(),
@@ -125,6 +132,7 @@ impl Teller {
             is_verbose,
             broken: None,
             watch,
+            explains,
         })
     }
 
@@ -136,7 +144,9 @@ impl Teller {
     /// Hears a server that is about to start, from its first event on.
     pub(crate) fn hear(&self, server: &Server) -> Subscription {
         let snap = if matches!(self.voice, Voice::Json(_)) { usize::MAX } else { SNAP };
-        server.subscribe(Wish { data: !self.is_quiet, upstream: false, snap, capacity: HELD })
+        let wish = Wish { data: !self.is_quiet, upstream: false, snap, capacity: HELD };
+        let heard = server.subscribe(wish);
+        if self.explains { heard.with_calls() } else { heard }
     }
 
     /// A server that has started, as it was heard.
@@ -320,7 +330,8 @@ impl Teller {
         for (at, event) in &self.events {
             // What a peer did wrong in its own session is no error of ours.
             let is_ours = matches!(event.fact, Fact::Failed(_)) && event.session == 0;
-            if self.is_quiet && !is_ours {
+            let is_asked_for = matches!(event.fact, Fact::Called(_));
+            if self.is_quiet && !is_ours && !is_asked_for {
                 continue;
             }
             // What this machine lacks it lacks for each server alike.

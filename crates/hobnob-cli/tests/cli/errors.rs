@@ -5,7 +5,9 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
 
 use crate::kit::hardship::a_lack_of_files_is_told;
-use crate::kit::{Done, as_nobody, finish, folder, hobnob, run, run_with, skip, steady};
+use crate::kit::{
+    Done, as_nobody, finish, folder, hobnob, run, run_with, skip, steady, without_name_servers,
+};
 use crate::ports::Port;
 
 /// The error of a command: as a snapshot, with its code and slug checked against the event of `--json`.
@@ -128,8 +130,19 @@ fn peers_that_cannot_be_reached() {
 
     let done = fails("not-found", &["talk", "/nowhere/x.sock"], b"");
     snapshot("not-found", &done);
+}
 
-    let done = fails("host-not-found", &["talk", "no-such-host.invalid:80"], b"");
+#[test]
+fn a_name_that_nobody_has() {
+    let test = "errors::a_name_that_nobody_has";
+    let command = |flags: &[&str]| {
+        without_name_servers(test, &[&["talk"], flags, &["no-such-host.invalid:80"]].concat())
+    };
+    if command(&[]).is_none() {
+        return;
+    }
+    let mut run = |flags: &[&str]| finish(command(flags).expect("as before"), b"");
+    let done = fails_by("host-not-found", &mut run);
     assert_eq!(done.code, 4, "{}", done.err);
 }
 

@@ -86,6 +86,7 @@ fn is_a(kind: &str, value: &Value) -> bool {
         "string" => value.is_string(),
         "integer" => value.is_i64() || value.is_u64(),
         "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
         _ => false,
     }
 }

@@ -1,6 +1,7 @@
 //! Runs the real binary, bounded in time, and reads what it says.
 
 pub(crate) mod hardship;
+pub(crate) mod namespace;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -32,6 +33,31 @@ pub(crate) fn hobnob(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hobnob"));
     command.args(words).env_clear().env("PATH", "/usr/bin:/bin").env("TZ", "UTC");
     command
+}
+
+/// The program where /etc/hosts alone knows names, so that no question for one leaves this machine. None where a user may
+/// not have such a place; the test is then left out.
+pub(crate) fn without_name_servers(test: &str, words: &[&str]) -> Option<Command> {
+    const SETUP: &str = "mount -t tmpfs none /mnt; echo 'hosts: files' > /mnt/nsswitch.conf; \
+        mount --bind /mnt/nsswitch.conf /etc/nsswitch.conf; exec \"$@\"";
+    let within = |program: Command| {
+        let mut command = Command::new("unshare");
+        if !is_root() {
+            command.args(["--user", "--map-root-user"]);
+        }
+        command.args(["--mount", "--", "sh", "-ec", SETUP, "sh"]);
+        command.arg(program.get_program()).args(program.get_args());
+        command
+            .env_clear()
+            .envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command
+    };
+    let is_possible = within(Command::new("true")).env("PATH", "/usr/bin:/bin").output();
+    if is_possible.is_ok_and(|done| done.status.success()) {
+        return Some(within(hobnob(words)));
+    }
+    skip(test, "needs unshare, and a user who may have mounts of their own");
+    None
 }
 
 /// Runs it to its end, with nothing on stdin.
@@ -331,10 +357,14 @@ pub(crate) fn skip(name: &str, reason: &str) {
     let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
 }
 
+fn is_root() -> bool {
+    let whoami = Command::new("id").arg("-u").output();
+    whoami.is_ok_and(|done| done.stdout == b"0\n")
+}
+
 /// Runs as somebody without rights, with this for its control sockets; none where we have no rights to give up.
 pub(crate) fn as_nobody(words: &[&str], runtime: Option<&Path>) -> Option<Done> {
-    let whoami = Command::new("id").arg("-u").output().ok()?;
-    if whoami.stdout != b"0\n" {
+    if !is_root() {
         return None;
     }
     let mut command = Command::new("setpriv");

@@ -3,12 +3,14 @@
 mod absurd;
 mod advice;
 mod bounds;
+mod calls;
 mod control;
 mod demo;
 mod deserted;
 mod doctor;
 mod ends;
 mod errors;
+mod explain;
 mod failures;
 mod fault;
 mod faults;
@@ -19,10 +21,12 @@ mod idle;
 mod json;
 mod kit;
 mod man;
+mod models;
 mod pages;
 #[cfg(feature = "tls")]
 #[path = "../../../hobnob/tests/it/tls/papers.rs"]
 mod papers;
+mod ping;
 mod pipes;
 #[path = "../../../hobnob/tests/it/ports.rs"]
 mod ports;
@@ -34,6 +38,7 @@ mod serving;
 mod shells;
 mod shelves;
 mod signals;
+mod sniff;
 mod stdio;
 mod streams;
 mod stuck;

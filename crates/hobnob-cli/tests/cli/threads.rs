@@ -1,6 +1,8 @@
 //! A thread that cannot be had is an error, and never the end of what it was to do.
 
 use std::fs::Permissions;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -89,6 +91,36 @@ fn a_thread_that_cannot_be_had_is_told() {
             });
         }
     });
+}
+
+/// With a thread for each connection, whoever comes when none is to be had is turned away and told; the others go on, and
+/// once one has left there is a thread again.
+#[test]
+fn a_server_of_threads_turns_away_whom_it_gets_no_thread_for() {
+    const NAME: &str = "a_server_of_threads_turns_away_whom_it_gets_no_thread_for";
+    let Some(folder) = open_folder(NAME) else { return };
+    let words = ["serve", "echo", "127.0.0.1:0", "--model", "threads", "-v"];
+    let served = kit::serve_with(with_threads(ENOUGH + 4, folder.path(), &words));
+    let comes = || {
+        let mut client = TcpStream::connect(&served.address).expect("it listens");
+        let is_served = client.write_all(b"x").and_then(|()| client.read_exact(&mut [0])).is_ok();
+        is_served.then_some(client)
+    };
+    let mut clients: Vec<_> = std::iter::from_fn(comes).take(100).collect();
+    assert!((2..100).contains(&clients.len()), "{} are served", clients.len());
+    served.err.until("error[system]: cannot start a thread (hobnob-session)");
+    served.err.until("refused by threads");
+    for client in &mut clients {
+        client.write_all(b"y").and_then(|()| client.read_exact(&mut [0])).expect("it goes on");
+    }
+    drop(clients.pop());
+    served.err.until("  out");
+    // The thread ends a little after its session.
+    while comes().is_none() {}
+    drop(clients);
+    let (code, rest) = served.stop("TERM");
+    let last = rest.last().expect("a summary");
+    assert!(code == 0 && last.ends_with(" refused"), "{code}: {last}");
 }
 
 /// The line editor has a thread, and so have the lines that come above it: the terminal is given back without them, too.

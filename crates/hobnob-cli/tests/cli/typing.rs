@@ -18,9 +18,9 @@ fn talked_to(screen: &Screen, words: &str) -> TcpStream {
 }
 
 fn hear(peer: &mut TcpStream, expected: &[u8]) {
-    let mut heard = vec![0; expected.len()];
-    peer.read_exact(&mut heard).expect("it talks");
-    assert_eq!(heard, expected);
+    let (mut heard, wanted) = (vec![0; expected.len()], String::from_utf8_lossy(expected));
+    peer.read_exact(&mut heard).unwrap_or_else(|error| panic!("{error}, and no {wanted:?}"));
+    assert_eq!(String::from_utf8_lossy(&heard), wanted);
 }
 
 #[test]
@@ -209,6 +209,8 @@ fn the_keys_of_the_page_do_what_it_says() {
     let Some(screen) = Screen::open("the_keys_of_the_page_do_what_it_says") else { return };
     let mut peer = talked_to(&screen, "");
     for (keys, line) in EDITS {
+        // Between two lines the terminal edits by itself, as it does between two commands of a shell.
+        screen.until(|text| text.trim_end().ends_with("\n»"));
         for key in *keys {
             // tmux sends as text what is no name of a key.
             screen.keys(&[key]);

@@ -256,7 +256,7 @@ fn an_alias_stands_for_an_address() {
     let folder = folder();
     let home = folder.path().join("config/hobnob");
     std::fs::create_dir_all(&home).expect("a folder");
-    let text = "[alias]\nprod = \"tls://db.test:5433,ca=x.pem\"\nbad = \"tcp://:99999\"\n";
+    let text = "[alias]\nprod = \"tls://localhost:5433,ca=x.pem\"\nbad = \"tcp://:99999\"\n";
     std::fs::write(folder.path().join("hobnob.toml"), text).expect("a file");
     let text = "[alias]\nprod = \":1\"\nown = \"udp://10.0.0.7:53\"\n";
     std::fs::write(home.join("config.toml"), text).expect("a file");
@@ -269,7 +269,7 @@ fn an_alias_stands_for_an_address() {
         let line: serde_json::Value = serde_json::from_str(&explain(word).out).expect("JSON");
         line["endpoint"].as_str().expect("an endpoint").to_owned()
     };
-    assert!(endpoint("@prod").contains("db.test:5433"), "the folder's goes first");
+    assert!(endpoint("@prod").contains("localhost:5433"), "the folder's goes first");
     assert!(endpoint("@own").starts_with("udp://10.0.0.7:53"));
     assert!(endpoint("@own,ttl=3").contains("ttl=3"));
     let done = explain("@bad");

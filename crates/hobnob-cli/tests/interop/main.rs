@@ -1,6 +1,8 @@
-//! hobnob and the programs of others, as they are: Python by hand, nc, ncat, socat, telnet, curl, nginx, wrk, h11.
+//! hobnob and the programs of others, as they are: Python by hand, nc, ncat, socat, telnet, curl, nginx, wrk, h11,
+//! scapy.
 #![allow(clippy::disallowed_methods, reason = "a test finds its peers through the environment")]
 
+mod calls;
 mod chat;
 mod clients;
 mod explained;
@@ -9,16 +11,21 @@ mod get;
 mod http;
 #[cfg(feature = "mail")]
 mod mail;
+#[path = "../cli/kit/namespace.rs"]
+mod namespace;
+mod packets;
 #[cfg(feature = "tls")]
 #[expect(dead_code, reason = "nobody here asks for the development CA's settings")]
 #[path = "../../../hobnob/tests/it/tls/papers.rs"]
 mod papers;
 mod peer;
 mod phrases;
+mod pings;
 #[path = "../../../hobnob/tests/it/ports.rs"]
 mod ports;
 mod relay;
 mod scripts;
 mod servers;
+mod sniff;
 #[cfg(feature = "tls")]
 mod tls;

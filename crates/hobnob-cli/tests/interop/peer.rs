@@ -24,6 +24,11 @@ impl Running {
         Running { child, stdout }
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The next line of its output, without the newline.
     pub(crate) fn line(&mut self) -> String {
         let mut stdout = self.stdout.take().expect("nobody else reads it");
@@ -168,13 +173,18 @@ pub(crate) fn has(test: &str, program: &str) -> bool {
         std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
     });
     if !found {
-        let line = format!("hobnob-skip: {test}: missing {program}\n");
-        eprint!("{line}");
-        if let Some(file) = std::env::var_os("HOBNOB_SKIPS") {
-            let file = std::fs::OpenOptions::new().append(true).create(true).open(file);
-            file.and_then(|mut file| file.write_all(line.as_bytes()))
-                .expect("the list of skips can be written");
-        }
+        skip(test, &format!("missing {program}"));
     }
     found
+}
+
+/// Says that a test is left out, and why, where the test run collects it.
+pub(crate) fn skip(test: &str, reason: &str) {
+    let line = format!("hobnob-skip: {test}: {reason}\n");
+    eprint!("{line}");
+    if let Some(file) = std::env::var_os("HOBNOB_SKIPS") {
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(file);
+        file.and_then(|mut file| file.write_all(line.as_bytes()))
+            .expect("the list of skips can be written");
+    }
 }

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use crate::peer::{PATIENCE, Running, has, hobnob, succeeds};
+use hobnob::capture::{CaptureWriter, CapturedFrame, LinkType};
+
+use crate::namespace::Namespace;
+use crate::peer::{PATIENCE, Running, has, hobnob, skip, succeeds};
 use crate::ports::Port;
 
 /// What a line of the page does, and so how both of its columns are run.
@@ -33,9 +36,18 @@ enum Does {
     Converts,
     /// Turns the knobs of the relay of the first such line. The other program needs a daemon.
     Steers,
+    /// Captures two packets of a connect that is refused, in a network of their own.
+    Captures,
+    /// Shows the packet of a file.
+    Reads,
+    /// Tells of two round trips.
+    Pings,
 }
 
-use Does::{Asks, Converts, EchoesAt, HearsOf, Joins, Probes, SaysOnce, Shows, Steers, TalksTo};
+use Does::{
+    Asks, Captures, Converts, EchoesAt, HearsOf, Joins, Pings, Probes, Reads, SaysOnce, Shows,
+    Steers, TalksTo,
+};
 
 /// The first column of each line, and what the line does.
 const LINES: &[(&str, Does)] = &[
@@ -79,6 +91,12 @@ const LINES: &[(&str, Does)] = &[
     ("inspect it", Steers),
     ("toggle it", Steers),
     ("toxic remove -n latency_downstream it", Steers),
+    ("tcpdump -i lo -c 2 port 9000", Captures),
+    ("tcpdump -i lo -c 2 -w x.pcap tcp", Captures),
+    ("tcpdump -r x.pcap port 9000", Reads),
+    ("tcpdump -XX -r x.pcap", Reads),
+    ("tshark -qz follow,tcp,ascii,0 -r x.pcap", Reads),
+    ("ping -c 2 127.0.0.1", Pings),
     (r#"create_connection(("localhost", 9000))"#, TalksTo(":9000")),
     (
         r#"create_server(("localhost", 9000)).accept()"#,
@@ -179,6 +197,17 @@ impl Place {
     fn start(&self, line: &str) -> Running {
         let shown = if line.starts_with("hobnob serve discard") { " 2>&1" } else { "" };
         Running::start(&mut self.command(&format!("{line}{shown}")))
+    }
+
+    /// The same in a network of its own; what it says on stderr is read, too.
+    fn start_in(&self, network: &Namespace, line: &str) -> Running {
+        let command = self.command(&format!("{line} 2>&1"));
+        let mut inside = network.command("env");
+        for (name, value) in command.get_envs() {
+            inside.arg(format!("{}={}", name.display(), value.unwrap_or_default().display()));
+        }
+        inside.arg(command.get_program()).args(command.get_args());
+        Running::start(inside.current_dir(self.folder.path()))
     }
 
     fn run(&self, line: &str) -> Output {
@@ -439,4 +468,80 @@ fn lines_that_steer_a_relay_are_understood_in_their_order() {
     }
     place.await_listener(":9001");
     assert_eq!(place.answer(":9001"), "hello\n", "the knobs are where they were");
+}
+
+#[test]
+fn lines_that_capture_see_a_connect_that_is_refused() {
+    let test = "phrases::lines_that_capture_see_a_connect_that_is_refused";
+    let network = match Namespace::with("ip link set lo up") {
+        Ok(network) => network,
+        Err(why) => return skip(test, &why),
+    };
+    each(
+        test,
+        |does| does == Captures,
+        |place, _, line| {
+            // tcpdump writes its file as a user of its own.
+            let all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+            std::fs::set_permissions(place.folder.path(), all).expect("it is ours");
+            let mut capturing = place.start_in(&network, line);
+            capturing.hears(" on lo");
+            let dial = place.here("exec 3<> /dev/tcp/127.0.0.1/9000");
+            let refused = network.command("bash").args(["-c", &dial]).output().expect("bash");
+            assert!(!refused.status.success(), "nobody listens");
+            let shown = capturing.finish();
+            assert!(shown.status.success(), "{line}: {shown:?}");
+            let mut shown = String::from_utf8(shown.stdout).expect("UTF-8");
+            if line.contains(" -w ") {
+                shown = succeeds(hobnob().args(["sniff", "-r"]).arg(place.path("x.pcap")));
+            }
+            let has = |flags: &str| shown.contains(&format!("Flags [{flags}]"));
+            assert!(has("S") && has("R."), "{line}: {shown}");
+        },
+    );
+}
+
+/// A file of one packet, from port 1 to this one of 127.0.0.1.
+fn capture_file(port: u16) -> Vec<u8> {
+    let mut packet =
+        vec![0x45, 0, 0, 43, 0, 7, 0, 0, 64, 6, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1, 0, 1];
+    packet.extend(port.to_be_bytes());
+    packet.extend([0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x18, 2, 0, 0, 0, 0, 0]);
+    packet.extend(b"hi!");
+    let (link, length) = (LinkType::Raw, packet.len());
+    let frame = CapturedFrame { at: Duration::ZERO, link, interface: "", bytes: &packet, length };
+    let mut file = Vec::new();
+    let mut writer = CaptureWriter::new(&mut file, "a test").expect("a vector");
+    writer.frame(&frame).expect("a vector");
+    file
+}
+
+#[test]
+fn lines_that_read_a_file_show_its_packet() {
+    let test = "phrases::lines_that_read_a_file_show_its_packet";
+    each(
+        test,
+        |does| does == Reads,
+        |place, _, line| {
+            let port = place.here("9000");
+            let file = capture_file(port.parse().expect("a port"));
+            std::fs::write(place.path("x.pcap"), file).expect("a folder");
+            let said = succeeds(&mut place.command(line));
+            assert!(said.contains(&port), "{line}: {said}");
+        },
+    );
+}
+
+#[test]
+fn lines_that_ping_have_their_answers() {
+    let test = "phrases::lines_that_ping_have_their_answers";
+    each(
+        test,
+        |does| does == Pings,
+        |place, _, line| {
+            let said = succeeds(&mut place.command(line));
+            let is_whole = [" 0 lost", " 0% packet loss"].iter().any(|none| said.contains(none));
+            assert!(is_whole && said.contains("127.0.0.1"), "{line}: {said}");
+        },
+    );
 }

@@ -37,9 +37,14 @@ struct Last {
 impl Seldom {
     /// Tells that accepting stops by this limit. True: that was told now, and so the end of the pause is to be told too.
     pub(crate) fn paused(&self, bus: &Bus, limit: &'static str) -> bool {
+        self.paused_with(bus, limit, None)
+    }
+
+    /// The same where it is known how many peers wait.
+    pub(crate) fn paused_with(&self, bus: &Bus, limit: &'static str, waiting: Option<u64>) -> bool {
         let is_due = self.due(bus, Subject::Pause(limit)).is_some();
         if is_due {
-            bus.emit(0, 0, Fact::Paused { limit });
+            bus.emit(0, 0, Fact::Paused { limit, waiting });
         }
         is_due
     }

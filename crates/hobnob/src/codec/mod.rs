@@ -5,8 +5,10 @@ mod dots;
 pub(crate) mod float;
 pub mod hidden;
 pub mod http;
+pub mod icmp;
 #[cfg(feature = "mail")]
 pub mod imap;
+pub mod ip;
 #[cfg(feature = "mail")]
 mod line;
 #[cfg(feature = "mail")]

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use crate::address::Address;
 use crate::bus::{Bus, Seldom};
 use crate::conn::demux::{DatagramRules, Demux};
-use crate::conn::incoming::{answer_from, asked, incoming, refusal, tell_lost};
+use crate::conn::incoming::{answer_from, asked, incoming, message, refusal, tell_lost};
 use crate::conn::listener::{Accepted, Answer, BatchAnswered, Datagram, Datagrams, Listener, Many};
 use crate::conn::users::Users;
 use crate::error::{Error, Kind, Result};
@@ -28,7 +28,8 @@ pub struct DatagramListener {
 impl DatagramListener {
     /// Around a bound socket. `claim` is dropped with it: what removes the path of a Unix socket.
     pub fn new(socket: Socket, rules: DatagramRules, claim: Option<Box<dyn Send>>) -> Result<Self> {
-        let address = socket.local_address()?;
+        let bound = socket.local_address()?;
+        let address = if rules.is_raw { bound.without_port() } else { bound };
         Ok(DatagramListener {
             address,
             socket: Some(socket),
@@ -66,6 +67,7 @@ struct Batching {
     outgoing: Outgoing,
     users: Option<Users>,
     are_trusted: bool,
+    is_raw: bool,
     bus: Bus,
     seldom: Seldom,
 }
@@ -84,6 +86,7 @@ impl DatagramListener {
                 outgoing: Outgoing::new(),
                 users: rules.users,
                 are_trusted: rules.peers.are_trusted,
+                is_raw: rules.is_raw,
                 bus: rules.bus,
                 seldom: Seldom::default(),
             });
@@ -99,7 +102,8 @@ impl Datagrams for DatagramListener {
         answer: &mut dyn FnMut(&Datagram<'_>, &mut Vec<u8>) -> Answer,
     ) -> Poll<Result<BatchAnswered>> {
         let bound = self.address.clone();
-        let Batching { socket, incoming, outgoing, users, bus, seldom, .. } = self.batching()?;
+        let Batching { socket, incoming, outgoing, users, is_raw, bus, seldom, .. } =
+            self.batching()?;
         let received = ready!(socket.poll_recv_batch(cx, incoming))?;
         tell_lost(bus, seldom, &bound, incoming.take_lost());
         let mut answered = BatchAnswered { received, dropped: 0 };
@@ -108,9 +112,13 @@ impl Datagrams for DatagramListener {
                 bus.drop_by("packet-size", 1);
                 continue;
             }
+            let Some(bytes) = message(&packet, *is_raw) else {
+                bus.drop_by("packet-header", 1);
+                continue;
+            };
             let local = asked(&packet, &bound);
             let refused = refusal(&packet, users.as_ref());
-            let (peer, bytes) = (&packet.peer, packet.bytes);
+            let peer = &packet.peer;
             let datagram = Datagram { peer, local: &local, bytes, refused };
             if answer(&datagram, outgoing.draft()) == Answer::Send
                 && outgoing.commit(&packet.peer, answer_from(&local, &bound)).is_err()

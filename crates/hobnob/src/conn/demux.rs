@@ -26,7 +26,7 @@ use self::hub::{Hub, PeerKey};
 use self::queue::{PeerQueue, lock};
 use self::rules::MAX_PEERS;
 use crate::address::Address;
-use crate::conn::incoming::{asked, incoming, refusal};
+use crate::conn::incoming::{asked, incoming, message, refusal};
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::{Conn, Facts};
 use crate::error::Result;
@@ -82,14 +82,18 @@ impl Demux {
                 self.new.push_back(Accepted::Refused(packet.peer, limit));
                 continue;
             }
+            let Some(bytes) = message(&packet, self.hub.rules.is_raw) else {
+                self.hub.dropped("packet-header", 1);
+                continue;
+            };
             self.hub.came(&packet, now);
             let local = asked(&packet, &self.hub.address);
             let key = self.hub.key(packet.peer.clone(), &local);
             let known = lock(&self.hub.peers).get(&key).cloned();
             let (is_taken, accepted) = match known {
-                Some(mailbox) => known_peer(&self.hub, &mailbox, packet.bytes, now),
+                Some(mailbox) => known_peer(&self.hub, &mailbox, bytes, now),
                 // No more than a batch of them: the next one is received when these were accepted.
-                None => new_peer(&self.hub, key, local, &packet, now),
+                None => new_peer(&self.hub, key, local, &packet, bytes, now),
             };
             full += usize::from(!is_taken);
             self.new.extend(accepted);
@@ -147,6 +151,7 @@ fn new_peer(
     key: PeerKey,
     local: Address,
     packet: &Received<'_>,
+    bytes: &[u8],
     now: Duration,
 ) -> (bool, Option<Accepted>) {
     let relays = (hub.rules.relays_behind)(packet, &local);
@@ -155,7 +160,7 @@ fn new_peer(
         return (true, Some(Accepted::Refused(key.peer, MAX_PEERS)));
     }
     let mailbox = Arc::new(PeerQueue::new(Arc::new(facts), hub.held.clone()));
-    if !mailbox.deliver(packet.bytes, now) {
+    if !mailbox.deliver(bytes, now) {
         return (false, None);
     }
     let facts = mailbox.facts.clone();

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::address::Address;
 use crate::bus::{Bus, Seldom};
+use crate::codec::ip::IpHeader;
 use crate::conn::listener::OWN_ANSWER;
 use crate::conn::users::{ALLOW_USER, Users};
 use crate::error::{Error, Result};
@@ -64,6 +65,16 @@ pub(super) fn asked(packet: &Received<'_>, address: &Address) -> Address {
     };
     let asked = packet.arrival.and_then(|arrival| arrival.answer_from);
     asked.map_or_else(|| address.clone(), |ip| Address::Ip(SocketAddr::new(ip, bound.port())))
+}
+
+/// What a packet says: behind the IP header where it shows one. None where the header lies about a length.
+pub(super) fn message<'a>(packet: &Received<'a>, is_raw: bool) -> Option<&'a [u8]> {
+    let shows_header = is_raw && packet.peer.ip().is_some_and(|peer| peer.is_ipv4());
+    if !shows_header {
+        return Some(packet.bytes);
+    }
+    let header = IpHeader::read(packet.bytes).ok()?;
+    packet.bytes.get(header.length..)
 }
 
 /// The rule by which a packet is not to be heard, if there is one.

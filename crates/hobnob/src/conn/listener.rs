@@ -1,5 +1,6 @@
 //! What a bound endpoint yields: conns, or packets to be answered in batches.
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -60,6 +61,11 @@ pub trait Listener: Send {
     /// Takes in who comes again, after [`shut`](Self::shut).
     fn reopen(&mut self) -> Result<()> {
         Ok(())
+    }
+
+    /// The listening socket, where it is one of the kernel's.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
     }
 
     /// Its packets without sessions, where it can answer them in batches.

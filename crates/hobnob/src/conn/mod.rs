@@ -20,6 +20,7 @@
 //! ```
 
 pub(crate) mod allowance;
+pub(crate) mod blocking;
 pub mod datagrams;
 pub mod demux;
 mod incoming;
@@ -32,11 +33,12 @@ mod prefix;
 pub mod scratch;
 pub mod stream;
 pub mod users;
+pub(crate) mod watched;
 pub mod wire;
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
@@ -47,6 +49,7 @@ use crate::address::Address;
 use crate::chunk::Side;
 use crate::error::{Error, Kind, Result};
 use crate::event::Learnt;
+use crate::socket::Socket;
 use crate::spec::Shape;
 
 pub use prefix::prefix;
@@ -97,6 +100,18 @@ pub trait Channel: Send {
     /// The bare kernel socket below, where nothing stands between it and the bytes.
     fn kernel(&mut self) -> Option<&mut dyn Kernel> {
         None
+    }
+
+    /// The kernel's socket below, for questions that are about no byte of the conn, such as what became of a packet on its
+    /// way ([`objections`](crate::socket::objections)). None where there is none, and above a layer.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// Gives its socket up, out of its runtime and still non-blocking; the channel is then as one that was aborted. None
+    /// where it is no bare socket.
+    fn give_up(&mut self) -> Option<Socket> {
+        self.kernel()?.give_up().map(Socket::from)
     }
 
     /// What the kernel counts about the connection (`TCP_INFO`), where it does; a layer passes it on.
@@ -157,6 +172,12 @@ pub trait Kernel {
     /// Lets the socket wake nobody, not even by its failure, until an operation on it would block again. A task that
     /// cannot take what comes would be woken for nothing by all of it.
     fn rest(&mut self);
+
+    /// Gives the socket up, out of its runtime and still non-blocking; the channel is then as one that was aborted. None
+    /// where the channel keeps it.
+    fn give_up(&mut self) -> Option<OwnedFd> {
+        None
+    }
 }
 
 /// What the kernel knows about a connection.
@@ -472,6 +493,11 @@ impl Conn {
     /// What is to be said of how it ended, as [`Channel::last_word`].
     pub fn last_word(&mut self) -> Option<String> {
         self.channel.last_word()
+    }
+
+    /// The kernel's socket below, as [`Channel::descriptor`].
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.channel.descriptor()
     }
 
     /// The kernel's own figures, where there are any.

@@ -1,7 +1,7 @@
 //! A kernel socket that keeps borders, connected to its one peer: seqpacket, and datagram sockets that dialled.
 
 use std::net::SocketAddr;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll, ready};
 
 use crate::conn::lookout::Lookout;
@@ -98,6 +98,10 @@ impl Channel for Packets {
         }
         let reset = std::io::Error::from_raw_os_error(libc::ECONNRESET);
         Poll::Ready(if self.was_reset { Err(failed("poll", &reset)) } else { Ok(()) })
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(AsFd::as_fd)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A kernel stream socket as a channel: TCP and Unix streams, on tokio's own types, which measured best.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -20,7 +20,7 @@ pub trait KernelStream: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sync + Si
     /// part and swallows the error, and a reset that comes behind the peer's end is `EPIPE` from the first.
     const RESETS: bool;
     /// The same socket outside of the runtime.
-    type Resting: AsFd + Send;
+    type Resting: AsFd + Send + Into<OwnedFd>;
     /// Takes it out of the runtime.
     fn rest(self) -> io::Result<Self::Resting>;
     /// Hands it to the current runtime again.
@@ -128,9 +128,10 @@ fn gone<S: KernelStream>(state: SocketState) -> Option<io::Result<()>> {
     (!S::RESETS && state.is_hung_up).then_some(Ok(()))
 }
 
-fn is_reset<S: KernelStream>(error: &io::Error) -> bool {
+/// Whether a send has heard that the peer tore it down, on a medium that has resets or has none.
+pub(crate) fn is_reset(has_resets: bool, error: &io::Error) -> bool {
     let is_broken = error.kind() == io::ErrorKind::BrokenPipe;
-    error.kind() == io::ErrorKind::ConnectionReset || S::RESETS && is_broken
+    error.kind() == io::ErrorKind::ConnectionReset || has_resets && is_broken
 }
 
 /// The error of whoever uses a conn after its abort.
@@ -139,7 +140,7 @@ pub(crate) fn aborted() -> Error {
 }
 
 /// The system's word for it, where a send has heard it before.
-fn reset() -> io::Error {
+pub(crate) fn reset() -> io::Error {
     io::Error::from_raw_os_error(libc::ECONNRESET)
 }
 
@@ -157,7 +158,7 @@ impl<S: KernelStream> Channel for Wire<S> {
 
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
         let sent = ready!(Pin::new(self.stream()?).poll_write(cx, buf));
-        self.was_reset |= sent.as_ref().is_err_and(is_reset::<S>);
+        self.was_reset |= sent.as_ref().is_err_and(|error| is_reset(S::RESETS, error));
         Poll::Ready(sent.map_err(|error| failed("send", &error)))
     }
 
@@ -229,7 +230,7 @@ impl<S: KernelStream> Kernel for Wire<S> {
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let done = self.poll_with(Interest::WRITABLE, |stream| stream.poll_writable(cx), operation);
-        self.was_reset |= matches!(&done, Poll::Ready(Err(error)) if is_reset::<S>(error));
+        self.was_reset |= matches!(&done, Poll::Ready(Err(error)) if is_reset(S::RESETS, error));
         done
     }
 
@@ -239,6 +240,14 @@ impl<S: KernelStream> Kernel for Wire<S> {
             WireState::Watched(stream) => stream.rest().map_or(WireState::Gone, WireState::Resting),
             state => state,
         };
+    }
+
+    fn give_up(&mut self) -> Option<OwnedFd> {
+        self.rest();
+        match std::mem::replace(&mut self.state, WireState::Gone) {
+            WireState::Resting(resting) => Some(resting.into()),
+            WireState::Watched(_) | WireState::Gone => None,
+        }
     }
 }
 
@@ -447,6 +456,18 @@ mod tests {
 
     fn rest(conn: &mut Conn) {
         conn.channel().kernel().expect("it is a plain socket").rest();
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_was_given_up_is_as_good_as_ever_and_the_channel_is_over() {
+        let (mut ours, mut theirs) = pair();
+        theirs.write_all(b"before").await.expect("it is open");
+        let given = ours.channel().kernel().expect("it is a plain socket").give_up();
+        let socket = crate::socket::Socket::from(given.expect("it has one"));
+        let mut room = [0; 8];
+        assert_eq!(socket.recv(&mut room, crate::socket::Flags::NONE), Ok(6));
+        assert!(ours.send(b"late").await.is_err());
+        assert!(ours.channel().kernel().is_none());
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ use crate::engine::trouble::{EXHAUSTED_WAIT, is_the_peers_fault};
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
 use crate::layer::Role;
-use crate::socket::{Family, Observer};
+use crate::socket::{Family, Observer, together};
 use crate::transport::{Own, Terms};
 
 /// The first pause between two tries, and the longest. Each pause is up to twice as long as the one before.
@@ -109,9 +109,9 @@ impl Dialer {
         self
     }
 
-    /// The observer that is to see each call to the kernel.
+    /// An observer that is to see each call to the kernel, beside those that see it already.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.scene.observer = Some(observer);
+        self.scene.observer = together(self.scene.observer, Some(observer));
         self
     }
 

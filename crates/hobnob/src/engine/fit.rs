@@ -2,10 +2,12 @@
 
 use crate::bus::Bus;
 use crate::endpoint::{Endpoint, Given, Host, Target, protocol};
+use crate::engine::model::Model;
 use crate::engine::plan::{self, Ready, Resolved};
 use crate::error::{Advice, Error, Kind, Result};
 use crate::layer::Role;
 use crate::service::{self, Door};
+use crate::socket::Type;
 use crate::spec::{OptionSpec, Options, Shape};
 
 /// The door that an endpoint leads to: the one that was named, or the one whose protocol the endpoint names, or the
@@ -139,6 +141,50 @@ pub(super) fn check_lines<'a>(
         let error = Error::new(Kind::DoesNotFit, text)
             .why("a message with a newline in it would be heard as several");
         return Err(error.hint_endpoint(below.unwrap_or(":9000"), "without it"));
+    }
+    Ok(())
+}
+
+/// Checks that threads which block can run the sessions: those of a service without I/O of its own, on sockets that
+/// nothing stands before.
+pub(super) fn check_model<'a>(
+    model: Model,
+    name: &'static str,
+    made: &service::Made,
+    at: impl Iterator<Item = &'a Resolved>,
+) -> Result<()> {
+    if model == Model::Async {
+        return Ok(());
+    }
+    let model = model.name();
+    let text = format!("{name} cannot be served by --model {model}");
+    let error = Error::new(Kind::DoesNotFit, text);
+    if !matches!(made, service::Made::Responder(_)) {
+        let why = "it may wait for more than its one peer, and a thread that blocks waits for one";
+        let error = error.why(why).hint_topic("models", "which services can");
+        let is_known = service::TABLE.iter().any(|row| row.spec.name == name);
+        let as_ever = Advice::Serve { service: name, at: None, with: None };
+        return Err(if is_known { error.hint(as_ever, "as tasks") } else { error });
+    }
+    for endpoint in at {
+        let why = if let Some((layer, _)) = endpoint.layers.first() {
+            format!(
+                "{} stands before the socket, and the thread is to call the socket itself",
+                layer.spec.name
+            )
+        } else if endpoint.transport.socket != Some(Type::Stream) {
+            format!(
+                "{} is no stream socket, on which one recv after another could be made",
+                endpoint.transport.spec.name
+            )
+        } else {
+            continue;
+        };
+        let text = format!("{} cannot be served by --model {model}", endpoint.endpoint);
+        return Err(Error::new(Kind::DoesNotFit, text)
+            .why(why)
+            .hint_endpoint(":9000", "a plain socket")
+            .hint_topic("models", "what each model can"));
     }
     Ok(())
 }

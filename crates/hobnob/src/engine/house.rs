@@ -12,6 +12,7 @@ use crate::codec::text::Cutting;
 use crate::engine::dial::Dialer;
 use crate::engine::ledger::Ledger;
 use crate::engine::limits::{Gate, Limits, Reflection};
+use crate::engine::model::Hands;
 use crate::engine::plan::Ready;
 use crate::engine::powers::EnginePowers;
 use crate::engine::seats::MAX_CONNS;
@@ -43,6 +44,7 @@ pub(super) enum Phase {
 /// A running server's shared state.
 pub(super) struct House {
     pub service: Made,
+    pub hands: Hands,
     pub limits: Limits,
     pub cutting: Cutting,
     pub gate: Gate,
@@ -103,6 +105,7 @@ pub struct Summary {
 /// What a house is built from.
 pub(super) struct Foundation {
     pub service: Made,
+    pub hands: Hands,
     pub limits: Limits,
     pub cutting: Cutting,
     pub gate: Gate,
@@ -126,6 +129,7 @@ impl House {
             EnginePowers::new(dialer, plan.targets, plan.cutting, plan.pipes, gate, ledger);
         House {
             service: plan.service,
+            hands: plan.hands,
             limits: plan.limits,
             cutting: plan.cutting,
             gate: plan.gate.clone(),

@@ -8,6 +8,7 @@
 //! ```
 
 mod anteroom;
+mod backlog;
 mod batch;
 mod bound;
 mod control;
@@ -21,6 +22,7 @@ mod kept;
 mod ledger;
 mod life;
 mod limits;
+mod model;
 mod plan;
 mod powers;
 mod presence;
@@ -47,6 +49,7 @@ pub use control::{Control, SessionState};
 pub use dial::{Dialed, Dialer, Pump, Route, Waiting};
 pub use house::Summary;
 pub use limits::{Limits, Network};
+pub use model::Model;
 pub use plan::{DOOR_OPTIONS, Resolved, grammar, insecure, parse, resolve};
 pub use running::{Running, Stop};
 pub use server::Server;

@@ -289,7 +289,7 @@ impl Resolved {
         let stack = Stack::prepare(self.layers, scene)?;
         Ok(Ready {
             transport,
-            dialled: dialled(&self.endpoint, &layers, &stack),
+            dialled: dialled(&self.endpoint, &layers, &stack, transport.dialled(&self.place)),
             stack,
             place: self.place,
             shape: self.shape,
@@ -304,9 +304,20 @@ impl Resolved {
     }
 }
 
-/// A listening endpoint as a client names it. Settings of the transport are for the listener alone, and left out.
-fn dialled(planned: &Endpoint, rows: &[(&layer::LayerRow, Options)], stack: &Stack) -> Endpoint {
+/// A listening endpoint as a client names it. Other settings of the transport than these are for the listener alone, and
+/// left out.
+fn dialled(
+    planned: &Endpoint,
+    rows: &[(&layer::LayerRow, Options)],
+    stack: &Stack,
+    of_transport: Vec<String>,
+) -> Endpoint {
     let mut there = planned.clone().without_settings();
+    for setting in of_transport {
+        if there.set(&setting).is_err() {
+            return planned.clone();
+        }
+    }
     for ((row, _), settings) in rows.iter().zip(stack.dialled()) {
         let settings = settings.unwrap_or_else(|| {
             let is_own = |setting: &&Given| match &setting.layer {

@@ -14,6 +14,7 @@ use crate::engine::control::Control;
 use crate::engine::entrances::{self, Entrances};
 use crate::engine::house::{Foundation, House, Phase, Summary};
 use crate::engine::limits::{Gate, Limits};
+use crate::engine::model::{Hands, Model};
 use crate::engine::plan::Ready;
 use crate::engine::shards::Crew;
 use crate::engine::{batch, powers, serve, sweep};
@@ -40,6 +41,8 @@ pub struct Stop {
 
 pub(super) struct Start {
     pub service: Made,
+    pub model: Model,
+    pub hands: Hands,
     /// Each with the name of the door that it leads to.
     pub endpoints: Vec<(Ready, &'static str)>,
     /// How many ports further on may be tried.
@@ -58,8 +61,8 @@ pub(super) struct Start {
 /// How long sessions that are cut may take to be over. One that takes longer is stuck.
 const STUCK: Duration = Duration::from_secs(5);
 
-/// A server that runs. Dropping it cuts what is open and stops the server; on threads that other servers share, the end
-/// comes soon after the drop.
+/// A server that runs. Dropping it cuts what is open and stops the server; on threads that other servers share, and of
+/// sessions on threads of their own, the end comes soon after the drop.
 pub struct Running {
     house: Arc<House>,
     bound: Vec<Bound>,
@@ -101,13 +104,17 @@ impl Starting {
         answer: impl FnOnce(Result<Vec<Bound>>) -> bool + Send + 'static,
     ) -> Self {
         let files = socket::raise_open_files().unwrap_or(1_024);
-        let (max_conns, pipes) = shares(files, &start.limits, !start.targets.is_empty());
+        let dials = !start.targets.is_empty();
+        let each = if dials { 2 } else { start.model.descriptors() };
+        let (max_conns, pipes) = shares(files, &start.limits, each, dials);
+        let max_conns = start.model.most(max_conns);
         let gate = Gate::new(&start.limits, max_conns);
         let (mut scene, endpoints, stop) = (start.scene.clone(), start.endpoints, start.stop);
         scene.peers.strangers = start.limits.peers(max_conns).strangers;
         let next_ports = start.next_ports;
         let house = Arc::new(House::new(Foundation {
             service: start.service,
+            hands: start.hands,
             limits: start.limits,
             cutting: start.cutting,
             gate,
@@ -152,12 +159,12 @@ impl Drop for Starting {
     }
 }
 
-/// How many sessions may be open at once, and how many pipes may lie between their conns: there are descriptors enough
-/// for both together, and pipes hold no more than half of the memory for buffers.
-fn shares(files: u64, limits: &Limits, dials: bool) -> (usize, usize) {
+/// How many sessions of so many descriptors each may be open at once, and how many pipes may lie between their conns:
+/// there are descriptors enough for both together, and pipes hold no more than half of the memory for buffers.
+fn shares(files: u64, limits: &Limits, each: usize, dials: bool) -> (usize, usize) {
     let files = usize::try_from(files.saturating_sub(SPARE_FILES)).unwrap_or(usize::MAX);
-    // A server that dials for each session needs a second descriptor a session, and a quarter of all for pipes.
-    let (each, for_sessions) = if dials { (2, files - files / 4) } else { (1, files) };
+    // A server that dials for each session keeps a quarter of all for pipes.
+    let for_sessions = if dials { files - files / 4 } else { files };
     let max_conns = limits.max_conns.unwrap_or((for_sessions / each).max(1));
     let left = files.saturating_sub(max_conns.saturating_mul(each));
     let weight = limits.memory / 2 / socket::PIPE_SIZE as u64;
@@ -420,6 +427,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.house.advance(Phase::Over);
+        if self.house.hands.outlive_shards() {
+            self.house.each_session(|session| session.cut(Cut::Stopped));
+        }
         self.leave_crew();
     }
 }
@@ -431,14 +441,15 @@ mod tests {
     #[test]
     fn sessions_and_pipes_share_the_descriptors_and_pipes_the_memory() {
         let limits = Limits::default();
-        assert_eq!(shares(1_024, &limits, false), (960, 0));
-        assert_eq!(shares(1_024, &limits, true), (360, 120));
+        assert_eq!(shares(1_024, &limits, 1, false), (960, 0));
+        assert_eq!(shares(1_024, &limits, 2, false), (480, 0), "a thread has a bell");
+        assert_eq!(shares(1_024, &limits, 2, true), (360, 120));
         let more = Limits { max_conns: Some(500), ..Limits::default() };
-        assert_eq!(shares(1_024, &more, true), (500, 0), "bytes are copied then");
+        assert_eq!(shares(1_024, &more, 2, true), (500, 0), "bytes are copied then");
         let few = Limits { max_conns: Some(10), ..Limits::default() };
-        assert_eq!(shares(1_024, &few, true), (10, 128), "128 MiB of the 256");
+        assert_eq!(shares(1_024, &few, 2, true), (10, 128), "128 MiB of the 256");
         let small = Limits { memory: 1 << 20, ..Limits::default() };
-        assert_eq!(shares(1_024, &small, true), (360, 0));
-        assert_eq!(shares(8, &limits, true), (1, 0));
+        assert_eq!(shares(1_024, &small, 2, true), (360, 0));
+        assert_eq!(shares(8, &limits, 2, true), (1, 0));
     }
 }

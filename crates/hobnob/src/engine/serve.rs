@@ -14,11 +14,14 @@ use crate::bus::Seldom;
 use crate::conn::Facts;
 use crate::conn::listener::{Accepted, Listener, Many};
 use crate::engine::anteroom::{Anteroom, Entering, Newcome};
+use crate::engine::backlog::{Backlog, SERIAL};
 use crate::engine::door::Doorway;
 use crate::engine::house::{House, Phase};
 use crate::engine::life;
 use crate::engine::limits::{Guest, Permit, Reflection};
+use crate::engine::model::Engaged;
 use crate::engine::presence::{Newcomer, Presence};
+use crate::engine::seats::MAX_CONNS;
 use crate::engine::shards::{Shard, least_busy};
 use crate::engine::trouble::{EXHAUSTED_WAIT, is_exhaustion, is_the_peers_fault};
 use crate::error::Error;
@@ -60,8 +63,13 @@ async fn accept_in_turn(
     seldom: &Arc<Seldom>,
 ) {
     let (clock, mut turn) = (house.bus.clock(), 0);
+    let backlog = house
+        .hands
+        .is_one()
+        .then(|| Backlog::of(entrances.iter().map(|entrance| &*entrance.listener)));
     while !entrances.is_empty() && !house.is_used_up() {
-        if while_open(house, wait_for_a_place(house, seldom)).await.is_none() {
+        let place = wait_for_a_place(house, seldom, backlog.as_ref());
+        if while_open(house, place).await.is_none() {
             return;
         }
         if house.memory_percent() >= 95 {
@@ -127,23 +135,34 @@ enum Came {
     OutOfTheAnteroom(Newcome),
 }
 
-/// Waits until a place is free, and tells that new peers wait. There may be none although there was one a moment ago:
-/// peers of datagram sockets take places too.
-async fn wait_for_a_place(house: &House, seldom: &Seldom) {
+/// Waits until a place is free, and tells that new peers wait: where there is but one place, only while some do. There may
+/// be none although there was one a moment ago: peers of datagram sockets take places too.
+async fn wait_for_a_place(house: &House, seldom: &Seldom, backlog: Option<&Backlog>) {
     if !house.gate.is_full() {
         return;
     }
-    let is_told = seldom.paused(&house.bus, "max-conns");
-    house.gate.freed().await;
+    let limit = if backlog.is_some() { SERIAL } else { MAX_CONNS };
+    let mut is_told = backlog.is_none() && seldom.paused(&house.bus, limit);
+    let telling = async {
+        match backlog {
+            Some(backlog) => backlog.tell(&house.bus, seldom, &mut is_told).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = house.gate.freed() => {}
+        () = telling => {}
+    }
     if is_told {
-        house.bus.emit(0, 0, Fact::Resumed { limit: "max-conns" });
+        house.bus.emit(0, 0, Fact::Resumed { limit });
     }
 }
 
 /// A place for an admitted peer; none where the drain begins first.
 async fn seat(house: &House, seldom: &Seldom, guest: Guest) -> Option<Permit> {
     until_drain(house, async {
-        wait_for_a_place(house, seldom).await;
+        wait_for_a_place(house, seldom, None).await;
         house.gate.seat(guest).await
     })
     .await
@@ -240,7 +259,11 @@ async fn is_cut(parent: Option<&Presence>, is_empty: &mut watch::Receiver<bool>)
 }
 
 /// Makes a session of the conn of a peer that may come.
-async fn welcome(house: &Arc<House>, seldom: &Seldom, newcome: Newcome) {
+async fn welcome(house: &Arc<House>, seldom: &Seldom, mut newcome: Newcome) {
+    let engaged = match engage(house, seldom, &mut newcome).await {
+        Ok(engaged) => engaged,
+        Err(limit) => return turn_away(house, newcome, limit),
+    };
     // Behind layers a peer counts once its handshakes are done.
     if newcome.door.is_bare() && !house.take_quota() {
         return turn_away(house, newcome, "max");
@@ -253,7 +276,31 @@ async fn welcome(house: &Arc<House>, seldom: &Seldom, newcome: Newcome) {
     };
     let arrival = Newcomer { facts, permit: Some(permit), parent: 0, door: door.door() };
     let presence = Presence::open(house, &shard, arrival);
-    shard.handle.spawn(life::live(presence, conn, door));
+    engaged.run(&shard, life::live(presence, conn, door));
+}
+
+/// What is to run a newcomer's session. It waits for descriptors as accepting does, and not for threads: nobody knows
+/// whether there will be one. The error is the name of the limit that turns the newcomer away.
+async fn engage(
+    house: &House,
+    seldom: &Seldom,
+    newcome: &mut Newcome,
+) -> Result<Engaged, &'static str> {
+    loop {
+        let error = match house.hands.engage(&mut newcome.conn) {
+            Ok(engaged) => return Ok(engaged),
+            Err(error) => error,
+        };
+        let is_passing = is_exhaustion(&error);
+        let at = newcome.conn.facts().local.clone();
+        recover(house, seldom, &at, error).await;
+        if !is_passing {
+            return Err("threads");
+        }
+        if *house.phase.borrow() >= Phase::Draining {
+            return Err("draining");
+        }
+    }
 }
 
 /// Makes a session to which others are to belong, if its peer may come. It does not count among the sessions that may

@@ -10,6 +10,7 @@ use crate::conn::demux::PeerLimits;
 use crate::endpoint::Endpoint;
 use crate::engine::fit;
 use crate::engine::limits::Limits;
+use crate::engine::model::{Hands, Model};
 use crate::engine::plan::{self, Resolved};
 use crate::engine::running::{self, Running, Stop};
 use crate::engine::shards::{self, Crew};
@@ -30,6 +31,8 @@ pub struct Server {
     pub limits: Limits,
     /// How text services cut bytes into messages.
     pub cutting: Cutting,
+    /// What runs the sessions.
+    pub model: Model,
     /// When the server stops by itself.
     pub stop: Stop,
     /// One address family only (`-4`, `-6`).
@@ -108,6 +111,7 @@ impl Server {
             bus: Bus::new(Clock::start(), shards::cores()),
             limits: Limits::default(),
             cutting: Cutting::default(),
+            model: Model::default(),
             stop: Stop::default(),
             family: None,
             observer: None,
@@ -256,6 +260,7 @@ impl Server {
             }
         };
         fit::check_lines(name, &service, doors())?;
+        fit::check_model(self.model, name, &service, doors())?;
         if let (Some(panel), Some(at)) = (service.panel(), doors().next()) {
             panel.fit(at.shape)?;
         }
@@ -278,6 +283,8 @@ impl Server {
         Ok(running::Start {
             crew,
             service,
+            model: self.model,
+            hands: Hands::of(self.model)?,
             targets,
             endpoints,
             next_ports: self.next_ports,

@@ -36,6 +36,7 @@ use crate::error::{Error, Kind, Result};
 pub use asked::{Answered, Asked};
 pub use plan::Exchange;
 pub use redirect::Redirect;
+pub(crate) use stopwatch::Stopwatch;
 pub use stopwatch::Times;
 
 /// Bytes of a body that [`get`] holds in memory.

@@ -24,23 +24,27 @@ pub struct Times {
 
 /// Sees how long the resolver took.
 #[derive(Debug, Default)]
-pub(super) struct Stopwatch {
+pub(crate) struct Stopwatch {
     micros: AtomicU64,
 }
 
 impl Stopwatch {
-    pub(super) fn start() -> Arc<Self> {
+    pub(crate) fn start() -> Arc<Self> {
         Arc::default()
     }
 
     /// How long looking up took; none where nothing was looked up.
-    pub(super) fn look_up(&self) -> Option<Duration> {
+    pub(crate) fn look_up(&self) -> Option<Duration> {
         let micros = self.micros.load(Relaxed);
         (micros > 0).then(|| Duration::from_micros(micros))
     }
 }
 
 impl Observer for Stopwatch {
+    fn sees_sockets(&self) -> bool {
+        false
+    }
+
     fn saw(&self, call: &KernelCall<'_>) {
         if call.name == "getaddrinfo" {
             let micros = u64::try_from(call.took.as_micros()).unwrap_or(u64::MAX);

@@ -12,7 +12,8 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::observe::{PythonAddress, none};
+use super::connect::about;
+use super::observe::{PythonAddress, WaitsFor, none};
 use super::{Batch, Flags, Outgoing, Record, Sent, Shutdown, Socket, Type, explain};
 use crate::address::Address;
 use crate::error::{Error, Result};
@@ -52,7 +53,7 @@ impl AsyncSocket {
     pub async fn connect(socket: Socket, to: &Address) -> Result<Self> {
         let name = Socket::reachable(to)?;
         socket.set_blocking(false)?;
-        if socket.kind() == Some(Type::Datagram) {
+        if matches!(socket.kind(), Some(Type::Datagram | Type::Raw)) {
             tell_errors_to_readers(socket.as_fd())
                 .map_err(|error| explain::data("setsockopt(SO_SELECT_ERR_QUEUE)", &error))?;
         }
@@ -65,7 +66,7 @@ impl AsyncSocket {
             Err(error) => Err(error),
         };
         let (shown, seen) = (PythonAddress(to), none(&result));
-        connecting.socket.end(began, "connect", format_args!("{shown}"), seen);
+        connecting.socket.end_carrying(began, "connect", format_args!("{shown}"), seen, about(to));
         match result {
             Ok(()) => Ok(connecting),
             Err(error) => Err(explain::connect(connecting.socket.kind(), to, None, &error)),
@@ -183,6 +184,7 @@ impl AsyncSocket {
 
     /// Receives a batch: how many datagrams, at least one.
     pub fn poll_recv_batch(&self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<Result<usize>> {
+        self.socket.wait(WaitsFor::Arrival);
         loop {
             let mut guard = ready!(self.watched.poll_read_ready(cx))
                 .map_err(|error| explain::data("epoll_wait", &error))?;
@@ -269,6 +271,7 @@ impl AsyncSocket {
         cx: &mut Context<'_>,
         mut operation: impl FnMut(&Socket) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
+        self.socket.wait(WaitsFor::Arrival);
         loop {
             let mut guard = ready!(self.watched.poll_read_ready(cx))?;
             match operation(&self.socket) {
@@ -291,6 +294,7 @@ impl AsyncSocket {
         cx: &mut Context<'_>,
         mut operation: impl FnMut(&Socket) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
+        self.socket.wait(WaitsFor::Room);
         loop {
             let mut guard = ready!(self.watched.poll_write_ready(cx))?;
             match operation(&self.socket) {

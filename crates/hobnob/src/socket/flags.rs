@@ -16,6 +16,9 @@ const NAMES: &[(Flags, &str)] = &[
     (Flags::OUT_OF_BAND, "MSG_OOB"),
     (Flags::MORE, "MSG_MORE"),
     (Flags::DONT_ROUTE, "MSG_DONTROUTE"),
+    (Flags::END_OF_RECORD, "MSG_EOR"),
+    (Flags::CONFIRM, "MSG_CONFIRM"),
+    (Flags::ERROR_QUEUE, "MSG_ERRQUEUE"),
 ];
 
 impl Flags {
@@ -23,7 +26,8 @@ impl Flags {
     pub const NONE: Flags = Flags(0);
     /// Look, and leave it in the queue.
     pub const PEEK: Flags = Flags(libc::MSG_PEEK);
-    /// Receive until the buffer is full (streams).
+    /// Receive until the buffer is full, or the end: on a blocking stream. With a timeout it does not wait for more than is
+    /// there, as in Python.
     pub const WAIT_ALL: Flags = Flags(libc::MSG_WAITALL);
     /// Do not wait, this once.
     pub const DONT_WAIT: Flags = Flags(libc::MSG_DONTWAIT);
@@ -35,10 +39,21 @@ impl Flags {
     pub const MORE: Flags = Flags(libc::MSG_MORE);
     /// To directly connected networks only.
     pub const DONT_ROUTE: Flags = Flags(libc::MSG_DONTROUTE);
+    /// The record ends here (seqpacket).
+    pub const END_OF_RECORD: Flags = Flags(libc::MSG_EOR);
+    /// The peer has answered, so that the kernel need not ask where it is (arp(7)).
+    pub const CONFIRM: Flags = Flags(libc::MSG_CONFIRM);
+    /// What was said of what was sent ([`SocketOption::ReceiveErrors`](super::SocketOption::ReceiveErrors)); never waits.
+    pub const ERROR_QUEUE: Flags = Flags(libc::MSG_ERRQUEUE);
 
     /// The kernel's number.
     pub fn number(self) -> i32 {
         self.0
+    }
+
+    /// Whether all of these are among them.
+    pub fn has(self, others: Flags) -> bool {
+        self.0 & others.0 == others.0
     }
 }
 

@@ -1,4 +1,4 @@
-//! The socket itself.
+//! The socket itself: how one is made, shared and given up.
 
 use std::fmt;
 use std::io;
@@ -6,29 +6,45 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, fcntl};
 
-use super::observe::{self, Began, Observer, Watch, none, some};
+use super::observe::{self, Began, Carried, Observer, WaitsFor, Watch, none};
 use super::timed::Timeout;
-use super::{Family, PeerProcess, TcpInfo, Type, explain};
-use crate::error::{Error, Result};
+use super::{Family, Type, explain};
+use crate::error::Result;
 use crate::sys::call;
-use crate::sys::info;
 
 /// A socket: its descriptor (close-on-exec), its timeout, and whoever watches it.
 ///
 /// Methods take `&self`: the kernel takes calls from several threads. Dropping it closes it.
+///
+/// Its **mode** is Python's ([`set_timeout`](Self::set_timeout)). *Blocking*, which a new socket is: a call waits as long
+/// as it takes. *With a timeout*: a call that has waited for so long ends with `Kind::TimedOut`. *Non-blocking*: a call that
+/// would have to wait ends at once with `Kind::WouldBlock`. A call that a signal interrupts is made again (PEP 475).
 pub struct Socket {
-    /// Shared with nobody but the runtime that watches it.
-    fd: Arc<OwnedFd>,
-    timeout: Timeout,
+    /// Shared with nobody but the runtime that watches it. None only while it is given away or closed.
+    fd: Option<Arc<OwnedFd>>,
+    pub(super) timeout: Timeout,
     /// Boxed: hardly any is watched, and thousands lie idle.
     watch: Option<Box<Watch>>,
 }
 
 /// Making one.
 impl Socket {
-    /// A new socket, blocking (socket(2)). `protocol` 0 is the type's usual one.
+    /// A new socket, blocking and close-on-exec. `protocol` 0 is the type's usual one.
+    ///
+    /// Python `socket.socket(family, type, proto)`, C `socket(2)`. It never waits.
+    ///
+    /// # Errors
+    /// `Kind::RawSocketDenied` (`EPERM`) for a raw socket without the right to it, `Kind::TooManyFiles` (`EMFILE`, `ENFILE`),
+    /// `Kind::System` (`EAFNOSUPPORT`, `EPROTONOSUPPORT`, `ESOCKTNOSUPPORT`) for what this kernel does not have.
+    ///
+    /// ```
+    /// use hobnob::socket::{Family, Socket, Type};
+    /// let socket = Socket::new(Family::V6, Type::Datagram, 0)?;
+    /// assert_eq!((socket.family(), socket.kind()), (Some(Family::V6), Some(Type::Datagram)));
+    /// # Ok::<(), hobnob::Error>(())
+    /// ```
     pub fn new(family: Family, kind: Type, protocol: i32) -> Result<Self> {
         Self::open(family, kind, protocol, None)
     }
@@ -47,18 +63,122 @@ impl Socket {
         let result = number.as_ref().map(|number| number as &dyn fmt::Display).map_err(|e| *e);
         let (f, k) = (family.name(), kind.name());
         let arguments = format_args!("{f}, {k}, {protocol}");
-        observe::end(watch.as_deref(), began, None, "socket", arguments, result);
+        let carried = Carried { made: number.as_ref().ok().copied(), ..Carried::default() };
+        observe::end(watch.as_deref(), began, None, "socket", arguments, result, carried);
         let fd = made.map_err(|error| explain::socket(family, kind, protocol, &error))?;
-        Ok(Socket { fd: Arc::new(fd), timeout: Timeout::new(None), watch })
+        Ok(Self::of(fd, None, watch))
     }
 
-    /// Two sockets connected to each other, blocking (socketpair(2)); Unix sockets only.
+    /// Two Unix sockets connected to each other, blocking.
+    ///
+    /// Python `socket.socketpair(AF_UNIX, type)`, C `socketpair(2)`. It never waits.
+    ///
+    /// # Errors
+    /// `Kind::TooManyFiles` (`EMFILE`, `ENFILE`), `Kind::System` (`ESOCKTNOSUPPORT`) for a type that Unix sockets do not have.
+    ///
+    /// ```
+    /// use hobnob::socket::{Flags, Socket, Type};
+    /// let (one, other) = Socket::pair(Type::Seqpacket)?;
+    /// one.send(b"a record", Flags::NONE)?;
+    /// assert_eq!(other.recv(&mut [0; 64], Flags::NONE)?, 8);
+    /// # Ok::<(), hobnob::Error>(())
+    /// ```
     pub fn pair(kind: Type) -> Result<(Self, Self)> {
         let made = call::pair(libc::AF_UNIX, kind.number(), 0);
         let (one, other) = made.map_err(|error| {
             explain::data(&format!("socketpair(AF_UNIX, {})", kind.name()), &error)
         })?;
-        Ok((Self::blocking(one), Self::blocking(other)))
+        Ok((Self::of(one, None, None), Self::of(other, None, None)))
+    }
+
+    /// Takes over a descriptor that was inherited or received, if it is a socket's: non-blocking if it is, else blocking.
+    ///
+    /// Python `socket.socket(fileno=fd)` and `socket.fromfd`, which duplicates first; in C it is the number itself. It never
+    /// waits. `Socket::from(fd)` does the same unasked.
+    ///
+    /// # Errors
+    /// `Kind::System` (`ENOTSOCK`) where it is something else; the descriptor is closed then.
+    ///
+    /// ```
+    /// use hobnob::socket::{Flags, Socket, Type};
+    /// let (one, other) = Socket::pair(Type::Stream)?;
+    /// let again = Socket::from_fd(one.into_fd())?;
+    /// again.send(b"x", Flags::NONE)?;
+    /// assert_eq!(other.recv(&mut [0; 8], Flags::NONE)?, 1);
+    /// let file = std::fs::File::open("/dev/null").unwrap();
+    /// assert_eq!(Socket::from_fd(file.into()).unwrap_err().errno(), Some(88), "ENOTSOCK");
+    /// # Ok::<(), hobnob::Error>(())
+    /// ```
+    pub fn from_fd(fd: OwnedFd) -> Result<Self> {
+        call::int_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_TYPE)
+            .map_err(|error| explain::data("getsockopt(SOL_SOCKET, SO_TYPE)", &error))?;
+        Ok(Self::from(fd))
+    }
+
+    /// Gives the descriptor away, open as it is.
+    ///
+    /// Python `detach`. It never waits and never fails.
+    ///
+    /// ```
+    /// use hobnob::socket::{Socket, Type};
+    /// use std::os::fd::AsRawFd;
+    /// let (one, _other) = Socket::pair(Type::Stream)?;
+    /// let number = one.descriptor();
+    /// assert_eq!(one.into_fd().as_raw_fd(), number);
+    /// # Ok::<(), hobnob::Error>(())
+    /// ```
+    pub fn into_fd(self) -> OwnedFd {
+        self.into()
+    }
+
+    /// A second descriptor, close-on-exec, of the same socket: what one of them sets or shuts down holds for both, and the
+    /// connection ends when both are closed. It has this one's timeout and observer.
+    ///
+    /// Python `dup`, C `fcntl(F_DUPFD_CLOEXEC)`. It never waits.
+    ///
+    /// # Errors
+    /// `Kind::TooManyFiles` (`EMFILE`).
+    ///
+    /// ```
+    /// use hobnob::socket::{Flags, Socket, Type};
+    /// let (one, other) = Socket::pair(Type::Stream)?;
+    /// let second = one.dup()?;
+    /// drop(one);
+    /// second.send(b"still open", Flags::NONE)?;
+    /// assert_eq!(other.recv(&mut [0; 64], Flags::NONE)?, 10);
+    /// # Ok::<(), hobnob::Error>(())
+    /// ```
+    pub fn dup(&self) -> Result<Self> {
+        let began = self.begin();
+        let result = self.as_fd().try_clone_to_owned();
+        let number = result.as_ref().map(AsRawFd::as_raw_fd);
+        let carried = Carried { made: number.as_ref().ok().copied(), ..Carried::default() };
+        let arguments = format_args!("F_DUPFD_CLOEXEC, 3");
+        self.end_carrying(began, "fcntl", arguments, observe::some(&number), carried);
+        let fd = result.map_err(|error| explain::data("fcntl(F_DUPFD_CLOEXEC)", &error))?;
+        Ok(Self::of(fd, self.timeout(), self.watch.clone()))
+    }
+
+    /// Closes, and tells how that went. Dropping closes too, and tells the observer alone.
+    ///
+    /// Python `close`, C `close(2)`. What was sent goes on its way, and the close does not wait for it, unless
+    /// [`SocketOption::Linger`](super::SocketOption::Linger) says so. Bytes that came and were not read make it a reset
+    /// (RFC 2525, 2.17). A [`dup`](Self::dup) keeps the connection open.
+    ///
+    /// # Errors
+    /// `Kind::System` (`EIO` ...); the descriptor is gone all the same.
+    ///
+    /// ```
+    /// use hobnob::socket::{Flags, Socket, Type};
+    /// let (one, other) = Socket::pair(Type::Stream)?;
+    /// one.close()?;
+    /// assert_eq!(other.recv(&mut [0; 8], Flags::NONE)?, 0, "the end");
+    /// # Ok::<(), hobnob::Error>(())
+    /// ```
+    pub fn close(mut self) -> Result<()> {
+        let watch = self.watch.take();
+        let fd = self.give_up().expect("nobody else has given it up");
+        close(fd, watch.as_deref()).map_err(|error| explain::data("close", &error))
     }
 
     /// The same socket, whose every call from now on is seen by the observer.
@@ -75,129 +195,71 @@ impl Socket {
     /// What this listener has accepted.
     pub(super) fn accepted(&self, fd: OwnedFd, is_blocking: bool) -> Socket {
         let watch = self.watch.as_ref().map(|watch| Box::new(Watch::new(watch.observer())));
-        let timeout = Timeout::new((!is_blocking).then_some(Duration::ZERO));
-        Socket { fd: Arc::new(fd), timeout, watch }
-    }
-
-    /// Closes, and tells how that went (close(2)). Dropping closes too, and tells nobody.
-    pub fn close(self) -> Result<()> {
-        let (began, number) = (self.begin(), Some(self.descriptor()));
-        let watch = self.watch.clone();
-        let result = nix::unistd::close(OwnedFd::from(self)).map_err(io::Error::from);
-        observe::end(watch.as_deref(), began, number, "close", format_args!(""), none(&result));
-        result.map_err(|error| explain::data("close", &error))
+        Self::of(fd, (!is_blocking).then_some(Duration::ZERO), watch)
     }
 
     /// The descriptor's owner, for a runtime to watch.
     pub(super) fn owner(&self) -> Arc<OwnedFd> {
-        self.fd.clone()
+        self.shared().clone()
     }
 
-    fn blocking(fd: OwnedFd) -> Self {
-        Socket { fd: Arc::new(fd), timeout: Timeout::new(None), watch: None }
+    fn of(fd: OwnedFd, timeout: Option<Duration>, watch: Option<Box<Watch>>) -> Self {
+        Socket { fd: Some(Arc::new(fd)), timeout: Timeout::new(timeout), watch }
+    }
+
+    fn shared(&self) -> &Arc<OwnedFd> {
+        self.fd.as_ref().expect("whoever gives it up has the socket for itself")
+    }
+
+    /// None where it was given up before.
+    fn give_up(&mut self) -> Option<OwnedFd> {
+        let shared = self.fd.take()?;
+        Some(Arc::into_inner(shared).expect("only an AsyncSocket shares it, and keeps its Socket"))
     }
 }
 
-/// Its mode, and what it is.
-impl Socket {
-    /// Python's `settimeout`: none is blocking, zero is non-blocking, and above zero each operation as a whole is bounded.
-    pub fn set_timeout(&self, timeout: Option<Duration>) -> Result<()> {
-        self.set_nonblocking(timeout.is_some())
-            .map_err(|error| explain::data("fcntl(F_SETFL)", &error))?;
-        self.timeout.set(timeout);
-        Ok(())
-    }
+fn close(fd: OwnedFd, watch: Option<&Watch>) -> io::Result<()> {
+    let (began, number) = (observe::begin(watch), Some(fd.as_raw_fd()));
+    let result = nix::unistd::close(fd).map_err(io::Error::from);
+    let arguments = format_args!("");
+    observe::end(watch, began, number, "close", arguments, none(&result), Carried::default());
+    result
+}
 
-    /// Python's `gettimeout`.
-    pub fn timeout(&self) -> Option<Duration> {
-        self.timeout.value()
-    }
-
-    /// Python's `setblocking`: the timeout none, or zero.
-    pub fn set_blocking(&self, blocking: bool) -> Result<()> {
-        self.set_timeout((!blocking).then_some(Duration::ZERO))
-    }
-
-    /// Python's `getblocking`: true with a timeout above zero too.
-    pub fn is_blocking(&self) -> bool {
-        self.timeout() != Some(Duration::ZERO)
-    }
-
-    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        let mut flags = OFlag::from_bits_retain(fcntl(self, FcntlArg::F_GETFL)?);
-        flags.set(OFlag::O_NONBLOCK, nonblocking);
-        fcntl(self, FcntlArg::F_SETFL(flags))?;
-        Ok(())
-    }
-
-    /// The descriptor's number (Python's `fileno`); it stays the socket's own.
-    pub fn descriptor(&self) -> i32 {
-        self.fd.as_raw_fd()
-    }
-
-    /// Its family (`SO_DOMAIN`); none where it is one that this library has no name for.
-    pub fn family(&self) -> Option<Family> {
-        let number = call::int_option(self.as_fd(), libc::SOL_SOCKET, libc::SO_DOMAIN).ok()?;
-        let all = [Family::V4, Family::V6, Family::Unix, Family::Packet];
-        all.into_iter().find(|family| family.number() == number)
-    }
-
-    /// Its type (`SO_TYPE`).
-    pub fn kind(&self) -> Option<Type> {
-        let number = call::int_option(self.as_fd(), libc::SOL_SOCKET, libc::SO_TYPE).ok()?;
-        Type::of_number(number)
-    }
-
-    /// Takes the pending error (`SO_ERROR`): how a connect ended, an ICMP refusal. Reading it clears it.
-    pub fn take_error(&self) -> Result<Option<Error>> {
-        let pending = |taken: &Option<io::Error>| taken.as_ref().map_or(0, observe::errno);
-        let taken = self.ask("SOL_SOCKET, SO_ERROR", info::take_error, pending)?;
-        Ok(taken.map(|error| explain::data("getsockopt(SOL_SOCKET, SO_ERROR)", &error)))
-    }
-
-    /// Who made the other end of a Unix socket (unix(7) `SO_PEERCRED`).
-    pub fn peer_process(&self) -> Result<PeerProcess> {
-        self.ask("SOL_SOCKET, SO_PEERCRED", info::peer_process, |peer| {
-            format!("pid {}, uid {}, gid {}", peer.pid, peer.uid, peer.gid)
-        })
-    }
-
-    /// The kernel's figures on a TCP connection (tcp(7) `TCP_INFO`).
-    pub fn tcp_info(&self) -> Result<TcpInfo> {
-        self.ask("IPPROTO_TCP, TCP_INFO", info::tcp_info, |info| {
-            format!("round trip {:?}, resent {}", info.round_trip, info.resent)
-        })
-    }
-
-    fn ask<T, S: fmt::Display>(
-        &self,
-        option: &str,
-        read: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
-        show: impl FnOnce(&T) -> S,
-    ) -> Result<T> {
-        let began = self.begin();
-        let result = read(self.as_fd());
-        if self.is_watched() {
-            let shown = result.as_ref().map(show);
-            self.end(began, "getsockopt", format_args!("{option}"), some(&shown));
+/// Closes it. An observer sees that.
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Some(watch) = self.watch.take()
+            && let Some(fd) = self.give_up()
+        {
+            // Nobody is left to hear of an error, and the descriptor is gone all the same.
+            drop(close(fd, Some(&watch)));
         }
-        result.map_err(|error| explain::data(&format!("getsockopt({option})"), &error))
-    }
-
-    /// The mode, such as `0o600`, that a Unix socket's file has from the first instant; before bind. The umask is taken
-    /// off it and is not changed (fchmod(2); Linux takes the file's mode from the descriptor's).
-    pub fn set_mode(&self, mode: u32) -> Result<()> {
-        let began = self.begin();
-        let result = info::set_mode(self.as_fd(), mode);
-        self.end(began, "fchmod", format_args!("0o{mode:o}"), none(&result));
-        result.map_err(|error| explain::data(&format!("fchmod(0o{mode:o})"), &error))
     }
 }
 
 /// The funnel.
 impl Socket {
-    pub(super) fn is_watched(&self) -> bool {
+    /// Whether an observer sees its calls.
+    pub(crate) fn is_watched(&self) -> bool {
         self.watch.is_some()
+    }
+
+    /// Notes that something to receive is waited for from now on, for the observer.
+    pub(crate) fn awaits_input(&self) {
+        self.wait(WaitsFor::Arrival);
+    }
+
+    /// Notes that room to send is waited for from now on, for the observer.
+    pub(crate) fn awaits_room(&self) {
+        self.wait(WaitsFor::Room);
+    }
+
+    /// Notes that a call in this direction is tried from now on, for the observer.
+    pub(super) fn wait(&self, direction: WaitsFor) {
+        if let Some(watch) = &self.watch {
+            watch.wait(direction);
+        }
     }
 
     pub(super) fn begin(&self) -> Began {
@@ -211,8 +273,19 @@ impl Socket {
         arguments: fmt::Arguments<'_>,
         result: Result<&dyn fmt::Display, i32>,
     ) {
-        let number = Some(self.descriptor());
-        observe::end(self.watch.as_deref(), began, number, name, arguments, result);
+        self.end_carrying(began, name, arguments, result, Carried::default());
+    }
+
+    pub(super) fn end_carrying(
+        &self,
+        began: Began,
+        name: &'static str,
+        arguments: fmt::Arguments<'_>,
+        result: Result<&dyn fmt::Display, i32>,
+        carried: Carried<'_>,
+    ) {
+        let number = Some(self.as_raw_fd());
+        observe::end(self.watch.as_deref(), began, number, name, arguments, result, carried);
     }
 }
 
@@ -221,26 +294,25 @@ impl From<OwnedFd> for Socket {
     fn from(fd: OwnedFd) -> Self {
         let flags = fcntl(&fd, FcntlArg::F_GETFL).unwrap_or(0);
         let is_nonblocking = flags & libc::O_NONBLOCK != 0;
-        let timeout = Timeout::new(is_nonblocking.then_some(Duration::ZERO));
-        Socket { fd: Arc::new(fd), timeout, watch: None }
+        Self::of(fd, is_nonblocking.then_some(Duration::ZERO), None)
     }
 }
 
 impl From<Socket> for OwnedFd {
-    fn from(socket: Socket) -> Self {
-        Arc::into_inner(socket.fd).expect("only an AsyncSocket shares it, and keeps its Socket")
+    fn from(mut socket: Socket) -> Self {
+        socket.give_up().expect("nobody else has given it up")
     }
 }
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.shared().as_fd()
     }
 }
 
 impl AsRawFd for Socket {
     fn as_raw_fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
+        self.shared().as_raw_fd()
     }
 }
 

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
-use nix::net::if_::InterfaceFlags;
+use nix::net::if_::{InterfaceFlags, if_indextoname, if_nametoindex};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// One interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,17 @@ pub struct Interface {
 }
 
 /// All of them, in the kernel's order.
+///
+/// Python `if_nameindex`, which has names and indices alone; C `getifaddrs(3)`. It never waits.
+///
+/// # Errors
+/// `Kind::System`, if the kernel refuses.
+///
+/// ```
+/// let all = hobnob::socket::interfaces()?;
+/// assert!(all.iter().any(|one| one.name == "lo"));
+/// # Ok::<(), hobnob::Error>(())
+/// ```
 pub fn interfaces() -> Result<Vec<Interface>> {
     let each = getifaddrs().map_err(|errno| {
         Error::from_io("getifaddrs()", &std::io::Error::from_raw_os_error(errno as i32))
@@ -41,6 +52,48 @@ pub fn interfaces() -> Result<Vec<Interface>> {
         found[at].mac = found[at].mac.or(mac(&entry));
     }
     Ok(found)
+}
+
+/// The index of an interface, by which the kernel knows it.
+///
+/// Python `if_nametoindex`, C `if_nametoindex(3)`. It never waits.
+///
+/// # Errors
+/// `Kind::NotFound` where there is none of that name.
+///
+/// ```
+/// use hobnob::socket::{interface_index, interface_name};
+/// assert_eq!(interface_name(interface_index("lo")?)?, "lo");
+/// # Ok::<(), hobnob::Error>(())
+/// ```
+pub fn interface_index(name: &str) -> Result<u32> {
+    if_nametoindex(name).map_err(|errno| {
+        let message = format!("there is no interface {name:?}");
+        let call = format!("if_nametoindex({name:?})");
+        Error::new(Kind::NotFound, message).with_call(call, &errno.into())
+    })
+}
+
+/// The name of the interface that has this index.
+///
+/// Python `if_indextoname`, C `if_indextoname(3)`. It never waits.
+///
+/// # Errors
+/// `Kind::NotFound` where there is none of that index.
+///
+/// ```
+/// use hobnob::{error::Kind, socket::interface_name};
+/// assert_eq!(interface_name(0).unwrap_err().kind(), Kind::NotFound);
+/// ```
+pub fn interface_name(index: u32) -> Result<String> {
+    // nix takes the null pointer of a failure for an answer: the name that it then gives is empty.
+    let found = if_indextoname(index).ok().filter(|name| !name.is_empty());
+    let name = found.ok_or_else(|| {
+        let message = format!("no interface has the index {index}");
+        let none = std::io::Error::from_raw_os_error(libc::ENXIO);
+        Error::new(Kind::NotFound, message).with_call(format!("if_indextoname({index})"), &none)
+    })?;
+    Ok(name.to_string_lossy().into_owned())
 }
 
 fn ip(entry: &InterfaceAddress) -> Option<IpAddr> {

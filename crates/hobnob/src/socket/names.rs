@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::Family;
-use super::observe::{self, Observer, PythonAddress, PythonText, Watch};
+use super::observe::{self, Carried, Observer, PythonAddress, PythonText, Watch};
 use crate::address::Address;
 use crate::error::{Error, Kind, MACHINE, Result};
 use crate::sys::resolve::{self, LookUpError};
@@ -16,14 +16,39 @@ use crate::thread;
 /// Look-ups at once, each on a thread. A name server that says nothing holds one for a long time.
 static AT_ONCE: Semaphore = Semaphore::const_new(512);
 
-/// What this machine calls itself (gethostname(2)).
+/// What this machine calls itself.
+///
+/// Python `gethostname`, C `gethostname(2)`. It never waits, and asks no name server.
+///
+/// # Errors
+/// `Kind::System`, if the kernel refuses.
+///
+/// ```
+/// assert!(!hobnob::socket::host_name()?.is_empty());
+/// # Ok::<(), hobnob::Error>(())
+/// ```
 pub fn host_name() -> Result<String> {
     let name = resolve::host_name().map_err(|error| Error::from_io("gethostname", &error))?;
     Ok(name.to_string_lossy().into_owned())
 }
 
-/// The addresses of a host, in the order in which they are worth trying (getaddrinfo(3), RFC 6724). Blocks, and cannot
-/// be given up; [`look_up_async`] does it on a thread of its own.
+/// The addresses of a host, each once, in the order in which they are worth trying (RFC 6724).
+///
+/// Python `getaddrinfo(host, port, family, SOCK_STREAM)`, C `getaddrinfo(3)`. It blocks for as long as the resolver asks
+/// (resolv.conf(5)), and cannot be given up; [`look_up_async`] does it on a thread of its own. [`address_info`] has the rest
+/// of what that call can be asked.
+///
+/// # Errors
+/// `Kind::HostNotFound`, with the resolver's `EAI_NONAME` or `EAI_AGAIN` as the outcome.
+///
+/// ```
+/// use hobnob::socket::{Family, look_up};
+/// let found = look_up("localhost", 80, Some(Family::V4))?;
+/// assert_eq!(found, ["127.0.0.1:80".parse().unwrap()]);
+/// # Ok::<(), hobnob::Error>(())
+/// ```
+///
+/// [`address_info`]: super::address_info
 pub fn look_up(host: &str, port: u16, family: Option<Family>) -> Result<Vec<SocketAddr>> {
     look_up_observed(host, port, family, None)
 }
@@ -59,7 +84,8 @@ fn look_up_observed(
     let shown = found.as_ref().map(|list| Shown(list)).map_err(|error| error.number);
     let result = shown.as_ref().map(|list| list as &dyn fmt::Display).map_err(|number| *number);
     let arguments = format_args!("{}, {port}", PythonText(host));
-    observe::end(watch.as_ref(), began, None, "getaddrinfo", arguments, result);
+    let carried = Carried::default();
+    observe::end(watch.as_ref(), began, None, "getaddrinfo", arguments, result, carried);
     found.map_err(|error| not_found(host, port, family, error))
 }
 
@@ -78,6 +104,11 @@ impl fmt::Display for Shown<'_> {
 }
 
 fn not_found(host: &str, port: u16, family: Option<Family>, error: LookUpError) -> Error {
+    failed(&format!("getaddrinfo({host:?}, {port})"), host, family, error)
+}
+
+/// What the resolver said of this call.
+pub(super) fn failed(call: &str, host: &str, family: Option<Family>, error: LookUpError) -> Error {
     let name = resolve::eai_name(error.number);
     let of = match family {
         Some(Family::V4) => "IPv4 address",
@@ -98,7 +129,7 @@ fn not_found(host: &str, port: u16, family: Option<Family>, error: LookUpError) 
         None => why.to_owned(),
     };
     Error::new(Kind::HostNotFound, format!("no {of} found for {host:?}"))
-        .with_outcome(format!("getaddrinfo({host:?}, {port})"), Some(error.number), name)
+        .with_outcome(call, Some(error.number), name)
         .why(why)
         .hint_topic(MACHINE, "if no name works at all")
 }

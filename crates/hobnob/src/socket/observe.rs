@@ -3,8 +3,10 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use super::Flags;
 use crate::address::Address;
 use crate::clock::Clock;
 use crate::codec::hidden::is_hidden;
@@ -16,6 +18,36 @@ pub const SHOWN: usize = 64;
 pub trait Observer: Send + Sync {
     /// A call was made.
     fn saw(&self, call: &KernelCall<'_>);
+
+    /// Whether it wants to see what is called on sockets. Then conns pass no byte around it, such as by splice(2). False:
+    /// it sees the resolver's calls alone.
+    fn sees_sockets(&self) -> bool {
+        true
+    }
+}
+
+/// One observer that is two; or the one that there is.
+pub(crate) fn together(
+    one: Option<Arc<dyn Observer>>,
+    other: Option<Arc<dyn Observer>>,
+) -> Option<Arc<dyn Observer>> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(Arc::new(ObserverPair(one, other))),
+        (one, other) => one.or(other),
+    }
+}
+
+struct ObserverPair(Arc<dyn Observer>, Arc<dyn Observer>);
+
+impl Observer for ObserverPair {
+    fn saw(&self, call: &KernelCall<'_>) {
+        self.0.saw(call);
+        self.1.saw(call);
+    }
+
+    fn sees_sockets(&self) -> bool {
+        self.0.sees_sockets() || self.1.sees_sockets()
+    }
 }
 
 /// One call, as it was made.
@@ -29,8 +61,29 @@ pub struct KernelCall<'a> {
     /// What came back, in Python's notation; or the errno, or the resolver's (negative) number. A timeout of ours,
     /// which has no errno, is `ETIMEDOUT`.
     pub result: Result<&'a dyn fmt::Display, i32>,
-    /// How long it took, waiting included.
+    /// How long it took, waiting included: on a socket that a runtime watches, since the call was first tried.
     pub took: Duration,
+    /// The bytes and the address that it was about.
+    pub carried: Carried<'a>,
+}
+
+/// What a call was about, for who needs more of it than its notation.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Carried<'a> {
+    /// The bytes that were to be sent, or those that came.
+    pub bytes: Option<&'a [u8]>,
+    /// How many bytes the kernel has taken, or how many came.
+    pub count: usize,
+    /// The room that there was for bytes to come.
+    pub room: usize,
+    /// The flags.
+    pub flags: Flags,
+    /// Where to, where from, or whose.
+    pub address: Option<&'a Address>,
+    /// The descriptor of a socket that it made.
+    pub made: Option<i32>,
+    /// The datagrams of a batch that was to be sent, or that came, each with its peer (recvmmsg(2), sendmmsg(2)).
+    pub datagrams: &'a [(Address, &'a [u8])],
 }
 
 /// An observer and the clock that it is told times by.
@@ -39,6 +92,26 @@ pub(super) struct Watch {
     observer: Arc<dyn Observer>,
     clock: Clock,
     shows_waiting: bool,
+    waits: DirectionWaits,
+}
+
+/// Since when each direction waits, in nanoseconds of the clock; 0: it does not. A copy of the socket waits by itself.
+#[derive(Default)]
+struct DirectionWaits([AtomicU64; 2]);
+
+impl Clone for DirectionWaits {
+    fn clone(&self) -> Self {
+        DirectionWaits::default()
+    }
+}
+
+/// The direction in which a call may wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum WaitsFor {
+    /// Something to receive, or to accept.
+    Arrival = 0,
+    /// Room to send.
+    Room = 1,
 }
 
 /// When a watched call began; none where nobody watches.
@@ -47,7 +120,21 @@ pub(super) struct Began(Option<Duration>);
 
 impl Watch {
     pub(super) fn new(observer: Arc<dyn Observer>) -> Self {
-        Watch { observer, clock: Clock::start(), shows_waiting: true }
+        let waits = DirectionWaits::default();
+        Watch { observer, clock: Clock::start(), shows_waiting: true, waits }
+    }
+
+    /// Notes that a call in this direction is tried from now on, unless one is already.
+    pub(super) fn wait(&self, direction: WaitsFor) {
+        let now = u64::try_from(self.clock.now().as_nanos()).unwrap_or(u64::MAX).max(1);
+        let since = &self.waits.0[direction as usize];
+        let _ = since.compare_exchange(0, now, Relaxed, Relaxed);
+    }
+
+    /// The call in this direction has an answer: since when it was tried.
+    fn waited(&self, direction: WaitsFor) -> Option<Duration> {
+        let since = self.waits.0[direction as usize].swap(0, Relaxed);
+        (since > 0).then(|| Duration::from_nanos(since))
     }
 
     /// The same, not telling of tries that would block.
@@ -74,13 +161,26 @@ pub(super) fn end(
     name: &'static str,
     arguments: fmt::Arguments<'_>,
     result: Result<&dyn fmt::Display, i32>,
+    carried: Carried<'_>,
 ) {
     if let (Some(watch), Began(Some(began))) = (watch, began) {
         if matches!(result, Err(libc::EAGAIN)) && !watch.shows_waiting {
             return;
         }
+        let began = direction_of(name).and_then(|way| watch.waited(way)).unwrap_or(began);
         let took = watch.clock.now().saturating_sub(began);
-        watch.observer.saw(&KernelCall { descriptor, name, arguments: &arguments, result, took });
+        let arguments = &arguments;
+        watch.observer.saw(&KernelCall { descriptor, name, arguments, result, took, carried });
+    }
+}
+
+/// In which direction a call may wait, if it may.
+fn direction_of(name: &str) -> Option<WaitsFor> {
+    match name {
+        "accept" => Some(WaitsFor::Arrival),
+        _ if name.starts_with("recv") => Some(WaitsFor::Arrival),
+        _ if name.starts_with("send") => Some(WaitsFor::Room),
+        _ => None,
     }
 }
 
@@ -187,6 +287,20 @@ impl fmt::Display for PythonAddress<'_> {
             Address::Unnamed => f.write_str("''"),
             Address::Name(name) => PythonText(name).fmt(f),
         }
+    }
+}
+
+/// Datagrams of one call as a list: `[(b'20C', ('127.0.0.1', 53142))]`.
+pub(super) struct DatagramList<'a>(pub(super) &'a [(Address, &'a [u8])]);
+
+impl fmt::Display for DatagramList<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (index, (address, bytes)) in self.0.iter().enumerate() {
+            let before = if index == 0 { "" } else { ", " };
+            write!(f, "{before}({}, {})", PythonBytes(bytes), PythonAddress(address))?;
+        }
+        f.write_str("]")
     }
 }
 

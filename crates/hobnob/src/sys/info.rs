@@ -16,6 +16,10 @@ pub struct TcpInfo {
     pub round_trip: Duration,
     /// Segments sent again since the connection began.
     pub resent: u32,
+    /// Segments sent in all, those that carried nothing included.
+    pub segments_out: u32,
+    /// Segments that came.
+    pub segments_in: u32,
     /// Whether the peer's kernel has not acknowledged all that was sent.
     pub is_sending: bool,
 }
@@ -37,8 +41,17 @@ pub(crate) fn tcp_info(fd: BorrowedFd<'_>) -> io::Result<TcpInfo> {
     Ok(TcpInfo {
         round_trip: Duration::from_micros(info.tcpi_rtt.into()),
         resent: info.tcpi_total_retrans,
+        segments_out: info.tcpi_segs_out,
+        segments_in: info.tcpi_segs_in,
         is_sending: info.tcpi_unacked > 0 || info.tcpi_notsent_bytes > 0,
     })
+}
+
+/// How many connections wait to be accepted at a listening TCP socket (`TCP_INFO`, whose `tcpi_unacked` is that of a
+/// listener: Linux `tcp_get_info`).
+pub(crate) fn backlog(listener: BorrowedFd<'_>) -> io::Result<u32> {
+    let info: libc::tcp_info = read(listener, libc::IPPROTO_TCP, libc::TCP_INFO)?;
+    Ok(info.tcpi_unacked)
 }
 
 /// `SO_PEERCRED`.

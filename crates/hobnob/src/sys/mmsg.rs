@@ -4,8 +4,9 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use super::control::Arrival;
 use super::name::Name;
-use super::packet_info::{self, Arrival, Control};
+use super::packet_info::{self, Ancillary, Control};
 use super::size_for_kernel;
 use crate::address::Address;
 use crate::error::Result;
@@ -120,7 +121,7 @@ impl Batch {
     }
 
     fn make_room_to_tell(&mut self) {
-        self.controls.resize(self.names.len(), Control::default());
+        self.controls.resize(self.names.len(), packet_info::EMPTY);
     }
 
     /// Receives what is there, without waiting: how many datagrams, at least one, or `WouldBlock`.
@@ -142,13 +143,19 @@ impl Batch {
         if self.controls.is_empty() || self.received == 0 {
             return;
         }
-        // SAFETY: the kernel has written this header, and its control buffer lives in `self`.
-        let told = unsafe { packet_info::read(&self.headers[self.received - 1].msg_hdr) };
+        let told = self.told(self.received - 1);
         if told.lost != 0 {
             // The kernel's number wraps around.
             self.news_of_lost += u64::from(told.lost.wrapping_sub(self.lost));
             self.lost = told.lost;
         }
+    }
+
+    /// What the kernel has told beside a datagram of the last call.
+    fn told(&self, index: usize) -> Ancillary {
+        let length = self.headers[index].msg_hdr.msg_controllen;
+        let written = self.controls.get(index).and_then(|room| room.get(..length));
+        packet_info::read(written.unwrap_or_default())
     }
 
     /// How many datagrams it has room for.
@@ -173,8 +180,7 @@ impl Batch {
         let (length, start) = (header.msg_len as usize, index * self.bytes_per_slot);
         let mut peer = self.names[index];
         peer.set_length(header.msg_hdr.msg_namelen);
-        // SAFETY: the kernel has written this header, and its control buffer lives in `self`.
-        let told = unsafe { packet_info::read(&header.msg_hdr) };
+        let told = self.told(index);
         Received {
             bytes: &self.bytes[start..start + length.min(self.bytes_per_slot)],
             length,
@@ -269,7 +275,7 @@ impl Outgoing {
     /// from ([`Arrival::answer_from`]); the kernel picks where it is none.
     pub fn commit(&mut self, to: &Address, from: Option<IpAddr>) -> Result<()> {
         let to = Name::of(to)?;
-        self.letters.push(Letter { to, from, control: Control::default() });
+        self.letters.push(Letter { to, from, control: packet_info::EMPTY });
         Ok(())
     }
 
@@ -282,6 +288,12 @@ impl Outgoing {
     /// How many datagrams are in the batch.
     pub fn len(&self) -> usize {
         self.letters.len()
+    }
+
+    /// Where each of them goes, and its bytes.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Address, &[u8])> {
+        let letters = self.letters.iter().zip(&self.drafts);
+        letters.map(|(letter, bytes)| (letter.to.address(), bytes.as_slice()))
     }
 
     /// Whether there are none.
@@ -341,8 +353,8 @@ impl Outgoing {
             header.msg_hdr.msg_iov = part;
             header.msg_hdr.msg_iovlen = 1;
             if let Some(from) = letter.from {
-                // SAFETY: the control buffer is the letter's own, which stays until the headers are made anew.
-                unsafe { packet_info::write(&mut header.msg_hdr, &mut letter.control, from) };
+                header.msg_hdr.msg_controllen = packet_info::write(&mut letter.control, from) as _;
+                header.msg_hdr.msg_control = letter.control.as_mut_ptr().cast();
             }
             headers.push(header);
         }
@@ -356,18 +368,18 @@ pub(crate) fn send_from(
     from: IpAddr,
     to: &Name,
 ) -> io::Result<usize> {
-    let (mut to, mut control) = (*to, Control::default());
+    let (mut to, mut control) = (*to, packet_info::EMPTY);
     let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let mut header = blank_header().msg_hdr;
     header.msg_name = to.as_mut_ptr().cast();
     header.msg_namelen = to.length();
     header.msg_iov = &raw mut part;
     header.msg_iovlen = 1;
-    // SAFETY: the control buffer outlives the call below, and the kernel only reads what the header leads to.
-    let sent = unsafe {
-        packet_info::write(&mut header, &mut control, from);
-        libc::sendmsg(fd.as_raw_fd(), &raw const header, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
-    };
+    header.msg_controllen = packet_info::write(&mut control, from) as _;
+    header.msg_control = control.as_mut_ptr().cast();
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: the kernel only reads what the header leads to, which is ours for the call.
+    let sent = unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const header, flags) };
     super::check_length(sent)
 }
 

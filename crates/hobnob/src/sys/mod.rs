@@ -4,19 +4,29 @@
 #![allow(unsafe_code, reason = "system calls; everywhere else the compiler forbids it")]
 
 pub(crate) mod alarm;
+pub(crate) mod bell;
 pub(crate) mod call;
 pub(crate) mod closed;
+pub(crate) mod control;
+pub(crate) mod group;
 pub(crate) mod hangup;
+pub(crate) mod hosts;
 pub(crate) mod info;
+pub(crate) mod message;
 pub(crate) mod mmsg;
 pub(crate) mod name;
+pub(crate) mod objection;
 pub(crate) mod packet_info;
+pub(crate) mod packet_ring;
 pub(crate) mod reach;
 pub(crate) mod record;
 pub(crate) mod resolve;
+pub(crate) mod rights;
+pub(crate) mod services;
 pub(crate) mod splice;
 pub(crate) mod terminal;
 pub(crate) mod watch;
+pub(crate) mod whole;
 
 use std::io;
 

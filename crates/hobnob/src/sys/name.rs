@@ -82,6 +82,15 @@ impl Name {
         (&raw mut self.storage).cast()
     }
 
+    /// All of its storage, for structures that have a name within.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: the storage is plain integers, all of which were set.
+        unsafe {
+            let all = (&raw const self.storage).cast::<u8>();
+            std::slice::from_raw_parts(all, size_of::<libc::sockaddr_storage>())
+        }
+    }
+
     pub(crate) fn length(&self) -> libc::socklen_t {
         self.length
     }

@@ -5,10 +5,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use super::call;
-
-/// Bytes before the value in what the kernel answers: one control message (cmsg(3)), with an int in it.
-// SAFETY: it only computes.
-const HEAD: usize = unsafe { libc::CMSG_LEN(0) } as usize;
+use super::control::{self, ControlMessage};
 
 /// Asks the kernel to keep it for each connection that this listener accepts from now on.
 pub(crate) fn ask_for_reach(fd: BorrowedFd<'_>) -> io::Result<()> {
@@ -29,9 +26,10 @@ pub(crate) fn reach(fd: BorrowedFd<'_>) -> io::Result<u8> {
     };
     let mut room = [0; 64];
     let length = call::option(fd, level, number, &mut room)?;
-    let value = room[..length].get(HEAD..HEAD + size_of::<i32>());
-    let value = value.and_then(|bytes| bytes.try_into().ok()).map(i32::from_ne_bytes);
-    let reach = value.and_then(|value| u8::try_from(value).ok());
+    let reach = control::messages(&room[..length]).find_map(|message| match message.known() {
+        Some(ControlMessage::Ttl(reach)) => Some(reach),
+        _ => None,
+    });
     reach.ok_or_else(|| io::Error::from_raw_os_error(libc::ENODATA))
 }
 
@@ -45,6 +43,7 @@ pub(crate) fn set_reach(fd: BorrowedFd<'_>, reach: u8) -> io::Result<()> {
     call::set_int_option(fd, level, number, i32::from(reach))
 }
 
-fn is_v6(fd: BorrowedFd<'_>) -> io::Result<bool> {
+/// Whether it is an IPv6 socket, so that its options and control messages are those of IPv6.
+pub(crate) fn is_v6(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(call::int_option(fd, libc::SOL_SOCKET, libc::SO_DOMAIN)? == libc::AF_INET6)
 }

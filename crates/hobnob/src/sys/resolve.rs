@@ -15,29 +15,100 @@ pub(crate) struct LookUpError {
     pub(crate) errno: Option<i32>,
 }
 
+/// What is asked of getaddrinfo(3).
+#[derive(Default)]
+pub(crate) struct Question<'a> {
+    pub(crate) host: Option<&'a str>,
+    pub(crate) service: Option<&'a str>,
+    /// `AF_*`, `SOCK_*`, `IPPROTO_*`: 0 is any.
+    pub(crate) family: i32,
+    pub(crate) kind: i32,
+    pub(crate) protocol: i32,
+    /// `AI_*`.
+    pub(crate) flags: i32,
+}
+
+/// One answer of getaddrinfo(3).
+pub(crate) struct ResolverAnswer {
+    pub(crate) kind: i32,
+    pub(crate) protocol: i32,
+    /// Of the first answer alone, and where it was asked for.
+    pub(crate) canonical: Option<String>,
+    pub(crate) address: SocketAddr,
+}
+
 /// Looks a name up: every address once, in the resolver's order (RFC 6724). Blocks.
 pub(crate) fn look_up(
     host: &str,
     port: u16,
     family: Option<i32>,
 ) -> Result<Vec<SocketAddr>, LookUpError> {
+    let question = Question {
+        host: Some(host),
+        family: family.unwrap_or(libc::AF_UNSPEC),
+        kind: libc::SOCK_STREAM, // one entry per address, instead of one per address and type
+        ..Question::default()
+    };
+    let answers = ask(&question)?;
+    Ok(answers.into_iter().map(|answer| with_port(answer.address, port)).collect())
+}
+
+/// getaddrinfo(3): the IP addresses among its answers. Blocks.
+pub(crate) fn ask(question: &Question<'_>) -> Result<Vec<ResolverAnswer>, LookUpError> {
     // A NUL in a name is a name that does not exist.
     let none = LookUpError { number: libc::EAI_NONAME, errno: None };
-    let host = CString::new(host).map_err(|_| none)?;
+    let text = |text: Option<&str>| text.map(CString::new).transpose().map_err(|_| none);
+    let (host, service) = (text(question.host)?, text(question.service)?);
+    let pointer = |text: &Option<CString>| text.as_ref().map_or(ptr::null(), |text| text.as_ptr());
     // SAFETY: an addrinfo is integers and pointers, for which all-zero is a value.
     let mut hints: libc::addrinfo = unsafe { std::mem::zeroed() };
-    hints.ai_family = family.unwrap_or(libc::AF_UNSPEC);
-    hints.ai_socktype = libc::SOCK_STREAM; // one entry per address, instead of one per address and type
+    hints.ai_family = question.family;
+    hints.ai_socktype = question.kind;
+    hints.ai_protocol = question.protocol;
+    hints.ai_flags = question.flags;
     let mut first = ptr::null_mut();
-    // SAFETY: the host ends with NUL, the hints are whole, and `first` takes the list.
-    let number =
-        unsafe { libc::getaddrinfo(host.as_ptr(), ptr::null(), &raw const hints, &raw mut first) };
-    if number != 0 {
-        let errno = std::io::Error::last_os_error().raw_os_error();
-        return Err(LookUpError { number, errno: errno.filter(|_| number == libc::EAI_SYSTEM) });
+    let (host, service) = (pointer(&host), pointer(&service));
+    // SAFETY: host and service are null or end with NUL, the hints are whole, and `first` takes the list.
+    let number = unsafe { libc::getaddrinfo(host, service, &raw const hints, &raw mut first) };
+    check(number)?;
+    Ok(List(first).answers().collect())
+}
+
+/// `NI_MAXHOST` and `NI_MAXSERV` of netdb.h.
+const HOST_LENGTH: libc::socklen_t = 1_025;
+const SERVICE_LENGTH: libc::socklen_t = 32;
+
+/// getnameinfo(3): the names of an address and of its port. Blocks.
+pub(crate) fn name_info(of: &SocketAddr, flags: i32) -> Result<(String, String), LookUpError> {
+    let (mut host, mut service) = ([0_u8; HOST_LENGTH as usize], [0_u8; SERVICE_LENGTH as usize]);
+    let name = Name::of(&(*of).into());
+    let name = name.map_err(|_| LookUpError { number: libc::EAI_FAMILY, errno: None })?;
+    // SAFETY: the name is as long as it says, and so is the room for both answers.
+    let number = unsafe {
+        libc::getnameinfo(
+            name.as_ptr(),
+            name.length(),
+            host.as_mut_ptr().cast(),
+            HOST_LENGTH,
+            service.as_mut_ptr().cast(),
+            SERVICE_LENGTH,
+            flags,
+        )
+    };
+    check(number)?;
+    let text = |room: &[u8]| {
+        let until = room.iter().position(|byte| *byte == 0).unwrap_or(room.len());
+        String::from_utf8_lossy(&room[..until]).into_owned()
+    };
+    Ok((text(&host), text(&service)))
+}
+
+fn check(number: i32) -> Result<(), LookUpError> {
+    if number == 0 {
+        return Ok(());
     }
-    let list = List(first);
-    Ok(list.addresses().map(|address| with_port(address, port)).collect())
+    let errno = std::io::Error::last_os_error().raw_os_error();
+    Err(LookUpError { number, errno: errno.filter(|_| number == libc::EAI_SYSTEM) })
 }
 
 /// What a name of this machine is called (gethostname(2)).
@@ -78,7 +149,7 @@ pub(crate) fn eai_text(number: i32) -> String {
 struct List(*mut libc::addrinfo);
 
 impl List {
-    fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+    fn answers(&self) -> impl Iterator<Item = ResolverAnswer> {
         let mut at = self.0;
         std::iter::from_fn(move || {
             // SAFETY: null or an entry of the list, which outlives the iterator.
@@ -95,7 +166,14 @@ impl List {
                 ptr::copy_nonoverlapping(entry.ai_addr.cast::<u8>(), to, length);
             }
             name.set_length(entry.ai_addrlen);
-            name.address().ip()
+            // SAFETY: null or a string of the list, which outlives the iterator.
+            let canonical = unsafe { entry.ai_canonname.as_ref().map(|name| CStr::from_ptr(name)) };
+            Some(ResolverAnswer {
+                kind: entry.ai_socktype,
+                protocol: entry.ai_protocol,
+                canonical: canonical.map(|name| name.to_string_lossy().into_owned()),
+                address: name.address().ip()?,
+            })
         })
     }
 }

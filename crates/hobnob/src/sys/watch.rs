@@ -58,6 +58,12 @@ pub(crate) fn state(fd: BorrowedFd<'_>) -> io::Result<SocketState> {
     })
 }
 
+/// Whether something can be received, or somebody be accepted, without waiting.
+pub(crate) fn has_input(fd: BorrowedFd<'_>) -> bool {
+    let mut asked = [PollFd::new(fd, PollFlags::POLLIN)];
+    poll(&mut asked, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
 /// Makes a pending error, such as an ICMP refusal of a connected datagram socket, wake those who wait to receive.
 /// Without it epoll says `EPOLLERR` alone, which tokio tells to writers only, and a reader would wait for ever.
 pub(crate) fn tell_errors_to_readers(fd: BorrowedFd<'_>) -> io::Result<()> {

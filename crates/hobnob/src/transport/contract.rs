@@ -32,6 +32,13 @@ pub trait Transport: Send + Sync + std::fmt::Debug {
     /// Called, and polled, inside the runtime that the listeners will live on.
     fn bind<'a>(&'a self, at: &'a Place, terms: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>>;
 
+    /// The settings of an endpoint that who dials what listens here has to give, too, each as it is typed: what both sides
+    /// must agree on.
+    fn dialled(&self, at: &Place) -> Vec<String> {
+        let _ = at;
+        Vec::new()
+    }
+
     /// Connects. `asker` is the session on whose behalf, if there is one.
     fn connect<'a>(
         &'a self,

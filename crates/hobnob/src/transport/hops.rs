@@ -12,13 +12,12 @@
 //! Whoever forwards in between and is not hobnob begins the count anew.
 
 use std::net::IpAddr;
-use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::address::{Address, canonical};
 use crate::conn::Facts;
 use crate::error::{Error, Kind, Result};
-use crate::socket::{Received, reach, set_reach};
+use crate::socket::{Received, Socket};
 
 /// More relays than this one behind the other are a circle: each lap of one would open another session with each.
 const MOST: u8 = 16;
@@ -29,11 +28,11 @@ const FARTHEST: u8 = 255;
 const NAME: &str = "hobnob-relay-";
 
 /// How many relays of this machine are behind an accepted conn.
-pub(crate) fn relays_behind(socket: BorrowedFd<'_>, local: IpAddr, peer: IpAddr) -> u8 {
+pub(crate) fn relays_behind(socket: &Socket, local: IpAddr, peer: IpAddr) -> u8 {
     if !is_near(peer, Some(local)) {
         return 0;
     }
-    reach(socket).map_or(0, relays_of_reach)
+    socket.reach().map_or(0, relays_of_reach)
 }
 
 /// How many relays of this machine are behind the sender of a datagram, which came to this address of ours.
@@ -78,13 +77,13 @@ pub(crate) fn relays_of_dial(asker: Option<&Facts>) -> Result<Option<u8>> {
 }
 
 /// Sends the count along, where the address is on this machine. A kernel that does not take it costs the count alone.
-pub(crate) fn send_relays_along(socket: BorrowedFd<'_>, hops: u8, asker: &Facts, to: IpAddr) {
+pub(crate) fn send_relays_along(socket: &Socket, hops: u8, asker: &Facts, to: IpAddr) {
     let here = match &asker.local {
         Address::Ip(here) => Some(here.ip()),
         _ => None,
     };
     if is_near(to, here) {
-        drop(set_reach(socket, FARTHEST - hops));
+        drop(socket.set_reach(FARTHEST - hops));
     }
 }
 

@@ -20,8 +20,10 @@
 
 mod contract;
 mod hops;
+mod icmp;
 mod memory;
 mod place;
+mod raw;
 pub mod stdio;
 mod tcp;
 mod terms;
@@ -45,6 +47,8 @@ use crate::spec::{Shape, Spec};
 pub static TABLE: &[&TransportRow] = &[
     &tcp::ROW,
     &udp::ROW,
+    &icmp::ROW,
+    &raw::ROW,
     &unix::STREAM,
     &unix::DATAGRAM,
     &unix::SEQPACKET,
@@ -55,12 +59,6 @@ pub static TABLE: &[&TransportRow] = &[
         Form::HostPort,
         Shape::Bytes,
     ),
-    &later(
-        &Spec { summary: "IP packets of one protocol", ..coming("raw") },
-        Form::Host,
-        Shape::Packets,
-    ),
-    &later(&Spec { summary: "echo requests", ..coming("icmp") }, Form::Host, Shape::Packets),
     &later(
         &Spec { summary: "a program, one process a session", ..coming("exec") },
         Form::Command,

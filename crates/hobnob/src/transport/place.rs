@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use crate::address::Address;
 use crate::endpoint::{Host, Target};
 use crate::error::{Error, Kind, Result};
-use crate::socket::{Family, Socket, Type, host, option};
+use crate::socket::option::{self, SocketOption};
+use crate::socket::{Family, Socket, Type, host};
 use crate::spec::{self, OptionSpec, Options, ValueKind};
 use crate::transport::Terms;
 
@@ -27,25 +28,41 @@ pub struct Place {
 }
 
 impl Place {
-    /// Host and port. A plan gives a transport of the form `host:port` nothing else.
+    /// Host and port; port 0 where the transport has no ports. A plan gives a transport of the forms `host:port` and `host`
+    /// nothing else.
     pub fn host_and_port(&self) -> Result<(&Host, u16)> {
         match &self.target {
-            Target::Net { host, port: Some(port) } => Ok((host, *port)),
-            _ => Err(Error::new(Kind::Bug, "planned without a host and port")),
+            Target::Net { host, port } => Ok((host, port.unwrap_or(0))),
+            _ => Err(Error::new(Kind::Bug, "planned without a host")),
         }
     }
 
     /// What the host and port stand for, in the family that the terms ask for.
     pub async fn addresses(&self, terms: &Terms) -> Result<Vec<SocketAddr>> {
         let (host, port) = self.host_and_port()?;
-        host::addresses(host, port, terms.family, terms.observer.clone()).await
+        host::addresses(host, port, terms.family, terms.resolver_watcher()).await
     }
 
-    /// Opens a socket, with the options set that are its own. `protocol` 0 is the usual one of the family and type.
+    /// Opens a socket, with the options set that are its own. `protocol` 0 is the usual one of the family and type. An
+    /// option of IPv6 is refused where the host is an address of IPv4.
     pub fn open(&self, family: Family, kind: Type, protocol: i32, terms: &Terms) -> Result<Socket> {
-        let socket = Socket::open(family, kind, protocol, terms.observer.clone())?;
+        self.check_family()?;
+        let socket = Socket::open(family, kind, protocol, terms.watcher())?;
         option::apply(&socket, &self.options)?;
         Ok(socket)
+    }
+
+    /// Of a name, or of no host at all, sockets of both families may come, and the option is for one of them.
+    fn check_family(&self) -> Result<()> {
+        let option = SocketOption::V6Only.row().spec.name;
+        match &self.target {
+            Target::Net { host: Host::V4(ip), .. } if self.options.is_given(option) => {
+                let text = format!("{option} is for IPv6, and {ip} is an address of IPv4");
+                let error = Error::new(Kind::BadOption, text);
+                Err(error.hint_topic("sockets", "which families there are"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What the host and port stand for, where somebody is to be dialled: only addresses that the source can reach.
@@ -62,9 +79,16 @@ impl Place {
         Ok(all)
     }
 
-    /// Opens a socket that is to dial this address, bound to the source if there is one.
-    pub fn open_towards(&self, to: &SocketAddr, kind: Type, terms: &Terms) -> Result<Socket> {
-        let socket = self.open(host::family_of(to), kind, 0, terms)?;
+    /// Opens a socket that is to dial this address, bound to the source if there is one. `protocol` as in
+    /// [`open`](Self::open).
+    pub fn open_towards(
+        &self,
+        to: &SocketAddr,
+        kind: Type,
+        protocol: i32,
+        terms: &Terms,
+    ) -> Result<Socket> {
+        let socket = self.open(host::family_of(to), kind, protocol, terms)?;
         if let Some(source) = self.source() {
             // What helps somebody who listens helps nobody here.
             socket.bind(&Address::Ip(source)).map_err(Error::without_hints)?;
@@ -117,6 +141,22 @@ mod tests {
             peers: PeerLimits::default(),
             own: Own::default(),
         }
+    }
+
+    const OPTIONS: &[OptionSpec] = &[option::spec(SocketOption::V6Only, "")];
+
+    #[test]
+    fn an_option_of_ipv6_is_refused_where_only_ipv4_can_come() {
+        let mut options = Options::of(OPTIONS);
+        options.set(OPTIONS, "v6only", None).expect("a switch");
+        let opened = |host| {
+            let target = Target::Net { host, port: Some(0) };
+            let place = Place { target, options: options.clone() };
+            place.open(Family::V4, Type::Stream, 0, &terms()).map(drop)
+        };
+        let error = opened(Host::V4(std::net::Ipv4Addr::LOCALHOST)).expect_err("it has none");
+        assert_eq!((error.kind(), error.hints().len()), (Kind::BadOption, 1));
+        assert_eq!(opened(Host::Name("localhost".to_owned())), Ok(()), "it may be of both");
     }
 
     #[test]

@@ -2,20 +2,21 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use crate::address::Address;
 use crate::conn::listener::{Accepted, Listener};
+use crate::conn::watched::WatchedStream;
 use crate::conn::wire::Wire;
-use crate::conn::{Boxed, Conn, Facts};
+use crate::conn::{Boxed, Channel, Conn, Facts};
 use crate::endpoint::Form;
 use crate::error::{Error, Kind, Result};
 use crate::socket::option::{self, BACKLOG, SocketOption};
-use crate::socket::{AsyncSocket, Socket, Type, ask_for_reach, host};
+use crate::socket::{AsyncSocket, Shutdown, Socket, Type, host};
 use crate::spec::{OptionSpec, Shape, Spec};
 use crate::transport::{
     Place, SOURCE, Terms, Transport, TransportRow, over_ip, relays_behind, relays_of_dial,
@@ -83,80 +84,94 @@ impl Transport for Tcp {
             for address in &addresses {
                 scene.own.check("tcp", &Address::Ip(*address))?;
             }
-            let (stream, address) = race(interleave(addresses), to, scene, asker.zip(hops)).await?;
-            let local =
-                stream.local_addr().map_err(|error| Error::from_io("getsockname()", &error))?;
+            let (socket, address) = race(interleave(addresses), to, scene, asker.zip(hops)).await?;
+            let local = socket.local_address()?;
             // Where we went may be a wildcard, and where we came to is not. A peer that has torn it down by now has no
             // address any more; who receives is told.
-            let peer = stream.peer_addr().unwrap_or(address);
-            Ok(conn(stream, local.into(), peer.into(), 0))
+            let peer = socket.peer_address().unwrap_or(Address::Ip(address));
+            conn(socket, local, peer, 0)
         })
     }
 }
 
-fn conn(stream: TcpStream, local: Address, peer: Address, hops: u8) -> Conn {
+/// Over a connected socket that does not block. Only one that is watched pays for being watched.
+fn conn(socket: Socket, local: Address, peer: Address, hops: u8) -> Result<Conn> {
     let facts = Facts::new("tcp", local, peer).behind(hops);
-    Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream)))
+    let channel: Box<dyn Channel> = if socket.is_watched() {
+        Box::new(WatchedStream::new(AsyncSocket::new(socket)?, true))
+    } else {
+        let stream = TcpStream::from_std(OwnedFd::from(socket).into());
+        Box::new(Wire::new(stream.map_err(|error| Error::from_io("epoll_ctl()", &error))?))
+    };
+    Ok(Conn::new(facts, Shape::Bytes, channel))
 }
 
 fn listen(address: SocketAddr, at: &Place, scene: &Terms) -> Result<Socket> {
     let socket = at.open(host::family_of(&address), Type::Stream, 0, scene)?;
     socket.bind(&Address::Ip(address))?;
-    socket.listen(u32::try_from(backlog_of(at)).unwrap_or(0))?;
-    socket.set_blocking(false)?;
+    socket.listen(backlog_of(at))?;
     // Without it relays in a circle are not noticed, and all else is as ever.
-    drop(ask_for_reach(socket.as_fd()));
+    drop(socket.ask_for_reach());
     Ok(socket)
 }
 
 /// How many connections may wait to be accepted.
-fn backlog_of(at: &Place) -> i32 {
-    at.options.count(BACKLOG.name).map_or(1_024, |count| i32::try_from(count).unwrap_or(i32::MAX))
+fn backlog_of(at: &Place) -> u32 {
+    at.options.count(BACKLOG.name).map_or(1_024, |count| u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 /// A bound address.
 struct Listening {
     listener: ListenerState,
-    address: SocketAddr,
-    backlog: i32,
+    address: Address,
+    backlog: u32,
 }
 
 enum ListenerState {
-    Open(TcpListener),
+    Open(AsyncSocket),
     /// It keeps its address, and listens no more: the kernel refuses who comes.
-    Shut(std::net::TcpListener),
+    Shut(Socket),
     /// In between, and where the runtime has not taken it.
     Gone,
 }
 
 impl Listening {
-    fn new(socket: Socket, backlog: i32) -> Result<Self> {
-        let listener = TcpListener::from_std(std::os::fd::OwnedFd::from(socket).into());
-        let listener = listener.map_err(|error| Error::from_io("epoll_ctl()", &error))?;
-        let address =
-            listener.local_addr().map_err(|error| Error::from_io("getsockname()", &error))?;
-        Ok(Listening { listener: ListenerState::Open(listener), address, backlog })
+    fn new(socket: Socket, backlog: u32) -> Result<Self> {
+        let address = socket.local_address()?;
+        let listener = ListenerState::Open(AsyncSocket::new(socket)?);
+        Ok(Listening { listener, address, backlog })
+    }
+
+    /// Options need not be set again: an accepted socket has its listener's.
+    fn accepted(&self, socket: Socket, peer: Address) -> Result<Conn> {
+        // Only a wildcard has to ask where the peer came to.
+        let is_wildcard = self.address.ip().is_some_and(|bound| bound.ip().is_unspecified());
+        let asked = is_wildcard.then(|| socket.local_address().ok()).flatten();
+        let local = asked.unwrap_or_else(|| self.address.clone());
+        let hops = match (local.ip(), peer.ip()) {
+            (Some(local), Some(peer)) => relays_behind(&socket, local.ip(), peer.ip()),
+            _ => 0,
+        };
+        conn(socket, local, peer, hops)
     }
 }
 
 impl Listener for Listening {
     fn address(&self) -> Address {
-        self.address.into()
+        self.address.clone()
     }
 
-    /// Options need not be set again: an accepted socket has its listener's.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {
         let ListenerState::Open(listener) = &self.listener else { return Poll::Pending };
-        match ready!(listener.poll_accept(cx)) {
-            Err(error) => Poll::Ready(Accepted::Failed(Error::from_io("accept()", &error))),
-            Ok((stream, peer)) => {
-                // Only a wildcard has to ask where the peer came to.
-                let is_wildcard = self.address.ip().is_unspecified();
-                let asked = is_wildcard.then(|| stream.local_addr().ok()).flatten();
-                let local = asked.unwrap_or(self.address);
-                let hops = relays_behind(stream.as_fd(), local.ip(), peer.ip());
-                Poll::Ready(Accepted::Conn(conn(stream, local.into(), peer.into(), hops)))
-            }
+        let came = ready!(listener.poll_accept(cx));
+        let conn = came.and_then(|(socket, peer)| self.accepted(socket, peer));
+        Poll::Ready(conn.map_or_else(Accepted::Failed, Accepted::Conn))
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &self.listener {
+            ListenerState::Open(listener) => Some(listener.as_fd()),
+            ListenerState::Shut(_) | ListenerState::Gone => None,
         }
     }
 
@@ -164,28 +179,24 @@ impl Listener for Listening {
     /// keeps a port that it was bound to, and not one that the kernel has chosen: that one is bound again.
     fn shut(&mut self) -> bool {
         self.listener = match std::mem::replace(&mut self.listener, ListenerState::Gone) {
-            ListenerState::Open(listener) => match listener.into_std() {
-                Ok(listener) => {
-                    let socket = socket2::SockRef::from(&listener);
-                    let is_shut = socket.shutdown(std::net::Shutdown::Read).is_ok();
-                    // It has its port still, as a rule, and cannot be bound a second time.
-                    drop(socket.bind(&self.address.into()));
-                    if is_shut { ListenerState::Shut(listener) } else { opened(listener) }
-                }
-                Err(_) => ListenerState::Gone,
-            },
+            ListenerState::Open(listener) => {
+                let socket = listener.into_socket();
+                let is_shut = socket.shutdown(Shutdown::Read).is_ok();
+                // It has its port still, as a rule, and cannot be bound a second time.
+                drop(socket.bind(&self.address));
+                if is_shut { ListenerState::Shut(socket) } else { opened(socket) }
+            }
             door => door,
         };
         !matches!(self.listener, ListenerState::Open(_))
     }
 
     fn reopen(&mut self) -> Result<()> {
-        if let ListenerState::Shut(listener) = &self.listener {
-            let socket = socket2::SockRef::from(listener);
-            socket.listen(self.backlog).map_err(|error| Error::from_io("listen()", &error))?;
+        if let ListenerState::Shut(socket) = &self.listener {
+            socket.listen(self.backlog)?;
         }
         self.listener = match std::mem::replace(&mut self.listener, ListenerState::Gone) {
-            ListenerState::Shut(listener) => opened(listener),
+            ListenerState::Shut(socket) => opened(socket),
             door => door,
         };
         match self.listener {
@@ -196,8 +207,8 @@ impl Listener for Listening {
 }
 
 /// It fails only if the runtime is gone.
-fn opened(listener: std::net::TcpListener) -> ListenerState {
-    TcpListener::from_std(listener).map_or(ListenerState::Gone, ListenerState::Open)
+fn opened(socket: Socket) -> ListenerState {
+    AsyncSocket::new(socket).map_or(ListenerState::Gone, ListenerState::Open)
 }
 
 /// One address of each family in turn, as the resolver ordered them (RFC 8305 section 4).
@@ -222,17 +233,17 @@ async fn race(
     to: &Place,
     scene: &Terms,
     behind: Option<(&Facts, u8)>,
-) -> Result<(TcpStream, SocketAddr)> {
+) -> Result<(Socket, SocketAddr)> {
     let mut waiting = addresses.into_iter();
     let mut attempts = Attempts::default();
     let mut first_error: Option<Error> = None;
     loop {
         let started = waiting.next().map(|address| {
-            let socket = to.open_towards(&address, Type::Stream, scene);
+            let socket = to.open_towards(&address, Type::Stream, 0, scene);
             if let (Ok(socket), Some((asker, hops))) = (&socket, behind)
                 && !to.options.is_given(SocketOption::Ttl.row().spec.name)
             {
-                send_relays_along(socket.as_fd(), hops, asker, address.ip());
+                send_relays_along(socket, hops, asker, address.ip());
             }
             attempts.0.push(Box::pin(async move { connect(socket?, address).await }));
         });
@@ -256,11 +267,11 @@ async fn race(
 /// Attempts to connect, in one task. The task sees an attempt that has succeeded before it sees that the time is up:
 /// otherwise a busy machine dials twice, and the server has a session too many.
 #[derive(Default)]
-struct Attempts(Vec<Boxed<'static, (TcpStream, SocketAddr)>>);
+struct Attempts(Vec<Boxed<'static, (Socket, SocketAddr)>>);
 
 impl Attempts {
     /// The first that is over. Pending where all are still under way.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<(TcpStream, SocketAddr)>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<(Socket, SocketAddr)>> {
         for at in 0..self.0.len() {
             if let Poll::Ready(ended) = self.0[at].as_mut().poll(cx) {
                 drop(self.0.swap_remove(at));
@@ -271,11 +282,9 @@ impl Attempts {
     }
 }
 
-async fn connect(socket: Socket, address: SocketAddr) -> Result<(TcpStream, SocketAddr)> {
+async fn connect(socket: Socket, address: SocketAddr) -> Result<(Socket, SocketAddr)> {
     let socket = AsyncSocket::connect(socket, &Address::Ip(address)).await?;
-    let stream = std::net::TcpStream::from(std::os::fd::OwnedFd::from(socket.into_socket()));
-    let stream = TcpStream::from_std(stream);
-    stream.map(|stream| (stream, address)).map_err(|error| Error::from_io("epoll_ctl()", &error))
+    Ok((socket.into_socket(), address))
 }
 
 #[cfg(test)]

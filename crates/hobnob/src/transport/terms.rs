@@ -1,5 +1,7 @@
 //! The terms on which a transport works: what the engine knows and a place does not say.
 
+mod calls;
+
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -11,7 +13,7 @@ use crate::bus::Bus;
 use crate::conn::demux::PeerLimits;
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
-use crate::socket::{Family, Observer};
+use crate::socket::{Family, Observer, together};
 
 /// What the engine hands to a transport beside the place.
 #[derive(Clone)]
@@ -31,6 +33,17 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// Who is to see the calls on a socket that is about to be opened.
+    pub fn watcher(&self) -> Option<Arc<dyn Observer>> {
+        let own = self.observer.clone().filter(|observer| observer.sees_sockets());
+        together(own, calls::teller(&self.bus))
+    }
+
+    /// Who is to see the resolver's calls.
+    pub(super) fn resolver_watcher(&self) -> Option<Arc<dyn Observer>> {
+        together(self.observer.clone(), calls::teller(&self.bus))
+    }
+
     /// Tells that addresses are left out because this machine does not have them: no IPv6 here.
     pub(super) fn leave_out(&self, missing: &[SocketAddr]) {
         for address in missing {

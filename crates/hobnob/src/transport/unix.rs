@@ -1,9 +1,9 @@
 //! `unix`, `unixgram`, `unixseq`: sockets of this machine, by path or abstract name (unix(7)).
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 
 use crate::address::Address;
 use crate::conn::datagrams::{self, DatagramListener};
@@ -11,8 +11,9 @@ use crate::conn::demux::{self, DatagramRules};
 use crate::conn::listener::{Accepted, Listener};
 use crate::conn::packets::{PacketEnds, Packets};
 use crate::conn::users::{ALLOW_USER, Users};
+use crate::conn::watched::WatchedStream;
 use crate::conn::wire::Wire;
-use crate::conn::{Boxed, Conn, Credentials, Facts};
+use crate::conn::{Boxed, Channel, Conn, Credentials, Facts};
 use crate::endpoint::{Form, Target};
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
@@ -139,18 +140,9 @@ impl Transport for Unix {
             let backlog = at.options.count(BACKLOG.name).unwrap_or(1_024);
             socket.listen(u32::try_from(backlog).unwrap_or(u32::MAX))?;
             let address = socket.local_address()?;
-            let listener: Box<dyn Listener> = match self.kind {
-                Type::Stream => {
-                    Box::new(StreamDoor { listener: join(socket)?, address, users, _claim: claim })
-                }
-                _ => Box::new(RecordDoor {
-                    listener: AsyncSocket::new(socket)?,
-                    address,
-                    users,
-                    _claim: claim,
-                }),
-            };
-            Ok(vec![listener])
+            let listener = AsyncSocket::new(socket)?;
+            let door = UnixDoor { kind: self.kind, listener, address, users, _claim: claim };
+            Ok(vec![Box::new(door) as _])
         })
     }
 
@@ -178,23 +170,12 @@ impl Transport for Unix {
             let credentials = credentials(socket.socket());
             let facts = Facts::new(self.name, local, peer).with_credentials(credentials);
             let facts = if self.kind == Type::Datagram { facts.without_end() } else { facts };
-            Ok(match self.kind {
-                Type::Stream => Conn::new(
-                    facts,
-                    Shape::Bytes,
-                    Box::new(Wire::new(stream(socket.into_socket())?)),
-                ),
-                Type::Datagram => Conn::new(
-                    facts,
-                    Shape::Packets,
-                    Box::new(Packets::new(socket, PacketEnds::HasNone)),
-                ),
-                _ => Conn::new(
-                    facts,
-                    Shape::Packets,
-                    Box::new(Packets::new(socket, PacketEnds::Has)),
-                ),
-            })
+            let ends = match self.kind {
+                Type::Stream => return stream(facts, socket.into_socket()),
+                Type::Datagram => PacketEnds::HasNone,
+                _ => PacketEnds::Has,
+            };
+            Ok(Conn::new(facts, Shape::Packets, Box::new(Packets::new(socket, ends))))
         })
     }
 }
@@ -272,27 +253,20 @@ fn accepted(conn: Conn, users: &Users) -> Accepted {
     Accepted::Refused(facts.peer.clone(), ALLOW_USER)
 }
 
-fn join(socket: Socket) -> Result<UnixListener> {
-    socket.set_blocking(false)?;
-    UnixListener::from_std(OwnedFd::from(socket).into())
-        .map_err(|error| Error::from_io("epoll_ctl()", &error))
-}
-
-fn stream(socket: Socket) -> Result<UnixStream> {
-    socket.set_blocking(false)?;
-    UnixStream::from_std(OwnedFd::from(socket).into())
-        .map_err(|error| Error::from_io("epoll_ctl()", &error))
+/// Over a connected socket that does not block. Only one that is watched pays for being watched.
+fn stream(facts: Facts, socket: Socket) -> Result<Conn> {
+    let channel: Box<dyn Channel> = if socket.is_watched() {
+        Box::new(WatchedStream::new(AsyncSocket::new(socket)?, false))
+    } else {
+        let stream = UnixStream::from_std(OwnedFd::from(socket).into());
+        Box::new(Wire::new(stream.map_err(|error| Error::from_io("epoll_ctl()", &error))?))
+    };
+    Ok(Conn::new(facts, Shape::Bytes, channel))
 }
 
 fn credentials(socket: &Socket) -> Option<Credentials> {
     let process = socket.peer_process().ok()?;
     Some(Credentials { pid: process.pid, uid: process.uid, gid: process.gid })
-}
-
-/// The runtime's accept leaves out abstract names.
-fn abstract_name(stream: &UnixStream) -> Option<Address> {
-    let peer = socket2::SockRef::from(stream).peer_addr().ok()?;
-    Some(Address::Abstract(peer.as_abstract_namespace()?.into()))
 }
 
 /// The facts of an accepted conn. The name that a relay dials from is a number of relays, and no name.
@@ -307,61 +281,34 @@ fn facts(transport: &'static str, local: &Address, peer: Address) -> Facts {
     }
 }
 
-struct StreamDoor {
-    listener: UnixListener,
-    address: Address,
-    users: Users,
-    _claim: Option<Claim>,
-}
-
-impl Listener for StreamDoor {
-    fn address(&self) -> Address {
-        self.address.clone()
-    }
-
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {
-        let (stream, peer) = match ready!(self.listener.poll_accept(cx)) {
-            Ok(accepted) => accepted,
-            Err(error) => return Poll::Ready(Accepted::Failed(Error::from_io("accept()", &error))),
-        };
-        let credentials = stream.peer_cred().ok().map(|process| Credentials {
-            pid: process.pid().unwrap_or_default(),
-            uid: process.uid(),
-            gid: process.gid(),
-        });
-        let peer = match peer.as_pathname() {
-            Some(path) => Address::path(path),
-            None => abstract_name(&stream).unwrap_or(Address::Unnamed),
-        };
-        let facts = facts("unix", &self.address, peer).with_credentials(credentials);
-        let conn = Conn::new(facts, Shape::Bytes, Box::new(Wire::new(stream)));
-        Poll::Ready(accepted(conn, &self.users))
-    }
-}
-
-struct RecordDoor {
+struct UnixDoor {
+    kind: Type,
     listener: AsyncSocket,
     address: Address,
     users: Users,
     _claim: Option<Claim>,
 }
 
-impl RecordDoor {
+impl UnixDoor {
     fn conn(&self, socket: Socket, peer: Address) -> Result<Conn> {
+        let transport = if self.kind == Type::Stream { "unix" } else { "unixseq" };
+        let facts = facts(transport, &self.address, peer).with_credentials(credentials(&socket));
+        if self.kind == Type::Stream {
+            return stream(facts, socket);
+        }
         socket.mark_records()?;
-        let credentials = credentials(&socket);
-        let facts = facts("unixseq", &self.address, peer).with_credentials(credentials);
-        Ok(Conn::new(
-            facts,
-            Shape::Packets,
-            Box::new(Packets::new(AsyncSocket::new(socket)?, PacketEnds::Has)),
-        ))
+        let packets = Packets::new(AsyncSocket::new(socket)?, PacketEnds::Has);
+        Ok(Conn::new(facts, Shape::Packets, Box::new(packets)))
     }
 }
 
-impl Listener for RecordDoor {
+impl Listener for UnixDoor {
     fn address(&self) -> Address {
         self.address.clone()
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.listener.as_fd())
     }
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {

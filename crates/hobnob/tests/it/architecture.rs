@@ -38,9 +38,10 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("service", &[GROUND_FLOOR, SEAM, &["streams", "files", "store"]]),
     ("engine", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "thread"]]),
     ("exchange", &[GROUND_FLOOR, SEAM, &["socket", "engine"]]),
+    ("ping", &[GROUND_FLOOR, SEAM, &["socket", "engine", "exchange"]]),
     ("testing", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
     ("load", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
-    ("capture", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
+    ("capture", &[&["error", "spec", "socket"]]),
 ];
 const GROUND_FLOOR: &[&str] =
     &["error", "spec", "endpoint", "chunk", "address", "clock", "event", "bus", "codec", "fault"];
@@ -56,9 +57,10 @@ const NUMBERED: &[&str] = &["pop3"];
 const EMPTY_NAMES: &[&str] = &["utils", "util", "misc", "common", "helpers", "helper"];
 
 /// Words of the program that are words of the tables too: `--raw`, `--framing lines`, `--http 1.0` and the verb `relay` of
-/// its command line, `hello` and `ok` of its control protocol, the flag `--timeout`, and the way `down`.
+/// its command line, `hello` and `ok` of its control protocol, the flag `--timeout`, the way `down`, the jitter of round
+/// trips, the source of names that nsswitch.conf calls files, and the `fd` of a call in an event.
 const WORDS_OF_THE_PROGRAM: &[&str] =
-    &["raw", "lines", "http", "relay", "hello", "ok", "timeout", "down"];
+    &["raw", "lines", "http", "relay", "hello", "ok", "timeout", "down", "jitter", "files", "fd"];
 
 /// A source file: where it stands under `src`, and its text.
 struct File {

@@ -59,7 +59,7 @@ async fn a_pause_that_comes_again_and_again_is_told_once_a_second() {
         let mut client = stage.connect().await;
         ask(&mut client, b"in and out", b"in and out").await;
     }
-    let is_pause = |fact: &Fact| matches!(fact, Fact::Paused { limit: "max-conns" });
+    let is_pause = |fact: &Fact| matches!(fact, Fact::Paused { limit: "max-conns", .. });
     let is_resumption = |fact: &Fact| matches!(fact, Fact::Resumed { limit: "max-conns" });
     let (paused, resumed) = (stage.count(is_pause), stage.count(is_resumption));
     let most = 1 + usize::try_from(clock.now().as_secs()).expect("a few");

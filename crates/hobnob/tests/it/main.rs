@@ -2,6 +2,7 @@
 
 mod absurd;
 mod architecture;
+mod calls;
 mod cases;
 mod chat;
 mod conformance;
@@ -12,9 +13,11 @@ mod exchange;
 mod faults;
 mod goodbyes;
 mod grid;
+mod groups;
 mod guests;
 #[cfg(feature = "http")]
 mod http;
+mod icmp;
 #[cfg(feature = "mail")]
 mod imap;
 mod inside;
@@ -22,12 +25,15 @@ mod kernel;
 mod limits;
 #[cfg(feature = "mail")]
 mod mail;
+mod models;
 mod multihomed;
 mod parity;
+mod ping;
 mod places;
 mod plans;
 mod ports;
 mod powers;
+mod raw;
 mod relay;
 mod scale;
 mod stage;

@@ -9,9 +9,9 @@ use hobnob::exchange::Head;
 use hobnob::{streams, thread};
 
 use crate::advice::Propose as _;
-use crate::command::get::file::{BodyFile, failed};
 use crate::job::Job;
 use crate::process::output_failed;
+use crate::report::file::{BodyFile, failed};
 use crate::report::look::View;
 use crate::report::show::{SafeStream, hex_into, size};
 use crate::report::writer::Writer;
@@ -45,7 +45,8 @@ impl WrittenBody {
         if let Some(name) = job.text("output").filter(|name| *name != "-") {
             let (name, may_replace) = (name.to_owned(), job.is_on("force"));
             // A FIFO is open once somebody reads it, which may be never.
-            let opened = thread::run("open", move || BodyFile::open(&name, may_replace)).await?;
+            let opened =
+                thread::run("open", move || BodyFile::open(&name, may_replace, "-o")).await?;
             let (place, mut file) = opened?;
             let writer = Writer::new("page", move |bytes| file.write_all(bytes))?;
             return Ok(WrittenBody { to: To::File(place), writer: Some(writer), bytes: 0 });

@@ -2,7 +2,6 @@
 
 mod asking;
 mod body;
-mod file;
 mod teller;
 mod url;
 
@@ -13,7 +12,10 @@ use hobnob::error::{Error, Result};
 use hobnob::exchange::{AnswerPart, Asked, Exchange, Head, Redirect};
 
 use crate::advice::Propose as _;
-use crate::args::{self, COMMON, Flag, FlagGroup, OPENING, SHOWING, Usage, switch, value};
+use crate::args::{
+    self, COMMON, EXPLAINING, Flag, FlagGroup, OPENING, SCRIPTING, SHOWING, Usage, switch, value,
+};
+use crate::calling::PythonScript;
 use crate::job::{Job, Verb};
 use crate::process::runtime;
 use crate::process::signals::Signals;
@@ -36,6 +38,8 @@ pub(crate) static VERB: Verb = Verb {
         flags: &[
             FlagGroup::Own(GETTING),
             FlagGroup::Own(SHOWING),
+            FlagGroup::Own(EXPLAINING),
+            FlagGroup::Own(SCRIPTING),
             FlagGroup::Own(OPENING),
             FlagGroup::Own(COMMON),
         ],
@@ -54,7 +58,7 @@ const GETTING: &[Flag] = &[
         repeats: false,
         help: "where the body goes; FILE.part until it is whole",
     },
-    switch("force", None, "overwrite the file of -o"),
+    switch("force", None, "overwrite the file of -o, and that of --as-python"),
     switch("head", Some('I'), "ask for the head alone"),
     switch("include", Some('i'), "the head goes where the body goes, before it"),
     Flag {
@@ -96,20 +100,27 @@ const GETTING: &[Flag] = &[
 ];
 
 fn run(job: &Job) -> Result<u8> {
-    let endpoint = job.endpoint_spelt("get what? a URL is missing", url::of)?;
-    let wishes = GetFlags::read(job)?;
+    let endpoint = job.endpoint_spelt("get what? a URL is missing", ":8000", url::of)?;
+    let mut wishes = GetFlags::read(job)?;
     let exchange = Exchange::new(&endpoint, asking::read(job)?)?
         .lenient(job.is_on("lenient"))
         .carrying(wishes.carries);
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let mut signals = Signals::catch()?;
+        let script = match signals.unless_asked(PythonScript::open(job, &endpoint)).await {
+            Ok(script) => script?,
+            Err(asked) => return Ok(asked.code()),
+        };
+        if let Some(script) = &script {
+            wishes.dialer = wishes.dialer.observer(script.observer());
+        }
         let page = match signals.unless_asked(WrittenBody::open(job)).await {
             Ok(page) => page?,
             Err(asked) => return Ok(asked.code()),
         };
         let teller = ExchangeTeller::new(job, &wishes.dialer, page.is_file())?;
-        let mut get = Get { wishes, page, teller };
+        let mut get = Get { wishes, page, teller, script };
         let ended = tokio::select! {
             ended = get.run(exchange) => ended,
             asked = signals.next() => Ok(Finish::Early(asked.code())),
@@ -162,6 +173,7 @@ struct Get {
     wishes: GetFlags,
     page: WrittenBody,
     teller: ExchangeTeller,
+    script: Option<PythonScript>,
 }
 
 /// How all of it came to its end, where nothing went wrong.
@@ -270,6 +282,10 @@ impl Get {
     async fn end(&mut self, ended: Result<Finish>) -> Result<u8> {
         let kept = self.page.keep().await;
         let told = self.teller.finish().await;
+        let written = match self.script.take() {
+            Some(script) => script.finish().await,
+            None => Ok(()),
+        };
         match ended {
             Err(error) => Err(match kept {
                 Some(kept) => error.why(kept),
@@ -286,7 +302,8 @@ impl Get {
                 if is_bad {
                     self.teller.refused(&head);
                 }
-                Ok(told?.unwrap_or(u8::from(is_bad)))
+                let code = told?.unwrap_or(u8::from(is_bad));
+                written.map(|()| code)
             }
         }
     }

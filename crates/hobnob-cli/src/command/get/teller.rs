@@ -15,6 +15,7 @@ use hobnob::event::{By, Closed, Data, End, Event, Fact, How, Opened, Reason};
 use hobnob::exchange::{Asked, Exchange, Head, Length, Redirect, Times};
 use hobnob::streams;
 
+use crate::calling::Explainer;
 use crate::command::get::body::WrittenBody;
 use crate::job::Job;
 use crate::process::output_failed;
@@ -44,6 +45,7 @@ pub(super) struct ExchangeTeller {
     /// Whether the body stands below the head, on the same terminal.
     is_followed: bool,
     notes: Subscription,
+    calls: Option<Explainer>,
     events: Option<Events>,
     /// Which request of a row of redirects this is, from 1.
     number: u64,
@@ -84,6 +86,7 @@ impl ExchangeTeller {
                 snap: 0,
                 capacity: NOTES,
             }),
+            calls: Explainer::of(job, dialer.bus())?,
             events,
             number: 0,
             began: Duration::ZERO,
@@ -91,7 +94,8 @@ impl ExchangeTeller {
     }
 
     /// What a person wants to know in any case: that nobody checks who the peer is.
-    pub(super) fn notes(&self) {
+    pub(super) fn notes(&mut self) {
+        self.tell_calls();
         let mut events = Vec::new();
         self.notes.pull(&mut events);
         for event in events {
@@ -100,6 +104,23 @@ impl ExchangeTeller {
                 Fact::Warning(text) => self.say(&self.look.paint(Paint::RedBold, &safe(&text))),
                 _ => {}
             }
+        }
+    }
+
+    /// Tells the calls since the last time, where they are asked for.
+    fn tell_calls(&mut self) {
+        match (&mut self.calls, &mut self.events) {
+            (Some(calls), Some(events)) => {
+                let mut out = events.writer.take();
+                calls.write(&mut events.json, &mut out);
+                events.writer.give(out);
+            }
+            // Between the lines about the exchange, in their order.
+            (Some(calls), None) if self.talks => {
+                let _ = streams::stderr().write_all(calls.text().as_bytes());
+            }
+            (Some(calls), None) => calls.pump(),
+            (None, _) => {}
         }
     }
 
@@ -149,6 +170,7 @@ impl ExchangeTeller {
 
     /// Bytes that came, in whatever part of the answer.
     pub(super) fn received(&mut self, bytes: &[u8]) {
+        self.tell_calls();
         if let Some(events) = self.events.as_mut().filter(|_| !bytes.is_empty()) {
             events.received += 1;
             let ordinal = events.received;
@@ -318,6 +340,10 @@ impl ExchangeTeller {
 
     /// Writes the last events.
     pub(super) async fn finish(&mut self) -> Result<Option<u8>> {
+        self.tell_calls();
+        if let Some(calls) = self.calls.as_mut().filter(|_| self.events.is_none()) {
+            calls.finish().await;
+        }
         let Some(Events { writer, .. }) = &mut self.events else { return Ok(None) };
         let written = writer.finish(LAST_WORDS).await;
         written.map_or_else(|error| output_failed(&error).map(Some), |()| Ok(None))

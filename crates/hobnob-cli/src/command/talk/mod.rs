@@ -26,7 +26,10 @@ use hobnob::error::Result;
 use hobnob::event::Fact;
 use hobnob::streams;
 
-use crate::args::{self, COMMON, Flag, FlagGroup, OPENING, SHOWING, Usage, switch, value};
+use crate::args::{
+    self, COMMON, EXPLAINING, Flag, FlagGroup, OPENING, SCRIPTING, SHOWING, Usage, switch, value,
+};
+use crate::calling::{Explainer, PythonScript};
 use crate::job::{Job, Verb};
 use crate::process::signals::Signals;
 use crate::process::{INTERRUPTED, runtime};
@@ -52,6 +55,8 @@ pub(crate) static VERB: Verb = Verb {
         flags: &[
             FlagGroup::Own(TALKING),
             FlagGroup::Own(SHOWING),
+            FlagGroup::Own(EXPLAINING),
+            FlagGroup::Own(SCRIPTING),
             FlagGroup::Own(OPENING),
             FlagGroup::Own(COMMON),
         ],
@@ -80,10 +85,11 @@ const TALKING: &[Flag] = &[
     switch("retry", None, "while nobody listens there yet, try again with growing pauses"),
     switch("half-close", None, "end our side when the input ends (the default)"),
     switch("no-half-close", None, "keep our side open when the input ends"),
+    switch("force", None, "overwrite the file of --as-python"),
 ];
 
 fn run(job: &Job) -> Result<u8> {
-    let endpoint = job.endpoint("talk to whom? an address is missing")?;
+    let endpoint = job.endpoint("talk to whom? an address is missing", ":9000")?;
     job.check_stdout(std::slice::from_ref(&endpoint))?;
     let messages = job.words().into_iter().skip(1).collect();
     let wishes = TalkFlags::read(job, messages)?;
@@ -97,14 +103,44 @@ fn run(job: &Job) -> Result<u8> {
 
 async fn converse(job: &Job, wishes: &TalkFlags, endpoint: &Endpoint) -> Result<u8> {
     let mut signals = Signals::catch()?;
+    let script = match signals.unless_asked(PythonScript::open(job, endpoint)).await {
+        Ok(script) => script?,
+        Err(asked) => return Ok(interrupted(asked.code())),
+    };
+    let dialer = dialer(job)?;
+    let dialer = script.iter().fold(dialer, |dialer, script| dialer.observer(script.observer()));
+    let mut calls = Explainer::of(job, dialer.bus())?;
     let line = tokio::select! {
-        line = connect(job, wishes, endpoint) => line?,
+        line = connect(job, wishes, endpoint, dialer) => line,
         asked = signals.next() => return Ok(interrupted(asked.code())),
     };
-    if wishes.has_lines() && !job.environment.is_dumb {
-        terminal::run(job, wishes, line, signals).await
-    } else {
-        pipe::run(job, wishes, line, signals).await.map(interrupted)
+    let talked = match line {
+        Ok(line) if wishes.has_lines() && !job.environment.is_dumb => {
+            terminal::run(job, wishes, line, &mut calls, &mut signals).await
+        }
+        Ok(line) => pipe::run(job, wishes, line, &mut calls, &mut signals).await.map(interrupted),
+        Err(error) => Err(error),
+    };
+    let ended = tokio::select! {
+        biased;
+        asked = signals.next() => Err(asked),
+        written = last_words(calls, script) => Ok(written),
+    };
+    match (talked, ended) {
+        (Err(error), _) => Err(error),
+        (Ok(code), Ok(written)) => written.map(|()| code),
+        (Ok(_), Err(asked)) => Ok(interrupted(asked.code())),
+    }
+}
+
+/// What is told once the conn is closed: the last calls, and the script.
+async fn last_words(calls: Option<Explainer>, script: Option<PythonScript>) -> Result<()> {
+    if let Some(mut calls) = calls {
+        calls.finish().await;
+    }
+    match script {
+        Some(script) => script.finish().await,
+        None => Ok(()),
     }
 }
 
@@ -116,9 +152,17 @@ fn interrupted(code: u8) -> u8 {
     code
 }
 
-async fn connect(job: &Job, wishes: &TalkFlags, endpoint: &Endpoint) -> Result<Connected> {
+fn dialer(job: &Job) -> Result<Dialer> {
     let timeout = args::duration(&job.matches, "timeout")?.or(job.environment.timeout);
-    let dialer = Dialer::default().family(job.family()?).timeout(timeout.unwrap_or(TIMEOUT));
+    Ok(Dialer::default().family(job.family()?).timeout(timeout.unwrap_or(TIMEOUT)))
+}
+
+async fn connect(
+    job: &Job,
+    wishes: &TalkFlags,
+    endpoint: &Endpoint,
+    dialer: Dialer,
+) -> Result<Connected> {
     let notes =
         dialer.bus().subscribe(Wish { data: false, upstream: false, snap: 0, capacity: NOTES });
     if job.is_on("listen") {

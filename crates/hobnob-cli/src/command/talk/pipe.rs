@@ -11,6 +11,7 @@ use hobnob::event::{By, Event, Fact, Opened};
 use hobnob::spec::Shape;
 use hobnob::streams::{self, StdoutWatch};
 
+use crate::calling::Explainer;
 use crate::command::talk::converse::{Converse, Happening};
 use crate::command::talk::echoed::Echoed;
 use crate::command::talk::event::{closed, data};
@@ -41,6 +42,7 @@ const LAST_WORDS: Duration = Duration::from_hours(1);
 
 struct PipedTalk<'a> {
     job: &'a Job,
+    calls: &'a mut Option<Explainer>,
     wishes: &'a TalkFlags,
     talk: Converse,
     source: InputSource,
@@ -64,7 +66,8 @@ pub(crate) async fn run(
     job: &Job,
     wishes: &TalkFlags,
     line: Connected,
-    mut signals: Signals,
+    calls: &mut Option<Explainer>,
+    signals: &mut Signals,
 ) -> Result<u8> {
     let shape = line.conn.shape();
     let greeting = greeting(&line, job.is_on("listen"));
@@ -95,12 +98,14 @@ pub(crate) async fn run(
         puzzle: (std::io::stderr().is_terminal() && !wishes.is_quiet).then_some(STILL_READING),
         echoed: Echoed::default(),
         job,
+        calls,
         wishes,
         shape,
     };
+    pipe.tell_calls();
     pipe.opened();
-    let result = pipe.run(&mut signals).await;
-    pipe.close(result, &mut signals).await
+    let result = pipe.run(signals).await;
+    pipe.close(result, signals).await
 }
 
 /// A note on stderr, with `-v` only: the rest of the terminal is somebody else's.
@@ -112,6 +117,20 @@ fn note(job: &Job, wishes: &TalkFlags, text: &str) {
 
 fn tell(job: &Job, text: &str) {
     let _ = writeln!(streams::stderr(), "{}", job.err.broken(text));
+}
+
+/// Tells calls where the conversation is told: between its lines or its events, and else on stderr.
+fn tell_calls(calls: &mut Explainer, show: &mut Show, writer: &mut Writer) {
+    if matches!(show, Show::Told(_) | Show::Json(_)) {
+        let mut out = writer.take();
+        match show {
+            Show::Json(json) => calls.write(json, &mut out),
+            _ => out.extend_from_slice(calls.text().as_bytes()),
+        }
+        writer.give(out);
+    } else {
+        calls.pump();
+    }
 }
 
 impl PipedTalk<'_> {
@@ -129,6 +148,7 @@ impl PipedTalk<'_> {
                 happened = self.talk.next(signals, &mut self.writer, ask) => happened,
                 () = poll_fn(|cx| watch.poll_deserted(cx)) => return Ok(BROKEN_PIPE),
             };
+            self.tell_calls();
             match happened {
                 Happening::Received(length) => {
                     self.received(length);
@@ -337,6 +357,13 @@ impl PipedTalk<'_> {
         }
     }
 
+    /// Tells the calls since the last time, where they are asked for.
+    fn tell_calls(&mut self) {
+        if let Some(calls) = self.calls {
+            tell_calls(calls, &mut self.show, &mut self.writer);
+        }
+    }
+
     fn opened(&mut self) {
         let facts = self.talk.conn.facts();
         let (transport, local, peer) = (facts.transport, facts.local.clone(), facts.peer.clone());
@@ -355,7 +382,7 @@ impl PipedTalk<'_> {
     }
 
     /// The last bytes into stdout, then the totals.
-    async fn close(&mut self, result: Result<u8>, signals: &mut Signals) -> Result<u8> {
+    async fn close(mut self, result: Result<u8>, signals: &mut Signals) -> Result<u8> {
         if matches!(result, Ok(INTERRUPTED | TERMINATED | HUNG_UP)) {
             self.talk.part(Duration::ZERO).await;
             return result;
@@ -364,17 +391,24 @@ impl PipedTalk<'_> {
         let lasted = self.job.clock.now().saturating_sub(self.began);
         let ((sent, messages), (received, times)) = (self.talk.sent, self.talk.heard);
         let event = self.event(Fact::Closed(Box::new(closed(&self.talk, &result, lasted))));
-        self.tell_json(&event);
-        let mut out = self.writer.take();
-        self.show.end(&mut out);
-        self.writer.give(out);
+        let PipedTalk { job, wishes, calls, talk, mut show, mut writer, .. } = self;
+        drop(talk);
+        if let Some(calls) = calls {
+            tell_calls(calls, &mut show, &mut writer);
+        }
+        let mut out = writer.take();
+        if let Show::Json(json) = &mut show {
+            json.event(&mut out, &event);
+        }
+        show.end(&mut out);
+        writer.give(out);
         let written = tokio::select! {
-            written = self.writer.finish(LAST_WORDS) => written,
+            written = writer.finish(LAST_WORDS) => written,
             asked = signals.next() => return Ok(asked.code()),
         };
         note(
-            self.job,
-            self.wishes,
+            job,
+            wishes,
             &format!(
                 "closed after {}   sent {} in {messages}   received {} in {times}",
                 span(lasted),

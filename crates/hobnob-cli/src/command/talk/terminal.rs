@@ -16,6 +16,7 @@ use hobnob::thread;
 use nix::unistd::dup2_stdout;
 use tokio::sync::oneshot;
 
+use crate::calling::Explainer;
 use crate::command::talk::chunk::chunk;
 use crate::command::talk::converse::{Converse, Happening};
 use crate::command::talk::echoed::Echoed;
@@ -76,7 +77,8 @@ pub(crate) async fn run(
     job: &Job,
     wishes: &TalkFlags,
     line: Connected,
-    mut signals: Signals,
+    calls: &mut Option<Explainer>,
+    signals: &mut Signals,
 ) -> Result<u8> {
     streams::reopen_terminal();
     bug::remember_terminal();
@@ -128,8 +130,9 @@ pub(crate) async fn run(
         shape,
     };
     let keys = |cx: &mut Context<'_>| typed.poll_recv(cx).map(|typed| typed.unwrap_or(Keyed::Lost));
-    let result = terminal.run(&mut signals, keys).await;
+    let result = terminal.run(calls, signals, keys).await;
     terminal.talk.part(if matches!(result, Ok(0)) { PARTING } else { Duration::ZERO }).await;
+    terminal.tell_calls(calls);
     terminal.leave(&hold).await;
     result
 }
@@ -137,6 +140,7 @@ pub(crate) async fn run(
 impl Terminal<'_> {
     async fn run(
         &mut self,
+        calls: &mut Option<Explainer>,
         signals: &mut Signals,
         mut keys: impl FnMut(&mut Context<'_>) -> Poll<Keyed>,
     ) -> Result<u8> {
@@ -154,7 +158,9 @@ impl Terminal<'_> {
                 }
                 keys(cx).map(Deed::Keyed)
             };
-            match self.talk.next(signals, &mut self.writer, ask).await {
+            let happened = self.talk.next(signals, &mut self.writer, ask).await;
+            self.tell_calls(calls);
+            match happened {
                 Happening::Received(length) => self.received(length),
                 Happening::Input(Deed::Keyed(typed)) => {
                     if let Some(code) = self.typed(typed) {
@@ -358,6 +364,14 @@ impl Terminal<'_> {
         if let Some(error) = failed {
             self.save = None;
             self.complain(&error);
+        }
+    }
+
+    fn tell_calls(&mut self, calls: &mut Option<Explainer>) {
+        if let Some(calls) = calls {
+            let mut out = self.writer.take();
+            out.extend_from_slice(calls.text().as_bytes());
+            self.writer.give(out);
         }
     }
 

@@ -60,6 +60,7 @@ const HABITS: &[(&str, &str)] = &[
     ("serve hello --port 9000 --greeting hi", "serve hello :9000 --greeting hi"),
     ("serve hello --host 127.0.0.1 --port=9000", "serve hello 127.0.0.1:9000"),
     ("curl http://localhost:8000/", "get http://localhost:8000/"),
+    ("traceroute localhost", "ping --trace localhost"),
     ("proxy :9001 :9000", "relay :9001 :9000"),
     ("proxy -l :9001 -u :9000", "relay :9001 :9000"),
     ("proxy -u localhost:9000 -l 9001", "relay :9001 localhost:9000"),

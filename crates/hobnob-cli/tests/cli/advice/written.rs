@@ -44,9 +44,10 @@ fn has_page(topic: &str) -> bool {
 
 /// Whether some verb has this flag, as it is typed.
 fn is_flag(verbs: &BTreeSet<String>, flag: &str) -> bool {
+    // With a value first: a flag that takes one would take the -h.
     verbs
         .iter()
-        .any(|verb| run(&[verb, flag, "-h"]).code == 0 || run(&[verb, flag, "x", "-h"]).code == 0)
+        .any(|verb| run(&[verb, flag, "x", "-h"]).code == 0 || run(&[verb, flag, "-h"]).code == 0)
 }
 
 /// The verbs, as the program's first page has them.

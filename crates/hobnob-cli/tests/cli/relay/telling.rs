@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream, UdpSocket};
 use super::{Nobody, echo, relay, target, told};
 use crate::json::valid;
 use crate::kit::hardship::reset;
-use crate::kit::{Served, code, folder, hobnob, launch, signal};
+use crate::kit::{Served, code, folder, hobnob, launch, serve_with, signal, without_name_servers};
 
 fn hear(peer: &mut TcpStream, words: &[u8]) {
     let mut room = vec![0; words.len()];
@@ -32,7 +32,11 @@ fn end(mut peer: TcpStream, mut server: TcpStream) {
 
 /// A whole run with one session that comes to nothing, after what the banner says.
 fn in_vain(to: &str) -> String {
-    let served = relay(&["127.0.0.1:0", to, "--once"]);
+    turned_away(relay(&["127.0.0.1:0", to, "--once"]))
+}
+
+/// What a relay says whose only client it cannot pass on.
+fn turned_away(served: Served) -> String {
     let mut peer = TcpStream::connect(&served.address).expect("it listens");
     peer.read_to_end(&mut Vec::new()).expect_err("a reset");
     concluded(served, Vec::new())
@@ -96,10 +100,17 @@ fn who_ended_a_session_and_how_is_told() {
 #[test]
 fn why_a_session_failed_is_told() {
     insta::assert_snapshot!("relay-refused", in_vain(&Nobody::new().address()));
-    insta::assert_snapshot!("relay-host-not-found", in_vain("no-such-host.invalid:80"));
     let folder = folder();
     let missing = in_vain(&folder.path().join("x.sock").to_string_lossy());
     assert!(missing.contains("   there is no socket at"), "{missing}");
+}
+
+#[test]
+fn a_target_whose_name_nobody_has_is_told() {
+    let words = ["relay", "127.0.0.1:0", "no-such-host.invalid:80", "--once"];
+    if let Some(command) = without_name_servers("relay::telling::a_target_whose_name", &words) {
+        insta::assert_snapshot!("relay-host-not-found", turned_away(serve_with(command)));
+    }
 }
 
 #[test]

@@ -24,6 +24,9 @@ pub struct DatagramRules {
     /// How many relays of this machine the sender of a packet has come through, of a packet that came to this address of
     /// ours, as far as the transport can tell.
     pub relays_behind: fn(&Received<'_>, &Address) -> u8,
+    /// Whether it is a raw IP socket. It has a protocol where others have a port, and over IPv4 it shows the header of
+    /// each packet (raw(7)), which is no part of the message.
+    pub is_raw: bool,
     /// Where drops are told.
     pub bus: Bus,
 }
@@ -55,6 +58,7 @@ impl DatagramRules {
             evicts: options.flag(EVICT_OPTION.name),
             users: None,
             relays_behind: |_, _| 0,
+            is_raw: false,
             bus: bus.clone(),
         }
     }

@@ -7,7 +7,7 @@ use super::pipes::Pipes;
 use super::way::Way;
 use super::witness::Witness;
 use crate::conn::{Conn, Kernel, wire};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 
 /// A read of so much means that more is there; after so many of them bytes are spliced.
 const FULL: usize = 32_768;
@@ -86,6 +86,6 @@ fn with_kernel(
         Some(kernel) => {
             operation(kernel).map(|done| done.map_err(|error| wire::failed("splice", &error)))
         }
-        None => Poll::Ready(Err(Error::new(Kind::ConnectionBroken, "the conn was aborted"))),
+        None => Poll::Ready(Err(wire::aborted())),
     }
 }

@@ -8,10 +8,11 @@ use hobnob::address::Address;
 use hobnob::bus::{Subscription, Wish};
 use hobnob::conn::Conn;
 use hobnob::endpoint::Form;
-use hobnob::engine::{Crew, Dialer, Running, Server};
+use hobnob::engine::{Crew, Dialer, Model, Running, Server};
 use hobnob::event::{By, Closed, Event, Fact};
 use hobnob::layer::{self, Role};
 use hobnob::service::{self, Made};
+use hobnob::socket::Type;
 use hobnob::spec::{Options, Shape};
 use hobnob::testing::Medium;
 use tokio::sync::Semaphore;
@@ -42,6 +43,8 @@ pub(crate) struct Cell {
     pub(crate) wiring: Option<Wiring>,
     /// The layer on top, if there is one.
     pub(crate) layer: Option<&'static str>,
+    /// What runs the sessions.
+    model: Model,
     pub(crate) shape: Shape,
     /// Whether the medium has an end that a peer sees.
     pub(crate) has_ends: bool,
@@ -99,19 +102,24 @@ async fn cells() -> Vec<Cell> {
             };
             for (layer, shape) in layers.iter().copied() {
                 if service.door().shapes.contains(&shape) && (layer.is_none() || says_lines) {
-                    let is_batched = !has_ends && matches!(made, Made::Responder(_));
-                    cells.push(Cell {
+                    let answers = matches!(made, Made::Responder(_));
+                    let is_batched = !has_ends && answers;
+                    let blocks =
+                        answers && layer.is_none() && transport.socket == Some(Type::Stream);
+                    let models = if blocks { &Model::ALL[..] } else { &[Model::Async] };
+                    cells.extend(models.iter().map(|model| Cell {
                         service,
                         transport,
                         fresh,
                         wiring,
                         layer,
+                        model: *model,
                         shape,
                         has_ends,
                         has_sessions: !is_batched,
                         talk: expected::talk(service.spec.name),
                         crew: Some(crew.clone()),
-                    });
+                    }));
                 }
             }
         }
@@ -170,7 +178,11 @@ impl Cell {
         let place = (self.fresh)(self.transport.spec.name);
         let layer = self.layer.map_or(String::new(), |layer| format!("{layer}+"));
         let wiring = self.wiring.map_or(String::new(), |wiring| format!(" ({wiring:?})"));
-        format!("{} on {layer}{place}{wiring}", self.service.spec.name)
+        let model = match self.model {
+            Model::Async => String::new(),
+            blocking => format!(" by {}", blocking.name()),
+        };
+        format!("{} on {layer}{place}{wiring}{model}", self.service.spec.name)
     }
 
     /// Who ends our direction once all is said: the service, or whom it has dialled.
@@ -181,6 +193,11 @@ impl Cell {
     /// Whether another peer can come, now or later: standard input and output have the one.
     pub(crate) fn has_more_peers(&self) -> bool {
         self.wiring.is_none()
+    }
+
+    /// Whether others are served beside a peer that stays.
+    pub(crate) fn has_peers_at_once(&self) -> bool {
+        self.has_more_peers() && self.model != Model::Serial
     }
 
     /// Has a child try this cell.
@@ -292,6 +309,7 @@ impl Cell {
             server.on_crew(crew);
         }
         server.on(&hobnob::engine::parse(at).expect("an endpoint")).expect("its shape fits");
+        server.model = self.model;
         server
     }
 

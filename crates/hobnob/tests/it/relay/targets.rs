@@ -9,6 +9,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use super::pair::{self, Pair};
 use super::{Closed, accept, relay, target};
 use crate::ports::Port;
+use crate::stage::nets::{NO_NAME_SERVERS, in_a_network};
 use crate::stage::{ask, births, is_turned_away, receive, reset, soon, udp};
 
 #[tokio::test]
@@ -53,8 +54,19 @@ fn a_target_that_vanishes_fails_its_sessions_until_it_is_back() {
     );
 }
 
-#[tokio::test]
-async fn a_name_that_nobody_has_is_an_error_of_each_session() {
+#[test]
+fn a_name_that_nobody_has_is_an_error_of_each_session() {
+    in_a_network(
+        "relay::targets::a_name",
+        &format!("ip link set lo up; {NO_NAME_SERVERS}"),
+        || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(dials_a_name_that_nobody_has());
+        },
+    );
+}
+
+async fn dials_a_name_that_nobody_has() {
     let mut stage = relay("tcp://127.0.0.1:0", "tcp://no-such-host.invalid:80", |_| {});
     for _ in 0..2 {
         let came = TcpStream::connect(stage.address()).await;

@@ -66,8 +66,9 @@ pub(crate) struct Playing {
 /// Has a child run a test as one part of it.
 pub(crate) fn play(test: &str, part: &str) -> Playing {
     let mut child = Command::new(std::env::current_exe().expect("it runs"));
+    // One thread, as the harness then prints no notice after a minute: its standard output is the conversation's.
     child
-        .args([test, "--exact", "--nocapture"])
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(PART, part)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hobnob::bus::Wish;
 use hobnob::clock::Clock;
 use hobnob::codec::text::Rule;
-use hobnob::engine::{Network, Server, parse};
+use hobnob::engine::{Model, Network, Server, parse};
 use hobnob::spec::parse_duration;
 use nix::sys::resource::{Resource, setrlimit};
 use tokio::sync::mpsc;
@@ -222,6 +222,10 @@ fn plan_of(plan: &str) -> hobnob::engine::Running {
                 setrlimit(Resource::RLIMIT_NOFILE, number(), number()).expect("it only gets lower");
             }
             "max-conns" => server.limits.max_conns = Some(value.parse().expect("a number")),
+            "model" => {
+                let named = Model::ALL.into_iter().find(|model| model.name() == value);
+                server.model = named.expect("a model");
+            }
             "allow" => server.limits.allow.push(Network::parse(value).expect("a network")),
             "stall" => server.limits.stall = time(),
             "peer-idle" => server.limits.peer_idle = time(),

@@ -133,7 +133,7 @@ impl Stage {
 
     pub(crate) async fn paused(&mut self, by: &'static str) {
         self.until(&format!("pause by {by}"), |event| {
-            matches!(&event.fact, Fact::Paused { limit } if *limit == by).then_some(())
+            matches!(&event.fact, Fact::Paused { limit, .. } if *limit == by).then_some(())
         })
         .await;
     }

@@ -16,7 +16,7 @@ pub(crate) fn in_a_network(name: &str, setup: &str, play: impl FnOnce()) {
     if !nix::unistd::geteuid().is_root() {
         child.args(["--user", "--map-root-user"]);
     }
-    child.args(["--net", "--", "sh", "-ec", &inner]);
+    child.args(["--net", "--mount", "--", "sh", "-ec", &inner]);
     child.arg(std::env::current_exe().expect("it runs"));
     child.args([&alone::test(), "--exact", "--nocapture"]).env(alone::PART, name);
     child.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -41,6 +41,10 @@ pub(crate) fn in_a_network(name: &str, setup: &str, play: impl FnOnce()) {
 const SETTLED: &str = "ip -6 -o addr show up -tentative | while read -r _ _ _ address _; do \
     tries=0; until ip -6 route show table local | grep -q \"local ${address%/*} \" || [ $tries = 200 ]; do \
     tries=$((tries + 1)); sleep 0.02; done; done";
+
+/// That /etc/hosts alone knows names, so that no question for one leaves the machine.
+pub(crate) const NO_NAME_SERVERS: &str = "mount -t tmpfs none /mnt; \
+    echo 'hosts: files' > /mnt/nsswitch.conf; mount --bind /mnt/nsswitch.conf /etc/nsswitch.conf";
 
 /// An interface `d0` that is up, of the first kind that this kernel has.
 pub(crate) const INTERFACE: &str = "ip link set lo up; \

@@ -1,24 +1,33 @@
 //! `hobnob explain`: what an endpoint means, layer by layer.
 
+mod connection;
+mod found;
+mod host;
+mod kernel;
+mod lines;
+mod number;
+mod sources;
+
 use std::fmt::Write as _;
-use std::net::{IpAddr, ToSocketAddrs as _};
 
 use hobnob::endpoint::{Command, Endpoint, Host, Target, well_known_port};
 use hobnob::engine::{self, Resolved};
-use hobnob::error::{Result, quoted};
+use hobnob::error::{Error, Kind, Result, quoted};
+use hobnob::socket::{Family, known_services};
 use hobnob::spec::{OptionSpec, Options};
 use hobnob::transport::Twin;
 use serde_json::{Value, json};
 
+use self::connection::ConnectionFacts;
+use self::found::Found;
+use self::host::HostAlone;
+use self::kernel::KernelOptions;
+use self::lines::{fitted, line};
 use crate::args::{COMMON, Flag, FlagGroup, OPENING, Usage, switch};
-use crate::help::narrow;
 use crate::job::{Job, Verb};
 use crate::process::say;
 use crate::report::look::{Look, Paint};
 use crate::report::show::{count, pad, safe};
-
-/// Columns before a value.
-const LABEL: usize = 12;
 
 /// The verb.
 pub(crate) static VERB: Verb = Verb {
@@ -28,7 +37,7 @@ pub(crate) static VERB: Verb = Verb {
         endpoints: 0..1,
         flags: &[FlagGroup::Own(EXPLAINING), FlagGroup::Own(OPENING), FlagGroup::Own(COMMON)],
         heeds_settings: true,
-        page: include_str!("../help/explain.md"),
+        page: include_str!("../../help/explain.md"),
     },
     run,
 };
@@ -36,20 +45,28 @@ pub(crate) static VERB: Verb = Verb {
 /// Flags of `explain` alone.
 const EXPLAINING: &[Flag] = &[
     switch("listen", None, "as for who listens there"),
+    switch("options", None, "the socket's options, with this kernel's defaults"),
     switch("verbose", Some('v'), "the options that nobody gave, too"),
 ];
 
 fn run(job: &Job) -> Result<u8> {
-    let endpoint = job.endpoint("explain which address?")?;
+    if let Some(host) = HostAlone::of(job)? {
+        let told =
+            if job.is_on("json") { format!("{}\n", host.json()) } else { host.words(job.out) };
+        return say(&told);
+    }
+    let endpoint = job.endpoint("explain which address?", ":9000")?;
     let resolved = engine::resolve(&endpoint)?;
     let tree = Tree {
-        addresses: addresses(&resolved.place.target, job),
+        addresses: Found::of(&resolved.place.target, job.family()?),
         twins: twins(&resolved),
         is_listening: job.is_on("listen"),
         is_verbose: job.is_on("verbose"),
         door: door(&endpoint),
+        kernel: None,
         resolved: &resolved,
     };
+    let tree = Tree { kernel: tree.ask_kernel(job.is_on("options"))?, ..tree };
     if job.is_on("json") {
         return say(&format!("{}\n", tree.json()));
     }
@@ -66,16 +83,7 @@ struct Tree<'a> {
     is_listening: bool,
     is_verbose: bool,
     door: Vec<OptionShown>,
-}
-
-/// What a host name stands for.
-enum Found {
-    /// There is no host.
-    Nothing,
-    /// These addresses.
-    Addresses(Vec<IpAddr>),
-    /// The resolver's words.
-    Failed(String),
+    kernel: Option<KernelOptions>,
 }
 
 /// One option with its value and where that came from.
@@ -96,33 +104,6 @@ fn settings(specs: &'static [OptionSpec], options: &Options) -> Vec<OptionShown>
             OptionShown { name: spec.name, value: safe(&value), origin }
         })
         .collect()
-}
-
-fn addresses(target: &Target, job: &Job) -> Found {
-    let Target::Net { host, port } = target else { return Found::Nothing };
-    let wanted = job.family().ok().flatten();
-    let fits = |ip: &IpAddr| match wanted {
-        Some(hobnob::socket::Family::V4) => ip.is_ipv4(),
-        Some(hobnob::socket::Family::V6) => ip.is_ipv6(),
-        _ => true,
-    };
-    let all = match host {
-        Host::Loopback => vec![
-            IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
-            IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
-        ],
-        Host::V4(address) => vec![IpAddr::V4(*address)],
-        Host::V6 { address, .. } => vec![IpAddr::V6(*address)],
-        Host::Name(name) => match (name.as_str(), port.unwrap_or(0)).to_socket_addrs() {
-            Ok(found) => {
-                let mut all: Vec<IpAddr> = found.map(|address| address.ip()).collect();
-                all.dedup();
-                all
-            }
-            Err(error) => return Found::Failed(safe(&error.to_string())),
-        },
-    };
-    Found::Addresses(all.into_iter().filter(fits).collect())
 }
 
 fn twins(resolved: &Resolved) -> Vec<Twin> {
@@ -161,12 +142,29 @@ impl Tree<'_> {
             line(&mut out, "socket", &format!("{family}, {kind}"));
         }
         line(&mut out, "target", &target(&resolved.place.target));
-        self.addresses(&mut out);
+        if let Some(port) = self.port() {
+            let services = known_services(port);
+            if !services.is_empty() {
+                line(&mut out, "services", &number::spoken(port, &services));
+            }
+        }
+        self.addresses.write(&mut out);
+        if let Some(connection) = self.connection() {
+            connection.write(&mut out);
+        }
         let mut out = fitted(out, look);
         self.same_with(&mut out, look);
+        let mut last = String::new();
+        if let Some(kernel) = &self.kernel {
+            line(
+                &mut last,
+                "kernel",
+                "a new socket's options on this machine, and what is set here",
+            );
+            last.push_str(&kernel.words());
+        }
         let parts = resolved.layers.iter().map(|(row, _)| row.spec.name).chain([row.spec.name]);
         let pages: Vec<_> = parts.map(|part| format!("hobnob help {part}")).collect();
-        let mut last = String::new();
         line(&mut last, "options", &pages.join("   "));
         out + &fitted(last, look)
     }
@@ -179,19 +177,6 @@ impl Tree<'_> {
         if !untouched.is_empty() {
             let many = count(untouched.len() as u64, "option");
             line(out, "", &format!("{many} by default; -v shows them"));
-        }
-    }
-
-    fn addresses(&self, out: &mut String) {
-        match &self.addresses {
-            Found::Nothing => {}
-            Found::Failed(text) => line(out, "addresses", &format!("none: {text}")),
-            Found::Addresses(all) => {
-                for (at, ip) in all.iter().enumerate() {
-                    let label = if at == 0 { "addresses" } else { "" };
-                    line(out, label, &number(*ip));
-                }
-            }
         }
     }
 
@@ -212,29 +197,63 @@ impl Tree<'_> {
         }
     }
 
+    fn port(&self) -> Option<u16> {
+        match &self.resolved.place.target {
+            Target::Net { port, .. } => *port,
+            _ => None,
+        }
+    }
+
+    /// None where there are no ports, as on raw sockets, or no port is known yet.
+    fn connection(&self) -> Option<ConnectionFacts<'_>> {
+        let row = self.resolved.transport;
+        let named = self.port().filter(|port| *port != 0 && row.socket.is_some())?;
+        let source = self.resolved.place.options.value(hobnob::transport::SOURCE.name);
+        Some(ConnectionFacts {
+            protocol: row.spec.name,
+            addresses: self.addresses.all(),
+            port: named,
+            source: source.filter(|_| !self.is_listening).map(ToString::to_string),
+            is_listening: self.is_listening,
+        })
+    }
+
     /// Family and type of the socket.
     fn kind(&self) -> Option<(String, String)> {
         let kind = self.resolved.transport.socket?.name().to_owned();
-        let family = match (&self.resolved.place.target, &self.addresses) {
-            (Target::Net { .. }, Found::Addresses(all)) => {
-                let has = |is_v4: bool| all.iter().any(|ip| ip.is_ipv4() == is_v4);
-                let names = [(true, "AF_INET"), (false, "AF_INET6")];
-                let names = names.iter().filter(|(is_v4, _)| has(*is_v4)).map(|(_, name)| *name);
-                names.collect::<Vec<_>>().join(" and ")
-            }
-            (Target::Net { .. }, _) => "AF_INET and AF_INET6".to_owned(),
-            _ => self.resolved.place.family()?.name().to_owned(),
-        };
+        let families = self.families();
+        let names: Vec<_> = families.iter().map(|family| family.name()).collect();
+        if names.is_empty() && !matches!(self.resolved.place.target, Target::Net { .. }) {
+            return None;
+        }
+        let family = names.join(" and ");
         Some((family, kind))
     }
 
-    fn numbers(&self) -> Vec<Value> {
-        let Found::Addresses(all) = &self.addresses else { return Vec::new() };
-        let number = |ip: &IpAddr| match ip {
-            IpAddr::V4(v4) => json!({ "address": ip, "number": v4.to_bits() }),
-            IpAddr::V6(_) => json!({ "address": ip }),
-        };
-        all.iter().map(number).collect()
+    /// The families of the sockets that it stands for.
+    fn families(&self) -> Vec<Family> {
+        match (&self.resolved.place.target, &self.addresses) {
+            (Target::Net { .. }, Found::Addresses { all, .. }) => {
+                let has = |is_v4: bool| all.iter().any(|ip| ip.is_ipv4() == is_v4);
+                let each = [(true, Family::V4), (false, Family::V6)];
+                each.iter().filter(|(is_v4, _)| has(*is_v4)).map(|(_, family)| *family).collect()
+            }
+            (Target::Net { .. }, _) => vec![Family::V4, Family::V6],
+            _ => self.resolved.place.family().into_iter().collect(),
+        }
+    }
+
+    /// None where nobody asks.
+    fn ask_kernel(&self, is_asked: bool) -> Result<Option<KernelOptions>> {
+        if !is_asked {
+            return Ok(None);
+        }
+        let row = self.resolved.transport;
+        let kind = row.socket.filter(|_| !self.families().is_empty()).ok_or_else(|| {
+            let message = format!("{} opens no socket, so that it has no options", row.spec.name);
+            Error::new(Kind::DoesNotFit, message)
+        })?;
+        KernelOptions::ask(self.families(), kind, &self.resolved.place).map(Some)
     }
 
     fn json(&self) -> Value {
@@ -261,6 +280,9 @@ impl Tree<'_> {
             .map(|twin| json!({ "tool": twin.tool, "listens": twin.listens, "dials": twin.dials }))
             .collect();
         let (family, kind) = self.kind().unzip();
+        let services = self.port().map(known_services).unwrap_or_default();
+        let services: Vec<_> =
+            services.iter().map(|(name, over)| format!("{name}/{over}")).collect();
         json!({
             "v": 1,
             "type": "explain",
@@ -277,8 +299,12 @@ impl Tree<'_> {
             "family": family,
             "socket": kind,
             "target": target(&resolved.place.target),
-            "addresses": self.numbers(),
+            "services": services,
+            "addresses": self.addresses.numbers(),
+            "names": self.addresses.names_json(),
+            "connection": self.connection().map(|connection| connection.json()),
             "twins": twins,
+            "kernel": self.kernel.as_ref().map(KernelOptions::json),
         })
     }
 }
@@ -302,15 +328,6 @@ fn as_json(settings: &[OptionShown]) -> Vec<Value> {
     settings.iter().map(one).collect()
 }
 
-/// The lines in the columns of the terminal.
-fn fitted(text: String, look: Look) -> String {
-    if look.is_narrow() { narrow::listed(&text, look.columns()) } else { text }
-}
-
-fn line(out: &mut String, label: &str, text: &str) {
-    let _ = writeln!(out, "  {}{text}", pad(label, LABEL));
-}
-
 fn list(out: &mut String, settings: &[OptionShown]) {
     for setting in settings {
         let value = pad(&format!("{} ", setting.value), 12);
@@ -322,14 +339,6 @@ fn meaning(shape: hobnob::spec::Shape) -> &'static str {
     match shape {
         hobnob::spec::Shape::Bytes => "a stream without borders",
         hobnob::spec::Shape::Packets => "borders are kept",
-    }
-}
-
-/// An IPv4 address is a number of 32 bits.
-fn number(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(v4) => format!("{v4}   the number {}, 0x{:08x}", v4.to_bits(), v4.to_bits()),
-        IpAddr::V6(v6) => v6.to_string(),
     }
 }
 

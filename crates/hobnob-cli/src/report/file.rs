@@ -12,10 +12,12 @@ use crate::advice::Propose as _;
 /// How many names are tried for what is not whole.
 const NAMES: u32 = 100;
 
-/// Where a body goes.
-pub(super) struct BodyFile {
+/// Where a body goes, or a script.
+pub(crate) struct BodyFile {
     /// As it was typed.
-    pub(super) name: String,
+    pub(crate) name: String,
+    /// The flag that it was typed with.
+    flag: &'static str,
     /// The file itself: what a link leads to.
     target: PathBuf,
     /// What is written; none for a device or a pipe, which is no file to be replaced.
@@ -27,15 +29,17 @@ pub(super) struct BodyFile {
 
 impl BodyFile {
     /// Opens a file of this name, which must not be there unless it `may_replace` it.
-    pub(super) fn open(name: &str, may_replace: bool) -> Result<(Self, File)> {
+    /// `flag` is the flag that names it.
+    pub(crate) fn open(name: &str, may_replace: bool, flag: &'static str) -> Result<(Self, File)> {
         let failed = |error: &io::Error| failed("open", name, error);
         if name.is_empty() {
-            let error = Error::new(Kind::Usage, "-o needs the name of a file");
-            return Err(error.try_flag("-o page.html", "for one"));
+            let error = Error::new(Kind::Usage, format!("{flag} needs the name of a file"));
+            return Err(error.try_flag(format!("{flag} FILE"), ""));
         }
         let found = fs::metadata(name);
         let mut place = BodyFile {
             name: name.to_owned(),
+            flag,
             target: fs::canonicalize(name).unwrap_or_else(|_| PathBuf::from(name)),
             part: None,
             may_replace,
@@ -45,7 +49,7 @@ impl BodyFile {
             Ok(found) if found.is_dir() => {
                 return Err(failed(&io::Error::from_raw_os_error(nix::libc::EISDIR)));
             }
-            Ok(found) if found.is_file() && !may_replace => return Err(is_there(name)),
+            Ok(found) if found.is_file() && !may_replace => return Err(is_there(name, flag)),
             Ok(found) if !found.is_file() => {
                 let file = OpenOptions::new().write(true).open(name);
                 return Ok((place, file.map_err(|error| failed(&error))?));
@@ -53,7 +57,7 @@ impl BodyFile {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if fs::symlink_metadata(name).is_ok() {
-                    return Err(is_there(name).why("it is a link that leads nowhere"));
+                    return Err(is_there(name, flag).why("it is a link that leads nowhere"));
                 }
             }
             Err(error) => return Err(failed(error)),
@@ -68,7 +72,7 @@ impl BodyFile {
     }
 
     /// It is whole: gives it its name.
-    pub(super) fn finish(&mut self) -> Result<()> {
+    pub(crate) fn finish(&mut self) -> Result<()> {
         let Some(part) = self.part.take() else { return Ok(()) };
         if !self.is_alike {
             return self.write_over(&part).map_err(|error| {
@@ -84,7 +88,8 @@ impl BodyFile {
         match fs::hard_link(&part, &self.target) {
             Ok(()) => fs::remove_file(&part).map_err(|error| failed(&error)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(is_there(&self.name).why(format!("all of it is in {}", part.display())))
+                Err(is_there(&self.name, self.flag)
+                    .why(format!("all of it is in {}", part.display())))
             }
             // Not every file system has links.
             Err(_) => fs::rename(&part, &self.target).map_err(|error| failed(&error)),
@@ -100,7 +105,7 @@ impl BodyFile {
     }
 
     /// It will not be whole: where the part is, if there is anything in it.
-    pub(super) fn keep(&mut self) -> Option<PathBuf> {
+    pub(crate) fn keep(&mut self) -> Option<PathBuf> {
         let part = self.part.take()?;
         if fs::metadata(&part).is_ok_and(|found| found.len() > 0) {
             return Some(part);
@@ -145,11 +150,11 @@ fn part_of(target: &Path) -> io::Result<(PathBuf, File)> {
     Err(last)
 }
 
-fn is_there(name: &str) -> Error {
+fn is_there(name: &str, flag: &str) -> Error {
     let text = format!("{name} is already there, and I will not overwrite it");
     Error::new(Kind::FileExists, text)
         .try_flag("--force", "")
-        .try_flag(format!("-o {}", other(name)), "")
+        .try_flag(format!("{flag} {}", other(name)), "")
 }
 
 /// `page-2.html`, or the next number that is free.
@@ -165,7 +170,7 @@ fn other(name: &str) -> String {
 }
 
 /// The error of a file that cannot be written.
-pub(super) fn failed(call: &str, name: &str, error: &io::Error) -> Error {
+pub(crate) fn failed(call: &str, name: &str, error: &io::Error) -> Error {
     let told = Error::from_io(&format!("{call}({name})"), error);
     let text = format!("{name} cannot be written: {}", told.message());
     let told = told.with_message(text);
@@ -191,15 +196,15 @@ mod tests {
         let path = folder.path().join("page.html");
         let name = path.to_str().expect("UTF-8");
         let part = folder.path().join("page.html.part");
-        let (mut place, mut file) = BodyFile::open(name, false).expect("it is free");
+        let (mut place, mut file) = BodyFile::open(name, false, "-o").expect("it is free");
         file.write_all(b"one").expect("a disk");
         assert!(part.exists() && !path.exists());
         place.finish().expect("it has its name");
         assert_eq!((text(&path).as_str(), part.exists()), ("one", false));
 
-        let error = BodyFile::open(name, false).err().expect("it is there");
+        let error = BodyFile::open(name, false, "-o").err().expect("it is there");
         assert_eq!(error.kind(), Kind::FileExists);
-        let (mut place, mut file) = BodyFile::open(name, true).expect("it may");
+        let (mut place, mut file) = BodyFile::open(name, true, "-o").expect("it may");
         file.write_all(b"two").expect("a disk");
         assert_eq!(text(&path), "one", "not before it is whole");
         place.finish().expect("it has its name");
@@ -223,7 +228,7 @@ mod tests {
             // Only root may give a file away; for others it stays theirs.
             let _ = std::os::unix::fs::chown(&path, Some(12_345), Some(12_345));
             let before = facts();
-            let (mut place, mut file) = BodyFile::open(name, true).expect("it may");
+            let (mut place, mut file) = BodyFile::open(name, true, "-o").expect("it may");
             let part = fs::metadata(folder.path().join("secret.part")).expect("a part");
             assert_eq!(part.permissions().mode() & 0o777, 0o640, "no more than the file shows");
             file.write_all(b"two").expect("a disk");
@@ -241,12 +246,12 @@ mod tests {
         let path = folder.path().join("x");
         let name = path.to_str().expect("UTF-8");
         for part in ["x.part", "x.2.part"] {
-            let (mut place, mut file) = BodyFile::open(name, false).expect("it is free");
+            let (mut place, mut file) = BodyFile::open(name, false, "-o").expect("it is free");
             file.write_all(part.as_bytes()).expect("a disk");
             assert_eq!(place.keep(), Some(folder.path().join(part)));
         }
         assert_eq!(text(&folder.path().join("x.part")), "x.part");
-        let (mut empty, _) = BodyFile::open(name, false).expect("it is free");
+        let (mut empty, _) = BodyFile::open(name, false, "-o").expect("it is free");
         assert_eq!(empty.keep(), None);
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2);
     }
@@ -256,7 +261,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x");
         let (mut place, _file) =
-            BodyFile::open(path.to_str().expect("UTF-8"), false).expect("free");
+            BodyFile::open(path.to_str().expect("UTF-8"), false, "-o").expect("free");
         fs::write(&path, "theirs").expect("a disk");
         assert_eq!(place.finish().expect_err("it is there").kind(), Kind::FileExists);
         assert_eq!(text(&path), "theirs");
@@ -268,9 +273,12 @@ mod tests {
         let (path, link) = (folder.path().join("x"), folder.path().join("link"));
         std::os::unix::fs::symlink(&path, &link).expect("a link");
         let name = link.to_str().expect("UTF-8");
-        assert_eq!(BodyFile::open(name, true).err().map(|e| e.kind()), Some(Kind::FileExists));
+        assert_eq!(
+            BodyFile::open(name, true, "-o").err().map(|e| e.kind()),
+            Some(Kind::FileExists)
+        );
         fs::write(&path, "one").expect("a disk");
-        let (mut place, mut file) = BodyFile::open(name, true).expect("it may");
+        let (mut place, mut file) = BodyFile::open(name, true, "-o").expect("it may");
         file.write_all(b"two").expect("a disk");
         place.finish().expect("it has its name");
         assert_eq!(text(&path), "two");
@@ -279,11 +287,14 @@ mod tests {
 
     #[test]
     fn a_device_is_written_as_it_is() {
-        let (mut place, mut file) = BodyFile::open("/dev/null", false).expect("a device");
+        let (mut place, mut file) = BodyFile::open("/dev/null", false, "-o").expect("a device");
         file.write_all(b"x").expect("it takes all");
         place.finish().expect("nothing to do");
         assert!(Path::new("/dev/null").exists() && !Path::new("/dev/null.part").exists());
-        assert!(BodyFile::open("/dev", false).is_err());
-        assert_eq!(BodyFile::open("", true).err().map(|error| error.kind()), Some(Kind::Usage));
+        assert!(BodyFile::open("/dev", false, "-o").is_err());
+        assert_eq!(
+            BodyFile::open("", true, "-o").err().map(|error| error.kind()),
+            Some(Kind::Usage)
+        );
     }
 }
