@@ -90,6 +90,8 @@ pub enum ValueKind {
     Endpoint,
     /// A fault of a service's links. It may be given several times, and is read before anything is open.
     Fault,
+    /// Any text, with the word that stands for it in help. It may be given several times.
+    Several(&'static str),
     /// One of these words.
     Choice(&'static [&'static str]),
 }
@@ -97,7 +99,7 @@ pub enum ValueKind {
 impl ValueKind {
     /// Whether it may be given several times.
     pub fn repeats(self) -> bool {
-        self == ValueKind::Fault
+        matches!(self, ValueKind::Fault | ValueKind::Several(_))
     }
 
     /// The placeholder in help: `DUR`, `N`, `TEXT`.
@@ -108,7 +110,7 @@ impl ValueKind {
             ValueKind::Bytes => "BYTES".to_owned(),
             ValueKind::Count | ValueKind::Within(..) => "N".to_owned(),
             ValueKind::Text | ValueKind::Escaped => "TEXT".to_owned(),
-            ValueKind::Named(word) => word.to_owned(),
+            ValueKind::Named(word) | ValueKind::Several(word) => word.to_owned(),
             ValueKind::Endpoint => "ADDR".to_owned(),
             ValueKind::Percent => "P%".to_owned(),
             ValueKind::Rate => "BYTES/s".to_owned(),
@@ -140,7 +142,7 @@ impl ValueKind {
             },
             ValueKind::Percent => parse_percent(text).map(Value::Share).map_err(bad),
             ValueKind::Rate => parse_rate(text).map(Value::Count).map_err(bad),
-            ValueKind::Fault => Ok(Value::Texts(vec![text.to_owned()])),
+            ValueKind::Fault | ValueKind::Several(_) => Ok(Value::Texts(vec![text.to_owned()])),
             ValueKind::IpAddress if parse_ip(text).is_none() => {
                 Err(bad("it takes an IP address, as in 10.0.0.7 or [::1]:4000"))
             }
