@@ -10,6 +10,7 @@ loopback from core 1, and has core 0; what it costs is its CPU time until it has
 import argparse
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -19,18 +20,26 @@ import time
 
 import paired
 
-BASES = {"file": "tcpdump -w", "lines": "tcpdump -nn"}
 PATIENCE = 30
+# What tcpdump and hobnob say at the end: packets had, and packets that the kernel dropped.
+TOLD = [
+    (r"(\d+) packets captured", r"(\d+) packets dropped"),
+    (r"([\d,]+) packets? (?:written|shown)", r"([\d,]+) dropped"),
+]
 
 
 def kinds(hobnob, port, folder):
-    """{name: (what is compared with it, its command)}; each shows or writes the packets to one port."""
+    """{what is written: {name: command}}; the first of each is what the other is compared with."""
     words = ["udp", "and", "port", str(port)]
     return {
-        "tcpdump -w": ("file", ["tcpdump", "-i", "lo", "-w", f"{folder}/theirs", *words]),
-        "hobnob -w": ("file", [hobnob, "sniff", "lo", *words, "-w", f"{folder}/ours", "--force"]),
-        "tcpdump -nn": ("lines", ["tcpdump", "-nn", "-i", "lo", *words]),
-        "hobnob": ("lines", [hobnob, "sniff", "lo", *words]),
+        "into a file": {
+            "tcpdump -w": ["tcpdump", "-i", "lo", "-w", f"{folder}/theirs", *words],
+            "hobnob -w": [hobnob, "sniff", "lo", *words, "-w", f"{folder}/ours", "--force"],
+        },
+        "as lines": {
+            "tcpdump -nn": ["tcpdump", "-nn", "-i", "lo", *words],
+            "hobnob": [hobnob, "sniff", "lo", *words],
+        },
     }
 
 
@@ -47,38 +56,46 @@ def flood(port, packets, size):
 
 def told(said):
     """How many packets it says to have had, and how many the kernel dropped."""
-    theirs = re.search(r"(\d+) packets captured", said), re.search(r"(\d+) packets dropped", said)
-    ours = re.search(r"([\d,]+) packets? (?:written|shown)", said), re.search(r"([\d,]+) dropped", said)
-    found = theirs if all(theirs) else ours
-    if not all(found):
-        sys.exit(f"bench: it said {said!r}")
-    return tuple(int(match[1].replace(",", "")) for match in found)
+    for patterns in TOLD:
+        found = [re.search(pattern, said) for pattern in patterns]
+        if all(found):
+            return tuple(int(match[1].replace(",", "")) for match in found)
+    sys.exit(f"bench: it said {said!r}")
 
 
-def capture(command, port, args, folder):
-    """One turn: starts it, floods it, ends it, and reads what it took."""
+def start(command, folder):
+    """Starts it on its core, and waits until it captures; with what it said."""
+    pinned = ["taskset", "-c", paired.SERVER_CORE, *command]
     with open(f"{folder}/lines", "wb") as lines:
-        process = subprocess.Popen(["taskset", "-c", paired.SERVER_CORE, *command], stdout=lines, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(pinned, stdout=lines, stderr=subprocess.PIPE, text=True)
     said = ""
     while "listening on" not in said and "capturing on" not in said:
         line = process.stderr.readline()
         if not line:
             sys.exit(f"bench: {command[0]} ended: {said}")
         said += line
+    return process, said
+
+
+def children_seconds():
+    """CPU time of all children that have been waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def capture(command, port, args, folder):
+    """One turn: starts it, floods it, ends it, and reads what it took."""
+    process, said = start(command, folder)
     rate = flood(port, args.packets, args.size)
     time.sleep(1.2)  # tcpdump hands over what it has after a second
-    before = os.times()
+    before = children_seconds()
     process.send_signal(signal.SIGINT)
     said += process.communicate(timeout=PATIENCE)[1]
-    after = os.times()
-    cpu = sum(after[2:4]) - sum(before[2:4])  # of children that were waited for meanwhile
+    cpu = children_seconds() - before
     had, dropped = told(said)
-    return {
-        "cpu_us_per_packet": cpu * 1e6 / max(had, 1),
-        "packets": had,
-        "dropped": dropped,
-        "sent_per_s": round(rate),
-    }
+    if had + dropped != args.packets:
+        sys.exit(f"bench: {command[0]}: {args.packets} sent, {had} had, {dropped} dropped: {said}")
+    return {"cpu_us_per_packet": cpu * 1e6 / had, "dropped": dropped, "sent_per_s": rate}
 
 
 def main():
@@ -89,31 +106,25 @@ def main():
     p.add_argument("--size", type=int, default=100)
     args = p.parse_args()
     os.chdir(paired.ROOT)
-    if not os.access(args.hobnob, os.X_OK):
-        sys.exit(f"bench: no {args.hobnob}; cargo build --release")
+    paired.check_hobnob(args)
     os.sched_setaffinity(0, {int(paired.CLIENT_CORE)})
-    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-        table = kinds(args.hobnob, port, folder)
-        cycles = {name: [] for name in table}
-        for _ in range(args.cycles):
-            for name, (_, command) in table.items():
-                cycles[name].append(capture(command, port, args, folder))
     found = {}
-    print(f"{'CPU us a packet':<16} {'p50':>6} {'low':>6} {'high':>6} {'ratio':>6} {'spread':>13} {'dropped':>8}")
-    for name, (what, _) in table.items():
-        costs = [turn["cpu_us_per_packet"] for turn in cycles[name]]
-        base = [turn["cpu_us_per_packet"] for turn in cycles[BASES[what]]]
-        ratio = paired.spread([cost / of for cost, of in zip(costs, base)])
-        cost = paired.spread(costs)
-        dropped = sum(turn["dropped"] for turn in cycles[name])
-        sent_per_s = paired.spread([turn["sent_per_s"] for turn in cycles[name]])
-        found[name] = {"cpu_us_per_packet": cost, "ratio": ratio, "dropped": dropped, "sent_per_s": sent_per_s}
-        print(
-            f"  {name:<14} {cost['median']:>6.2f} {cost['low']:>6.2f} {cost['high']:>6.2f} {ratio['median']:>6.2f}"
-            f" {ratio['low']:>6.2f}-{ratio['high']:.2f} {dropped:>8}"
-        )
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with tempfile.TemporaryDirectory() as folder, udp:
+        udp.bind(("127.0.0.1", 0))
+        port = udp.getsockname()[1]
+        table = kinds(args.hobnob, port, folder)
+        cycles = {what: {name: [] for name in pair} for what, pair in table.items()}
+        for _ in range(args.cycles):
+            for what, pair in table.items():
+                for name, command in pair.items():
+                    cycles[what][name].append(capture(command, port, args, folder))
+    for what, turns in cycles.items():
+        base = next(iter(turns))
+        figures = ("dropped", "sent_per_s")
+        found[what] = paired.summarise(turns, "cpu_us_per_packet", figures, base)
+        columns = [("cpu_us_per_packet", "us/pkt", 2), ("dropped", "dropped", 0), ("sent_per_s", "sent/s", 0)]
+        paired.print_table(what, found[what], columns)
     facts = {"cycles": args.cycles, "packets": args.packets, "size": args.size, "kinds": found}
     paired.write_result(args, "sniff.py", facts)
 

@@ -59,6 +59,22 @@ pub struct OptionSpec {
     pub help: &'static str,
 }
 
+impl OptionSpec {
+    /// A value that this option takes, for one that it does not take: of words the nearest, where one is near enough to
+    /// be meant; of numbers the default, or the nearest bound where there is none. Other kinds propose nothing.
+    pub fn near(&self, refused: &str) -> Option<String> {
+        match self.kind {
+            ValueKind::Choice(words) => nearest(refused, words.iter().copied()).map(str::to_owned),
+            ValueKind::Within(..) if !self.default.is_empty() => Some(self.default.to_owned()),
+            ValueKind::Within(least, most) => {
+                let number = parse_count(refused).unwrap_or(least);
+                Some(number.clamp(least, most).to_string())
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What an option's value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueKind {
@@ -138,6 +154,9 @@ impl ValueKind {
             ValueKind::Count => parse_count(text).map(Value::Count).map_err(bad),
             ValueKind::Within(least, most) => match parse_count(text) {
                 Ok(count) if (least..=most).contains(&count) => Ok(Value::Count(count)),
+                _ if most == u64::MAX => {
+                    Err(bad(&format!("it takes a whole number from {least} up")))
+                }
                 _ => Err(bad(&format!("it takes a whole number from {least} to {most}"))),
             },
             ValueKind::Percent => parse_percent(text).map(Value::Share).map_err(bad),

@@ -84,3 +84,24 @@ fn escapes_name_bytes() {
     assert_eq!(unescape(r"\x4"), Err(r"\x4".to_owned()));
     assert_eq!(unescape(r"\x+1"), Err(r"\x+1".to_owned()));
 }
+
+#[test]
+fn a_value_that_is_not_taken_has_one_near_it_that_is() {
+    let spec = |kind, default| OptionSpec { name: "one", kind, default, help: "" };
+    let numbers = ValueKind::Within(1, 254);
+    let words = ValueKind::Choice(&["async", "threads"]);
+    for (spec, refused, near) in [
+        (spec(numbers, "253"), "0", Some("253")),
+        (spec(numbers, ""), "0", Some("1")),
+        (spec(numbers, ""), "-1", Some("1")),
+        (spec(numbers, ""), "300", Some("254")),
+        (spec(words, ""), "thread", Some("threads")),
+        (spec(words, ""), "processes", None),
+        (spec(ValueKind::Duration, "1s"), "5", None),
+    ] {
+        assert!(spec.kind.parse(spec.name, refused).is_err(), "{refused}");
+        assert_eq!(spec.near(refused).as_deref(), near, "{refused}");
+        let taken = near.map(|near| spec.kind.parse(spec.name, near));
+        assert!(taken.is_none_or(|taken| taken.is_ok()), "{near:?}");
+    }
+}

@@ -47,7 +47,7 @@ const WHOLE: &str = "hdrincl";
 const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: PROTOCOL,
-        kind: ValueKind::Within(1, MOST_PROTOCOL),
+        kind: ValueKind::Within(1, LAST_PROTOCOL),
         default: "253",
         help: "the protocol, 1 to 254; 253 and 254 are for trying things out (RFC 3692)",
     },
@@ -70,8 +70,8 @@ const OPTIONS: &[OptionSpec] = &[
 
 /// Bytes of the largest packet.
 const LARGEST: usize = 65_536;
-/// The largest protocol that may be listened to: 255 is for sending alone, and the kernel's own numbers lie beyond.
-const MOST_PROTOCOL: u64 = 254;
+/// The last protocol that may be listened to: 255 is for sending alone, and the kernel's own numbers lie beyond.
+const LAST_PROTOCOL: u64 = 254;
 
 #[derive(Debug)]
 struct Raw;

@@ -9,7 +9,7 @@ use hobnob::clock::Clock;
 use hobnob::conn::Conn;
 use hobnob::conn::listener::Accepted;
 use hobnob::engine::{Dialer, Server, parse};
-use hobnob::error::Kind;
+use hobnob::error::{Advice, Kind};
 use hobnob::event::{Exchanged, Fact, Reason};
 use hobnob::service::http::{Patience, ROW, serve};
 use hobnob::spec::Options;
@@ -213,6 +213,12 @@ fn options_that_cannot_be_are_errors() {
         let error = error.expect_err(status);
         assert_eq!(error.kind(), Kind::BadOption, "{status}");
         assert!(error.message().ends_with("from 200 to 599"), "{error}");
+        let mut server = Server::new("http").expect("the service");
+        let error = server.set("status", Some(status)).err().expect(status);
+        assert_eq!(error.kind(), Kind::BadOption, "{status}");
+        let advice = error.hints().first().map(|hint| hint.advice.clone());
+        let value = Some("200".to_owned());
+        assert_eq!(advice, Some(Advice::Option { name: "status", value }), "{status}");
     }
     let mut options = Options::of(ROW.spec.options);
     options.set(ROW.spec.options, "type", Some("a\nb")).expect("it can be said");
