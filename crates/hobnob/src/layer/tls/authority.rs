@@ -42,9 +42,8 @@ pub struct Authority {
 }
 
 /// A CA that is in memory, and goes with this process.
-pub(crate) struct ProcessAuthority {
+pub(super) struct ProcessAuthority {
     pair: SigningPair,
-    pem: String,
 }
 
 /// A CA that is at hand for whoever listens.
@@ -132,12 +131,7 @@ impl ProcessAuthority {
         let key = KeyPair::generate().map_err(unmade)?;
         let own = params(now)?.self_signed(&key).map_err(unmade)?;
         let pair = SigningPair { key, certificate: own.der().clone() };
-        Ok(made.insert(Arc::new(ProcessAuthority { pair, pem: own.pem() })).clone())
-    }
-
-    /// Its certificate in PEM, for this process to hand on.
-    pub(crate) fn pem(&self) -> &str {
-        &self.pem
+        Ok(made.insert(Arc::new(ProcessAuthority { pair })).clone())
     }
 }
 

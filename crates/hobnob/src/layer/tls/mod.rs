@@ -14,7 +14,6 @@ mod provider;
 mod secrets;
 mod trust;
 
-pub(crate) use authority::ProcessAuthority;
 pub use authority::{Authority, CertificateFor, Issued};
 
 use std::io::Read as _;
