@@ -272,7 +272,7 @@ def summarise(cycles, cost, others, base=BASE):
         name: {
             "ratio": spread([r[cost] / b for r, b in zip(results, costs)]),
             **{figure: spread([r[figure] for r in results]) for figure in (cost, *others)},
-            "errors": sum(r["errors"] for r in results),
+            "errors": sum(r.get("errors", 0) for r in results),
         }
         for name, results in cycles.items()
     }
@@ -316,8 +316,10 @@ def add_arguments(p, workloads):
 
 
 def check_hobnob(args):
-    if not args.no_hobnob and not os.access(args.hobnob, os.X_OK):
-        sys.exit(f"bench: no {args.hobnob}; cargo build --release, or --no-hobnob")
+    if getattr(args, "no_hobnob", False) or os.access(args.hobnob, os.X_OK):
+        return
+    way_out = ", or --no-hobnob" if hasattr(args, "no_hobnob") else ""
+    sys.exit(f"bench: no {args.hobnob}; cargo build --release{way_out}")
 
 
 def machine():

@@ -55,8 +55,7 @@ def main():
     p.add_argument("--starts", type=int, default=20, help="of each kind")
     args = p.parse_args()
     os.chdir(paired.ROOT)
-    if not os.access(args.hobnob, os.X_OK):
-        sys.exit(f"bench: no {args.hobnob}; cargo build --release")
+    paired.check_hobnob(args)
     os.sched_setaffinity(0, {int(paired.CLIENT_CORE)})
     found = {name: [] for name in kinds(args.hobnob)}
     for _ in range(args.starts):

@@ -1,8 +1,8 @@
 //! The folders of our own, and files in them that are the owner's alone.
 
 #![cfg_attr(
-    not(feature = "tls"),
-    allow(dead_code, reason = "only the layer tls keeps files of its own")
+    not(all(feature = "tls", feature = "mail")),
+    allow(dead_code, reason = "only the layer tls and the letters of mail are files of our own")
 )]
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -34,6 +34,11 @@ pub(crate) fn key_log() -> Option<PathBuf> {
 /// The file that `SSL_CERT_FILE` names, if it does: whom this machine trusts, in place of its own list.
 pub(crate) fn trusted() -> Option<PathBuf> {
     path("SSL_CERT_FILE")
+}
+
+/// Where folders stand that go with their process.
+pub(crate) fn temporary_folder() -> PathBuf {
+    std::env::temp_dir()
 }
 
 /// A variable that holds a whole path; others are to be ignored, says the specification.
@@ -104,18 +109,21 @@ fn write_draft(draft: &Path, bytes: &[u8]) -> Result<()> {
     written.map_err(|error| failed("write", draft, &error))
 }
 
-fn own() -> u32 {
+/// The user that we are.
+pub(crate) fn own() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-fn failed(call: &str, path: &Path, error: &std::io::Error) -> Error {
+/// What a call said of a path.
+pub(crate) fn failed(call: &str, path: &Path, error: &std::io::Error) -> Error {
     let shown = path.display();
     let failure = Error::from_io(&format!("{call}({shown})"), error);
     let words = format!("{shown}: {}", failure.message());
     failure.with_message(words)
 }
 
-fn unsafe_to_use(path: &Path, why: &str) -> Error {
+/// A path that somebody else has a hand in.
+pub(crate) fn unsafe_to_use(path: &Path, why: &str) -> Error {
     let shown = path.display();
     Error::new(Kind::PermissionDenied, format!("I will not use {shown}"))
         .why(why)

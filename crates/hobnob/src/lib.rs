@@ -22,7 +22,7 @@
 //! | pure | [`error`], [`spec`], [`address`], [`endpoint`], [`chunk`], [`event`], [`codec`], [`fault`] |
 //! | the one door to the kernel | [`socket`], over `sys` |
 //! | standard streams that wait, files up to a bound, threads | [`streams`], [`files`], [`thread`] |
-//! | the folders of our own | [`home`] |
+//! | the folders of our own, and letters in them | [`home`], [`store`] |
 //! | the seam | [`conn`], [`bus`], [`clock`], [`session`] |
 //! | the shelves: a contract and a table each | [`transport`], [`layer`], [`service`] |
 //! | where the tables meet | [`engine`] |
@@ -58,6 +58,8 @@ pub mod service;
 pub mod session;
 pub mod socket;
 pub mod spec;
+#[cfg(feature = "mail")]
+pub mod store;
 pub mod streams;
 mod sys;
 pub mod testing;

@@ -13,7 +13,9 @@ use hobnob::service::ServiceRow;
 use hobnob::spec::{OptionSpec, ValueKind};
 
 pub(crate) use parse::{argument, bare, check_count, lent_arguments, parse};
-pub(crate) use value::{bad_value, choice, duration, read_choice, read_duration, read_number};
+pub(crate) use value::{
+    bad_value, choice, duration, read_choice, read_duration, read_number, read_number_within,
+};
 
 /// A flag as the parser and the help pages know it.
 #[derive(Debug, Clone, Copy)]

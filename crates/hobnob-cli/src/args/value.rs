@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use hobnob::error::{Error, Kind, Result};
-use hobnob::spec::parse_duration;
+use hobnob::spec::{nearest, parse_duration};
 
 use crate::advice::Propose as _;
 
@@ -35,12 +35,28 @@ pub(crate) fn read_number(said: &str, text: &str, least: u64) -> Result<u64> {
     number.ok_or_else(|| bad_value(said, text, &format!("it takes a whole number from {least} up")))
 }
 
+/// A number from `least` to `most`.
+pub(crate) fn read_number_within(said: &str, text: &str, least: u64, most: u64) -> Result<u64> {
+    let number: Option<u64> = text.parse().ok();
+    number.filter(|number| (least..=most).contains(number)).ok_or_else(|| {
+        let expected = format!("it takes a whole number from {least} to {most}");
+        let near = number.unwrap_or(least).clamp(least, most);
+        bad_value(said, text, &expected).without_hints().try_flag(format!("{said} {near}"), "")
+    })
+}
+
 /// One of these words.
 pub(crate) fn read_choice<'t>(said: &str, text: &'t str, words: &[&str]) -> Result<&'t str> {
     if words.contains(&text) {
         return Ok(text);
     }
-    Err(bad_value(said, text, &format!("it takes one of {}", words.join(", "))))
+    let error = bad_value(said, text, &format!("it takes one of {}", words.join(", ")));
+    match nearest(text, words.iter().copied()) {
+        Some(near) if said.starts_with('-') => {
+            Err(error.without_hints().try_flag(format!("{said} {near}"), ""))
+        }
+        _ => Err(error),
+    }
 }
 
 /// The error of a value that a flag or a line of a file does not take.

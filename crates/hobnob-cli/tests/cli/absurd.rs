@@ -57,6 +57,16 @@ fn base(verb: &str, echo: &str) -> Option<Vec<String>> {
     Some(words.iter().map(|word| (*word).to_owned()).collect())
 }
 
+/// The service that takes this flag as an option of its own, and a place for it: which one it is, is no question here.
+fn taker(flag: &str) -> Option<(&'static str, String)> {
+    let name = flag.trim_start_matches('-');
+    let mut rows = hobnob::engine::services().iter();
+    let row = rows.find(|row| row.spec.options.iter().any(|option| option.name == name))?;
+    let door = row.doors.first().map_or("", |door| door.name);
+    let mark = if door.is_empty() { "" } else { "=" };
+    Some((row.spec.name, format!("{door}{mark}tcp://127.0.0.1:0")))
+}
+
 #[test]
 fn no_value_of_a_flag_is_a_bug() {
     let echo = needs("relay").pop().expect("where an echo answers");
@@ -65,17 +75,10 @@ fn no_value_of_a_flag_is_a_bug() {
         for (flag, placeholder) in flags(verb) {
             for value in values(&placeholder) {
                 let mut words = base(verb, &echo).expect("a verb that opens");
-                // Of a service: which one takes it is no question here, and the page says it.
-                if flag == "--delay" || flag == "--history" || flag == "--bytes" {
-                    words[1] = match flag.as_str() {
-                        "--delay" => "hello",
-                        "--history" => "chat",
-                        _ => "source",
-                    }
-                    .to_owned();
-                }
-                if flag == "--status" {
-                    words[1] = "http".to_owned();
+                if verb == "serve"
+                    && let Some((service, at)) = taker(&flag)
+                {
+                    (words[1], words[2]) = (service.to_owned(), at);
                 }
                 words.push(format!("{flag}={value}"));
                 if flag == "--recv" {

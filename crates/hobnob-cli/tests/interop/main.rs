@@ -9,6 +9,8 @@ mod explained;
 mod framing;
 mod get;
 mod http;
+#[cfg(feature = "mail")]
+mod mail;
 #[path = "../cli/kit/namespace.rs"]
 mod namespace;
 mod packets;

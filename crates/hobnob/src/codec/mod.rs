@@ -1,10 +1,24 @@
 //! Formats: bytes in, meaning out. No socket, no clock.
 
+#[cfg(feature = "mail")]
+mod dots;
 pub(crate) mod float;
 pub mod hidden;
 pub mod http;
 pub mod icmp;
+#[cfg(feature = "mail")]
+pub mod imap;
 pub mod ip;
+#[cfg(feature = "mail")]
+mod line;
+#[cfg(feature = "mail")]
+pub mod mime;
 pub(crate) mod pattern;
+#[cfg(feature = "mail")]
+pub mod pop3;
+#[cfg(feature = "mail")]
+pub mod sasl;
+#[cfg(feature = "mail")]
+pub mod smtp;
 pub(crate) mod template;
 pub mod text;

@@ -192,7 +192,7 @@ impl Resolved {
         if setting.layer.is_none() && knows(DOOR_OPTIONS) {
             if key != "allow" {
                 let set = self.door.set(DOOR_OPTIONS, key, setting.value.as_deref());
-                return set.map_err(|error| marked(setting, error));
+                return set.map_err(|error| self.refused(setting, DOOR_OPTIONS, error));
             }
             let network = Network::parse(setting.value.as_deref().unwrap_or_default());
             self.allow.push(network.map_err(|error| marked(setting, error))?);
@@ -209,9 +209,11 @@ impl Resolved {
             }
         }
         match knowing.as_mut_slice() {
-            [(spec, options)] => options
-                .set(spec.options, key, setting.value.as_deref())
-                .map_err(|error| marked(setting, error)),
+            [(spec, options)] => {
+                let known = spec.options;
+                let set = options.set(known, key, setting.value.as_deref());
+                set.map_err(|error| self.refused(setting, known, error))
+            }
             [] => Err(self.unknown(setting)),
             [(one, _), (two, _), ..] => {
                 let message = format!("{} and {} both have an option {key:?}", one.name, two.name);
@@ -219,6 +221,25 @@ impl Resolved {
                 let spelling = format!("{}.{key} or {}.{key}", one.name, two.name);
                 Err(setting.typed.mark(error, format!("say {spelling}")))
             }
+        }
+    }
+
+    /// The error of a setting's value, with the value to try where one is near.
+    fn refused(&self, setting: &Given, known: &[OptionSpec], error: Error) -> Error {
+        let error = marked(setting, error);
+        let spec = known.iter().find(|spec| spec.name == setting.key);
+        let value = setting.value.as_deref();
+        let Some((value, near)) = value.and_then(|value| Some((value, spec?.near(value)?))) else {
+            return error;
+        };
+        let whole = setting.typed.text();
+        let (before, behind) = whole.split_at(setting.typed.range().end);
+        let Some(before) = before.strip_suffix(value) else { return error };
+        let text = format!("{before}{near}{behind}");
+        if whole == self.endpoint.typed().text() {
+            error.hint_endpoint(text, "")
+        } else {
+            error.hint_setting(text, "")
         }
     }
 
@@ -402,9 +423,15 @@ pub(super) fn set_option(
     if let (true, Some(text)) = (is_fault, value) {
         fault::Setting::parse(text)?;
     }
-    options
-        .set(row.spec.options, name, value)
-        .map_err(|error| error.hint_topic(row.spec.name, "its options"))
+    options.set(row.spec.options, name, value).map_err(|error| {
+        let spec = row.spec.options.iter().find(|own| own.name == name);
+        let near = spec.and_then(|own| Some((own.name, own.near(value?)?)));
+        let error = match near {
+            Some((name, near)) => error.hint_option(name, near, ""),
+            None => error,
+        };
+        error.hint_topic(row.spec.name, "its options")
+    })
 }
 
 /// The host as a certificate names it: without brackets and zone.

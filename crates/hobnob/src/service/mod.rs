@@ -33,6 +33,8 @@ mod echo;
 mod hello;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "mail")]
+mod mail;
 mod ok;
 pub(crate) mod relay;
 mod reply;
@@ -66,6 +68,9 @@ pub static TABLE: &[&ServiceRow] = &[
     #[cfg(not(feature = "http"))]
     &HTTP,
     &FILES,
+    #[cfg(feature = "mail")]
+    &mail::ROW,
+    #[cfg(not(feature = "mail"))]
     &MAIL,
     &discard::ROW,
     &source::ROW,
@@ -378,12 +383,14 @@ static FILES: ServiceRow = later(
     &[Door::only(8000, &[Shape::Bytes])],
 );
 
+#[cfg(not(feature = "mail"))]
 static MAIL: ServiceRow = later(
-    &Spec { name: "mail", summary: "keeps every letter; SMTP in, POP3 and web", ..NOT_BUILT_IN },
-    &[
-        Door { name: "smtp", protocol: None, port: 1025, shapes: &[Shape::Bytes] },
-        Door { name: "pop3", protocol: None, port: 1110, shapes: &[Shape::Bytes] },
-    ],
+    &Spec {
+        name: "mail",
+        summary: "keeps every letter that is sent to it; SMTP in",
+        ..NOT_BUILT_IN
+    },
+    &[Door { name: "smtp", protocol: None, port: 1025, shapes: &[Shape::Bytes] }],
 );
 
 const NOT_BUILT_IN: Spec =

@@ -9,7 +9,7 @@ use hobnob::clock::Clock;
 use hobnob::conn::Conn;
 use hobnob::conn::listener::Accepted;
 use hobnob::engine::{Dialer, Server, parse};
-use hobnob::error::Kind;
+use hobnob::error::{Advice, Kind};
 use hobnob::event::{Exchanged, Fact, Reason};
 use hobnob::service::http::{Patience, ROW, serve};
 use hobnob::spec::Options;
@@ -208,19 +208,24 @@ async fn page_status_and_type_are_as_asked() {
 
 #[test]
 fn options_that_cannot_be_are_errors() {
-    for (name, value, kind) in [
-        ("status", "199", Kind::BadOption),
-        ("status", "600", Kind::BadOption),
-        ("status", "65736", Kind::BadOption),
-        ("type", "a\nb", Kind::BadOption),
-    ] {
-        let mut options = Options::of(ROW.spec.options);
-        options.set(ROW.spec.options, name, Some(value)).expect("it can be said");
-        let made = serve(&options, Patience::default()).map(drop);
-        let error = made.expect_err(value);
-        assert_eq!(error.kind(), kind, "{value}");
-        assert!(!error.hints().is_empty(), "{value}");
+    for status in ["199", "600", "65736"] {
+        let error = Options::of(ROW.spec.options).set(ROW.spec.options, "status", Some(status));
+        let error = error.expect_err(status);
+        assert_eq!(error.kind(), Kind::BadOption, "{status}");
+        assert!(error.message().ends_with("from 200 to 599"), "{error}");
+        let mut server = Server::new("http").expect("the service");
+        let error = server.set("status", Some(status)).err().expect(status);
+        assert_eq!(error.kind(), Kind::BadOption, "{status}");
+        let advice = error.hints().first().map(|hint| hint.advice.clone());
+        let value = Some("200".to_owned());
+        assert_eq!(advice, Some(Advice::Option { name: "status", value }), "{status}");
     }
+    let mut options = Options::of(ROW.spec.options);
+    options.set(ROW.spec.options, "type", Some("a\nb")).expect("it can be said");
+    let made = serve(&options, Patience::default()).map(drop);
+    let error = made.expect_err("a line feed");
+    assert_eq!(error.kind(), Kind::BadOption);
+    assert!(!error.hints().is_empty());
 }
 
 /// Making means; the page is read when the server opens.

@@ -18,10 +18,14 @@ mod guests;
 #[cfg(feature = "http")]
 mod http;
 mod icmp;
+#[cfg(feature = "mail")]
+mod imap;
 mod inside;
 mod kernel;
 mod limits;
 mod load;
+#[cfg(feature = "mail")]
+mod mail;
 mod models;
 mod multihomed;
 mod parity;
@@ -36,6 +40,8 @@ mod scale;
 mod stage;
 mod steering;
 mod stops;
+#[cfg(feature = "mail")]
+mod store;
 mod strangers;
 mod stuck;
 mod tables;

@@ -2,7 +2,7 @@
 
 use hobnob::conn::Conn;
 use hobnob::engine::{Dialer, parse};
-use hobnob::error::{Error, Kind};
+use hobnob::error::{Advice, Error, Kind};
 use hobnob::event::Fact;
 use hobnob::socket::{Family, Flags, Socket, Type};
 
@@ -198,15 +198,16 @@ fn who_dials_is_told_what_both_sides_must_agree_on() {
 
 #[tokio::test]
 async fn what_cannot_be_is_said_with_something_to_try() {
-    for (at, kind) in [
-        ("raw://127.0.0.1,proto=0", Kind::BadOption),
-        ("raw://127.0.0.1,proto=255", Kind::BadOption),
-        ("raw://127.0.0.1,proto=4294967549", Kind::BadOption),
-    ] {
-        for error in [dial(at).await.err(), hobnob::serve("echo", at).err()] {
-            let error = error.expect(at);
-            assert_eq!(error.kind(), kind, "{at}");
-            assert!(!error.hints().is_empty(), "{at}");
+    for protocol in ["0", "255", "4294967549"] {
+        let at = format!("raw://127.0.0.1,proto={protocol}");
+        for error in [dial(&at).await.err(), hobnob::serve("echo", &at).err()] {
+            let error = error.expect(&at);
+            assert_eq!(error.kind(), Kind::BadOption, "{at}");
+            let place = error.span().expect("it is marked");
+            assert!(place.label.ends_with("from 1 to 254"), "{at}: {}", place.label);
+            let advice = error.hints().first().map(|hint| hint.advice.clone());
+            let better = Advice::Endpoint("raw://127.0.0.1,proto=253".to_owned());
+            assert_eq!(advice, Some(better), "{at}");
         }
     }
     let error = hobnob::serve("echo", "raw://127.0.0.1,hdrincl").err().expect("it has no header");

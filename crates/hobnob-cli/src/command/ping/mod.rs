@@ -112,16 +112,15 @@ impl PingFlags {
             job.text(name).map(|text| args::read_number(&format!("--{name}"), text, least))
         };
         let size = number("size", Ping::LEAST_SIZE as u64).transpose()?;
-        let ttl = number("ttl", 1).transpose()?.map(|ttl| {
-            let text = ttl.to_string();
-            u8::try_from(ttl).map_err(|_| args::bad_value("--ttl", &text, "it takes 1 to 255"))
-        });
+        let ttl = job.text("ttl");
+        let ttl = ttl.map(|text| args::read_number_within("--ttl", text, 1, u64::from(u8::MAX)));
+        let ttl = ttl.transpose()?.and_then(|ttl| u8::try_from(ttl).ok());
         Ok(PingFlags {
             count: number("count", 1).transpose()?,
             interval: args::duration(&job.matches, "interval")?,
             patience: args::duration(&job.matches, "timeout")?.or(job.environment.timeout),
             size: size.map(|size| usize::try_from(size).unwrap_or(usize::MAX)),
-            ttl: ttl.transpose()?,
+            ttl,
         })
     }
 

@@ -3,6 +3,7 @@
 mod cert;
 mod errors;
 mod hardship;
+mod homeless;
 mod last_words;
 
 use std::os::unix::fs::PermissionsExt as _;

@@ -34,7 +34,7 @@ pub struct DatagramRules {
 /// The option that bounds the peers of one socket, in place of the limit of that name.
 pub const MAX_PEERS_OPTION: OptionSpec = OptionSpec {
     name: MAX_PEERS,
-    kind: ValueKind::Count,
+    kind: ValueKind::Within(1, u64::MAX),
     default: "",
     help: "where one listens: how many peers are remembered at once (65536)",
 };

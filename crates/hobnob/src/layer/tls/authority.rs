@@ -1,7 +1,9 @@
 //! The development CA: made once for this user, it vouches for what listens without a certificate, and `ca=dev` trusts it.
+//! Where there is no place for its files, one of this process vouches.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
@@ -35,9 +37,26 @@ macro_rules! day {
 
 /// The CA, as it lies in its folder.
 pub struct Authority {
+    pair: SigningPair,
+    path: PathBuf,
+}
+
+/// A CA that is in memory, and goes with this process.
+pub(super) struct ProcessAuthority {
+    pair: SigningPair,
+}
+
+/// A CA that is at hand for whoever listens.
+pub(super) enum AtHand {
+    Kept(Authority),
+    /// With the reason: there is no place for one that lasts.
+    Fleeting(Arc<ProcessAuthority>, Error),
+}
+
+/// The key of a CA, and its certificate.
+struct SigningPair {
     key: KeyPair,
     certificate: CertificateDer<'static>,
-    path: PathBuf,
 }
 
 /// Whom a certificate is for.
@@ -75,7 +94,7 @@ impl Authority {
         let pem = kept(&path, || Ok(params(now)?.self_signed(&key).map_err(unmade)?.pem()))?;
         let certificate =
             CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| spoilt(&path))?;
-        Ok(Authority { key, certificate, path })
+        Ok(Authority { pair: SigningPair { key, certificate }, path })
     }
 
     /// The file of its certificate, for others to trust.
@@ -85,19 +104,46 @@ impl Authority {
 
     /// The SHA-256 of its certificate, in hex.
     pub fn fingerprint(&self) -> String {
-        certificate::fingerprint(&self.certificate, &provider()).unwrap_or_default()
+        certificate::fingerprint(&self.pair.certificate, &provider()).unwrap_or_default()
     }
 
     /// A certificate for somebody, good for a year.
     pub fn issue(&self, holder: CertificateFor<'_>, now: SystemTime) -> Result<Issued> {
-        let (leaf, key) = self.sign(holder, now)?;
+        let (leaf, key) = self.pair.sign(holder, now)?;
         let fingerprint = certificate::fingerprint(leaf.der(), &provider()).unwrap_or_default();
         Ok(Issued { certificate: leaf.pem(), key: key.serialize_pem(), fingerprint })
     }
 
     /// The certificate of the CA.
     pub(super) fn certificate(&self) -> CertificateDer<'static> {
-        self.certificate.clone()
+        self.pair.certificate.clone()
+    }
+}
+
+impl ProcessAuthority {
+    /// The one of this process, made where there is none.
+    pub(crate) fn of(now: SystemTime) -> Result<Arc<Self>> {
+        static MADE: Mutex<Option<Arc<ProcessAuthority>>> = Mutex::new(None);
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = &*made {
+            return Ok(made.clone());
+        }
+        let key = KeyPair::generate().map_err(unmade)?;
+        let own = params(now)?.self_signed(&key).map_err(unmade)?;
+        let pair = SigningPair { key, certificate: own.der().clone() };
+        Ok(made.insert(Arc::new(ProcessAuthority { pair })).clone())
+    }
+}
+
+impl AtHand {
+    /// The CA of this folder, or of hobnob's own; where nothing can be kept there, whoever listens does so all the same.
+    pub(super) fn find(folder: Option<&Path>, now: SystemTime) -> Result<Self> {
+        match Authority::open(folder, now) {
+            Err(error) if folder.is_none() && is_homeless(&error) => {
+                Ok(AtHand::Fleeting(ProcessAuthority::of(now)?, error))
+            }
+            opened => opened.map(AtHand::Kept),
+        }
     }
 
     /// A certificate for these names, good for a year, and its key.
@@ -106,11 +152,17 @@ impl Authority {
         names: &[String],
         now: SystemTime,
     ) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>)> {
-        let (leaf, key) = self.sign(CertificateFor::Server(names), now)?;
+        let pair = match self {
+            AtHand::Kept(authority) => &authority.pair,
+            AtHand::Fleeting(authority, _) => &authority.pair,
+        };
+        let (leaf, key) = pair.sign(CertificateFor::Server(names), now)?;
         let key = PrivatePkcs8KeyDer::from(key.serialize_der());
         Ok((leaf.der().clone(), key.into()))
     }
+}
 
+impl SigningPair {
     fn sign(&self, holder: CertificateFor<'_>, now: SystemTime) -> Result<(Certificate, KeyPair)> {
         let key = KeyPair::generate().map_err(unmade)?;
         let (names, common, usage) = match holder {
@@ -138,9 +190,12 @@ impl Authority {
     }
 }
 
-/// Where the certificate of the CA lies that has this folder, or hobnob's own.
-pub(super) fn place(folder: Option<&Path>) -> Result<PathBuf> {
-    Ok(home_of(folder)?.join(CERTIFICATE))
+/// Whether nothing can be kept where our own folder would be: no variable names a place, or it cannot be written to, as
+/// for a service of systemd or in a container. A folder that somebody else has a hand in is another matter.
+fn is_homeless(error: &Error) -> bool {
+    let is_nowhere = home::state_folder().is_err();
+    let no_room = [libc::EACCES, libc::EPERM, libc::EROFS, libc::ENOENT, libc::ENOTDIR];
+    is_nowhere || error.errno().is_some_and(|errno| no_room.contains(&errno))
 }
 
 fn home_of(folder: Option<&Path>) -> Result<PathBuf> {

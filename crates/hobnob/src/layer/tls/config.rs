@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
 use crate::files;
 use crate::layer::Surroundings;
-use crate::layer::tls::authority::{self, Authority};
+use crate::layer::tls::authority::{self, AtHand, Authority};
 use crate::layer::tls::certificate;
 use crate::layer::tls::hello;
 use crate::layer::tls::provider;
@@ -42,6 +42,23 @@ const BOTH: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
+/// Who listens: the configuration, the names that its certificate is for, and who vouches for it.
+pub(super) struct TlsServer {
+    pub(super) config: ServerConfig,
+    pub(super) names: Vec<String>,
+    pub(super) vouched_by: Voucher,
+}
+
+/// Who vouches for the certificate of who listens.
+pub(super) enum Voucher {
+    /// Whoever does, it is a certificate that a person gave.
+    Given,
+    /// The development CA, whose certificate is this file.
+    Dev(PathBuf),
+    /// A CA that goes with this process, and that nobody else can trust.
+    Process,
+}
+
 impl TlsWish {
     pub(super) fn of(options: &Options) -> Result<Self> {
         let path = |name| options.text(name).map(PathBuf::from);
@@ -65,14 +82,14 @@ impl TlsWish {
         Ok(TlsWish { alpn, ..wish })
     }
 
-    /// The configuration of the side that was dialled, and the names that its certificate is for.
-    pub(super) fn server(&self, scene: &Surroundings) -> Result<(ServerConfig, Vec<String>)> {
+    /// The side that was dialled.
+    pub(super) fn server(&self, scene: &Surroundings) -> Result<TlsServer> {
         let provider = hello::knowing(&provider::provider());
         provider::awaken(&provider);
-        let (chain, key) = match self.identity()? {
+        let ((chain, key), vouched_by) = match self.identity()? {
             Some(identity) => {
                 self.note_nameless(&identity, scene);
-                identity
+                (identity, Voucher::Given)
             }
             None => self.made_on_the_spot(scene, &provider)?,
         };
@@ -94,7 +111,7 @@ impl TlsWish {
         let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         config.alpn_protocols.clone_from(&self.alpn);
         config.key_log = secrets::log(scene);
-        Ok((config, names))
+        Ok(TlsServer { config, names, vouched_by })
     }
 
     /// The configuration of the side that dials, the name to ask for, and what checks the answer.
@@ -130,16 +147,8 @@ impl TlsWish {
         Ok((config, sent, trust))
     }
 
-    /// The certificate of the development CA, where that vouches for us.
-    pub(super) fn vouched_by(&self) -> Result<Option<PathBuf>> {
-        if self.cert.is_some() {
-            return Ok(None);
-        }
-        authority::place(self.dev_ca.as_deref()).map(Some)
-    }
-
     /// What who dials us says: whom to trust, by which of these names, and what else both sides must agree on.
-    pub(super) fn dialled(&self, names: &[String]) -> Vec<String> {
+    pub(super) fn dialled(&self, names: &[String], vouched_by: &Voucher) -> Vec<String> {
         let file = |key: &str, path: &Path| format!("{key}={}", path.display());
         let mut settings = match (&self.cert, &self.dev_ca) {
             (Some(cert), _) => vec![file("ca", cert)],
@@ -151,8 +160,9 @@ impl TlsWish {
         {
             settings.push(format!("name={name}"));
         }
-        // One without a name that can be asked for passes no check.
-        if self.cert.is_some() && nameable(names).is_none() {
+        // One without a name that can be asked for passes no check, and one that nobody else can trust neither.
+        let is_nameless = self.cert.is_some() && nameable(names).is_none();
+        if is_nameless || matches!(vouched_by, Voucher::Process) {
             settings = vec!["insecure".to_owned()];
         }
         if self.client_ca.is_some() {
@@ -190,22 +200,32 @@ impl TlsWish {
         }
     }
 
-    /// A certificate of the development CA, for this machine.
+    /// A certificate of the development CA for this machine, and who vouches for it.
     fn made_on_the_spot(
         &self,
         scene: &Surroundings,
         provider: &CryptoProvider,
-    ) -> Result<Identity> {
+    ) -> Result<(Identity, Voucher)> {
         let now = scene.bus.clock().wall();
-        let authority = Authority::open(self.dev_ca.as_deref(), now)?;
+        let authority = AtHand::find(self.dev_ca.as_deref(), now)?;
         let names = authority::own_names(&scene.addresses);
         let (leaf, key) = authority.vouch(&names, now)?;
         let print = certificate::fingerprint(&leaf, provider).unwrap_or_default();
         let names = names.join(", ");
         let made = format!("no cert= was given, so I made one for {names} (SHA-256 {print})");
-        let trust = format!("ca=dev trusts it here, ca={} elsewhere", authority.path().display());
+        let (trust, voucher) = match &authority {
+            AtHand::Kept(authority) => {
+                let path = authority.path().to_owned();
+                let trust = format!("ca=dev trusts it here, ca={} elsewhere", path.display());
+                (trust, Voucher::Dev(path))
+            }
+            AtHand::Fleeting(_, why) => {
+                let trust = format!("it goes with this process, for {}", why.message());
+                (trust, Voucher::Process)
+            }
+        };
         scene.bus.emit(0, 0, Fact::Note(format!("{made}; {trust}")));
-        Ok((vec![leaf], key))
+        Ok(((vec![leaf], key), voucher))
     }
 
     /// The certificates that are trusted: those of a file, or the development CA.

@@ -30,7 +30,7 @@ use crate::conn::stream::{Beyond, Stream, Wrapped};
 use crate::conn::{Boxed, Channel, Conn};
 use crate::error::{Error, Kind, Result};
 use crate::event::Learnt;
-use crate::layer::tls::config::TlsWish;
+use crate::layer::tls::config::{TlsServer, TlsWish, Voucher};
 use crate::layer::tls::failure::Handshake;
 use crate::layer::tls::heard::Heard;
 use crate::layer::tls::trust::Trust;
@@ -110,7 +110,7 @@ struct Tls {
 }
 
 enum Prepared {
-    Server { config: Arc<ServerConfig>, names: Vec<String>, vouched_by: Option<PathBuf> },
+    Server { config: Arc<ServerConfig>, names: Vec<String>, vouched_by: Voucher },
     Client { config: Arc<ClientConfig>, sent: ServerName<'static>, trust: Arc<Trust> },
 }
 
@@ -120,8 +120,7 @@ impl Layer for Tls {
     fn prepare(&mut self, scene: &Surroundings) -> Result<()> {
         self.ready = Some(match scene.role {
             Role::Server => {
-                let (config, names) = self.wish.server(scene)?;
-                let vouched_by = self.wish.vouched_by()?;
+                let TlsServer { config, names, vouched_by } = self.wish.server(scene)?;
                 Prepared::Server { config: Arc::new(config), names, vouched_by }
             }
             Role::Client => {
@@ -134,14 +133,16 @@ impl Layer for Tls {
 
     fn dialled(&self) -> Option<Vec<String>> {
         match &self.ready {
-            Some(Prepared::Server { names, .. }) => Some(self.wish.dialled(names)),
+            Some(Prepared::Server { names, vouched_by, .. }) => {
+                Some(self.wish.dialled(names, vouched_by))
+            }
             _ => None,
         }
     }
 
     fn vouched_by(&self) -> Option<PathBuf> {
         match &self.ready {
-            Some(Prepared::Server { vouched_by, .. }) => vouched_by.clone(),
+            Some(Prepared::Server { vouched_by: Voucher::Dev(path), .. }) => Some(path.clone()),
             _ => None,
         }
     }

@@ -1,0 +1,345 @@
+//! The door by which letters are fetched, and deleted with the last word (RFC 1939).
+
+mod mailbox;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::mailbox::Pop3Box;
+use super::office::MailOffice;
+use super::reading::LetterPieces;
+use super::rules::Offer;
+use super::wire::{self, Hearing};
+use crate::codec::pop3::{Pop3Command, Pop3Input, Pop3Reader, Top};
+use crate::codec::sasl::{Login, MECHANISMS, SaslServer, SaslStep};
+use crate::codec::smtp::Stuffer;
+use crate::conn::Conn;
+use crate::error::{Error, Result};
+use crate::session::{Dress, Session};
+
+/// How long a client may say nothing (RFC 1939 section 3 asks for ten minutes at least). Nothing is deleted then.
+const PATIENCE: Duration = Duration::from_mins(10);
+/// Mistakes of a client before it is shown the door.
+const MAX_ERRORS: u32 = 20;
+/// Answers that are gathered before they are sent, in bytes.
+const GATHERED: usize = 16 * 1_024;
+
+/// Holds a session.
+pub(super) async fn hold(
+    office: &MailOffice,
+    session: &Arc<Session>,
+    conn: &mut Conn,
+) -> Result<()> {
+    let is_secure = conn.facts().learnt().iter().any(|learnt| learnt.layer == "tls");
+    let reader = Pop3Reader::default();
+    let (sasl, name, mailbox, out) = (None, None, None, Vec::new());
+    let pop3 =
+        Pop3Session { office, session, reader, is_secure, sasl, name, mailbox, out, errors: 0 };
+    pop3.run(conn).await
+}
+
+struct Pop3Session<'a> {
+    office: &'a MailOffice,
+    session: &'a Arc<Session>,
+    reader: Pop3Reader,
+    is_secure: bool,
+    sasl: Option<SaslServer>,
+    /// What USER said.
+    name: Option<String>,
+    /// The box, once somebody has logged in.
+    mailbox: Option<Pop3Box<'a>>,
+    /// Answers that are not sent yet.
+    out: Vec<u8>,
+    errors: u32,
+}
+
+/// An answer of one line, without its end: `Ok` goes behind `+OK`, `Err` behind `-ERR`.
+type Said = std::result::Result<String, String>;
+
+impl Pop3Session<'_> {
+    async fn run(mut self, conn: &mut Conn) -> Result<()> {
+        self.say(Ok(format!("{} POP3 hobnob", self.office.rules.host)));
+        self.flush(conn).await?;
+        loop {
+            self.session.note_held(self.reader.held());
+            // Before the login every line may be a password, or a part of one.
+            self.session.hush(self.mailbox.is_none());
+            let deadline = self.session.clock().now() + PATIENCE;
+            match wire::hear(self.session, conn, deadline, false).await? {
+                Hearing::Bytes(bytes) => {
+                    if self.take(conn, &bytes).await?.is_break() {
+                        return self.flush(conn).await;
+                    }
+                }
+                Hearing::End => return Ok(()),
+                Hearing::Draining => {
+                    self.say(Err("[SYS/TEMP] the server goes away".to_owned()));
+                    return self.flush(conn).await;
+                }
+                Hearing::Late => {
+                    self.session.conclude(Some("mail-command"), "it said nothing for too long");
+                    self.say(Err("you took too long; nothing is deleted".to_owned()));
+                    return self.flush(conn).await;
+                }
+            }
+        }
+    }
+
+    /// Does what the bytes say. Break: the conversation is over.
+    async fn take(&mut self, conn: &mut Conn, bytes: &[u8]) -> Result<ControlFlow<()>> {
+        let mut rest = bytes;
+        while let Some(input) = self.reader.next(&mut rest) {
+            let said = match input {
+                Pop3Input::Response(line) => self.respond(line).await?,
+                Pop3Input::Command(Err(what)) => Some(Err(what.to_owned())),
+                Pop3Input::Command(Ok(Pop3Command::Stls)) => {
+                    if let Some(refusal) = self.refusal_of_tls() {
+                        self.say(Err(refusal.to_owned()));
+                        continue;
+                    }
+                    self.say(Ok("go on with TLS".to_owned()));
+                    self.flush(conn).await?;
+                    self.session.dress(Dress::server(&self.office.tls), conn).await?;
+                    self.reader.forget();
+                    (self.is_secure, self.name) = (true, None);
+                    // What came behind STLS in clear text is not read.
+                    return Ok(ControlFlow::Continue(()));
+                }
+                Pop3Input::Command(Ok(Pop3Command::Quit)) => {
+                    let said = self.quit().await;
+                    self.say(said);
+                    return Ok(ControlFlow::Break(()));
+                }
+                Pop3Input::Command(Ok(Pop3Command::Http)) => {
+                    let why = "it opened with an HTTP request, and this is for letters";
+                    return Err(Error::limit("http-request", why));
+                }
+                Pop3Input::Command(Ok(command)) => self.obey(conn, command).await?,
+            };
+            if let Some(said) = said {
+                self.say(said);
+            }
+            if self.errors >= MAX_ERRORS {
+                self.session.conclude(Some("mail-errors"), "too many mistakes");
+                return Ok(ControlFlow::Break(()));
+            }
+            if self.out.len() > GATHERED {
+                self.flush(conn).await?;
+            }
+        }
+        self.flush(conn).await?;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Does what a command says. None: the answer was more than a line, and is written already.
+    async fn obey(&mut self, conn: &mut Conn, command: Pop3Command) -> Result<Option<Said>> {
+        let has_to_wait = self.office.rules.starttls == Offer::Need && !self.is_secure;
+        let said = match command {
+            Pop3Command::Capa => {
+                self.lines(&self.capabilities());
+                return Ok(None);
+            }
+            Pop3Command::Auth(None) => {
+                self.lines(&MECHANISMS.join("\r\n"));
+                return Ok(None);
+            }
+            Pop3Command::User(_) | Pop3Command::Pass(_) | Pop3Command::Auth(_)
+                if self.mailbox.is_some() =>
+            {
+                Err("you have logged in already".to_owned())
+            }
+            Pop3Command::User(_) | Pop3Command::Pass(_) | Pop3Command::Auth(_) if has_to_wait => {
+                Err("first comes STLS".to_owned())
+            }
+            Pop3Command::User(name) => {
+                self.name = Some(name);
+                Ok("and the password?".to_owned())
+            }
+            Pop3Command::Pass(password) => match self.name.take() {
+                None => Err("first comes USER".to_owned()),
+                Some(name) => self.log_in(&Login { name, password }).await,
+            },
+            Pop3Command::Auth(Some((mechanism, initial))) => match SaslServer::of(&mechanism) {
+                None => Err("it is PLAIN or LOGIN".to_owned()),
+                Some(mut sasl) => {
+                    let step = sasl.begin(initial.as_deref());
+                    self.sasl = Some(sasl);
+                    return self.sasl_step(step).await;
+                }
+            },
+            command => return self.obey_about_letters(conn, command).await,
+        };
+        Ok(Some(said))
+    }
+
+    async fn obey_about_letters(
+        &mut self,
+        conn: &mut Conn,
+        command: Pop3Command,
+    ) -> Result<Option<Said>> {
+        let Some(mailbox) = &mut self.mailbox else {
+            return Ok(Some(Err("first log in: USER and PASS, or AUTH".to_owned())));
+        };
+        let said = match command {
+            Pop3Command::Stat => Ok(mailbox.stat()),
+            Pop3Command::Noop => Ok("here".to_owned()),
+            Pop3Command::Rset => Ok(mailbox.reset()),
+            Pop3Command::Dele(number) => mailbox.delete(number),
+            Pop3Command::List(Some(number)) => mailbox.list(number),
+            Pop3Command::Uidl(Some(number)) => mailbox.uidl(number),
+            Pop3Command::List(None) => {
+                let lines = mailbox.lists();
+                self.lines(&lines);
+                return Ok(None);
+            }
+            Pop3Command::Uidl(None) => {
+                let lines = mailbox.uidls();
+                self.lines(&lines);
+                return Ok(None);
+            }
+            Pop3Command::Retr(number) => return self.send_letter(conn, number, None).await,
+            Pop3Command::Top(number, lines) => {
+                return self.send_letter(conn, number, Some(lines)).await;
+            }
+            _ => Err("not now".to_owned()),
+        };
+        Ok(Some(said))
+    }
+
+    /// Sends a letter, or the beginning of one, as it is read.
+    async fn send_letter(
+        &mut self,
+        conn: &mut Conn,
+        number: usize,
+        lines: Option<u64>,
+    ) -> Result<Option<Said>> {
+        let Some(mailbox) = &self.mailbox else { return Ok(None) };
+        let letter = match mailbox.letter(number) {
+            Ok(letter) => letter.clone(),
+            Err(refusal) => return Ok(Some(Err(refusal))),
+        };
+        let name = mailbox.name().to_owned();
+        let open = LetterPieces::open(self.session, &self.office.store, &name, letter.uid).await;
+        let Some(mut pieces) = open? else {
+            return Ok(Some(Err("[SYS/TEMP] somebody has taken that letter away".to_owned())));
+        };
+        self.say(Ok(format!("{} octets", letter.size)));
+        let (mut top, mut stuffer) = (Top::new(lines), Stuffer::default());
+        while !top.is_over() {
+            let piece = pieces.next(self.session).await?;
+            if piece.is_empty() {
+                break;
+            }
+            let taken = top.take(&piece);
+            stuffer.push(&piece[..taken], &mut self.out);
+            self.session.note_held(self.out.capacity() + piece.len());
+            if self.out.len() > GATHERED {
+                self.flush(conn).await?;
+            }
+        }
+        stuffer.finish(&mut self.out);
+        Ok(None)
+    }
+
+    async fn respond(
+        &mut self,
+        line: std::result::Result<String, &'static str>,
+    ) -> Result<Option<Said>> {
+        let Some(sasl) = &mut self.sasl else { return Ok(None) };
+        match line {
+            Ok(line) => {
+                let step = sasl.respond(&line);
+                self.sasl_step(step).await
+            }
+            Err(what) => {
+                self.sasl = None;
+                Ok(Some(Err(what.to_owned())))
+            }
+        }
+    }
+
+    async fn sasl_step(&mut self, step: SaslStep) -> Result<Option<Said>> {
+        if let SaslStep::Challenge(challenge) = step {
+            self.reader.expect_response();
+            self.out.extend_from_slice(format!("+ {challenge}\r\n").as_bytes());
+            return Ok(None);
+        }
+        self.sasl = None;
+        Ok(Some(match step {
+            SaslStep::Done(login) => self.log_in(&login).await,
+            SaslStep::Malformed(what) => Err(what.to_owned()),
+            SaslStep::Cancelled | SaslStep::Challenge(_) => Err("as you like".to_owned()),
+        }))
+    }
+
+    async fn log_in(&mut self, login: &Login) -> Said {
+        let name = self.office.rules.check(login);
+        let name = name.ok_or_else(|| "[AUTH] no such name and password".to_owned())?;
+        let name = self.office.box_of(&name);
+        let claim = self.office.claim(&name);
+        let claim = claim.ok_or_else(|| "[IN-USE] another session has the box".to_owned())?;
+        // Other programs may have put letters in. What cannot be read now was read before.
+        let _ = self.office.store.look(&name).await;
+        let mailbox = Pop3Box::open(claim, self.office.store.view(&name));
+        let said = mailbox.stat();
+        self.mailbox = Some(mailbox);
+        Ok(format!("welcome: {said}"))
+    }
+
+    /// Deletes what was marked, and says goodbye.
+    async fn quit(&mut self) -> Said {
+        let Some(mailbox) = self.mailbox.take() else { return Ok("bye".to_owned()) };
+        let deleted = mailbox.deleted();
+        if deleted.is_empty() {
+            return Ok("bye".to_owned());
+        }
+        let gone = self.office.store.expunge(mailbox.name(), &deleted).await;
+        gone.map(|gone| format!("bye; {} deleted", gone.len()))
+            .map_err(|_| "[SYS/TEMP] not all of them could be deleted".to_owned())
+    }
+
+    fn refusal_of_tls(&self) -> Option<&'static str> {
+        if self.mailbox.is_some() {
+            return Some("not after the login");
+        }
+        let is_off = self.office.rules.starttls == Offer::Off || self.is_secure;
+        is_off.then_some("TLS does not begin here")
+    }
+
+    fn capabilities(&self) -> String {
+        let mut lines = vec!["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"];
+        if self.office.rules.starttls != Offer::Need || self.is_secure {
+            lines.extend(["USER", "SASL PLAIN LOGIN"]);
+        }
+        if self.refusal_of_tls().is_none() {
+            lines.push("STLS");
+        }
+        lines.push("IMPLEMENTATION hobnob");
+        lines.join("\r\n")
+    }
+
+    fn say(&mut self, said: Said) {
+        self.errors += u32::from(said.is_err());
+        let line = match said {
+            Ok(text) => format!("+OK {text}\r\n"),
+            Err(text) => format!("-ERR {text}\r\n"),
+        };
+        self.out.extend_from_slice(line.as_bytes());
+    }
+
+    /// An answer of several lines, none of which begins with a dot.
+    fn lines(&mut self, lines: &str) {
+        self.say(Ok(String::new()));
+        self.out.extend_from_slice(lines.as_bytes());
+        self.out.extend_from_slice(if lines.is_empty() { b".\r\n" } else { b"\r\n.\r\n" });
+    }
+
+    async fn flush(&mut self, conn: &mut Conn) -> Result<()> {
+        if !self.out.is_empty() {
+            conn.send(&self.out).await?;
+            self.out = Vec::new();
+        }
+        Ok(())
+    }
+}

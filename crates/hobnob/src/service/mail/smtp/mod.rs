@@ -1,0 +1,314 @@
+//! The door by which letters come in.
+
+mod dialogue;
+mod transaction;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::dialogue::{SmtpDialogue, SmtpStep};
+use self::transaction::Transaction;
+use super::note::LetterNote;
+use super::office::MailOffice;
+use super::trace::{self, LetterArrival};
+use super::wire::{self, Hearing};
+use crate::clock;
+use crate::codec::smtp::SmtpReply;
+use crate::conn::Conn;
+use crate::error::{Error, Result};
+use crate::event::{Exchanged, Fact};
+use crate::session::{Dress, Session};
+use crate::store::{LetterDraft, StoreFault};
+
+/// How long a command may take to come (RFC 5321 section 4.5.3.2).
+const PATIENCE: Duration = Duration::from_mins(5);
+/// How many bytes a second of a letter come at least, beside that.
+const SLOWEST: u64 = 100;
+/// Replies that are gathered before they are sent, in bytes.
+const GATHERED: usize = 16 * 1_024;
+
+/// Holds a session.
+pub(super) async fn hold(
+    office: &MailOffice,
+    session: &Arc<Session>,
+    conn: &mut Conn,
+) -> Result<()> {
+    let is_secure = conn.facts().learnt().iter().any(|learnt| learnt.layer == "tls");
+    let smtp = SmtpSession {
+        office,
+        session,
+        dialogue: SmtpDialogue::new(&office.rules, is_secure),
+        draft: None,
+        fault: None,
+        trace: 0,
+        out: Vec::new(),
+        deadline: Duration::ZERO,
+        peer: session.facts.peer.to_string(),
+    };
+    smtp.run(conn).await
+}
+
+struct SmtpSession<'a> {
+    office: &'a MailOffice,
+    session: &'a Arc<Session>,
+    dialogue: SmtpDialogue<'a>,
+    /// The letter that is coming.
+    draft: Option<LetterDraft>,
+    /// Why it cannot be kept.
+    fault: Option<StoreFault>,
+    /// Bytes of our own lines at its beginning.
+    trace: usize,
+    /// Replies that are not sent yet.
+    out: Vec<u8>,
+    deadline: Duration,
+    peer: String,
+}
+
+impl SmtpSession<'_> {
+    async fn run(mut self, conn: &mut Conn) -> Result<()> {
+        let mut early = wire::overhear(conn).await?;
+        let greeting = self.dialogue.greeting(matches!(early, Some(Hearing::Bytes(_))));
+        greeting.write(&mut self.out);
+        self.flush(conn).await?;
+        self.deadline = self.session.clock().now() + PATIENCE;
+        loop {
+            self.note_held(0);
+            self.session.hush(self.dialogue.expects_secret());
+            let is_busy = self.dialogue.is_writing();
+            let heard = match early.take() {
+                Some(heard) => heard,
+                None => wire::hear(self.session, conn, self.deadline, is_busy).await?,
+            };
+            let farewell = match heard {
+                Hearing::Bytes(bytes) => match self.take(conn, &bytes).await? {
+                    ControlFlow::Continue(()) => continue,
+                    ControlFlow::Break(()) => return Ok(()),
+                },
+                Hearing::End => return Ok(()),
+                Hearing::Draining => SmtpReply::new(421, "4.3.2", "the server goes away"),
+                Hearing::Late => {
+                    self.session.conclude(Some("mail-command"), "it said nothing for too long");
+                    SmtpReply::new(421, "4.4.2", "you took too long")
+                }
+            };
+            farewell.write(&mut self.out);
+            return self.flush(conn).await;
+        }
+    }
+
+    /// Does what the bytes say. Break: the conversation is over.
+    async fn take(&mut self, conn: &mut Conn, bytes: &[u8]) -> Result<ControlFlow<()>> {
+        let mut rest = bytes;
+        while let Some(step) = self.dialogue.next(&mut rest) {
+            let step = match step {
+                SmtpStep::Text(text) => {
+                    self.write(text).await;
+                    self.note_held(bytes.len());
+                    let slack = Duration::from_secs(text.len() as u64 / SLOWEST);
+                    self.deadline =
+                        (self.deadline + slack).min(self.session.clock().now() + PATIENCE);
+                    continue;
+                }
+                SmtpStep::Keep => self.keep().await,
+                SmtpStep::Login(login) => {
+                    let name = self.office.rules.check(&login);
+                    self.dialogue.logged_in(name)
+                }
+                step => step,
+            };
+            self.deadline = self.session.clock().now() + PATIENCE;
+            if !self.dialogue.is_writing() {
+                (self.draft, self.fault) = (None, None);
+            }
+            match step {
+                SmtpStep::Reply(reply) => {
+                    self.tell(&reply);
+                    reply.write(&mut self.out);
+                }
+                SmtpStep::Close(reply) => {
+                    if reply.code == 421 {
+                        self.session.conclude(Some("mail-errors"), "too many mistakes");
+                    }
+                    reply.write(&mut self.out);
+                    self.flush(conn).await?;
+                    return Ok(ControlFlow::Break(()));
+                }
+                SmtpStep::StartTls(reply) => {
+                    reply.write(&mut self.out);
+                    self.flush(conn).await?;
+                    self.session.dress(Dress::server(&self.office.tls), conn).await?;
+                    self.dialogue.secured(!rest.is_empty());
+                    return Ok(ControlFlow::Continue(()));
+                }
+                SmtpStep::Http => {
+                    let why = "it opened with an HTTP request, and this is for letters";
+                    return Err(Error::limit("http-request", why));
+                }
+                SmtpStep::Text(_) | SmtpStep::Keep | SmtpStep::Login(_) => {}
+            }
+            if self.out.len() > GATHERED {
+                self.flush(conn).await?;
+            }
+        }
+        self.flush(conn).await?;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Adds to the letter. What cannot be written is answered once the letter is whole.
+    async fn write(&mut self, text: &[u8]) {
+        if self.fault.is_some() {
+            return;
+        }
+        if self.draft.is_none() {
+            self.begin();
+        }
+        let Some(draft) = &mut self.draft else { return };
+        draft.push(text);
+        if draft.is_full()
+            && let Err(fault) = draft.flush().await
+        {
+            (self.draft, self.fault) = (None, Some(fault));
+        }
+    }
+
+    /// Begins a letter with the lines that say where it came from.
+    fn begin(&mut self) {
+        let Some(letter) = self.dialogue.transaction() else { return };
+        let mut draft = self.office.store.draft();
+        if self.office.rules.has_trace {
+            let only_to = match &letter.to[..] {
+                [(to, _)] => Some(to.to_string()),
+                _ => None,
+            };
+            let lines = LetterArrival {
+                reverse_path: &letter.reverse_path(),
+                client: self.dialogue.client().map_or("", |(name, _)| name),
+                peer: &self.peer,
+                host: &self.office.rules.host,
+                with: &self.with(letter),
+                serial: draft.serial(),
+                only_to: only_to.as_deref(),
+                at: self.session.clock().wall(),
+            }
+            .lines();
+            self.trace = lines.len();
+            draft.push(lines.as_bytes());
+        }
+        self.draft = Some(draft);
+    }
+
+    fn with(&self, letter: &Transaction) -> String {
+        let is_extended = self.dialogue.client().is_some_and(|(_, is_extended)| is_extended);
+        if !is_extended {
+            return "SMTP".to_owned();
+        }
+        let (is_secure, has_login) = (self.dialogue.is_secure(), self.dialogue.login().is_some());
+        trace::extended(letter.parameters.is_utf8, is_secure, has_login)
+    }
+
+    /// Keeps the letter that is whole, and says what became of it.
+    async fn keep(&mut self) -> SmtpStep<'static> {
+        let began = self.session.clock().now();
+        if self.draft.is_none() && self.fault.is_none() {
+            self.begin(); // it has no byte of its own
+        }
+        // Whatever becomes of it, the letter is over.
+        let letter = self.dialogue.take_letter();
+        let outcome = match (self.fault.take(), self.draft.take(), letter) {
+            (None, Some(draft), Some(letter)) => self.hand_over(draft, &letter).await,
+            (fault, ..) => Err(fault.unwrap_or(StoreFault::Closed)),
+        };
+        let (reply, target, bytes) = match outcome {
+            Ok((serial, size)) => {
+                let reply = SmtpReply::new(250, "2.0.0", format!("kept as {serial}"));
+                (reply, format!("letter {serial}"), size)
+            }
+            Err(fault) => (refusal(&fault), String::new(), 0),
+        };
+        let took = self.session.clock().now().saturating_sub(began);
+        self.exchange("DATA", target, reply.code, bytes, took);
+        self.dialogue.kept(reply)
+    }
+
+    async fn hand_over(
+        &self,
+        draft: LetterDraft,
+        letter: &Transaction,
+    ) -> Result<(u64, u64), StoreFault> {
+        let to: Vec<String> = letter.to.iter().map(|(to, _)| to.to_string()).collect();
+        let boxes = self.office.rules.boxes(&to, self.dialogue.login());
+        let boxes: Vec<_> = boxes.iter().map(String::as_str).collect();
+        let note = LetterNote {
+            serial: draft.serial(),
+            at: clock::rfc3339(self.session.clock().wall()),
+            peer: &self.peer,
+            client: self.dialogue.client().map_or("", |(name, _)| name),
+            with: &self.with(letter),
+            login: self.dialogue.login(),
+            from: letter.from.as_ref().map(ToString::to_string).unwrap_or_default(),
+            to: &to,
+            trace: self.trace,
+            findings: &letter.findings,
+            script: self.dialogue.script(),
+        };
+        let note = note.json();
+        let kept = self.office.store.keep(draft, &boxes, note.as_bytes()).await?;
+        for gone in &kept.dropped {
+            let text =
+                format!("letter {} of {} went, as only the newest are kept", gone.uid, gone.name);
+            self.session.emit(Fact::Note(text));
+        }
+        Ok((kept.serial, kept.size))
+    }
+
+    /// Tells of a command that is about a letter.
+    fn tell(&self, reply: &SmtpReply) {
+        if !self.session.bus().is_watched() {
+            return;
+        }
+        let line = String::from_utf8_lossy(self.dialogue.line()).into_owned();
+        let (verb, rest) = line.split_once(':').unwrap_or_default();
+        let is_about_one =
+            ["MAIL FROM", "RCPT TO"].iter().any(|one| verb.eq_ignore_ascii_case(one));
+        if is_about_one {
+            let method = verb.split(' ').next().unwrap_or_default();
+            self.exchange(method, rest.trim().to_owned(), reply.code, 0, Duration::ZERO);
+        }
+    }
+
+    fn exchange(&self, method: &str, target: String, status: u16, bytes: u64, took: Duration) {
+        if self.session.bus().is_watched() {
+            let method = method.to_ascii_uppercase();
+            let exchanged = Exchanged { method, target, status, bytes, took };
+            self.session.emit(Fact::Exchanged(Box::new(exchanged)));
+        }
+    }
+
+    async fn flush(&mut self, conn: &mut Conn) -> Result<()> {
+        if !self.out.is_empty() {
+            conn.send(&self.out).await?;
+            self.out = Vec::new();
+        }
+        Ok(())
+    }
+
+    fn note_held(&self, more: usize) {
+        let draft = self.draft.as_ref().map_or(0, LetterDraft::held);
+        self.session.note_held(self.dialogue.held() + draft + self.out.capacity() + more);
+    }
+}
+
+/// What is said of a letter that could not be kept.
+fn refusal(fault: &StoreFault) -> SmtpReply {
+    match fault {
+        StoreFault::Full(what) => {
+            SmtpReply::new(452, "4.3.1", format!("there is no room: {what}; try again later"))
+        }
+        StoreFault::BadName => SmtpReply::new(553, "5.1.3", "there can be no box of that name"),
+        StoreFault::Disk(error) => {
+            SmtpReply::new(452, "4.3.0", format!("it could not be written: {error}"))
+        }
+        StoreFault::Closed => SmtpReply::new(451, "4.3.2", "nothing is kept any more"),
+    }
+}

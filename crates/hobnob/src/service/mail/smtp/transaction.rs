@@ -1,0 +1,73 @@
+//! A letter in the making.
+
+use crate::codec::smtp::{MailParameters, Mailbox, RcptParameters, TextKind, TextNotes};
+use crate::service::mail::finding::{self, Finding};
+
+/// A letter from MAIL to its end.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    /// Who sends; none: `<>`.
+    pub(super) from: Option<Mailbox>,
+    pub(super) parameters: MailParameters,
+    pub(super) to: Vec<(Mailbox, RcptParameters)>,
+    pub(super) findings: Vec<&'static Finding>,
+    arriving: Arriving,
+    bytes: u64,
+    is_too_large: bool,
+}
+
+/// How the bytes of a letter come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arriving {
+    /// None has come.
+    Nothing,
+    /// By DATA.
+    Text,
+    /// By BDAT.
+    Chunks,
+}
+
+impl Transaction {
+    pub(super) fn new(from: Option<Mailbox>, parameters: MailParameters) -> Self {
+        let (to, findings) = (Vec::new(), Vec::new());
+        let arriving = Arriving::Nothing;
+        Transaction { from, parameters, to, findings, arriving, bytes: 0, is_too_large: false }
+    }
+
+    pub(super) fn begin(&mut self, arriving: Arriving) {
+        self.arriving = arriving;
+    }
+
+    pub(super) fn arriving(&self) -> Arriving {
+        self.arriving
+    }
+
+    /// Bytes that have come.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Counts bytes, and says whether the letter may still have them.
+    pub(super) fn take(&mut self, bytes: usize, most: u64) -> bool {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        self.is_too_large |= self.bytes > most;
+        !self.is_too_large
+    }
+
+    /// Whether it has more bytes than a letter may have.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.is_too_large
+    }
+
+    /// Notes what its sender did wrong, with what it did wrong outside of the letter.
+    pub(super) fn note(&mut self, notes: &TextNotes, outside: &[&'static Finding]) {
+        let is_8bit = self.parameters.body == Some(TextKind::EightBit) || self.parameters.is_utf8;
+        self.findings.extend(finding::of_text(notes, is_8bit, self.parameters.size));
+        self.findings.extend(outside);
+    }
+
+    /// Who sends, as it goes into commands: `app@test` in brackets.
+    pub(super) fn reverse_path(&self) -> String {
+        self.from.as_ref().map_or_else(|| "<>".to_owned(), |from| format!("<{from}>"))
+    }
+}

@@ -1,0 +1,311 @@
+//! Letters that come in by one door and go out by another.
+
+use std::path::Path;
+
+use hobnob::engine::{Server, parse};
+use hobnob::event::{Fact, Reason};
+#[cfg(feature = "tls")]
+use hobnob::{conn::Conn, engine::Dialer};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+use crate::stage::{Stage, soon};
+
+/// A server with all its doors on loopback, and these options.
+fn serve(options: &[(&str, &str)]) -> Stage {
+    let mut server = Server::new("mail").expect("it is built in");
+    for (name, value) in options {
+        server.set(name, Some(value)).expect("an option");
+    }
+    for door in ["smtp", "pop3"] {
+        server.door(door, &parse("tcp://127.0.0.1:0").expect("an endpoint")).expect("a door");
+    }
+    Stage::start(server).expect("it starts")
+}
+
+/// A client of lines.
+struct Client(BufReader<TcpStream>);
+
+impl Client {
+    async fn of(stage: &Stage, door: usize) -> Self {
+        let stream = TcpStream::connect(stage.address_of(door)).await.expect("it listens");
+        let mut client = Client(BufReader::new(stream));
+        client.answer().await;
+        client
+    }
+
+    async fn line(&mut self) -> String {
+        let mut line = String::new();
+        soon("a line", self.0.read_line(&mut line)).await.expect("text");
+        line
+    }
+
+    /// The last line of the next answer.
+    async fn answer(&mut self) -> String {
+        loop {
+            let line = self.line().await;
+            if line.as_bytes().get(3) != Some(&b'-') || line.starts_with("-ERR") {
+                return line;
+            }
+        }
+    }
+
+    /// Says something, and expects answers that begin so.
+    async fn says(&mut self, text: &str, answers: &[&str]) {
+        self.0.write_all(text.as_bytes()).await.expect("it is open");
+        for beginning in answers {
+            let answer = self.answer().await;
+            assert!(answer.starts_with(beginning), "{text:?}: {answer:?} and not {beginning}");
+        }
+    }
+
+    /// The lines of an answer of several.
+    async fn lines(&mut self, text: &str) -> String {
+        self.says(text, &["+OK"]).await;
+        let mut lines = String::new();
+        loop {
+            let line = self.line().await;
+            if line == ".\r\n" {
+                return lines;
+            }
+            lines.push_str(&line);
+        }
+    }
+
+    async fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        soon("the end", self.0.read_to_string(&mut rest)).await.expect("text");
+        rest
+    }
+}
+
+const LETTER: &str = "EHLO me\r\nMAIL FROM:<app@test>\r\nRCPT TO:<li@test>\r\nDATA\r\n";
+
+async fn send(stage: &Stage, text: &str) {
+    let mut client = Client::of(stage, 0).await;
+    client.says(LETTER, &["250", "250 2.1.0", "250 2.1.5", "354"]).await;
+    client.says(&format!("{text}\r\n.\r\nQUIT\r\n"), &["250 2.0.0 kept as", "221"]).await;
+}
+
+#[tokio::test]
+async fn a_letter_that_was_sent_can_be_fetched_and_is_a_file_of_a_maildir() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("mail");
+    let stage = serve(&[("dir", dir.to_str().expect("text"))]);
+    send(&stage, "Subject: one\r\n\r\n..hidden\r\nhello").await;
+    send(&stage, "Subject: two\r\n\r\nbye").await;
+    let file = |part: &str| std::fs::read_dir(dir.join(part)).expect("a Maildir").count();
+    assert_eq!((file("tmp"), file("new"), file("cur")), (0, 2, 0));
+    let mut client = Client::of(&stage, 1).await;
+    client.says("STAT\r\nUSER anybody\r\nPASS x\r\n", &["-ERR", "+OK", "+OK welcome: 2 "]).await;
+    let text = client.lines("RETR 1\r\n").await;
+    assert!(
+        text.starts_with("Return-Path: <app@test>\r\nReceived: from me ([127.0.0.1:"),
+        "{text}"
+    );
+    assert!(text.ends_with("\r\nSubject: one\r\n\r\n..hidden\r\nhello\r\n"), "{text}");
+    let stored = std::fs::read_dir(dir.join("new"))
+        .expect("a Maildir")
+        .map(|entry| std::fs::read_to_string(entry.expect("a file").path()).expect("text"));
+    assert!(stored.into_iter().any(|stored| stored == text.replace("..hidden", ".hidden")));
+    let head = client.lines("TOP 2 0\r\n").await;
+    assert!(head.ends_with("Subject: two\r\n\r\n"), "{head}");
+    let before = client.lines("UIDL\r\n").await;
+    client.says("DELE 1\r\nRETR 1\r\nLIST 2\r\n", &["+OK", "-ERR", "+OK 2 "]).await;
+    drop(client);
+    // A conn that breaks deletes nothing, and numbers last.
+    let mut client = welcomed(&stage).await;
+    assert_eq!(client.lines("UIDL\r\n").await, before);
+    client.says("DELE 1\r\nQUIT\r\n", &["+OK", "+OK bye; 1 deleted"]).await;
+    let mut client = welcomed(&stage).await;
+    let after = client.lines("UIDL\r\n").await;
+    let two = before.lines().last().and_then(|line| line.split(' ').next_back()).expect("a name");
+    assert_eq!(after, format!("1 {two}\r\n"));
+}
+
+/// A client of POP3 that has logged in, once the session before has let go of the box.
+async fn welcomed(stage: &Stage) -> Client {
+    loop {
+        let mut client = Client::of(stage, 1).await;
+        client.0.write_all(b"USER x\r\nPASS x\r\n").await.expect("it is open");
+        client.answer().await;
+        let answer = client.answer().await;
+        if answer.starts_with("+OK") {
+            return client;
+        }
+        assert!(answer.starts_with("-ERR [IN-USE]"), "{answer}");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_box_has_one_session_of_pop3_and_each_recipient_has_a_box() {
+    let stage = serve(&[("boxes", "recipient")]);
+    send(&stage, "one").await;
+    let mut first = Client::of(&stage, 1).await;
+    first.says("USER Li\r\nPASS x\r\n", &["+OK", "+OK welcome: 1 "]).await;
+    let mut second = Client::of(&stage, 1).await;
+    second.says("AUTH PLAIN AGxpQHRlc3QAeA==\r\n", &["-ERR [IN-USE]"]).await;
+    second.says("USER nobody@test\r\nPASS x\r\n", &["+OK", "+OK welcome: 0 0"]).await;
+    let mut third = Client::of(&stage, 1).await;
+    third.says("AUTH LOGIN\r\nYWxs\r\neA==\r\n", &["+ ", "+ ", "+OK welcome: 1 "]).await;
+}
+
+#[tokio::test]
+async fn only_who_is_named_logs_in() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("password");
+    std::fs::write(&file, "right\nmore").expect("a file");
+    let user = format!("Li:@{}", file.display());
+    let stage = serve(&[("user", &user), ("auth", "need")]);
+    let mut client = Client::of(&stage, 0).await;
+    client.says("EHLO me\r\nMAIL FROM:<a@b>\r\n", &["250", "530 5.7.0"]).await;
+    client.says("AUTH PLAIN AGxpAHdyb25n\r\nAUTH PLAIN AGxpAHJpZ2h0\r\n", &["535", "235"]).await;
+    client.says("MAIL FROM:<a@b>\r\n", &["250"]).await;
+    let mut client = Client::of(&stage, 1).await;
+    client.says("USER li\r\nPASS wrong\r\n", &["+OK", "-ERR [AUTH]"]).await;
+    client.says("USER LI\r\nPASS right\r\n", &["+OK", "+OK"]).await;
+}
+
+#[tokio::test]
+async fn case_30_a_web_page_cannot_post_a_letter() {
+    let mut stage = serve(&[]);
+    for door in [0, 1] {
+        let mut client = Client::of(&stage, door).await;
+        let post = format!("POST / HTTP/1.1\r\nHost: x\r\n\r\n{LETTER}hi\r\n.\r\n");
+        client.0.write_all(post.as_bytes()).await.expect("it is open");
+        stage.closed_by(Reason::Limit("http-request")).await;
+    }
+    assert_eq!(welcomed(&stage).await.lines("LIST\r\n").await, "");
+}
+
+#[tokio::test]
+async fn case_39_a_letter_that_is_coming_is_finished_and_who_waits_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stage = serve(&[("dir", folder.path().to_str().expect("text"))]);
+    let (mut idle, mut busy) = (Client::of(&stage, 0).await, Client::of(&stage, 0).await);
+    let mut pop3 = Client::of(&stage, 1).await;
+    busy.says(LETTER, &["250", "250", "250", "354"]).await;
+    busy.says("half a let", &[]).await;
+    stage.running.drain();
+    assert!(idle.rest().await.starts_with("421 4.3.2"));
+    assert!(pop3.rest().await.starts_with("-ERR [SYS/TEMP]"));
+    busy.says("ter\r\n.\r\n", &["250 2.0.0 kept as"]).await;
+    assert!(busy.rest().await.starts_with("421"));
+    let finished = soon("the end", stage.running.finished()).await;
+    assert_eq!(finished.sessions, 3);
+    let new = Path::new(folder.path()).join("new");
+    assert_eq!(std::fs::read_dir(new).expect("a Maildir").count(), 1);
+}
+
+#[tokio::test]
+async fn case_31_nothing_is_kept_without_its_dot() {
+    let mut stage = serve(&[]);
+    for end in ["", "\r\n.", "\n.\n", "\r\n.\r\r\n", "\r\nRSET\r\nQUIT\r\n"] {
+        let mut client = Client::of(&stage, 0).await;
+        client.says(LETTER, &["250", "250", "250", "354"]).await;
+        client.says(&format!("half a letter{end}"), &[]).await;
+        client.0.shutdown().await.expect("it is open");
+        stage.closed().await;
+    }
+    send(&stage, "a whole letter").await;
+    assert_eq!(welcomed(&stage).await.lines("UIDL\r\n").await.lines().count(), 1);
+}
+
+#[tokio::test]
+async fn case_33_a_disk_that_fails_costs_a_letter_and_not_the_session() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stage = serve(&[("dir", folder.path().to_str().expect("text"))]);
+    let tmp = folder.path().join("tmp");
+    let mut client = Client::of(&stage, 0).await;
+    // One that is short enough to wait in memory, and one that is not.
+    for size in [10, 200_000] {
+        let letter = format!("{}\r\n.\r\n", "x".repeat(size));
+        std::fs::remove_dir(&tmp).expect("it is empty");
+        client.says(LETTER, &["250", "250", "250", "354"]).await;
+        client.says(&letter, &["452 4.3.0"]).await;
+        std::fs::create_dir(&tmp).expect("it is ours");
+        client.says(LETTER, &["250", "250", "250", "354"]).await;
+        client.says(&letter, &["250 2.0.0 kept as"]).await;
+    }
+    assert_eq!(std::fs::read_dir(folder.path().join("new")).expect("a Maildir").count(), 2);
+}
+
+#[tokio::test]
+async fn who_makes_too_many_mistakes_is_shown_the_door() {
+    let mut stage = serve(&[]);
+    for door in [0, 1] {
+        let mut client = Client::of(&stage, door).await;
+        client.says(&"WHAT\r\n".repeat(30), &[]).await;
+        let closed = stage.closed_by(Reason::Limit("mail-errors")).await;
+        assert_eq!(closed.detail.as_deref(), Some("too many mistakes"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_said_of_letters_is_told_and_no_password_is() {
+    let mut stage = serve(&[]);
+    let mut client = Client::of(&stage, 0).await;
+    client.says("EHLO me\r\nAUTH PLAIN AGxpAHJpZ2h0\r\n", &["250", "235"]).await;
+    client.says("MAIL FROM:<a@b>\r\nRCPT TO:<>\r\nRCPT TO:<c@d>\r\n", &["250", "501", "250"]).await;
+    client.says("DATA\r\n", &["354"]).await;
+    client.says("hi\r\n.\r\n", &["250"]).await;
+    let mut told = Vec::new();
+    while told.len() < 4 {
+        let exchange = stage.until("exchange", |event| match &event.fact {
+            Fact::Exchanged(exchange) => Some((**exchange).clone()),
+            _ => None,
+        });
+        let exchange = exchange.await;
+        told.push((exchange.method, exchange.target, exchange.status));
+    }
+    let told: Vec<_> = told.iter().map(|(method, to, code)| (&**method, &**to, *code)).collect();
+    let expected = [("MAIL", "<a@b>", 250), ("RCPT", "<>", 501), ("RCPT", "<c@d>", 250)];
+    assert_eq!(told[..3], expected);
+    assert_eq!((told[3].0, told[3].2), ("DATA", 250));
+}
+
+/// Puts TLS on a conn whose server has just agreed to it.
+#[cfg(feature = "tls")]
+async fn dressed(conn: Conn) -> Conn {
+    use hobnob::conn::Role;
+    use hobnob::layer::{Surroundings, tls};
+    use hobnob::spec::Options;
+
+    let mut options = Options::of(tls::ROW.spec.options);
+    options.set(tls::ROW.spec.options, "insecure", None).expect("an option");
+    let mut layer = tls::ROW.make.expect("it is built in")(&options).expect("good options");
+    let scene = Surroundings::alone(Role::Client);
+    layer.prepare(&scene).expect("nothing to read");
+    layer.wrap(&scene, conn).await.expect("a handshake").into_conn().expect("a conn")
+}
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn case_34_what_is_written_behind_starttls_in_clear_text_is_not_read() {
+    async fn hear(conn: &mut Conn, until: &str) -> String {
+        let (mut room, mut heard) = (vec![0; 4_096], String::new());
+        while !heard.contains(until) {
+            let length = soon("an answer", conn.recv(&mut room)).await.expect("it is open");
+            heard += std::str::from_utf8(&room[..length.expect("an answer")]).expect("text");
+        }
+        heard
+    }
+    let stage = serve(&[]);
+    for (door, start, injected, then, answer) in [
+        (0, "EHLO me\r\nSTARTTLS\r\n", "RSET\r\nQUIT\r\n", "MAIL FROM:<a@b>\r\n", "503 5.5.1"),
+        (1, "STLS\r\n", "QUIT\r\n", "CAPA\r\n", "+OK"),
+    ] {
+        let to = parse(&format!("tcp://{}", stage.address_of(door))).expect("an endpoint");
+        let mut conn = Dialer::default().dial(&to).await.expect("it listens").conn;
+        hear(&mut conn, "\r\n").await;
+        conn.send(format!("{start}{injected}").as_bytes()).await.expect("it is open");
+        let heard = hear(&mut conn, "go on with TLS\r\n").await;
+        assert!(heard.ends_with("go on with TLS\r\n"), "{heard}: nothing behind it is answered");
+        let mut conn = soon("a handshake", dressed(conn)).await;
+        conn.send(then.as_bytes()).await.expect("it is open");
+        let heard = hear(&mut conn, "\r\n").await;
+        assert!(heard.starts_with(answer), "{heard}");
+        assert!(!heard.contains("STLS"), "{heard}");
+    }
+}
