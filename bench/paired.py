@@ -111,6 +111,12 @@ def reaped_seconds(pid):
     return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
 
 
+def resident_bytes(pid):
+    """What a process has in memory."""
+    with open(f"/proc/{pid}/statm") as f:
+        return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def socket_kind(wire):
     return socket.SOCK_DGRAM if wire == "udp" else socket.SOCK_STREAM
 
@@ -218,12 +224,12 @@ def take_turns(servers, words, args, order, by=measure):
     return cycles
 
 
-def start(wanted, folder, stack, look=answers):
+def start(wanted, folder, stack, look=answers, core=SERVER_CORE):
     """Servers of (name, wire, command, does its stdout go to a file), all up; `look` is for a wire."""
     servers = []
     for name, wire, command, is_kept in wanted:
         output = os.path.join(folder, file_name(wire, name) + ".out") if is_kept else None
-        server = Server(name, wire, command, folder, port=free_port(wire), is_up=look(wire), output=output)
+        server = Server(name, wire, command, folder, port=free_port(wire), is_up=look(wire), core=core, output=output)
         stack.callback(server.stop)
         servers.append(server)
     for server in servers:

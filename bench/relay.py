@@ -200,11 +200,7 @@ def run(args, servers, sink):
 
 def resident(server):
     """Bytes, of all its processes."""
-    pages = 0
-    for pid in server.pids():
-        with open(f"/proc/{pid}/statm") as f:
-            pages += int(f.read().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    return sum(paired.resident_bytes(pid) for pid in server.pids())
 
 
 def descriptors(server):
