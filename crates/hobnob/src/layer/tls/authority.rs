@@ -48,7 +48,7 @@ pub(super) struct ProcessAuthority {
 
 /// A CA that is at hand for whoever listens.
 pub(super) enum AtHand {
-    Kept(Authority),
+    Kept(Box<Authority>),
     /// With the reason: there is no place for one that lasts.
     Fleeting(Arc<ProcessAuthority>, Error),
 }
@@ -142,7 +142,7 @@ impl AtHand {
             Err(error) if folder.is_none() && is_homeless(&error) => {
                 Ok(AtHand::Fleeting(ProcessAuthority::of(now)?, error))
             }
-            opened => opened.map(AtHand::Kept),
+            opened => opened.map(|authority| AtHand::Kept(Box::new(authority))),
         }
     }
 
