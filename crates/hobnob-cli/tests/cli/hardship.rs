@@ -6,19 +6,21 @@ use std::process::{Command, Stdio};
 use crate::kit::hardship::{
     connect, ends_without_its_events, goes_on_without_its_log, is_light, reset,
 };
-use crate::kit::{Bounded, Lines, Served, code, hobnob, needs, serve, signal};
+use crate::kit::{Bounded, Lines, Served, at_first_door, code, hobnob, needs, serve, signal};
 
 /// The services of this build, each on a port of its own.
 fn each_service() -> impl Iterator<Item = (&'static str, Served)> {
     let rows = hobnob::engine::services().iter().filter(|row| row.make.is_some());
     rows.map(|row| {
-        let words: &[&str] = match row.spec.name {
-            "reply" => &["reply", "127.0.0.1:0", "--json", "--reply", "x"],
-            name => &[name, "127.0.0.1:0", "--json"],
+        let name = row.spec.name;
+        let at = at_first_door(name, "127.0.0.1:0");
+        let words: &[&str] = match name {
+            "reply" => &[name, &at, "--json", "--reply", "x"],
+            _ => &[name, &at, "--json"],
         };
-        let needs = needs(row.spec.name);
+        let needs = needs(name);
         let needs = needs.iter().map(String::as_str);
-        (row.spec.name, serve(&words.iter().copied().chain(needs).collect::<Vec<_>>()))
+        (name, serve(&words.iter().copied().chain(needs).collect::<Vec<_>>()))
     })
 }
 

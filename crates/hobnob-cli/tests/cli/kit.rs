@@ -160,6 +160,13 @@ pub(crate) fn needs(service: &str) -> Vec<String> {
         .collect()
 }
 
+/// This place for a service: one with several doors is asked at its first, by name.
+pub(crate) fn at_first_door(service: &str, place: &str) -> String {
+    let row = hobnob::engine::services().iter().find(|row| row.spec.name == service);
+    let door = row.expect("a service of the table").doors[0].name;
+    if door.is_empty() { place.to_owned() } else { format!("{door}={place}") }
+}
+
 /// Sends a signal to a process that a test started.
 pub(crate) fn signal(id: u32, name: &str) {
     let done = Command::new("kill").arg(format!("-{name}")).arg(id.to_string()).status();

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use hobnob::engine::services;
 use hobnob::spec::Shape;
 
-use crate::kit::{Bounded, Lines, code, finish, hobnob, needs, run_with, signal};
+use crate::kit::{Bounded, Lines, at_first_door, code, finish, hobnob, needs, run_with, signal};
 
 /// Every service of the table that serves bytes and is built in.
 fn each(check: impl Fn(&'static str)) {
@@ -18,9 +18,9 @@ fn each(check: impl Fn(&'static str)) {
     names.into_iter().for_each(check);
 }
 
-fn start(words: &[&str]) -> (Bounded, ChildStdin, ChildStdout) {
-    let mut command = hobnob(&[&["serve"], words, &["-q"]].concat());
-    command.args(needs(words[0])).stderr(Stdio::null());
+fn start(service: &str, flags: &[&str]) -> (Bounded, ChildStdin, ChildStdout) {
+    let mut command = hobnob(&["serve", service, &at_first_door(service, "-"), "-q"]);
+    command.args(flags).args(needs(service)).stderr(Stdio::null());
     let mut child: Child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the binary is there");
     let (input, output) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
@@ -29,7 +29,7 @@ fn start(words: &[&str]) -> (Bounded, ChildStdin, ChildStdout) {
 
 /// The same, with what it tells on stderr.
 fn start_telling(service: &str) -> (Bounded, Lines, ChildStdin, ChildStdout) {
-    let mut command = hobnob(&["serve", service, "-"]);
+    let mut command = hobnob(&["serve", service, &at_first_door(service, "-")]);
     command.args(needs(service));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child: Child = command.spawn().expect("the binary is there");
@@ -47,7 +47,7 @@ fn is_pouring(service: &str) -> bool {
 fn input_that_ends_at_once_and_input_that_says_something_end_every_service() {
     each(|service| {
         for said in [&b""[..], b"Ada\n", &(0..=255).collect::<Vec<u8>>()] {
-            let (child, mut input, mut output) = start(&[service, "-"]);
+            let (child, mut input, mut output) = start(service, &[]);
             // It may have ended before it was told all.
             let _ = input.write_all(said);
             drop(input);
@@ -70,7 +70,7 @@ fn bytes_pass_whole_in_bulk_and_one_by_one() {
     let done = run_with(&["serve", "echo", "-", "-q"], bulk.as_bytes());
     assert_eq!((done.code, done.out.len()), (0, bulk.len()));
     assert!(done.out == bulk, "64 MiB came back, but not as they went");
-    let (child, mut input, mut output) = start(&["echo", "-"]);
+    let (child, mut input, mut output) = start("echo", &[]);
     for byte in 0..=255 {
         input.write_all(&[byte]).and_then(|()| input.flush()).expect("it listens");
         let mut back = [0];
@@ -87,7 +87,7 @@ fn silence_ends_every_service_whose_input_stays_open() {
         if is_pouring(service) {
             return; // it is never silent
         }
-        let (child, _input, mut output) = start(&[service, "-", "--idle", "100ms"]);
+        let (child, _input, mut output) = start(service, &["--idle", "100ms"]);
         output.read_to_end(&mut Vec::new()).expect("silence ends it");
         // It has said the time, and ended before the silence did.
         let expected = if service == "time" { 0 } else { 6 };
@@ -179,7 +179,7 @@ fn what_spoils_the_only_session_comes_with_what_to_try() {
 #[test]
 fn a_reader_that_pauses_holds_its_writer_back_and_then_gets_all() {
     const ALL: usize = 64 << 20;
-    let (child, input, mut output) = start(&["echo", "-"]);
+    let (child, input, mut output) = start("echo", &[]);
     let (is_under_way, under_way) = std::sync::mpsc::channel();
     let writer = std::thread::spawn(move || {
         let (mut input, piece) = (input, vec![b'x'; 1 << 16]);
