@@ -31,7 +31,7 @@ use self::unsent::Unsent;
 use self::way::{Progress, Way};
 pub use self::witness::{Broken, Witness};
 use crate::chunk::Side;
-use crate::conn::{Conn, Kernel};
+use crate::conn::Conn;
 use crate::error::{Error, Kind};
 use crate::fault::{Act, Bend, Hit};
 use crate::spec::Shape;
@@ -134,7 +134,9 @@ impl Link {
                 self.glance.moved();
                 continue;
             }
-            self.let_rest(downstream, upstream);
+            if self.poll_rest(cx, downstream, upstream).is_ready() {
+                continue;
+            }
             witness.holds(self.up.held() + self.down.held());
             let ways = [(&self.up, &mut *downstream), (&self.down, &mut *upstream)];
             if let Poll::Ready(broken) = self.glance.poll(cx, ways) {
@@ -264,15 +266,29 @@ impl Link {
     }
 
     /// Lets a side rest that is not read from until what it sent has gone, and for which nothing waits: all that it sends
-    /// on would wake us for nothing.
-    fn let_rest(&self, downstream: &mut Conn, upstream: &mut Conn) {
+    /// on would wake us for nothing. A side for which something waits tells of its room alone. Ready where one has room by
+    /// now.
+    fn poll_rest(
+        &self,
+        cx: &mut Context<'_>,
+        downstream: &mut Conn,
+        upstream: &mut Conn,
+    ) -> Poll<()> {
+        let mut has_room = false;
         for (way, back, from) in
             [(&self.up, &self.down, downstream), (&self.down, &self.up, upstream)]
         {
-            if way.pipe.is_some() && !back.is_sending() {
-                from.channel().kernel().into_iter().for_each(Kernel::rest);
+            let Some(kernel) = from.channel().kernel().filter(|_| way.pipe.is_some()) else {
+                continue;
+            };
+            if !back.is_sending() {
+                kernel.rest();
+            } else if back.pipe.is_some() {
+                // A failure is told by the write that meets it.
+                has_room |= kernel.poll_room(cx).is_ready();
             }
         }
+        if has_room { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn poll_quiet(&mut self, cx: &mut Context<'_>, silence: Duration) -> Poll<()> {

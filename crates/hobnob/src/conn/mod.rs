@@ -173,6 +173,10 @@ pub trait Kernel {
     /// cannot take what comes would be woken for nothing by all of it.
     fn rest(&mut self);
 
+    /// Ready where there is room for a write. Until then the task is woken by room and by a failure, and not by what
+    /// comes, until a read would block.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
     /// Gives the socket up, out of its runtime and still non-blocking; the channel is then as one that was aborted. None
     /// where the channel keeps it.
     fn give_up(&mut self) -> Option<OwnedFd> {

@@ -5,13 +5,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::conn::lookout::Lookout;
 use crate::conn::{Channel, Kernel, Vitals};
 use crate::error::{Error, Kind, Result};
-use crate::socket::SocketState;
+use crate::socket::{SocketState, watch_room};
 
 /// What tokio's stream sockets have in common, and does not say with a trait.
 pub trait KernelStream: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sync + Sized {
@@ -20,7 +21,7 @@ pub trait KernelStream: AsyncRead + AsyncWrite + AsFd + Unpin + Send + Sync + Si
     /// part and swallows the error, and a reset that comes behind the peer's end is `EPIPE` from the first.
     const RESETS: bool;
     /// The same socket outside of the runtime.
-    type Resting: AsFd + Send + Into<OwnedFd>;
+    type Resting: AsFd + Send + Into<OwnedFd> + From<OwnedFd>;
     /// Takes it out of the runtime.
     fn rest(self) -> io::Result<Self::Resting>;
     /// Hands it to the current runtime again.
@@ -53,6 +54,8 @@ pub struct Wire<S: KernelStream> {
 enum WireState<S: KernelStream> {
     /// The runtime tells of all that comes and of all room, wanted or not.
     Watched(S),
+    /// The runtime tells of room alone: what comes is not wanted yet.
+    Pouring(AsyncFd<OwnedFd>),
     /// Nobody waits for it, so nobody is woken.
     Resting(S::Resting),
     /// It was aborted.
@@ -68,49 +71,83 @@ impl<S: KernelStream> Wire<S> {
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.state {
             WireState::Watched(stream) => Some(stream.as_fd()),
+            WireState::Pouring(pouring) => Some(pouring.get_ref().as_fd()),
             WireState::Resting(resting) => Some(resting.as_fd()),
             WireState::Gone => None,
         }
     }
 
-    fn stream(&mut self) -> Result<&mut S> {
-        self.resume().map_err(|error| failed("epoll_ctl", &error))?;
+    fn stream(&mut self, cx: &mut Context<'_>) -> Result<&mut S> {
+        self.resume(cx).map_err(|error| failed("epoll_ctl", &error))?;
         match &mut self.state {
             WireState::Watched(stream) => Ok(stream),
             _ => Err(aborted()),
         }
     }
 
-    /// Does nothing unless it rests.
-    fn resume(&mut self) -> io::Result<()> {
+    /// Watches it for all again. Does nothing where it is.
+    fn resume(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let waits_for_room = matches!(self.state, WireState::Pouring(_));
         self.state = match std::mem::replace(&mut self.state, WireState::Gone) {
             WireState::Resting(resting) => WireState::Watched(S::resume(resting)?),
+            WireState::Pouring(pouring) => {
+                WireState::Watched(S::resume(pouring.into_inner().into())?)
+            }
             state => state,
         };
+        // Whoever waited for room did so in the watch that is over.
+        if let (WireState::Watched(stream), true) = (&self.state, waits_for_room)
+            && stream.poll_writable(cx).is_ready()
+        {
+            cx.waker().wake_by_ref();
+        }
         Ok(())
     }
 
-    /// Runs an operation as often as the stream is ready for it, until it no longer would block. What rests is not
-    /// watched: it is tried at once, and rests on if that did it.
+    /// Runs a write as often as there is room for it, where that is all that it is watched for.
+    fn poll_pour(
+        pouring: &AsyncFd<OwnedFd>,
+        cx: &mut Context<'_>,
+        operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let mut room = ready!(pouring.poll_write_ready(cx))?;
+            if let Ok(done) = room.try_io(|pouring| operation(pouring.get_ref().as_fd())) {
+                return Poll::Ready(done);
+            }
+        }
+    }
+
+    /// Runs an operation as often as the stream is ready for it, until it no longer would block. What is not watched for
+    /// it is tried at once, and stays as it is if that did it.
     fn poll_with(
         &mut self,
+        cx: &mut Context<'_>,
         interest: Interest,
-        mut poll_ready: impl FnMut(&S) -> Poll<io::Result<()>>,
+        poll_ready: impl Fn(&S, &mut Context<'_>) -> Poll<io::Result<()>>,
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let would_block = |done: &io::Result<usize>| matches!(done, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
-        if let WireState::Resting(resting) = &self.state {
-            let done = operation(resting.as_fd());
+        let unwatched = match &self.state {
+            WireState::Pouring(pouring) if interest == Interest::WRITABLE => {
+                return Self::poll_pour(pouring, cx, operation);
+            }
+            WireState::Pouring(pouring) => Some(pouring.get_ref().as_fd()),
+            WireState::Resting(resting) => Some(resting.as_fd()),
+            WireState::Watched(_) | WireState::Gone => None,
+        };
+        if let Some(socket) = unwatched {
+            let done = operation(socket);
             if !would_block(&done) {
                 return Poll::Ready(done);
             }
-            self.resume()?;
+            self.resume(cx)?;
         }
         let WireState::Watched(stream) = &self.state else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
         loop {
-            ready!(poll_ready(stream))?;
+            ready!(poll_ready(stream, cx))?;
             let done = stream.attempt(interest, &mut || operation(stream.as_fd()));
             if !would_block(&done) {
                 return Poll::Ready(done);
@@ -147,7 +184,7 @@ pub(crate) fn reset() -> io::Error {
 impl<S: KernelStream> Channel for Wire<S> {
     fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<Option<usize>>> {
         let mut into = ReadBuf::new(buf);
-        match ready!(Pin::new(self.stream()?).poll_read(cx, &mut into)) {
+        match ready!(Pin::new(self.stream(cx)?).poll_read(cx, &mut into)) {
             Ok(()) if into.filled().is_empty() && self.was_reset => {
                 Poll::Ready(Err(failed("recv", &reset())))
             }
@@ -157,7 +194,7 @@ impl<S: KernelStream> Channel for Wire<S> {
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
-        let sent = ready!(Pin::new(self.stream()?).poll_write(cx, buf));
+        let sent = ready!(Pin::new(self.stream(cx)?).poll_write(cx, buf));
         self.was_reset |= sent.as_ref().is_err_and(|error| is_reset(S::RESETS, error));
         Poll::Ready(sent.map_err(|error| failed("send", &error)))
     }
@@ -168,7 +205,7 @@ impl<S: KernelStream> Channel for Wire<S> {
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        match ready!(Pin::new(self.stream()?).poll_shutdown(cx)) {
+        match ready!(Pin::new(self.stream(cx)?).poll_shutdown(cx)) {
             // The peer tore it down before we could end: nothing is left to end.
             Err(error) if error.kind() != io::ErrorKind::NotConnected => {
                 Poll::Ready(Err(failed("shutdown", &error)))
@@ -188,6 +225,7 @@ impl<S: KernelStream> Channel for Wire<S> {
     fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let socket = match &self.state {
             WireState::Watched(stream) => stream.as_fd(),
+            WireState::Pouring(pouring) => pouring.get_ref().as_fd(),
             WireState::Resting(resting) => resting.as_fd(),
             WireState::Gone => return Poll::Ready(Err(aborted())),
         };
@@ -219,7 +257,7 @@ impl<S: KernelStream> Kernel for Wire<S> {
         cx: &mut Context<'_>,
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let done = self.poll_with(Interest::READABLE, |stream| stream.poll_readable(cx), operation);
+        let done = self.poll_with(cx, Interest::READABLE, S::poll_readable, operation);
         let is_end = matches!(done, Poll::Ready(Ok(0)));
         if is_end && self.was_reset { Poll::Ready(Err(reset())) } else { done }
     }
@@ -229,7 +267,7 @@ impl<S: KernelStream> Kernel for Wire<S> {
         cx: &mut Context<'_>,
         operation: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let done = self.poll_with(Interest::WRITABLE, |stream| stream.poll_writable(cx), operation);
+        let done = self.poll_with(cx, Interest::WRITABLE, S::poll_writable, operation);
         self.was_reset |= matches!(&done, Poll::Ready(Err(error)) if is_reset(S::RESETS, error));
         done
     }
@@ -238,15 +276,30 @@ impl<S: KernelStream> Kernel for Wire<S> {
         self.state = match std::mem::replace(&mut self.state, WireState::Gone) {
             // It fails only if the runtime is gone.
             WireState::Watched(stream) => stream.rest().map_or(WireState::Gone, WireState::Resting),
+            WireState::Pouring(pouring) => WireState::Resting(pouring.into_inner().into()),
             state => state,
         };
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !matches!(self.state, WireState::Pouring(_)) {
+            self.rest();
+        }
+        self.state = match std::mem::replace(&mut self.state, WireState::Gone) {
+            WireState::Resting(resting) => WireState::Pouring(watch_room(resting)?),
+            state => state,
+        };
+        match &self.state {
+            WireState::Pouring(pouring) => pouring.poll_write_ready(cx).map_ok(drop),
+            _ => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
     }
 
     fn give_up(&mut self) -> Option<OwnedFd> {
         self.rest();
         match std::mem::replace(&mut self.state, WireState::Gone) {
             WireState::Resting(resting) => Some(resting.into()),
-            WireState::Watched(_) | WireState::Gone => None,
+            WireState::Watched(_) | WireState::Pouring(_) | WireState::Gone => None,
         }
     }
 }
@@ -468,6 +521,65 @@ mod tests {
         assert_eq!(socket.recv(&mut room, crate::socket::Flags::NONE), Ok(6));
         assert!(ours.send(b"late").await.is_err());
         assert!(ours.channel().kernel().is_none());
+    }
+
+    async fn has_room(conn: &mut Conn) {
+        let room = |cx: &mut Context<'_>| conn.channel().kernel().expect("plain").poll_room(cx);
+        std::future::poll_fn(room).await.expect("it is open");
+    }
+
+    /// Fills what the kernel holds, and says how much that is.
+    async fn fill(conn: &mut Conn) -> usize {
+        let mut sent = 0;
+        loop {
+            let mut send = |cx: &mut Context<'_>| {
+                Poll::Ready(conn.channel().poll_send(cx, &[b'x'; 4_096]).map(Result::unwrap))
+            };
+            match std::future::poll_fn(&mut send).await {
+                Poll::Ready(length) => sent += length,
+                Poll::Pending => return sent,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_waits_for_room_alone_is_not_woken_by_what_comes() {
+        let (mut ours, mut theirs) = pair();
+        let sent = fill(&mut ours).await;
+        let waiting = tokio::spawn(async move {
+            has_room(&mut ours).await;
+            ours
+        });
+        theirs.write_all(b"early").await.expect("it is open");
+        // What was said is known to the runtime once another socket has been told of something later.
+        let (mut one, mut other) = UnixStream::pair().expect("two descriptors");
+        one.write_all(b"later").await.expect("it is open");
+        other.read_exact(&mut [0; 5]).await.expect("it is open");
+        assert!(!waiting.is_finished());
+        theirs.read_exact(&mut vec![0; sent]).await.expect("it is open");
+        let mut ours = waiting.await.expect("there is room");
+        let mut room = [0; 8];
+        assert_eq!(ours.recv(&mut room).await, Ok(Some(5)));
+    }
+
+    #[tokio::test]
+    async fn who_waited_for_room_hears_of_it_although_reads_are_watched_again() {
+        let (mut ours, mut theirs) = pair();
+        let sent = fill(&mut ours).await;
+        let mut is_first = true;
+        let waiting = tokio::spawn(std::future::poll_fn(move |cx| {
+            if std::mem::take(&mut is_first) {
+                let room = ours.channel().kernel().expect("plain").poll_room(cx);
+                let read = ours.channel().poll_recv(cx, &mut [0; 8]);
+                assert!(room.is_pending() && read.is_pending(), "nothing was said, nothing read");
+                return Poll::Pending;
+            }
+            ours.channel().poll_send(cx, b"more")
+        }));
+        tokio::task::yield_now().await;
+        theirs.read_exact(&mut vec![0; sent]).await.expect("it is open");
+        let sent = tokio::time::timeout(std::time::Duration::from_secs(10), waiting).await;
+        assert_eq!(sent.expect("it is told").expect("it ran"), Ok(4));
     }
 
     #[tokio::test]

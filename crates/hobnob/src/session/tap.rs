@@ -278,6 +278,11 @@ impl Kernel for Tap {
             kernel.rest();
         }
     }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(kernel) = self.inner.kernel() else { return Poll::Ready(Err(gone())) };
+        kernel.poll_room(cx)
+    }
 }
 
 fn gone() -> io::Error {

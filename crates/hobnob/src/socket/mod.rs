@@ -162,7 +162,7 @@ pub use crate::sys::objection::{Objection, ask_for_objections, objections};
 pub(crate) use crate::sys::packet_ring::{Instruction, PacketRing, RingPacket};
 pub use crate::sys::record::Record;
 pub(crate) use crate::sys::rights::give_up_rights;
-pub(crate) use crate::sys::watch::{SocketState, state, watch};
+pub(crate) use crate::sys::watch::{SocketState, state, watch, watch_room};
 pub(crate) use crate::sys::whole::take_whole_packets;
 
 use crate::error::{Error, Result};

@@ -21,6 +21,12 @@ pub(crate) fn watch(fd: Arc<OwnedFd>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
     Ok(unsafe { AsyncFd::register_with_interest(fd, INTERESTS) }?)
 }
 
+/// Hands a socket to the current runtime for its room alone: what comes wakes nobody. Panics outside of a runtime.
+pub(crate) fn watch_room<T: Into<OwnedFd>>(socket: T) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: it is owned, so it stays open, and the same, for as long as the runtime's share of it lives.
+    Ok(unsafe { AsyncFd::register_with_interest(socket.into(), Interest::WRITABLE) }?)
+}
+
 /// Ready when nobody reads what is written there: the reading end of the pipe is closed (`EPOLLERR`), or the peer of the
 /// socket or the terminal is gone (`EPOLLHUP`). Of what epoll does not watch, such as a file (`EPERM`), never.
 pub(crate) async fn deserted(fd: BorrowedFd<'_>) -> io::Result<()> {
