@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use hobnob::fault::{KEYS, PROFILES, TABLE};
+use hobnob::fault::{KEYS, PROFILES, REPLIES, TABLE};
 use hobnob::spec::{OptionSpec, Shape, ValueKind};
 
 use crate::help::row::{entry, entry_at, heading};
@@ -21,6 +21,16 @@ pub(super) fn list() -> String {
     let first = TABLE.first().map_or("", |row| row.spec.name);
     let _ = writeln!(out, "\neach is a page: hobnob help {first}");
     let _ = writeln!(out, "kinds of networks: --like {}", names.join("   "));
+    out
+}
+
+/// Each answer that may be another, and what that shows.
+pub(super) fn replies() -> String {
+    let mut out = String::new();
+    for row in REPLIES {
+        entry_at(&mut out, NAMES, row.spec.name, row.spec.summary);
+        entry_at(&mut out, NAMES, "", row.advice);
+    }
     out
 }
 

@@ -219,6 +219,10 @@ impl Json {
         match bent.act {
             Act::Held(time) => line.millis("held_ms", time),
             Act::Discarded(bytes) => line.number("discarded", bytes),
+            Act::Answered(code) => {
+                line.text("did", bent.act.word());
+                line.number("code", u64::from(code));
+            }
             did => line.text("did", did.word()),
         }
         line.end();

@@ -352,10 +352,14 @@ impl Transcript {
             Act::Held(time) => format!("held {}", span(time)),
             Act::Discarded(bytes) => format!("discarded {}", size(bytes)),
             Act::Changed(what) => what.to_owned(),
+            Act::Ended if !self.is_between => "closed without an answer".to_owned(),
             Act::Ended => "closed both sides".to_owned(),
             Act::Aborted => "reset both sides".to_owned(),
+            Act::Answered(code) => format!("answered {code} on purpose"),
         };
-        let gutter = if is_down { self.look.received() } else { self.look.sent() };
+        // Down is to the client, which is out where nobody is behind us.
+        let is_received = is_down == self.is_between;
+        let gutter = if is_received { self.look.received() } else { self.look.sent() };
         self.line(out, at, session, &format!("{gutter}  {}: {did}", bent.kind));
     }
 

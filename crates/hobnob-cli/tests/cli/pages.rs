@@ -57,7 +57,7 @@ fn the_short_help_of_each_verb() {
 }
 
 /// The topics that are neither verbs nor of a table.
-const TOPICS: [&str; 14] = [
+const TOPICS: [&str; 15] = [
     "addresses",
     "sockets",
     "ports",
@@ -65,6 +65,7 @@ const TOPICS: [&str; 14] = [
     "models",
     "coming-from",
     "faults",
+    "replies",
     "eof",
     "keys",
     "calls",
@@ -100,6 +101,15 @@ fn no_page_is_longer_than_two_screens_and_what_is_left_out_is_named() {
 fn every_fault_is_on_the_first_screens_of_their_page() {
     let shown = run(&["help", "faults"]).out;
     for row in hobnob::fault::TABLE {
+        assert!(shown.contains(&format!("\n  {}", row.spec.name)), "{}", row.spec.name);
+    }
+    assert!(shown.contains("after=") && shown.contains("on=/REGEX/"), "{shown}");
+}
+
+#[test]
+fn every_reply_on_purpose_is_on_the_first_screens_of_their_page() {
+    let shown = run(&["help", "replies"]).out;
+    for row in hobnob::fault::REPLIES {
         assert!(shown.contains(&format!("\n  {}", row.spec.name)), "{}", row.spec.name);
     }
     assert!(shown.contains("after=") && shown.contains("on=/REGEX/"), "{shown}");

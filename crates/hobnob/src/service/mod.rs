@@ -153,7 +153,7 @@ pub trait Service: Send + Sync {
     /// Runs until the session is over. When it returns well, the engine ends the conn in order; on an error it aborts it.
     fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()>;
 
-    /// The knobs of its faults, where it has links to bend.
+    /// The knobs of its faults, where it has links to bend, or answers to give on purpose.
     fn panel(&self) -> Option<&Panel> {
         None
     }
@@ -224,7 +224,7 @@ impl Made {
         }
     }
 
-    /// The knobs of its faults, where it has links to bend.
+    /// The knobs of its faults, where it has some.
     pub(crate) fn panel(&self) -> Option<&Panel> {
         match self {
             Made::Responder(_) => None,

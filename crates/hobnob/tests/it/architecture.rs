@@ -48,7 +48,7 @@ const GROUND_FLOOR: &[&str] =
 const SEAM: &[&str] = &["conn", "session"];
 const SHELVES: &[&str] = &["transport", "layer", "service"];
 /// What stands in the folder of the faults and is none.
-const FAULT_PARTS: &[&str] = &["bend", "outbox", "seed"];
+const FAULT_PARTS: &[&str] = &["answer", "bend", "outbox", "replies", "seed"];
 
 /// Names that end with a digit and say something.
 const NUMBERED: &[&str] = &["pop3"];

@@ -89,6 +89,11 @@ impl MimeReader {
         }
     }
 
+    /// Bytes that it holds.
+    pub fn held(&self) -> usize {
+        self.heads + self.line.capacity()
+    }
+
     /// The letter is whole: its parts.
     pub fn finish(mut self) -> MimePart {
         if self.length > 0 {

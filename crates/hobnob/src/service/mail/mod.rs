@@ -6,6 +6,7 @@ mod names;
 mod note;
 mod office;
 mod pop3;
+mod purpose;
 mod reading;
 mod rules;
 mod script;
@@ -22,8 +23,9 @@ use self::rules::{BoxesBy, MailRules, Offer};
 use super::{Door, Made, Service, ServiceRow, Site};
 use crate::conn::{Boxed, Conn};
 use crate::error::{Error, Kind, Result};
+use crate::fault::{ANSWERS, Panel};
 use crate::files;
-use crate::session::{Dress, Keeper, Session};
+use crate::session::{Decisions, Dress, Keeper, Session};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 use crate::store::{KeepLimit, MailStore, StoreLimits, StorePlace};
 
@@ -100,6 +102,18 @@ static OPTIONS: &[OptionSpec] = &[
         help: "its key, in PEM",
     },
     OptionSpec {
+        name: "reply",
+        kind: ValueKind::Several("RULE"),
+        default: "",
+        help: "what to answer on purpose, as in rcpt=450,for=2 (repeat); see help replies",
+    },
+    OptionSpec {
+        name: "decisions",
+        kind: ValueKind::Named("FILE"),
+        default: "",
+        help: "a new file for each decision of a fault, to compare runs",
+    },
+    OptionSpec {
         name: "strict",
         kind: ValueKind::Flag,
         default: "no",
@@ -133,6 +147,10 @@ struct Mail {
     limits: StoreLimits,
     /// Names with the files of their passwords.
     users: Vec<(String, PathBuf)>,
+    panel: Panel,
+    /// The file that its decisions are written to.
+    path: Option<String>,
+    decisions: OnceLock<Arc<Decisions>>,
     office: OnceLock<MailOffice>,
 }
 
@@ -155,6 +173,11 @@ impl Mail {
         let keep = keep.map(|letters| KeepLimit { letters, bytes: KEPT_BYTES });
         let users = options.texts("user").iter().map(|user| read_user(user));
         let users = users.collect::<Result<Vec<_>>>()?;
+        let panel = Panel::of(&ANSWERS);
+        if options.is_given("reply") {
+            let texts: Vec<_> = options.texts("reply").iter().map(String::as_str).collect();
+            panel.turn(&texts)?;
+        }
         let setting = |key: &str| match word(key) {
             "" => String::new(),
             // A comma would be the next setting.
@@ -175,6 +198,9 @@ impl Mail {
             place,
             limits: StoreLimits { keep, ..StoreLimits::default() },
             users,
+            panel,
+            path: Some(word("decisions").to_owned()).filter(|path| !path.is_empty()),
+            decisions: OnceLock::new(),
             office: OnceLock::new(),
         })
     }
@@ -211,13 +237,21 @@ impl Service for Mail {
             let keeper = site.keeper().clone();
             let rules = self.rules(&keeper).await?;
             let (place, limits, clock) = (self.place.clone(), self.limits, keeper.clock());
-            let tls = self.tls.clone();
+            let (panel, tls) = (self.panel.clone(), self.tls.clone());
             let open = move || {
                 let store = MailStore::open(&place, limits, clock)?;
-                Ok::<_, Error>(MailOffice::new(rules, tls, store))
+                Ok::<_, Error>(MailOffice::new(rules, panel, tls, store))
             };
             let office = keeper.work(open).await??;
             self.office.get_or_init(|| office);
+            if let Some(path) = self.path.clone() {
+                let opened = {
+                    let path = path.clone();
+                    keeper.work(move || Decisions::open(&path)).await??
+                };
+                site.undo(move || drop(std::fs::remove_file(path)));
+                self.panel.log(self.decisions.get_or_init(|| Arc::new(opened)).clone());
+            }
             Ok(())
         })
     }
@@ -226,6 +260,7 @@ impl Service for Mail {
         Box::pin(async move {
             let closed = || Error::new(Kind::Bug, "a session of a service that is not open");
             let office = self.office.get().ok_or_else(closed)?;
+            let _noting = MailNoting { decisions: self.decisions.get(), session };
             match session.door() {
                 POP3 => pop3::hold(office, session, conn).await,
                 IMAP => imap::hold(office, session, conn).await,
@@ -234,9 +269,27 @@ impl Service for Mail {
         })
     }
 
+    fn panel(&self) -> Option<&Panel> {
+        Some(&self.panel)
+    }
+
     /// Its answers are lines, and some are several.
     fn says_lines(&self) -> bool {
         false
+    }
+}
+
+/// Writes what was decided in a session, however it ends.
+struct MailNoting<'a> {
+    decisions: Option<&'a Arc<Decisions>>,
+    session: &'a Session,
+}
+
+impl Drop for MailNoting<'_> {
+    fn drop(&mut self) {
+        if let Some(decisions) = self.decisions {
+            decisions.flush(self.session.bus());
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use self::dialogue::{SmtpDialogue, SmtpStep};
 use self::transaction::Transaction;
 use super::note::LetterNote;
 use super::office::MailOffice;
+use super::purpose::OnPurpose;
 use super::trace::{self, LetterArrival};
 use super::wire::{self, Hearing};
 use crate::clock;
@@ -38,7 +39,11 @@ pub(super) async fn hold(
     let smtp = SmtpSession {
         office,
         session,
-        dialogue: SmtpDialogue::new(&office.rules, is_secure),
+        dialogue: SmtpDialogue::new(
+            &office.rules,
+            is_secure,
+            OnPurpose::of(&office.panel, session),
+        ),
         draft: None,
         fault: None,
         trace: 0,
@@ -69,7 +74,19 @@ impl SmtpSession<'_> {
     async fn run(mut self, conn: &mut Conn) -> Result<()> {
         let mut early = wire::overhear(conn).await?;
         let greeting = self.dialogue.greeting(matches!(early, Some(Hearing::Bytes(_))));
-        greeting.write(&mut self.out);
+        self.hold(conn).await?;
+        match greeting {
+            SmtpStep::Reply(greeting) => greeting.write(&mut self.out),
+            SmtpStep::Close(greeting) => {
+                greeting.write(&mut self.out);
+                return self.flush(conn).await;
+            }
+            SmtpStep::Drop(kind) => {
+                self.session.conclude_between(None, Some(kind));
+                return Ok(());
+            }
+            _ => {}
+        }
         self.flush(conn).await?;
         self.deadline = self.session.clock().now() + PATIENCE;
         loop {
@@ -101,6 +118,7 @@ impl SmtpSession<'_> {
     async fn take(&mut self, conn: &mut Conn, bytes: &[u8]) -> Result<ControlFlow<()>> {
         let mut rest = bytes;
         while let Some(step) = self.dialogue.next(&mut rest) {
+            self.hold(conn).await?;
             let step = match step {
                 SmtpStep::Text(text) => {
                     self.write(text).await;
@@ -113,7 +131,9 @@ impl SmtpSession<'_> {
                 SmtpStep::Keep => self.keep().await,
                 SmtpStep::Login(login) => {
                     let name = self.office.rules.check(&login);
-                    self.dialogue.logged_in(name)
+                    let step = self.dialogue.logged_in(name);
+                    self.hold(conn).await?;
+                    step
                 }
                 step => step,
             };
@@ -127,7 +147,7 @@ impl SmtpSession<'_> {
                     reply.write(&mut self.out);
                 }
                 SmtpStep::Close(reply) => {
-                    if reply.code == 421 {
+                    if self.dialogue.has_erred() {
                         self.session.conclude(Some("mail-errors"), "too many mistakes");
                     }
                     reply.write(&mut self.out);
@@ -141,6 +161,11 @@ impl SmtpSession<'_> {
                     self.dialogue.secured(!rest.is_empty());
                     return Ok(ControlFlow::Continue(()));
                 }
+                SmtpStep::Drop(kind) => {
+                    self.session.conclude_between(None, Some(kind));
+                    self.flush(conn).await?;
+                    return Ok(ControlFlow::Break(()));
+                }
                 SmtpStep::Http => {
                     let why = "it opened with an HTTP request, and this is for letters";
                     return Err(Error::limit("http-request", why));
@@ -153,6 +178,16 @@ impl SmtpSession<'_> {
         }
         self.flush(conn).await?;
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Says nothing for as long as the panel wants, behind what was to be said before.
+    async fn hold(&mut self, conn: &mut Conn) -> Result<()> {
+        let hold = self.dialogue.take_hold();
+        if !hold.is_zero() {
+            self.flush(conn).await?;
+            tokio::time::sleep(hold).await;
+        }
+        Ok(())
     }
 
     /// Adds to the letter. What cannot be written is answered once the letter is whole.
