@@ -24,14 +24,14 @@ pub(super) fn list() -> String {
     out
 }
 
-/// Each answer that may be another, and what that shows.
-pub(super) fn replies() -> String {
-    let mut out = String::new();
+/// The page of what a server of mail answers on purpose: each answer that may be another, and what that shows.
+pub(super) fn replies(page: &str) -> String {
+    let (mut list, mut advice) = (String::new(), "\n# What each shows\n\n".to_owned());
     for row in REPLIES {
-        entry_at(&mut out, NAMES, row.spec.name, row.spec.summary);
-        entry_at(&mut out, NAMES, "", row.advice);
+        entry_at(&mut list, NAMES, row.spec.name, row.spec.summary);
+        entry_at(&mut advice, NAMES, row.spec.name, row.advice);
     }
-    out
+    page.replace("REPLIES\n", &list) + &advice
 }
 
 /// What each is good for, and the networks.

@@ -147,7 +147,7 @@ fn page(usages: Usages, topic: &str) -> Option<String> {
     let text = usages.of(topic).map(|usage| usage.page).or_else(of_topic)?;
     Some(match topic {
         "exit-codes" => format!("{text}\n{}", codes()),
-        "replies" => text.replace("REPLIES\n", &fault::replies()),
+        "replies" => fault::replies(text),
         "faults" => format!("{}{}", text.replace("FAULTS\n", &fault::list()), fault::advice()),
         _ => text.to_owned(),
     })

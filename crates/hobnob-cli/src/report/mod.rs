@@ -10,6 +10,7 @@ pub(crate) mod fetched;
 pub(crate) mod file;
 pub(crate) mod json;
 mod lesson;
+pub(crate) mod letter;
 pub(crate) mod line;
 pub(crate) mod look;
 pub(crate) mod packet;

@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use hobnob::chunk::Direction;
 use hobnob::clock::Clock;
-use hobnob::event::{Bent, By, Closed, Data, End, Event, Exchanged, Fact, How, Learnt, Reason};
+use hobnob::event::{
+    Bent, By, Closed, Data, End, Event, Exchanged, Fact, How, Learnt, Mailed, Reason,
+};
 use hobnob::fault::Act;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -14,6 +16,7 @@ use jiff::tz::TimeZone;
 use crate::report::calls::CallLines;
 use crate::report::clip::clip;
 use crate::report::early::Early;
+use crate::report::letter;
 use crate::report::look::{Look, Paint, View};
 use crate::report::passage::{PassedLine, folded, unfolded};
 use crate::report::show::{count, fold, hex_into, safe, size, span, width};
@@ -153,6 +156,7 @@ impl Transcript {
                 let room = self.widest().saturating_sub(self.head_cells(session));
                 self.line(out, event.at, session, &access(exchange, room));
             }
+            Fact::Mailed(mailed) => self.mailed(out, event.at, session, mailed),
             Fact::Called(call) => {
                 let lines = self.calls.as_mut().map(|calls| calls.lines(call));
                 for line in lines.unwrap_or_default() {
@@ -333,6 +337,24 @@ impl Transcript {
             View::Raw => vec![PassedLine::raw(&data.bytes, is_whole)],
             View::Text if self.is_verbose => unfolded(&data.bytes, is_whole),
             View::Text => folded(&data.bytes, is_whole),
+        }
+    }
+
+    /// A step of a letter's way: of one that came, who sent it, how, and where it lies.
+    fn mailed(&mut self, out: &mut String, at: Duration, session: u64, mailed: &Mailed) {
+        for (number, text) in letter::lines(mailed, self.look).iter().enumerate() {
+            if number == 0 {
+                self.note(out, at, session, text);
+                continue;
+            }
+            let begins = self.note_begins();
+            let room = self.page().saturating_sub(begins + letter::INDENT).max(1);
+            let (mark, text) = text.split_at(letter::INDENT.min(text.len()));
+            for (part, line) in fold(text, room).iter().enumerate() {
+                let mark = if part == 0 { mark } else { "" };
+                let _ =
+                    writeln!(out, "{:begins$}{mark:indent$}{line}", "", indent = letter::INDENT);
+            }
         }
     }
 

@@ -142,7 +142,7 @@ async fn limits_say_their_names_and_the_oldest_go_where_only_the_newest_stay() {
     let store = open_with(folder.path(), StoreLimits { keep, ..StoreLimits::default() });
     put(&store, "two", &[ALL]).await.expect("there is room");
     let kept = put(&store, "three", &[ALL]).await.expect("there is room");
-    assert_eq!(kept.dropped, [KeptIn { name: ALL.to_owned(), uid: 1 }]);
+    assert_eq!(kept.dropped, [KeptIn { name: ALL.to_owned(), uid: 1, serial: Some(1) }]);
     let kept = put(&store, &"x".repeat(200), &[ALL]).await.expect("there is room");
     assert_eq!((kept.dropped.len(), uids(&store, ALL)), (2, vec![4]), "the newest stays");
 }

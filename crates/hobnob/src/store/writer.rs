@@ -333,11 +333,11 @@ impl StoreWriter {
                 };
                 views.iter().filter_map(first).min()
             };
-            let Some((_, _, uid, name)) = oldest else { return dropped };
+            let Some((_, serial, uid, name)) = oldest else { return dropped };
             if self.expunge(&name, &[uid]).is_err() {
                 return dropped; // the next letter tries again
             }
-            dropped.push(KeptIn { name, uid });
+            dropped.push(KeptIn { name, uid, serial });
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use hobnob::engine::{Server, parse};
-use hobnob::event::{Fact, Reason};
+use hobnob::event::{Fact, MailDeed, Mailed, Reason};
 use hobnob::fault::Act;
 #[cfg(feature = "tls")]
 use hobnob::{conn::Conn, engine::Dialer};
@@ -357,6 +357,75 @@ async fn replies_are_turned_while_it_runs_and_refusals_on_purpose_are_no_mistake
     let mut client = Client::of(&stage, 0).await;
     client.says("EHLO me\r\nHELO me\r\n", &["502", "250"]).await;
     client.says("AUTH PLAIN AGxpAHg=\r\nMAIL FROM:<a@b>\r\n", &["454", "250"]).await;
+}
+
+/// The next step of a letter.
+async fn step(stage: &mut Stage) -> Mailed {
+    let step = stage.until("a step of a letter", |event| match &event.fact {
+        Fact::Mailed(mailed) => Some((**mailed).clone()),
+        _ => None,
+    });
+    step.await
+}
+
+#[tokio::test]
+async fn the_way_of_a_letter_is_told_step_by_step() {
+    let mut stage = serve(&[("boxes", "recipient"), ("keep", "2")]);
+    let mut client = Client::of(&stage, 0).await;
+    client.says("EHLO me\r\nAUTH PLAIN AGxpAHg=\r\n", &["250", "235"]).await;
+    client
+        .says("MAIL FROM:<app@test>\r\nRCPT TO:<li@test>\r\nDATA\r\n", &["250", "250", "354"])
+        .await;
+    let letter = "From: app@test\r\nSubject: =?utf-8?B?5L2g5aW9?=\r\n\r\nhi\r\n";
+    client.says(&format!("{letter}.\r\n"), &["250"]).await;
+    let kept = step(&mut stage).await;
+    assert_eq!((kept.did, kept.letter, &*kept.subject), (MailDeed::Kept, 1, "\u{4f60}\u{597d}"));
+    assert_eq!(kept.boxes, [("all".to_owned(), 1), ("li@test".to_owned(), 1)]);
+    assert_eq!((&*kept.from, &*kept.to), ("app@test", &["li@test".to_owned()][..]));
+    assert_eq!((&*kept.client, &*kept.with, &*kept.login), ("me", "ESMTPA", "li"));
+    assert_eq!((kept.size, kept.parts), (letter.len() as u64, 1));
+    assert!(kept.file.starts_with("new/"), "{}", kept.file);
+    let slugs = |step: &Mailed| step.findings.iter().map(|found| found.slug).collect::<Vec<_>>();
+    assert_eq!(slugs(&kept), ["no-date", "no-message-id"]);
+    assert!(kept.dialogue.contains(&"> AUTH PLAIN ***".to_owned()), "{:?}", kept.dialogue);
+    assert!(kept.dialogue.contains(&"> RCPT TO:<li@test>".to_owned()), "{:?}", kept.dialogue);
+    drop(client);
+    let noted = step(&mut stage).await;
+    assert_eq!(
+        (noted.did, noted.letter, slugs(&noted)),
+        (MailDeed::Noted, 1, vec!["quit-missing"])
+    );
+    let mut client = Client::of(&stage, 1).await;
+    client.says("USER all\r\nPASS x\r\n", &["+OK", "+OK"]).await;
+    client.lines("RETR 1\r\n").await;
+    client.says("DELE 1\r\nQUIT\r\n", &["+OK", "+OK"]).await;
+    for did in [MailDeed::Fetched, MailDeed::Deleted] {
+        let told = step(&mut stage).await;
+        assert_eq!((told.did, told.letter, &*told.detail), (did, 1, "pop3"));
+        assert_eq!(told.boxes, [("all".to_owned(), 1)]);
+    }
+    send(&stage, "two").await;
+    assert_eq!(step(&mut stage).await.letter, 2);
+    let dropped = step(&mut stage).await;
+    assert_eq!((dropped.did, dropped.letter), (MailDeed::Dropped, 1));
+    assert_eq!(dropped.boxes, [("li@test".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn what_breaks_a_rule_is_refused_where_that_is_asked_for_and_what_does_not_is_not() {
+    let mut stage = serve(&[("strict", "yes")]);
+    let good = "Date: Thu, 26 Nov 2026 13:15:33 +0000\r\nFrom: other@example.org\r\n";
+    send(&stage, &format!("{good}\r\nhi")).await;
+    let kept = step(&mut stage).await;
+    let slugs: Vec<_> = kept.findings.iter().map(|found| (found.slug, found.is_wrong)).collect();
+    assert_eq!(slugs, [("no-message-id", false), ("from-differs", false)]);
+    let mut client = Client::of(&stage, 0).await;
+    client.says(LETTER, &["250", "250", "250", "354"]).await;
+    let refusal = "550 5.6.0 no-date: there is no Date header (RFC 5322 3.6)";
+    client.says("Subject: hi\r\n\r\n.\r\n", &[refusal]).await;
+    let refused = step(&mut stage).await;
+    assert_eq!((refused.did, refused.letter, &*refused.detail), (MailDeed::Refused, 0, refusal));
+    assert_eq!((&*refused.subject, &*refused.from), ("hi", "app@test"));
 }
 
 /// Puts TLS on a conn whose server has just agreed to it.

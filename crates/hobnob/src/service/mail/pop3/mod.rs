@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use self::mailbox::Pop3Box;
 use super::office::MailOffice;
-use super::reading::LetterPieces;
+use super::reading::{LetterPieces, tell_of_letters};
 use super::rules::Offer;
 use super::wire::{self, Hearing};
 use crate::codec::pop3::{Pop3Command, Pop3Input, Pop3Reader, Top};
@@ -16,6 +16,7 @@ use crate::codec::sasl::{Login, MECHANISMS, SaslServer, SaslStep};
 use crate::codec::smtp::Stuffer;
 use crate::conn::Conn;
 use crate::error::{Error, Result};
+use crate::event::MailDeed;
 use crate::session::{Dress, Session};
 
 /// How long a client may say nothing (RFC 1939 section 3 asks for ten minutes at least). Nothing is deleted then.
@@ -239,6 +240,10 @@ impl Pop3Session<'_> {
             }
         }
         stuffer.finish(&mut self.out);
+        if lines.is_none() {
+            let fetched = std::iter::once(&*letter);
+            tell_of_letters(self.session, MailDeed::Fetched, &name, fetched);
+        }
         Ok(None)
     }
 
@@ -295,6 +300,10 @@ impl Pop3Session<'_> {
             return Ok("bye".to_owned());
         }
         let gone = self.office.store.expunge(mailbox.name(), &deleted).await;
+        if let Ok(gone) = &gone {
+            let letters = mailbox.letters().filter(|letter| gone.contains(&letter.uid));
+            tell_of_letters(self.session, MailDeed::Deleted, mailbox.name(), letters);
+        }
         gone.map(|gone| format!("bye; {} deleted", gone.len()))
             .map_err(|_| "[SYS/TEMP] not all of them could be deleted".to_owned())
     }

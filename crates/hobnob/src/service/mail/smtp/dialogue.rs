@@ -20,6 +20,7 @@ const MAX_ERRORS: u32 = 20;
 const MAX_RECIPIENTS: usize = 100;
 
 /// One session's side of the conversation. It says what is to be done; who does it says how that went.
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub(super) struct SmtpDialogue<'r> {
     rules: &'r MailRules,
     reader: SmtpReader,
@@ -42,6 +43,9 @@ pub(super) struct SmtpDialogue<'r> {
     is_on_purpose: bool,
     /// The kind of the answer that is not given: the conn ends instead.
     dropped: Option<&'static str>,
+    /// The letter that was just refused.
+    refused: Option<Box<Transaction>>,
+    has_quit: bool,
 }
 
 /// What is to be done.
@@ -83,6 +87,8 @@ impl<'r> SmtpDialogue<'r> {
             purpose,
             is_on_purpose: false,
             dropped: None,
+            refused: None,
+            has_quit: false,
         }
     }
 
@@ -185,6 +191,7 @@ impl<'r> SmtpDialogue<'r> {
             }
             SmtpCommand::Noop => SmtpReply::new(250, "2.0.0", "ok"),
             SmtpCommand::Quit => {
+                self.has_quit = true;
                 return Some(self.close(SmtpReply::new(221, "2.0.0", "bye")));
             }
             SmtpCommand::StartTls => return Some(self.start_tls()),
@@ -405,16 +412,18 @@ impl<'r> SmtpDialogue<'r> {
             return self.say(too_large(self.rules.size));
         }
         transaction.note(notes, &self.findings);
-        let wrong = transaction.findings.first().copied().filter(|_| self.rules.is_strict);
+        let is_strict = self.rules.is_strict;
+        let wrong =
+            transaction.findings.iter().copied().find(|found| is_strict && found.is_wrong());
         if let Some(wrong) = wrong {
-            self.transaction = None;
+            self.refused = self.transaction.take().map(Box::new);
             let text = format!("{}: {} ({})", wrong.slug, wrong.text, wrong.source);
             return self.say(SmtpReply::new(550, wrong.status, text));
         }
         let head = transaction.head().to_vec();
         // One that is dropped is kept, and its sender does not learn of it.
         if let Some(refusal) = self.on_purpose("dot", &head).filter(|_| self.dropped.is_none()) {
-            self.transaction = None;
+            self.refused = self.transaction.take().map(Box::new);
             return self.say(refusal);
         }
         SmtpStep::Keep
@@ -435,6 +444,16 @@ impl<'r> SmtpDialogue<'r> {
     /// The letter that is to be kept.
     pub(super) fn take_letter(&mut self) -> Option<Transaction> {
         self.transaction.take()
+    }
+
+    /// The letter that was refused with the last answer, once.
+    pub(super) fn take_refused(&mut self) -> Option<Box<Transaction>> {
+        self.refused.take()
+    }
+
+    /// Whether the client has said goodbye.
+    pub(super) fn has_quit(&self) -> bool {
+        self.has_quit
     }
 
     /// What became of the letter, as it is to be answered.

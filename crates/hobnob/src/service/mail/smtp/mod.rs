@@ -9,18 +9,20 @@ use std::time::Duration;
 
 use self::dialogue::{SmtpDialogue, SmtpStep};
 use self::transaction::Transaction;
+use super::finding;
 use super::note::LetterNote;
 use super::office::MailOffice;
 use super::purpose::OnPurpose;
 use super::trace::{self, LetterArrival};
 use super::wire::{self, Hearing};
 use crate::clock;
+use crate::codec::mime::shown_subject;
 use crate::codec::smtp::SmtpReply;
 use crate::conn::Conn;
 use crate::error::{Error, Result};
-use crate::event::{Exchanged, Fact};
+use crate::event::{Exchanged, Fact, MailDeed, Mailed};
 use crate::session::{Dress, Session};
-use crate::store::{LetterDraft, StoreFault};
+use crate::store::{ALL, KeptIn, KeptLetter, LetterDraft, StoreFault};
 
 /// How long a command may take to come (RFC 5321 section 4.5.3.2).
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -47,6 +49,7 @@ pub(super) async fn hold(
         draft: None,
         fault: None,
         trace: 0,
+        last: 0,
         out: Vec::new(),
         deadline: Duration::ZERO,
         peer: session.facts.peer.to_string(),
@@ -64,6 +67,8 @@ struct SmtpSession<'a> {
     fault: Option<StoreFault>,
     /// Bytes of our own lines at its beginning.
     trace: usize,
+    /// The letter that was kept last; 0: none was.
+    last: u64,
     /// Replies that are not sent yet.
     out: Vec<u8>,
     deadline: Duration,
@@ -102,7 +107,10 @@ impl SmtpSession<'_> {
                     ControlFlow::Continue(()) => continue,
                     ControlFlow::Break(()) => return Ok(()),
                 },
-                Hearing::End => return Ok(()),
+                Hearing::End => {
+                    self.tell_of_no_quit();
+                    return Ok(());
+                }
                 Hearing::Draining => SmtpReply::new(421, "4.3.2", "the server goes away"),
                 Hearing::Late => {
                     self.session.conclude(Some("mail-command"), "it said nothing for too long");
@@ -143,6 +151,9 @@ impl SmtpSession<'_> {
             }
             match step {
                 SmtpStep::Reply(reply) => {
+                    if let Some(letter) = self.dialogue.take_refused() {
+                        self.tell_refused(&letter, &reply);
+                    }
                     self.tell(&reply);
                     reply.write(&mut self.out);
                 }
@@ -251,11 +262,24 @@ impl SmtpSession<'_> {
         // Whatever becomes of it, the letter is over.
         let letter = self.dialogue.take_letter();
         let outcome = match (self.fault.take(), self.draft.take(), letter) {
-            (None, Some(draft), Some(letter)) => self.hand_over(draft, &letter).await,
-            (fault, ..) => Err(fault.unwrap_or(StoreFault::Closed)),
+            (None, Some(draft), Some(letter)) => {
+                let kept = self.hand_over(draft, &letter).await;
+                if let Err(fault) = &kept {
+                    self.tell_refused(&letter, &refusal(fault));
+                }
+                kept
+            }
+            (fault, _, letter) => {
+                let fault = fault.unwrap_or(StoreFault::Closed);
+                if let Some(letter) = letter {
+                    self.tell_refused(&letter, &refusal(&fault));
+                }
+                Err(fault)
+            }
         };
         let (reply, target, bytes) = match outcome {
             Ok((serial, size)) => {
+                self.last = serial;
                 let reply = SmtpReply::new(250, "2.0.0", format!("kept as {serial}"));
                 (reply, format!("letter {serial}"), size)
             }
@@ -289,12 +313,75 @@ impl SmtpSession<'_> {
         };
         let note = note.json();
         let kept = self.office.store.keep(draft, &boxes, note.as_bytes()).await?;
-        for gone in &kept.dropped {
-            let text =
-                format!("letter {} of {} went, as only the newest are kept", gone.uid, gone.name);
-            self.session.emit(Fact::Note(text));
-        }
+        self.tell_kept(letter, &kept);
         Ok((kept.serial, kept.size))
+    }
+
+    /// Tells that a letter was kept, and which had to go for it.
+    fn tell_kept(&self, letter: &Transaction, kept: &KeptLetter) {
+        self.session.bus().drop_by("keep", kept.dropped.len());
+        if !self.session.bus().is_watched() {
+            return;
+        }
+        let place = |one: &KeptIn| (one.name.clone(), one.uid);
+        // The box for all comes first.
+        let mut boxes: Vec<_> = kept.boxes.iter().map(place).collect();
+        boxes.sort_by_key(|(name, _)| name != ALL);
+        self.mailed(Mailed {
+            letter: kept.serial,
+            boxes,
+            file: kept.file.clone(),
+            size: kept.size,
+            ..self.told(letter)
+        });
+        for gone in &kept.dropped {
+            self.mailed(Mailed {
+                did: MailDeed::Dropped,
+                letter: gone.serial.unwrap_or(0),
+                boxes: vec![place(gone)],
+                detail: "only the newest are kept".to_owned(),
+                ..Mailed::default()
+            });
+        }
+    }
+
+    fn tell_refused(&self, letter: &Transaction, reply: &SmtpReply) {
+        if self.session.bus().is_watched() {
+            let text = reply.lines.join(" ");
+            let detail = format!("{} {} {text}", reply.code, reply.status);
+            let detail = detail.split_whitespace().collect::<Vec<_>>().join(" ");
+            self.mailed(Mailed { did: MailDeed::Refused, detail, ..self.told(letter) });
+        }
+    }
+
+    /// Tells that a client that has sent letters went without QUIT.
+    fn tell_of_no_quit(&self) {
+        if self.last > 0 && !self.dialogue.has_quit() && self.session.bus().is_watched() {
+            let findings = vec![finding::QUIT_MISSING.told()];
+            let (did, letter) = (MailDeed::Noted, self.last);
+            self.mailed(Mailed { did, letter, findings, ..Mailed::default() });
+        }
+    }
+
+    /// What is known of a letter before it has a number.
+    fn told(&self, letter: &Transaction) -> Mailed {
+        Mailed {
+            from: letter.from.as_ref().map(ToString::to_string).unwrap_or_default(),
+            to: letter.to.iter().map(|(to, _)| to.to_string()).collect(),
+            subject: shown_subject(letter.head()),
+            size: letter.bytes(),
+            parts: letter.parts(),
+            client: self.dialogue.client().map_or("", |(name, _)| name).to_owned(),
+            with: self.with(letter),
+            login: self.dialogue.login().unwrap_or_default().to_owned(),
+            findings: letter.findings.iter().map(|finding| finding.told()).collect(),
+            dialogue: self.dialogue.script().lines().to_vec(),
+            ..Mailed::default()
+        }
+    }
+
+    fn mailed(&self, mailed: Mailed) {
+        self.session.emit(Fact::Mailed(Box::new(mailed)));
     }
 
     /// Tells of a command that is about a letter.

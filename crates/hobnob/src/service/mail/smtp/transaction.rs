@@ -80,6 +80,11 @@ impl Transaction {
         self.parts.as_ref().map_or(&[][..], |letter| &letter.text)
     }
 
+    /// How many parts it has, itself among them; 0 while it is not whole.
+    pub(super) fn parts(&self) -> u64 {
+        self.parts.as_ref().map_or(0, |letter| letter.all().len() as u64)
+    }
+
     /// Whether it has more bytes than a letter may have.
     pub(super) fn is_too_large(&self) -> bool {
         self.is_too_large
@@ -90,7 +95,10 @@ impl Transaction {
         let is_8bit = self.parameters.body == Some(TextKind::EightBit) || self.parameters.is_utf8;
         self.findings.extend(finding::of_text(notes, is_8bit, self.parameters.size));
         self.findings.extend(outside);
-        self.parts = Some(std::mem::take(&mut self.reader).finish());
+        let parts = std::mem::take(&mut self.reader).finish();
+        let from = self.from.as_ref().map(ToString::to_string);
+        self.findings.extend(finding::of_letter(&parts, self.parameters.is_utf8, from.as_deref()));
+        self.parts = Some(parts);
     }
 
     /// Who sends, as it goes into commands: `app@test` in brackets.
