@@ -216,8 +216,10 @@ pub struct Mailed {
     pub to: Vec<String>,
     /// Its subject, decoded.
     pub subject: String,
-    /// Its bytes.
+    /// Its bytes, without the lines of our own before it.
     pub size: u64,
+    /// The bytes of those lines.
+    pub trace: u64,
     /// Its parts, itself among them.
     pub parts: u64,
     /// What its client calls itself.

@@ -26,7 +26,7 @@
 //! | the seam | [`conn`], [`bus`], [`clock`], [`session`] |
 //! | the shelves: a contract and a table each | [`transport`], [`layer`], [`service`] |
 //! | where the tables meet | [`engine`] |
-//! | on the engine: one request and its answer; round trips | [`exchange`], [`ping`] |
+//! | on the engine: one request and its answer; round trips; what catches mail | [`exchange`], [`ping`], [`mail`] |
 //! | packets of an interface or a file | [`capture`] |
 //! | for who writes a transport | [`testing`] |
 //!
@@ -50,6 +50,8 @@ pub mod fault;
 pub mod files;
 pub mod home;
 pub mod layer;
+#[cfg(feature = "mail")]
+pub mod mail;
 pub mod ping;
 pub mod service;
 pub mod session;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::bus::sink::Sink;
+use crate::bus::sink::EventSink;
 use crate::bus::{Bus, Subscription, Wish};
 use crate::clock::{self, Clock};
 use crate::codec::text::Cutting;
@@ -216,7 +216,7 @@ impl Server {
     }
 
     /// A sink that gets everything of every session, and slows each that has `room` bytes waiting.
-    pub fn sink(&self, room: usize) -> Sink {
+    pub fn sink(&self, room: usize) -> EventSink {
         self.bus.sink(room)
     }
 

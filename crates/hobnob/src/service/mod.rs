@@ -53,6 +53,8 @@ use crate::error::Result;
 use crate::fault::Panel;
 use crate::session::{Keeper, Session};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
+#[cfg(feature = "mail")]
+use crate::store::MailStore;
 
 /// Every service, in the order of the catalogue.
 pub static TABLE: &[&ServiceRow] = &[
@@ -158,6 +160,12 @@ pub trait Service: Send + Sync {
         None
     }
 
+    /// The letters that it keeps, where it keeps some.
+    #[cfg(feature = "mail")]
+    fn letters(&self) -> Option<Arc<MailStore>> {
+        None
+    }
+
     /// Whether it has each peer that could forge its address prove that it hears what is sent there, and says so by
     /// [`Session::proven`]. Until then the peer takes none of the places that all share.
     fn has_proofs(&self) -> bool {
@@ -229,6 +237,15 @@ impl Made {
         match self {
             Made::Responder(_) => None,
             Made::Service(service) => service.panel(),
+        }
+    }
+
+    /// The letters that it keeps, where it keeps some.
+    #[cfg(feature = "mail")]
+    pub(crate) fn letters(&self) -> Option<Arc<MailStore>> {
+        match self {
+            Made::Responder(_) => None,
+            Made::Service(service) => service.letters(),
         }
     }
 

@@ -273,6 +273,10 @@ impl Service for Mail {
         Some(&self.panel)
     }
 
+    fn letters(&self) -> Option<Arc<MailStore>> {
+        self.office.get().map(|office| office.store.clone())
+    }
+
     /// Its answers are lines, and some are several.
     fn says_lines(&self) -> bool {
         false

@@ -331,7 +331,7 @@ impl SmtpSession<'_> {
             letter: kept.serial,
             boxes,
             file: kept.file.clone(),
-            size: kept.size,
+            trace: self.trace as u64,
             ..self.told(letter)
         });
         for gone in &kept.dropped {
