@@ -21,3 +21,5 @@ pub mod sasl;
 pub mod smtp;
 pub(crate) mod template;
 pub mod text;
+#[cfg(feature = "mail")]
+pub mod upgrade;

@@ -39,9 +39,9 @@ pub(crate) static ROW: ServiceRow = ServiceRow {
         is_built_in: true,
     },
     doors: &[
-        Door { name: "smtp", protocol: None, port: 1025, shapes: &[Shape::Bytes] },
-        Door { name: POP3, protocol: None, port: 1110, shapes: &[Shape::Bytes] },
-        Door { name: IMAP, protocol: None, port: 1143, shapes: &[Shape::Bytes] },
+        Door { name: "smtp", protocol: Some("smtp"), port: 1025, shapes: &[Shape::Bytes] },
+        Door { name: POP3, protocol: Some(POP3), port: 1110, shapes: &[Shape::Bytes] },
+        Door { name: IMAP, protocol: Some(IMAP), port: 1143, shapes: &[Shape::Bytes] },
     ],
     is_loud: false,
     make: Some(|options| Ok(Made::Service(Box::new(Mail::new(options)?)))),
