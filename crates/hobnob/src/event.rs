@@ -248,6 +248,12 @@ pub enum MailDeed {
     Fetched,
     /// Somebody deleted it.
     Deleted,
+    /// The next server has it.
+    Forwarded,
+    /// The next server does not have it yet, and is asked again.
+    Queued,
+    /// The next server will never have it, which its sender is told.
+    Bounced,
     /// It had to make room.
     Dropped,
     /// Something about it was found out later.
@@ -262,6 +268,9 @@ impl MailDeed {
             MailDeed::Refused => "refused",
             MailDeed::Fetched => "fetched",
             MailDeed::Deleted => "deleted",
+            MailDeed::Forwarded => "forwarded",
+            MailDeed::Queued => "queued",
+            MailDeed::Bounced => "bounced",
             MailDeed::Dropped => "dropped",
             MailDeed::Noted => "noted",
         }

@@ -238,7 +238,11 @@ impl Json {
         }
         if is_of_sender {
             line.text("from", &mailed.from);
+        }
+        if is_of_sender || !mailed.to.is_empty() {
             line.texts("to", mailed.to.iter().map(String::as_str));
+        }
+        if is_of_sender {
             line.text("subject", &mailed.subject);
             line.number("parts", mailed.parts);
             line.text("client", &mailed.client);

@@ -21,6 +21,9 @@ pub(crate) fn lines(mailed: &Mailed, look: Look) -> Vec<String> {
         }
         MailDeed::Fetched => vec![format!("{number}fetched from {} by {detail}", from_box())],
         MailDeed::Deleted => vec![format!("{number}deleted from {} by {detail}", from_box())],
+        MailDeed::Forwarded => vec![format!("{number}forwarded, for {}: {detail}", whom(mailed))],
+        MailDeed::Queued => vec![format!("{number}waits, for {}: {detail}", whom(mailed))],
+        MailDeed::Bounced => vec![format!("{number}came back, for {}: {detail}", whom(mailed))],
         MailDeed::Dropped => vec![format!("{number}went from {}: {detail}", from_box())],
         MailDeed::Noted => {
             let found = mailed.findings.iter().map(finding).collect::<Vec<_>>().join("   ");
@@ -50,18 +53,23 @@ fn kept(mailed: &Mailed, look: Look) -> Vec<String> {
 /// `app@test » li@test, wang@test   subject   41 KB`.
 fn envelope(mailed: &Mailed, look: Look) -> String {
     let from = if mailed.from.is_empty() { "<>".to_owned() } else { safe(&mailed.from) };
-    let to = match &*mailed.to {
-        [first, second, third, _, ..] => {
-            let rest = mailed.to.len() - 3;
-            format!("{}, {}, {} and {rest} more", safe(first), safe(second), safe(third))
-        }
-        few => few.iter().map(|to| safe(to)).collect::<Vec<_>>().join(", "),
-    };
+    let to = whom(mailed);
     let subject = match &*mailed.subject {
         "" => "(no subject)".to_owned(),
         subject => safe(subject),
     };
     format!("{from} {} {to}   {subject}   {}", look.sent(), size(mailed.size))
+}
+
+/// Whom it is for; of many the first three.
+fn whom(mailed: &Mailed) -> String {
+    match &*mailed.to {
+        [first, second, third, _, ..] => {
+            let rest = mailed.to.len() - 3;
+            format!("{}, {}, {} and {rest} more", safe(first), safe(second), safe(third))
+        }
+        few => few.iter().map(|to| safe(to)).collect::<Vec<_>>().join(", "),
+    }
 }
 
 fn finding(found: &MailFinding) -> String {

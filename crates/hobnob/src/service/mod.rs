@@ -103,6 +103,14 @@ impl ServiceRow {
     pub fn targets(&self) -> impl Iterator<Item = &'static OptionSpec> {
         self.spec.options.iter().filter(|option| option.kind == ValueKind::Endpoint)
     }
+
+    /// Its options that name an endpoint, also those that need not be given.
+    pub(crate) fn dialled(&self) -> impl Iterator<Item = &'static OptionSpec> {
+        let is_endpoint = |option: &&OptionSpec| {
+            matches!(option.kind, ValueKind::Endpoint | ValueKind::NextEndpoint)
+        };
+        self.spec.options.iter().filter(is_endpoint)
+    }
 }
 
 /// A way into a service: `serve mail smtp=:1025 pop3=:1110`.

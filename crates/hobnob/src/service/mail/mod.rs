@@ -1,6 +1,7 @@
 //! Mail: what is sent here is kept, whoever it is for, and can be looked at.
 
 mod finding;
+mod forward;
 mod imap;
 mod names;
 mod note;
@@ -18,6 +19,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use self::forward::FORWARD;
 use self::office::MailOffice;
 use self::rules::{BoxesBy, MailRules, Offer};
 use super::{Door, Made, Service, ServiceRow, Site};
@@ -108,6 +110,12 @@ static OPTIONS: &[OptionSpec] = &[
         help: "what to answer on purpose, as in rcpt=450,for=2 (repeat); see help replies",
     },
     OptionSpec {
+        name: FORWARD,
+        kind: ValueKind::NextEndpoint,
+        default: "",
+        help: "the next server, by SMTP: each letter is kept, and passed on until it is there",
+    },
+    OptionSpec {
         name: "decisions",
         kind: ValueKind::Named("FILE"),
         default: "",
@@ -192,6 +200,7 @@ impl Mail {
                 auth: Offer::of(word("auth")),
                 starttls: Offer::of(word("starttls")),
                 boxes: BoxesBy::of(word("boxes")),
+                forwards: !word(FORWARD).is_empty(),
                 users: None,
             },
             tls: format!("tls{}{}", setting("cert"), setting("key")),
@@ -265,6 +274,15 @@ impl Service for Mail {
                 POP3 => pop3::hold(office, session, conn).await,
                 IMAP => imap::hold(office, session, conn).await,
                 _ => smtp::hold(office, session, conn).await,
+            }
+        })
+    }
+
+    fn keep<'a>(&'a self, keeper: &'a Keeper) -> Boxed<'a, ()> {
+        Box::pin(async move {
+            match self.office.get().filter(|office| office.rules.forwards) {
+                Some(office) => office.queue.keep(office, keeper).await,
+                None => Ok(()),
             }
         })
     }

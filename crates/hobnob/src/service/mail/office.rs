@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::forward::ForwardQueue;
 use super::names::NameList;
 use super::rules::{BoxesBy, MailRules};
 use crate::fault::Panel;
@@ -20,6 +21,8 @@ pub(super) struct MailOffice {
     pub(super) rules: MailRules,
     /// What is answered on purpose.
     pub(super) panel: Panel,
+    /// Letters that are to be passed on.
+    pub(super) queue: ForwardQueue,
     /// The layer that STARTTLS puts on, with its settings.
     pub(super) tls: String,
     pub(super) store: Arc<MailStore>,
@@ -41,7 +44,8 @@ impl MailOffice {
         let subscriptions = list("hobnob.subscriptions", MAX_SUBSCRIPTIONS);
         let (claimed, recent) = (Mutex::default(), Mutex::default());
         let store = Arc::new(store);
-        MailOffice { rules, panel, tls, store, claimed, keywords, subscriptions, recent }
+        let queue = ForwardQueue::default();
+        MailOffice { rules, panel, queue, tls, store, claimed, keywords, subscriptions, recent }
     }
 
     /// The box that somebody sees who logged in by this name, in small letters: the one of that address, or of that part

@@ -67,6 +67,8 @@ pub(super) struct MailRules {
     pub(super) auth: Offer,
     pub(super) starttls: Offer,
     pub(super) boxes: BoxesBy,
+    /// Whether letters are passed on.
+    pub(super) forwards: bool,
     /// Who may log in, with their passwords; none: anybody.
     pub(super) users: Option<HashMap<String, String>>,
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::transaction::{Arriving, Transaction};
+use crate::codec::mime::fields;
 use crate::codec::sasl::{Login, MECHANISMS, SaslServer, SaslStep};
 use crate::codec::smtp::{
     MailParameters, Mailbox, RcptParameters, SmtpCommand, SmtpFault, SmtpInput, SmtpReader,
@@ -10,6 +11,7 @@ use crate::codec::smtp::{
 };
 use crate::fault::AnswerAct;
 use crate::service::mail::finding::{self, Finding};
+use crate::service::mail::forward::MAX_RECEIVED;
 use crate::service::mail::purpose::OnPurpose;
 use crate::service::mail::rules::{MailRules, Offer};
 use crate::service::mail::script::MailScript;
@@ -412,6 +414,14 @@ impl<'r> SmtpDialogue<'r> {
             return self.say(too_large(self.rules.size));
         }
         transaction.note(notes, &self.findings);
+        let received = fields(transaction.head())
+            .filter(|field| field.name.eq_ignore_ascii_case(b"received"))
+            .count();
+        if self.rules.forwards && received > MAX_RECEIVED {
+            self.refused = self.transaction.take().map(Box::new);
+            let text = "it goes in circles: over 30 servers have had it";
+            return self.say(SmtpReply::new(554, "5.4.6", text));
+        }
         let is_strict = self.rules.is_strict;
         let wrong =
             transaction.findings.iter().copied().find(|found| is_strict && found.is_wrong());

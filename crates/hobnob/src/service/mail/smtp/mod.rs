@@ -10,6 +10,7 @@ use std::time::Duration;
 use self::dialogue::{SmtpDialogue, SmtpStep};
 use self::transaction::Transaction;
 use super::finding;
+use super::forward::{FORWARD, PassedLetter};
 use super::note::LetterNote;
 use super::office::MailOffice;
 use super::purpose::OnPurpose;
@@ -17,7 +18,7 @@ use super::trace::{self, LetterArrival};
 use super::wire::{self, Hearing};
 use crate::clock;
 use crate::codec::mime::shown_subject;
-use crate::codec::smtp::SmtpReply;
+use crate::codec::smtp::{RcptParameters, SmtpReply};
 use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::event::{Exchanged, Fact, MailDeed, Mailed};
@@ -223,21 +224,7 @@ impl SmtpSession<'_> {
         let Some(letter) = self.dialogue.transaction() else { return };
         let mut draft = self.office.store.draft();
         if self.office.rules.has_trace {
-            let only_to = match &letter.to[..] {
-                [(to, _)] => Some(to.to_string()),
-                _ => None,
-            };
-            let lines = LetterArrival {
-                reverse_path: &letter.reverse_path(),
-                client: self.dialogue.client().map_or("", |(name, _)| name),
-                peer: &self.peer,
-                host: &self.office.rules.host,
-                with: &self.with(letter),
-                serial: draft.serial(),
-                only_to: only_to.as_deref(),
-                at: self.session.clock().wall(),
-            }
-            .lines();
+            let lines = self.arrival(letter, draft.serial());
             self.trace = lines.len();
             draft.push(lines.as_bytes());
         }
@@ -313,8 +300,49 @@ impl SmtpSession<'_> {
         };
         let note = note.json();
         let kept = self.office.store.keep(draft, &boxes, note.as_bytes()).await?;
+        if self.office.rules.forwards {
+            self.pass_on(letter, &kept);
+        }
         self.tell_kept(letter, &kept);
         Ok((kept.serial, kept.size))
+    }
+
+    /// Gives a letter to who passes it on, with a Received line and without a Return-Path, which is for the last server
+    /// alone (RFC 5321 section 4.4).
+    fn pass_on(&self, letter: &Transaction, kept: &KeptLetter) {
+        let Some(lies) = kept.boxes.iter().find(|lies| lies.name == ALL) else { return };
+        let now = self.session.clock().now();
+        let mut passed = PassedLetter::new(kept.serial, lies.uid, letter.from.clone(), now);
+        let lines = self.arrival(letter, kept.serial);
+        passed.trace = lines.split_once("\r\n").map_or(String::new(), |(_, rest)| rest.to_owned());
+        passed.skip = self.trace as u64;
+        let wants =
+            |parameters: &RcptParameters| parameters.notify.is_none_or(|notify| notify.failure);
+        passed.to = letter.to.iter().map(|(to, own)| (to.clone(), wants(own))).collect();
+        if !self.office.queue.push(passed) {
+            let text = format!("letter {} is kept, and not passed on: too many wait", kept.serial);
+            self.session.emit(Fact::Warning(text));
+            self.session.bus().drop_by(FORWARD, 1);
+        }
+    }
+
+    /// The lines that say where a letter came from.
+    fn arrival(&self, letter: &Transaction, serial: u64) -> String {
+        let only_to = match &letter.to[..] {
+            [(to, _)] => Some(to.to_string()),
+            _ => None,
+        };
+        LetterArrival {
+            reverse_path: &letter.reverse_path(),
+            client: self.dialogue.client().map_or("", |(name, _)| name),
+            peer: &self.peer,
+            host: &self.office.rules.host,
+            with: &self.with(letter),
+            serial,
+            only_to: only_to.as_deref(),
+            at: self.session.clock().wall(),
+        }
+        .lines()
     }
 
     /// Tells that a letter was kept, and which had to go for it.

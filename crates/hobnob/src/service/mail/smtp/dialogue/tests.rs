@@ -13,6 +13,7 @@ fn rules() -> MailRules {
         has_trace: false,
         auth: Offer::There,
         starttls: Offer::There,
+        forwards: false,
         boxes: BoxesBy::One,
         users: None,
     }
