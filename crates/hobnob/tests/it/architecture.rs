@@ -60,8 +60,10 @@ const EMPTY_NAMES: &[&str] = &["utils", "util", "misc", "common", "helpers", "he
 /// Words of the program that are words of the tables too: `--raw`, `--framing lines`, `--http 1.0` and the verb `relay` of
 /// its command line, `hello` and `ok` of its control protocol, the flag `--timeout`, the way `down`, the jitter of round
 /// trips, the source of names that nsswitch.conf calls files, and the `fd` of a call in an event.
-const WORDS_OF_THE_PROGRAM: &[&str] =
-    &["raw", "lines", "http", "relay", "hello", "ok", "timeout", "down", "jitter", "files", "fd"];
+const WORDS_OF_THE_PROGRAM: &[&str] = &[
+    "raw", "lines", "http", "relay", "hello", "ok", "timeout", "down", "jitter", "files", "fd",
+    "mail", "file",
+];
 
 /// A source file: where it stands under `src`, and its text.
 struct File {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use super::judge::AnswerCount;
+use super::count::AnswerCount;
 use super::setting::Setting;
 use crate::chunk::Direction;
 use crate::spec::Shape;

@@ -1,15 +1,14 @@
 //! What a service answers on purpose, as its panel decides.
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::active::ActiveSetting;
 use super::chain::Hit;
+use super::count::AnswerCount;
 use super::log::Logged;
 use super::panel::Panel;
-use super::rules::{Amount, Rules};
 use crate::chunk::Direction;
 use crate::fault::outbox::{Act, Decision};
 use crate::fault::{AnswerAct, Answering, Seed};
@@ -42,19 +41,6 @@ pub struct AnswerVerdict {
     pub act: Option<AnswerAct>,
     /// What is to be told of it.
     pub hits: Vec<Hit>,
-}
-
-/// What has come of a setting since it was turned on, in all sessions.
-#[derive(Debug, Default)]
-pub(super) struct AnswerCount {
-    /// When it was first looked at.
-    since: Option<Duration>,
-    /// Answers that it may change.
-    matched: u64,
-    /// Those that it has changed.
-    changed: u64,
-    /// When those came that it has let be, as far back as it counts.
-    recent: VecDeque<Duration>,
 }
 
 impl Panel {
@@ -114,38 +100,6 @@ fn takes(
         && is_drawn();
     count.changed += u64::from(is_taken);
     is_taken
-}
-
-impl AnswerCount {
-    fn is_after(&mut self, rules: &Rules, now: Duration, since: Duration) -> bool {
-        match rules.after {
-            Some(Amount::Times(times)) => self.matched > times,
-            Some(Amount::Time(time)) => now >= since.saturating_add(time),
-            Some(Amount::Often { times, per }) => {
-                while self.recent.front().is_some_and(|at| now >= at.saturating_add(per)) {
-                    self.recent.pop_front();
-                }
-                let is_over = self.recent.len() as u64 >= times;
-                if !is_over {
-                    self.recent.push_back(now);
-                }
-                is_over
-            }
-            _ => true,
-        }
-    }
-
-    fn is_within(&self, rules: &Rules, now: Duration, since: Duration) -> bool {
-        let begin = match rules.after {
-            Some(Amount::Time(time)) => since.saturating_add(time),
-            _ => since,
-        };
-        match rules.lasts {
-            Some(Amount::Times(times)) => self.changed < times,
-            Some(Amount::Time(time)) => now < begin.saturating_add(time),
-            _ => true,
-        }
-    }
 }
 
 /// What is to be told and noted of what is done.

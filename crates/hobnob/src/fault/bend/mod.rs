@@ -3,6 +3,7 @@
 
 mod active;
 mod chain;
+mod count;
 mod judge;
 mod log;
 mod panel;

@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use self::forward::FORWARD;
+use self::forward::letter::FORWARD;
 use self::office::MailOffice;
 use self::rules::{BoxesBy, MailRules, Offer};
 use super::{Door, Made, Service, ServiceRow, Site};
@@ -281,7 +281,7 @@ impl Service for Mail {
     fn keep<'a>(&'a self, keeper: &'a Keeper) -> Boxed<'a, ()> {
         Box::pin(async move {
             match self.office.get().filter(|office| office.rules.forwards) {
-                Some(office) => office.queue.keep(office, keeper).await,
+                Some(office) => forward::keep(office, keeper).await,
                 None => Ok(()),
             }
         })

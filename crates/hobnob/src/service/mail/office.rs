@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::forward::ForwardQueue;
+use super::forward::queue::ForwardQueue;
 use super::names::NameList;
 use super::rules::{BoxesBy, MailRules};
 use crate::fault::Panel;

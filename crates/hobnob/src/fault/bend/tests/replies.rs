@@ -5,18 +5,18 @@ use crate::error::Kind;
 use crate::fault::{ANSWERS, AnswerAct};
 
 /// A panel, and the answers of one session.
-struct Asked {
+struct AskedPanel {
     panel: Panel,
     session: u64,
     ordinal: u64,
     now: Duration,
 }
 
-impl Asked {
+impl AskedPanel {
     fn of(texts: &[&str]) -> Self {
         let panel = Panel::of(&ANSWERS);
         panel.turn(texts).expect("replies");
-        Asked { panel, session: 1, ordinal: 0, now: millis(5_000) }
+        AskedPanel { panel, session: 1, ordinal: 0, now: millis(5_000) }
     }
 
     fn judge(&mut self, kind: &'static str, about: &str) -> AnswerVerdict {
@@ -47,7 +47,7 @@ impl Asked {
 
 #[test]
 fn a_reply_is_for_its_own_answers_and_for_those_that_match() {
-    let mut asked = Asked::of(&["rcpt=550 5.1.1 no such user,on=/^no(body)?@/", "rcpt=450"]);
+    let mut asked = AskedPanel::of(&["rcpt=550 5.1.1 no such user,on=/^no(body)?@/", "rcpt=450"]);
     assert_eq!(asked.codes("mail", "nobody@test", 1), [0]);
     assert_eq!(asked.codes("rcpt", "li@test", 1), [450]);
     let verdict = asked.judge("rcpt", "nobody@test");
@@ -61,7 +61,7 @@ fn a_reply_is_for_its_own_answers_and_for_those_that_match() {
 
 #[test]
 fn answers_are_counted_over_all_sessions() {
-    let mut asked = Asked::of(&["rcpt=450,after=1,for=2"]);
+    let mut asked = AskedPanel::of(&["rcpt=450,after=1,for=2"]);
     assert_eq!(asked.codes("rcpt", "", 2), [0, 450]);
     asked.session = 2;
     assert_eq!(asked.codes("rcpt", "", 3), [450, 0, 0]);
@@ -74,7 +74,7 @@ fn answers_are_counted_over_all_sessions() {
 
 #[test]
 fn a_limit_lets_so_many_be_in_any_minute() {
-    let mut asked = Asked::of(&["mail=421,after=3/min"]);
+    let mut asked = AskedPanel::of(&["mail=421,after=3/min"]);
     assert_eq!(asked.codes("mail", "", 2), [0, 0]);
     asked.now += millis(30_000);
     assert_eq!(asked.codes("mail", "", 3), [0, 421, 421]);
@@ -84,7 +84,7 @@ fn a_limit_lets_so_many_be_in_any_minute() {
 
 #[test]
 fn times_are_from_the_first_answer_that_is_looked_at() {
-    let mut asked = Asked::of(&["rcpt=450,after=1s,for=2s"]);
+    let mut asked = AskedPanel::of(&["rcpt=450,after=1s,for=2s"]);
     assert_eq!(asked.codes("conn", "", 1), [0], "from here on");
     for (at, code) in [(0, 0), (999, 0), (1_000, 450), (2_999, 450), (3_000, 0)] {
         asked.now = millis(5_000 + at);
@@ -94,7 +94,7 @@ fn times_are_from_the_first_answer_that_is_looked_at() {
 
 #[test]
 fn a_share_is_drawn_from_the_seed_and_the_place_alone() {
-    let codes = || Asked::of(&["rcpt=450,when=30%"]).codes("rcpt", "", 1_000);
+    let codes = || AskedPanel::of(&["rcpt=450,when=30%"]).codes("rcpt", "", 1_000);
     assert_eq!(codes(), codes());
     let hits = codes().iter().filter(|code| **code != 0).count();
     assert!((250..350).contains(&hits), "{hits} of 1,000");
@@ -103,7 +103,7 @@ fn a_share_is_drawn_from_the_seed_and_the_place_alone() {
 #[test]
 fn what_holds_comes_before_what_is_said() {
     let mut asked =
-        Asked::of(&["rcpt,hold=3s", "rcpt=450,hold=1s", "dot,drop", "hide=starttls+size"]);
+        AskedPanel::of(&["rcpt,hold=3s", "rcpt=450,hold=1s", "dot,drop", "hide=starttls+size"]);
     let log = Arc::new(Notes::default());
     asked.panel.log(log.clone());
     let verdict = asked.judge("rcpt", "");
@@ -132,7 +132,7 @@ fn only_who_is_named_and_only_so_many_sessions() {
         ("from=10.0.0.8", [0, 0, 0]),
         ("after=1conn,for=1conn", [0, 450, 0]),
     ] {
-        let mut asked = Asked::of(&[&format!("rcpt=450,{rule}")]);
+        let mut asked = AskedPanel::of(&[&format!("rcpt=450,{rule}")]);
         for (session, code) in (1..).zip(sessions) {
             asked.session = session;
             assert_eq!(asked.codes("rcpt", "", 1), [code], "{rule} session {session}");

@@ -2,29 +2,23 @@
 //! that it never will.
 
 mod bounce;
+pub(super) mod letter;
+pub(super) mod queue;
 mod talk;
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
 use self::bounce::MailBounce;
+use self::letter::{FORWARD, PassedLetter, Passing};
 use self::talk::ForwardTalk;
 use super::office::MailOffice;
 use crate::codec::mime::shown_subject;
-use crate::codec::smtp::{Mailbox, SmtpAnswer};
+use crate::codec::smtp::Mailbox;
 use crate::error::Result;
 use crate::event::{Fact, MailDeed, Mailed};
 use crate::session::Keeper;
 use crate::spec::show_duration;
 
-/// The option that names the next server.
-pub(super) const FORWARD: &str = "forward";
-/// Received lines of a letter that goes in circles (RFC 5321 section 6.3 asks for a large number).
-pub(super) const MAX_RECEIVED: usize = 30;
-/// Letters that wait to be passed on, at most; more are kept, and not passed on.
-const MAX_WAITING: usize = 10_000;
 /// How long a letter waits before each try but the first; the last of them counts for all that follow.
 const PAUSES: [Duration; 4] = [
     Duration::from_secs(1),
@@ -39,81 +33,35 @@ const TALK: Duration = Duration::from_mins(5);
 /// How long letters that were never tried may take once the server comes to its end.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// A letter that is to be passed on.
-pub(super) struct PassedLetter {
-    pub(super) serial: u64,
-    /// Its number in the box for all.
-    pub(super) uid: u32,
-    /// Who sends; none: nobody, and nobody is told that it could not be passed on.
-    pub(super) from: Option<Mailbox>,
-    /// Whom it is still for, and whether the sender wants to know of a failure.
-    pub(super) to: Vec<(Mailbox, bool)>,
-    /// The lines that go before it, and the bytes of our own in its file that do not.
-    pub(super) trace: String,
-    pub(super) skip: u64,
-    tries: usize,
-    began: Duration,
-    due: Duration,
-}
-
-impl PassedLetter {
-    /// A letter, with the lines that say where it came from, of which `skip` bytes stand in its file.
-    pub(super) fn new(serial: u64, uid: u32, from: Option<Mailbox>, now: Duration) -> Self {
-        let (to, trace) = (Vec::new(), String::new());
-        PassedLetter { serial, uid, from, to, trace, skip: 0, tries: 0, began: now, due: now }
-    }
-}
-
-/// The letters on their way out.
-pub(super) struct ForwardQueue {
-    give: mpsc::Sender<PassedLetter>,
-    take: Mutex<Option<mpsc::Receiver<PassedLetter>>>,
-}
-
-impl Default for ForwardQueue {
-    fn default() -> Self {
-        let (give, take) = mpsc::channel(MAX_WAITING);
-        ForwardQueue { give, take: Mutex::new(Some(take)) }
-    }
-}
-
-impl ForwardQueue {
-    /// Adds a letter; false: there is no room.
-    pub(super) fn push(&self, letter: PassedLetter) -> bool {
-        self.give.try_send(letter).is_ok()
-    }
-
-    /// Passes letters on, until the server comes to its end.
-    pub(super) async fn keep(&self, office: &MailOffice, keeper: &Keeper) -> Result<()> {
-        let taken = self.take.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut queue) = taken else { return Ok(()) };
-        let clock = keeper.clock();
-        let mut forwarder = Forwarder { office, keeper, waiting: Vec::new(), is_clear: false };
-        loop {
-            let next = forwarder.waiting.iter().map(|letter| letter.due).min();
-            let pause = next.map_or(PATIENCE, |due| due.saturating_sub(clock.now()));
-            tokio::select! {
-                letter = queue.recv() => forwarder.waiting.extend(letter),
-                () = tokio::time::sleep(pause) => {}
-                () = keeper.asked_to_end() => break,
-            }
-            while let Ok(letter) = queue.try_recv() {
-                forwarder.waiting.push(letter);
-            }
-            tokio::select! {
-                () = forwarder.pass_what_is_due() => {}
-                () = keeper.asked_to_end() => break,
-            }
+/// Passes letters on, until the server comes to its end.
+pub(super) async fn keep(office: &MailOffice, keeper: &Keeper) -> Result<()> {
+    let Some(mut queue) = office.queue.take() else { return Ok(()) };
+    let clock = keeper.clock();
+    let mut forwarder = Forwarder { office, keeper, waiting: Vec::new(), is_clear: false };
+    loop {
+        let next = forwarder.waiting.iter().map(|letter| letter.due).min();
+        let pause = next.map_or(PATIENCE, |due| due.saturating_sub(clock.now()));
+        tokio::select! {
+            letter = queue.recv() => forwarder.waiting.extend(letter),
+            () = tokio::time::sleep(pause) => {}
+            () = keeper.asked_to_end() => break,
         }
         while let Ok(letter) = queue.try_recv() {
             forwarder.waiting.push(letter);
         }
-        let last = forwarder.pass_what_is_due();
-        // What is not passed on now is kept, and told.
-        let _ = tokio::time::timeout(FAREWELL, last).await;
-        forwarder.part();
-        Ok(())
+        tokio::select! {
+            () = forwarder.pass_what_is_due() => {}
+            () = keeper.asked_to_end() => break,
+        }
     }
+    while let Ok(letter) = queue.try_recv() {
+        forwarder.waiting.push(letter);
+    }
+    let last = forwarder.pass_what_is_due();
+    // What is not passed on now is kept, and told.
+    let _ = tokio::time::timeout(FAREWELL, last).await;
+    forwarder.part();
+    Ok(())
 }
 
 /// What passes letters on.
@@ -123,19 +71,6 @@ struct Forwarder<'k> {
     waiting: Vec<PassedLetter>,
     /// Whether the next server's TLS has failed, so that the next try is in clear text.
     is_clear: bool,
-}
-
-/// What the next server made of a letter, for each recipient.
-#[derive(Debug, Default)]
-struct Passing {
-    taken: Vec<String>,
-    /// The answer to the letter, where somebody gets it.
-    answer: String,
-    /// Who may get it later, and why not now.
-    later: Vec<(Mailbox, bool)>,
-    why: String,
-    /// Who never will, and why.
-    never: Vec<(Mailbox, bool, String)>,
 }
 
 impl Forwarder<'_> {
@@ -269,17 +204,4 @@ impl Forwarder<'_> {
             self.keeper.bus().drop_by(FORWARD, left);
         }
     }
-}
-
-impl Passing {
-    /// Nobody has it, and all may get it later.
-    fn put_off(letter: &PassedLetter, why: &str) -> Self {
-        let later = letter.to.iter().map(|(to, wants)| (to.clone(), *wants)).collect();
-        Passing { later, why: why.to_owned(), ..Passing::default() }
-    }
-}
-
-/// An answer as it is told: `550 5.1.1 no such user`.
-fn shown(answer: &SmtpAnswer) -> String {
-    format!("{} {}", answer.code, answer.lines.join(" ")).trim().to_owned()
 }

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 
-use super::{FORWARD, PassedLetter, Passing, shown};
+use super::letter::{FORWARD, PassedLetter, Passing, shown};
 use crate::codec::smtp::{
     SmtpClient, SmtpEnvelope, SmtpFailure, SmtpManner, SmtpOutcome, SmtpText, SmtpTurn,
 };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use self::dialogue::{SmtpDialogue, SmtpStep};
 use self::transaction::Transaction;
 use super::finding;
-use super::forward::{FORWARD, PassedLetter};
+use super::forward::letter::{FORWARD, PassedLetter};
 use super::note::LetterNote;
 use super::office::MailOffice;
 use super::purpose::OnPurpose;
