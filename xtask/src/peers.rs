@@ -18,7 +18,7 @@ const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer 
     Peer { program, packages, says: None, is_module: false }
 }
 
-const PEERS: [Peer; 27] = [
+const PEERS: [Peer; 28] = [
     Peer { says: Some("OpenBSD"), ..peer("nc", &["netcat-openbsd"]) },
     peer("ncat", &["ncat"]),
     peer("socat", &["socat"]),
@@ -44,6 +44,7 @@ const PEERS: [Peer; 27] = [
     peer("ping", &["iputils-ping"]),
     peer("tcpdump", &["tcpdump"]),
     peer("tshark", &["tshark"]),
+    peer("chromium", &["chromium"]),
     Peer { is_module: true, ..peer("h11", &["python3-h11"]) },
     Peer { is_module: true, ..peer("scapy", &["python3-scapy"]) },
 ];
@@ -75,6 +76,7 @@ pub(crate) const NAMES: &[&str] = &[
     "ping",
     "tcpdump",
     "tshark",
+    "chromium",
     "h11",
     "scapy",
 ];

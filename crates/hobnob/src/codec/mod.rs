@@ -10,6 +10,8 @@ pub mod icmp;
 pub mod imap;
 pub mod ip;
 #[cfg(feature = "mail")]
+pub mod json;
+#[cfg(feature = "mail")]
 mod line;
 #[cfg(feature = "mail")]
 pub mod mime;

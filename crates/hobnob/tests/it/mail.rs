@@ -90,7 +90,7 @@ impl Client {
 
 const LETTER: &str = "EHLO me\r\nMAIL FROM:<app@test>\r\nRCPT TO:<li@test>\r\nDATA\r\n";
 
-async fn send(stage: &Stage, text: &str) {
+pub(crate) async fn send(stage: &Stage, text: &str) {
     let mut client = Client::of(stage, 0).await;
     client.says(LETTER, &["250", "250 2.1.0", "250 2.1.5", "354"]).await;
     client.says(&format!("{text}\r\n.\r\nQUIT\r\n"), &["250 2.0.0 kept as", "221"]).await;
@@ -439,7 +439,7 @@ async fn what_breaks_a_rule_is_refused_where_that_is_asked_for_and_what_does_not
 }
 
 /// The next step of a letter that is one of these.
-async fn step_of(stage: &mut Stage, did: &[MailDeed]) -> Mailed {
+pub(crate) async fn step_of(stage: &mut Stage, did: &[MailDeed]) -> Mailed {
     loop {
         let step = step(stage).await;
         if did.contains(&step.did) {

@@ -20,6 +20,8 @@ mod http;
 mod icmp;
 #[cfg(feature = "mail")]
 mod imap;
+#[cfg(all(feature = "mail", feature = "http"))]
+mod inbox;
 mod inside;
 mod kernel;
 mod limits;

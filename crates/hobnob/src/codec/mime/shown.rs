@@ -1,15 +1,47 @@
 //! What people see of a letter: texts decoded, links, codes (RFC 2047, RFC 2045).
 
-use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders as _};
+use mail_parser::{
+    Address, DateTime, Message, MessageParser, MessagePart, MimeHeaders as _, PartType,
+};
 
 /// The subject of a head, decoded and on one line; empty where there is none.
 pub fn shown_subject(head: &[u8]) -> String {
     MessageParser::default().parse_headers(head).as_ref().map(subject).unwrap_or_default()
 }
 
+/// Who writes to whom, and when: as headers say it, which may not be true.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShownHead {
+    /// Who writes; the first where there are several.
+    pub from: ShownAddress,
+    /// `To`.
+    pub to: Vec<ShownAddress>,
+    /// `Cc`.
+    pub cc: Vec<ShownAddress>,
+    /// `Bcc`, which should not be there.
+    pub bcc: Vec<ShownAddress>,
+    /// `Reply-To`.
+    pub reply_to: Vec<ShownAddress>,
+    /// `Message-ID`, without its brackets.
+    pub message_id: String,
+    /// `Date`, in the words of RFC 3339; none where there is none that can be read.
+    pub date: Option<String>,
+}
+
+/// A name and an address; either may be empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShownAddress {
+    /// The name, decoded.
+    pub name: String,
+    /// The address.
+    pub address: String,
+}
+
 /// A letter, decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShownLetter {
+    /// What its headers say.
+    pub head: ShownHead,
     /// Its subject, on one line.
     pub subject: String,
     /// Its text; of one that is HTML alone, that without its tags.
@@ -27,6 +59,10 @@ pub struct Attachment {
     pub name: Option<String>,
     /// Its type: `image/png`.
     pub kind: String,
+    /// `Content-ID`, by which its HTML may name it, without brackets.
+    pub id: Option<String>,
+    /// Whether it is to be shown among the text.
+    pub is_inline: bool,
     /// Its bytes, decoded.
     pub bytes: Vec<u8>,
 }
@@ -43,10 +79,11 @@ impl ShownLetter {
             .any(|part| message.parts.get(*part as usize).is_some_and(MessagePart::is_text_html));
         let html = has_html.then(|| message.body_html(0)).flatten();
         ShownLetter {
+            head: head(&message),
             subject: subject(&message),
             text: message.body_text(0).unwrap_or_default().into_owned(),
             html: html.map(std::borrow::Cow::into_owned),
-            attachments: message.attachments().map(attachment).collect(),
+            attachments: carried(&message).map(attachment).collect(),
         }
     }
 
@@ -78,6 +115,36 @@ fn subject(message: &Message<'_>) -> String {
     subject.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+fn head(message: &Message<'_>) -> ShownHead {
+    ShownHead {
+        from: addresses(message.from()).into_iter().next().unwrap_or_default(),
+        to: addresses(message.to()),
+        cc: addresses(message.cc()),
+        bcc: addresses(message.bcc()),
+        reply_to: addresses(message.reply_to()),
+        message_id: message.message_id().unwrap_or_default().to_owned(),
+        date: message.date().filter(|date| date.is_valid()).map(DateTime::to_rfc3339),
+    }
+}
+
+fn addresses(list: Option<&Address<'_>>) -> Vec<ShownAddress> {
+    let all = list.into_iter().flat_map(Address::iter);
+    all.map(|one| ShownAddress {
+        name: one.name().unwrap_or_default().to_owned(),
+        address: one.address().unwrap_or_default().to_owned(),
+    })
+    .collect()
+}
+
+/// What is no text of the letter: the parser counts a picture among the text to the text alone.
+fn carried<'m>(message: &'m Message<'_>) -> impl Iterator<Item = &'m MessagePart<'m>> {
+    let is_carried = |(at, part): &(u32, &MessagePart<'_>)| {
+        message.attachments.contains(at)
+            || matches!(part.body, PartType::Binary(_) | PartType::InlineBinary(_))
+    };
+    (0..).zip(&message.parts).filter(is_carried).map(|(_, part)| part)
+}
+
 fn attachment(part: &MessagePart<'_>) -> Attachment {
     let kind = part.content_type().map_or_else(
         || "application/octet-stream".to_owned(),
@@ -87,7 +154,10 @@ fn attachment(part: &MessagePart<'_>) -> Attachment {
         },
     );
     let name = part.attachment_name().map(str::to_owned);
-    Attachment { name, kind, bytes: part.contents().to_vec() }
+    let id = part.content_id().map(str::to_owned);
+    let disposition = part.content_disposition();
+    let is_inline = disposition.map_or(id.is_some(), |disposition| disposition.is_inline());
+    Attachment { name, kind, id, is_inline, bytes: part.contents().to_vec() }
 }
 
 /// `https://...` up to what no address has, without what ends a sentence.
@@ -151,6 +221,22 @@ mod tests {
             (map.name.as_deref(), &*map.kind, &*map.bytes),
             (Some("map.png"), "image/png", &[0, 1, 2][..])
         );
+    }
+
+    #[test]
+    fn who_writes_to_whom_is_decoded() {
+        let letter = "From: =?utf-8?B?5p2O6Zu3?= <li@test>, b@test\r\nTo: a@test, \"B, C\" <b@test>\r\n\
+            Cc: team: x@test, y@test;\r\nDate: Thu, 26 Nov 2026 10:00:00 +0800\r\nMessage-ID: <1@test>\r\n\r\nhi";
+        let head = ShownLetter::read(letter.as_bytes()).head;
+        let one = |name: &str, address: &str| ShownAddress {
+            name: name.to_owned(),
+            address: address.to_owned(),
+        };
+        assert_eq!(head.from, one("\u{674e}\u{96f7}", "li@test"));
+        assert_eq!(head.to, [one("", "a@test"), one("B, C", "b@test")]);
+        assert_eq!(head.cc, [one("", "x@test"), one("", "y@test")]);
+        assert_eq!(head.date.as_deref(), Some("2026-11-26T10:00:00+08:00"));
+        assert_eq!((&*head.message_id, head.bcc.len()), ("1@test", 0));
     }
 
     #[test]

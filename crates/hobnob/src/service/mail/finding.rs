@@ -124,6 +124,39 @@ pub(super) static TEXT_PART_MISSING: Finding =
 pub(super) static QUIT_MISSING: Finding =
     row("quit-missing", "RFC 5321 4.1.1.10", "", "the client went without QUIT");
 
+/// Every row.
+#[cfg(feature = "http")]
+static TABLE: &[&Finding] = &[
+    &BARE_LF,
+    &BARE_CR,
+    &NUL,
+    &LONG_LINE,
+    &DOT_NOT_STUFFED,
+    &NOT_ANNOUNCED_8BIT,
+    &SIZE_DIFFERS,
+    &EARLY_TALKER,
+    &TOO_EARLY,
+    &WROTE_BEHIND_STARTTLS,
+    &UTF8_NOT_ANNOUNCED,
+    &NO_DATE,
+    &NO_FROM,
+    &NO_MESSAGE_ID,
+    &TWO_FROM,
+    &TWICE,
+    &BCC_IN_HEADER,
+    &FROM_DIFFERS,
+    &BROKEN_BOUNDARY,
+    &CHARSET_LIES,
+    &TEXT_PART_MISSING,
+    &QUIT_MISSING,
+];
+
+/// The row of this slug.
+#[cfg(feature = "http")]
+pub(super) fn named(slug: &str) -> Option<&'static Finding> {
+    TABLE.iter().find(|finding| finding.slug == slug).copied()
+}
+
 /// What a letter's bytes say, where its sender announced them so.
 pub(super) fn of_text(
     notes: &TextNotes,

@@ -13,6 +13,8 @@ mod rules;
 mod script;
 mod smtp;
 mod trace;
+#[cfg(feature = "http")]
+mod web;
 mod wire;
 
 use std::collections::HashMap;
@@ -35,7 +37,7 @@ use crate::store::{KeepLimit, MailStore, StoreLimits, StorePlace};
 pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "mail",
-        summary: "keeps every letter; SMTP in, POP3 and IMAP out",
+        summary: "keeps every letter; SMTP in, POP3, IMAP and a web page out",
         options: OPTIONS,
         examples: &["hobnob serve mail", "hobnob serve mail --dir letters --strict"],
         is_built_in: true,
@@ -44,6 +46,8 @@ pub(crate) static ROW: ServiceRow = ServiceRow {
         Door { name: "smtp", protocol: Some("smtp"), port: 1025, shapes: &[Shape::Bytes] },
         Door { name: POP3, protocol: Some(POP3), port: 1110, shapes: &[Shape::Bytes] },
         Door { name: IMAP, protocol: Some(IMAP), port: 1143, shapes: &[Shape::Bytes] },
+        #[cfg(feature = "http")]
+        Door { name: HTTP, protocol: Some(HTTP), port: 8025, shapes: &[Shape::Bytes] },
     ],
     is_loud: false,
     make: Some(|options| Ok(Made::Service(Box::new(Mail::new(options)?)))),
@@ -53,6 +57,9 @@ pub(crate) static ROW: ServiceRow = ServiceRow {
 const POP3: &str = "pop3";
 /// The door of [`imap`].
 const IMAP: &str = "imap";
+/// The door of [`web`].
+#[cfg(feature = "http")]
+const HTTP: &str = "http";
 
 static OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -115,6 +122,13 @@ static OPTIONS: &[OptionSpec] = &[
         default: "",
         help: "the next server, by SMTP: each letter is kept, and passed on until it is there",
     },
+    #[cfg(feature = "http")]
+    OptionSpec {
+        name: WEB_HOST,
+        kind: ValueKind::Several("NAME"),
+        default: "",
+        help: "a name that the http door goes by, beside localhost and addresses (repeat)",
+    },
     OptionSpec {
         name: "decisions",
         kind: ValueKind::Named("FILE"),
@@ -140,6 +154,9 @@ static OPTIONS: &[OptionSpec] = &[
         help: "puts Return-Path and Received before a letter; --no-trace keeps it as it came",
     },
 ];
+
+#[cfg(feature = "http")]
+const WEB_HOST: &str = "web-host";
 
 /// Letters that are kept without a folder, and bytes of them.
 const KEPT: usize = 500;
@@ -202,6 +219,8 @@ impl Mail {
                 boxes: BoxesBy::of(word("boxes")),
                 forwards: !word(FORWARD).is_empty(),
                 users: None,
+                #[cfg(feature = "http")]
+                web_hosts: options.texts(WEB_HOST).to_vec(),
             },
             tls: format!("tls{}{}", setting("cert"), setting("key")),
             place,
@@ -273,6 +292,8 @@ impl Service for Mail {
             match session.door() {
                 POP3 => pop3::hold(office, session, conn).await,
                 IMAP => imap::hold(office, session, conn).await,
+                #[cfg(feature = "http")]
+                HTTP => web::hold(office, session, conn).await,
                 _ => smtp::hold(office, session, conn).await,
             }
         })

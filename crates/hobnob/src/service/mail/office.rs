@@ -34,6 +34,9 @@ pub(super) struct MailOffice {
     pub(super) subscriptions: Arc<NameList>,
     /// Of each box its validity, and the last letter that some session was told of as recent.
     recent: Mutex<HashMap<String, (u32, u32)>>,
+    /// What the door for browsers knows.
+    #[cfg(feature = "http")]
+    pub(super) web: super::web::WebShelf,
 }
 
 impl MailOffice {
@@ -45,7 +48,19 @@ impl MailOffice {
         let (claimed, recent) = (Mutex::default(), Mutex::default());
         let store = Arc::new(store);
         let queue = ForwardQueue::default();
-        MailOffice { rules, panel, queue, tls, store, claimed, keywords, subscriptions, recent }
+        MailOffice {
+            rules,
+            panel,
+            queue,
+            tls,
+            store,
+            claimed,
+            keywords,
+            subscriptions,
+            recent,
+            #[cfg(feature = "http")]
+            web: super::web::WebShelf::default(),
+        }
     }
 
     /// The box that somebody sees who logged in by this name, in small letters: the one of that address, or of that part

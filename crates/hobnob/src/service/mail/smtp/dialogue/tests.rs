@@ -16,6 +16,8 @@ fn rules() -> MailRules {
         forwards: false,
         boxes: BoxesBy::One,
         users: None,
+        #[cfg(feature = "http")]
+        web_hosts: Vec::new(),
     }
 }
 
