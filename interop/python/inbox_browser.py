@@ -40,6 +40,7 @@ class Trap:
             count += 1
 
     def wait(self):
+        """Waits for one that connects."""
         self.socket.settimeout(PATIENCE)
         self.socket.accept()[0].close()
 
@@ -102,13 +103,18 @@ class Browser:
                 else:
                     self.events.put(message)
 
-    def ask(self, method, **params):
+    def tell(self, method, **params):
+        """Asks for something whose answer nobody waits for; the number of the answer."""
         self.number += 1
-        number, message = self.number, {"id": self.number, "method": method, "params": params}
+        message = {"id": self.number, "method": method, "params": params}
         if self.session:
             message["sessionId"] = self.session
         self.writes.write(json.dumps(message).encode() + b"\0")
         self.writes.flush()
+        return self.number
+
+    def ask(self, method, **params):
+        number = self.tell(method, **params)
         with self.has_come:
             if not self.has_come.wait_for(lambda: number in self.answers, PATIENCE):
                 raise TimeoutError(f"{method} {params}")
@@ -242,7 +248,7 @@ def look(browser, page, smtp, trap):
     browser.event("Page.frameStoppedLoading")
     context = browser.frame()
     shown = browser.says("document.body.innerText", contextId=context)
-    assert "seen 你好" in shown and "cell" in shown, shown
+    assert "seen 你好" in shown and "cell" in shown and "ran" not in shown, shown
     colour = browser.says("getComputedStyle(document.querySelector('b')).color", contextId=context)
     assert colour == "rgb(1, 2, 3)", colour
     for element in ("script", "link", "meta", "base", "iframe", "object", "embed", "form"):
@@ -281,8 +287,8 @@ def main():
             look(browser, f"http://127.0.0.1:{http}/", smtp, trap)
             caught = trap.caught()
             assert caught == 0, f"{caught} conns were opened by letters"
-            # The trap does catch who asks it.
-            browser.ask("Page.navigate", url=f"http://127.0.0.1:{trap.port}/")
+            # The trap does catch what asks it.
+            browser.tell("Page.navigate", url=f"http://127.0.0.1:{trap.port}/")
             trap.wait()
         finally:
             browser.end()

@@ -15,7 +15,7 @@ const ENGLISH: &str = include_str!("../../../../README.md");
 const CHINESE: &str = include_str!("../../../../README.zh-CN.md");
 
 /// Ports that the README uses. A test must not take them from whoever else runs on this machine.
-const PORTS: [&str; 8] = ["9000", "9001", "9443", "9998", "8000", "1025", "1110", "1143"];
+const PORTS: [&str; 9] = ["9000", "9001", "9443", "9998", "8000", "1025", "1110", "1143", "8025"];
 
 /// A block of the README with the comments above it.
 #[derive(Default)]

@@ -172,7 +172,7 @@ async fn a_letter_can_be_had_whole_and_in_parts() {
     let html = get(&stage, "/view/latest.html").await;
     assert_eq!(
         html.body,
-        "<p>hello</p><img src=\"data:image/png;base64,AAEC\"><x-script>x()</x-script>"
+        "<p>hello</p><img src=\"data:image/png;base64,AAEC\"><x-script hidden>x()</x-script>"
     );
     let policy = "content-security-policy: sandbox; default-src 'none'; img-src data:;";
     assert!(html.head.contains(policy), "{}", html.head);

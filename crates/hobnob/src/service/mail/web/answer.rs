@@ -2,10 +2,13 @@
 
 use bytes::Bytes;
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_DNS_PREFETCH_CONTROL,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+    HeaderValue, REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_DNS_PREFETCH_CONTROL,
 };
 use hyper::{Response, StatusCode};
+
+use super::query::encode;
+use crate::codec::mime::Attachment;
 
 /// An answer, or why there is none.
 pub(super) type WebAnswer = Result<Response<Bytes>, WebRefusal>;
@@ -83,16 +86,16 @@ pub(super) fn plain(text: impl Into<Bytes>) -> Response<Bytes> {
 }
 
 /// What a letter carries: it is saved, and never shown as a page.
-pub(super) fn part(kind: &str, name: &str, bytes: impl Into<Bytes>) -> Response<Bytes> {
-    let mut part = answer("application/octet-stream", NOTHING, bytes.into());
-    if let Ok(kind) = HeaderValue::from_str(kind) {
-        part.headers_mut().insert(CONTENT_TYPE, kind);
+pub(super) fn part(part: Attachment) -> Response<Bytes> {
+    let name = encode(part.name.as_deref().unwrap_or("part"));
+    let mut answer = answer("application/octet-stream", NOTHING, part.bytes.into());
+    if let Ok(kind) = HeaderValue::from_str(&part.kind) {
+        answer.headers_mut().insert(CONTENT_TYPE, kind);
     }
-    let value = format!("attachment; filename*=UTF-8''{}", super::query::encode(name));
-    if let Ok(value) = HeaderValue::from_str(&value) {
-        part.headers_mut().insert(hyper::header::CONTENT_DISPOSITION, value);
+    if let Ok(saved) = HeaderValue::from_str(&format!("attachment; filename*=UTF-8''{name}")) {
+        answer.headers_mut().insert(CONTENT_DISPOSITION, saved);
     }
-    part
+    answer
 }
 
 fn answer(kind: &'static str, policy: &'static str, body: Bytes) -> Response<Bytes> {

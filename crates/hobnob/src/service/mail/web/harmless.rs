@@ -21,7 +21,12 @@ pub(super) fn harmless(html: &str) -> String {
             let slash = if after.starts_with('/') { "/" } else { "" };
             out.push_str(slash);
             out.push_str("x-");
-            rest = &after[slash.len()..];
+            out.push_str(name);
+            if slash.is_empty() && name.eq_ignore_ascii_case("script") {
+                // What is in it is no text to be read.
+                out.push_str(" hidden");
+            }
+            rest = &after[slash.len() + name.len()..];
         } else {
             rest = after;
         }
@@ -38,12 +43,12 @@ mod tests {
     fn elements_that_act_have_another_name_and_the_rest_stays() {
         for (html, shown) in [
             ("<p>1 < 2 <b>x</b></p>", "<p>1 < 2 <b>x</b></p>"),
-            ("<script>x()</script>", "<x-script>x()</x-script>"),
+            ("<script>x()</script>", "<x-script hidden>x()</x-script>"),
             ("<LINK rel=preconnect href=//a>", "<x-LINK rel=preconnect href=//a>"),
             ("<meta\nhttp-equiv=refresh>", "<x-meta\nhttp-equiv=refresh>"),
-            ("<<script/src=x>", "<<x-script/src=x>"),
+            ("<<script/src=x>", "<<x-script hidden/src=x>"),
             ("<metadata><linker>", "<metadata><linker>"),
-            ("<svg><script>1</script></svg><", "<svg><x-script>1</x-script></svg><"),
+            ("<svg><script>1</script></svg><", "<svg><x-script hidden>1</x-script></svg><"),
             ("<ifr\u{4f60}><iframe", "<ifr\u{4f60}><x-iframe"),
         ] {
             assert_eq!(harmless(html), shown);

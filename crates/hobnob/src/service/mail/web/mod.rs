@@ -7,30 +7,33 @@
 mod admit;
 mod answer;
 mod harmless;
+mod list;
 mod query;
+mod shelf;
 mod summary;
 mod whole;
 
-use std::collections::HashMap;
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use self::admit::WebGate;
 use self::answer::{HTML, WebAnswer, WebRefusal};
-use self::query::{WebSearch, number, value};
+use self::list::{Listed, listing, search_of, unread, window};
+use self::query::{WebSearch, value};
+use self::shelf::MadeOfLetter;
+pub(super) use self::shelf::WebShelf;
 use self::summary::{LetterSummary, id, is_read};
 use self::whole::WholeLetter;
 use super::office::MailOffice;
 use super::reading::tell_of_letters;
-use crate::bus::Seldom;
 use crate::codec::json::{JsonValue, JsonWriter};
 use crate::conn::Conn;
 use crate::error::Result;
@@ -44,33 +47,8 @@ const PAGE: &str = include_str!("inbox.html");
 const STYLE: &str = include_str!("inbox.css");
 const SCRIPT: &str = include_str!("inbox.js");
 
-/// Letters of one list, where nobody says how many, and at most.
-const LISTED: usize = 50;
-const MOST_LISTED: usize = 10_000;
-/// Summaries that are kept, of about 1 KiB each.
-const SUMMARIES: usize = 10_000;
-/// Memory for letters that are being answered with, in steps: all conns share it, and wait for it.
-const ROOM: usize = 1_536;
-const STEP: u64 = 64 * 1_024;
-/// What a letter takes while it is read: its bytes, what is decoded of it, and the answer.
-const COPIES: u64 = 3;
 /// How long a question for changes waits for one.
-const CHANGES: Duration = Duration::from_secs(20);
-
-/// What the door has in common for all its sessions.
-pub(super) struct WebShelf {
-    /// Summaries, by the name that a letter has for ever.
-    summaries: Mutex<HashMap<String, Arc<LetterSummary>>>,
-    room: Arc<Semaphore>,
-    faults: Seldom,
-}
-
-impl Default for WebShelf {
-    fn default() -> Self {
-        let room = Arc::new(Semaphore::new(ROOM));
-        WebShelf { summaries: Mutex::default(), room, faults: Seldom::default() }
-    }
-}
+const CHANGES: Duration = Duration::from_secs(55);
 
 /// Holds a session.
 pub(super) async fn hold(
@@ -156,27 +134,26 @@ impl WebSession<'_> {
             ["api", "v1", "messages"] => self.list(name, query).await,
             ["api", "v1", "search"] => self.search(name, head).await,
             ["api", "v1", "message", id] => {
-                let (message, letter) = self.whole(name, id, |whole| whole.message()).await?;
-                self.tell(MailDeed::Fetched, name, &[letter]);
-                Ok(answer::json(message))
+                let message = self.whole(name, id, |whole| whole.message()).await?;
+                self.tell(MailDeed::Fetched, name, std::slice::from_ref(&message.letter));
+                Ok(message.answer(answer::json))
             }
             ["api", "v1", "message", id, "headers"] => {
-                let (headers, _) = self.whole(name, id, |whole| whole.headers()).await?;
-                Ok(answer::json(headers))
+                let headers = self.whole(name, id, |whole| whole.headers()).await?;
+                Ok(headers.answer(answer::json))
             }
             ["api", "v1", "message", id, "raw"] => self.raw(name, id).await,
             ["api", "v1", "message", id, "part", number] => {
                 let number = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
                 let at = number.ok_or_else(WebRefusal::unknown)?;
                 let part = move |whole: WholeLetter| whole.shown().attachments.into_iter().nth(at);
-                let (part, _) = self.whole(name, id, part).await?;
-                let part = part.ok_or_else(WebRefusal::unknown)?;
-                Ok(answer::part(&part.kind, part.name.as_deref().unwrap_or("part"), part.bytes))
+                let part = self.whole(name, id, part).await?.some()?;
+                Ok(part.answer(answer::part))
             }
             ["view", file] => self.view(name, file).await,
             ["hobnob", "letter", id] => {
-                let (journey, _) = self.whole(name, id, |whole| whole.journey()).await?;
-                Ok(answer::json(journey))
+                let journey = self.whole(name, id, |whole| whole.journey()).await?;
+                Ok(journey.answer(answer::json))
             }
             ["hobnob", "changes"] => Ok(answer::json(self.changes(query).await)),
             _ => Err(WebRefusal::unknown()),
@@ -186,19 +163,19 @@ impl WebSession<'_> {
     /// The text or the HTML of a letter, alone.
     async fn view(&self, name: &str, file: &str) -> WebAnswer {
         if let Some(id) = file.strip_suffix(".txt") {
-            let (text, _) = self.whole(name, id, |whole| whole.shown().text).await?;
-            return Ok(answer::plain(text));
+            let text = self.whole(name, id, |whole| whole.shown().text).await?;
+            return Ok(text.answer(answer::plain));
         }
         let id = file.strip_suffix(".html").ok_or_else(WebRefusal::unknown)?;
-        let (html, _) = self.whole(name, id, |whole| whole.html()).await?;
-        html.map(answer::letter).ok_or_else(WebRefusal::unknown)
+        let html = self.whole(name, id, |whole| whole.html()).await?.some()?;
+        Ok(html.answer(answer::letter))
     }
 
     /// A letter as it is, with the lines that it got when it came.
     async fn raw(&self, name: &str, id: &str) -> WebAnswer {
-        let (bytes, letter) = self.whole(name, id, |whole| whole.bytes).await?;
-        self.tell(MailDeed::Fetched, name, &[letter]);
-        Ok(answer::plain(bytes))
+        let raw = self.whole(name, id, |whole| whole.bytes).await?;
+        self.tell(MailDeed::Fetched, name, std::slice::from_ref(&raw.letter));
+        Ok(raw.answer(answer::plain))
     }
 
     fn info(&self, name: &str) -> String {
@@ -259,7 +236,7 @@ impl WebSession<'_> {
             let Some(summary) = self.summary(name, letter).await? else { continue };
             let text = if search.wants_text() {
                 let text = |whole: WholeLetter| query::searched(&whole.shown().text);
-                self.read(name, letter, text).await?.unwrap_or_default()
+                self.read(name, letter, text).await?.map(|(text, _)| text).unwrap_or_default()
             } else {
                 String::new()
             };
@@ -317,17 +294,14 @@ impl WebSession<'_> {
         name: &str,
         letter: &Arc<StoredLetter>,
     ) -> Result<Option<Arc<LetterSummary>>, WebRefusal> {
-        let kept = || self.office.web.summaries.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(summary) = kept().get(letter.name()) {
-            return Ok(Some(summary.clone()));
+        let shelf = &self.office.web;
+        if let Some(summary) = shelf.summary(letter.name()) {
+            return Ok(Some(summary));
         }
-        let made = self.read(name, letter, |whole| whole.summary()).await?.map(Arc::new);
+        let made = self.read(name, letter, |whole| whole.summary()).await?;
+        let made = made.map(|(summary, _)| Arc::new(summary));
         if let Some(summary) = &made {
-            let mut kept = kept();
-            if kept.len() >= SUMMARIES {
-                kept.clear();
-            }
-            kept.insert(letter.name().to_owned(), summary.clone());
+            shelf.keep_summary(letter.name(), summary);
         }
         Ok(made)
     }
@@ -338,77 +312,40 @@ impl WebSession<'_> {
         name: &str,
         number: &str,
         make: impl FnOnce(WholeLetter) -> T + Send + 'static,
-    ) -> Result<(T, Arc<StoredLetter>), WebRefusal> {
+    ) -> Result<MadeOfLetter<T>, WebRefusal> {
         let view = self.look(name).await;
         let letter = match number {
             "latest" => view.letters.last(),
             number => view.letters.iter().find(|letter| id(letter) == number),
         };
         let letter = letter.ok_or_else(WebRefusal::unknown)?;
-        let made = self.read(name, letter, make).await?;
-        made.map(|made| (made, letter.clone())).ok_or_else(WebRefusal::unknown)
+        let (made, mut room) =
+            self.read(name, letter, make).await?.ok_or_else(WebRefusal::unknown)?;
+        let room = room.as_mut().and_then(|room| shelf::left(room, letter.size));
+        Ok(MadeOfLetter { made, letter: letter.clone(), room })
     }
 
-    /// Reads a letter where that may block, and makes something of it there; none where it is gone.
+    /// Reads a letter where that may block, and makes something of it there; none where it is gone. It has the memory as
+    /// long as the caller keeps it.
     async fn read<T: Send + 'static>(
         &self,
         name: &str,
         letter: &Arc<StoredLetter>,
         make: impl FnOnce(WholeLetter) -> T + Send + 'static,
-    ) -> Result<Option<T>, WebRefusal> {
-        let _room = self.room(letter.size).await;
+    ) -> Result<Option<(T, Option<OwnedSemaphorePermit>)>, WebRefusal> {
+        let room = self.office.web.room(letter.size).await;
         let (store, name, letter) = (self.office.store.clone(), name.to_owned(), letter.clone());
         let read = move || Ok(WholeLetter::read(&store, &name, &letter)?.map(make));
         let made: Result<std::io::Result<_>> = self.session.work(read).await;
-        made.ok().and_then(std::io::Result::ok).ok_or_else(|| {
+        let made = made.ok().and_then(std::io::Result::ok).ok_or_else(|| {
             WebRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the letter cannot be read")
-        })
-    }
-
-    /// Waits for memory for a letter.
-    async fn room(&self, size: u64) -> Option<OwnedSemaphorePermit> {
-        let steps = usize::try_from(1 + size.saturating_mul(COPIES) / STEP).unwrap_or(ROOM);
-        let steps = u32::try_from(steps.min(ROOM)).unwrap_or(1);
-        self.office.web.room.clone().acquire_many_owned(steps).await.ok()
+        })?;
+        Ok(made.map(|made| (made, room)))
     }
 
     fn tell(&self, did: MailDeed, name: &str, letters: &[Arc<StoredLetter>]) {
         tell_of_letters(self.session, did, name, letters.iter().map(|letter| &**letter));
     }
-}
-
-/// A letter of a list.
-type Listed = (Arc<StoredLetter>, Arc<LetterSummary>);
-
-/// A list, by the names that mailpit gives (`MessagesSummary`). `counts` are those of all that fit, and of the unread ones.
-fn listing(view: &BoxView, start: usize, counts: (usize, usize), listed: &[Listed]) -> String {
-    let mut json = JsonWriter::default();
-    json.begin('{').name("total").plain(view.letters.len());
-    json.name("unread").plain(unread(view)).name("count").plain(listed.len());
-    json.name("messages_count").plain(counts.0).name("messages_unread").plain(counts.1);
-    json.name("start").plain(start).name("tags").texts([]).name("messages").begin('[');
-    for (letter, summary) in listed {
-        summary.write(letter, &mut json);
-    }
-    json.end(']').end('}');
-    json.finish()
-}
-
-/// Where a list begins, and how many letters it has.
-fn window(query: Option<&str>) -> (usize, usize) {
-    let limit = number(query, "limit", LISTED);
-    (number(query, "start", 0), if limit == 0 { LISTED } else { limit.min(MOST_LISTED) })
-}
-
-fn search_of(head: &Parts) -> Result<WebSearch, WebRefusal> {
-    let words = value(head.uri.query(), "query").filter(|words| !words.trim().is_empty());
-    let words =
-        words.ok_or_else(|| WebRefusal::senseless("a search needs its words: ?query=WORDS"))?;
-    Ok(WebSearch::read(&words))
-}
-
-fn unread(view: &BoxView) -> usize {
-    view.letters.iter().filter(|letter| !is_read(letter)).count()
 }
 
 fn unwritable() -> WebRefusal {
