@@ -49,6 +49,8 @@ pub mod exchange;
 pub mod fault;
 pub mod files;
 pub mod home;
+#[cfg(feature = "http")]
+mod httpd;
 pub mod layer;
 #[cfg(feature = "mail")]
 pub mod mail;

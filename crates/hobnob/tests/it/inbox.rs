@@ -279,7 +279,7 @@ async fn pages_of_other_sites_are_refused_before_anything_is_done() {
         ("GET /", "Host: localhost.evil\r\n", 421),
         ("GET /", "Host: 2130706433\r\n", 421),
         ("GET /", "Host: mail.example.evil\r\n", 421),
-        ("GET /", "Host: localhost@evil\r\n", 421),
+        ("GET /", "Host: localhost@evil\r\n", 400),
         ("DELETE /api/v1/messages", "Host: evil.example\r\n", 421),
         ("DELETE /api/v1/messages", "Host: localhost\r\nOrigin: http://evil.example\r\n", 403),
         ("DELETE /api/v1/messages", "Host: localhost\r\nOrigin: null\r\n", 403),

@@ -1,9 +1,4 @@
-//! One page over HTTP/1.1: hyper does the talking, a guard in front of it lets no doubtful request through.
-
-mod guard;
-mod page;
-mod queue;
-mod talk;
+//! One page over HTTP/1.1.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -12,14 +7,13 @@ use bytes::Bytes;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 
-pub use self::guard::Patience;
-use self::talk::PLAIN;
-pub(in crate::service) use self::talk::{HttpAnswerer, HttpAsked, talk};
 use super::{Door, Made, Service, ServiceRow, Site};
 use crate::bus::Seldom;
 use crate::conn::{Boxed, Conn};
 use crate::error::{Error, Kind, Result};
 use crate::files;
+pub use crate::httpd::Patience;
+use crate::httpd::{HttpAnswerer, HttpAsked, PLAIN, talk};
 use crate::session::Session;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 use crate::streams;

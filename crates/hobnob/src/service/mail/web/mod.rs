@@ -38,7 +38,7 @@ use crate::codec::json::{JsonValue, JsonWriter};
 use crate::conn::Conn;
 use crate::error::Result;
 use crate::event::MailDeed;
-use crate::service::http::{HttpAnswerer, HttpAsked, Patience, talk};
+use crate::httpd::{HttpAnswerer, HttpAsked, Patience, talk};
 use crate::session::Session;
 use crate::store::{ALL, BoxView, FlagChange, LetterFlags, StoredLetter};
 

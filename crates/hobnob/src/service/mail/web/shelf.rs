@@ -21,7 +21,7 @@ const STEP: u64 = 64 * 1_024;
 const COPIES: u64 = 3;
 
 /// What the door has in common for all its sessions.
-pub(in crate::service::mail) struct WebShelf {
+pub(crate) struct WebShelf {
     /// Summaries, by the name that a letter has for ever.
     summaries: Mutex<HashMap<String, Arc<LetterSummary>>>,
     room: Arc<Semaphore>,

@@ -1,7 +1,6 @@
 //! What a list says of a letter.
 
-use super::whole::WholeLetter;
-use crate::codec::json::JsonWriter;
+use crate::codec::json::{JsonValue, JsonWriter};
 use crate::codec::mime::{ShownAddress, ShownHead, ShownLetter};
 use crate::store::{LetterFlags, StoredLetter};
 
@@ -23,11 +22,12 @@ pub(super) struct LetterSummary {
 }
 
 impl LetterSummary {
-    pub(super) fn of(whole: &WholeLetter, shown: &ShownLetter) -> Self {
+    /// What a letter shows, and what was noted when it came.
+    pub(super) fn of(note: &JsonValue, shown: &ShownLetter) -> Self {
         let head = shown.head.clone();
         let mut bcc = head.bcc.clone();
         // Whom RCPT named and no header does: mailpit puts those here as well.
-        for to in whole.note().texts("to") {
+        for to in note.texts("to") {
             let is_it = |known: &&ShownAddress| known.address.eq_ignore_ascii_case(to);
             if !head.to.iter().chain(&head.cc).chain(&bcc).any(|known| is_it(&known)) {
                 bcc.push(ShownAddress { name: String::new(), address: to.to_owned() });
@@ -37,7 +37,7 @@ impl LetterSummary {
         LetterSummary {
             bcc,
             subject: shown.subject.clone(),
-            login: whole.note().text("login").to_owned(),
+            login: note.text("login").to_owned(),
             snippet: words.join(" ").chars().take(SNIPPET).collect(),
             attachments: shown.attachments.len(),
             head,

@@ -21,6 +21,7 @@ const PICTURES: usize = 8 << 20;
 pub(super) struct WholeLetter {
     pub(super) letter: Arc<StoredLetter>,
     pub(super) bytes: Vec<u8>,
+    /// What was noted when it came; nothing of one that somebody else put in.
     note: JsonValue,
     /// The boxes that it lies in.
     boxes: Vec<String>,
@@ -46,23 +47,18 @@ impl WholeLetter {
         Ok(Some(WholeLetter { letter: letter.clone(), bytes, note, boxes }))
     }
 
-    /// What was noted when it came; nothing of one that somebody else put in.
-    pub(super) fn note(&self) -> &JsonValue {
-        &self.note
-    }
-
     pub(super) fn shown(&self) -> ShownLetter {
         ShownLetter::read(&self.bytes)
     }
 
     pub(super) fn summary(&self) -> LetterSummary {
-        LetterSummary::of(self, &self.shown())
+        LetterSummary::of(&self.note, &self.shown())
     }
 
     /// By the names that mailpit gives (`Message`).
     pub(super) fn message(&self) -> String {
         let shown = self.shown();
-        let summary = LetterSummary::of(self, &shown);
+        let summary = LetterSummary::of(&self.note, &shown);
         let mut json = JsonWriter::default();
         json.begin('{').name("ID").text(&id(&self.letter));
         json.name("MessageID").text(&summary.head.message_id);

@@ -28,10 +28,10 @@ use crate::session::Session;
 /// How long a peer that was too slow may take to receive the answer that says so.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
+pub(crate) const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// Answers requests.
-pub(in crate::service) trait HttpAnswerer: Sync {
+pub(crate) trait HttpAnswerer: Sync {
     /// Bytes of the body of a request that it wants to have. What is beyond is read, and dropped.
     const BODY: usize;
 
@@ -40,15 +40,15 @@ pub(in crate::service) trait HttpAnswerer: Sync {
 }
 
 /// A request that is whole.
-pub(in crate::service) struct HttpAsked {
-    pub(in crate::service) head: Parts,
-    pub(in crate::service) body: Vec<u8>,
+pub(crate) struct HttpAsked {
+    pub(crate) head: Parts,
+    pub(crate) body: Vec<u8>,
     /// Whether the body was longer than is kept of it.
-    pub(in crate::service) is_cut: bool,
+    pub(crate) is_cut: bool,
 }
 
 /// Answers requests until the conn is over.
-pub(in crate::service) async fn talk<A: HttpAnswerer>(
+pub(crate) async fn talk<A: HttpAnswerer>(
     answerer: &A,
     session: &Arc<Session>,
     conn: &mut Conn,
