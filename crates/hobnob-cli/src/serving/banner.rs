@@ -36,15 +36,15 @@ pub(super) fn tell(
     let column = bounds.iter().map(|bound| width(&shown(bound))).max().unwrap_or(0);
     let column = column.clamp(ADDRESS, 24);
     let names = bounds.iter().map(|bound| medium(bound).len()).max().unwrap_or(0).max(4);
-    let mut hinted: Option<&Endpoint> = None;
+    let mut hinted: Option<(&str, &Endpoint)> = None;
     let mut is_open = false;
     for bound in bounds {
         is_open |= !bound.address.is_local_only();
         let _ = write!(text, "  {}  {}", pad(&medium(bound), names), pad(&shown(bound), column));
         // Both loopbacks are one endpoint, with one hint.
-        if hinted != Some(&bound.endpoint) {
+        if hinted != Some((bound.door, &bound.endpoint)) {
             text.push_str(&hint(bound, 4 + names + column, job.err.columns()));
-            hinted = Some(&bound.endpoint);
+            hinted = Some((bound.door, &bound.endpoint));
             if let Some(line) = elsewhere(bound) {
                 let indent = if job.err.is_narrow() { 4 } else { 8 + names + column };
                 let _ = write!(text, "\n{}{line}", " ".repeat(indent));
