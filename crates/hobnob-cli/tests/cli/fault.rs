@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::control::Place;
 use crate::json::valid;
 use crate::kit::{
-    BOUND, Bounded, Done, Served, as_nobody, code, finish, launch, signal, skip, steady,
+    BOUND, Bounded, Done, Served, as_nobody, code, finish, launch, serve_with, signal, skip, steady,
 };
 
 fn fault(place: &Place, words: &[&str]) -> Done {
@@ -477,8 +477,13 @@ fn what_mail_answers_is_turned_by_its_port_and_by_its_words() {
 
     let place = Place::new();
     let (_behind, _relays) = relays(&place, &["redis"]);
-    let mail = place.serve(&["serve", "mail", "smtp=127.0.0.1:0", "--reply", "rcpt=550"]);
-    let (_, port) = mail.address.rsplit_once(':').expect("a port");
+    // STARTTLS needs a place for its certificate.
+    let state = tempfile::tempdir().expect("a folder");
+    let mut command = place.hobnob(&["serve", "mail", "smtp=127.0.0.1:0", "--reply", "rcpt=550"]);
+    command.env("XDG_STATE_HOME", state.path());
+    let mail = serve_with(command);
+    let address = mail.banner.split_whitespace().nth(2).expect("an address behind its door");
+    let (_, port) = address.rsplit_once(':').expect("a port");
     let at_port = format!(":{port}");
     // A word of its own is enough, although a relay runs too.
     for words in [&[&*at_port, "rcpt=450,for=2"][..], &["rcpt=450,for=2"]] {
@@ -488,7 +493,7 @@ fn what_mail_answers_is_turned_by_its_port_and_by_its_words() {
     }
     let told = mail.err.until("from now on");
     assert!(told.contains("replies from now on: rcpt=450,for=2"), "{told}");
-    let mut client = TcpStream::connect(&mail.address).expect("it listens");
+    let mut client = TcpStream::connect(address).expect("it listens");
     client.set_read_timeout(Some(BOUND)).expect("a timeout");
     client.write_all(b"HELO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n").expect("it reads");
     let lines = BufReader::new(&client).lines().map(|line| line.expect("text"));
