@@ -1,7 +1,7 @@
 //! What people see of a letter: texts decoded, links, codes (RFC 2047, RFC 2045).
 
 use mail_parser::{
-    Address, DateTime, Message, MessageParser, MessagePart, MimeHeaders as _, PartType,
+    Address, ContentType, DateTime, Message, MessageParser, MessagePart, MimeHeaders as _, PartType,
 };
 
 /// The subject of a head, decoded and on one line; empty where there is none.
@@ -156,7 +156,7 @@ fn attachment(part: &MessagePart<'_>) -> Attachment {
     let name = part.attachment_name().map(str::to_owned);
     let id = part.content_id().map(str::to_owned);
     let disposition = part.content_disposition();
-    let is_inline = disposition.map_or(id.is_some(), |disposition| disposition.is_inline());
+    let is_inline = disposition.map_or(id.is_some(), ContentType::is_inline);
     Attachment { name, kind, id, is_inline, bytes: part.contents().to_vec() }
 }
 
