@@ -27,6 +27,7 @@
 //! | the shelves: a contract and a table each | [`transport`], [`layer`], [`service`] |
 //! | where the tables meet | [`engine`] |
 //! | on the engine: one request and its answer; round trips; what catches mail | [`exchange`], [`ping`], [`mail`] |
+//! | rounds by many at once; how long rounds took | [`load`], [`latencies`] |
 //! | packets of an interface or a file | [`capture`] |
 //! | for who writes a transport | [`testing`] |
 //!
@@ -51,7 +52,9 @@ pub mod files;
 pub mod home;
 #[cfg(feature = "http")]
 mod httpd;
+pub mod latencies;
 pub mod layer;
+pub mod load;
 #[cfg(feature = "mail")]
 pub mod mail;
 pub mod ping;

@@ -1,5 +1,6 @@
 //! The verbs, one file each, and the table of them: parser, help, man pages, completions and what runs are made from it.
 
+mod bench;
 mod cert;
 mod completions;
 mod demo;
@@ -35,7 +36,7 @@ use crate::report::look::{ColorWish, Look};
 use crate::report::show::safe;
 
 /// Every verb, in the order of the help pages.
-static VERBS: [&Verb; 15] = [
+static VERBS: [&Verb; 16] = [
     &serve::VERB,
     &relay::VERB,
     &fault::VERB,
@@ -43,6 +44,7 @@ static VERBS: [&Verb; 15] = [
     &up::VERB,
     &demo::VERB,
     &get::VERB,
+    &bench::VERB,
     &ping::VERB,
     &sniff::VERB,
     &explain::VERB,

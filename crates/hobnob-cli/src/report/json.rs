@@ -457,7 +457,7 @@ fn vitals(
     resent: Option<u32>,
 ) {
     if let Some(round_trip) = round_trip {
-        line.number(names[0], u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX));
+        line.micros(names[0], round_trip);
     }
     if let Some(resent) = resent {
         line.number(names[1], u64::from(resent));

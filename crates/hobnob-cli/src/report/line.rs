@@ -62,6 +62,11 @@ impl<'a> JsonLine<'a> {
         self.raw(key, &format!("{}.{:03}", micros / 1_000, micros % 1_000));
     }
 
+    /// A time in whole microseconds.
+    pub(crate) fn micros(&mut self, key: &str, time: Duration) {
+        self.raw(key, &time.as_micros().to_string());
+    }
+
     pub(crate) fn text(&mut self, key: &str, text: &str) {
         self.key(key);
         string(self.0, text);

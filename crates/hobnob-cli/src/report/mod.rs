@@ -1,5 +1,7 @@
 //! How things are told: words for people, JSON Lines for programs, errors for both.
 
+pub(crate) mod bars;
+pub(crate) mod benched;
 pub(crate) mod brief;
 pub(crate) mod calls;
 pub(crate) mod captured;

@@ -32,7 +32,7 @@ impl Json {
             PingEvent::Back(back) => {
                 line.number("round", back.round);
                 line.text("how", "back");
-                micros(&mut line, "rtt_us", back.took);
+                line.micros("rtt_us", back.took);
                 flag(&mut line, "overtaken", back.is_overtaken);
                 flag(&mut line, "late", back.is_late);
             }
@@ -89,11 +89,11 @@ impl Json {
         let times = &summary.times;
         if times.count() > 0 {
             line.object("rtt_us", |line| {
-                micros(line, "min", times.least());
-                micros(line, "median", times.share(0.5));
-                micros(line, "p99", times.share(0.99));
-                micros(line, "max", times.most());
-                micros(line, "jitter", times.jitter());
+                line.micros("min", times.least());
+                line.micros("median", times.share(0.5));
+                line.micros("p99", times.share(0.99));
+                line.micros("max", times.most());
+                line.micros("jitter", summary.jitter.mean());
             });
         }
         line.seconds("lasted", lasted);
@@ -117,7 +117,7 @@ impl Json {
                 line.text("by", &by.to_string());
             }
             if let Some(took) = took {
-                micros(line, "rtt_us", *took);
+                line.micros("rtt_us", *took);
             }
             if let TraceAnswer::Stopped { error, .. } = answer {
                 line.text("message", error.message());
@@ -144,8 +144,4 @@ impl Json {
         line.seconds("lasted", lasted);
         line.end();
     }
-}
-
-fn micros(line: &mut JsonLine<'_>, name: &str, time: Duration) {
-    line.number(name, u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
 }

@@ -143,6 +143,16 @@ pub(crate) fn size(bytes: u64) -> String {
     }
 }
 
+/// Bytes of which nobody wants to know the last one, as a rate's: `815 B`, `16.2 KiB`, `1.6 MiB`.
+pub(crate) fn rough(bytes: f64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let of = |shift: u32| bytes / f64::from(1_u32 << shift);
+    match units.iter().find(|(shift, _)| of(*shift) >= 1.0) {
+        Some((shift, unit)) => format!("{:.1} {unit}", of(*shift)),
+        None => format!("{bytes:.0} B"),
+    }
+}
+
 /// `70,000`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -171,6 +181,31 @@ pub(crate) fn span(time: Duration) -> String {
         seconds @ 60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
         seconds => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
     }
+}
+
+/// A time as short as a round trip, to three digits: `38 us`, `1.02 ms`, `14.2 ms`, `1.20 s`.
+pub(crate) fn fine(time: Duration) -> String {
+    let micros = time.as_secs_f64() * 1e6;
+    // What would be rounded up to a thousand of its unit is told in the next one.
+    let (number, unit) = match micros {
+        ..999.5 => (micros, "us"),
+        ..999_500.0 => (micros / 1e3, "ms"),
+        _ => (micros / 1e6, "s"),
+    };
+    match number {
+        _ if unit == "us" && number >= 9.95 => format!("{number:.0} {unit}"),
+        _ if unit == "us" => format!("{number:.1} {unit}"),
+        ..9.995 => format!("{number:.2} {unit}"),
+        ..99.95 => format!("{number:.1} {unit}"),
+        _ => format!("{number:.0} {unit}"),
+    }
+}
+
+/// A part of a whole in percent: `25 %`, `33.3 %`.
+pub(crate) fn percent(part: u64, whole: u64) -> String {
+    #[allow(clippy::cast_precision_loss, reason = "one digit behind the point is shown")]
+    let percent = part as f64 * 100.0 / whole.max(1) as f64;
+    if percent.fract() < 0.05 { format!("{percent:.0} %") } else { format!("{percent:.1} %") }
 }
 
 /// Bytes of a row of a hex dump, and the cells that it takes.
@@ -266,9 +301,18 @@ mod tests {
     fn numbers_and_times_read_well() {
         assert_eq!((size(8), size(70_000)), ("8 B".to_owned(), "70,000 B".to_owned()));
         assert_eq!(size(25_690_112), "24.5 MiB");
+        let rates = [0.4, 815.0, 16_600.0, 1_655_544.0, 3.3e9].map(rough);
+        assert_eq!(rates, ["0 B", "815 B", "16.2 KiB", "1.6 MiB", "3.1 GiB"]);
         let times = [200, 231_000, 8_100_000, 125_000_000, 3_780_000_000];
         let shown: Vec<_> = times.map(|us| span(Duration::from_micros(us))).to_vec();
         assert_eq!(shown, ["0.2 ms", "231 ms", "8.1 s", "2 min 5 s", "1 h 3 min"]);
+        let times =
+            [400, 3_840, 38_000, 999_600, 1_020_000, 14_200_000, 231_000_000, 1_200_000_000];
+        let shown: Vec<_> = times.map(|ns| fine(Duration::from_nanos(ns))).to_vec();
+        let expected =
+            ["0.4 us", "3.8 us", "38 us", "1.00 ms", "1.02 ms", "14.2 ms", "231 ms", "1.20 s"];
+        assert_eq!(shown, expected);
+        assert_eq!([percent(1, 4), percent(1, 3), percent(0, 0)], ["25 %", "33.3 %", "0 %"]);
     }
 
     #[test]

@@ -56,6 +56,8 @@ fn mistakes_on_the_command_line() {
         ("unknown-option-endpoint", vec!["talk", "tcp://:9000,nodeley"]),
         ("bad-option-time", vec!["talk", ":9000", "--wait", "5"]),
         ("bad-option-endpoint", vec!["talk", "tls://:9000,min=2"]),
+        ("bad-option-within", vec!["explain", "raw://127.0.0.1,proto=0"]),
+        ("bad-option-status", vec!["serve", "http", "--status", "99"]),
         ("bad-option-no-value", vec!["talk", "tcp://:9000,ttl"]),
         ("bad-option-choice", vec!["serve", "echo", "--framing", "words"]),
         ("bad-option-allow", vec!["serve", "echo", "--allow", "10.0.0.0/40"]),

@@ -2,6 +2,7 @@
 
 mod absurd;
 mod advice;
+mod bench;
 mod bounds;
 mod calls;
 mod control;

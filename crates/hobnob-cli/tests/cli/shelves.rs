@@ -29,10 +29,10 @@ fn the_program_names_no_row_of_the_tables() {
     });
     // Words of flags and verbs, which a row shares: --raw, --text, --framing lines, --http, a key named file, hobnob relay, events of type mail;
     // of the control protocol: hello and ok; the flag --timeout, the way down, the jitter of round trips, the source of
-    // names that is called files, and the descriptor of a call in an event.
+    // names that is called files, the descriptor of a call in an event, and the rate of a load.
     let shared = [
         "raw", "text", "lines", "http", "file", "relay", "mail", "hello", "ok", "timeout", "down",
-        "jitter", "files", "fd",
+        "jitter", "files", "fd", "rate",
     ];
     found.retain(|hit| !shared.iter().any(|word| hit.ends_with(&format!(": {word}"))));
     assert!(found.is_empty(), "{found:#?}");

@@ -15,6 +15,7 @@ pub mod json;
 mod line;
 #[cfg(feature = "mail")]
 pub mod mime;
+pub(crate) mod pattern;
 #[cfg(feature = "mail")]
 pub mod pop3;
 #[cfg(feature = "mail")]

@@ -166,7 +166,7 @@ impl PacketAnswering<'_> {
         if self.held.len() >= HELD_ANSWERS {
             return self.dropped("held-answers", 1);
         }
-        if self.house.memory_percent() >= 95 {
+        if self.house.is_crowded() {
             return self.dropped("memory", 1);
         }
         self.house.shards[0].queued.fetch_add(weight(bytes), Relaxed);

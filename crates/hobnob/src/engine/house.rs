@@ -169,9 +169,9 @@ impl House {
         if is_parent { &self.parents } else { &self.live }
     }
 
-    /// The share of the budget of buffers that is used, in percent.
-    pub(super) fn memory_percent(&self) -> u64 {
-        self.powers.ledger.percent()
+    /// Whether the budget of buffers has no room for anybody new.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.powers.ledger.is_crowded()
     }
 
     /// Counts one off the sessions that may still come; false: none may.

@@ -8,9 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::engine::shards::Shard;
 use crate::session::{Cut, Session};
 
-/// The share of the budget, in percent, from which on the heaviest sessions are cut, and what is left of it then.
-const FULL: u64 = 98;
-const RELIEVED: u64 = 90;
+/// The share of the budget, in percent, from which on nobody new is let in.
+const CROWDED: u64 = 88;
+/// The share from which on the heaviest sessions are cut, and what is left of it then. Those that are cut let go of what
+/// they hold once their tasks run, and others take more until then: that is what the rest of the budget is for.
+const FULL: u64 = 90;
+const RELIEVED: u64 = 82;
 /// The heaviest are looked for again once so small a share more is held: those that were cut need a moment to let go.
 const STEP: u64 = 128;
 
@@ -85,6 +88,11 @@ impl Ledger {
         }
     }
 
+    /// Whether nobody new is to be let in.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.percent() >= CROWDED
+    }
+
     /// Whether the budget is full.
     pub(super) fn is_full(&self) -> bool {
         self.percent() >= FULL
@@ -142,15 +150,15 @@ mod tests {
         let cut = || [&large, &middle, &small].map(|session| session.cut_by());
         large.note_held(500);
         middle.note_held(300);
-        small.note_held(179);
-        assert_eq!((ledger.percent(), cut()), (97, [None; 3]));
-        small.note_held(180);
-        assert_eq!((ledger.percent(), cut()), (98, [Some(Cut::Memory), None, None]));
+        small.note_held(99);
+        assert_eq!((ledger.percent(), cut()), (89, [None; 3]));
+        small.note_held(100);
+        assert_eq!((ledger.percent(), cut()), (90, [Some(Cut::Memory), None, None]));
         // Until it has let go of what it holds, no other one is cut for that.
         middle.note_held(310);
         assert_eq!(cut(), [Some(Cut::Memory), None, None]);
         large.note_held(0);
-        assert_eq!(ledger.percent(), 49);
+        assert_eq!(ledger.percent(), 41);
         for id in [1, 2, 3] {
             shards[0].leave(id);
         }

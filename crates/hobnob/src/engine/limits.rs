@@ -39,8 +39,8 @@ pub struct Limits {
     pub linger: Duration,
     /// `grace`: how long a drain waits for sessions before it cuts them.
     pub grace: Duration,
-    /// `memory`: bytes of buffers that all sessions hold together. From 95 % on, accepting pauses; from 98 % on, those
-    /// that hold most are cut, at once, until 90 % is left.
+    /// `memory`: bytes of buffers that all sessions hold together. From 88 % on, accepting pauses; from 90 % on, those
+    /// that hold most are cut, at once, until 82 % is left. The rest is for what they hold until they are gone.
     pub memory: u64,
     /// `max-peers`: peers that one datagram socket remembers, at least one.
     pub max_peers: usize,

@@ -72,7 +72,7 @@ async fn accept_in_turn(
         if while_open(house, place).await.is_none() {
             return;
         }
-        if house.memory_percent() >= 95 {
+        if house.is_crowded() {
             seldom.paused(&house.bus, "memory");
             if while_open(house, tokio::time::sleep(EXHAUSTED_WAIT)).await.is_none() {
                 return;

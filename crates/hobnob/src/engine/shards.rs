@@ -114,13 +114,18 @@ impl Crew {
         handle.spawn(work)
     }
 
+    /// Runs a future on the thread of this index, below [`count`](Self::count).
+    pub(crate) fn spawn_on(&self, index: usize, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.each[index].0.spawn(work);
+    }
+
     /// The clock that stamps the events of the crew's servers.
     pub fn clock(&self) -> Clock {
         self.0.clock
     }
 
     /// How many threads it has.
-    pub(super) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.each.len()
     }
 

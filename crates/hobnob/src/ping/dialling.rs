@@ -107,7 +107,7 @@ impl Dialling {
         self.is_held = is_held;
     }
 
-    pub(super) fn summary(&self) -> PingSummary {
+    pub(super) fn summary(&self) -> &PingSummary {
         self.tally.summary()
     }
 

@@ -25,11 +25,11 @@
 //! ```
 
 mod dialling;
+mod jitter;
 mod probe;
 mod probing;
 mod round;
 mod spelling;
-mod spread;
 mod tally;
 mod trace;
 
@@ -48,7 +48,6 @@ use crate::spec::Shape;
 
 pub use self::round::{PingBack, PingEvent, PingWay, USUAL_INTERVAL, USUAL_PATIENCE, USUAL_SIZE};
 pub use self::spelling::{ALONE, overs, spelt};
-pub use self::spread::Spread;
 pub use self::tally::PingSummary;
 pub use self::trace::{Hop, Trace, TraceAnswer};
 
@@ -195,7 +194,7 @@ impl Pinging {
     }
 
     /// What all of it comes to so far.
-    pub fn summary(&self) -> PingSummary {
+    pub fn summary(&self) -> &PingSummary {
         match &self.rounds {
             Rounds::Probing(probing) => probing.summary(),
             Rounds::Dialling(dialling) => dialling.summary(),

@@ -67,7 +67,7 @@ impl Probing {
         self.is_held = is_held;
     }
 
-    pub(super) fn summary(&self) -> PingSummary {
+    pub(super) fn summary(&self) -> &PingSummary {
         self.tally.summary()
     }
 

@@ -3,14 +3,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::jitter::PingJitter;
 use super::round::{PingBack, PingEvent};
-use super::spread::Spread;
+use crate::latencies::Latencies;
 
 /// Rounds that are remembered: what comes back for an older one is a stranger's.
 const REMEMBERED: usize = 65_536;
 
 /// What all rounds come to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct PingSummary {
     /// Rounds that were begun.
     pub sent: u64,
@@ -29,7 +30,9 @@ pub struct PingSummary {
     /// Packets that were no probe of this run, or were damaged.
     pub strange: u64,
     /// How long those took that are back.
-    pub times: Spread,
+    pub times: Latencies,
+    /// How much they differ from one to the next.
+    pub jitter: PingJitter,
 }
 
 impl PingSummary {
@@ -120,6 +123,7 @@ impl Tally {
         self.summary.back += 1;
         self.summary.late += u64::from(is_late);
         self.summary.times.add(took);
+        self.summary.jitter.add(took);
         Some(PingEvent::Back(PingBack { round, took, is_overtaken, is_late }))
     }
 
@@ -166,8 +170,8 @@ impl Tally {
         PingEvent::Lost { round }
     }
 
-    pub(super) fn summary(&self) -> PingSummary {
-        self.summary.clone()
+    pub(super) fn summary(&self) -> &PingSummary {
+        &self.summary
     }
 
     pub(super) fn longest(&self) -> Duration {

@@ -168,7 +168,7 @@ impl OptionRow {
 }
 
 macro_rules! rows {
-    ($($option:ident $name:literal $kind:ident $form:ident $reach:ident $level:ident $number:ident $(or $level6:ident $number6:ident)?: $help:literal;)*) => {
+    ($($option:ident $name:literal $kind:ident $(($least:literal $most:literal))? $form:ident $reach:ident $level:ident $number:ident $(or $level6:ident $number6:ident)?: $help:literal;)*) => {
         /// Every option.
         pub static TABLE: &[OptionRow] = &[$(OptionRow {
             option: SocketOption::$option,
@@ -184,7 +184,7 @@ macro_rules! rows {
         pub const fn spec(option: SocketOption, default: &'static str) -> OptionSpec {
             match option {
                 $(SocketOption::$option => {
-                    OptionSpec { name: $name, kind: ValueKind::$kind, default, help: $help }
+                    OptionSpec { name: $name, kind: ValueKind::$kind $(($least, $most))?, default, help: $help }
                 })*
             }
         }
@@ -206,7 +206,7 @@ rows! {
         "give up when what was sent is not acknowledged for this long; 0s: the kernel decides (tcp(7))";
     Linger "linger" Duration Linger TCP SOL_SOCKET SO_LINGER:
         "on close, wait this long for the peer to have it all, in whole seconds; 0s: reset (socket(7))";
-    Ttl "ttl" Count Number IP IPPROTO_IP IP_TTL or IPPROTO_IPV6 IPV6_UNICAST_HOPS:
+    Ttl "ttl" Within(1 255) Number IP IPPROTO_IP IP_TTL or IPPROTO_IPV6 IPV6_UNICAST_HOPS:
         "routers on the way at most, 1 to 255 (ip(7), ipv6(7))";
     ReceiveBuffer "rcvbuf" Bytes Doubled ANY SOL_SOCKET SO_RCVBUF:
         "bytes that wait to be received at most; the kernel doubles it (socket(7))";
@@ -220,7 +220,7 @@ rows! {
         "an IPv6 socket takes no IPv4 (ipv6(7))";
     FreeBind "freebind" Flag Switch IP IPPROTO_IP IP_FREEBIND or IPPROTO_IPV6 IPV6_FREEBIND:
         "bind an address that this machine does not have yet (ip(7))";
-    TrafficClass "tos" Count Number IP IPPROTO_IP IP_TOS or IPPROTO_IPV6 IPV6_TCLASS:
+    TrafficClass "tos" Within(0 255) Number IP IPPROTO_IP IP_TOS or IPPROTO_IPV6 IPV6_TCLASS:
         "the traffic class of what is sent, 0 to 255 (ip(7), ipv6(7))";
     DontRoute "dontroute" Flag Switch IP SOL_SOCKET SO_DONTROUTE:
         "send to directly connected networks only (socket(7))";

@@ -47,7 +47,7 @@ const WHOLE: &str = "hdrincl";
 const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: PROTOCOL,
-        kind: ValueKind::Count,
+        kind: ValueKind::Within(1, MOST_PROTOCOL),
         default: "253",
         help: "the protocol, 1 to 254; 253 and 254 are for trying things out (RFC 3692)",
     },
@@ -70,8 +70,8 @@ const OPTIONS: &[OptionSpec] = &[
 
 /// Bytes of the largest packet.
 const LARGEST: usize = 65_536;
-/// Beyond these the kernel has numbers of its own, and 255 is for sending alone.
-const PROTOCOLS: std::ops::RangeInclusive<u64> = 1..=254;
+/// The largest protocol that may be listened to: 255 is for sending alone, and the kernel's own numbers lie beyond.
+const MOST_PROTOCOL: u64 = 254;
 
 #[derive(Debug)]
 struct Raw;
@@ -79,7 +79,7 @@ struct Raw;
 impl Transport for Raw {
     fn bind<'a>(&'a self, at: &'a Place, terms: &'a Terms) -> Boxed<'a, Vec<Box<dyn Listener>>> {
         Box::pin(async move {
-            let protocol = protocol(at)?;
+            let protocol = protocol(at);
             if at.options.flag(WHOLE) {
                 let text =
                     "hdrincl is for who dials: an answer has no header before the kernel writes it";
@@ -123,7 +123,7 @@ impl Transport for Raw {
         _: Option<&'a Facts>,
     ) -> Boxed<'a, Conn> {
         Box::pin(async move {
-            let protocol = protocol(to)?;
+            let protocol = protocol(to);
             let mut failed = None;
             for address in to.destinations(terms).await? {
                 terms.own.check("raw", &Address::Ip(address))?;
@@ -138,13 +138,9 @@ impl Transport for Raw {
     }
 }
 
-fn protocol(place: &Place) -> Result<u8> {
-    let number = place.options.count(PROTOCOL).unwrap_or_default();
-    let protocol = u8::try_from(number).ok().filter(|_| PROTOCOLS.contains(&number));
-    protocol.ok_or_else(|| {
-        let text = format!("{PROTOCOL} does not take {number}: a protocol is 1 to 254");
-        Error::new(Kind::BadOption, text).hint_setting("proto=253", "for trying things out")
-    })
+fn protocol(place: &Place) -> u8 {
+    let number = place.options.count(PROTOCOL).and_then(|number| u8::try_from(number).ok());
+    number.expect("the option has a default, and takes nothing that is no protocol")
 }
 
 async fn connect(address: SocketAddr, protocol: u8, to: &Place, terms: &Terms) -> Result<Conn> {

@@ -45,6 +45,7 @@ fn has_number(option: &OptionSpec) -> bool {
         ValueKind::Duration
             | ValueKind::Bytes
             | ValueKind::Count
+            | ValueKind::Within(..)
             | ValueKind::Percent
             | ValueKind::Rate
             | ValueKind::Mode

@@ -23,9 +23,10 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("event", &[&["error", "endpoint", "chunk", "address", "fault"]]),
     ("bus", &[&["error", "address", "clock", "event", "chunk"]]),
     ("home", &[&["error", "clock"]]),
+    ("latencies", &[&["clock"]]),
     ("store", &[&["error", "clock", "home", "thread"]]),
     ("codec", &[&["chunk", "error"]]),
-    ("fault", &[&["chunk", "spec", "error", "address"]]),
+    ("fault", &[&["chunk", "spec", "error", "address", "codec"]]),
     ("sys", &[&["error", "address"]]),
     ("streams", &[&["sys"]]),
     ("files", &[&["error"]]),
@@ -39,10 +40,10 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("service", &[GROUND_FLOOR, SEAM, &["streams", "files", "store", "httpd"]]),
     ("engine", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "thread", "store"]]),
     ("exchange", &[GROUND_FLOOR, SEAM, &["socket", "engine"]]),
-    ("ping", &[GROUND_FLOOR, SEAM, &["socket", "engine", "exchange"]]),
+    ("ping", &[GROUND_FLOOR, SEAM, &["socket", "engine", "exchange", "latencies"]]),
     ("mail", &[GROUND_FLOOR, &["engine", "store"]]),
     ("testing", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
-    ("load", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
+    ("load", &[GROUND_FLOOR, SEAM, &["socket", "engine", "exchange", "latencies"]]),
     ("capture", &[&["error", "spec", "socket"]]),
 ];
 const GROUND_FLOOR: &[&str] =
@@ -60,10 +61,10 @@ const EMPTY_NAMES: &[&str] = &["utils", "util", "misc", "common", "helpers", "he
 
 /// Words of the program that are words of the tables too: `--raw`, `--framing lines`, `--http 1.0` and the verb `relay` of
 /// its command line, `hello` and `ok` of its control protocol, the flag `--timeout`, the way `down`, the jitter of round
-/// trips, the source of names that nsswitch.conf calls files, and the `fd` of a call in an event.
+/// trips, the source of names that nsswitch.conf calls files, the `fd` of a call in an event, and the rate of a load.
 const WORDS_OF_THE_PROGRAM: &[&str] = &[
     "raw", "lines", "http", "relay", "hello", "ok", "timeout", "down", "jitter", "files", "fd",
-    "mail", "file",
+    "mail", "file", "rate",
 ];
 
 /// A source file: where it stands under `src`, and its text.

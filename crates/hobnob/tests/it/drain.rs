@@ -193,8 +193,10 @@ async fn case_39_a_service_that_ignores_the_drain_is_cut_by_the_deadline() {
         for _ in 0..3 {
             assert_eq!(stage.closed().await.reason, Reason::Stopped, "{at}");
         }
+        // With each session of a datagram peer goes the packet that its service has not taken.
+        let untaken = if at.starts_with("tcp") { 0 } else { 3 };
         let summary = stage.finish().await;
-        assert_eq!((summary.sessions, summary.dropped), (3, 3), "{at}");
+        assert_eq!((summary.sessions, summary.dropped), (3, 3 + untaken), "{at}");
     }
 }
 

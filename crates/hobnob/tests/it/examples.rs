@@ -4,6 +4,8 @@
 mod add_a_transport;
 #[path = "../../examples/embed_in_a_test.rs"]
 mod embed_in_a_test;
+#[path = "../../examples/load_a_server.rs"]
+mod load_a_server;
 #[path = "../../examples/serve_your_own.rs"]
 mod serve_your_own;
 #[cfg(feature = "tls")]
@@ -65,4 +67,17 @@ async fn an_echo_over_tls_comes_back() {
         .expect("the CA is trusted");
     assert_eq!(heard, "hello");
     assert!(learnt.contains(&"version: 1.3".to_owned()), "{learnt:?}");
+}
+
+#[tokio::test]
+async fn a_server_is_loaded_in_ten_lines() {
+    let stage = crate::stage::Stage::serve("echo", "tcp://127.0.0.1:0");
+    let time = std::time::Duration::from_millis(200);
+    let address = stage.address().to_string();
+    let load = load_a_server::load(&address, time);
+    let measured = soon("the end of a load", load).await.expect("it runs");
+    // A message is due every two milliseconds. On a machine that is busy some may not be over when it gives up.
+    let figures = &measured.figures;
+    assert_eq!(figures.done() + measured.unanswered + measured.unbegun, 100);
+    assert!(figures.is_flawless() && figures.done() > 0);
 }

@@ -29,6 +29,8 @@ const GOODBYES: &[Goodbye] = &[
     says("http", "GET / HTTP/1.0\r\n\r\n", "Hello, world!\n"),
     #[cfg(feature = "http")]
     says("http", "nonsense\r\n", "METHOD TARGET HTTP/1.1 with single spaces\n"),
+    #[cfg(feature = "mail")]
+    says("mail", "QUIT\r\n", "221 2.0.0 bye\r\n"),
     // A line that is too long ends the session of every service that is told lines.
     says("upper", "", "a line holds at most 65536 bytes\n"),
 ];

@@ -25,6 +25,7 @@ mod inbox;
 mod inside;
 mod kernel;
 mod limits;
+mod load;
 #[cfg(feature = "mail")]
 mod mail;
 mod models;

@@ -1,6 +1,5 @@
 //! `hobnob get`: one HTTP request and its answer, head and body apart.
 
-mod asking;
 mod body;
 mod teller;
 mod url;
@@ -8,13 +7,14 @@ mod url;
 use std::time::Duration;
 
 use hobnob::engine::Dialer;
-use hobnob::error::{Error, Result};
-use hobnob::exchange::{AnswerPart, Asked, Exchange, Head, Redirect};
+use hobnob::error::{Error, Kind, Result};
+use hobnob::exchange::{AnswerPart, Asked, Exchange, Head, Redirect, Request, Version};
 
 use crate::advice::Propose as _;
 use crate::args::{
     self, COMMON, EXPLAINING, Flag, FlagGroup, OPENING, SCRIPTING, SHOWING, Usage, switch, value,
 };
+use crate::asking;
 use crate::calling::PythonScript;
 use crate::job::{Job, Verb};
 use crate::process::runtime;
@@ -102,7 +102,7 @@ const GETTING: &[Flag] = &[
 fn run(job: &Job) -> Result<u8> {
     let endpoint = job.endpoint_spelt("get what? a URL is missing", ":8000", url::of)?;
     let mut wishes = GetFlags::read(job)?;
-    let exchange = Exchange::new(&endpoint, asking::read(job)?)?
+    let exchange = Exchange::new(&endpoint, request(job)?)?
         .lenient(job.is_on("lenient"))
         .carrying(wishes.carries);
     let runtime = runtime()?;
@@ -133,6 +133,21 @@ fn run(job: &Job) -> Result<u8> {
     // The resolver, or a write to a full pipe, may still be blocked on its thread.
     runtime.shutdown_background();
     result
+}
+
+/// The request, in the version and with the method that the flags say.
+fn request(job: &Job) -> Result<Request> {
+    let mut request = asking::read(job)?;
+    let version = args::choice(&job.matches, "http", &["1.0", "1.1"])?;
+    request.version = if version == Some("1.0") { Version::Http10 } else { Version::Http11 };
+    if job.is_on("head") {
+        if let Some(other) = ["method", "data"].iter().find(|flag| job.text(flag).is_some()) {
+            let text = format!("--head and --{other} exclude each other");
+            return Err(Error::new(Kind::Usage, text).try_command("hobnob get -h", ""));
+        }
+        "HEAD".clone_into(&mut request.method);
+    }
+    Ok(request)
 }
 
 /// What the flags say.

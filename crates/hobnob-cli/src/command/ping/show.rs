@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use hobnob::ping::{Ping, PingBack, PingEvent, PingSummary, PingWay, Pinging};
 
+use crate::report::bars::bar;
 use crate::report::look::{Look, Paint};
-use crate::report::show::{grouped, safe};
+use crate::report::show::{grouped, percent, safe};
 
 /// Cells of the first bar, to leave room for longer ones.
 const FIRST_BAR: f64 = 14.0;
@@ -14,8 +15,6 @@ const FIRST_BAR: f64 = 14.0;
 const BEFORE: usize = 32;
 /// A bar that is cut ends so.
 const CUT: &str = "+";
-/// Eighths of a cell, by which a bar is finer than its cells.
-const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
 /// How rounds look.
 pub(super) struct RoundLook {
@@ -63,19 +62,11 @@ impl RoundLook {
         let first = || took.div_f64(FIRST_BAR).max(Duration::from_nanos(1));
         let cell = *self.cell.get_or_insert_with(first);
         let room = self.look.columns().saturating_sub(BEFORE);
-        let cells = took.div_duration_f64(cell);
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a bar that is too long is cut"
-        )]
-        let eighths = (cells * 8.0).round() as usize;
-        let (whole, part) = (eighths / 8, eighths % 8);
-        let (full, part) = if self.look.ascii { ("=", "") } else { ("█", EIGHTHS[part]) };
-        if whole >= room {
-            return format!("{}{CUT}", full.repeat(room.saturating_sub(1)));
+        let longest = cell.saturating_mul(u32::try_from(room).unwrap_or(u32::MAX));
+        if took >= longest {
+            return format!("{}{CUT}", bar(1.0, room.saturating_sub(1), self.look.ascii));
         }
-        format!("{}{part}", full.repeat(whole))
+        bar(took.div_duration_f64(longest), room, self.look.ascii)
     }
 }
 
@@ -101,7 +92,7 @@ pub(super) fn status(summary: &PingSummary) -> String {
 pub(super) fn summary(way: PingWay, summary: &PingSummary) -> String {
     let mut text = format!("{}, {} lost", status(summary), grouped(summary.lost()));
     if summary.lost() > 0 {
-        let _ = write!(text, " ({})", share(summary.lost(), summary.sent));
+        let _ = write!(text, " ({})", percent(summary.lost(), summary.sent));
     }
     if way == PingWay::Probe {
         let copies = [(summary.doubled, "doubled"), (summary.overtaken, "overtaken")];
@@ -126,7 +117,7 @@ pub(super) fn summary(way: PingWay, summary: &PingSummary) -> String {
             ("median", times.share(0.5)),
             ("p99", times.share(0.99)),
             ("max", times.most()),
-            ("jitter", times.jitter()),
+            ("jitter", summary.jitter.mean()),
         ];
         let shown = shown.map(|(name, value)| format!("{name} {}", time(value)));
         let _ = writeln!(text, "{}", shown.join("   "));
@@ -145,12 +136,6 @@ pub(super) fn time(time: Duration) -> String {
     }
 }
 
-fn share(part: u64, whole: u64) -> String {
-    #[allow(clippy::cast_precision_loss, reason = "one digit behind the point is shown")]
-    let percent = part as f64 * 100.0 / whole as f64;
-    if percent.fract() < 0.05 { format!("{percent:.0} %") } else { format!("{percent:.1} %") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,19 +150,12 @@ mod tests {
         let mut look = RoundLook::of(Look { ascii: true, ..Look::default() });
         assert_eq!(look.line(&back(1, 14_000)), "  1      14.0 ms  ==============");
         assert_eq!(look.line(&back(2, 7_000)), "  2      7.00 ms  =======");
-        assert_eq!(look.line(&back(3, 10)), "  3     0.010 ms");
+        assert_eq!(look.line(&back(3, 10)), "  3     0.010 ms  =");
         let long = look.line(&back(1_000, 900_000));
         assert!(long.len() < 80 && long.ends_with("=+"), "{long}");
         let mut look = RoundLook::of(Look::default());
         look.line(&back(1, 14_000));
         assert_eq!(look.line(&back(2, 1_500)), "  2      1.50 ms  █▌");
         assert_eq!(look.line(&PingEvent::Lost { round: 3 }), "  3   lost");
-    }
-
-    #[test]
-    fn a_share_is_said_as_a_person_would() {
-        assert_eq!(share(1, 4), "25 %");
-        assert_eq!(share(1, 3), "33.3 %");
-        assert_eq!(share(0, 3), "0 %");
     }
 }

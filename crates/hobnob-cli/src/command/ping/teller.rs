@@ -99,12 +99,12 @@ impl<'a> PingTeller<'a> {
             let to = self.ping.endpoint().to_string();
             let peer = pinging.peer().map(ToString::to_string);
             let names = PingNames { to: &to, peer: peer.as_deref() };
-            json.rounds(&mut self.waiting, &names, &summary, self.job.clock.now());
+            json.rounds(&mut self.waiting, &names, summary, self.job.clock.now());
         } else {
             if self.is_live {
                 self.waiting.extend(ERASE.as_bytes());
             }
-            let text = show::summary(self.ping.way(), &summary);
+            let text = show::summary(self.ping.way(), summary);
             self.waiting.extend(text.as_bytes());
         }
         self.pump();
@@ -123,7 +123,7 @@ impl<'a> PingTeller<'a> {
 
     fn count(&mut self, pinging: &Pinging) {
         if self.is_live {
-            let status = show::status(&pinging.summary());
+            let status = show::status(pinging.summary());
             self.waiting.extend(ERASE.as_bytes());
             self.waiting.extend(status.as_bytes());
         }

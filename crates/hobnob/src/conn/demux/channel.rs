@@ -158,6 +158,9 @@ impl Drop for PeerChannel {
     fn drop(&mut self) {
         self.hub.leave(&self.mailbox);
         lock(&self.hub.writers).remove(&self.number());
+        // A packet that came while the session was ending has no session that could take it.
+        let left = lock(&self.mailbox.mail).waiting();
+        self.hub.dropped("session-end", left);
     }
 }
 
@@ -167,9 +170,10 @@ mod tests {
 
     use super::*;
     use crate::address::Address;
-    use crate::bus::Bus;
+    use crate::bus::{Bus, Wish};
     use crate::clock::Clock;
     use crate::conn::demux::rules::{DatagramRules, PeerLimits};
+    use crate::event::{Event, Fact};
     use crate::socket::{AsyncSocket, Family, Socket, Type};
     use crate::spec::Options;
 
@@ -207,6 +211,26 @@ mod tests {
         assert_eq!(lock(&hub.writers).len(), 1);
         drop(channel);
         assert_eq!(lock(&hub.writers).len(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_a_session_has_not_taken_at_its_end_is_counted() {
+        let (hub, mut channel) = channel("127.0.0.1:9");
+        let told = hub.rules.bus.subscribe(Wish { capacity: 8, ..Wish::default() });
+        for packet in [b"one", b"two", b"six"] {
+            assert!(channel.mailbox.deliver(packet, Duration::ZERO));
+        }
+        let mut room = [0; 16];
+        let taken = channel.poll_recv(&mut Context::from_waker(Waker::noop()), &mut room);
+        assert_eq!(taken, Poll::Ready(Ok(Some(3))));
+        drop(channel);
+        let mut events = Vec::new();
+        told.pull(&mut events);
+        let dropped = |event: &Event| match event.fact {
+            Fact::Dropped { limit, count } => Some((limit, count)),
+            _ => None,
+        };
+        assert_eq!(events.iter().find_map(dropped), Some(("session-end", 2)), "{events:?}");
     }
 
     #[tokio::test]

@@ -43,7 +43,7 @@ pub(super) struct PeerPackets {
 }
 
 impl PeerPackets {
-    fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.packets.as_ref().map_or(0, |packets| packets.len())
     }
 

@@ -7,7 +7,6 @@ mod count;
 mod judge;
 mod log;
 mod panel;
-mod pattern;
 mod profile;
 mod rules;
 mod setting;

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::pattern::Pattern;
 use crate::address::Network;
+use crate::codec::pattern::Pattern;
 use crate::spec::{OptionSpec, ValueKind, parse_bytes, parse_duration};
 
 /// The keys of any fault.

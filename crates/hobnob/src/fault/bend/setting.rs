@@ -4,7 +4,6 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::pattern::Pattern;
 use super::profile::{PROFILES, Profile};
 use super::rules::{Amount, KEYS, Rules};
 use super::typed::TypedPiece;
@@ -12,6 +11,7 @@ use super::vocabulary::{LINKS, Vocabulary};
 use super::words::{self, ForeignWord};
 use crate::address::Network;
 use crate::chunk::Direction;
+use crate::codec::pattern::Pattern;
 use crate::error::{Error, Kind, Result};
 use crate::fault::{Admission, Answering, Chance, Fault, FaultRow, MadeFault, Seed};
 use crate::spec::{Options, Shape, ValueKind, parse_percent};

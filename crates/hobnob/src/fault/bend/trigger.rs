@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::pattern::{Pattern, Search};
 use super::rules::{Amount, Rules};
 use crate::chunk::Chunk;
+use crate::codec::pattern::{Pattern, Search};
 
 /// The trigger of one fault in one direction of one session.
 #[derive(Debug)]

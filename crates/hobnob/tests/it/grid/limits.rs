@@ -14,6 +14,8 @@ use super::expected::Talk;
 const PATIENT: Duration = Duration::from_secs(4);
 /// The same for who is alone in a process, and is not to say anything in time.
 const MOMENT: Duration = Duration::from_millis(300);
+/// How long a flood may be unread: its other readers are on that one thread, and each of them reads within this.
+const UNHURRIED: Duration = Duration::from_secs(2);
 
 /// More than this a server that bounds its memory does not take from a peer that reads nothing.
 const BOUND: u64 = 32 * 1_024 * 1_024;
@@ -23,8 +25,8 @@ fn a_reader_that_stalls_is_cut_and_nobody_else() {
     cell::each(
         |cell| cell.has_ends,
         async |cell: Cell| {
-            let served =
-                cell.serve_small(|server| server.limits.stall = Duration::from_millis(300));
+            let stall = if matches!(cell.talk, Talk::Pours) { UNHURRIED } else { MOMENT };
+            let served = cell.serve_small(|server| server.limits.stall = stall);
             let deaf = served.dial().await;
             served.opened(1).await;
             let pouring = tokio::task::spawn_local(pour(cell.clone(), deaf));

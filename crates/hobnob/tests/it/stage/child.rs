@@ -10,7 +10,7 @@ use std::time::Duration;
 use hobnob::bus::Wish;
 use hobnob::clock::Clock;
 use hobnob::codec::text::Rule;
-use hobnob::engine::{Model, Network, Server, parse};
+use hobnob::engine::{Model, Network, Server};
 use hobnob::spec::parse_duration;
 use nix::sys::resource::{Resource, setrlimit};
 use tokio::sync::mpsc;
@@ -212,7 +212,7 @@ fn plan_of(plan: &str) -> hobnob::engine::Running {
     let mut next = || words.next().expect("service and endpoint");
     let (service, endpoint) = (next(), next());
     let mut server = Server::new(service).expect("a service of the table");
-    server.on(&parse(endpoint).expect("an endpoint")).expect("it fits");
+    super::at_first_door(&mut server, endpoint);
     for setting in words {
         let (key, value) = setting.split_once('=').expect("key=value");
         let number = || value.parse::<u64>().expect("a number");

@@ -40,7 +40,7 @@ impl Stage {
 
     pub(crate) fn with(service: &str, endpoint: &str, set: impl FnOnce(&mut Server)) -> Self {
         let mut server = Server::new(service).expect("a service of the table");
-        server.on(&parse(endpoint).expect("an endpoint")).expect("it fits");
+        at_first_door(&mut server, endpoint);
         set(&mut server);
         Self::start(server).expect("it starts")
     }
@@ -161,6 +161,17 @@ impl Stage {
     pub(crate) async fn connect(&self) -> TcpStream {
         connect(self.address()).await
     }
+}
+
+/// Serves there what the service does at its first door: one with several is asked by name.
+pub(crate) fn at_first_door(server: &mut Server, endpoint: &str) {
+    let at = parse(endpoint).expect("an endpoint");
+    let first = server.doors().first().filter(|_| server.doors().len() > 1).map(|door| door.name);
+    let added = match first {
+        Some(name) => server.door(name, &at),
+        None => server.on(&at),
+    };
+    added.expect("it fits");
 }
 
 fn last(events: &[Event]) -> &[Event] {

@@ -15,18 +15,18 @@ const LARGEST: usize = 1 << 20;
 
 /// A pattern over bytes.
 #[derive(Clone)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     table: Arc<dense::DFA<Vec<u32>>>,
     start: StateID,
 }
 
 /// How far a search has come.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Search(StateID);
+pub(crate) struct Search(StateID);
 
 impl Pattern {
     /// Reads one; the error says what is wrong with it.
-    pub(super) fn read(text: &str) -> Result<Self, String> {
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
         let table = dense::Builder::new()
             .configure(
                 dense::Config::new()
@@ -43,18 +43,18 @@ impl Pattern {
     }
 
     /// A search from the beginning.
-    pub(super) fn search(&self) -> Search {
+    pub(crate) fn search(&self) -> Search {
         Search(self.start)
     }
 
     /// Whether it matches before anything has come.
-    pub(super) fn matches_nothing(&self) -> bool {
+    pub(crate) fn matches_nothing(&self) -> bool {
         self.is_match_here(self.start)
     }
 
     /// Goes on with a search; answers after how many of the bytes it has matched. What has come may be all that comes:
     /// an end of the pattern's is where the bytes end.
-    pub(super) fn find(&self, search: &mut Search, bytes: &[u8]) -> Option<usize> {
+    pub(crate) fn find(&self, search: &mut Search, bytes: &[u8]) -> Option<usize> {
         for (at, byte) in bytes.iter().enumerate() {
             search.0 = self.table.next_state(search.0, *byte);
             if self.is_match_here(search.0) {
@@ -65,7 +65,7 @@ impl Pattern {
     }
 
     /// Whether it matches anywhere in what is whole.
-    pub(super) fn matches(&self, bytes: &[u8]) -> bool {
+    pub(crate) fn matches(&self, bytes: &[u8]) -> bool {
         let mut state = self.start;
         for byte in bytes {
             state = self.table.next_state(state, *byte);

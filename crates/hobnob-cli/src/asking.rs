@@ -1,9 +1,9 @@
-//! The request, from the flags.
+//! A request of HTTP, from the flags `--header`, `--method` and `--data`: those of `get` and of `bench`.
 
 use std::path::Path;
 
 use hobnob::error::{Error, Kind, Result};
-use hobnob::exchange::{Request, Version};
+use hobnob::exchange::Request;
 use hobnob::{files, streams};
 
 use crate::advice::Propose as _;
@@ -16,10 +16,8 @@ const MAX_BODY: u64 = 256 << 20;
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
 /// What the flags ask for. The endpoint says the path.
-pub(super) fn read(job: &Job) -> Result<Request> {
+pub(crate) fn read(job: &Job) -> Result<Request> {
     let mut request = Request::to("/");
-    let version = args::choice(&job.matches, "http", &["1.0", "1.1"])?;
-    request.version = if version == Some("1.0") { Version::Http10 } else { Version::Http11 };
     for field in job.matches.get_many::<String>("header").into_iter().flatten() {
         request.fields.push(read_field(field)?);
     }
@@ -32,13 +30,6 @@ pub(super) fn read(job: &Job) -> Result<Request> {
     }
     if let Some(method) = job.text("method") {
         method.clone_into(&mut request.method);
-    }
-    if job.is_on("head") {
-        if let Some(other) = ["method", "data"].iter().find(|flag| job.text(flag).is_some()) {
-            let text = format!("--head and --{other} exclude each other");
-            return Err(Error::new(Kind::Usage, text).try_command("hobnob get -h", ""));
-        }
-        "HEAD".clone_into(&mut request.method);
     }
     Ok(request)
 }
@@ -93,5 +84,5 @@ fn unusable(name: &str, error: Error) -> Error {
     }
     error
         .with_message(format!("the body cannot be read from {name}"))
-        .try_flag("-d TEXT", "a body without a file")
+        .try_flag("--data TEXT", "a body without a file")
 }
