@@ -26,7 +26,7 @@
 //! | the seam | [`conn`], [`bus`], [`clock`], [`session`] |
 //! | the shelves: a contract and a table each | [`transport`], [`layer`], [`service`] |
 //! | where the tables meet | [`engine`] |
-//! | on the engine: one request and its answer; round trips | [`exchange`], [`ping`] |
+//! | on the engine: one request and its answer; round trips; letters sent and fetched | [`exchange`], [`ping`], [`post`] |
 //! | packets of an interface or a file | [`capture`] |
 //! | for who writes a transport | [`testing`] |
 //!
@@ -51,6 +51,8 @@ pub mod files;
 pub mod home;
 pub mod layer;
 pub mod ping;
+#[cfg(feature = "mail")]
+pub mod post;
 pub mod service;
 pub mod session;
 pub mod socket;

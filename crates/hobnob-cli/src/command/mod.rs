@@ -8,6 +8,7 @@ mod explain;
 mod fault;
 mod get;
 mod help;
+mod mail;
 mod man;
 mod ping;
 mod relay;
@@ -35,7 +36,7 @@ use crate::report::look::{ColorWish, Look};
 use crate::report::show::safe;
 
 /// Every verb, in the order of the help pages.
-static VERBS: [&Verb; 15] = [
+static VERBS: [&Verb; 16] = [
     &serve::VERB,
     &relay::VERB,
     &fault::VERB,
@@ -43,6 +44,7 @@ static VERBS: [&Verb; 15] = [
     &up::VERB,
     &demo::VERB,
     &get::VERB,
+    &mail::VERB,
     &ping::VERB,
     &sniff::VERB,
     &explain::VERB,

@@ -49,6 +49,8 @@ fn positional(word: &'static str, usages: Usages) -> Arg {
         "all" => one_of(argument, vec!["all"]),
         "SHELL" => one_of(argument, shells()),
         "ADDR" => argument.value_hint(ValueHint::AnyPath),
+        "ADDR|FILE" => argument.value_hint(ValueHint::AnyPath),
+        words if words.contains('|') => one_of(argument, words.split('|').collect()),
         "FILE" => argument.value_hint(ValueHint::FilePath),
         "DIR" => argument.value_hint(ValueHint::DirPath),
         _ => argument.value_hint(ValueHint::Other),

@@ -10,6 +10,8 @@ pub(crate) mod fetched;
 pub(crate) mod file;
 pub(crate) mod json;
 mod lesson;
+#[cfg(feature = "mail")]
+pub(crate) mod letters;
 pub(crate) mod line;
 pub(crate) mod look;
 pub(crate) mod packet;

@@ -39,6 +39,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("engine", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "thread"]]),
     ("exchange", &[GROUND_FLOOR, SEAM, &["socket", "engine"]]),
     ("ping", &[GROUND_FLOOR, SEAM, &["socket", "engine", "exchange"]]),
+    ("post", &[GROUND_FLOOR, SEAM, &["engine"]]),
     ("testing", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
     ("load", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
     ("capture", &[&["error", "spec", "socket"]]),
@@ -57,10 +58,12 @@ const NUMBERED: &[&str] = &["pop3"];
 const EMPTY_NAMES: &[&str] = &["utils", "util", "misc", "common", "helpers", "helper"];
 
 /// Words of the program that are words of the tables too: `--raw`, `--framing lines`, `--http 1.0` and the verb `relay` of
-/// its command line, `hello` and `ok` of its control protocol, the flag `--timeout`, the way `down`, the jitter of round
+/// its command line, the verb `mail`, `hello` and `ok` of its control protocol, the flag `--timeout`, the way `down`, the jitter of round
 /// trips, the source of names that nsswitch.conf calls files, and the `fd` of a call in an event.
-const WORDS_OF_THE_PROGRAM: &[&str] =
-    &["raw", "lines", "http", "relay", "hello", "ok", "timeout", "down", "jitter", "files", "fd"];
+const WORDS_OF_THE_PROGRAM: &[&str] = &[
+    "raw", "lines", "http", "relay", "mail", "hello", "ok", "timeout", "down", "jitter", "files",
+    "fd",
+];
 
 /// A source file: where it stands under `src`, and its text.
 struct File {
