@@ -23,7 +23,9 @@ pub(crate) struct SentLetter<'a> {
 }
 
 /// What a letter that was sent many times came to.
-pub(crate) struct SendSummary {
+pub(crate) struct SendSummary<'a> {
+    /// The server.
+    pub(crate) name: &'a str,
     pub(crate) sent: u64,
     pub(crate) refused: u64,
     pub(crate) failed: u64,
@@ -70,10 +72,11 @@ impl Json {
     }
 
     /// A letter was sent many times.
-    pub(crate) fn sent_all(&mut self, out: &mut Vec<u8>, summary: &SendSummary) {
+    pub(crate) fn sent_all(&mut self, out: &mut Vec<u8>, summary: &SendSummary<'_>) {
         let at = self.now();
         let mut line = self.line(out, "summary", at);
         line.text("verb", VERB);
+        line.text("name", summary.name);
         for (name, number) in [
             ("sent", summary.sent),
             ("refused", summary.refused),

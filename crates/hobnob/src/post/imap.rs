@@ -3,10 +3,10 @@
 use std::ops::RangeInclusive;
 
 use super::failure;
-use super::pickup::{PickedHead, PickupWish};
 use super::route::MailRoute;
 use super::talk::{MailSaid, MailWitness};
 use super::wire::MailWire;
+use super::wish::{PickedHead, PickupWish};
 use super::{MAX_LETTER, MAX_LETTERS};
 use crate::codec::imap::{ImapAnswer, ImapAnswerReader, ImapItem, encode_name, write_string};
 use crate::codec::sasl::{Login, plain_response};
@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 /// Bytes of an answer beside the letter in it.
 const SLACK: usize = 256 * 1_024;
 /// Answers of one command that are looked at.
-const MAX_ANSWERS: usize = 4 * MAX_LETTERS;
+const MAX_ANSWERS: usize = MAX_LETTERS + 10_000;
 /// What is asked of a letter for a list.
 const HEAD: &str = "BODY.PEEK[HEADER.FIELDS (DATE FROM TO CC SUBJECT MESSAGE-ID CONTENT-TYPE)]";
 

@@ -27,6 +27,7 @@ mod sending;
 mod stamp;
 mod talk;
 mod wire;
+mod wish;
 
 pub use crate::codec::sasl::Login;
 pub use crate::codec::upgrade::Upgrade;
@@ -36,6 +37,7 @@ pub use route::{MailErrand, MailProtocol, MailRoute};
 pub use sending::{PostManner, Posting};
 pub use stamp::LetterStamp;
 pub use talk::{MailSaid, MailWitness};
+pub use wish::{PickedHead, PickupWish};
 
 /// Bytes of a letter that is fetched, at most: it is held whole.
 pub const MAX_LETTER: usize = 64 << 20;

@@ -3,10 +3,10 @@
 use std::ops::RangeInclusive;
 
 use super::failure;
-use super::pickup::{PickedHead, PickupWish};
 use super::route::MailRoute;
 use super::talk::{MailSaid, MailWitness};
 use super::wire::MailWire;
+use super::wish::{PickedHead, PickupWish};
 use super::{MAX_LETTER, MAX_LETTERS};
 use crate::codec::mime::MAX_HEADS;
 use crate::codec::pop3::{Pop3Answer, Pop3AnswerReader};

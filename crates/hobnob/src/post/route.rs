@@ -115,6 +115,11 @@ impl MailRoute {
         self.protocol
     }
 
+    /// The endpoint, as errors call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether it is a place of this machine, so that nobody sits on the path.
     pub fn is_here(&self) -> bool {
         self.is_here
@@ -220,9 +225,9 @@ mod tests {
     #[test]
     fn settings_of_tls_are_for_tls_also_where_it_comes_later() {
         for endpoint in [
-            "smtp+tcp://mail.test:25,ca=dev",
+            "smtp+tcp://mail.test:25,insecure",
             "smtp://:1025,tls.insecure,nodelay",
-            "smtps+tcp://h:465,ca=dev",
+            "smtps+tcp://h:465,insecure",
         ] {
             planned(endpoint, MailErrand::Send)
                 .unwrap_or_else(|error| panic!("{endpoint}: {error:?}"));

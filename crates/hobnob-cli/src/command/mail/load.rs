@@ -90,7 +90,7 @@ pub(super) async fn run(
     };
     conns.abort_all();
     let lasted = job.clock.now().saturating_sub(began);
-    let code = told(job, &tally, &load, lasted)?;
+    let code = told(job, place.route.name(), &tally, &load, lasted)?;
     match (asked, first) {
         (Some(asked), _) => Ok(asked.code()),
         (None, Some(error)) => Err(error),
@@ -147,11 +147,18 @@ fn take(left: &AtomicU64) -> bool {
     left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
 }
 
-fn told(job: &Job, tally: &LoadTally, load: &MailLoad, lasted: Duration) -> Result<u8> {
+fn told(job: &Job, name: &str, tally: &LoadTally, load: &MailLoad, lasted: Duration) -> Result<u8> {
     let [sent, refused, failed, left] =
         [&tally.sent, &tally.refused, &tally.failed, &tally.left].map(|count| count.load(Relaxed));
-    let summary =
-        SendSummary { sent, refused, failed, left, conns: load.conns.min(load.count), lasted };
+    let summary = SendSummary {
+        name,
+        sent,
+        refused,
+        failed,
+        left,
+        conns: load.conns.min(load.count),
+        lasted,
+    };
     if job.is_on("json") {
         let mut out = Vec::new();
         Json::new(job.clock).sent_all(&mut out, &summary);

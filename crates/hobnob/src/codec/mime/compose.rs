@@ -66,7 +66,6 @@ impl Composition {
         }
         let mark = format!("{}-m", self.boundary);
         begin_parts(&mut out, "mixed", &mark);
-        next_part(&mut out, &mark);
         self.write_texts(&mut out);
         for file in &self.files {
             next_part(&mut out, &mark);
@@ -81,7 +80,6 @@ impl Composition {
             (Some(text), Some(html)) => {
                 let mark = format!("{}-a", self.boundary);
                 begin_parts(out, "alternative", &mark);
-                next_part(out, &mark);
                 write_text(out, "plain", text);
                 next_part(out, &mark);
                 write_text(out, "html", html);
@@ -93,17 +91,19 @@ impl Composition {
     }
 }
 
+/// The head of something with parts, and the mark before the first of them.
 fn begin_parts(out: &mut Vec<u8>, kind: &str, mark: &str) {
-    let head = format!("Content-Type: multipart/{kind}; boundary=\"{mark}\"\r\n\r\n");
+    let head = format!("Content-Type: multipart/{kind}; boundary=\"{mark}\"\r\n\r\n--{mark}\r\n");
     out.extend_from_slice(head.as_bytes());
 }
 
+/// The line end before a mark belongs to the mark (RFC 2046 section 5.1.1), so that a text keeps its own.
 fn next_part(out: &mut Vec<u8>, mark: &str) {
-    out.extend_from_slice(format!("--{mark}\r\n").as_bytes());
+    out.extend_from_slice(format!("\r\n--{mark}\r\n").as_bytes());
 }
 
 fn end_parts(out: &mut Vec<u8>, mark: &str) {
-    out.extend_from_slice(format!("--{mark}--\r\n").as_bytes());
+    out.extend_from_slice(format!("\r\n--{mark}--\r\n").as_bytes());
 }
 
 /// A text in the way in which most of it can still be read.
@@ -372,7 +372,6 @@ mod tests {
         assert_eq!(view.text().as_deref(), Some("see you at 8\r\n.\r\ncafé\r\n"));
         assert_eq!(view.html().as_deref(), Some("<p>你好你好你好</p>\r\n"));
         let files: Vec<_> = view.files().collect();
-        let _ = &files;
         assert_eq!(files[0].name.as_deref(), Some("map.png"));
         assert_eq!(view.part_bytes(files[0]), (0..=255).collect::<Vec<u8>>());
         assert_eq!(files[1].name.as_deref(), Some("地图 \"1\".txt"));

@@ -22,11 +22,11 @@ pub struct LetterQuery {
 struct QueryTerm {
     /// A field in small letters; `text`, `to` and empty are more than one.
     field: String,
-    what: Wanted,
+    what: QueryMatch,
 }
 
 #[derive(Debug, Clone)]
-enum Wanted {
+enum QueryMatch {
     /// In any case.
     Words(String),
     Pattern(Box<dense::DFA<Vec<u32>>>),
@@ -47,7 +47,7 @@ impl LetterQuery {
                 .split_once(':')
                 .filter(|(name, _)| !name.is_empty() && name.chars().all(is_word));
             let (field, value) = named.map_or(("", rest), |(name, value)| (name, value));
-            let (what, after) = Wanted::read(value)?;
+            let (what, after) = QueryMatch::read(value)?;
             terms.push(QueryTerm { field: field.to_ascii_lowercase(), what });
             rest = after.trim_start();
         }
@@ -68,12 +68,12 @@ impl LetterQuery {
     }
 }
 
-impl Wanted {
+impl QueryMatch {
     fn read(text: &str) -> Result<(Self, &str), String> {
         if let Some(pattern) = text.strip_prefix('/') {
             let end = closing(pattern, '/').ok_or("a pattern ends with a slash")?;
             let table = table(&pattern[..end].replace("\\/", "/"))?;
-            return Ok((Wanted::Pattern(Box::new(table)), &pattern[end + 1..]));
+            return Ok((QueryMatch::Pattern(Box::new(table)), &pattern[end + 1..]));
         }
         let (words, rest) = match text.strip_prefix('"') {
             Some(quoted) => {
@@ -88,13 +88,13 @@ impl Wanted {
         if words.is_empty() {
             return Err("a field stands there with nothing behind its colon".to_owned());
         }
-        Ok((Wanted::Words(words.to_lowercase()), rest))
+        Ok((QueryMatch::Words(words.to_lowercase()), rest))
     }
 
     fn is_in(&self, text: &str) -> bool {
         match self {
-            Wanted::Words(words) => text.to_lowercase().contains(words),
-            Wanted::Pattern(table) => {
+            QueryMatch::Words(words) => text.to_lowercase().contains(words),
+            QueryMatch::Pattern(table) => {
                 let input = Input::new(text.as_bytes()).anchored(Anchored::No);
                 // The tables have no byte at which they give up.
                 table.try_search_fwd(&input).is_ok_and(|found| found.is_some())
