@@ -387,8 +387,10 @@ mod tests {
             let found = fetched(&answer(text)).expect(text);
             assert_eq!((found.head, found.has_body), (head.clone(), true), "{text}");
         }
+        let named = fetched(&answer("* 2 FETCH (FLAGS (\\Seen) UID 9)\r\n"));
+        assert!(named.is_some_and(|named| !named.has_body));
         for text in [
-            "* 2 FETCH (FLAGS (\\Seen) UID 9)\r\n",
+            "* 2 FETCH (FLAGS (\\Seen))\r\n",
             "* 2 EXISTS\r\n",
             "* x FETCH (BODY[] a)\r\n",
             "* 2 FETCH (UID)\r\n",
