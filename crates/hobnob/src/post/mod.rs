@@ -32,7 +32,7 @@ mod wish;
 pub use crate::codec::sasl::Login;
 pub use crate::codec::upgrade::Upgrade;
 
-pub use pickup::{PickedHead, Pickup, PickupWish};
+pub use pickup::Pickup;
 pub use route::{MailErrand, MailProtocol, MailRoute};
 pub use sending::{PostManner, Posting};
 pub use stamp::LetterStamp;

@@ -354,9 +354,10 @@ async fn a_server_that_leaves_or_falls_silent_is_told_of() {
         let error = played(scheme, Upgrade::Off, PATIENCE, resets).await.expect_err("a reset");
         assert_eq!(error.kind(), Kind::ConnectionReset, "{scheme}");
         for said in [&b""[..], &greeting[..4], greeting] {
-            let error = played(scheme, Upgrade::Off, SHORT, |peer| script(peer, &[said]))
-                .await
-                .expect_err("silence");
+            let error =
+                played(scheme, Upgrade::Off, SHORT, async |peer| script(peer, &[said]).await)
+                    .await
+                    .expect_err("silence");
             assert_eq!(error.kind(), Kind::IdleTimeout, "{scheme} after {said:?}");
         }
         let error = played(scheme, Upgrade::Off, PATIENCE, |peer| {
