@@ -58,11 +58,11 @@ const NUMBERED: &[&str] = &["pop3"];
 const EMPTY_NAMES: &[&str] = &["utils", "util", "misc", "common", "helpers", "helper"];
 
 /// Words of the program that are words of the tables too: `--raw`, `--framing lines`, `--http 1.0` and the verb `relay` of
-/// its command line, the verb `mail`, `hello` and `ok` of its control protocol, the flag `--timeout`, the way `down`, the jitter of round
+/// its command line, the verb `mail` and its `--source`, `hello` and `ok` of its control protocol, the flag `--timeout`, the way `down`, the jitter of round
 /// trips, the source of names that nsswitch.conf calls files, and the `fd` of a call in an event.
 const WORDS_OF_THE_PROGRAM: &[&str] = &[
-    "raw", "lines", "http", "relay", "mail", "hello", "ok", "timeout", "down", "jitter", "files",
-    "fd",
+    "raw", "lines", "http", "relay", "mail", "source", "hello", "ok", "timeout", "down", "jitter",
+    "files", "fd",
 ];
 
 /// A source file: where it stands under `src`, and its text.
