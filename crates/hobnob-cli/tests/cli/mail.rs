@@ -14,7 +14,15 @@ use crate::kit::{
 
 /// A server with all its doors, and their addresses.
 fn mail(flags: &[&str]) -> (Served, [String; 3]) {
-    let doors = ["mail", "smtp=127.0.0.1:0", "pop3=127.0.0.1:0", "imap=127.0.0.1:0", "--json"];
+    let doors = [
+        "mail",
+        "smtp=127.0.0.1:0",
+        "pop3=127.0.0.1:0",
+        "imap=127.0.0.1:0",
+        "--json",
+        "--starttls",
+        "off",
+    ];
     let served = serve(&[&doors[..], flags].concat());
     let address = |line: &str| {
         let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
@@ -359,7 +367,7 @@ fn mistakes_are_told_before_anybody_is_dialled() {
 #[test]
 fn what_is_done_wrong_on_purpose_is_shown_with_what_comes_of_it() {
     let (_served, [smtp, ..]) = mail(&["--strict"]);
-    for (word, code) in [("bare-lf", 1), ("early-talk", 1), ("no-stuffing", 1)] {
+    for (word, code) in [("bare-lf", 1), ("no-stuffing", 1)] {
         let done = sends(&smtp, &["--break", word, "--text", ".\n.a\n"]);
         assert!(done.code == code || done.code == 10, "{word}: {done:?}");
         assert!(done.err.contains("»  EHLO "), "{word}: {}", done.err);
@@ -388,7 +396,7 @@ fn over_a_unix_socket_it_is_the_same() {
     let folder = folder();
     let (smtp, imap) = (folder.path().join("s"), folder.path().join("i"));
     let doors = [format!("smtp=unix:{}", smtp.display()), format!("imap=unix:{}", imap.display())];
-    let served = serve(&["mail", &doors[0], &doors[1], "--json"]);
+    let served = serve(&["mail", &doors[0], &doors[1], "--json", "--starttls", "off"]);
     served.out.until("listening");
     let done = run(&[
         "mail",
@@ -408,7 +416,7 @@ fn over_a_unix_socket_it_is_the_same() {
 
 #[test]
 fn a_door_can_be_named_by_its_protocol() {
-    let served = serve(&["mail", "smtp://127.0.0.1:0", "--json"]);
+    let served = serve(&["mail", "smtp://127.0.0.1:0", "--json", "--starttls", "off"]);
     assert!(served.banner.contains(r#""door":"smtp""#), "{}", served.banner);
     assert_eq!(sends(&served.address, &[]).code, 0);
 }
@@ -461,23 +469,26 @@ fn it_ends_as_the_others_do_when_something_is_in_its_way() {
 
 #[test]
 fn a_server_that_says_nothing_is_left_and_signals_end_the_waiting() {
-    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let at = silent.local_addr().expect("it is bound").to_string();
-    for words in [vec!["mail", "send", "--from", "a@b", "--to", "c@d"], vec!["mail", "fetch"]] {
-        let scheme = if words[1] == "send" { "smtp" } else { "imap" };
-        let at = format!("{scheme}://{at}");
-        let mut all = words.clone();
-        all.insert(2, &at);
-        let late = run(&[&all[..], &["--idle", "50ms"]].concat());
+    for (scheme, what, rest) in [
+        ("smtp", "send", &["--from", "a@b", "--to", "c@d"][..]),
+        ("imap", "fetch", &[]),
+        ("pop3", "fetch", &[]),
+    ] {
+        let silent = || {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let at = listener.local_addr().expect("it is bound");
+            (listener, format!("{scheme}://{at}"))
+        };
+        let (_listener, at) = silent();
+        let late = run(&[&["mail", what, &at, "--idle", "50ms"], rest].concat());
         assert!(late.code == 6 && late.err.starts_with("error[idle-timeout]"), "{late:?}");
         for (name, expected) in [("TERM", 143), ("INT", 130)] {
-            let waiting = launch(hobnob(&[&all[..], &["-v"]].concat()));
-            let (_peer, _) = silent.accept().expect("it dials");
+            let (listener, at) = silent();
+            let waiting = launch(hobnob(&[&["mail", what, &at], rest].concat()));
+            let _peer = listener.accept().expect("it dials");
             signal(waiting.child.id(), name);
-            assert_eq!(code(waiting.child.wait()), expected, "{all:?} {name}");
+            assert_eq!(code(waiting.child.wait()), expected, "{scheme} {name}");
         }
-        // The one that was left before.
-        drop(silent.accept());
     }
 }
 

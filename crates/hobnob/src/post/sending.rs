@@ -18,6 +18,8 @@ use crate::error::{Error, Kind, Result};
 const PIECE: usize = 64 * 1_024;
 /// Silence that is borne where nobody says otherwise: servers look at a letter before they keep it.
 const PATIENCE: Duration = Duration::from_mins(5);
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How letters are sent.
 #[derive(Debug, Clone)]
@@ -109,17 +111,23 @@ impl Posting {
 
     /// Says goodbye. The error is that the server has not understood what was sent as it was meant.
     pub async fn close(mut self) -> Result<()> {
+        let goodbye = tokio::time::timeout(GOODBYE, self.part()).await;
+        // The letters are there: a server that does not care for a goodbye changes nothing.
+        goodbye.unwrap_or(Ok(()))?;
+        self.wire.close().await;
+        Ok(())
+    }
+
+    async fn part(&mut self) -> Result<()> {
         self.client.quit();
         while self.client.awaits() {
             match self.turn().await {
                 Ok(SmtpTurn::Over) => break,
                 Ok(_) => {}
                 Err(error) if error.kind() == Kind::BadFrame => return Err(error),
-                // The letters are there: who leaves without a goodbye changes nothing.
-                Err(_) => return Ok(()),
+                Err(_) => break,
             }
         }
-        self.wire.close().await;
         Ok(())
     }
 

@@ -215,7 +215,6 @@ async fn what_is_done_wrong_on_purpose_is_noticed_by_our_own_server() {
         (None, 250),
         (Some(SmtpBreak::BareLf), 550),
         (Some(SmtpBreak::LongLine), 550),
-        (Some(SmtpBreak::EarlyTalk), 554),
         (Some(SmtpBreak::CrCrLf), 550),
     ] {
         let letter = b"Date: Thu, 26 Nov 2026 14:21:00 +0000\r\nFrom: app@test\r\nMessage-ID: <a@b>\r\n\r\n.x\r\n";

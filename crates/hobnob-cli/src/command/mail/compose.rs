@@ -178,8 +178,18 @@ fn listed(head: &[u8], names: &[&str]) -> Vec<String> {
         .filter(|field| is_one(field.name))
         .flat_map(|field| EnvelopeAddress::list(field.value))
         // The beginning and the end of a group are nobody.
-        .filter_map(|one| Some(format!("{}@{}", text(one.mailbox)?, text(one.host)?)))
+        .filter_map(|one| Some(format!("{}@{}", local_part(&text(one.mailbox)?), text(one.host)?)))
         .collect()
+}
+
+/// What stands before the @, in quotes where it has to be.
+fn local_part(text: &str) -> String {
+    let is_plain =
+        |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
+    if text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn without_bcc(letter: &[u8], head: usize) -> Vec<u8> {

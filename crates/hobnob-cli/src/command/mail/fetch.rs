@@ -28,6 +28,8 @@ use crate::report::show::safe;
 
 /// How long a letter is waited for, where nobody says otherwise.
 const WITHIN: Duration = Duration::from_secs(5);
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Letters of a list, where nobody says how many.
@@ -184,7 +186,7 @@ impl Fetching<'_> {
             return Ok(0);
         }
         // Nothing was changed: who does not care for a goodbye changes nothing.
-        let _ = self.pickup.close().await;
+        let _ = tokio::time::timeout(GOODBYE, self.pickup.close()).await;
         Ok(0)
     }
 

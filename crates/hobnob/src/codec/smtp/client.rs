@@ -104,6 +104,8 @@ pub struct SmtpClient {
     /// Whether a command stood behind STARTTLS on purpose.
     has_injected: bool,
     passage: Option<SmtpPassage>,
+    /// What became of a letter whose remains the server is to forget first.
+    outcome: Option<SmtpOutcome>,
     /// Why it is over, until whoever shows the dialogue has had the answer that says so.
     failure: Option<SmtpFailure>,
     /// Whether nothing can be said any more: the server has closed, or answers and commands are out of step.
@@ -124,6 +126,7 @@ impl SmtpClient {
             has_logged_in: false,
             has_injected: false,
             passage: None,
+            outcome: None,
             failure: None,
             is_over: false,
         };
@@ -303,7 +306,10 @@ impl SmtpClient {
             Awaited::Ehlo | Awaited::Helo => self.settle(),
             Awaited::StartTls => self.hear_start_tls(answer, rest),
             Awaited::Auth(step) => self.hear_auth(step, answer),
-            Awaited::Reset => Ok(()),
+            Awaited::Reset => {
+                self.turns.extend(self.outcome.take().map(SmtpTurn::Done));
+                Ok(())
+            }
             Awaited::Quit => {
                 self.is_over = true;
                 if answer.code != 221 && answer.code != 421 {
@@ -467,7 +473,10 @@ impl SmtpClient {
         if self.is_over {
             self.awaited.clear();
         } else if passage.is_open() {
+            // What comes next leaves once this is answered: not every server takes two commands at once.
             self.say("RSET", Awaited::Reset);
+            self.outcome = Some(passage.outcome());
+            return;
         }
         self.turns.push_back(SmtpTurn::Done(passage.outcome()));
     }

@@ -31,7 +31,7 @@ use crate::store::{KeepLimit, MailStore, StoreLimits, StorePlace};
 pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "mail",
-        summary: "keeps every letter; SMTP in, POP3 and IMAP out",
+        summary: "keeps every letter: SMTP in, POP3 and IMAP out",
         options: OPTIONS,
         examples: &["hobnob serve mail", "hobnob serve mail --dir letters --strict"],
         is_built_in: true,
