@@ -55,7 +55,8 @@ def main():
 
         def check(server, session, envelope, mechanism, data):
             is_right = data.login == name and data.password == password
-            return AuthResult(success=is_right)
+            # Not handled: the server says so itself.
+            return AuthResult(success=is_right, handled=False)
 
         options.update(authenticator=check, auth_required=True, auth_require_tls=bool(args.cert))
     asyncio.run(serve(args, options))
