@@ -220,7 +220,7 @@ fn the_dialogue_is_shown_and_no_secret_is_in_it() {
 /// A server that answers each line with the next of these.
 fn scripted(answers: &'static [&'static str]) -> OnePeer {
     OnePeer::new(move |mut peer| {
-        let mut heard = [0; 65_536];
+        let mut heard = [0; 4_096];
         for (at, answer) in answers.iter().enumerate() {
             if at > 0 && !matches!(peer.read(&mut heard), Ok(1..)) {
                 return;

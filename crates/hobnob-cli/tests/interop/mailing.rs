@@ -78,10 +78,8 @@ fn letters_reach_aiosmtpd_byte_for_byte_in_the_clear_and_behind_starttls() {
     fs::write(&secret, "s3cret\n").expect("a file");
     for is_secure in [false, true] {
         let kept = tempfile::tempdir().expect("a folder");
-        let flags: &[&str] = match is_secure {
-            true => &["--cert", &paper.cert, "--key", &paper.key, "--auth", "li:s3cret"],
-            false => &[],
-        };
+        let secure = ["--cert", &paper.cert, "--key", &paper.key, "--auth", "li:s3cret"];
+        let flags = if is_secure { &secure[..] } else { &[] };
         let (_server, port) = aiosmtpd(python, kept.path(), flags);
         let at = format!("smtp://127.0.0.1:{port}");
         let user = format!("li:@{}", secret.display());

@@ -1,5 +1,6 @@
 //! A mailbox by IMAP (RFC 3501). Nothing of it is changed by looking.
 
+use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use super::failure;
@@ -17,6 +18,8 @@ use crate::error::{Error, Kind, Result};
 const SLACK: usize = 256 * 1_024;
 /// Answers of one command that are looked at.
 const MAX_ANSWERS: usize = MAX_LETTERS + 10_000;
+/// Bytes of a text that are shown of the dialogue.
+const SHOWN: usize = 200;
 /// What is asked of a letter for a list.
 const HEAD: &str = "BODY.PEEK[HEADER.FIELDS (DATE FROM TO CC SUBJECT MESSAGE-ID CONTENT-TYPE)]";
 
@@ -322,13 +325,15 @@ fn push_brief(out: &mut String, item: &ImapItem) {
     match item {
         ImapItem::Word(word) => out.push_str(word),
         ImapItem::Nil => out.push_str("NIL"),
-        ImapItem::Text(text) if text.len() > 200 => {
-            out.push_str(&format!("{{{} bytes}}", text.len()))
+        ImapItem::Text(text) if text.len() > SHOWN => {
+            let _ = write!(out, "{{{} bytes}}", text.len()); // a String takes all
         }
         ImapItem::Text(text) => out.push_str(&String::from_utf8_lossy(text)),
         ImapItem::List(items) => {
             out.push('(');
-            items.iter().for_each(|item| push_brief(out, item));
+            for item in items {
+                push_brief(out, item);
+            }
             out.push(')');
         }
     }

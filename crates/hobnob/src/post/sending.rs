@@ -136,7 +136,9 @@ impl Posting {
         loop {
             let lines = self.client.leaves();
             if !lines.is_empty() {
-                lines.iter().for_each(|line| self.witness.tell(MailSaid::Us(&line.shown)));
+                for line in &lines {
+                    self.witness.tell(MailSaid::Us(&line.shown));
+                }
                 let bytes: Vec<u8> = lines.into_iter().flat_map(|line| line.bytes).collect();
                 self.wire.send(&bytes).await?;
             }

@@ -1,5 +1,7 @@
 //! Letters that we send and fetch ourselves: by every protocol, against our own server, and against servers that break.
 
+#![allow(clippy::large_futures, reason = "each conversation is awaited once, in a test")]
+
 use std::time::Duration;
 
 use hobnob::Result;

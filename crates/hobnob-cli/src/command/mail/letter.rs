@@ -46,12 +46,14 @@ impl LetterPiece {
     pub(super) fn of(&self, view: &LetterView, job: &Job) -> Result<Vec<u8>> {
         Ok(match self {
             LetterPiece::Whole => whole(view, job.out, job.is_on("verbose")).into_bytes(),
-            LetterPiece::Links => view
-                .links()
-                .iter()
-                .map(|link| format!("{}\n", safe(link)))
-                .collect::<String>()
-                .into_bytes(),
+            LetterPiece::Links => {
+                let mut lines = Vec::new();
+                for link in view.links() {
+                    lines.extend_from_slice(safe(&link).as_bytes());
+                    lines.push(b'\n');
+                }
+                lines
+            }
             LetterPiece::Source => exact(view.raw().to_vec(), job),
             LetterPiece::Part(path) => {
                 let part = view.parts().iter().find(|part| part.path == *path);

@@ -62,7 +62,7 @@ fn run(job: &Job) -> Result<u8> {
     if !WORDS.contains(&first.as_str()) {
         let text = format!("mail does not {first:?}: it is send, fetch or show");
         let error = Error::new(Kind::Usage, text);
-        return Err(match nearest(first, WORDS.into_iter()) {
+        return Err(match nearest(first, WORDS) {
             Some(near) => error.try_command(format!("hobnob mail {near} -h"), "did you mean this?"),
             None => error.try_command("hobnob mail -h", ""),
         });

@@ -69,7 +69,8 @@ pub(super) fn witness(job: &Job, is_wanted: bool) -> MailWitness {
             }
             MailSaid::Letter(bytes) => format!("   (a letter of {})\n", size(bytes)),
             MailSaid::Secured(learnt) => {
-                learnt_lines(learnt).iter().map(|line| format!("   {line}\n")).collect()
+                let lines = learnt_lines(learnt);
+                format!("   {}\n", lines.join("\n   "))
             }
         };
         let _turn = turn.lock();

@@ -126,15 +126,12 @@ fn decode_quoted(text: &[u8]) -> Vec<u8> {
         while let Some(at) = memchr::memchr(b'=', rest) {
             out.extend_from_slice(&rest[..at]);
             let digit = |at: usize| rest.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-            match (digit(at + 1), digit(at + 2)) {
-                (Some(high), Some(low)) => {
-                    out.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
-                    rest = &rest[at + 3..];
-                }
-                _ => {
-                    out.push(b'=');
-                    rest = &rest[at + 1..];
-                }
+            if let (Some(high), Some(low)) = (digit(at + 1), digit(at + 2)) {
+                out.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
+                rest = &rest[at + 3..];
+            } else {
+                out.push(b'=');
+                rest = &rest[at + 1..];
             }
         }
         out.extend_from_slice(rest);
@@ -183,15 +180,12 @@ fn decode_percent(text: &[u8]) -> Vec<u8> {
     let (mut out, mut rest) = (Vec::with_capacity(text.len()), text);
     while let Some((first, after)) = rest.split_first() {
         let digit = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        match (first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
-                rest = &after[2..];
-            }
-            _ => {
-                out.push(*first);
-                rest = after;
-            }
+        if let (b'%', Some(high), Some(low)) = (first, digit(0), digit(1)) {
+            out.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
+            rest = &after[2..];
+        } else {
+            out.push(*first);
+            rest = after;
         }
     }
     out

@@ -52,7 +52,7 @@ impl LetterView {
         let root = reader.finish();
         let mut view = LetterView { head: 0..0, parts: Vec::new(), raw };
         view.head = view.range(&root.head);
-        view.add(&root, String::new(), 0);
+        view.add(&root, "", 0);
         view
     }
 
@@ -108,10 +108,10 @@ impl LetterView {
         &self.parts
     }
 
-    fn add(&mut self, part: &MimePart, path: String, depth: usize) {
-        let view = self.view(part, path.clone(), depth);
+    fn add(&mut self, part: &MimePart, path: &str, depth: usize) {
+        let view = self.view(part, path.to_owned(), depth);
         self.parts.push(view);
-        let below = |number: usize| match path.as_str() {
+        let below = |number: usize| match path {
             "" => number.to_string(),
             path => format!("{path}.{number}"),
         };
@@ -119,10 +119,10 @@ impl LetterView {
             PartBody::Bytes => {}
             PartBody::Parts(parts) => {
                 for (at, part) in parts.iter().enumerate() {
-                    self.add(part, below(at + 1), depth + 1);
+                    self.add(part, &below(at + 1), depth + 1);
                 }
             }
-            PartBody::Letter(letter) => self.add(letter, below(1), depth + 1),
+            PartBody::Letter(letter) => self.add(letter, &below(1), depth + 1),
         }
     }
 

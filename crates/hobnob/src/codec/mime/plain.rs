@@ -130,15 +130,12 @@ fn unescape(text: &str) -> String {
         let behind = &rest[at + 1..];
         let end = behind.char_indices().take(ENTITY).find(|(_, c)| *c == ';').map(|(end, _)| end);
         let meant = end.and_then(|end| entity(&behind[..end]).map(|c| (c, end)));
-        match meant {
-            Some((c, end)) => {
-                out.push(c);
-                rest = &behind[end + 1..];
-            }
-            None => {
-                out.push('&');
-                rest = behind;
-            }
+        if let Some((c, end)) = meant {
+            out.push(c);
+            rest = &behind[end + 1..];
+        } else {
+            out.push('&');
+            rest = behind;
         }
     }
     out.push_str(rest);

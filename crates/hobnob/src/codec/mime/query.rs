@@ -75,15 +75,12 @@ impl QueryMatch {
             let table = table(&pattern[..end].replace("\\/", "/"))?;
             return Ok((QueryMatch::Pattern(Box::new(table)), &pattern[end + 1..]));
         }
-        let (words, rest) = match text.strip_prefix('"') {
-            Some(quoted) => {
-                let end = closing(quoted, '"').ok_or("a quoted text does not end")?;
-                (quoted[..end].replace("\\\"", "\""), &quoted[end + 1..])
-            }
-            None => {
-                let end = text.find(char::is_whitespace).unwrap_or(text.len());
-                (text[..end].to_owned(), &text[end..])
-            }
+        let (words, rest) = if let Some(quoted) = text.strip_prefix('"') {
+            let end = closing(quoted, '"').ok_or("a quoted text does not end")?;
+            (quoted[..end].replace("\\\"", "\""), &quoted[end + 1..])
+        } else {
+            let end = text.find(char::is_whitespace).unwrap_or(text.len());
+            (text[..end].to_owned(), &text[end..])
         };
         if words.is_empty() {
             return Err("a field stands there with nothing behind its colon".to_owned());

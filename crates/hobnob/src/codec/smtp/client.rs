@@ -10,6 +10,7 @@ mod letter;
 mod tests;
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 
 use self::letter::SmtpPassage;
 use super::answer::{SmtpAnswer, SmtpAnswerReader, SmtpOffers};
@@ -92,6 +93,7 @@ enum AuthStep {
 
 /// The client. Send what [`leaves`](Self::leaves), receive, and give what came to [`next`](Self::next) until it wants more.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of the conversation")]
 pub struct SmtpClient {
     manner: SmtpManner,
     reader: SmtpAnswerReader,
@@ -214,9 +216,9 @@ impl SmtpClient {
         if envelope.needs_utf8() && !has_utf8 {
             return Err(SmtpFailure::NoUtf8);
         }
-        let mut mail = format!("MAIL FROM:<{}>", envelope.from_text());
+        let mut mail = format!("MAIL FROM:<{}>", envelope.sender());
         if self.offers.has("SIZE") {
-            mail.push_str(&format!(" SIZE={}", envelope.size));
+            let _ = write!(mail, " SIZE={}", envelope.size); // a String takes all
         }
         if self.offers.has("8BITMIME") && envelope.has_8bit {
             mail.push_str(" BODY=8BITMIME");
