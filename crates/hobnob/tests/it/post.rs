@@ -399,10 +399,7 @@ async fn a_server_says_no_in_its_own_words() {
         ("imap", &[b"* PREAUTH\r\n", b"a1 OK\r\n", b"* BYE shutdown\r\n"], "BYE shutdown"),
     ] {
         let result = played(scheme, Upgrade::Off, PATIENCE, |peer| script(peer, answers)).await;
-        let error = match result {
-            Err(error) => error,
-            Ok(()) => panic!("{scheme}: {words}"),
-        };
+        let error = result.expect_err(words);
         assert_eq!(error.kind(), Kind::Rejected, "{scheme} {words}: {error:?}");
         assert!(error.message().contains(words), "{scheme}: {error:?}");
     }
