@@ -18,7 +18,7 @@ const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer 
     Peer { program, packages, says: None, is_module: false }
 }
 
-const PEERS: [Peer; 28] = [
+const PEERS: [Peer; 30] = [
     Peer { says: Some("OpenBSD"), ..peer("nc", &["netcat-openbsd"]) },
     peer("ncat", &["ncat"]),
     peer("socat", &["socat"]),
@@ -47,6 +47,8 @@ const PEERS: [Peer; 28] = [
     peer("chromium", &["chromium"]),
     Peer { is_module: true, ..peer("h11", &["python3-h11"]) },
     Peer { is_module: true, ..peer("scapy", &["python3-scapy"]) },
+    Peer { is_module: true, ..peer("aiosmtpd", &["python3-aiosmtpd"]) },
+    peer("dovecot", &["dovecot-imapd", "dovecot-pop3d"]),
 ];
 
 /// The programs' names, as a skip's reason would have them.
@@ -79,6 +81,8 @@ pub(crate) const NAMES: &[&str] = &[
     "chromium",
     "h11",
     "scapy",
+    "aiosmtpd",
+    "dovecot",
 ];
 
 /// Where systems keep what only their servers run: not on everybody's path.

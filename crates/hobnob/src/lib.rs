@@ -26,8 +26,9 @@
 //! | the seam | [`conn`], [`bus`], [`clock`], [`session`] |
 //! | the shelves: a contract and a table each | [`transport`], [`layer`], [`service`] |
 //! | where the tables meet | [`engine`] |
-//! | on the engine: one request and its answer; round trips; what catches mail | [`exchange`], [`ping`], [`mail`] |
+//! | on the engine: one request and its answer; round trips | [`exchange`], [`ping`] |
 //! | rounds by many at once; how long rounds took | [`load`], [`latencies`] |
+//! | letters sent and fetched; what catches mail | [`post`], [`mail`] |
 //! | packets of an interface or a file | [`capture`] |
 //! | for who writes a transport | [`testing`] |
 //!
@@ -58,6 +59,8 @@ pub mod load;
 #[cfg(feature = "mail")]
 pub mod mail;
 pub mod ping;
+#[cfg(feature = "mail")]
+pub mod post;
 pub mod service;
 pub mod session;
 pub mod socket;

@@ -13,6 +13,8 @@ pub(crate) mod file;
 pub(crate) mod json;
 mod lesson;
 pub(crate) mod letter;
+#[cfg(feature = "mail")]
+pub(crate) mod letters;
 pub(crate) mod line;
 pub(crate) mod look;
 pub(crate) mod packet;

@@ -7,7 +7,7 @@ use hobnob::socket::{Family, Socket, Type};
 use crate::kit::{run, skip, steady};
 use crate::screen::{BINARY, Screen};
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 17] = [
     "serve",
     "relay",
     "fault",
@@ -15,6 +15,7 @@ const VERBS: [&str; 16] = [
     "demo",
     "talk",
     "get",
+    "mail",
     "bench",
     "ping",
     "sniff",

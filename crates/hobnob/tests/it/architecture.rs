@@ -41,6 +41,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("engine", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "thread", "store"]]),
     ("exchange", &[GROUND_FLOOR, SEAM, &["socket", "engine"]]),
     ("ping", &[GROUND_FLOOR, SEAM, &["socket", "engine", "exchange", "latencies"]]),
+    ("post", &[GROUND_FLOOR, SEAM, &["engine"]]),
     ("mail", &[GROUND_FLOOR, &["engine", "store"]]),
     ("testing", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
     ("load", &[GROUND_FLOOR, SEAM, &["socket", "engine", "exchange", "latencies"]]),
@@ -60,11 +61,12 @@ const NUMBERED: &[&str] = &["pop3"];
 const EMPTY_NAMES: &[&str] = &["utils", "util", "misc", "common", "helpers", "helper"];
 
 /// Words of the program that are words of the tables too: `--raw`, `--framing lines`, `--http 1.0` and the verb `relay` of
-/// its command line, `hello` and `ok` of its control protocol, the flag `--timeout`, the way `down`, the jitter of round
-/// trips, the source of names that nsswitch.conf calls files, the `fd` of a call in an event, and the rate of a load.
+/// its command line, the verb `mail` and its `--source`, `hello` and `ok` of its control protocol, the flag `--timeout`, the
+/// way `down`, the jitter of round trips, the source of names that nsswitch.conf calls files, the `fd` of a call in an event,
+/// the file of a letter, and the rate of a load.
 const WORDS_OF_THE_PROGRAM: &[&str] = &[
-    "raw", "lines", "http", "relay", "hello", "ok", "timeout", "down", "jitter", "files", "fd",
-    "mail", "file", "rate",
+    "raw", "lines", "http", "relay", "mail", "source", "hello", "ok", "timeout", "down", "jitter",
+    "files", "fd", "file", "rate",
 ];
 
 /// A source file: where it stands under `src`, and its text.

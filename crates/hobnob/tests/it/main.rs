@@ -35,6 +35,8 @@ mod ping;
 mod places;
 mod plans;
 mod ports;
+#[cfg(feature = "mail")]
+mod post;
 mod powers;
 mod raw;
 mod relay;

@@ -10,6 +10,7 @@ mod letter;
 mod tests;
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 
 use self::letter::SmtpPassage;
 use super::answer::{SmtpAnswer, SmtpAnswerReader, SmtpOffers};
@@ -92,6 +93,7 @@ enum AuthStep {
 
 /// The client. Send what [`leaves`](Self::leaves), receive, and give what came to [`next`](Self::next) until it wants more.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of the conversation")]
 pub struct SmtpClient {
     manner: SmtpManner,
     reader: SmtpAnswerReader,
@@ -104,6 +106,8 @@ pub struct SmtpClient {
     /// Whether a command stood behind STARTTLS on purpose.
     has_injected: bool,
     passage: Option<SmtpPassage>,
+    /// What became of a letter whose remains the server is to forget first.
+    outcome: Option<SmtpOutcome>,
     /// Why it is over, until whoever shows the dialogue has had the answer that says so.
     failure: Option<SmtpFailure>,
     /// Whether nothing can be said any more: the server has closed, or answers and commands are out of step.
@@ -124,6 +128,7 @@ impl SmtpClient {
             has_logged_in: false,
             has_injected: false,
             passage: None,
+            outcome: None,
             failure: None,
             is_over: false,
         };
@@ -211,9 +216,9 @@ impl SmtpClient {
         if envelope.needs_utf8() && !has_utf8 {
             return Err(SmtpFailure::NoUtf8);
         }
-        let mut mail = format!("MAIL FROM:<{}>", envelope.from_text());
+        let mut mail = format!("MAIL FROM:<{}>", envelope.sender());
         if self.offers.has("SIZE") {
-            mail.push_str(&format!(" SIZE={}", envelope.size));
+            let _ = write!(mail, " SIZE={}", envelope.size); // a String takes all
         }
         if self.offers.has("8BITMIME") && envelope.has_8bit {
             mail.push_str(" BODY=8BITMIME");
@@ -303,7 +308,10 @@ impl SmtpClient {
             Awaited::Ehlo | Awaited::Helo => self.settle(),
             Awaited::StartTls => self.hear_start_tls(answer, rest),
             Awaited::Auth(step) => self.hear_auth(step, answer),
-            Awaited::Reset => Ok(()),
+            Awaited::Reset => {
+                self.turns.extend(self.outcome.take().map(SmtpTurn::Done));
+                Ok(())
+            }
             Awaited::Quit => {
                 self.is_over = true;
                 if answer.code != 221 && answer.code != 421 {
@@ -467,7 +475,10 @@ impl SmtpClient {
         if self.is_over {
             self.awaited.clear();
         } else if passage.is_open() {
+            // What comes next leaves once this is answered: not every server takes two commands at once.
             self.say("RSET", Awaited::Reset);
+            self.outcome = Some(passage.outcome());
+            return;
         }
         self.turns.push_back(SmtpTurn::Done(passage.outcome()));
     }

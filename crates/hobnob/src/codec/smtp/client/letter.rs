@@ -30,7 +30,7 @@ impl SmtpEnvelope {
         }
     }
 
-    pub(super) fn from_text(&self) -> String {
+    pub(super) fn sender(&self) -> String {
         self.from.as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
@@ -59,6 +59,7 @@ pub struct SmtpOutcome {
 
 /// A letter that is under way.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of the letter")]
 pub(super) struct SmtpPassage {
     pub(super) envelope: SmtpEnvelope,
     /// Whether all its commands leave at once.
