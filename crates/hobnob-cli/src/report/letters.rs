@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hobnob::codec::mime::{LetterView, PartView, field_of};
+use hobnob::codec::mime::{LetterView, PartView, ShownHead, field_of};
 use hobnob::codec::smtp::{SmtpAnswer, SmtpOutcome};
 use hobnob::post::PickedHead;
 
@@ -101,7 +101,12 @@ impl Json {
         }
         let raw = letter.view.map(LetterView::head);
         let raw = raw.or(letter.head.map(|head| head.head.as_slice())).unwrap_or_default();
-        for name in ["from", "to", "cc", "subject", "date", "message-id"] {
+        let head = ShownHead::of(raw);
+        for (name, list) in [("to", &head.to), ("cc", &head.cc)] {
+            let list: Vec<_> = list.iter().map(ToString::to_string).collect();
+            line.texts(name, list.iter().map(String::as_str));
+        }
+        for name in ["from", "subject", "date", "message-id"] {
             if let Some(value) = field_of(raw, name) {
                 line.text(name, &value);
             }
@@ -113,7 +118,8 @@ impl Json {
                     line.text("text", &text);
                 }
                 line.texts("links", view.links().iter().map(String::as_str));
-                line.objects("parts", view.parts(), part);
+                line.number("parts", view.parts().len() as u64);
+                line.objects("tree", view.parts(), part);
             }
             None => line.number("size", letter.head.map_or(0, |head| head.size)),
         }

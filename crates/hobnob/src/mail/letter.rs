@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Read as _;
 use std::sync::{Arc, OnceLock};
 
-use crate::codec::mime::{Attachment, ShownLetter, fields, unfold};
+use crate::codec::mime::{Attachment, LetterView, ShownLetter, fields, unfold};
 use crate::error::{Error, Kind, Result};
 use crate::event::{MailFinding, Mailed};
 use crate::store::MailStore;
@@ -15,7 +15,7 @@ pub struct CaughtLetter {
     told: Arc<Mailed>,
     envelope: MailEnvelope,
     store: Arc<MailStore>,
-    read: Arc<OnceLock<(Vec<u8>, ShownLetter)>>,
+    read: Arc<OnceLock<(LetterView, ShownLetter)>>,
 }
 
 /// Who sends, and whom it is for, as MAIL and RCPT said. What stands in the headers may be something else.
@@ -55,9 +55,8 @@ impl CaughtLetter {
 
     /// The value of its first header of this name, as it was sent, on one line.
     pub fn header(&self, name: &str) -> Option<String> {
-        let bytes = self.sent_bytes();
         let is_it = |found: &[u8]| found.eq_ignore_ascii_case(name.as_bytes());
-        let value = fields(head(bytes)).find(|field| is_it(field.name))?.value;
+        let value = fields(self.read().0.head()).find(|field| is_it(field.name))?.value;
         Some(String::from_utf8_lossy(&unfold(value)).into_owned())
     }
 
@@ -77,8 +76,8 @@ impl CaughtLetter {
     }
 
     /// The addresses of web pages that it names.
-    pub fn links(&self) -> Vec<String> {
-        self.shown().links()
+    pub fn links(&self) -> &[String] {
+        &self.shown().links
     }
 
     /// The first of its links that fits.
@@ -111,7 +110,7 @@ impl CaughtLetter {
 
     /// Its bytes, as they were sent. Empty where somebody has deleted it before they were first asked for.
     pub fn sent_bytes(&self) -> &[u8] {
-        &self.read().0
+        self.read().0.raw()
     }
 
     /// What both sides said, without secrets: lines behind `> ` of the client, and `< ` of the server.
@@ -133,7 +132,7 @@ impl CaughtLetter {
         &self.read().1
     }
 
-    fn read(&self) -> &(Vec<u8>, ShownLetter) {
+    fn read(&self) -> &(LetterView, ShownLetter) {
         self.read.get_or_init(|| {
             let file = self.told.boxes.iter().find_map(|(name, uid)| self.store.read(name, *uid));
             let mut bytes = Vec::new();
@@ -143,19 +142,11 @@ impl CaughtLetter {
             }
             let trace = usize::try_from(self.told.trace).unwrap_or(usize::MAX);
             bytes.drain(..trace.min(bytes.len()));
-            let shown = ShownLetter::read(&bytes);
-            (bytes, shown)
+            let view = LetterView::read(bytes);
+            let shown = ShownLetter::of(&view);
+            (view, shown)
         })
     }
-}
-
-/// The head of a letter, with the empty line behind it.
-fn head(letter: &[u8]) -> &[u8] {
-    let ends = ["\r\n\r\n", "\n\n"].map(str::as_bytes);
-    let end = ends.iter().filter_map(|end| {
-        letter.windows(end.len()).position(|found| found == *end).map(|at| at + end.len())
-    });
-    &letter[..end.min().unwrap_or(letter.len())]
 }
 
 impl fmt::Display for CaughtLetter {

@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use encoding_rs::{Encoding, UTF_8};
+use mail_parser::decoders::charsets::map::charset_decoder;
 
 use super::field::ContentType;
 
@@ -21,8 +21,8 @@ const MAX_SEGMENTS: usize = 64;
 
 /// Bytes in the characters of that name; UTF-8 where the name is not known. What is no character is U+FFFD.
 pub fn decode_text(charset: Option<&[u8]>, bytes: &[u8]) -> String {
-    let encoding = charset.and_then(Encoding::for_label).unwrap_or(UTF_8);
-    encoding.decode_without_bom_handling(bytes).0.into_owned()
+    let decoder = charset.map(<[u8]>::trim_ascii).and_then(charset_decoder);
+    decoder.map_or_else(|| String::from_utf8_lossy(bytes).into_owned(), |decode| decode(bytes))
 }
 
 /// The value of a field, unfolded already, with its encoded words read.

@@ -7,6 +7,7 @@ use super::field::{ContentType, fields, unfold};
 use super::part::{MimePart, PartBody};
 use super::plain::{links_of_html, links_of_text, plain_of_html};
 use super::reader::MimeReader;
+use super::shown::without_brackets;
 
 /// A letter, held whole.
 #[derive(Debug, Clone)]
@@ -31,8 +32,14 @@ pub struct PartView {
     pub encoding: String,
     /// Bytes of its body, decoded; of one that has parts, as they are.
     pub size: u64,
+    /// Its `Content-ID`, by which the HTML of its letter may name it, without brackets.
+    pub id: Option<String>,
     /// Whether it is to be kept apart from what is read.
     pub is_attached: bool,
+    /// Whether it is to be shown among what is read, although it is kept apart: a picture.
+    pub is_inline: bool,
+    /// Whether it is of a letter that this letter holds.
+    pub is_within: bool,
     /// Whether it has parts, or is a letter.
     pub has_parts: bool,
     place: Range<usize>,
@@ -52,13 +59,18 @@ impl LetterView {
         let root = reader.finish();
         let mut view = LetterView { head: 0..0, parts: Vec::new(), raw };
         view.head = view.range(&root.head);
-        view.add(&root, "", 0);
+        view.add(&root, "", 0, false);
         view
     }
 
     /// Its bytes.
     pub fn raw(&self) -> &[u8] {
         &self.raw
+    }
+
+    /// Its bytes, and nothing else of it.
+    pub fn into_raw(self) -> Vec<u8> {
+        self.raw
     }
 
     /// Its head, with the empty line.
@@ -99,7 +111,7 @@ impl LetterView {
     }
 
     fn text_of(&self, kind: &str) -> Option<String> {
-        let part = self.parts.iter().find(|part| part.kind == kind && !part.is_attached)?;
+        let part = self.read_parts().find(|part| part.kind == kind)?;
         Some(self.part_text(part))
     }
 
@@ -108,9 +120,9 @@ impl LetterView {
         &self.parts
     }
 
-    fn add(&mut self, part: &MimePart, path: &str, depth: usize) {
+    fn add(&mut self, part: &MimePart, path: &str, depth: usize, is_within: bool) {
         let view = self.view(part, path.to_owned(), depth);
-        self.parts.push(view);
+        self.parts.push(PartView { is_within, ..view });
         let below = |number: usize| match path {
             "" => number.to_string(),
             path => format!("{path}.{number}"),
@@ -119,11 +131,19 @@ impl LetterView {
             PartBody::Bytes => {}
             PartBody::Parts(parts) => {
                 for (at, part) in parts.iter().enumerate() {
-                    self.add(part, &below(at + 1), depth + 1);
+                    self.add(part, &below(at + 1), depth + 1, is_within);
                 }
             }
-            PartBody::Letter(letter) => self.add(letter, &below(1), depth + 1),
+            PartBody::Letter(letter) => {
+                // A letter that is nothing but another one is that one.
+                self.add(letter, &below(1), depth + 1, is_within || !path.is_empty());
+            }
         }
+    }
+
+    /// The parts that a person reads: texts of this letter, and of none that it holds.
+    fn read_parts(&self) -> impl Iterator<Item = &PartView> {
+        self.parts.iter().filter(|part| !part.is_attached && !part.is_within && !part.has_parts)
     }
 
     fn view(&self, part: &MimePart, path: String, depth: usize) -> PartView {
@@ -137,20 +157,27 @@ impl LetterView {
         };
         let name = named(&part.disposition, "filename").or_else(|| named(&part.kind, "name"));
         let is_text = kind.starts_with("text/");
-        let is_attachment = part
-            .disposition
-            .as_ref()
-            .is_some_and(|how| how.kind.eq_ignore_ascii_case(b"attachment"));
+        let is_placed = |place: &[u8]| {
+            part.disposition.as_ref().map(|how| how.kind.eq_ignore_ascii_case(place))
+        };
         let has_parts = part.inside != PartBody::Bytes;
+        let is_letter = matches!(part.inside, PartBody::Letter(_));
+        let id = part.id.as_deref().map(|id| without_brackets(&String::from_utf8_lossy(id)));
+        // A text with a name is a file, unless it is the first of its place.
+        let is_first = path.is_empty() || path == "1" || path.ends_with(".1");
+        let is_file = name.is_some() && !is_first;
+        let is_apart = is_placed(b"attachment").unwrap_or(false) || !is_text || is_file;
         let place = self.range(&part.body);
         let raw = self.raw.get(place.clone()).unwrap_or_default();
         let encoding = part.encoding.as_deref().map(|how| small(how.trim_ascii()));
         let size =
             if has_parts { raw.len() } else { decode_body(part.encoding.as_deref(), raw).len() };
         PartView {
-            path,
             depth,
-            is_attached: !has_parts && (is_attachment || !is_text),
+            is_attached: if has_parts { is_letter && !path.is_empty() } else { is_apart },
+            is_inline: is_placed(b"inline").unwrap_or(id.is_some()),
+            is_within: false,
+            id,
             charset: part
                 .kind
                 .as_ref()
@@ -158,6 +185,7 @@ impl LetterView {
                 .map(<[u8]>::to_vec),
             kind,
             name,
+            path,
             encoding: encoding.unwrap_or_default(),
             size: size as u64,
             has_parts,
@@ -177,18 +205,22 @@ impl LetterView {
         decode_text(part.charset.as_deref(), &self.part_bytes(part))
     }
 
-    /// What is attached.
+    /// What is attached to it; of a letter that it holds, that as a whole.
     pub fn files(&self) -> impl Iterator<Item = &PartView> {
-        self.parts.iter().filter(|part| part.is_attached)
+        self.parts.iter().filter(|part| part.is_attached && !part.is_within)
     }
 
     /// The links of its texts, each once, in their order.
     pub fn links(&self) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
-        for part in self.parts.iter().filter(|part| !part.is_attached && !part.has_parts) {
+        for part in self.read_parts() {
             let text = self.part_text(part);
             let links = match part.kind.as_str() {
-                "text/html" => links_of_html(beginning(&text)),
+                "text/html" => {
+                    let html = beginning(&text);
+                    let said = plain_of_html(html);
+                    links_of_html(html).into_iter().chain(links_of_text(&said)).collect()
+                }
                 "text/plain" => links_of_text(beginning(&text)),
                 _ => continue,
             };
@@ -224,6 +256,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::codec::mime::{MAX_DEPTH, MAX_PARTS, ShownLetter};
 
     const LETTER: &str = "From: =?utf-8?q?L=C3=AF?= <li@test>\r\nSubject: =?utf-8?B?5L2g5aW9?=\r\nReceived: a\r\n\
 Received: b\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: multipart/alternative; boundary=y\r\n\r\n\
@@ -231,6 +264,45 @@ Received: b\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-T
 caf=E9 https://a.test/b?c=1.\r\n--y\r\nContent-Type: text/html\r\n\r\n<a href=\"https://a.test/reset?x=1&amp;y=2\">Go</a>\r\n\
 --y--\r\n--x\r\nContent-Type: image/png; name=m.png\r\nContent-Disposition: attachment; filename=\"../map.png\"\r\n\
 Content-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n--x\r\nContent-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nin\r\n--x--\r\n";
+
+    #[test]
+    fn what_a_letter_holds_is_attached_and_not_read_as_its_own() {
+        let letter = "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nmine\r\n\
+--x\r\nContent-Type: text/plain; name=log.txt\r\nContent-Disposition: inline\r\n\r\nhttp://log.test\r\n\
+--x\r\nContent-Type: message/rfc822\r\n\r\nContent-Type: text/html\r\n\r\n<a href='http://theirs.test'>theirs</a>\r\n\
+--x\r\nContent-Type: image/png\r\nContent-ID: <map@test>\r\n\r\nPNG\r\n--x--\r\n";
+        let view = LetterView::read(letter.as_bytes().to_vec());
+        assert_eq!((view.text().as_deref(), view.html()), (Some("mine"), None));
+        assert_eq!(view.links(), [""; 0]);
+        let files: Vec<_> =
+            view.files().map(|part| (&*part.kind, part.id.as_deref(), part.is_inline)).collect();
+        assert_eq!(
+            files,
+            [
+                ("text/plain", None, true),
+                ("message/rfc822", None, false),
+                ("image/png", Some("map@test"), true),
+            ]
+        );
+        let alone = b"Content-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nread me\r\n";
+        let alone = LetterView::read(alone.to_vec());
+        assert_eq!(alone.text().as_deref(), Some("read me\r\n"));
+        assert_eq!(alone.files().count(), 0);
+    }
+
+    /// The most that a letter may have of everything, at once: what is beyond costs no memory and no stack.
+    #[test]
+    fn parts_without_end_are_bounded_by_count_and_by_depth() {
+        let holding = "Content-Type: message/rfc822\r\n\r\n".repeat(100_000);
+        let view = LetterView::read(holding.into_bytes());
+        assert!(view.parts().len() <= MAX_DEPTH + 2, "{}", view.parts().len());
+        let mut many = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n".to_vec();
+        many.extend_from_slice(&b"--x\r\nContent-Type: image/png\r\n\r\nP\r\n".repeat(200_000));
+        let view = LetterView::read(many);
+        assert_eq!(view.parts().len(), MAX_PARTS);
+        view.links();
+        assert!(ShownLetter::of(&view).attachments.len() < MAX_PARTS);
+    }
 
     #[test]
     fn a_letter_is_seen_as_it_was_meant() {
@@ -241,7 +313,7 @@ Content-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n--x\r\nContent-Type: messag
         assert_eq!(view.text().as_deref(), Some("café https://a.test/b?c=1."));
         assert_eq!(view.links(), ["https://a.test/b?c=1", "https://a.test/reset?x=1&y=2"]);
         let files: Vec<_> = view.files().collect();
-        assert_eq!(files.len(), 1);
+        assert_eq!(files.len(), 2, "a picture, and the letter that it holds");
         assert_eq!(files[0].name.as_deref(), Some("../map.png"), "as the sender says");
         assert_eq!((view.part_bytes(files[0]), files[0].size), (b"hello".to_vec(), 5));
         let parts = view.parts();

@@ -1,13 +1,8 @@
 //! Which letter is meant: `to:li@test subject:/Reset/`.
 
-use regex_automata::dfa::{Automaton, dense};
-use regex_automata::util::syntax;
-use regex_automata::{Anchored, Input, nfa};
-
 use super::letter_view::LetterView;
+use crate::codec::pattern::Pattern;
 
-/// Bytes of the tables of one pattern at most.
-const LARGEST: usize = 1 << 20;
 /// Fields that say whom a letter is for.
 const FOR: &[&str] = &["to", "cc", "bcc", "delivered-to", "x-original-to"];
 
@@ -29,7 +24,7 @@ struct QueryTerm {
 enum QueryMatch {
     /// In any case.
     Words(String),
-    Pattern(Box<dense::DFA<Vec<u32>>>),
+    Pattern(Pattern),
 }
 
 impl LetterQuery {
@@ -72,8 +67,8 @@ impl QueryMatch {
     fn read(text: &str) -> Result<(Self, &str), String> {
         if let Some(pattern) = text.strip_prefix('/') {
             let end = closing(pattern, '/').ok_or("a pattern ends with a slash")?;
-            let table = table(&pattern[..end].replace("\\/", "/"))?;
-            return Ok((QueryMatch::Pattern(Box::new(table)), &pattern[end + 1..]));
+            let read = Pattern::read(&pattern[..end].replace("\\/", "/"))?;
+            return Ok((QueryMatch::Pattern(read), &pattern[end + 1..]));
         }
         let (words, rest) = if let Some(quoted) = text.strip_prefix('"') {
             let end = closing(quoted, '"').ok_or("a quoted text does not end")?;
@@ -91,11 +86,7 @@ impl QueryMatch {
     fn is_in(&self, text: &str) -> bool {
         match self {
             QueryMatch::Words(words) => text.to_lowercase().contains(words),
-            QueryMatch::Pattern(table) => {
-                let input = Input::new(text.as_bytes()).anchored(Anchored::No);
-                // The tables have no byte at which they give up.
-                table.try_search_fwd(&input).is_ok_and(|found| found.is_some())
-            }
+            QueryMatch::Pattern(pattern) => pattern.matches(text.as_bytes()),
         }
     }
 }
@@ -108,23 +99,6 @@ fn closing(text: &str, mark: char) -> Option<usize> {
         is_escaped = c == '\\' && !is_escaped;
         ends.then_some(at)
     })
-}
-
-fn table(pattern: &str) -> Result<dense::DFA<Vec<u32>>, String> {
-    let limits = dense::Config::new()
-        .dfa_size_limit(Some(LARGEST))
-        .determinize_size_limit(Some(4 * LARGEST));
-    dense::Builder::new()
-        .configure(limits)
-        .syntax(syntax::Config::new().unicode(false).utf8(false))
-        .thompson(nfa::thompson::Config::new().utf8(false))
-        .build(pattern)
-        .map_err(|error| {
-            if error.is_size_limit_exceeded() {
-                return "the pattern is too large".to_owned();
-            }
-            format!("/{pattern}/ is no regular expression")
-        })
 }
 
 impl QueryTerm {

@@ -1,12 +1,18 @@
-//! What people see of a letter: texts decoded, links, codes (RFC 2047, RFC 2045).
+//! What a list says of a letter, and what programs ask of one: who writes to whom, its text, what it carries.
 
-use mail_parser::{
-    Address, ContentType, DateTime, Message, MessageParser, MessagePart, MimeHeaders as _, PartType,
-};
+use std::fmt;
+
+use mail_parser::DateTime;
+
+use super::address::EnvelopeAddress;
+use super::decode::decode_words;
+use super::envelope::Envelope;
+use super::letter_view::{LetterView, PartView, field_of};
 
 /// The subject of a head, decoded and on one line; empty where there is none.
 pub fn shown_subject(head: &[u8]) -> String {
-    MessageParser::default().parse_headers(head).as_ref().map(subject).unwrap_or_default()
+    let subject = field_of(head, "subject").unwrap_or_default();
+    subject.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Who writes to whom, and when: as headers say it, which may not be true.
@@ -37,6 +43,16 @@ pub struct ShownAddress {
     pub address: String,
 }
 
+impl fmt::Display for ShownAddress {
+    /// `Li Lei <li@test>`, or the address alone where it has no name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.is_empty() {
+            return f.write_str(&self.address);
+        }
+        write!(f, "{} <{}>", self.name, self.address)
+    }
+}
+
 /// A letter, decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShownLetter {
@@ -48,6 +64,8 @@ pub struct ShownLetter {
     pub text: String,
     /// Its HTML, where it has some.
     pub html: Option<String>,
+    /// The addresses of web pages that it names, each once, in their order.
+    pub links: Vec<String>,
     /// What it carries.
     pub attachments: Vec<Attachment>,
 }
@@ -67,38 +85,37 @@ pub struct Attachment {
     pub bytes: Vec<u8>,
 }
 
-impl ShownLetter {
-    /// Reads a whole letter. Whatever it is, something can be seen of it.
-    pub fn read(letter: &[u8]) -> Self {
-        let Some(message) = MessageParser::default().parse(letter) else {
-            return ShownLetter::default();
-        };
-        let has_html = message
-            .html_body
-            .iter()
-            .any(|part| message.parts.get(*part as usize).is_some_and(MessagePart::is_text_html));
-        let html = has_html.then(|| message.body_html(0)).flatten();
-        ShownLetter {
-            head: head(&message),
-            subject: subject(&message),
-            text: message.body_text(0).unwrap_or_default().into_owned(),
-            html: html.map(std::borrow::Cow::into_owned),
-            attachments: carried(&message).map(attachment).collect(),
+impl ShownHead {
+    /// Reads a head.
+    pub fn of(head: &[u8]) -> Self {
+        let envelope = Envelope::of(head);
+        let has_reply_to = field_of(head, "reply-to").is_some_and(|list| !list.trim().is_empty());
+        let message_id = envelope.message_id.unwrap_or_default();
+        let date = envelope.date.map(|date| String::from_utf8_lossy(&date).into_owned());
+        let date = date.and_then(|date| DateTime::parse_rfc822(&date));
+        ShownHead {
+            from: shown_addresses(&envelope.from).into_iter().next().unwrap_or_default(),
+            to: shown_addresses(&envelope.to),
+            cc: shown_addresses(&envelope.cc),
+            bcc: shown_addresses(&envelope.bcc),
+            reply_to: has_reply_to.then(|| shown_addresses(&envelope.reply_to)).unwrap_or_default(),
+            message_id: without_brackets(&String::from_utf8_lossy(&message_id)),
+            date: date.filter(DateTime::is_valid).map(|date| date.to_rfc3339()),
         }
     }
+}
 
-    /// The addresses of web pages that it names, each once, in their order.
-    pub fn links(&self) -> Vec<String> {
-        let mut links: Vec<String> = Vec::new();
-        let html = self.html.as_deref().unwrap_or_default();
-        for text in [html, &self.text] {
-            for link in links_in(text) {
-                if !links.contains(&link) {
-                    links.push(link);
-                }
-            }
+impl ShownLetter {
+    /// What is seen of a letter. Whatever it is, something can be seen of it.
+    pub fn of(view: &LetterView) -> Self {
+        ShownLetter {
+            head: ShownHead::of(view.head()),
+            subject: shown_subject(view.head()),
+            text: view.text().unwrap_or_default(),
+            html: view.html(),
+            links: view.links(),
+            attachments: view.files().map(|part| attachment(view, part)).collect(),
         }
-        links
     }
 
     /// The first number of exactly so many digits in its text that is part of no longer word: a code to be typed.
@@ -110,80 +127,43 @@ impl ShownLetter {
     }
 }
 
-fn subject(message: &Message<'_>) -> String {
-    let subject = message.subject().unwrap_or_default();
-    subject.split_whitespace().collect::<Vec<_>>().join(" ")
+/// The addresses of a list, those of its groups among them, but not the names of the groups.
+fn shown_addresses(list: &[EnvelopeAddress]) -> Vec<ShownAddress> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let shown = |one: &EnvelopeAddress| {
+        let (mailbox, host) = (one.mailbox.as_deref()?, one.host.as_deref()?);
+        let name = one.name.as_deref().map(decode_words).unwrap_or_default();
+        let at = if host.is_empty() { "" } else { "@" };
+        let address = format!("{}{at}{}", text(mailbox), text(host));
+        Some(ShownAddress { name, address }).filter(|one| *one != ShownAddress::default())
+    };
+    list.iter().filter_map(shown).collect()
 }
 
-fn head(message: &Message<'_>) -> ShownHead {
-    ShownHead {
-        from: addresses(message.from()).into_iter().next().unwrap_or_default(),
-        to: addresses(message.to()),
-        cc: addresses(message.cc()),
-        bcc: addresses(message.bcc()),
-        reply_to: addresses(message.reply_to()),
-        message_id: message.message_id().unwrap_or_default().to_owned(),
-        date: message.date().filter(|date| date.is_valid()).map(DateTime::to_rfc3339),
+fn attachment(view: &LetterView, part: &PartView) -> Attachment {
+    Attachment {
+        name: part.name.clone(),
+        kind: part.kind.clone(),
+        id: part.id.clone(),
+        is_inline: part.is_inline,
+        bytes: view.part_bytes(part),
     }
 }
 
-fn addresses(list: Option<&Address<'_>>) -> Vec<ShownAddress> {
-    let all = list.into_iter().flat_map(Address::iter);
-    all.map(|one| ShownAddress {
-        name: one.name().unwrap_or_default().to_owned(),
-        address: one.address().unwrap_or_default().to_owned(),
-    })
-    .collect()
-}
-
-/// What is no text of the letter: the parser counts a picture among the text to the text alone.
-fn carried<'m>(message: &'m Message<'_>) -> impl Iterator<Item = &'m MessagePart<'m>> {
-    let is_carried = |(at, part): &(u32, &MessagePart<'_>)| {
-        message.attachments.contains(at)
-            || matches!(part.body, PartType::Binary(_) | PartType::InlineBinary(_))
-    };
-    (0..).zip(&message.parts).filter(is_carried).map(|(_, part)| part)
-}
-
-fn attachment(part: &MessagePart<'_>) -> Attachment {
-    let kind = part.content_type().map_or_else(
-        || "application/octet-stream".to_owned(),
-        |kind| match kind.subtype() {
-            Some(subtype) => format!("{}/{subtype}", kind.ctype()).to_lowercase(),
-            None => kind.ctype().to_lowercase(),
-        },
-    );
-    let name = part.attachment_name().map(str::to_owned);
-    let id = part.content_id().map(str::to_owned);
-    let disposition = part.content_disposition();
-    let is_inline = disposition.map_or(id.is_some(), ContentType::is_inline);
-    Attachment { name, kind, id, is_inline, bytes: part.contents().to_vec() }
-}
-
-/// `https://...` up to what no address has, without what ends a sentence.
-fn links_in(text: &str) -> impl Iterator<Item = String> + '_ {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        loop {
-            let at = ["http://", "https://"].iter().filter_map(|begin| rest.find(begin)).min()?;
-            rest = &rest[at..];
-            let is_end =
-                |c: char| c.is_whitespace() || c.is_control() || "<>\"'`{}|\\^".contains(c);
-            let length = rest.find(is_end).unwrap_or(rest.len());
-            let (link, after) = rest.split_at(length);
-            rest = after;
-            let link = link.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']']);
-            if link.ends_with("://") {
-                continue;
-            }
-            return Some(link.replace("&amp;", "&"));
-        }
-    })
+/// `<1@test>` without what is around it.
+pub(super) fn without_brackets(id: &str) -> String {
+    let inner = id.trim();
+    let inner = inner.strip_prefix('<').unwrap_or(inner);
+    inner.split_once('>').map_or(inner, |(inner, _)| inner).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(letter: &[u8]) -> ShownLetter {
+        ShownLetter::of(&LetterView::read(letter.to_vec()))
+    }
 
     #[test]
     fn a_subject_is_decoded_whatever_it_is_written_in() {
@@ -211,10 +191,10 @@ mod tests {
             --a\r\nContent-Type: text/html\r\n\r\n<a href=\"http://a.test/x?a=1&amp;b=2\">x</a> (https://b.test)\r\n--a--\r\n\
             --m\r\nContent-Type: image/PNG\r\nContent-Disposition: attachment; filename=map.png\r\n\
             Content-Transfer-Encoding: base64\r\n\r\nAAEC\r\n--m--\r\n";
-        let shown = ShownLetter::read(letter.as_bytes());
+        let shown = read(letter.as_bytes());
         assert_eq!(shown.text.trim_end(), "\u{4f60}\u{597d} 123456 http://a.test/x?a=1&b=2.");
         assert!(shown.html.as_ref().is_some_and(|html| html.contains("<a href")));
-        assert_eq!(shown.links(), ["http://a.test/x?a=1&b=2", "https://b.test"]);
+        assert_eq!(shown.links, ["http://a.test/x?a=1&b=2", "https://b.test"]);
         assert_eq!((shown.code(6), shown.code(5)), (Some("123456"), None));
         let [map] = &shown.attachments[..] else { panic!("{:?}", shown.attachments) };
         assert_eq!(
@@ -227,7 +207,7 @@ mod tests {
     fn who_writes_to_whom_is_decoded() {
         let letter = "From: =?utf-8?B?5p2O6Zu3?= <li@test>, b@test\r\nTo: a@test, \"B, C\" <b@test>\r\n\
             Cc: team: x@test, y@test;\r\nDate: Thu, 26 Nov 2026 10:00:00 +0800\r\nMessage-ID: <1@test>\r\n\r\nhi";
-        let head = ShownLetter::read(letter.as_bytes()).head;
+        let head = read(letter.as_bytes()).head;
         let one = |name: &str, address: &str| ShownAddress {
             name: name.to_owned(),
             address: address.to_owned(),
@@ -241,9 +221,8 @@ mod tests {
 
     #[test]
     fn a_letter_of_html_alone_has_a_text_and_one_of_nothing_has_none() {
-        let shown =
-            ShownLetter::read(b"Content-Type: text/html\r\n\r\n<p>Your code: <b>4711</b></p>");
+        let shown = read(b"Content-Type: text/html\r\n\r\n<p>Your code: <b>4711</b></p>");
         assert_eq!(shown.code(4), Some("4711"), "{:?}", shown.text);
-        assert_eq!(ShownLetter::read(b"").text, "");
+        assert_eq!(read(b"").text, "");
     }
 }

@@ -173,7 +173,7 @@ impl WebSession<'_> {
 
     /// A letter as it is, with the lines that it got when it came.
     async fn raw(&self, name: &str, id: &str) -> WebAnswer {
-        let raw = self.whole(name, id, |whole| whole.bytes).await?;
+        let raw = self.whole(name, id, |whole| whole.view.into_raw()).await?;
         self.tell(MailDeed::Fetched, name, std::slice::from_ref(&raw.letter));
         Ok(raw.answer(answer::plain))
     }

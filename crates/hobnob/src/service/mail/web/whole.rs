@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::harmless::harmless;
 use super::summary::{LetterSummary, id, time};
 use crate::codec::json::{JsonValue, JsonWriter};
-use crate::codec::mime::{Attachment, MimePart, MimeReader, PartBody, ShownLetter, fields, unfold};
+use crate::codec::mime::{Attachment, LetterView, PartView, ShownLetter, fields, unfold};
 use crate::service::mail::finding;
 use crate::store::{MailStore, StoredLetter};
 
@@ -20,7 +20,7 @@ const PICTURES: usize = 8 << 20;
 /// A letter, all of it.
 pub(super) struct WholeLetter {
     pub(super) letter: Arc<StoredLetter>,
-    pub(super) bytes: Vec<u8>,
+    pub(super) view: LetterView,
     /// What was noted when it came; nothing of one that somebody else put in.
     note: JsonValue,
     /// The boxes that it lies in.
@@ -44,11 +44,11 @@ impl WholeLetter {
         };
         let boxes = store.boxes().into_iter().filter(lies).collect();
         let note = note.unwrap_or(JsonValue::Null);
-        Ok(Some(WholeLetter { letter: letter.clone(), bytes, note, boxes }))
+        Ok(Some(WholeLetter { letter: letter.clone(), view: LetterView::read(bytes), note, boxes }))
     }
 
     pub(super) fn shown(&self) -> ShownLetter {
-        ShownLetter::read(&self.bytes)
+        ShownLetter::of(&self.view)
     }
 
     pub(super) fn summary(&self) -> LetterSummary {
@@ -88,10 +88,7 @@ impl WholeLetter {
     /// Its headers by name, as they were sent, each on one line.
     pub(super) fn headers(&self) -> String {
         let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        let mut reader = MimeReader::default();
-        reader.push(&self.bytes);
-        let end = usize::try_from(reader.finish().head.end).unwrap_or(usize::MAX);
-        for field in fields(&self.bytes[..end.min(self.bytes.len())]) {
+        for field in fields(self.view.head()) {
             let value = String::from_utf8_lossy(&unfold(field.value)).trim().to_owned();
             headers.entry(canonical(field.name)).or_default().push(value);
         }
@@ -126,9 +123,6 @@ impl WholeLetter {
 
     /// What mailpit has no word for: how the letter came, what is wrong with it, and its parts as a tree.
     pub(super) fn journey(&self) -> String {
-        let shown = self.shown();
-        let mut reader = MimeReader::default();
-        reader.push(&self.bytes);
         let mut json = JsonWriter::default();
         json.begin('{');
         for name in ["at", "peer", "client", "with", "login", "from"] {
@@ -138,7 +132,7 @@ impl WholeLetter {
             json.name(name).texts(self.note.texts(name));
         }
         json.name("boxes").texts(self.boxes.iter().map(String::as_str));
-        json.name("links").texts(shown.links().iter().map(String::as_str));
+        json.name("links").texts(self.view.links().iter().map(String::as_str));
         json.name("findings").begin('[');
         for finding in self.note.texts("findings").into_iter().filter_map(finding::named) {
             json.begin('{').name("slug").text(finding.slug);
@@ -146,7 +140,7 @@ impl WholeLetter {
             json.name("is_wrong").plain(finding.is_wrong()).end('}');
         }
         json.end(']').name("parts");
-        write_part(&reader.finish(), &mut json);
+        write_tree(self.view.parts(), &mut json);
         json.end('}');
         json.finish()
     }
@@ -160,26 +154,18 @@ fn write_attachment(number: usize, part: &Attachment, json: &mut JsonWriter) {
     json.name("Size").plain(part.bytes.len()).end('}');
 }
 
-/// A part, and the parts within it: 64 deep at most, as the reader goes no deeper.
-fn write_part(part: &MimePart, json: &mut JsonWriter) {
-    let kind = part.kind.as_ref().map_or_else(
-        || "text/plain".to_owned(),
-        |kind| {
-            let words = [&kind.kind[..], b"/", &kind.subtype[..]].concat();
-            String::from_utf8_lossy(&words).to_lowercase()
-        },
-    );
-    let disposition = part.disposition.as_ref().and_then(|words| words.parameter("filename"));
-    let name = disposition.or_else(|| part.kind.as_ref()?.parameter("name")).unwrap_or_default();
-    json.begin('{').name("kind").text(&kind);
-    json.name("name").text(&String::from_utf8_lossy(name));
-    json.name("size").plain(part.body.end - part.body.start).name("parts").begin('[');
-    match &part.inside {
-        PartBody::Bytes => {}
-        PartBody::Parts(parts) => parts.iter().for_each(|part| write_part(part, json)),
-        PartBody::Letter(letter) => write_part(letter, json),
+/// The first part, and the parts within it: 64 deep at most, as a view goes no deeper. What is left behind them.
+fn write_tree<'v>(parts: &'v [PartView], json: &mut JsonWriter) -> &'v [PartView] {
+    let Some((part, mut rest)) = parts.split_first() else { return parts };
+    json.begin('{').name("part").text(&part.path).name("kind").text(&part.kind);
+    json.name("name").text(part.name.as_deref().unwrap_or_default());
+    json.name("size").plain(part.size).name("attached").plain(part.is_attached);
+    json.name("parts").begin('[');
+    while rest.first().is_some_and(|next| next.depth > part.depth) {
+        rest = write_tree(rest, json);
     }
     json.end(']').end('}');
+    rest
 }
 
 /// A name of a header, as Go and so mailpit writes it: `Message-Id`.
