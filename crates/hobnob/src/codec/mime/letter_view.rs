@@ -3,11 +3,10 @@
 use std::ops::Range;
 
 use super::decode::{decode_body, decode_parameter, decode_text, decode_words};
-use super::field::{ContentType, fields, unfold};
+use super::field::{ContentType, fields, unfold, without_brackets};
 use super::part::{MimePart, PartBody};
 use super::plain::{links_of_html, links_of_text, plain_of_html};
 use super::reader::MimeReader;
-use super::shown::without_brackets;
 
 /// A letter, held whole.
 #[derive(Debug, Clone)]
@@ -38,8 +37,8 @@ pub struct PartView {
     pub is_attached: bool,
     /// Whether it is to be shown among what is read, although it is kept apart: a picture.
     pub is_inline: bool,
-    /// Whether it is of a letter that this letter holds.
-    pub is_within: bool,
+    /// How many letters it is within, beside the one that is viewed; 0: it is that one's own.
+    pub within: usize,
     /// Whether it has parts, or is a letter.
     pub has_parts: bool,
     place: Range<usize>,
@@ -59,7 +58,7 @@ impl LetterView {
         let root = reader.finish();
         let mut view = LetterView { head: 0..0, parts: Vec::new(), raw };
         view.head = view.range(&root.head);
-        view.add(&root, "", 0, false);
+        view.add(&root, "", 0, 0);
         view
     }
 
@@ -120,9 +119,9 @@ impl LetterView {
         &self.parts
     }
 
-    fn add(&mut self, part: &MimePart, path: &str, depth: usize, is_within: bool) {
+    fn add(&mut self, part: &MimePart, path: &str, depth: usize, within: usize) {
         let view = self.view(part, path.to_owned(), depth);
-        self.parts.push(PartView { is_within, ..view });
+        self.parts.push(PartView { within, ..view });
         let below = |number: usize| match path {
             "" => number.to_string(),
             path => format!("{path}.{number}"),
@@ -131,19 +130,19 @@ impl LetterView {
             PartBody::Bytes => {}
             PartBody::Parts(parts) => {
                 for (at, part) in parts.iter().enumerate() {
-                    self.add(part, &below(at + 1), depth + 1, is_within);
+                    self.add(part, &below(at + 1), depth + 1, within);
                 }
             }
             PartBody::Letter(letter) => {
                 // A letter that is nothing but another one is that one.
-                self.add(letter, &below(1), depth + 1, is_within || !path.is_empty());
+                self.add(letter, &below(1), depth + 1, within + usize::from(!path.is_empty()));
             }
         }
     }
 
     /// The parts that a person reads: texts of this letter, and of none that it holds.
     fn read_parts(&self) -> impl Iterator<Item = &PartView> {
-        self.parts.iter().filter(|part| !part.is_attached && !part.is_within && !part.has_parts)
+        self.parts.iter().filter(|part| !part.is_attached && part.within == 0 && !part.has_parts)
     }
 
     fn view(&self, part: &MimePart, path: String, depth: usize) -> PartView {
@@ -176,7 +175,7 @@ impl LetterView {
             depth,
             is_attached: if has_parts { is_letter && !path.is_empty() } else { is_apart },
             is_inline: is_placed(b"inline").unwrap_or(id.is_some()),
-            is_within: false,
+            within: 0,
             id,
             charset: part
                 .kind
@@ -207,7 +206,7 @@ impl LetterView {
 
     /// What is attached to it; of a letter that it holds, that as a whole.
     pub fn files(&self) -> impl Iterator<Item = &PartView> {
-        self.parts.iter().filter(|part| part.is_attached && !part.is_within)
+        self.parts.iter().filter(|part| part.is_attached && part.within == 0)
     }
 
     /// The links of its texts, each once, in their order.

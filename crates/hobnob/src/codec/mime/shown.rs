@@ -7,6 +7,7 @@ use mail_parser::DateTime;
 use super::address::EnvelopeAddress;
 use super::decode::decode_words;
 use super::envelope::Envelope;
+use super::field::without_brackets;
 use super::letter_view::{LetterView, PartView, field_of};
 
 /// The subject of a head, decoded and on one line; empty where there is none.
@@ -90,6 +91,7 @@ impl ShownHead {
     pub fn of(head: &[u8]) -> Self {
         let envelope = Envelope::of(head);
         let has_reply_to = field_of(head, "reply-to").is_some_and(|list| !list.trim().is_empty());
+        let reply_to = if has_reply_to { shown_addresses(&envelope.reply_to) } else { Vec::new() };
         let message_id = envelope.message_id.unwrap_or_default();
         let date = envelope.date.map(|date| String::from_utf8_lossy(&date).into_owned());
         let date = date.and_then(|date| DateTime::parse_rfc822(&date));
@@ -98,7 +100,7 @@ impl ShownHead {
             to: shown_addresses(&envelope.to),
             cc: shown_addresses(&envelope.cc),
             bcc: shown_addresses(&envelope.bcc),
-            reply_to: has_reply_to.then(|| shown_addresses(&envelope.reply_to)).unwrap_or_default(),
+            reply_to,
             message_id: without_brackets(&String::from_utf8_lossy(&message_id)),
             date: date.filter(DateTime::is_valid).map(|date| date.to_rfc3339()),
         }
@@ -148,13 +150,6 @@ fn attachment(view: &LetterView, part: &PartView) -> Attachment {
         is_inline: part.is_inline,
         bytes: view.part_bytes(part),
     }
-}
-
-/// `<1@test>` without what is around it.
-pub(super) fn without_brackets(id: &str) -> String {
-    let inner = id.trim();
-    let inner = inner.strip_prefix('<').unwrap_or(inner);
-    inner.split_once('>').map_or(inner, |(inner, _)| inner).to_owned()
 }
 
 #[cfg(test)]
