@@ -27,7 +27,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use self::admit::WebGate;
 use self::answer::{HTML, WebAnswer, WebRefusal};
 use self::list::{Listed, listing, search_of, unread, window};
-use self::query::{WebSearch, value};
+use self::query::{Searched, WebSearch, value};
 use self::shelf::MadeOfLetter;
 pub(super) use self::shelf::WebShelf;
 use self::summary::{LetterSummary, id, is_read};
@@ -240,7 +240,9 @@ impl WebSession<'_> {
             } else {
                 String::new()
             };
-            if search.finds(&summary, is_read(letter), &text) {
+            let (is_read, received) = (is_read(letter), letter.received);
+            let searched = Searched { summary: &summary, is_read, received, text: &text };
+            if search.finds(&searched) {
                 found.push((letter.clone(), summary));
             }
         }

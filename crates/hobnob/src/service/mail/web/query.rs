@@ -80,9 +80,13 @@ enum SearchPlace {
     MessageId,
     Is,
     Has,
+    /// Letters have no tags here, as they have none in mailpit before somebody tags them.
+    Tag,
+    Before,
+    After,
 }
 
-const PLACES: [(&str, SearchPlace); 10] = [
+const PLACES: [(&str, SearchPlace); 13] = [
     ("from:", SearchPlace::From),
     ("to:", SearchPlace::To),
     ("cc:", SearchPlace::Cc),
@@ -93,6 +97,9 @@ const PLACES: [(&str, SearchPlace); 10] = [
     ("message-id:", SearchPlace::MessageId),
     ("is:", SearchPlace::Is),
     ("has:", SearchPlace::Has),
+    ("tag:", SearchPlace::Tag),
+    ("before:", SearchPlace::Before),
+    ("after:", SearchPlace::After),
 ];
 
 impl WebSearch {
@@ -123,9 +130,20 @@ impl WebSearch {
     }
 
     /// Whether a letter is found. `text` is its text in small letters.
-    pub(super) fn finds(&self, letter: &LetterSummary, is_read: bool, text: &str) -> bool {
-        self.terms.iter().all(|term| term.is_in(letter, is_read, text) != term.is_negated)
+    pub(super) fn finds(&self, letter: &Searched<'_>) -> bool {
+        self.terms.iter().all(|term| term.is_in(letter) != term.is_negated)
     }
+}
+
+/// What a search looks at.
+#[derive(Clone, Copy)]
+pub(super) struct Searched<'l> {
+    pub(super) summary: &'l LetterSummary,
+    pub(super) is_read: bool,
+    /// When it came, in seconds since 1970.
+    pub(super) received: u64,
+    /// Its text in small letters.
+    pub(super) text: &'l str,
 }
 
 /// A word, up to a space outside quotation marks, and what is behind it.
@@ -139,7 +157,8 @@ fn first_word(text: &str) -> (&str, &str) {
 }
 
 impl SearchTerm {
-    fn is_in(&self, letter: &LetterSummary, is_read: bool, text: &str) -> bool {
+    fn is_in(&self, searched: &Searched<'_>) -> bool {
+        let Searched { summary: letter, is_read, received, text } = *searched;
         let head = &letter.head;
         let has = |text: &str| text.to_lowercase().contains(&self.text);
         let names = |list: &[crate::codec::mime::ShownAddress]| {
@@ -164,11 +183,31 @@ impl SearchTerm {
             SearchPlace::Has => {
                 matches!(&*self.text, "attachment" | "attachments") && letter.attachments > 0
             }
+            SearchPlace::Tag => false,
+            SearchPlace::Before => moment(&self.text).is_some_and(|moment| received < moment),
+            SearchPlace::After => moment(&self.text).is_some_and(|moment| received > moment),
             SearchPlace::Anywhere => {
                 has(&letter.subject) || from() || to_anybody() || text.contains(&self.text)
             }
         }
     }
+}
+
+/// The moment that a date says, in seconds since 1970: `2026-11-26`, its midnight in UTC; `2026-11-26T10:00:00Z`, with the
+/// `t` and `z` in small letters too, and `2026/11/26`. None where it says none.
+fn moment(text: &str) -> Option<u64> {
+    let date = text.replace('/', "-").replace(' ', "t").to_uppercase();
+    let has_zone =
+        date.get(10..).is_some_and(|time| time.ends_with('Z') || time.contains(['+', '-']));
+    let whole = match date.len() {
+        10 => format!("{date}T00:00:00Z"),
+        16 => format!("{date}:00Z"),
+        _ if has_zone => date,
+        _ => format!("{date}Z"),
+    };
+    let read =
+        mail_parser::DateTime::parse_rfc3339(&whole).filter(mail_parser::DateTime::is_valid)?;
+    u64::try_from(read.to_timestamp()).ok()
 }
 
 /// The text of a letter, as a search looks at it.
@@ -228,11 +267,28 @@ mod tests {
             ("is:read", false),
             ("is:unread has:attachment", true),
             ("has:nothing", false),
+            ("tag:reset", false),
+            ("-tag:reset", true),
+            ("before:2026-11-27 after:2026-11-26", true),
+            ("before:2026-11-26", false),
+            ("after:2026-11-26T09:59:59Z", true),
+            ("after:2026/11/27", false),
+            ("before:\"2026-11-26 10:00:01\"", true),
+            ("before:\"2026-11-26 10:00\"", false),
+            ("after:2026-11-26T10:30:00+01:00", true),
+            ("before:soon", false),
+            ("after:\u{4f60}\u{4f60}\u{4f60}\u{4f60}x", false),
             ("hello world", true),
             ("\"world hello\"", false),
         ] {
             let search_read = WebSearch::read(search);
-            assert_eq!(search_read.finds(&letter, false, "hello world"), is_found, "{search}");
+            let searched = Searched {
+                summary: &letter,
+                is_read: false,
+                received: 1_795_687_200, // 2026-11-26T10:00:00Z
+                text: "hello world",
+            };
+            assert_eq!(search_read.finds(&searched), is_found, "{search}");
         }
     }
 }
