@@ -19,8 +19,10 @@ pub(crate) fn lines(mailed: &Mailed, look: Look) -> Vec<String> {
         MailDeed::Refused => {
             vec![format!("refused   {}", envelope(mailed, look)), format!("  MTA   {detail}")]
         }
-        MailDeed::Fetched => vec![format!("{number}fetched from {} by {detail}", from_box())],
-        MailDeed::Deleted => vec![format!("{number}deleted from {} by {detail}", from_box())],
+        MailDeed::Fetched | MailDeed::Deleted => {
+            let did = if mailed.did == MailDeed::Fetched { "fetched" } else { "deleted" };
+            vec![format!("{number}{did} from {} by {detail}{}", from_box(), login(mailed))]
+        }
         MailDeed::Forwarded => vec![format!("{number}forwarded, for {}: {detail}", whom(mailed))],
         MailDeed::Queued => vec![format!("{number}waits, for {}: {detail}", whom(mailed))],
         MailDeed::Bounced => vec![format!("{number}came back, for {}: {detail}", whom(mailed))],
@@ -35,10 +37,7 @@ pub(crate) fn lines(mailed: &Mailed, look: Look) -> Vec<String> {
 }
 
 fn kept(mailed: &Mailed, look: Look) -> Vec<String> {
-    let login = match &*mailed.login {
-        "" => String::new(),
-        login => format!(", as {}", safe(login)),
-    };
+    let login = login(mailed);
     let boxes = mailed.boxes.iter().map(|(name, uid)| format!("box {}, uid {uid}", safe(name)));
     let mut lies: Vec<String> = boxes.collect();
     lies.push(safe(&mailed.file));
@@ -48,6 +47,14 @@ fn kept(mailed: &Mailed, look: Look) -> Vec<String> {
         format!("  MTA   {}{login}", safe(&mailed.with)),
         format!("  MDA   {}", lies.join("   ")),
     ]
+}
+
+/// `, as li`; nothing of somebody who has not logged in.
+fn login(mailed: &Mailed) -> String {
+    match &*mailed.login {
+        "" => String::new(),
+        login => format!(", as {}", safe(login)),
+    }
 }
 
 /// `app@test » li@test, wang@test   subject   41 KB`.
@@ -112,9 +119,13 @@ mod tests {
             did: MailDeed::Fetched,
             letter: 2,
             boxes: vec![("all".to_owned(), 2)],
+            login: "li".to_owned(),
             detail: "pop3".to_owned(),
             ..Mailed::default()
         };
-        assert_eq!(lines(&fetched, Look::default()), ["letter 2   fetched from all by pop3"]);
+        assert_eq!(
+            lines(&fetched, Look::default()),
+            ["letter 2   fetched from all by pop3, as li"]
+        );
     }
 }

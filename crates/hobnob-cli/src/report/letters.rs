@@ -5,6 +5,7 @@ use std::time::Duration;
 use hobnob::codec::mime::{LetterView, PartView, ShownHead, field_of};
 use hobnob::codec::smtp::{SmtpAnswer, SmtpOutcome};
 use hobnob::post::PickedHead;
+use hobnob::store::LetterJourney;
 
 use crate::report::json::Json;
 use crate::report::line::JsonLine;
@@ -36,6 +37,7 @@ pub(crate) struct SendSummary<'a> {
 }
 
 /// A letter that was fetched, or looked at.
+#[derive(Default)]
 pub(crate) struct PickedLetter<'a> {
     /// `listed`, `fetched`, `saved`, `shown`.
     pub(crate) did: &'static str,
@@ -45,6 +47,8 @@ pub(crate) struct PickedLetter<'a> {
     pub(crate) view: Option<&'a LetterView>,
     /// The file that it was written to.
     pub(crate) saved: Option<&'a str>,
+    /// How it came and what was done with it, where a server of ours has noted that.
+    pub(crate) way: Option<&'a LetterJourney>,
 }
 
 impl Json {
@@ -126,8 +130,33 @@ impl Json {
         if let Some(saved) = letter.saved {
             line.text("saved", saved);
         }
+        if let Some(way) = letter.way {
+            journey(&mut line, way);
+        }
         line.end();
     }
+}
+
+/// How a letter came, in the words of the event that told of it, and what was done with it since.
+fn journey(line: &mut JsonLine<'_>, way: &LetterJourney) {
+    for name in ["client", "with", "login"] {
+        match way.arrival.text(name) {
+            "" => {}
+            text => line.text(name, text),
+        }
+    }
+    for name in ["findings", "dialogue"] {
+        line.texts(name, way.arrival.texts(name).into_iter());
+    }
+    line.objects("steps", &way.steps, |line, step| {
+        for name in ["at", "did", "by", "login", "peer", "detail"] {
+            match step.text(name) {
+                "" => {}
+                text => line.text(name, text),
+            }
+        }
+        line.texts("to", step.texts("to").into_iter());
+    });
 }
 
 fn part(line: &mut JsonLine<'_>, part: &PartView) {

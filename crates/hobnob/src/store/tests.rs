@@ -42,6 +42,27 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[tokio::test]
+async fn steps_stand_behind_the_note_of_a_letter_and_are_found_beside_its_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(&folder.path().join("mail"));
+    let kept = put(&store, "hi\r\n", &[ALL, "li@test"]).await.expect("there is room");
+    store.add_note(kept.serial, "{\"did\":\"fetched\"}".to_owned());
+    store.add_note(99, "nothing is known of that".to_owned());
+    store.look(ALL).await.expect("all before it is done");
+    for number in [1, 2] {
+        let file = letter_of_number(store.folder(), number).expect("a folder");
+        assert_eq!(file.is_some(), number == kept.serial, "{number}");
+    }
+    for own in ["mail", "mail/boxes/li@test"] {
+        let file = folder.path().join(own).join(&kept.file);
+        let journey = LetterJourney::beside(&file).expect("it is known");
+        assert_eq!(journey.steps.len(), 1, "{own}");
+        assert_eq!(journey.steps[0].text("did"), "fetched");
+    }
+    assert_eq!(LetterJourney::beside(Path::new("letter.eml")), None);
+}
+
+#[tokio::test]
 async fn a_letter_is_kept_in_its_boxes_and_numbers_last() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path());

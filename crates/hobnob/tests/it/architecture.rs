@@ -24,7 +24,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("bus", &[&["error", "address", "clock", "event", "chunk"]]),
     ("home", &[&["error", "clock"]]),
     ("latencies", &[&["clock"]]),
-    ("store", &[&["error", "clock", "home", "thread"]]),
+    ("store", &[&["error", "clock", "codec", "home", "thread"]]),
     ("codec", &[&["chunk", "error"]]),
     ("fault", &[&["chunk", "spec", "error", "address", "codec"]]),
     ("sys", &[&["error", "address"]]),

@@ -190,6 +190,12 @@ async fn a_letter_can_be_had_whole_and_in_parts() {
         assert_eq!(at(&journey, path), &value, "{path}");
     }
     assert!(journey.texts("dialogue").contains(&"> RCPT TO:<li@test>"), "{journey:?}");
+    // The letter was fetched above, and that is a step of its way.
+    for (path, value) in
+        [("steps.0.did", "fetched"), ("steps.0.by", "http"), ("steps.0.detail", "all")]
+    {
+        assert_eq!(at(&journey, path), &text(value), "{path}");
+    }
     for unknown in [
         "/api/v1/message/2",
         "/api/v1/message/x/raw",

@@ -214,7 +214,7 @@ impl Fetching<'_> {
         if !self.job.is_on("json") {
             return write_out(line(head).as_bytes());
         }
-        self.event(&PickedLetter { did: "listed", head: Some(head), view: None, saved: None })
+        self.event(&PickedLetter { did: "listed", head: Some(head), ..PickedLetter::default() })
     }
 
     fn event(&mut self, letter: &PickedLetter<'_>) -> Result<u8> {
@@ -233,7 +233,9 @@ impl Fetching<'_> {
         if self.job.is_on("json") {
             let did = if saved.is_some() { "saved" } else { "fetched" };
             let saved = saved.as_deref();
-            return self.event(&PickedLetter { did, head: Some(head), view: Some(&view), saved });
+            let letter =
+                PickedLetter { did, head: Some(head), view: Some(&view), saved, way: None };
+            return self.event(&letter);
         }
         match saved {
             Some(_) if self.job.is_on("quiet") => Ok(0),
@@ -241,7 +243,7 @@ impl Fetching<'_> {
                 let shown = safe(&name);
                 write_out(format!("{shown}   {}", line(head).trim_start()).as_bytes())
             }
-            _ => write_out(&self.wish.piece.of(&view, self.job)?),
+            _ => write_out(&self.wish.piece.of(&view, None, self.job)?),
         }
     }
 

@@ -51,6 +51,10 @@ pub(super) const SHOWING: &[Flag] = &[
     switch("raw", None, "bytes as they are, also on a terminal"),
 ];
 
+/// Where a letter lies that is shown.
+pub(super) const LYING: &[Flag] =
+    &[value("dir", "DIR", "the folder of serve mail --dir: the letter of this number there")];
+
 /// How one talks to the server.
 pub(super) const TALKING: &[Flag] = &[
     value("user", "NAME:@FILE", "who logs in, and the file whose first line is the password"),
@@ -64,8 +68,8 @@ pub(super) const TALKING: &[Flag] = &[
 /// Refuses flags of another word than this.
 pub(super) fn check(job: &Job, word: &str) -> Result<()> {
     let others: &[(&[Flag], &str)] = match word {
-        "send" => &[(FETCHING, "fetch"), (SHOWING, "fetch and mail show")],
-        "fetch" => &[(SENDING, "send")],
+        "send" => &[(FETCHING, "fetch"), (SHOWING, "fetch and mail show"), (LYING, "show")],
+        "fetch" => &[(SENDING, "send"), (LYING, "show")],
         "show" => &[(SENDING, "send"), (FETCHING, "fetch"), (TALKING, "send and mail fetch")],
         _ => &[],
     };

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use hobnob::codec::mime::{LetterView, PartView, field_of};
 use hobnob::error::{Error, Kind, Result};
 use hobnob::post::PickedHead;
+use hobnob::store::LetterJourney;
 
+use super::journey;
 use crate::advice::Propose as _;
 use crate::job::Job;
 use crate::report::clip::clip;
@@ -43,9 +45,22 @@ impl LetterPiece {
     }
 
     /// The bytes that go to stdout.
-    pub(super) fn of(&self, view: &LetterView, job: &Job) -> Result<Vec<u8>> {
+    pub(super) fn of(
+        &self,
+        view: &LetterView,
+        way: Option<&LetterJourney>,
+        job: &Job,
+    ) -> Result<Vec<u8>> {
         Ok(match self {
-            LetterPiece::Whole => whole(view, job.out, job.is_on("verbose")).into_bytes(),
+            LetterPiece::Whole => {
+                let is_verbose = job.is_on("verbose");
+                let mut out = whole(view, job.out, is_verbose);
+                let way = way.map(|way| journey::lines(way, job.out, is_verbose));
+                if let Some(way) = way.filter(|way| !way.is_empty()) {
+                    let _ = write!(out, "\n{}\n{way}", job.out.paint(Paint::Bold, "journey"));
+                }
+                out.into_bytes()
+            }
             LetterPiece::Links => {
                 let mut lines = Vec::new();
                 for link in view.links() {

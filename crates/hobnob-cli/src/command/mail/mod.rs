@@ -6,6 +6,8 @@ mod compose;
 mod fetch;
 mod flags;
 #[cfg(feature = "mail")]
+mod journey;
+#[cfg(feature = "mail")]
 mod letter;
 #[cfg(feature = "mail")]
 mod load;
@@ -39,6 +41,7 @@ pub(crate) static VERB: Verb = Verb {
             FlagGroup::Own(flags::SENDING),
             FlagGroup::Own(flags::FETCHING),
             FlagGroup::Own(flags::SHOWING),
+            FlagGroup::Own(flags::LYING),
             FlagGroup::Own(flags::TALKING),
             FlagGroup::Own(OPENING),
             FlagGroup::Own(COMMON),

@@ -12,6 +12,7 @@ mod reading;
 mod rules;
 mod script;
 mod smtp;
+mod step;
 mod trace;
 #[cfg(feature = "http")]
 mod web;

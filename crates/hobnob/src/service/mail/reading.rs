@@ -5,9 +5,8 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::event::{Fact, MailDeed, Mailed};
 use crate::session::Session;
-use crate::store::{MailStore, StoredLetter};
+use crate::store::MailStore;
 
 /// Bytes of a piece.
 const PIECE: usize = 64 * 1_024;
@@ -55,26 +54,4 @@ fn read(file: File) -> std::io::Result<(Option<File>, Vec<u8>)> {
 
 fn unreadable(error: &std::io::Error) -> Error {
     Error::from_io("read(letter)", error)
-}
-
-/// Tells what somebody did with letters of a box, where somebody looks.
-pub(super) fn tell_of_letters<'l>(
-    session: &Session,
-    did: MailDeed,
-    name: &str,
-    letters: impl Iterator<Item = &'l StoredLetter>,
-) {
-    if !session.bus().is_watched() {
-        return;
-    }
-    for letter in letters {
-        session.emit(Fact::Mailed(Box::new(Mailed {
-            did,
-            letter: letter.serial().unwrap_or(0),
-            boxes: vec![(name.to_owned(), letter.uid)],
-            size: letter.size,
-            detail: session.door().to_owned(),
-            ..Mailed::default()
-        })));
-    }
 }

@@ -12,6 +12,7 @@ use self::bounce::MailBounce;
 use self::letter::{FORWARD, PassedLetter, Passing};
 use self::talk::ForwardTalk;
 use super::office::MailOffice;
+use super::step::MailStep;
 use crate::codec::mime::shown_subject;
 use crate::codec::smtp::Mailbox;
 use crate::error::Result;
@@ -189,6 +190,9 @@ impl Forwarder<'_> {
     }
 
     fn tell(&self, did: MailDeed, letter: u64, to: Vec<String>, detail: String) {
+        let (at, detail_of_it) = (self.keeper.clock().wall(), &detail);
+        let step = MailStep { did, at, by: "", login: "", peer: "", to: &to, detail: detail_of_it };
+        self.office.store.add_note(letter, step.json());
         if self.keeper.bus().is_watched() {
             let mailed = Mailed { did, letter, to, detail, ..Mailed::default() };
             self.keeper.emit(Fact::Mailed(Box::new(mailed)));

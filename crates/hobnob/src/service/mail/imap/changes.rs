@@ -6,7 +6,6 @@ use crate::codec::imap::{SequenceSet, StoreMode};
 use crate::error::Result;
 use crate::event::MailDeed;
 use crate::service::mail::reading::LetterPieces;
-use crate::service::mail::reading::tell_of_letters;
 use crate::store::{FlagChange, LetterFlags, StoreFault};
 
 /// Bytes of a keyword at most.
@@ -107,7 +106,7 @@ impl ImapSession<'_> {
         let gone = self.office.store.expunge(&open.name, &uids).await;
         let gone = gone.map_err(|fault| ImapSaid::of(&fault))?;
         let letters = gone.iter().filter_map(|uid| view.find(*uid)).map(|letter| &**letter);
-        tell_of_letters(self.session, MailDeed::Deleted, &open.name, letters);
+        self.did(MailDeed::Deleted, &open.name, letters);
         Ok(ImapSaid::ok("they are gone"))
     }
 

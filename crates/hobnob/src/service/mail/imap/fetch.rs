@@ -15,7 +15,6 @@ use crate::codec::mime::{Envelope, MimePart, MimeReader, PartPlace, fields};
 use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::event::MailDeed;
-use crate::service::mail::reading::tell_of_letters;
 use crate::store::{FlagChange, LetterFlags, MailStore};
 
 /// Bytes that are read at once.
@@ -155,7 +154,7 @@ impl ImapSession<'_> {
             self.flush_much(conn).await?;
             if is_whole && let Some(open) = &self.selected {
                 let fetched = std::iter::once(&*seat.letter);
-                tell_of_letters(self.session, MailDeed::Fetched, &open.name, fetched);
+                self.did(MailDeed::Fetched, &open.name, fetched);
             }
         }
         Ok(if has_missed {

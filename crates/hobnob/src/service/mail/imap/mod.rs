@@ -46,7 +46,8 @@ pub(super) async fn hold(
     conn: &mut Conn,
 ) -> Result<()> {
     let is_secure = conn.facts().learnt().iter().any(|learnt| learnt.layer == "tls");
-    let imap = ImapSession { office, session, inbox: None, selected: None, out: Vec::new() };
+    let (inbox, selected, login, out) = (None, None, String::new(), Vec::new());
+    let imap = ImapSession { office, session, inbox, login, selected, out };
     let (changes, reader) = (office.store.changes(), ImapReader::default());
     let (sasl, append, idle) = (None, None, None);
     let door = ImapDoor { imap, reader, is_secure, sasl, append, idle, changes, errors: 0 };
@@ -401,6 +402,7 @@ impl ImapDoor<'_> {
             return ImapSaid::no("[AUTHENTICATIONFAILED] no such name and password");
         };
         self.imap.inbox = Some(self.imap.office.box_of(&name));
+        self.imap.login = name;
         self.reader.log_in();
         ImapSaid::Ok(format!("[CAPABILITY {}] welcome", self.capabilities()))
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use self::mailbox::Pop3Box;
 use super::office::MailOffice;
-use super::reading::{LetterPieces, tell_of_letters};
+use super::reading::LetterPieces;
+use super::step::MailReader;
 use super::rules::Offer;
 use super::wire::{self, Hearing};
 use crate::codec::pop3::{Pop3Command, Pop3Input, Pop3Reader, Top};
@@ -18,6 +19,7 @@ use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::event::MailDeed;
 use crate::session::{Dress, Session};
+use crate::store::StoredLetter;
 
 /// How long a client may say nothing (RFC 1939 section 3 asks for ten minutes at least). Nothing is deleted then.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -34,9 +36,20 @@ pub(super) async fn hold(
 ) -> Result<()> {
     let is_secure = conn.facts().learnt().iter().any(|learnt| learnt.layer == "tls");
     let reader = Pop3Reader::default();
-    let (sasl, name, mailbox, out) = (None, None, None, Vec::new());
-    let pop3 =
-        Pop3Session { office, session, reader, is_secure, sasl, name, mailbox, out, errors: 0 };
+    let (sasl, name, login, mailbox, out) = (None, None, String::new(), None, Vec::new());
+    let errors = 0;
+    let pop3 = Pop3Session {
+        office,
+        session,
+        reader,
+        is_secure,
+        sasl,
+        name,
+        login,
+        mailbox,
+        out,
+        errors,
+    };
     pop3.run(conn).await
 }
 
@@ -48,6 +61,8 @@ struct Pop3Session<'a> {
     sasl: Option<SaslServer>,
     /// What USER said.
     name: Option<String>,
+    /// Who has logged in.
+    login: String,
     /// The box, once somebody has logged in.
     mailbox: Option<Pop3Box<'a>>,
     /// Answers that are not sent yet.
@@ -242,7 +257,7 @@ impl Pop3Session<'_> {
         stuffer.finish(&mut self.out);
         if lines.is_none() {
             let fetched = std::iter::once(&*letter);
-            tell_of_letters(self.session, MailDeed::Fetched, &name, fetched);
+            self.did(MailDeed::Fetched, &name, fetched);
         }
         Ok(None)
     }
@@ -281,15 +296,21 @@ impl Pop3Session<'_> {
     async fn log_in(&mut self, login: &Login) -> Said {
         let name = self.office.rules.check(login);
         let name = name.ok_or_else(|| "[AUTH] no such name and password".to_owned())?;
-        let name = self.office.box_of(&name);
+        let (login, name) = (name.clone(), self.office.box_of(&name));
         let claim = self.office.claim(&name);
         let claim = claim.ok_or_else(|| "[IN-USE] another session has the box".to_owned())?;
         // Other programs may have put letters in. What cannot be read now was read before.
         let _ = self.office.store.look(&name).await;
         let mailbox = Pop3Box::open(claim, self.office.store.view(&name));
         let said = mailbox.stat();
-        self.mailbox = Some(mailbox);
+        (self.mailbox, self.login) = (Some(mailbox), login);
         Ok(format!("welcome: {said}"))
+    }
+
+    /// Tells and notes what was done with letters.
+    fn did<'l>(&self, did: MailDeed, name: &str, letters: impl Iterator<Item = &'l StoredLetter>) {
+        let (store, session, login) = (&self.office.store, self.session, &self.login);
+        MailReader { store, session, login }.did(did, name, letters);
     }
 
     /// Deletes what was marked, and says goodbye.
@@ -302,7 +323,7 @@ impl Pop3Session<'_> {
         let gone = self.office.store.expunge(mailbox.name(), &deleted).await;
         if let Ok(gone) = &gone {
             let letters = mailbox.letters().filter(|letter| gone.contains(&letter.uid));
-            tell_of_letters(self.session, MailDeed::Deleted, mailbox.name(), letters);
+            self.did(MailDeed::Deleted, mailbox.name(), letters);
         }
         gone.map(|gone| format!("bye; {} deleted", gone.len()))
             .map_err(|_| "[SYS/TEMP] not all of them could be deleted".to_owned())

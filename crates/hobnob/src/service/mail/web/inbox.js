@@ -11,7 +11,8 @@ const WORDS = {
     from: '发件人', to: '收件人', cc: '抄送', bcc: '密送', date: '日期', size: '大小', bytes: '字节',
     off: '连接中断，正在重试', sure: '删除全部邮件？', gone: '这封邮件已不在了', noText: '没有文本', noHtml: '没有 HTML',
     noFindings: '没有发现问题', note: '提示', links: '链接', save: '保存', dialogue: '对话', envelope: '信封', by: '经由', peer: '来自',
-    login: '登录', boxes: '邮箱', at: '时间', seen: '已读', yes: '是', no: '否', noNote: '这封邮件不是经 SMTP 到达的',
+    login: '登录', boxes: '邮箱', since: '之后',
+    fetched: '被取走', deleted: '被删除', forwarded: '已转发', queued: '等待转发', bounced: '被退回', as: '登录名 {0}', for: '给 {0}', at: '时间', seen: '已读', yes: '是', no: '否', noNote: '这封邮件不是经 SMTP 到达的',
     noSubject: '（无主题）', remove: '删除这封', newLetter: '新邮件', count: '{0} 封，{1} 封未读', found: '找到 {0} 封', framed: '邮件的 HTML',
   },
 };
@@ -19,7 +20,8 @@ Object.assign(WORDS.en, {
   text: 'Text', html: 'HTML', source: 'Source', parts: 'Parts', journey: 'Journey', findings: 'Findings',
   from: 'From', to: 'To', cc: 'Cc', bcc: 'Bcc', date: 'Date', size: 'Size', bytes: 'bytes',
   off: 'not connected, trying again', sure: 'Delete all letters?', gone: 'This letter is gone', noText: 'It has no text',
-  noHtml: 'It has no HTML', noFindings: 'Nothing is wrong with it', note: 'worth knowing', links: 'Links', save: 'save',
+  noHtml: 'It has no HTML', noFindings: 'Nothing is wrong with it', since: 'Since then', fetched: 'fetched', deleted: 'deleted',
+  forwarded: 'forwarded', queued: 'waits to be forwarded', bounced: 'came back', as: 'as {0}', for: 'for {0}', note: 'worth knowing', links: 'Links', save: 'save',
   dialogue: 'Dialogue', envelope: 'Envelope', by: 'By', peer: 'Came from', login: 'Logged in as', boxes: 'Boxes', at: 'At',
   seen: 'Read', yes: 'yes', no: 'no', noNote: 'It did not come by SMTP', noSubject: '(no subject)', remove: 'Delete this one',
   newLetter: 'New letter', count: '{0} letters, {1} unread', found: '{0} found', framed: 'HTML of the letter',
@@ -224,7 +226,8 @@ const VIEWS = {
     const list = make('dl');
     list.append(...rows);
     if (!journey.at) return [make('p', t('noNote')), list];
-    return [list, make('h3', t('dialogue')), make('pre', journey.dialogue.join('\n'))];
+    const since = journey.steps.length ? [make('h3', t('since')), steps()] : [];
+    return [list, ...since, make('h3', t('dialogue')), make('pre', journey.dialogue.join('\n'))];
   },
   findings: () => {
     if (!journey.findings.length) return [make('p', t('noFindings'))];
@@ -250,6 +253,16 @@ function saving(path, name) {
   link.href = path;
   link.download = name;
   return link;
+}
+
+function steps() {
+  const list = make('ol');
+  for (const step of journey.steps) {
+    const words = [time(step.at), t(step.did), step.by, step.login && t('as', step.login), step.to.length && t('for', step.to.join(', ')),
+      step.peer && t('peer').toLowerCase() + ' ' + step.peer, !step.by && step.detail];
+    list.append(make('li', words.filter(Boolean).join(', ')));
+  }
+  return list;
 }
 
 function tree(parts) {

@@ -15,7 +15,7 @@ mod whole;
 
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub(super) use self::shelf::WebShelf;
 use self::summary::{LetterSummary, id, is_read};
 use self::whole::WholeLetter;
 use super::office::MailOffice;
-use super::reading::tell_of_letters;
+use super::step::MailReader;
 use crate::codec::json::{JsonValue, JsonWriter};
 use crate::conn::Conn;
 use crate::error::Result;
@@ -61,7 +61,7 @@ pub(super) async fn hold(
     let gate = WebGate { rules: &office.rules, is_local, has_host };
     // Every request says the password.
     session.hush(gate.needs_login());
-    let web = WebSession { office, session, gate };
+    let web = WebSession { office, session, gate, login: Mutex::default() };
     talk(&web, session, conn, Patience::default(), &office.web.faults).await
 }
 
@@ -69,6 +69,8 @@ struct WebSession<'a> {
     office: &'a MailOffice,
     session: &'a Arc<Session>,
     gate: WebGate<'a>,
+    /// Who asks: requests of a conn come one after the other.
+    login: Mutex<String>,
 }
 
 impl HttpAnswerer for WebSession<'_> {
@@ -79,6 +81,7 @@ impl HttpAnswerer for WebSession<'_> {
         let answered = match self.gate.admit(&asked.head) {
             Err(refusal) => Err(refusal),
             Ok(name) => {
+                self.login().clone_from(name.as_ref().unwrap_or(&String::new()));
                 let name = name.map_or_else(|| ALL.to_owned(), |name| self.office.box_of(&name));
                 self.route(&name, asked).await
             }
@@ -346,7 +349,14 @@ impl WebSession<'_> {
     }
 
     fn tell(&self, did: MailDeed, name: &str, letters: &[Arc<StoredLetter>]) {
-        tell_of_letters(self.session, did, name, letters.iter().map(|letter| &**letter));
+        let login = self.login().clone();
+        let (store, session, login) = (&self.office.store, self.session, &login);
+        let reader = MailReader { store, session, login };
+        reader.did(did, name, letters.iter().map(|letter| &**letter));
+    }
+
+    fn login(&self) -> MutexGuard<'_, String> {
+        self.login.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

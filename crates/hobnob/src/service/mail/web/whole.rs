@@ -12,7 +12,7 @@ use super::summary::{LetterSummary, id, time};
 use crate::codec::json::{JsonValue, JsonWriter};
 use crate::codec::mime::{Attachment, LetterView, PartView, ShownLetter, fields, unfold};
 use crate::service::mail::finding;
-use crate::store::{MailStore, StoredLetter};
+use crate::store::{LetterJourney, MailStore, StoredLetter};
 
 /// Bytes of pictures that are put into the HTML of a letter, in base64, at most.
 const PICTURES: usize = 8 << 20;
@@ -23,6 +23,8 @@ pub(super) struct WholeLetter {
     pub(super) view: LetterView,
     /// What was noted when it came; nothing of one that somebody else put in.
     note: JsonValue,
+    /// What was done with it since.
+    steps: Vec<JsonValue>,
     /// The boxes that it lies in.
     boxes: Vec<String>,
 }
@@ -38,13 +40,13 @@ impl WholeLetter {
         let mut bytes = Vec::with_capacity(usize::try_from(letter.size).unwrap_or(0));
         file.read_to_end(&mut bytes)?;
         let note = letter.serial().and_then(|serial| store.note(serial)).unwrap_or_default();
-        let note = std::str::from_utf8(&note).ok().and_then(JsonValue::read);
+        let LetterJourney { arrival: note, steps } = LetterJourney::read(&note);
         let lies = |name: &String| {
             store.view(name).letters.iter().any(|other| other.name() == letter.name())
         };
         let boxes = store.boxes().into_iter().filter(lies).collect();
-        let note = note.unwrap_or(JsonValue::Null);
-        Ok(Some(WholeLetter { letter: letter.clone(), view: LetterView::read(bytes), note, boxes }))
+        let view = LetterView::read(bytes);
+        Ok(Some(WholeLetter { letter: letter.clone(), view, note, steps, boxes }))
     }
 
     pub(super) fn shown(&self) -> ShownLetter {
@@ -138,6 +140,14 @@ impl WholeLetter {
             json.begin('{').name("slug").text(finding.slug);
             json.name("source").text(finding.source).name("text").text(finding.text);
             json.name("is_wrong").plain(finding.is_wrong()).end('}');
+        }
+        json.end(']').name("steps").begin('[');
+        for step in &self.steps {
+            json.begin('{');
+            for name in ["at", "did", "by", "login", "peer", "detail"] {
+                json.name(name).text(step.text(name));
+            }
+            json.name("to").texts(step.texts("to")).end('}');
         }
         json.end(']').name("parts");
         write_tree(self.view.parts(), &mut json);
