@@ -21,6 +21,13 @@ pub enum AnswerAct {
         /// What stands behind it.
         text: String,
     },
+    /// This is said where answers have no codes, and nothing else is done.
+    Refuse {
+        /// How it begins: `NO`, `BAD`, `-ERR`.
+        word: &'static str,
+        /// What stands behind it.
+        text: String,
+    },
     /// The conn ends, and nothing is said.
     Drop,
     /// These extensions are not told of.
@@ -31,7 +38,7 @@ impl AnswerAct {
     /// What it does, in a word.
     pub fn word(&self) -> &'static str {
         match self {
-            AnswerAct::Say { .. } => "answer",
+            AnswerAct::Say { .. } | AnswerAct::Refuse { .. } => "answer",
             AnswerAct::Drop => "close",
             AnswerAct::Hide(_) => "hide",
         }

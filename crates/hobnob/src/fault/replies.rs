@@ -5,16 +5,35 @@ use super::{Claims, FaultRow, MadeFault};
 use crate::error::{Error, Kind, Result};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
-/// Every reply on purpose, in the order of a letter.
-pub static REPLIES: &[&FaultRow] =
-    &[&CONN, &EHLO, &HIDE, &STARTTLS, &AUTH, &MAIL, &RCPT, &DATA, &DOT];
+/// Every reply on purpose, in the order of a letter: those of SMTP, and what is answered to who fetches it.
+pub static REPLIES: &[&FaultRow] = &[
+    &CONN,
+    &EHLO,
+    &HIDE,
+    &STARTTLS,
+    &AUTH,
+    &MAIL,
+    &RCPT,
+    &DATA,
+    &DOT,
+    &POP3_PASS,
+    &POP3_RETR,
+    &POP3_QUIT,
+    &IMAP_LOGIN,
+    &IMAP_SELECT,
+    &IMAP_FETCH,
+];
 
 /// Bytes of a text at most: a reply's line has 512 (RFC 5321 section 4.5.3.1.5).
 const LONGEST: usize = 480;
 
-/// One answer that may be another: its name, what it is an answer to, what that shows, and an example.
+/// One answer that may be another: its name, what it is an answer to, what that shows, and an example; of a protocol that is
+/// not SMTP also what is said instead.
 macro_rules! stage {
     ($name:literal, $summary:literal, $advice:literal, $example:literal) => {
+        stage!($name, $summary, $advice, $example, CODE)
+    };
+    ($name:literal, $summary:literal, $advice:literal, $example:literal, $saying:ident) => {
         FaultRow {
             spec: Spec {
                 name: $name,
@@ -22,9 +41,9 @@ macro_rules! stage {
                 options: &[
                     OptionSpec {
                         name: $name,
-                        kind: ValueKind::Named("CODE TEXT"),
+                        kind: ValueKind::Named($saying.value),
                         default: "",
-                        help: "what is said, and nothing else is done; 400 to 599",
+                        help: $saying.help,
                     },
                     OptionSpec {
                         name: "hold",
@@ -48,10 +67,33 @@ macro_rules! stage {
             is_before_the_dial: false,
             claims: CLAIMS,
             instead: &[],
-            make: |options, _| said($name, options).map(MadeFault::Answer),
+            make: |options, _| said($name, options, $saying.read).map(MadeFault::Answer),
         }
     };
 }
+
+/// What is said instead of an answer, in the words of a protocol.
+struct Saying {
+    value: &'static str,
+    help: &'static str,
+    read: fn(&str, &str) -> Result<AnswerAct>,
+}
+
+const CODE: Saying = Saying {
+    value: "CODE TEXT",
+    help: "what is said, and nothing else is done; 400 to 599",
+    read: reply,
+};
+const NO_OR_BAD: Saying = Saying {
+    value: "NO TEXT",
+    help: "what is said, and nothing else is done: NO or BAD, and why",
+    read: |name, text| refusal(name, text, &["NO", "BAD"]),
+};
+const ERR: Saying = Saying {
+    value: "-ERR TEXT",
+    help: "what is said, and nothing else is done: -ERR, and why",
+    read: |name, text| refusal(name, text, &["-ERR"]),
+};
 
 /// They change what is said, and no byte on its way.
 const CLAIMS: Claims = Claims { lossless: false, keeps_order: true, keeps_boundaries: true };
@@ -126,10 +168,57 @@ static DOT: FaultRow = stage!(
     "hobnob serve mail --reply dot,drop"
 );
 
-fn said(name: &str, options: &Options) -> Result<Answering> {
+static POP3_PASS: FaultRow = stage!(
+    "pop3.pass",
+    "POP3: the answer to a name and password that are right; a pattern looks at the name",
+    "A box that another client has open: is it tried again?",
+    "hobnob serve mail --reply 'pop3.pass=-ERR [IN-USE] try later,for=2'",
+    ERR
+);
+static POP3_RETR: FaultRow = stage!(
+    "pop3.retr",
+    "POP3: the answer to RETR; a pattern looks at the number",
+    "A letter that cannot be read: are the others fetched, and is this one left there?",
+    "hobnob serve mail --reply 'pop3.retr=-ERR,on=/^2$/'",
+    ERR
+);
+static POP3_QUIT: FaultRow = stage!(
+    "pop3.quit",
+    "POP3: the answer to QUIT, before anything is deleted",
+    "A conn that is lost at the end: are letters fetched again that were not deleted?",
+    "hobnob serve mail --reply pop3.quit,drop",
+    ERR
+);
+static IMAP_LOGIN: FaultRow = stage!(
+    "imap.login",
+    "IMAP: the answer to a name and password that are right; a pattern looks at the name",
+    "A login that is not possible for now, or with BAD a server that does not understand.",
+    "hobnob serve mail --reply 'imap.login=NO [UNAVAILABLE] try later,for=1'",
+    NO_OR_BAD
+);
+static IMAP_SELECT: FaultRow = stage!(
+    "imap.select",
+    "IMAP: the answer to SELECT and EXAMINE; a pattern looks at the box",
+    "A box that has gone while the client was away.",
+    "hobnob serve mail --reply 'imap.select=NO [NONEXISTENT] gone,on=/^Archive$/'",
+    NO_OR_BAD
+);
+static IMAP_FETCH: FaultRow = stage!(
+    "imap.fetch",
+    "IMAP: the answer to FETCH; a pattern looks at the box",
+    "A server whose disk is slow (hold=3s) or gone (NO) once the list is there.",
+    "hobnob serve mail --reply imap.fetch=NO,when=10%",
+    NO_OR_BAD
+);
+
+fn said(
+    name: &str,
+    options: &Options,
+    read: fn(&str, &str) -> Result<AnswerAct>,
+) -> Result<Answering> {
     let hold = options.duration("hold");
     let act = match (options.text(name), options.flag("drop")) {
-        (Some(text), false) => Some(reply(name, text)?),
+        (Some(text), false) => Some(read(name, text)?),
         (None, true) => Some(AnswerAct::Drop),
         (None, false) => None,
         (Some(_), true) => {
@@ -139,7 +228,8 @@ fn said(name: &str, options: &Options) -> Result<Answering> {
     };
     if act.is_none() && hold.is_none() {
         let wrong = format!("{name} says not what is to happen");
-        let expected = format!("as in {name}=451, {name},hold=3s or {name},drop");
+        let expected =
+            format!("as in {name},hold=3s or {name},drop, or what is said behind {name}=");
         return Err(Error::expecting(Kind::BadOption, &wrong, &expected));
     }
     Ok(Answering { hold: hold.unwrap_or_default(), act })
@@ -163,6 +253,27 @@ fn reply(name: &str, text: &str) -> Result<AnswerAct> {
         rest => rest.to_owned(),
     };
     Ok(AnswerAct::Say { code, text })
+}
+
+/// A refusal without a code, as its first word says.
+fn refusal(name: &str, text: &str, words: &[&'static str]) -> Result<AnswerAct> {
+    let bad = |expected: &str| {
+        let wrong = format!("{name} does not take {text:?}");
+        Err(Error::expecting(Kind::BadOption, &wrong, expected))
+    };
+    let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let Some(word) = words.iter().find(|word| word.eq_ignore_ascii_case(first)) else {
+        let all = words.join(" or ");
+        return bad(&format!("a refusal begins with {all}, as in {} not now", words[0]));
+    };
+    if rest.len() > LONGEST || rest.contains(|c: char| c.is_control()) {
+        return bad("its text is one line of at most 480 bytes");
+    }
+    let text = match rest {
+        "" => format!("answered on purpose: {name}={word}"),
+        rest => rest.to_owned(),
+    };
+    Ok(AnswerAct::Refuse { word, text })
 }
 
 fn hidden(options: &Options) -> Result<Answering> {

@@ -347,6 +347,26 @@ async fn an_answer_that_is_dropped_leaves_the_letter_kept_and_its_sender_in_doub
 }
 
 #[tokio::test]
+async fn who_fetches_is_answered_on_purpose_too_and_nothing_is_deleted_without_an_answer() {
+    let mut stage = serve(&[
+        ("reply", "pop3.pass=-ERR [IN-USE] try later,for=1"),
+        ("reply", "pop3.retr=-ERR,on=/^2$/"),
+        ("reply", "pop3.quit,drop,for=1"),
+    ]);
+    send(&stage, "one").await;
+    send(&stage, "two").await;
+    let mut client = Client::of(&stage, 1).await;
+    client.says("USER li\r\nPASS x\r\n", &["+OK", "-ERR [IN-USE] try later"]).await;
+    client.says("STAT\r\nUSER li\r\nPASS x\r\n", &["-ERR", "+OK", "+OK welcome: 2 "]).await;
+    client.says("RETR 2\r\n", &["-ERR answered on purpose: pop3.retr=-ERR"]).await;
+    client.lines("RETR 1\r\n").await;
+    client.says("DELE 1\r\nQUIT\r\n", &["+OK"]).await;
+    assert_eq!(client.rest().await, "");
+    stage.closed_by(Reason::Fault("pop3.quit")).await;
+    assert_eq!(welcomed(&stage).await.lines("LIST\r\n").await.lines().count(), 2);
+}
+
+#[tokio::test]
 async fn replies_are_turned_while_it_runs_and_refusals_on_purpose_are_no_mistakes() {
     let stage = serve(&[]);
     let panel = stage.running.faults().expect("mail has knobs");
@@ -411,6 +431,7 @@ async fn the_way_of_a_letter_is_told_step_by_step() {
     for did in [MailDeed::Fetched, MailDeed::Deleted] {
         let told = step(&mut stage).await;
         assert_eq!((told.did, told.letter, &*told.detail), (did, 1, "pop3"));
+        assert_eq!(told.login, "all", "who did it");
         assert_eq!(told.boxes, [("all".to_owned(), 1)]);
     }
     send(&stage, "two").await;

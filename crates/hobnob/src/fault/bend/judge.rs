@@ -114,7 +114,7 @@ fn acts(question: &AnswerQuestion<'_>, answering: &Answering) -> Vec<(Act, Decis
     let (told, value) = match act {
         AnswerAct::Say { code, .. } => (Act::Answered(*code), Some(u64::from(*code))),
         AnswerAct::Drop => (Act::Ended, None),
-        AnswerAct::Hide(_) => (Act::Changed(act.word()), None),
+        AnswerAct::Refuse { .. } | AnswerAct::Hide(_) => (Act::Changed(act.word()), None),
     };
     acts.push((told, Decision { at, what: act.word(), value }));
     acts

@@ -240,7 +240,7 @@ impl Panel {
     }
 
     /// Whether its knobs were ever turned. One relaxed load.
-    pub(super) fn was_turned(&self) -> bool {
+    pub(crate) fn was_turned(&self) -> bool {
         self.0.changes.load(Relaxed) != 0
     }
 

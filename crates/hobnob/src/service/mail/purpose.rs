@@ -47,6 +47,11 @@ impl<'p> OnPurpose<'p> {
         verdict.act
     }
 
+    /// Whether anything was ever to be answered otherwise.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_some_and(|(panel, _)| panel.was_turned())
+    }
+
     /// For how long the answers that come are held, once.
     pub(super) fn take_hold(&mut self) -> Duration {
         std::mem::take(&mut self.hold)

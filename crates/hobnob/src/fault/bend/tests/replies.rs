@@ -46,6 +46,23 @@ impl AskedPanel {
 }
 
 #[test]
+fn a_refusal_is_said_in_the_words_of_its_protocol() {
+    let mut asked = AskedPanel::of(&["imap.fetch=no [UNAVAILABLE] later", "pop3.retr=-ERR"]);
+    let refused = |word, text: &str| Some(AnswerAct::Refuse { word, text: text.to_owned() });
+    assert_eq!(asked.judge("imap.fetch", "INBOX").act, refused("NO", "[UNAVAILABLE] later"));
+    assert_eq!(
+        asked.judge("pop3.retr", "1").act,
+        refused("-ERR", "answered on purpose: pop3.retr=-ERR")
+    );
+    let panel = Panel::of(&ANSWERS);
+    for wrong in
+        ["imap.fetch=450", "imap.login=OK", "pop3.retr=NO", "pop3.pass", "imap.fetch=NO a\tb"]
+    {
+        assert_eq!(panel.turn(&[wrong]).expect_err(wrong).kind(), Kind::BadOption, "{wrong}");
+    }
+}
+
+#[test]
 fn a_reply_is_for_its_own_answers_and_for_those_that_match() {
     let mut asked = AskedPanel::of(&["rcpt=550 5.1.1 no such user,on=/^no(body)?@/", "rcpt=450"]);
     assert_eq!(asked.codes("mail", "nobody@test", 1), [0]);

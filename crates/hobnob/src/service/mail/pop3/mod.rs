@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use self::mailbox::Pop3Box;
 use super::office::MailOffice;
+use super::purpose::OnPurpose;
 use super::reading::LetterPieces;
-use super::step::MailReader;
 use super::rules::Offer;
+use super::step::MailReader;
 use super::wire::{self, Hearing};
 use crate::codec::pop3::{Pop3Command, Pop3Input, Pop3Reader, Top};
 use crate::codec::sasl::{Login, MECHANISMS, SaslServer, SaslStep};
@@ -18,6 +19,7 @@ use crate::codec::smtp::Stuffer;
 use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::event::MailDeed;
+use crate::fault::AnswerAct;
 use crate::session::{Dress, Session};
 use crate::store::StoredLetter;
 
@@ -49,6 +51,8 @@ pub(super) async fn hold(
         mailbox,
         out,
         errors,
+        purpose: OnPurpose::of(&office.panel, session),
+        dropped: None,
     };
     pop3.run(conn).await
 }
@@ -68,6 +72,9 @@ struct Pop3Session<'a> {
     /// Answers that are not sent yet.
     out: Vec<u8>,
     errors: u32,
+    purpose: OnPurpose<'a>,
+    /// The answer that is not given, on purpose: the conn ends.
+    dropped: Option<&'static str>,
 }
 
 /// An answer of one line, without its end: `Ok` goes behind `+OK`, `Err` behind `-ERR`.
@@ -123,8 +130,14 @@ impl Pop3Session<'_> {
                     return Ok(ControlFlow::Continue(()));
                 }
                 Pop3Input::Command(Ok(Pop3Command::Quit)) => {
-                    let said = self.quit().await;
-                    self.say(said);
+                    let said = match self.on_purpose("pop3.quit", b"") {
+                        Some(said) => said,
+                        None => self.quit().await,
+                    };
+                    self.hold(conn).await?;
+                    if self.dropped.is_none() {
+                        self.say(said);
+                    }
                     return Ok(ControlFlow::Break(()));
                 }
                 Pop3Input::Command(Ok(Pop3Command::Http)) => {
@@ -133,6 +146,10 @@ impl Pop3Session<'_> {
                 }
                 Pop3Input::Command(Ok(command)) => self.obey(conn, command).await?,
             };
+            self.hold(conn).await?;
+            if self.dropped.is_some() {
+                return Ok(ControlFlow::Break(()));
+            }
             if let Some(said) = said {
                 self.say(said);
             }
@@ -214,7 +231,14 @@ impl Pop3Session<'_> {
                 self.lines(&lines);
                 return Ok(None);
             }
-            Pop3Command::Retr(number) => return self.send_letter(conn, number, None).await,
+            Pop3Command::Retr(number) => {
+                let refusal = self.on_purpose("pop3.retr", number.to_string().as_bytes());
+                self.hold(conn).await?;
+                if refusal.is_some() {
+                    return Ok(refusal);
+                }
+                return self.send_letter(conn, number, None).await;
+            }
             Pop3Command::Top(number, lines) => {
                 return self.send_letter(conn, number, Some(lines)).await;
             }
@@ -296,6 +320,9 @@ impl Pop3Session<'_> {
     async fn log_in(&mut self, login: &Login) -> Said {
         let name = self.office.rules.check(login);
         let name = name.ok_or_else(|| "[AUTH] no such name and password".to_owned())?;
+        if let Some(refusal) = self.on_purpose("pop3.pass", name.as_bytes()) {
+            return refusal;
+        }
         let (login, name) = (name.clone(), self.office.box_of(&name));
         let claim = self.office.claim(&name);
         let claim = claim.ok_or_else(|| "[IN-USE] another session has the box".to_owned())?;
@@ -305,6 +332,29 @@ impl Pop3Session<'_> {
         let said = mailbox.stat();
         (self.mailbox, self.login) = (Some(mailbox), login);
         Ok(format!("welcome: {said}"))
+    }
+
+    /// What is answered on purpose instead of the usual, which is what would be done next.
+    fn on_purpose(&mut self, kind: &'static str, about: &[u8]) -> Option<Said> {
+        match self.purpose.judge(kind, about)? {
+            AnswerAct::Refuse { text, .. } => Some(Err(text)),
+            AnswerAct::Drop => {
+                self.dropped = Some(kind);
+                self.session.conclude_between(None, Some(kind));
+                Some(Err(String::new()))
+            }
+            AnswerAct::Say { .. } | AnswerAct::Hide(_) => None,
+        }
+    }
+
+    /// Says nothing for as long as the panel wants, behind what was to be said before.
+    async fn hold(&mut self, conn: &mut Conn) -> Result<()> {
+        let hold = self.purpose.take_hold();
+        if !hold.is_zero() {
+            self.flush(conn).await?;
+            tokio::time::sleep(hold).await;
+        }
+        Ok(())
     }
 
     /// Tells and notes what was done with letters.

@@ -123,7 +123,7 @@ impl<'r> SmtpDialogue<'r> {
                 self.dropped = Some(kind);
                 Some(SmtpReply::plain(421, ""))
             }
-            AnswerAct::Hide(_) => None,
+            AnswerAct::Hide(_) | AnswerAct::Refuse { .. } => None,
         }
     }
 
