@@ -139,7 +139,7 @@ static STARTTLS: FaultRow = stage!(
 );
 static AUTH: FaultRow = stage!(
     "auth",
-    "the answer to a name and password that are right; a pattern looks at the name",
+    "the answer to a right password; a pattern looks at the name",
     "A login that fails for now (454) or for good (535).",
     "hobnob serve mail --reply auth=454,for=1"
 );
@@ -157,7 +157,7 @@ static RCPT: FaultRow = stage!(
 );
 static DATA: FaultRow = stage!(
     "data",
-    "the answer to DATA, or to the first BDAT; a pattern looks at who sends",
+    "the answer to DATA, or a first BDAT; a pattern: who sends",
     "A server that has changed its mind after all addresses were good.",
     "hobnob serve mail --reply data=451,for=2"
 );
@@ -170,42 +170,42 @@ static DOT: FaultRow = stage!(
 
 static POP3_PASS: FaultRow = stage!(
     "pop3.pass",
-    "POP3: the answer to a name and password that are right; a pattern looks at the name",
+    "POP3: to a right password; a pattern looks at the name",
     "A box that another client has open: is it tried again?",
     "hobnob serve mail --reply 'pop3.pass=-ERR [IN-USE] try later,for=2'",
     ERR
 );
 static POP3_RETR: FaultRow = stage!(
     "pop3.retr",
-    "POP3: the answer to RETR; a pattern looks at the number",
+    "POP3: to RETR; a pattern looks at the number",
     "A letter that cannot be read: are the others fetched, and is this one left there?",
     "hobnob serve mail --reply 'pop3.retr=-ERR,on=/^2$/'",
     ERR
 );
 static POP3_QUIT: FaultRow = stage!(
     "pop3.quit",
-    "POP3: the answer to QUIT, before anything is deleted",
+    "POP3: to QUIT, before anything is deleted",
     "A conn that is lost at the end: are letters fetched again that were not deleted?",
     "hobnob serve mail --reply pop3.quit,drop",
     ERR
 );
 static IMAP_LOGIN: FaultRow = stage!(
     "imap.login",
-    "IMAP: the answer to a name and password that are right; a pattern looks at the name",
+    "IMAP: to a right password; a pattern looks at the name",
     "A login that is not possible for now, or with BAD a server that does not understand.",
     "hobnob serve mail --reply 'imap.login=NO [UNAVAILABLE] try later,for=1'",
     NO_OR_BAD
 );
 static IMAP_SELECT: FaultRow = stage!(
     "imap.select",
-    "IMAP: the answer to SELECT and EXAMINE; a pattern looks at the box",
+    "IMAP: to SELECT and EXAMINE; a pattern looks at the box",
     "A box that has gone while the client was away.",
     "hobnob serve mail --reply 'imap.select=NO [NONEXISTENT] gone,on=/^Archive$/'",
     NO_OR_BAD
 );
 static IMAP_FETCH: FaultRow = stage!(
     "imap.fetch",
-    "IMAP: the answer to FETCH; a pattern looks at the box",
+    "IMAP: to FETCH; a pattern looks at the box",
     "A server whose disk is slow (hold=3s) or gone (NO) once the list is there.",
     "hobnob serve mail --reply imap.fetch=NO,when=10%",
     NO_OR_BAD
