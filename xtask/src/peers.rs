@@ -18,7 +18,7 @@ const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer 
     Peer { program, packages, says: None, is_module: false }
 }
 
-const PEERS: [Peer; 28] = [
+const PEERS: &[Peer] = &[
     Peer { says: Some("OpenBSD"), ..peer("nc", &["netcat-openbsd"]) },
     peer("ncat", &["ncat"]),
     peer("socat", &["socat"]),
@@ -45,8 +45,11 @@ const PEERS: [Peer; 28] = [
     peer("ping", &["iputils-ping"]),
     peer("tcpdump", &["tcpdump"]),
     peer("tshark", &["tshark"]),
+    peer("chromium", &["chromium"]),
     Peer { is_module: true, ..peer("h11", &["python3-h11"]) },
     Peer { is_module: true, ..peer("scapy", &["python3-scapy"]) },
+    Peer { is_module: true, ..peer("aiosmtpd", &["python3-aiosmtpd"]) },
+    peer("dovecot", &["dovecot-imapd", "dovecot-pop3d"]),
 ];
 
 /// The programs' names, as a skip's reason would have them.
@@ -77,8 +80,11 @@ pub(crate) const NAMES: &[&str] = &[
     "ping",
     "tcpdump",
     "tshark",
+    "chromium",
     "h11",
     "scapy",
+    "aiosmtpd",
+    "dovecot",
 ];
 
 /// Where systems keep what only their servers run: not on everybody's path.

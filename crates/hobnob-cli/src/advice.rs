@@ -105,10 +105,17 @@ fn flag(name: &str) -> String {
     own.map_or_else(|| format!("--{name}"), |(_, flag)| (*flag).to_owned())
 }
 
-/// An endpoint with a protocol is asked by `get`; every other one is talked to.
+/// The endpoint of a protocol goes to the verb that speaks it; every other one is talked to.
 fn dial(endpoint: &str) -> String {
-    let speaks = engine::parse(endpoint).is_ok_and(|endpoint| endpoint.protocol().is_some());
-    format!("hobnob {} {}", if speaks { "get" } else { "talk" }, quoted(endpoint))
+    let spoken = engine::parse(endpoint).ok();
+    let spoken = spoken.as_ref().and_then(|endpoint| endpoint.protocol());
+    let (verb, rest) = match spoken {
+        None => ("talk", ""),
+        Some("http") => ("get", ""),
+        Some("smtp") => ("mail send", " --from app@test --to li@test"),
+        Some(_) => ("mail fetch", ""),
+    };
+    format!("hobnob {verb} {}{rest}", quoted(endpoint))
 }
 
 fn serve(service: &str, at: Option<&str>, with: Option<&(&str, String)>) -> String {

@@ -39,6 +39,9 @@ pub(crate) struct Environment {
     pub(crate) temporary: PathBuf,
     /// `SUDO_UID` and `SUDO_GID`: who has asked sudo to run this.
     pub(crate) sudo: Option<(u32, u32)>,
+    /// `HOBNOB_PASSWORD_FILE`: the file of the password for mail.
+    #[cfg_attr(not(feature = "mail"), allow(dead_code, reason = "mail alone logs in"))]
+    pub(crate) password_file: Option<PathBuf>,
     /// `PAGER`; an empty one means that none is wanted.
     pub(crate) pager: Option<String>,
     /// Whether `LESS` says how less should be.
@@ -91,6 +94,7 @@ impl Environment {
             runtime: whole("XDG_RUNTIME_DIR"),
             temporary: whole("TMPDIR").unwrap_or_else(|| PathBuf::from("/tmp")),
             sudo: number("SUDO_UID").zip(number("SUDO_GID")),
+            password_file: path("HOBNOB_PASSWORD_FILE"),
             pager: raw("PAGER"),
             has_less_options: raw("LESS").is_some(),
         }

@@ -16,7 +16,7 @@ use std::sync::atomic::{
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll, Waker};
 
-use crate::bus::sink::{Basin, Lanes, Sink};
+use crate::bus::sink::{Basin, EventSink, Lanes};
 use crate::chunk::Side;
 use crate::clock::Clock;
 use crate::event::{Event, Fact};
@@ -110,8 +110,8 @@ impl Bus {
     }
 
     /// A sink that gets everything of the sessions that open from now on, and slows each that has `room` bytes waiting.
-    pub fn sink(&self, room: usize) -> Sink {
-        let (sink, basin) = Sink::new(room);
+    pub fn sink(&self, room: usize) -> EventSink {
+        let (sink, basin) = EventSink::new(room);
         let mut basins = self.0.basins.write().unwrap_or_else(PoisonError::into_inner);
         basins.retain(|basin| !basin.is_closed());
         basins.push(basin);

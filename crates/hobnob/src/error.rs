@@ -133,6 +133,8 @@ kinds! {
     CutShort "cut-short" 10,
     /// A redirect that is not followed: to http from https, to no URL, or one too many.
     BadRedirect "bad-redirect" 10,
+    /// A server that was asked to do something says no, in its own words.
+    Rejected "rejected" 1,
     /// A limit of ours cut it; the message names the limit.
     Limit "limit" 5,
     /// A fault that was asked for tore it down.

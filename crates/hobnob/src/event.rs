@@ -53,6 +53,8 @@ pub enum Fact {
     Called(Box<Called>),
     /// A request was answered, in a protocol that has them.
     Exchanged(Box<Exchanged>),
+    /// A letter went a step of its way.
+    Mailed(Box<Mailed>),
     /// A fault that was asked for did something.
     Bent(Box<Bent>),
     /// A session is over.
@@ -195,6 +197,97 @@ pub struct Exchanged {
     pub bytes: u64,
     /// From the request's head to the end of the answer, as far as we give it out.
     pub took: Duration,
+}
+
+/// A step of a letter's way. Its texts come from peers: who shows them escapes them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mailed {
+    /// What became of it.
+    pub did: MailDeed,
+    /// The number by which it is known; 0: it has none.
+    pub letter: u64,
+    /// The boxes that it lies in, or lay in, each with its number there.
+    pub boxes: Vec<(String, u32)>,
+    /// The name of its file, below the folder of its box: `new/1764.M1P7Q2.host`.
+    pub file: String,
+    /// Who sends, as MAIL said; empty: nobody.
+    pub from: String,
+    /// Whom it is for, as RCPT said.
+    pub to: Vec<String>,
+    /// Its subject, decoded.
+    pub subject: String,
+    /// Its bytes, without the lines of our own before it.
+    pub size: u64,
+    /// The bytes of those lines.
+    pub trace: u64,
+    /// Its parts, itself among them.
+    pub parts: u64,
+    /// What its client calls itself.
+    pub client: String,
+    /// What was spoken: `ESMTPSA`.
+    pub with: String,
+    /// Who had logged in; empty: nobody.
+    pub login: String,
+    /// What its sender did wrong, or what is worth knowing.
+    pub findings: Vec<MailFinding>,
+    /// What both sides said, without secrets: lines behind `> ` of the client, and `< ` of ours.
+    pub dialogue: Vec<String>,
+    /// Why, or by what.
+    pub detail: String,
+}
+
+/// What became of a letter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MailDeed {
+    /// It was kept.
+    #[default]
+    Kept,
+    /// It was not taken.
+    Refused,
+    /// Somebody fetched it.
+    Fetched,
+    /// Somebody deleted it.
+    Deleted,
+    /// The next server has it.
+    Forwarded,
+    /// The next server does not have it yet, and is asked again.
+    Queued,
+    /// The next server will never have it, which its sender is told.
+    Bounced,
+    /// It had to make room.
+    Dropped,
+    /// Something about it was found out later.
+    Noted,
+}
+
+impl MailDeed {
+    /// The word in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            MailDeed::Kept => "kept",
+            MailDeed::Refused => "refused",
+            MailDeed::Fetched => "fetched",
+            MailDeed::Deleted => "deleted",
+            MailDeed::Forwarded => "forwarded",
+            MailDeed::Queued => "queued",
+            MailDeed::Bounced => "bounced",
+            MailDeed::Dropped => "dropped",
+            MailDeed::Noted => "noted",
+        }
+    }
+}
+
+/// What a sender of mail did wrong, or what is worth knowing of its letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MailFinding {
+    /// Its name: `no-date`.
+    pub slug: &'static str,
+    /// Where it is written down: `RFC 5322 3.6`.
+    pub source: &'static str,
+    /// In plain words.
+    pub text: &'static str,
+    /// Whether it breaks a rule.
+    pub is_wrong: bool,
 }
 
 /// What a fault did.

@@ -28,6 +28,7 @@
 //! | where the tables meet | [`engine`] |
 //! | on the engine: one request and its answer; round trips | [`exchange`], [`ping`] |
 //! | rounds by many at once; how long rounds took | [`load`], [`latencies`] |
+//! | letters sent and fetched; what catches mail | [`post`], [`mail`] |
 //! | packets of an interface or a file | [`capture`] |
 //! | for who writes a transport | [`testing`] |
 //!
@@ -50,10 +51,16 @@ pub mod exchange;
 pub mod fault;
 pub mod files;
 pub mod home;
+#[cfg(feature = "http")]
+mod httpd;
 pub mod latencies;
 pub mod layer;
 pub mod load;
+#[cfg(feature = "mail")]
+pub mod mail;
 pub mod ping;
+#[cfg(feature = "mail")]
+pub mod post;
 pub mod service;
 pub mod session;
 pub mod socket;

@@ -104,6 +104,8 @@ pub enum ValueKind {
     Escaped,
     /// An endpoint to dial. A service cannot run without it, and it is planned before anything is open.
     Endpoint,
+    /// An endpoint to dial, or none. It is planned before anything is open.
+    NextEndpoint,
     /// A fault of a service's links. It may be given several times, and is read before anything is open.
     Fault,
     /// Any text, with the word that stands for it in help. It may be given several times.
@@ -127,7 +129,7 @@ impl ValueKind {
             ValueKind::Count | ValueKind::Within(..) => "N".to_owned(),
             ValueKind::Text | ValueKind::Escaped => "TEXT".to_owned(),
             ValueKind::Named(word) | ValueKind::Several(word) => word.to_owned(),
-            ValueKind::Endpoint => "ADDR".to_owned(),
+            ValueKind::Endpoint | ValueKind::NextEndpoint => "ADDR".to_owned(),
             ValueKind::Percent => "P%".to_owned(),
             ValueKind::Rate => "BYTES/s".to_owned(),
             ValueKind::Fault => "SPEC".to_owned(),
@@ -165,9 +167,11 @@ impl ValueKind {
             ValueKind::IpAddress if parse_ip(text).is_none() => {
                 Err(bad("it takes an IP address, as in 10.0.0.7 or [::1]:4000"))
             }
-            ValueKind::IpAddress | ValueKind::Text | ValueKind::Named(_) | ValueKind::Endpoint => {
-                Ok(Value::Text(text.as_bytes().to_vec()))
-            }
+            ValueKind::IpAddress
+            | ValueKind::Text
+            | ValueKind::Named(_)
+            | ValueKind::Endpoint
+            | ValueKind::NextEndpoint => Ok(Value::Text(text.as_bytes().to_vec())),
             ValueKind::Mode => parse_mode(text)
                 .map(|mode| Value::Text(format!("0{mode:03o}").into_bytes()))
                 .map_err(bad),

@@ -30,6 +30,8 @@ const VERBS: &[(&str, &str)] = &[
     ("forward", "relay"),
     ("tunnel", "relay"),
     ("socat", "relay"),
+    ("swaks", "mail"),
+    ("mailx", "mail"),
     ("tcpdump", "sniff"),
     ("tshark", "sniff"),
     ("capture", "sniff"),
@@ -122,8 +124,17 @@ fn without_a_verb(words: &[String], first: &str, usages: Usages) -> Vec<Proposal
         return vec![(format!("hobnob serve {}", words.join(" ")), "")];
     }
     let is_verb = nearest(first, usages.all().map(|usage| usage.name)).is_some();
-    let speaks = engine::parse(first).is_ok_and(|endpoint| endpoint.protocol().is_some());
-    let Some(usage) = usages.of(if speaks { "get" } else { "talk" }).filter(|_| !is_verb) else {
+    let spoken = engine::parse(first).ok();
+    let spoken = spoken.as_ref().and_then(|endpoint| endpoint.protocol());
+    let verb = match spoken {
+        None => "talk",
+        Some("http") => "get",
+        Some(protocol) => {
+            let what = if protocol == "smtp" { "send" } else { "fetch" };
+            return vec![(format!("hobnob mail {what} {}", quoted(first)), "")];
+        }
+    };
+    let Some(usage) = usages.of(verb).filter(|_| !is_verb) else {
         return Vec::new();
     };
     let mut typed = Netcat::of(usage, usages);
@@ -135,6 +146,7 @@ fn alone(theirs: &str, verb: &str) -> Proposal {
     match theirs {
         "listen" => ("hobnob talk --listen :9000".to_owned(), "to type to who comes"),
         "server" => ("hobnob serve".to_owned(), "lists what can be served"),
+        "swaks" | "mailx" => ("hobnob mail -h".to_owned(), "one screen of help"),
         _ => (format!("hobnob {verb} -h"), "one screen of help"),
     }
 }

@@ -102,6 +102,21 @@ impl Usage {
         found
     }
 
+    /// What services mean by a lent option where they mean different things: each meaning, with the first service that has
+    /// it.
+    pub(crate) fn meanings(name: &str) -> Vec<(&'static str, &'static OptionSpec)> {
+        let mut found: Vec<(&'static str, &'static OptionSpec)> = Vec::new();
+        for row in engine::services() {
+            let own = row.spec.options.iter().filter(|option| option.name == name);
+            for option in own {
+                if !found.iter().any(|(_, known)| known.help == option.help) {
+                    found.push((row.spec.name, option));
+                }
+            }
+        }
+        found
+    }
+
     /// The one line of its page.
     pub(crate) fn title(&self) -> &'static str {
         self.page.lines().next().unwrap_or_default().trim_start_matches(['#', ' '])

@@ -9,6 +9,7 @@ mod explain;
 mod fault;
 mod get;
 mod help;
+mod mail;
 mod man;
 mod ping;
 mod relay;
@@ -36,7 +37,7 @@ use crate::report::look::{ColorWish, Look};
 use crate::report::show::safe;
 
 /// Every verb, in the order of the help pages.
-static VERBS: [&Verb; 16] = [
+static VERBS: [&Verb; 17] = [
     &serve::VERB,
     &relay::VERB,
     &fault::VERB,
@@ -44,6 +45,7 @@ static VERBS: [&Verb; 16] = [
     &up::VERB,
     &demo::VERB,
     &get::VERB,
+    &mail::VERB,
     &bench::VERB,
     &ping::VERB,
     &sniff::VERB,

@@ -107,6 +107,9 @@ fn server(line: &mut JsonLine<'_>, part: &SteeredServer) {
     line.text("state", if part.control.is_draining() { "draining" } else { "open" });
     line.number("sessions", part.control.open());
     line.objects("bound", &part.bound, bound);
+    if let Some(panel) = part.control.faults() {
+        line.text("knobs", panel.words().topic);
+    }
     let targets = part.control.targets();
     if !targets.is_empty() {
         let targets: Vec<_> = targets.iter().map(ToString::to_string).collect();
@@ -123,7 +126,7 @@ fn bound(line: &mut JsonLine<'_>, bound: &Bound) {
     line.text("addr", &bound.address.to_string());
 }
 
-/// What bends a relay, fault by fault, and what each has hit.
+/// What is on, fault by fault, and what each has hit.
 pub(super) fn faults(part: &SteeredServer, panel: &Panel) -> AnswerFields {
     AnswerFields::of(|line| {
         line.text("name", &part.name);

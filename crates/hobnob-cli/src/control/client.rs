@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hobnob::error::{Error, Kind, Result};
-use hobnob::fault::{Panel, Profile, Setting};
+use hobnob::fault::{Panel, Setting};
 use hobnob::socket::AsyncSocket;
 use tokio::sync::watch;
 
@@ -132,7 +132,7 @@ impl Client {
                 let part = steered::one(parts, name.as_deref())?;
                 let panel = part.panel()?;
                 if like.is_some() || set.is_some() {
-                    panel.set(settings(like.as_deref(), &set.unwrap_or_default())?)?;
+                    turn(&panel, like.as_deref(), &set.unwrap_or_default())?;
                     part.control.note(turned(&panel));
                 }
                 Ok(answer::faults(part, &panel))
@@ -152,23 +152,23 @@ impl Client {
     }
 }
 
-/// What is on from now on, for the relay's own terminal.
+/// What is on from now on, for the server's own terminal.
 fn turned(panel: &Panel) -> String {
     let settings = panel.settings();
     let texts: Vec<_> = settings.iter().map(Setting::text).collect();
     match texts.as_slice() {
-        [] => "faults from now on: none".to_owned(),
-        texts => format!("faults from now on: {}", texts.join("   ")),
+        [] => format!("{} from now on: none", panel.words().topic),
+        texts => format!("{} from now on: {}", panel.words().topic, texts.join("   ")),
     }
 }
 
 /// Those of a profile first, as on the command line of a relay.
-fn settings(like: Option<&str>, set: &[String]) -> Result<Vec<Setting>> {
-    let mut settings = like.map(Profile::settings).transpose()?.unwrap_or_default();
-    for text in set {
-        settings.push(Setting::parse(text)?);
+fn turn(panel: &Panel, like: Option<&str>, set: &[String]) -> Result<()> {
+    let texts: Vec<_> = set.iter().map(String::as_str).collect();
+    match like {
+        Some(like) => panel.turn_like(like, &texts),
+        None => panel.turn(&texts),
     }
-    Ok(settings)
 }
 
 /// Resolves when there is something to see, and not more often than at each tick.

@@ -31,9 +31,10 @@ impl SteeredServer {
     /// The knobs of what bends it.
     pub(super) fn panel(&self) -> Result<Panel> {
         self.control.faults().ok_or_else(|| {
-            let text =
-                format!("{} is no relay, and only what passes through one is bent", self.name);
-            Error::new(Kind::DoesNotFit, text).try_command("hobnob help relay", "")
+            let text = format!("{} has no faults that could be turned", self.name);
+            Error::new(Kind::DoesNotFit, text)
+                .why("a relay bends what passes through it, and mail answers on purpose")
+                .try_command("hobnob help relay", "puts one before it")
         })
     }
 

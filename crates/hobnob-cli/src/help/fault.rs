@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use hobnob::fault::{KEYS, PROFILES, TABLE};
+use hobnob::fault::{KEYS, PROFILES, REPLIES, TABLE};
 use hobnob::spec::{OptionSpec, Shape, ValueKind};
 
 use crate::help::row::{entry, entry_at, heading};
@@ -22,6 +22,16 @@ pub(super) fn list() -> String {
     let _ = writeln!(out, "\neach is a page: hobnob help {first}");
     let _ = writeln!(out, "kinds of networks: --like {}", names.join("   "));
     out
+}
+
+/// The page of what a server of mail answers on purpose: each answer that may be another, and what that shows.
+pub(super) fn replies(page: &str) -> String {
+    let (mut list, mut advice) = (String::new(), "\n# What each shows\n\n".to_owned());
+    for row in REPLIES {
+        entry_at(&mut list, NAMES, row.spec.name, row.spec.summary);
+        entry_at(&mut advice, NAMES, row.spec.name, row.advice);
+    }
+    page.replace("REPLIES\n", &list) + &advice
 }
 
 /// What each is good for, and the networks.

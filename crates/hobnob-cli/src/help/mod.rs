@@ -27,6 +27,7 @@ const TOPICS: &[(&str, &str)] = &[
     ("models", include_str!("models.md")),
     ("coming-from", include_str!("coming-from.md")),
     ("faults", include_str!("faults.md")),
+    ("replies", include_str!("replies.md")),
     ("eof", include_str!("eof.md")),
     ("keys", include_str!("keys.md")),
     ("calls", include_str!("calls.md")),
@@ -146,6 +147,7 @@ fn page(usages: Usages, topic: &str) -> Option<String> {
     let text = usages.of(topic).map(|usage| usage.page).or_else(of_topic)?;
     Some(match topic {
         "exit-codes" => format!("{text}\n{}", codes()),
+        "replies" => fault::replies(text),
         "faults" => format!("{}{}", text.replace("FAULTS\n", &fault::list()), fault::advice()),
         _ => text.to_owned(),
     })

@@ -30,8 +30,9 @@ fn outline_of(verb: &'static Usage, usages: Usages) -> Command {
         command = match group {
             FlagGroup::Own(flags) => command.args(flags.iter().map(described)),
             FlagGroup::OfEveryService | FlagGroup::OfNamesake => {
+                let is_of_all = matches!(group, FlagGroup::OfEveryService);
                 let options = verb.lent_by(*group).into_iter();
-                command.args(options.flat_map(described_option))
+                command.args(options.flat_map(|option| described_option(option, is_of_all)))
             }
         };
     }
@@ -48,7 +49,8 @@ fn positional(word: &'static str, usages: Usages) -> Arg {
         "TOPIC" => one_of(argument, topics(usages)),
         "all" => one_of(argument, vec!["all"]),
         "SHELL" => one_of(argument, shells()),
-        "ADDR" => argument.value_hint(ValueHint::AnyPath),
+        "ADDR" | "ADDR|FILE" => argument.value_hint(ValueHint::AnyPath),
+        words if words.contains('|') => one_of(argument, words.split('|').collect()),
         "FILE" => argument.value_hint(ValueHint::FilePath),
         "DIR" => argument.value_hint(ValueHint::DirPath),
         _ => argument.value_hint(ValueHint::Other),
@@ -96,14 +98,31 @@ fn described(flag: &Flag) -> Arg {
     one_of(argument, words)
 }
 
-fn described_option(option: &'static OptionSpec) -> Vec<Arg> {
+/// A lent option; of all services with what each of them means by it.
+fn described_option(option: &'static OptionSpec, is_of_all: bool) -> Vec<Arg> {
     let mut arguments = lent_arguments(option).into_iter().map(|argument| match option.kind {
         ValueKind::Flag => argument,
         ValueKind::Choice(words) => one_of(argument, words.to_vec()),
         kind => argument.value_name(kind.placeholder()),
     });
-    let first = arguments.next().map(|argument| argument.help(option.help));
+    let meanings = if is_of_all { Usage::meanings(option.name) } else { Vec::new() };
+    let first = arguments.next().map(|argument| match &*meanings {
+        [] | [_] => argument.help(option.help),
+        several => argument.help(told_apart(several)),
+    });
     // The second denies the switch.
     let second = arguments.next().map(|argument| argument.hide(true));
     first.into_iter().chain(second).collect()
+}
+
+/// `temp: its answer; mail: RULE, what to answer`: the value is named where it is another than the first's.
+fn told_apart(meanings: &[(&'static str, &'static OptionSpec)]) -> String {
+    let first = meanings.first().map(|(_, option)| option.kind.placeholder());
+    let told = meanings.iter().map(|(service, option)| {
+        let value = option.kind.placeholder();
+        let value =
+            if first.as_ref() == Some(&value) { String::new() } else { format!("{value}, ") };
+        format!("{service}: {value}{}", option.help)
+    });
+    told.collect::<Vec<_>>().join("; ")
 }

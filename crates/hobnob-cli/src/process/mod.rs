@@ -28,8 +28,13 @@ pub(crate) fn runtime() -> Result<Runtime> {
 
 /// Writes to stdout, all of it or an error; a reader that has left is an exit code.
 pub(crate) fn say(text: &str) -> Result<u8> {
+    write_out(text.as_bytes())
+}
+
+/// The same with bytes.
+pub(crate) fn write_out(bytes: &[u8]) -> Result<u8> {
     let mut out = streams::stdout();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Ok(()) => Ok(0),
         Err(error) => output_failed(&error),
     }

@@ -7,7 +7,7 @@ use hobnob::chunk::Direction;
 use hobnob::clock::{Clock, rfc3339};
 use hobnob::engine::{Bound, Summary};
 use hobnob::error::{Error, errno_name};
-use hobnob::event::{Bent, Called, Closed, Data, Event, Fact};
+use hobnob::event::{Bent, Called, Closed, Data, Event, Exchanged, Fact, MailDeed, Mailed};
 use hobnob::fault::Act;
 
 use crate::report::error::{TypedCommand, tries};
@@ -130,16 +130,8 @@ impl Json {
                 }
                 line.end();
             }
-            Fact::Exchanged(exchange) => {
-                let mut line = self.line(out, "exchange", at);
-                line.number("id", event.session);
-                line.text("method", &exchange.method);
-                line.text("target", &exchange.target);
-                line.number("status", u64::from(exchange.status));
-                line.number("bytes", exchange.bytes);
-                line.seconds("took", exchange.took);
-                line.end();
-            }
+            Fact::Exchanged(exchange) => self.exchanged(out, at, event.session, exchange),
+            Fact::Mailed(mailed) => self.mailed(out, at, event.session, mailed),
             Fact::Called(call) => self.call(out, at, call),
             Fact::Bent(bent) => self.bent(out, at, event.session, bent),
             Fact::Closed(closed) => self.closed(out, at, event.session, closed),
@@ -168,6 +160,17 @@ impl Json {
             // `listening` is told by the verb, with the endpoint that was asked for.
             _ => {}
         }
+    }
+
+    fn exchanged(&mut self, out: &mut Vec<u8>, at: Duration, session: u64, exchange: &Exchanged) {
+        let mut line = self.line(out, "exchange", at);
+        line.number("id", session);
+        line.text("method", &exchange.method);
+        line.text("target", &exchange.target);
+        line.number("status", u64::from(exchange.status));
+        line.number("bytes", exchange.bytes);
+        line.seconds("took", exchange.took);
+        line.end();
     }
 
     fn data(&mut self, out: &mut Vec<u8>, at: Duration, session: u64, data: &Data) {
@@ -210,6 +213,59 @@ impl Json {
         line.end();
     }
 
+    fn mailed(&mut self, out: &mut Vec<u8>, at: Duration, session: u64, mailed: &Mailed) {
+        let mut line = self.line(out, "mail", at);
+        if session != 0 {
+            line.number("id", session);
+        }
+        line.text("did", mailed.did.word());
+        if mailed.letter != 0 {
+            line.number("letter", mailed.letter);
+        }
+        let is_of_sender = matches!(mailed.did, MailDeed::Kept | MailDeed::Refused);
+        if let Some((name, uid)) = mailed.boxes.first() {
+            line.text("box", name);
+            line.number("uid", u64::from(*uid));
+        }
+        if mailed.boxes.len() > 1 {
+            line.objects("boxes", &mailed.boxes, |line, (name, uid)| {
+                line.text("box", name);
+                line.number("uid", u64::from(*uid));
+            });
+        }
+        if !mailed.file.is_empty() {
+            line.text("file", &mailed.file);
+        }
+        if is_of_sender {
+            line.text("from", &mailed.from);
+        }
+        if is_of_sender || !mailed.to.is_empty() {
+            line.texts("to", mailed.to.iter().map(String::as_str));
+        }
+        if is_of_sender {
+            line.text("subject", &mailed.subject);
+            line.number("parts", mailed.parts);
+            line.text("client", &mailed.client);
+            line.text("with", &mailed.with);
+        }
+        if mailed.size != 0 || is_of_sender {
+            line.number("size", mailed.size);
+        }
+        if !mailed.login.is_empty() {
+            line.text("login", &mailed.login);
+        }
+        if is_of_sender || !mailed.findings.is_empty() {
+            line.texts("findings", mailed.findings.iter().map(|found| found.slug));
+        }
+        if is_of_sender {
+            line.texts("dialogue", mailed.dialogue.iter().map(String::as_str));
+        }
+        if !mailed.detail.is_empty() {
+            line.text("detail", &mailed.detail);
+        }
+        line.end();
+    }
+
     fn bent(&mut self, out: &mut Vec<u8>, at: Duration, session: u64, bent: &Bent) {
         let direction = self.direction(bent.direction);
         let mut line = self.line(out, "fault", at);
@@ -219,6 +275,10 @@ impl Json {
         match bent.act {
             Act::Held(time) => line.millis("held_ms", time),
             Act::Discarded(bytes) => line.number("discarded", bytes),
+            Act::Answered(code) => {
+                line.text("did", bent.act.word());
+                line.number("code", u64::from(code));
+            }
             did => line.text("did", did.word()),
         }
         line.end();

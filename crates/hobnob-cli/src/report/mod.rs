@@ -12,6 +12,9 @@ pub(crate) mod fetched;
 pub(crate) mod file;
 pub(crate) mod json;
 mod lesson;
+pub(crate) mod letter;
+#[cfg(feature = "mail")]
+pub(crate) mod letters;
 pub(crate) mod line;
 pub(crate) mod look;
 pub(crate) mod packet;

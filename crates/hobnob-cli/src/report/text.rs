@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use hobnob::chunk::Direction;
 use hobnob::clock::Clock;
-use hobnob::event::{Bent, By, Closed, Data, End, Event, Exchanged, Fact, How, Learnt, Reason};
+use hobnob::event::{
+    Bent, By, Closed, Data, End, Event, Exchanged, Fact, How, Learnt, Mailed, Reason,
+};
 use hobnob::fault::Act;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -14,6 +16,7 @@ use jiff::tz::TimeZone;
 use crate::report::calls::CallLines;
 use crate::report::clip::clip;
 use crate::report::early::Early;
+use crate::report::letter;
 use crate::report::look::{Look, Paint, View};
 use crate::report::passage::{PassedLine, folded, unfolded};
 use crate::report::show::{count, fold, hex_into, safe, size, span, width};
@@ -153,6 +156,7 @@ impl Transcript {
                 let room = self.widest().saturating_sub(self.head_cells(session));
                 self.line(out, event.at, session, &access(exchange, room));
             }
+            Fact::Mailed(mailed) => self.mailed(out, event.at, session, mailed),
             Fact::Called(call) => {
                 let lines = self.calls.as_mut().map(|calls| calls.lines(call));
                 for line in lines.unwrap_or_default() {
@@ -336,6 +340,24 @@ impl Transcript {
         }
     }
 
+    /// A step of a letter's way: of one that came, who sent it, how, and where it lies.
+    fn mailed(&mut self, out: &mut String, at: Duration, session: u64, mailed: &Mailed) {
+        for (number, text) in letter::lines(mailed, self.look).iter().enumerate() {
+            if number == 0 {
+                self.note(out, at, session, text);
+                continue;
+            }
+            let begins = self.note_begins();
+            let room = self.page().saturating_sub(begins + letter::INDENT).max(1);
+            let (mark, text) = text.split_at(letter::INDENT.min(text.len()));
+            for (part, line) in fold(text, room).iter().enumerate() {
+                let mark = if part == 0 { mark } else { "" };
+                let _ =
+                    writeln!(out, "{:begins$}{mark:indent$}{line}", "", indent = letter::INDENT);
+            }
+        }
+    }
+
     /// What a fault did. For how long it held what goes down stands where that is shown. What goes up was shown when it came,
     /// so that it has a line of its own when it is passed on; its other pieces and faults have one with `-v` alone.
     fn bent(&mut self, out: &mut String, at: Duration, session: u64, bent: &Bent) {
@@ -352,10 +374,14 @@ impl Transcript {
             Act::Held(time) => format!("held {}", span(time)),
             Act::Discarded(bytes) => format!("discarded {}", size(bytes)),
             Act::Changed(what) => what.to_owned(),
+            Act::Ended if !self.is_between => "closed without an answer".to_owned(),
             Act::Ended => "closed both sides".to_owned(),
             Act::Aborted => "reset both sides".to_owned(),
+            Act::Answered(code) => format!("answered {code} on purpose"),
         };
-        let gutter = if is_down { self.look.received() } else { self.look.sent() };
+        // Down is to the client, which is out where nobody is behind us.
+        let is_received = is_down == self.is_between;
+        let gutter = if is_received { self.look.received() } else { self.look.sent() };
         self.line(out, at, session, &format!("{gutter}  {}: {did}", bent.kind));
     }
 

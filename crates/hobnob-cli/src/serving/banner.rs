@@ -36,15 +36,15 @@ pub(super) fn tell(
     let column = bounds.iter().map(|bound| width(&shown(bound))).max().unwrap_or(0);
     let column = column.clamp(ADDRESS, 24);
     let names = bounds.iter().map(|bound| medium(bound).len()).max().unwrap_or(0).max(4);
-    let mut hinted: Option<&Endpoint> = None;
+    let mut hinted: Option<(&str, &Endpoint)> = None;
     let mut is_open = false;
     for bound in bounds {
         is_open |= !bound.address.is_local_only();
         let _ = write!(text, "  {}  {}", pad(&medium(bound), names), pad(&shown(bound), column));
         // Both loopbacks are one endpoint, with one hint.
-        if hinted != Some(&bound.endpoint) {
+        if hinted != Some((bound.door, &bound.endpoint)) {
             text.push_str(&hint(bound, 4 + names + column, job.err.columns()));
-            hinted = Some(&bound.endpoint);
+            hinted = Some((bound.door, &bound.endpoint));
             if let Some(line) = elsewhere(bound) {
                 let indent = if job.err.is_narrow() { 4 } else { 8 + names + column };
                 let _ = write!(text, "\n{}{line}", " ".repeat(indent));
@@ -92,8 +92,9 @@ fn shown(bound: &Bound) -> String {
 /// `  hobnob talk :9000     or   nc 127.0.0.1 9000`, behind what has used so many columns.
 fn hint(bound: &Bound, used: usize, columns: usize) -> String {
     let Some(near) = nearby(bound) else { return String::new() };
-    let own = format!("hobnob talk {}", safe(&brief(&near)));
-    let other = twin(&near);
+    let own = page(bound, &near);
+    let other = twin(&near).filter(|_| own.is_none());
+    let own = own.unwrap_or_else(|| format!("hobnob talk {}", safe(&brief(&near))));
     let both = other.map(|other| format!("  {}   or   {other}", pad(&own, 17)));
     match both.filter(|both| used + width(both) <= columns) {
         Some(both) => both,
@@ -101,6 +102,17 @@ fn hint(bound: &Bound, used: usize, columns: usize) -> String {
         // On a line of its own, it can be seen and pasted as a whole.
         None => format!("\n    {own}"),
     }
+}
+
+/// Where a browser finds a door that is one for browsers.
+fn page(bound: &Bound, near: &Endpoint) -> Option<String> {
+    let is_for_browsers = bound.door == "http" && near.layers().is_empty();
+    let (host, port) = (near.host().filter(|_| is_for_browsers)?, near.port()?);
+    let host = match host.to_string() {
+        host if host.is_empty() => "localhost".to_owned(),
+        host => host,
+    };
+    Some(safe(&format!("http://{host}:{port}/")))
 }
 
 /// How other programs reach an address for which a certificate of our own vouches, as `curl --cacert` does.

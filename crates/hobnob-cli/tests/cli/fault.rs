@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::control::Place;
 use crate::json::valid;
 use crate::kit::{
-    BOUND, Bounded, Done, Served, as_nobody, code, finish, launch, signal, skip, steady,
+    BOUND, Bounded, Done, Served, as_nobody, code, finish, launch, serve_with, signal, skip, steady,
 };
 
 fn fault(place: &Place, words: &[&str]) -> Done {
@@ -468,4 +468,42 @@ fn the_relays_own_terminal_tells_of_a_change_and_of_what_is_held_on_both_ways() 
     all[0].err.until("«  there and back");
     assert_eq!(fault(&place, &["clear"]).code, 0);
     all[0].err.until("faults from now on: none");
+}
+
+#[cfg(feature = "mail")]
+#[test]
+fn what_mail_answers_is_turned_by_its_port_and_by_its_words() {
+    use std::io::{BufRead as _, BufReader};
+
+    let place = Place::new();
+    let (_behind, _relays) = relays(&place, &["redis"]);
+    // STARTTLS needs a place for its certificate.
+    let state = tempfile::tempdir().expect("a folder");
+    let mut command = place.hobnob(&["serve", "mail", "smtp=127.0.0.1:0", "--reply", "rcpt=550"]);
+    command.env("XDG_STATE_HOME", state.path());
+    let mail = serve_with(command);
+    let address = mail.banner.split_whitespace().nth(2).expect("an address behind its door");
+    let (_, port) = address.rsplit_once(':').expect("a port");
+    let at_port = format!(":{port}");
+    // A word of its own is enough, although a relay runs too.
+    for words in [&[&*at_port, "rcpt=450,for=2"][..], &["rcpt=450,for=2"]] {
+        let done = fault(&place, words);
+        assert_eq!((done.code, done.err.as_str()), (0, ""));
+        assert_eq!(done.out, "mail: rcpt=450,for=2\n");
+    }
+    let told = mail.err.until("from now on");
+    assert!(told.contains("replies from now on: rcpt=450,for=2"), "{told}");
+    let mut client = TcpStream::connect(address).expect("it listens");
+    client.set_read_timeout(Some(BOUND)).expect("a timeout");
+    client.write_all(b"HELO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n").expect("it reads");
+    let lines = BufReader::new(&client).lines().map(|line| line.expect("text"));
+    assert!(lines.take(4).last().is_some_and(|line| line.starts_with("450 4.0.0")));
+    let json = fault(&place, &[&at_port, "--json"]);
+    let told = valid(json.out.trim());
+    let expected = serde_json::json!([{ "setting": "rcpt=450,for=2", "kind": "rcpt", "down": 1 }]);
+    assert_eq!((&told["service"], &told["faults"]), (&Value::from("mail"), &expected));
+    let done = fault(&place, &[&at_port, "latency=1s"]);
+    assert_eq!(done.code, 2, "{}", done.err);
+    assert!(done.err.contains("there is no reply \"latency\""), "{}", done.err);
+    assert_eq!(fault(&place, &[&at_port, "clear"]).out, "mail: no faults\n");
 }

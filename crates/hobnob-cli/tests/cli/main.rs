@@ -21,6 +21,8 @@ mod hardship;
 mod idle;
 mod json;
 mod kit;
+#[cfg(feature = "mail")]
+mod mail;
 mod man;
 mod models;
 mod pages;

@@ -53,6 +53,20 @@ fn there_is_one_for_each_verb() {
 }
 
 #[test]
+fn what_each_service_means_by_a_flag_is_on_the_page_of_serve() {
+    let (_folder, pages) = written();
+    let page = pages["hobnob-serve.1"].replace('\\', "");
+    let mut twice = 0;
+    for row in hobnob::engine::services().iter().filter(|row| row.make.is_some()) {
+        for option in row.spec.options {
+            assert!(page.contains(option.help), "{} --{}", row.spec.name, option.name);
+            twice += usize::from(page.contains(&format!("{}: {}", row.spec.name, option.help)));
+        }
+    }
+    assert!(twice > 1, "--reply is of several services, and means something else in each");
+}
+
+#[test]
 fn groff_has_nothing_to_say_about_them() {
     if !Path::new("/usr/bin/groff").exists() {
         return skip("man::groff_has_nothing_to_say_about_them", "groff is not installed");

@@ -7,7 +7,7 @@ use hobnob::socket::{Family, Socket, Type};
 use crate::kit::{run, skip, steady};
 use crate::screen::{BINARY, Screen};
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 17] = [
     "serve",
     "relay",
     "fault",
@@ -15,6 +15,7 @@ const VERBS: [&str; 16] = [
     "demo",
     "talk",
     "get",
+    "mail",
     "bench",
     "ping",
     "sniff",
@@ -58,7 +59,7 @@ fn the_short_help_of_each_verb() {
 }
 
 /// The topics that are neither verbs nor of a table.
-const TOPICS: [&str; 14] = [
+const TOPICS: [&str; 15] = [
     "addresses",
     "sockets",
     "ports",
@@ -66,6 +67,7 @@ const TOPICS: [&str; 14] = [
     "models",
     "coming-from",
     "faults",
+    "replies",
     "eof",
     "keys",
     "calls",
@@ -101,6 +103,15 @@ fn no_page_is_longer_than_two_screens_and_what_is_left_out_is_named() {
 fn every_fault_is_on_the_first_screens_of_their_page() {
     let shown = run(&["help", "faults"]).out;
     for row in hobnob::fault::TABLE {
+        assert!(shown.contains(&format!("\n  {}", row.spec.name)), "{}", row.spec.name);
+    }
+    assert!(shown.contains("after=") && shown.contains("on=/REGEX/"), "{shown}");
+}
+
+#[test]
+fn every_reply_on_purpose_is_on_the_first_screens_of_their_page() {
+    let shown = run(&["help", "replies"]).out;
+    for row in hobnob::fault::REPLIES {
         assert!(shown.contains(&format!("\n  {}", row.spec.name)), "{}", row.spec.name);
     }
     assert!(shown.contains("after=") && shown.contains("on=/REGEX/"), "{shown}");

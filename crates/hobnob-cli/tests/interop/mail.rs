@@ -4,7 +4,10 @@ use crate::peer::{Running, has, hobnob, python, succeeds};
 
 /// A server of mail, and the ports of its doors.
 fn serve() -> (Running, [String; 3]) {
-    let doors = ["smtp=127.0.0.1:0", "pop3=127.0.0.1:0", "imap=127.0.0.1:0"];
+    serve_by(["smtp=127.0.0.1:0", "pop3=127.0.0.1:0", "imap=127.0.0.1:0"])
+}
+
+fn serve_by<const N: usize>(doors: [&str; N]) -> (Running, [String; N]) {
     let mut server = Running::start(hobnob().args(["serve", "mail"]).args(doors).arg("--json"));
     let ports = doors.map(|_| {
         let line = server.line();
@@ -48,4 +51,16 @@ fn letters_go_from_smtplib_to_poplib_in_clear_text_and_behind_tls() {
         let said = succeeds(journey.args(["127.0.0.1", &ports[0], &ports[1]]).args(flags));
         assert!(said.starts_with("ok:"), "{said}");
     }
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn letters_show_in_a_browser_and_run_and_load_nothing() {
+    let name = "mail::letters_show_in_a_browser_and_run_and_load_nothing";
+    if !has(name, "python3") || !has(name, "chromium") {
+        return;
+    }
+    let (_server, ports) = serve_by(["smtp=127.0.0.1:0", "http=127.0.0.1:0"]);
+    let said = succeeds(python("inbox_browser.py").args(&ports));
+    assert!(said.starts_with("ok:"), "{said}");
 }

@@ -11,6 +11,8 @@ mod get;
 mod http;
 #[cfg(feature = "mail")]
 mod mail;
+#[cfg(all(feature = "mail", feature = "tls"))]
+mod mailing;
 #[path = "../cli/kit/namespace.rs"]
 mod namespace;
 mod packets;

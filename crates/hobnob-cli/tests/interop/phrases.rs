@@ -42,11 +42,13 @@ enum Does {
     Reads,
     /// Tells of two round trips.
     Pings,
+    /// Fetches the one letter of a server of ours; both columns have the same output.
+    Fetches,
 }
 
 use Does::{
-    Asks, Captures, Converts, EchoesAt, HearsOf, Joins, Pings, Probes, Reads, SaysOnce, Shows,
-    Steers, TalksTo,
+    Asks, Captures, Converts, EchoesAt, Fetches, HearsOf, Joins, Pings, Probes, Reads, SaysOnce,
+    Shows, Steers, TalksTo,
 };
 
 /// The first column of each line, and what the line does.
@@ -97,6 +99,7 @@ const LINES: &[(&str, Does)] = &[
     ("tcpdump -XX -r x.pcap", Reads),
     ("tshark -qz follow,tcp,ascii,0 -r x.pcap", Reads),
     ("ping -c 2 127.0.0.1", Pings),
+    ("curl pop3://li:x@localhost:1110/1", Fetches),
     (r#"create_connection(("localhost", 9000))"#, TalksTo(":9000")),
     (
         r#"create_server(("localhost", 9000)).accept()"#,
@@ -147,7 +150,7 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let ports = ["9000", "9001", "9998", "9443", "8000", "8443"];
+        let ports = ["9000", "9001", "9998", "9443", "8000", "8443", "1025", "1110"];
         let ports = ports.into_iter().map(|port| (port, Port::draw())).collect();
         Place { ports, folder: tempfile::tempdir().expect("a folder") }
     }
@@ -322,6 +325,29 @@ fn lines_that_dial_talk_to_an_echo() {
         let heard = client.hears("hello");
         assert!(heard.contains("hello"), "{line}: {heard:?}");
     });
+}
+
+#[cfg(feature = "mail")]
+#[test]
+fn lines_that_fetch_print_the_letter_as_it_is() {
+    let test = "phrases::lines_that_fetch_print_the_letter_as_it_is";
+    each(
+        test,
+        |does| matches!(does, Fetches),
+        |place, _, line| {
+            let _server = place.serve("mail smtp=:1025 pop3=:1110 --no-trace");
+            place.await_listener(":1110");
+            let send = "hobnob mail send smtp://:1025 -q --from a@test --to b@test -H Date: -H Message-ID: --text hello";
+            assert!(place.run(send).status.success());
+            let said = place.run(line);
+            let text = String::from_utf8_lossy(&said.stdout).into_owned();
+            assert!(
+                said.status.success() && text.starts_with("From: a@test\r\nTo: b@test\r\n"),
+                "{line}: {text}"
+            );
+            assert!(text.ends_with("\r\n\r\nhello\r\n"), "{line}: {text}");
+        },
+    );
 }
 
 /// Theirs is dialled by ours, and ours by theirs.

@@ -14,7 +14,7 @@ use crate::event::{Data, Event, Fact};
 /// The reader's end of a sink, from [`Bus::sink`](crate::bus::Bus::sink). It yields the facts of each session that opens
 /// from then on, and every byte on both sides of that session, in the order in which they came. After it is dropped, no
 /// session waits for it.
-pub struct Sink(Arc<Basin>);
+pub struct EventSink(Arc<Basin>);
 
 /// Where the events of all sessions of a sink gather.
 pub(super) struct Basin {
@@ -40,7 +40,7 @@ struct Lane {
 /// One session's parts of all sinks.
 pub(crate) struct Lanes(Vec<Arc<Lane>>);
 
-impl Sink {
+impl EventSink {
     pub(super) fn new(room: usize) -> (Self, Arc<Basin>) {
         let basin = Arc::new(Basin {
             room: room.max(1),
@@ -49,7 +49,7 @@ impl Sink {
             is_closed: AtomicBool::new(false),
             lanes: Mutex::default(),
         });
-        (Sink(basin.clone()), basin)
+        (EventSink(basin.clone()), basin)
     }
 
     /// The next event, once there is one. The call may be given up at any time, and no event is lost by that.
@@ -72,7 +72,7 @@ impl Sink {
     }
 }
 
-impl Drop for Sink {
+impl Drop for EventSink {
     fn drop(&mut self) {
         self.0.is_closed.store(true, SeqCst);
         lock(&self.0.queue).clear();

@@ -10,6 +10,8 @@ pub mod icmp;
 pub mod imap;
 pub mod ip;
 #[cfg(feature = "mail")]
+pub mod json;
+#[cfg(feature = "mail")]
 mod line;
 #[cfg(feature = "mail")]
 pub mod mime;
@@ -22,3 +24,5 @@ pub mod sasl;
 pub mod smtp;
 pub(crate) mod template;
 pub mod text;
+#[cfg(feature = "mail")]
+pub mod upgrade;

@@ -64,6 +64,19 @@ impl Pattern {
         None
     }
 
+    /// Whether it matches anywhere in what is whole.
+    pub(crate) fn matches(&self, bytes: &[u8]) -> bool {
+        let mut state = self.start;
+        for byte in bytes {
+            state = self.table.next_state(state, *byte);
+            // A match is seen one step late.
+            if self.table.is_match_state(state) {
+                return true;
+            }
+        }
+        self.is_match_here(state)
+    }
+
     fn is_match_here(&self, state: StateID) -> bool {
         // A match is seen one step late; the step that stands for the end shows it now.
         self.table.is_match_state(self.table.next_eoi_state(state))
@@ -105,6 +118,16 @@ mod tests {
                 .find(&mut search, front)
                 .or_else(|| pattern.find(&mut search, back).map(|at| cut + at));
             assert_eq!(found, Some(21), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn an_end_is_the_end_of_what_is_whole() {
+        let pattern = Pattern::read("^a@|@b$").expect("a pattern");
+        for (text, matches) in
+            [("a@x", true), ("x@b", true), ("ba@x", false), ("x@bb", false), ("", false)]
+        {
+            assert_eq!(pattern.matches(text.as_bytes()), matches, "{text}");
         }
     }
 

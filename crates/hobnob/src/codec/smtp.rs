@@ -4,6 +4,8 @@
 //! CR LF, a dot and CR LF end a letter. What a letter holds beside that is kept as it is, and noted.
 
 mod answer;
+mod breaking;
+mod client;
 mod command;
 mod fault;
 mod parameter;
@@ -14,6 +16,10 @@ mod stuffing;
 mod text;
 
 pub use self::answer::{AnswerFault, SmtpAnswer, SmtpAnswerReader, SmtpOffers};
+pub use self::breaking::{SmtpBreak, SmtpText};
+pub use self::client::{
+    SmtpClient, SmtpEnvelope, SmtpFailure, SmtpLine, SmtpManner, SmtpOutcome, SmtpTurn,
+};
 pub use self::command::SmtpCommand;
 pub use self::fault::SmtpFault;
 pub use self::parameter::{MailParameters, Notify, RcptParameters, TextKind};

@@ -166,6 +166,14 @@ impl Endpoint {
         self
     }
 
+    /// Takes away the settings that are meant for something else than this endpoint.
+    pub(crate) fn take_settings(&mut self, is_other: impl Fn(&Given) -> bool) -> Vec<Given> {
+        let all = std::mem::take(&mut self.settings);
+        let (others, own) = all.into_iter().partition(|given| is_other(given));
+        self.settings = own;
+        others
+    }
+
     /// The whole text as it was typed.
     pub fn typed(&self) -> &Typed {
         &self.typed

@@ -6,18 +6,27 @@
 use crate::spec::{OptionSpec, Spec, ValueKind};
 
 /// Every protocol. It is no layer: a verb or a service speaks it.
-pub static TABLE: &[&Spec] = &[&Spec {
-    name: "http",
-    summary: "what get, serve http and bench speak",
-    options: &[OptionSpec {
-        name: PATH,
-        kind: ValueKind::Text,
-        default: "/",
-        help: "what is asked for: a path, and a query behind it",
-    }],
-    examples: &["hobnob get http://127.0.0.1:8000/"],
-    is_built_in: true,
-}];
+pub static TABLE: &[&Spec] = &[
+    &Spec {
+        name: "http",
+        summary: "what get, serve http and bench speak",
+        options: &[OptionSpec {
+            name: PATH,
+            kind: ValueKind::Text,
+            default: "/",
+            help: "what is asked for: a path, and a query behind it",
+        }],
+        examples: &["hobnob get http://127.0.0.1:8000/"],
+        is_built_in: true,
+    },
+    &of_mail("smtp", "what mail send speaks, and a door of serve mail"),
+    &of_mail("pop3", "what mail fetch speaks, and a door of serve mail"),
+    &of_mail("imap", "what mail fetch speaks, and a door of serve mail"),
+];
+
+const fn of_mail(name: &'static str, summary: &'static str) -> Spec {
+    Spec { name, summary, options: &[], examples: &[], is_built_in: cfg!(feature = "mail") }
+}
 
 /// The words that a stack may begin with in place of what they stand for.
 pub static SCHEMES: &[Scheme] = &[
@@ -25,6 +34,12 @@ pub static SCHEMES: &[Scheme] = &[
     Scheme { word: "https", protocol: Some("http"), layers: &["tls"], port: 443 },
     Scheme { word: "ws", protocol: None, layers: &["ws"], port: 80 },
     Scheme { word: "wss", protocol: None, layers: &["ws", "tls"], port: 443 },
+    Scheme { word: "smtp", protocol: Some("smtp"), layers: &[], port: 25 },
+    Scheme { word: "smtps", protocol: Some("smtp"), layers: &["tls"], port: 465 },
+    Scheme { word: "pop3", protocol: Some("pop3"), layers: &[], port: 110 },
+    Scheme { word: "pop3s", protocol: Some("pop3"), layers: &["tls"], port: 995 },
+    Scheme { word: "imap", protocol: Some("imap"), layers: &[], port: 143 },
+    Scheme { word: "imaps", protocol: Some("imap"), layers: &["tls"], port: 993 },
 ];
 
 /// The option that a request path becomes.

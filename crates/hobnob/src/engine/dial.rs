@@ -20,7 +20,7 @@ use crate::engine::stack::{self, Stack};
 use crate::engine::trouble::{EXHAUSTED_WAIT, is_the_peers_fault};
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
-use crate::layer::Role;
+use crate::layer::{Role, Surroundings};
 use crate::socket::{Family, Observer, together};
 use crate::transport::{Own, Terms};
 
@@ -52,6 +52,21 @@ impl Route {
     /// The endpoint that the route leads to.
     pub fn endpoint(&self) -> &Endpoint {
         &self.ready.endpoint
+    }
+}
+
+/// A layer that is put on a conn once both sides have agreed on it, as after STARTTLS; from [`Dialer::later`].
+#[derive(Clone)]
+pub struct LaterLayer {
+    stack: Stack,
+    timeout: Duration,
+}
+
+impl LaterLayer {
+    /// Puts it on. The error is of the handshake.
+    pub async fn put_on(&self, conn: Conn) -> Result<Conn> {
+        let dressed = self.stack.dress(conn, self.timeout).await?;
+        dressed.ok_or_else(|| Error::new(Kind::ConnectionBroken, "a layer kept the conn"))
     }
 }
 
@@ -134,6 +149,17 @@ impl Dialer {
             return Err(error.hint_switch("listen", "to wait for a peer here"));
         }
         Ok(Route { dialer: self.clone(), ready })
+    }
+
+    /// An endpoint, and a layer that is put on its conn later. The settings of the endpoint that are the layer's, and that
+    /// nothing in the endpoint knows, are given to the layer. The files of the layer are read now.
+    pub fn later(&self, layer: &str, to: &Endpoint) -> Result<(Endpoint, LaterLayer)> {
+        let (endpoint, words) = plan::set_apart(to.clone(), layer);
+        let host = endpoint.host().map(plan::host_name);
+        let bus = self.scene.bus.clone();
+        let scene = Surroundings { host, bus, ..Surroundings::alone(Role::Client) };
+        let stack = Stack::prepare(vec![plan::layer(&words)?], scene)?;
+        Ok((endpoint, LaterLayer { stack, timeout: self.scene.timeout }))
     }
 
     /// Dials an endpoint whose transport or layers need not be in the tables, but may be the caller's own.

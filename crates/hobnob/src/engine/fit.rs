@@ -8,7 +8,7 @@ use crate::error::{Advice, Error, Kind, Result};
 use crate::layer::Role;
 use crate::service::{self, Door};
 use crate::socket::Type;
-use crate::spec::{OptionSpec, Options, Shape};
+use crate::spec::{OptionSpec, Options, Shape, ValueKind};
 
 /// The door that an endpoint leads to: the one that was named, or the one whose protocol the endpoint names, or the
 /// only one. The endpoint must give a shape that the door serves.
@@ -198,14 +198,20 @@ pub(super) fn targets<'a>(
     bus: &Bus,
 ) -> Result<Vec<(&'static str, Ready)>> {
     let mut targets = Vec::new();
-    for option in row.targets() {
+    for option in row.dialled() {
         let found = named.iter().rev().find(|(of, _)| of.name == option.name);
         let Some((_, endpoint)) = found else {
+            if option.kind == ValueKind::NextEndpoint {
+                continue;
+            }
             let text = format!("{} needs to know where to: --{} ADDR", row.spec.name, option.name);
             return Err(Error::new(Kind::Usage, text).hint_topic(row.spec.name, ""));
         };
         let resolved = plan::resolve(endpoint)?;
-        check_protocol(None, row.spec.name, &resolved)?;
+        let named = resolved.protocol.as_ref().map(|(spec, _)| spec.name);
+        let spoken =
+            row.doors.iter().find_map(|door| door.protocol.filter(|own| named == Some(*own)));
+        check_protocol(spoken, row.spec.name, &resolved)?;
         for door in doors.clone() {
             check_same_shape(row, option, door, &resolved)?;
         }

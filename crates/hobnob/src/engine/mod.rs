@@ -46,7 +46,7 @@ use crate::{layer, service, transport};
 
 pub use bound::Bound;
 pub use control::{Control, SessionState};
-pub use dial::{Dialed, Dialer, Pump, Route, Waiting};
+pub use dial::{Dialed, Dialer, LaterLayer, Pump, Route, Waiting};
 pub use house::Summary;
 pub use limits::{Limits, Network};
 pub use model::Model;

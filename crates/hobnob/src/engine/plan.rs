@@ -398,17 +398,56 @@ pub(super) fn make(row: &service::ServiceRow, options: &Options) -> Result<servi
 
 /// A layer for a conn in mid-session: its name, and its settings behind commas, as an endpoint has them.
 pub(super) fn layer(words: &str) -> Result<(&'static layer::LayerRow, Options)> {
-    let mut words = words.split(',');
-    let name = words.next().unwrap_or_default();
+    let (name, settings) = words.split_once(',').unwrap_or((words, ""));
     let row = layer::TABLE.iter().find(|row| row.spec.name == name).copied();
     let row =
         row.ok_or_else(|| Error::new(Kind::DoesNotFit, format!("there is no layer {name:?}")))?;
     let mut options = Options::of(row.spec.options);
-    for word in words {
-        let (key, value) = word.split_once('=').map_or((word, None), |(k, v)| (k, Some(v)));
-        options.set(row.spec.options, key, value)?;
+    let mut given = Endpoint::of(name, Target::Nothing);
+    if !settings.is_empty() {
+        given.set(settings)?;
+    }
+    for setting in given.settings() {
+        options.set(row.spec.options, &setting.key, setting.value.as_deref())?;
     }
     Ok((row, options))
+}
+
+/// An endpoint as it is dialled, and a layer that is put on its conn later, as STARTTLS does, with the settings that are
+/// the layer's and nothing in the endpoint knows: `smtp://h:25,ca=dev` is `smtp://h:25` and `tls,ca=dev`.
+pub(super) fn set_apart(mut endpoint: Endpoint, layer: &str) -> (Endpoint, String) {
+    let Some(row) = layer::TABLE.iter().find(|row| row.spec.name == layer) else {
+        return (endpoint, layer.to_owned());
+    };
+    if endpoint.has_layer(layer) {
+        return (endpoint, layer.to_owned());
+    }
+    let present: Vec<&[OptionSpec]> = transport::TABLE
+        .iter()
+        .filter(|row| row.spec.name == endpoint.transport().name())
+        .map(|row| row.spec.options)
+        .chain(
+            layer::TABLE
+                .iter()
+                .filter(|row| endpoint.has_layer(row.spec.name))
+                .map(|row| row.spec.options),
+        )
+        .chain([DOOR_OPTIONS])
+        .collect();
+    let others = endpoint.take_settings(|given| match &given.layer {
+        Some(named) => named == layer,
+        None => {
+            has_option(row.spec.options, &given.key)
+                && !present.iter().any(|options| has_option(options, &given.key))
+        }
+    });
+    let others = others.iter().map(|given| {
+        let text = given.to_string();
+        let text = text.trim_start_matches(',');
+        format!(",{}", text.strip_prefix(&format!("{layer}.")).unwrap_or(text))
+    });
+    let words = others.collect::<String>();
+    (endpoint, format!("{layer}{words}"))
 }
 
 /// Sets an option of a service from the texts of its name and value.
@@ -435,7 +474,7 @@ pub(super) fn set_option(
 }
 
 /// The host as a certificate names it: without brackets and zone.
-fn host_name(host: &Host) -> String {
+pub(super) fn host_name(host: &Host) -> String {
     match host {
         Host::Loopback => "localhost".to_owned(),
         Host::V4(address) => address.to_string(),

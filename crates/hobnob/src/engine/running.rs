@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::bus::sink::Sink;
+use crate::bus::sink::EventSink;
 use crate::bus::{Bus, Subscription, Wish};
 use crate::codec::text::Cutting;
 use crate::engine::bound::{Bound, own_addresses};
@@ -24,6 +24,8 @@ use crate::fault::Panel;
 use crate::service::{Made, Site};
 use crate::session::Cut;
 use crate::socket;
+#[cfg(feature = "mail")]
+use crate::store::MailStore;
 use crate::thread;
 use crate::transport::Terms;
 
@@ -324,6 +326,12 @@ impl Running {
         self.house.live()
     }
 
+    /// The letters that its service keeps, where it keeps some.
+    #[cfg(feature = "mail")]
+    pub fn letters(&self) -> Option<Arc<MailStore>> {
+        self.house.service.letters()
+    }
+
     /// The knobs of the faults, where the server is a relay. They may be turned while it runs.
     pub fn faults(&self) -> Option<Panel> {
         self.house.service.panel().cloned()
@@ -340,7 +348,7 @@ impl Running {
     }
 
     /// A sink that gets everything of the sessions that open from now on, and slows each that has `room` bytes waiting.
-    pub fn sink(&self, room: usize) -> Sink {
+    pub fn sink(&self, room: usize) -> EventSink {
         self.house.bus.sink(room)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::bus::sink::Sink;
+use crate::bus::sink::EventSink;
 use crate::bus::{Bus, Subscription, Wish};
 use crate::clock::{self, Clock};
 use crate::codec::text::Cutting;
@@ -17,7 +17,7 @@ use crate::engine::shards::{self, Crew};
 use crate::error::{Error, Kind, Result};
 use crate::service::{self, Door, Made, Responder, Service};
 use crate::socket::{Family, Observer};
-use crate::spec::{OptionSpec, Options, Shape};
+use crate::spec::{OptionSpec, Options, Shape, ValueKind};
 use crate::{layer, thread, transport};
 
 /// A plan for serving, validated step by step; nothing is open until [`open`](Server::open) or its blocking form
@@ -151,8 +151,11 @@ impl Server {
         let Plan::Table(row, options, targets) = &mut self.service else {
             return Options::default().set(&[], option, value).map(|()| self);
         };
-        match (row.targets().find(|known| known.name == option), value) {
-            (Some(known), Some(text)) => targets.push((known, plan::parse(text)?)),
+        match (row.dialled().find(|known| known.name == option), value) {
+            (Some(known), Some(text)) => {
+                targets.push((known, plan::parse(text)?));
+                note_next(known, options, text)?;
+            }
             _ => plan::set_option(row, options, option, value)?,
         }
         Ok(self)
@@ -160,9 +163,10 @@ impl Server {
 
     /// The same for an option that takes an endpoint to dial, such as `to` of a relay.
     pub fn target(&mut self, option: &str, endpoint: Endpoint) -> Result<&mut Self> {
-        if let Plan::Table(row, _, targets) = &mut self.service
-            && let Some(known) = row.targets().find(|known| known.name == option)
+        if let Plan::Table(row, options, targets) = &mut self.service
+            && let Some(known) = row.dialled().find(|known| known.name == option)
         {
+            note_next(known, options, &endpoint.to_string())?;
             targets.push((known, endpoint));
             return Ok(self);
         }
@@ -216,7 +220,7 @@ impl Server {
     }
 
     /// A sink that gets everything of every session, and slows each that has `room` bytes waiting.
-    pub fn sink(&self, room: usize) -> Sink {
+    pub fn sink(&self, room: usize) -> EventSink {
         self.bus.sink(room)
     }
 
@@ -296,4 +300,12 @@ impl Server {
             seed: self.seed.unwrap_or_else(clock::draw_seed),
         })
     }
+}
+
+/// A service that may do without an endpoint is told that there is one.
+fn note_next(option: &'static OptionSpec, options: &mut Options, text: &str) -> Result<()> {
+    if option.kind != ValueKind::NextEndpoint {
+        return Ok(());
+    }
+    options.set(std::slice::from_ref(option), option.name, Some(text))
 }

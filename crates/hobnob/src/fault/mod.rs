@@ -1,4 +1,4 @@
-//! Faults: what bends the flow of a relay on purpose.
+//! Faults: what bends the flow of a relay on purpose; and, in the same words, what a service answers on purpose.
 //!
 //! A fault is a pure decision over a chunk, its place, the time and a seed. It opens nothing, reads no clock and draws no
 //! lots: it says to its [`Outbox`] what becomes of the chunk. The link does the rest, and knows no fault by name.
@@ -24,8 +24,10 @@
 //!   was cut, nor on what was decided before. So the same seed gives the same run.
 //! - What the row [claims](Claims) is checked, by a test that walks the table.
 
+mod answer;
 mod bend;
 mod outbox;
+mod replies;
 mod seed;
 
 mod close_after;
@@ -51,10 +53,13 @@ use crate::chunk::Chunk;
 use crate::error::Result;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 
+pub use answer::{AnswerAct, Answering};
 pub use bend::{
-    Bend, Chain, Entry, FaultState, Hit, Hits, KEYS, Log, Logged, PROFILES, Panel, Profile, Setting,
+    ANSWERS, AnswerQuestion, AnswerVerdict, Bend, Chain, Entry, FaultState, Hit, Hits, KEYS, LINKS,
+    Log, Logged, PROFILES, Panel, Profile, Setting, Vocabulary,
 };
 pub use outbox::{Act, Decision, Item, NEVER, Outbox};
+pub use replies::REPLIES;
 pub use seed::Seed;
 
 /// Every fault, in the order of the help page.
@@ -134,6 +139,8 @@ pub enum MadeFault {
     BeforeTheDial(Admission),
     /// It shuts the door of the relay: nobody comes in, and who is in is cut.
     AtTheDoor,
+    /// It changes what a service answers.
+    Answer(Answering),
 }
 
 /// What becomes of a session before anything is dialled for it.

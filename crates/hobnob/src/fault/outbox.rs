@@ -38,6 +38,8 @@ pub enum Act {
     Ended,
     /// Tore both conns down.
     Aborted,
+    /// Was answered by this code, and not as usual.
+    Answered(u16),
 }
 
 impl Act {
@@ -49,6 +51,7 @@ impl Act {
             Act::Changed(what) => what,
             Act::Ended => "close",
             Act::Aborted => "reset",
+            Act::Answered(_) => "answer",
         }
     }
 }

@@ -53,6 +53,8 @@ use crate::error::Result;
 use crate::fault::Panel;
 use crate::session::{Keeper, Session};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
+#[cfg(feature = "mail")]
+use crate::store::MailStore;
 
 /// Every service, in the order of the catalogue.
 pub static TABLE: &[&ServiceRow] = &[
@@ -100,6 +102,14 @@ impl ServiceRow {
     /// Its options that name an endpoint to dial. A service that has one stands between two sides.
     pub fn targets(&self) -> impl Iterator<Item = &'static OptionSpec> {
         self.spec.options.iter().filter(|option| option.kind == ValueKind::Endpoint)
+    }
+
+    /// Its options that name an endpoint, also those that need not be given.
+    pub(crate) fn dialled(&self) -> impl Iterator<Item = &'static OptionSpec> {
+        let is_endpoint = |option: &&OptionSpec| {
+            matches!(option.kind, ValueKind::Endpoint | ValueKind::NextEndpoint)
+        };
+        self.spec.options.iter().filter(is_endpoint)
     }
 }
 
@@ -153,8 +163,14 @@ pub trait Service: Send + Sync {
     /// Runs until the session is over. When it returns well, the engine ends the conn in order; on an error it aborts it.
     fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()>;
 
-    /// The knobs of its faults, where it has links to bend.
+    /// The knobs of its faults, where it has links to bend, or answers to give on purpose.
     fn panel(&self) -> Option<&Panel> {
+        None
+    }
+
+    /// The letters that it keeps, where it keeps some.
+    #[cfg(feature = "mail")]
+    fn letters(&self) -> Option<Arc<MailStore>> {
         None
     }
 
@@ -224,11 +240,20 @@ impl Made {
         }
     }
 
-    /// The knobs of its faults, where it has links to bend.
+    /// The knobs of its faults, where it has some.
     pub(crate) fn panel(&self) -> Option<&Panel> {
         match self {
             Made::Responder(_) => None,
             Made::Service(service) => service.panel(),
+        }
+    }
+
+    /// The letters that it keeps, where it keeps some.
+    #[cfg(feature = "mail")]
+    pub(crate) fn letters(&self) -> Option<Arc<MailStore>> {
+        match self {
+            Made::Responder(_) => None,
+            Made::Service(service) => service.letters(),
         }
     }
 

@@ -1,7 +1,5 @@
 //! Passes on what it gets to an endpoint that it dials, and the answers back.
 
-mod decisions;
-
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::pin;
@@ -19,9 +17,8 @@ use crate::conn::{Boxed, Conn, StdioPatience};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Bent, By, End, Fact, How, Upstream, UpstreamDialed};
 use crate::fault::{self, Act, Bend, Hit, Panel, Profile, Setting};
-use crate::session::{Destination, Session};
+use crate::session::{Decisions, Destination, Session};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind, show_duration};
-use decisions::Decisions;
 
 /// The row of the table.
 pub(crate) static ROW: ServiceRow = ServiceRow {

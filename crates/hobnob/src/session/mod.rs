@@ -1,5 +1,6 @@
 //! One conversation with one peer, open to close: the unit of limits and events.
 
+mod decisions;
 mod keeper;
 pub(crate) mod powers;
 pub(crate) mod tap;
@@ -21,6 +22,7 @@ use crate::conn::link::Pipes;
 use crate::event::{By, End, Fact, How, Learnt, Upstream};
 use crate::session::powers::Powers;
 
+pub(crate) use decisions::Decisions;
 pub use keeper::Keeper;
 pub use powers::{Destination, Dress};
 

@@ -125,9 +125,11 @@ impl LetterBatch {
                 view.next = folders.get(name).map_or(uid + 1, MailFolder::next);
             }
             let boxes = keeping.boxes.iter().cloned().zip(uids);
-            let boxes = boxes.map(|(name, uid)| KeptIn { name, uid }).collect();
             let (serial, size) = (keeping.serial, file.size);
-            said.push((keeping, Ok(KeptLetter { serial, size, boxes, dropped: Vec::new() })));
+            let boxes = boxes.map(|(name, uid)| KeptIn { name, uid, serial: Some(serial) });
+            let (boxes, dropped) = (boxes.collect(), Vec::new());
+            let file = format!("new/{}", file.base);
+            said.push((keeping, Ok(KeptLetter { serial, size, file, boxes, dropped })));
         }
         said
     }

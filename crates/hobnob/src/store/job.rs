@@ -16,6 +16,7 @@ pub(super) enum StoreJob {
     Expunge { name: String, uids: Vec<u32>, done: Done<Vec<u32>> },
     Mark { name: String, uids: Vec<u32>, change: FlagChange, done: Done<()> },
     Look { name: String, done: Done<()> },
+    Note { serial: u64, line: String },
     Make { name: String, done: Done<()> },
     Remove { name: String, done: Done<()> },
     Rename { from: String, to: String, done: Done<()> },

@@ -69,6 +69,8 @@ pub struct KeptIn {
     pub name: String,
     /// Its number there.
     pub uid: u32,
+    /// The number by which the store knows the letter; none for one that somebody else put in.
+    pub serial: Option<u64>,
 }
 
 /// What became of a letter.
@@ -78,6 +80,8 @@ pub struct KeptLetter {
     pub serial: u64,
     /// Bytes of it.
     pub size: u64,
+    /// The name of its file, below the folder of each box.
+    pub file: String,
     /// The boxes that it lies in.
     pub boxes: Vec<KeptIn>,
     /// Older letters that had to go, as only the newest are kept.

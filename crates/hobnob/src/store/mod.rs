@@ -26,6 +26,7 @@ mod fault;
 mod file;
 mod folder;
 mod job;
+mod journey;
 mod letter;
 mod limits;
 mod name;
@@ -50,6 +51,7 @@ use crate::thread;
 pub use draft::LetterDraft;
 pub use fault::StoreFault;
 pub use job::FlagChange;
+pub use journey::{LetterJourney, letter_of_number};
 pub use letter::{BoxView, KeptIn, KeptLetter, StoredLetter};
 pub use limits::{KeepLimit, StoreLimits};
 pub use name::LetterFlags;
@@ -140,6 +142,12 @@ impl MailStore {
     /// What is known of a letter; none where nothing is. This may block.
     pub fn note(&self, serial: u64) -> Option<Vec<u8>> {
         std::fs::read(self.shared.note(serial)).ok()
+    }
+
+    /// Adds a line to what is known of a letter, where something is. It is for people who look: nothing waits until it is
+    /// on the disk, and where too much is known already it is left out.
+    pub fn add_note(&self, serial: u64, line: String) {
+        let _ = self.jobs.send(StoreJob::Note { serial, line }); // nothing is noted any more once it is closed
     }
 
     /// Removes letters for good; those that were there.

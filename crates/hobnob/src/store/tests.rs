@@ -42,6 +42,27 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[tokio::test]
+async fn steps_stand_behind_the_note_of_a_letter_and_are_found_beside_its_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(&folder.path().join("mail"));
+    let kept = put(&store, "hi\r\n", &[ALL, "li@test"]).await.expect("there is room");
+    store.add_note(kept.serial, "{\"did\":\"fetched\"}".to_owned());
+    store.add_note(99, "nothing is known of that".to_owned());
+    store.look(ALL).await.expect("all before it is done");
+    for number in [1, 2] {
+        let file = letter_of_number(store.folder(), number).expect("a folder");
+        assert_eq!(file.is_some(), number == kept.serial, "{number}");
+    }
+    for own in ["mail", "mail/boxes/li@test"] {
+        let file = folder.path().join(own).join(&kept.file);
+        let journey = LetterJourney::beside(&file).expect("it is known");
+        assert_eq!(journey.steps.len(), 1, "{own}");
+        assert_eq!(journey.steps[0].text("did"), "fetched");
+    }
+    assert_eq!(LetterJourney::beside(Path::new("letter.eml")), None);
+}
+
+#[tokio::test]
 async fn a_letter_is_kept_in_its_boxes_and_numbers_last() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path());
@@ -142,7 +163,7 @@ async fn limits_say_their_names_and_the_oldest_go_where_only_the_newest_stay() {
     let store = open_with(folder.path(), StoreLimits { keep, ..StoreLimits::default() });
     put(&store, "two", &[ALL]).await.expect("there is room");
     let kept = put(&store, "three", &[ALL]).await.expect("there is room");
-    assert_eq!(kept.dropped, [KeptIn { name: ALL.to_owned(), uid: 1 }]);
+    assert_eq!(kept.dropped, [KeptIn { name: ALL.to_owned(), uid: 1, serial: Some(1) }]);
     let kept = put(&store, &"x".repeat(200), &[ALL]).await.expect("there is room");
     assert_eq!((kept.dropped.len(), uids(&store, ALL)), (2, vec![4]), "the newest stays");
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::Receiver;
@@ -30,6 +31,9 @@ pub const ALL: &str = "all";
 
 /// Letters that are kept together at most.
 const BATCH: usize = 64;
+
+/// Bytes that are known of a letter at most: a line is added while there are fewer.
+const MOST_KNOWN: u64 = 256 * 1_024;
 
 /// What readers see.
 pub(super) struct StoreShared {
@@ -176,6 +180,7 @@ impl StoreWriter {
             StoreJob::Look { name, done } => {
                 let _ = done.send(self.look(&name));
             }
+            StoreJob::Note { serial, line } => self.add_note(serial, &line),
             StoreJob::Make { name, done } => {
                 let _ = done.send(self.room_in(&name, 0));
             }
@@ -186,6 +191,18 @@ impl StoreWriter {
                 let _ = done.send(self.rename(&from, &to));
             }
             StoreJob::Keep(_) | StoreJob::Close => {}
+        }
+    }
+
+    /// Adds a line to the note of a letter that has one. What the disk does not take is not known then.
+    fn add_note(&self, serial: u64, line: &str) {
+        let Ok(mut note) = fs::OpenOptions::new().append(true).open(self.shared.note(serial))
+        else {
+            return;
+        };
+        if note.metadata().is_ok_and(|found| found.len() < MOST_KNOWN) {
+            // The line before may not have been written to its end.
+            let _ = note.write_all(format!("\n{line}").as_bytes());
         }
     }
 
@@ -333,11 +350,11 @@ impl StoreWriter {
                 };
                 views.iter().filter_map(first).min()
             };
-            let Some((_, _, uid, name)) = oldest else { return dropped };
+            let Some((_, serial, uid, name)) = oldest else { return dropped };
             if self.expunge(&name, &[uid]).is_err() {
                 return dropped; // the next letter tries again
             }
-            dropped.push(KeptIn { name, uid });
+            dropped.push(KeptIn { name, uid, serial });
         }
     }
 

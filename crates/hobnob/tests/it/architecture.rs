@@ -24,7 +24,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("bus", &[&["error", "address", "clock", "event", "chunk"]]),
     ("home", &[&["error", "clock"]]),
     ("latencies", &[&["clock"]]),
-    ("store", &[&["error", "clock", "home", "thread"]]),
+    ("store", &[&["error", "clock", "codec", "home", "thread"]]),
     ("codec", &[&["chunk", "error"]]),
     ("fault", &[&["chunk", "spec", "error", "address", "codec"]]),
     ("sys", &[&["error", "address"]]),
@@ -36,10 +36,13 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("session", &[GROUND_FLOOR, &["conn"]]),
     ("transport", &[GROUND_FLOOR, SEAM, &["socket", "streams", "thread"]]),
     ("layer", &[GROUND_FLOOR, SEAM, &["home", "files"]]),
-    ("service", &[GROUND_FLOOR, SEAM, &["streams", "files", "store"]]),
-    ("engine", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "thread"]]),
+    ("httpd", &[GROUND_FLOOR, SEAM]),
+    ("service", &[GROUND_FLOOR, SEAM, &["streams", "files", "store", "httpd"]]),
+    ("engine", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "thread", "store"]]),
     ("exchange", &[GROUND_FLOOR, SEAM, &["socket", "engine"]]),
     ("ping", &[GROUND_FLOOR, SEAM, &["socket", "engine", "exchange", "latencies"]]),
+    ("post", &[GROUND_FLOOR, SEAM, &["engine"]]),
+    ("mail", &[GROUND_FLOOR, &["engine", "store"]]),
     ("testing", &[GROUND_FLOOR, SEAM, SHELVES, &["socket", "engine"]]),
     ("load", &[GROUND_FLOOR, SEAM, &["socket", "engine", "exchange", "latencies"]]),
     ("capture", &[&["error", "spec", "socket"]]),
@@ -49,7 +52,7 @@ const GROUND_FLOOR: &[&str] =
 const SEAM: &[&str] = &["conn", "session"];
 const SHELVES: &[&str] = &["transport", "layer", "service"];
 /// What stands in the folder of the faults and is none.
-const FAULT_PARTS: &[&str] = &["bend", "outbox", "seed"];
+const FAULT_PARTS: &[&str] = &["answer", "bend", "outbox", "replies", "seed"];
 
 /// Names that end with a digit and say something.
 const NUMBERED: &[&str] = &["pop3"];
@@ -58,11 +61,12 @@ const NUMBERED: &[&str] = &["pop3"];
 const EMPTY_NAMES: &[&str] = &["utils", "util", "misc", "common", "helpers", "helper"];
 
 /// Words of the program that are words of the tables too: `--raw`, `--framing lines`, `--http 1.0` and the verb `relay` of
-/// its command line, `hello` and `ok` of its control protocol, the flag `--timeout`, the way `down`, the jitter of round
-/// trips, the source of names that nsswitch.conf calls files, the `fd` of a call in an event, and the rate of a load.
+/// its command line, the verb `mail` and its `--source`, `hello` and `ok` of its control protocol, the flag `--timeout`, the
+/// way `down`, the jitter of round trips, the source of names that nsswitch.conf calls files, the `fd` of a call in an event,
+/// the file of a letter, and the rate of a load.
 const WORDS_OF_THE_PROGRAM: &[&str] = &[
-    "raw", "lines", "http", "relay", "hello", "ok", "timeout", "down", "jitter", "files", "fd",
-    "rate",
+    "raw", "lines", "http", "relay", "mail", "source", "hello", "ok", "timeout", "down", "jitter",
+    "files", "fd", "file", "rate",
 ];
 
 /// A source file: where it stands under `src`, and its text.

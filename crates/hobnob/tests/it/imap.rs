@@ -72,6 +72,31 @@ impl Client {
 const LETTER: &str = "Subject: one\r\n\r\nhello\r\n";
 
 #[tokio::test]
+async fn what_is_answered_on_purpose_is_not_done() {
+    let stage = serve(&[
+        ("reply", "imap.login=NO [UNAVAILABLE] later,on=/^busy$/,for=1"),
+        ("reply", "imap.select=NO [NONEXISTENT] gone,on=/^Archive$/"),
+        ("reply", "imap.fetch=BAD,for=1"),
+        ("reply", "imap.login,drop,on=/^nobody$/"),
+    ]);
+    let mut client = Client::of(&stage).await;
+    client.says("LOGIN busy x", "NO [UNAVAILABLE] later").await;
+    client.says("SELECT INBOX", "BAD first log in").await;
+    client.says("LOGIN busy x", "OK").await;
+    client.append(LETTER).await;
+    client.says("CREATE Archive", "OK").await;
+    client.says("SELECT INBOX", "OK").await;
+    client.says("FETCH 1 BODY[]", "BAD answered on purpose: imap.fetch=BAD").await;
+    let flags = client.says("FETCH 1 FLAGS", "OK").await;
+    assert!(!flags.contains("Seen"), "{flags}");
+    client.says("SELECT Archive", "NO [NONEXISTENT] gone").await;
+    client.says("FETCH 1 BODY[TEXT]", "OK").await;
+    let mut client = Client::of(&stage).await;
+    client.0.write_all(b"t LOGIN nobody x\r\n").await.expect("it is open");
+    assert_eq!(client.rest().await, "", "it closes without an answer");
+}
+
+#[tokio::test]
 async fn each_command_does_what_it_says() {
     let stage = serve(&[]);
     let mut client = Client::of(&stage).await;

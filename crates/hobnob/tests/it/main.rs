@@ -20,6 +20,8 @@ mod http;
 mod icmp;
 #[cfg(feature = "mail")]
 mod imap;
+#[cfg(all(feature = "mail", feature = "http"))]
+mod inbox;
 mod inside;
 mod kernel;
 mod limits;
@@ -33,6 +35,8 @@ mod ping;
 mod places;
 mod plans;
 mod ports;
+#[cfg(feature = "mail")]
+mod post;
 mod powers;
 mod raw;
 mod relay;

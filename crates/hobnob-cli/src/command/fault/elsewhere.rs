@@ -25,6 +25,8 @@ pub(super) struct RemoteServer {
     pub(super) bound: Vec<RemoteBound>,
     /// Where to, if it stands between two sides.
     pub(super) targets: Vec<String>,
+    /// What its knobs turn, if it has some: `faults` or `replies`.
+    pub(super) knobs: String,
     caller: usize,
 }
 
@@ -99,13 +101,14 @@ impl RemoteServer {
             sessions: told["sessions"].as_u64().unwrap_or(0),
             bound: items(&told["bound"]).map(RemoteBound::of).collect(),
             targets: items(&told["targets"]).map(text).collect(),
+            knobs: text(&told["knobs"]),
             caller,
         }
     }
 
-    /// Whether it is a relay.
-    pub(super) fn is_between(&self) -> bool {
-        !self.targets.is_empty()
+    /// Whether something can be turned at it: it is a relay, or answers on purpose.
+    pub(super) fn has_knobs(&self) -> bool {
+        !self.knobs.is_empty()
     }
 
     /// Its name and its process: nothing else is called so.

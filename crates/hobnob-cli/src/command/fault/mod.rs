@@ -1,4 +1,4 @@
-//! `hobnob fault`: the knobs of a relay that runs, turned from elsewhere.
+//! `hobnob fault`: the knobs of a relay that runs, or of a server that answers on purpose, turned from elsewhere.
 
 mod elsewhere;
 mod show;
@@ -31,7 +31,7 @@ const NOTHING: &[&str] = &["off", "none", "reset_all"];
 pub(crate) static VERB: Verb = Verb {
     usage: Usage {
         name: "fault",
-        words: "[RELAY] [FAULT...]",
+        words: "[SERVER] [FAULT...]",
         endpoints: 0..0,
         flags: &[FlagGroup::Own(BENDING), FlagGroup::Own(COMMON)],
         heeds_settings: true,
@@ -86,9 +86,18 @@ fn says_what(word: &str) -> bool {
     let is_option = |hint: &Hint| matches!(hint.advice, Advice::Option { .. });
     word == CLEAR
         || NOTHING.contains(&word)
-        || fault::TABLE.iter().any(|row| row.spec.name == first)
+        || fault::TABLE.iter().chain(fault::REPLIES).any(|row| row.spec.name == first)
         || word.contains('=') && !word.contains("://")
         || Setting::parse(word).is_err_and(|error| error.hints().iter().any(is_option))
+}
+
+/// Which knobs a word turns, where that is plain.
+fn knobs_of(word: &str) -> Option<&'static str> {
+    let key = word.split([':', '=', ',']).next().unwrap_or_default();
+    [&fault::LINKS, &fault::ANSWERS]
+        .into_iter()
+        .find(|words| words.faults.iter().any(|row| row.spec.name == key))
+        .map(|words| words.topic)
 }
 
 /// What is to be on; none: nothing is to be changed.
@@ -128,7 +137,7 @@ fn in_words(error: &Error, server: &RemoteServer) -> Error {
             let name = quoted(&server.name);
             // A fault is a word here, and other flags are as they are elsewhere.
             let typed = match (added.flag.as_str(), added.value) {
-                ("--fault", Some(fault)) => quoted(&fault),
+                ("--fault" | "--reply", Some(fault)) => quoted(&fault),
                 (flag, Some(value)) => format!("{flag} {}", quoted(&value)),
                 (flag, None) => flag.to_owned(),
             };
@@ -148,7 +157,7 @@ fn list(job: &Job, elsewhere: &mut Elsewhere) -> Result<u8> {
     let mut states = Vec::new();
     for at in 0..elsewhere.servers.len() {
         // One that has gone meanwhile is not there any more.
-        if elsewhere.servers[at].is_between()
+        if elsewhere.servers[at].has_knobs()
             && let Ok(state) = elsewhere.bend(at, None)
         {
             states.push((at, state));
@@ -179,8 +188,12 @@ impl Elsewhere {
 
     /// The one relay that runs, where none was named.
     fn only(&self, words: &[String], like: Option<&str>) -> Result<usize> {
-        let relays = (0..self.servers.len()).filter(|at| self.servers[*at].is_between());
-        let relays: Vec<usize> = relays.collect();
+        let turned = words.first().and_then(|word| knobs_of(word));
+        let turned = like.map(|_| fault::LINKS.topic).or(turned);
+        let is_meant =
+            |one: &RemoteServer| one.has_knobs() && turned.is_none_or(|topic| one.knobs == topic);
+        let relays: Vec<usize> =
+            (0..self.servers.len()).filter(|at| is_meant(&self.servers[*at])).collect();
         let like = like.map(|like| format!("--like {}", quoted(like)));
         let said = like.into_iter().chain(words.iter().map(|word| quoted(word)));
         let said = said.collect::<Vec<_>>().join(" ");
@@ -189,7 +202,10 @@ impl Elsewhere {
             [] => Err(Error::new(Kind::NotRunning, "no relay runs")
                 .try_command("hobnob relay :9001 :9000", "starts one")),
             several => {
-                let text = format!("{} relays run, and none is named", several.len());
+                let are_relays =
+                    several.iter().all(|at| self.servers[*at].knobs == fault::LINKS.topic);
+                let noun = if are_relays { "relays" } else { "servers" };
+                let text = format!("{} {noun} run, and none is named", several.len());
                 Err(several.iter().fold(Error::new(Kind::AmbiguousName, text), |error, at| {
                     let one = &self.servers[*at];
                     let command =
@@ -228,14 +244,14 @@ impl Elsewhere {
         let ways: [&dyn Fn(&RemoteServer) -> bool; 4] = [
             &|one| one.name == typed || one.name == short,
             &|one| one.own_name() == typed,
-            &|one| one.is_between() && one.listens_at(typed),
-            &|one| one.is_between() && one.leads_to(typed),
+            &|one| one.has_knobs() && one.listens_at(typed),
+            &|one| one.has_knobs() && one.leads_to(typed),
         ];
         let fits = ways.iter().map(|is_it| all(*is_it)).find(|fits| !fits.is_empty());
         let fits = fits.unwrap_or_default();
         match fits.as_slice() {
             [] => Err(self.unknown(typed)),
-            [only] if self.servers[*only].is_between() => Ok(*only),
+            [only] if self.servers[*only].has_knobs() => Ok(*only),
             [only] => Err(no_relay(&self.servers[*only])),
             several => Err(self.ambiguous(several, typed)),
         }
@@ -247,7 +263,7 @@ impl Elsewhere {
             error = error.why(silent.message());
         }
         let mut names =
-            self.servers.iter().filter(|one| one.is_between()).map(|one| one.name.as_str());
+            self.servers.iter().filter(|one| one.has_knobs()).map(|one| one.name.as_str());
         if let Some(near) = nearest(typed, names.clone()) {
             error =
                 error.try_command(format!("hobnob fault {}", quoted(near)), "did you mean this?");
@@ -271,9 +287,9 @@ impl Elsewhere {
 }
 
 fn no_relay(server: &RemoteServer) -> Error {
-    let text = format!("{} is no relay, and only what passes through a relay is bent", server.name);
+    let text = format!("{} has no faults that could be turned", server.name);
     Error::new(Kind::DoesNotFit, text)
         .why(format!("process {} serves {} there", server.pid, server.service))
         .try_command("hobnob help relay", "puts one before it")
-        .try_command("hobnob fault", "lists the relays that run")
+        .try_command("hobnob fault", "lists what can be turned")
 }

@@ -45,6 +45,13 @@ pub fn unfold(value: &[u8]) -> Vec<u8> {
     bytes.trim_ascii().to_vec()
 }
 
+/// `<1@test>` without what is around it.
+pub(super) fn without_brackets(id: &str) -> String {
+    let inner = id.trim();
+    let inner = inner.strip_prefix('<').unwrap_or(inner);
+    inner.split_once('>').map_or(inner, |(inner, _)| inner).to_owned()
+}
+
 /// The value of `Content-Type`, and of what is written as it is: `Content-Disposition`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentType {

@@ -31,6 +31,12 @@ pub struct MimePart {
     pub location: Option<Vec<u8>>,
     /// The bytes of its head, where it is a letter and not a part of one; cut where they are too many.
     pub text: Vec<u8>,
+    /// Whether a byte of its body is not ASCII.
+    pub has_8bit: bool,
+    /// Whether its body is UTF-8 as it stands.
+    pub is_utf8: bool,
+    /// Whether the line came that ends its parts, where it has some.
+    pub is_closed: bool,
     /// What is in its body.
     pub inside: PartBody,
 }
@@ -60,6 +66,20 @@ pub enum PartPlace {
 }
 
 impl MimePart {
+    /// It and all parts within it, letters that it holds among them.
+    pub fn all(&self) -> Vec<&MimePart> {
+        let (mut all, mut next) = (vec![self], 0);
+        while let Some(part) = all.get(next).copied() {
+            next += 1;
+            match &part.inside {
+                PartBody::Bytes => {}
+                PartBody::Parts(parts) => all.extend(parts),
+                PartBody::Letter(letter) => all.push(letter),
+            }
+        }
+        all
+    }
+
     /// Where something of a part lies; none where there is no such part. `path` numbers parts from 1; an empty one is the
     /// letter itself.
     pub fn place(&self, path: &[u32], what: PartPlace) -> Option<Range<u64>> {

@@ -43,7 +43,17 @@ struct OpenPart {
     holds_letter: bool,
     /// Whether it is a letter, and not a part of one.
     is_letter: bool,
+    text: BodyText,
     inside: Vec<MimePart>,
+}
+
+/// What the bytes of a body are, as far as they have come.
+#[derive(Debug, Default)]
+struct BodyText {
+    has_8bit: bool,
+    is_broken: bool,
+    /// The beginning of a character that is not whole yet.
+    begun: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +87,9 @@ impl MimeReader {
             let length = end.map_or(bytes.len(), |at| at + 1);
             let (piece, rest) = bytes.split_at(length);
             bytes = rest;
+            if let Some(part) = self.open.last_mut().filter(|part| part.phase == PartPhase::Body) {
+                part.text.take(piece);
+            }
             let room = self.room().saturating_sub(self.line.len());
             self.line.extend_from_slice(&piece[..piece.len().min(room)]);
             let before =
@@ -87,6 +100,11 @@ impl MimeReader {
                 self.read_line(if before { 2 } else { 1 });
             }
         }
+    }
+
+    /// Bytes that it holds.
+    pub fn held(&self) -> usize {
+        self.heads + self.line.capacity()
     }
 
     /// The letter is whole: its parts.
@@ -214,6 +232,7 @@ impl OpenPart {
             boundary: None,
             holds_letter: false,
             is_letter,
+            text: BodyText::default(),
             inside: Vec::new(),
         }
     }
@@ -272,9 +291,32 @@ impl OpenPart {
             language: self.text("content-language"),
             location: self.text("content-location"),
             kind: self.kind,
+            has_8bit: self.text.has_8bit,
+            is_utf8: !self.text.is_broken && self.text.begun.is_empty(),
+            is_closed: self.phase == PartPhase::Epilogue,
             text: if self.is_letter { self.head } else { Vec::new() },
             head: self.head_at,
             inside,
+        }
+    }
+}
+
+impl BodyText {
+    fn take(&mut self, piece: &[u8]) {
+        if piece.is_ascii() && self.begun.is_empty() {
+            return;
+        }
+        self.has_8bit = true;
+        if self.is_broken {
+            return;
+        }
+        self.begun.extend_from_slice(piece);
+        let text = std::mem::take(&mut self.begun);
+        if let Err(error) = std::str::from_utf8(&text) {
+            match error.error_len() {
+                None => self.begun = text[error.valid_up_to()..].to_vec(),
+                Some(_) => self.is_broken = true,
+            }
         }
     }
 }

@@ -1,9 +1,10 @@
 //! A setting that is on, and what it has hit.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
+use super::count::AnswerCount;
 use super::setting::Setting;
 use crate::chunk::Direction;
 use crate::spec::Shape;
@@ -16,6 +17,8 @@ pub(super) struct ActiveSetting {
     is_packets: bool,
     /// For each of its faults, what it has hit on the way up and down.
     pub(super) hits: Vec<[Arc<Hits>; 2]>,
+    /// What has come of it where a service answers.
+    pub(super) answers: Mutex<AnswerCount>,
 }
 
 /// Counts what a fault has hit.
@@ -38,7 +41,8 @@ pub struct FaultState {
 impl ActiveSetting {
     pub(super) fn new(setting: Setting, place: u64, shape: Shape) -> Self {
         let hits = setting.kinds().map(|_| [Arc::default(), Arc::default()]).collect();
-        ActiveSetting { setting, place, is_packets: shape == Shape::Packets, hits }
+        let (is_packets, answers) = (shape == Shape::Packets, Mutex::default());
+        ActiveSetting { setting, place, is_packets, hits, answers }
     }
 
     pub(super) fn is_packets(&self) -> bool {

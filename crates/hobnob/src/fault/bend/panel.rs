@@ -1,4 +1,5 @@
-//! The knobs of a relay: what is on, shared by all of its sessions, and changed while they run.
+//! The knobs of a relay, or of a service that answers on purpose: what is on, shared by all sessions, and changed while
+//! they run.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -11,14 +12,16 @@ use std::time::Duration;
 use super::active::{ActiveSetting, FaultState};
 use super::chain::{Chain, Hit, Wanted};
 use super::log::{Log, Logged, Logger};
+use super::profile::Profile;
 use super::setting::Setting;
+use super::vocabulary::{LINKS, Vocabulary};
 use crate::chunk::Direction;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::fault::outbox::{Act, Decision};
-use crate::fault::{Admission, Chance, Seed, TABLE};
+use crate::fault::{Admission, Chance, Seed};
 use crate::spec::Shape;
 
-/// The knobs of one relay. Clones are the same panel: a relay, its sessions and any number of consoles hold one.
+/// The knobs of one server. Clones are the same panel: a server, its sessions and any number of consoles hold one.
 ///
 /// ```
 /// use hobnob::fault::Panel;
@@ -32,8 +35,8 @@ use crate::spec::Shape;
 #[derive(Clone, Default)]
 pub struct Panel(Arc<SharedKnobs>);
 
-#[derive(Default)]
 struct SharedKnobs {
+    words: &'static Vocabulary,
     /// Whether a fault that is on shuts the door.
     is_down: AtomicBool,
     /// Counts the changes: all that a poll of a session without faults reads.
@@ -41,8 +44,19 @@ struct SharedKnobs {
     board: Mutex<Board>,
 }
 
+impl Default for SharedKnobs {
+    fn default() -> Self {
+        SharedKnobs {
+            words: &LINKS,
+            is_down: AtomicBool::default(),
+            changes: AtomicU32::default(),
+            board: Mutex::default(),
+        }
+    }
+}
+
 #[derive(Default)]
-struct Board {
+pub(super) struct Board {
     shape: Option<Shape>,
     plans: Vec<Arc<ActiveSetting>>,
     /// The sessions' tasks, which must hear of a change although nothing comes.
@@ -74,9 +88,24 @@ pub struct Bend {
 }
 
 impl Panel {
+    /// A panel that understands these words.
+    pub fn of(words: &'static Vocabulary) -> Self {
+        Panel(Arc::new(SharedKnobs { words, ..SharedKnobs::default() }))
+    }
+
+    /// The words that it understands.
+    pub fn words(&self) -> &'static Vocabulary {
+        self.0.words
+    }
+
     /// Turns the knobs: these faults and no others, in this order. One that was on already, word for word, goes on
     /// with what it holds; what others hold goes on its way at once. No byte in flight is lost or repeated.
     pub fn set(&self, settings: Vec<Setting>) -> Result<()> {
+        let is_other = |setting: &&Setting| setting.words().option != self.0.words.option;
+        if let Some(other) = settings.iter().find(is_other) {
+            let text = format!("{other} is no {} of this server", self.0.words.noun);
+            return Err(Error::new(Kind::DoesNotFit, text).hint_topic(self.0.words.topic, ""));
+        }
         let mut board = self.board();
         if let Some(shape) = board.shape {
             board.place(fitting(settings, shape)?, shape);
@@ -89,7 +118,18 @@ impl Panel {
 
     /// The same, of settings as a person writes them.
     pub fn turn(&self, texts: &[&str]) -> Result<()> {
-        self.set(texts.iter().map(|text| Setting::parse(text)).collect::<Result<_>>()?)
+        self.set(self.read(texts)?)
+    }
+
+    /// The same, behind those of a kind of network.
+    pub fn turn_like(&self, like: &str, texts: &[&str]) -> Result<()> {
+        let mut settings = Profile::settings(like)?;
+        settings.extend(self.read(texts)?);
+        self.set(settings)
+    }
+
+    fn read(&self, texts: &[&str]) -> Result<Vec<Setting>> {
+        texts.iter().map(|text| Setting::parse_in(text, self.0.words)).collect()
     }
 
     /// All faults off.
@@ -106,7 +146,14 @@ impl Panel {
 
     /// What is on, fault by fault, with what each has hit.
     pub fn state(&self) -> Vec<FaultState> {
-        self.board().plans.iter().flat_map(|plan| plan.state()).collect()
+        let mut state: Vec<_> = self.board().plans.iter().flat_map(|plan| plan.state()).collect();
+        if !self.0.words.has_ways {
+            // An answer goes one way.
+            for fault in &mut state {
+                fault.up = None;
+            }
+        }
+        state
     }
 
     /// What each fault has hit since the relay began, also those that are off again. Faults that hit nothing are left out.
@@ -117,7 +164,7 @@ impl Panel {
             plan.sum_up(&mut totals);
         }
         let total = |name| totals.get(name).map(|hits| (name, *hits)).filter(|(_, hits)| *hits > 0);
-        TABLE.iter().filter_map(|row| total(row.spec.name)).collect()
+        self.0.words.faults.iter().filter_map(|row| total(row.spec.name)).collect()
     }
 
     /// From now on each decision of sessions to come is noted there.
@@ -152,7 +199,7 @@ impl Panel {
         let seed = Seed::new(seed);
         let bend = Bend { panel: self.clone(), seen: None, session, seed };
         let mut entry = Entry { bend, wait: Duration::ZERO, refused_by: None, hits: Vec::new() };
-        if self.0.changes.load(Relaxed) == 0 {
+        if !self.was_turned() {
             return entry;
         }
         let board = self.board();
@@ -192,7 +239,12 @@ impl Panel {
         entry
     }
 
-    fn board(&self) -> MutexGuard<'_, Board> {
+    /// Whether its knobs were ever turned. One relaxed load.
+    pub(crate) fn was_turned(&self) -> bool {
+        self.0.changes.load(Relaxed) != 0
+    }
+
+    pub(super) fn board(&self) -> MutexGuard<'_, Board> {
         self.0.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -220,6 +272,14 @@ fn fitting(settings: Vec<Setting>, shape: Shape) -> Result<Vec<Setting>> {
 }
 
 impl Board {
+    pub(super) fn plans(&self) -> &[Arc<ActiveSetting>] {
+        &self.plans
+    }
+
+    pub(super) fn log(&self) -> Option<&Arc<dyn Log>> {
+        self.log.as_ref()
+    }
+
     fn place(&mut self, settings: Vec<Setting>, shape: Shape) {
         let mut old = std::mem::take(&mut self.plans);
         let staying = settings.into_iter().map(|setting| {

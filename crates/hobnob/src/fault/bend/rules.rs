@@ -50,9 +50,21 @@ pub(super) enum Amount {
     Bytes(u64),
     /// Packets of the direction.
     Packets(u64),
-    /// Time of the session.
+    /// Time of the session; of what a service answers, since the setting was first looked at.
     Time(Duration),
+    /// Answers of a service.
+    Times(u64),
+    /// So many answers of a service in so long.
+    Often {
+        /// How many.
+        times: u64,
+        /// In how long.
+        per: Duration,
+    },
 }
+
+/// The largest number of answers that a rate counts: each that was let be is remembered.
+const MOST_OFTEN: u64 = 10_000;
 
 impl Amount {
     /// `3conn`, `5pkt`, `4k`, `10s`.
@@ -66,9 +78,32 @@ impl Amount {
         sessions.or_else(packets).or_else(time).or_else(bytes)
     }
 
+    /// The same of what a service answers: `2`, `100/min`, `3conn`, `10s`.
+    pub(super) fn read_of_answers(text: &str) -> Option<Amount> {
+        if let Some((times, unit)) = text.split_once('/') {
+            let per = match unit {
+                "s" => Duration::from_secs(1),
+                "m" | "min" => Duration::from_mins(1),
+                "h" => Duration::from_hours(1),
+                _ => return None,
+            };
+            let times = times.parse().ok().filter(|times| *times <= MOST_OFTEN)?;
+            return Some(Amount::Often { times, per });
+        }
+        let times = text.bytes().all(|byte| byte.is_ascii_digit());
+        let times = times.then(|| text.parse().ok().map(Amount::Times)).flatten();
+        let sessions = || text.strip_suffix("conn").and_then(|number| number.parse().ok());
+        let time = || parse_duration(text).ok().map(Amount::Time);
+        times.or_else(|| sessions().map(Amount::Sessions)).or_else(time)
+    }
+
     pub(super) fn is_nothing(self) -> bool {
         match self {
-            Amount::Sessions(count) | Amount::Bytes(count) | Amount::Packets(count) => count == 0,
+            Amount::Sessions(count)
+            | Amount::Bytes(count)
+            | Amount::Packets(count)
+            | Amount::Times(count)
+            | Amount::Often { times: count, .. } => count == 0,
             Amount::Time(time) => time.is_zero(),
         }
     }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use super::profile::{PROFILES, Profile};
 use super::rules::{Amount, KEYS, Rules};
 use super::typed::TypedPiece;
+use super::vocabulary::{LINKS, Vocabulary};
 use super::words::{self, ForeignWord};
 use crate::address::Network;
 use crate::chunk::Direction;
 use crate::codec::pattern::Pattern;
 use crate::error::{Error, Kind, Result};
-use crate::fault::{Admission, Chance, Fault, FaultRow, MadeFault, Seed, TABLE};
+use crate::fault::{Admission, Answering, Chance, Fault, FaultRow, MadeFault, Seed};
 use crate::spec::{Options, Shape, ValueKind, parse_percent};
 
 /// Faults that share a direction and their triggers, in the order in which they bend.
@@ -21,6 +22,7 @@ pub struct Setting(Arc<SettingParts>);
 
 struct SettingParts {
     text: String,
+    words: &'static Vocabulary,
     /// One direction only.
     way: Option<Direction>,
     faults: Vec<(&'static FaultRow, Options)>,
@@ -32,29 +34,35 @@ struct SettingParts {
 impl Profile {
     /// The settings of a profile.
     pub fn settings(name: &str) -> Result<Vec<Setting>> {
-        Profile::named(name)?.faults.iter().map(|text| Setting::read(text, true)).collect()
+        Profile::named(name)?.faults.iter().map(|text| Setting::read(text, &LINKS, true)).collect()
     }
 }
 
 impl Setting {
-    /// Reads one. An error points at what is wrong.
+    /// Reads one of a relay's. An error points at what is wrong.
     pub fn parse(text: &str) -> Result<Self> {
-        Self::read(text, false)
+        Self::read(text, &LINKS, false)
     }
 
-    fn read(text: &str, is_of_profile: bool) -> Result<Self> {
-        let (way, start) = way(text)?;
+    /// Reads one in these words.
+    pub fn parse_in(text: &str, words: &'static Vocabulary) -> Result<Self> {
+        Self::read(text, words, false)
+    }
+
+    fn read(text: &str, words: &'static Vocabulary, is_of_profile: bool) -> Result<Self> {
+        let (way, start) = if words.has_ways { way(text)? } else { (None, 0) };
         let mut parts = SettingParts {
             text: text.to_owned(),
+            words,
             way,
             faults: Vec::new(),
             rules: Rules::default(),
             is_of_profile,
         };
-        let pieces = TypedPiece::all(text, start);
+        let pieces = TypedPiece::all(text, start, words.topic);
         let mut named: Vec<&TypedPiece<'_>> = Vec::new();
         for piece in &pieces {
-            if let Some(row) = TABLE.iter().find(|row| row.spec.name == piece.key) {
+            if let Some(row) = words.faults.iter().find(|row| row.spec.name == piece.key) {
                 parts.faults.push((*row, Options::of(row.spec.options)));
                 named.push(piece);
             }
@@ -67,7 +75,7 @@ impl Setting {
             parts.check_rule(piece)?;
         }
         if parts.faults.is_empty() {
-            return Err(no_fault(text, start));
+            return Err(no_fault(text, start, words));
         }
         Ok(Setting(Arc::new(parts)))
     }
@@ -75,6 +83,11 @@ impl Setting {
     /// As it was typed.
     pub fn text(&self) -> &str {
         &self.0.text
+    }
+
+    /// The words that it is made of.
+    pub fn words(&self) -> &'static Vocabulary {
+        self.0.words
     }
 
     /// The names of its faults, in their order.
@@ -141,17 +154,27 @@ impl Setting {
     pub(super) fn flow(&self, index: usize, chance: Chance) -> Option<Box<dyn Fault>> {
         match self.made(index, chance)? {
             MadeFault::Flow(fault) => Some(fault),
-            MadeFault::BeforeTheDial(_) | MadeFault::AtTheDoor => None,
+            MadeFault::BeforeTheDial(_) | MadeFault::AtTheDoor | MadeFault::Answer(_) => None,
         }
     }
 
     /// What it decides before the dial, if it does.
     pub(super) fn door(&self, index: usize, chance: Chance) -> Option<Admission> {
         match self.made(index, chance)? {
-            MadeFault::Flow(_) => None,
+            MadeFault::Flow(_) | MadeFault::Answer(_) => None,
             MadeFault::BeforeTheDial(opening) => Some(opening),
             // Who came before the door was shut, or where a door cannot be.
             MadeFault::AtTheDoor => Some(Admission::Refuse),
+        }
+    }
+
+    /// What it does to this answer of a service, and which of its faults that is.
+    pub(super) fn answering(&self, kind: &str) -> Option<(usize, Answering)> {
+        let index = self.kinds().position(|own| own == kind)?;
+        let chance = Chance { session: Seed::new(0), direction: Seed::new(0) };
+        match self.made(index, chance)? {
+            MadeFault::Answer(answering) => Some((index, answering)),
+            _ => None,
         }
     }
 
@@ -192,7 +215,8 @@ impl fmt::Debug for Setting {
 
 impl PartialEq for Setting {
     fn eq(&self, other: &Self) -> bool {
-        self.0.text == other.0.text && self.0.is_of_profile == other.0.is_of_profile
+        let parts = |one: &Self| (one.0.is_of_profile, one.0.words.option);
+        self.0.text == other.0.text && parts(self) == parts(other)
     }
 }
 
@@ -203,11 +227,15 @@ impl SettingParts {
             return self.add_rule(piece);
         }
         let is_row = |row: &&FaultRow| row.spec.name == piece.key;
-        let names = || TABLE.iter().map(|row| row.spec.name);
+        let words = self.words;
+        let names = || words.faults.iter().map(|row| row.spec.name);
         let is_own = |(row, _): &(&FaultRow, Options)| {
             row.spec.options.iter().any(|option| option.name == piece.key)
         };
-        if !is_row_name(piece.key) && !self.faults.last().is_some_and(is_own) {
+        if words.has_ways
+            && !names().any(|name| name == piece.key)
+            && !self.faults.last().is_some_and(is_own)
+        {
             if let Some(word) = words::foreign(piece.key) {
                 return Err(foreign(piece, word));
             }
@@ -220,16 +248,16 @@ impl SettingParts {
         }
         let Some((row, options)) = self.faults.last_mut() else {
             let text = match piece.key {
-                "" => "here a fault is missing".to_owned(),
-                key => format!("there is no fault {key:?}"),
+                "" => format!("here a {} is missing", words.noun),
+                key => format!("there is no {} {key:?}", words.noun),
             };
             return Err(piece.unknown(Kind::UnknownFault, text, names()));
         };
         let own = row.spec.options.iter().map(|option| option.name);
         if !own.clone().any(|name| name == piece.key) && !is_row(row) {
             let text = format!(
-                "{} has no option {:?}, and no fault is called so",
-                row.spec.name, piece.key
+                "{} has no option {:?}, and no {} is called so",
+                row.spec.name, piece.key, words.noun
             );
             let known = own.filter(|name| *name != row.spec.name);
             let known = known.chain(KEYS.iter().map(|key| key.name)).chain(names());
@@ -278,8 +306,10 @@ impl SettingParts {
                 }
             }
             _ => {
-                let Some(amount) = Amount::read(value) else {
-                    return bad("sessions, bytes, packets or time, as in 3conn, 4k, 5pkt, 10s");
+                let amount = (self.words.amount)(value);
+                let is_rate = matches!(amount, Some(Amount::Often { .. }));
+                let Some(amount) = amount.filter(|_| key == "after" || !is_rate) else {
+                    return bad(self.words.amounts);
                 };
                 let rule =
                     if key == "after" { &mut self.rules.after } else { &mut self.rules.lasts };
@@ -346,10 +376,6 @@ fn way(text: &str) -> Result<(Option<Direction>, usize)> {
     Ok((Some(way), word.len() + 1))
 }
 
-fn is_row_name(key: &str) -> bool {
-    TABLE.iter().any(|row| row.spec.name == key)
-}
-
 /// A fault by the name that it has elsewhere: what was typed, with ours in its place, where that makes a setting.
 fn foreign(piece: &TypedPiece<'_>, word: &ForeignWord) -> Error {
     let renamed = piece.renamed(word.ours);
@@ -373,12 +399,13 @@ fn of_a_network(piece: &TypedPiece<'_>, profile: &'static str) -> Error {
 }
 
 /// Rules alone say when something happens, and not what.
-fn no_fault(text: &str, start: usize) -> Error {
+fn no_fault(text: &str, start: usize, words: &Vocabulary) -> Error {
     let (way, rules) = text.split_at(start);
-    Error::new(Kind::UnknownFault, format!("{rules} names no fault, so nothing would happen"))
-        .at(text, start..text.len(), "a fault stands with it")
-        .hint_option("fault", format!("{way}latency=200ms,{rules}"), "for one")
-        .hint_topic("faults", "")
+    let (noun, example) = (words.noun, words.example);
+    Error::new(Kind::UnknownFault, format!("{rules} names no {noun}, so nothing would happen"))
+        .at(text, start..text.len(), format!("a {noun} stands with it"))
+        .hint_option(words.option, format!("{way}{example},{rules}"), "for one")
+        .hint_topic(words.topic, "")
 }
 
 fn check_fault(

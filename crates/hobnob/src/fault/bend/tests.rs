@@ -14,6 +14,7 @@ use crate::spec::Shape;
 mod claims;
 mod exact;
 mod live;
+mod replies;
 mod spelling;
 mod toxics;
 mod triggers;

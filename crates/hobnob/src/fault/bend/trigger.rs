@@ -82,7 +82,7 @@ impl Trigger {
                     Amount::Time(time) => now >= since.saturating_add(time),
                     Amount::Bytes(bytes) => self.passed.bytes - from.bytes >= bytes,
                     Amount::Packets(packets) => self.passed.packets - from.packets >= packets,
-                    Amount::Sessions(_) => false,
+                    Amount::Sessions(_) | Amount::Times(_) | Amount::Often { .. } => false,
                 };
                 is_over.then(|| {
                     self.state = TriggerState::Over;
@@ -99,7 +99,7 @@ impl Trigger {
 
     fn is_after(&self, now: Duration) -> bool {
         match self.after {
-            None | Some(Amount::Sessions(_)) => true,
+            None | Some(Amount::Sessions(_) | Amount::Times(_) | Amount::Often { .. }) => true,
             Some(Amount::Time(time)) => now >= self.began.saturating_add(time),
             Some(Amount::Bytes(bytes)) => self.passed.bytes >= bytes,
             Some(Amount::Packets(packets)) => self.passed.packets >= packets,

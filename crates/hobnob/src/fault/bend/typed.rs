@@ -12,18 +12,19 @@ pub(super) struct TypedPiece<'t> {
     pub(super) key: &'t str,
     pub(super) value: Option<&'t str>,
     at: usize,
+    topic: &'static str,
 }
 
 impl<'t> TypedPiece<'t> {
     /// The pieces of `text` from `start` on. A comma between two slashes is part of a pattern.
-    pub(super) fn all(whole: &'t str, start: usize) -> Vec<TypedPiece<'t>> {
+    pub(super) fn all(whole: &'t str, start: usize, topic: &'static str) -> Vec<TypedPiece<'t>> {
         let mut pieces = Vec::new();
         let mut at = start;
         loop {
             let length = length(&whole[at..]);
             let text = &whole[at..at + length];
             let (key, value) = text.split_once('=').map_or((text, None), |(k, v)| (k, Some(v)));
-            pieces.push(TypedPiece { whole, key, value, at });
+            pieces.push(TypedPiece { whole, key, value, at, topic });
             at += length + 1;
             if at > whole.len() {
                 return pieces;
@@ -71,7 +72,7 @@ impl<'t> TypedPiece<'t> {
     }
 
     fn error(&self, kind: Kind, text: impl Into<String>, at: Range<usize>, label: &str) -> Error {
-        Error::new(kind, text).at(self.whole, at, label).hint_topic("faults", "")
+        Error::new(kind, text).at(self.whole, at, label).hint_topic(self.topic, "")
     }
 }
 

@@ -1,5 +1,7 @@
 //! The deadlines as they are by default, on a clock that the tests move.
 
+use std::time::Duration;
+
 use super::*;
 use crate::address::Address;
 use crate::bus::Bus;

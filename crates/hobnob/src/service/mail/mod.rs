@@ -1,29 +1,36 @@
 //! Mail: what is sent here is kept, whoever it is for, and can be looked at.
 
 mod finding;
+mod forward;
 mod imap;
 mod names;
 mod note;
 mod office;
 mod pop3;
+mod purpose;
 mod reading;
 mod rules;
 mod script;
 mod smtp;
+mod step;
 mod trace;
+#[cfg(feature = "http")]
+mod web;
 mod wire;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use self::forward::letter::FORWARD;
 use self::office::MailOffice;
 use self::rules::{BoxesBy, MailRules, Offer};
 use super::{Door, Made, Service, ServiceRow, Site};
 use crate::conn::{Boxed, Conn};
 use crate::error::{Error, Kind, Result};
+use crate::fault::{ANSWERS, Panel};
 use crate::files;
-use crate::session::{Dress, Keeper, Session};
+use crate::session::{Decisions, Dress, Keeper, Session};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 use crate::store::{KeepLimit, MailStore, StoreLimits, StorePlace};
 
@@ -31,15 +38,17 @@ use crate::store::{KeepLimit, MailStore, StoreLimits, StorePlace};
 pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "mail",
-        summary: "keeps every letter; SMTP in, POP3 and IMAP out",
+        summary: "keeps letters; SMTP in, POP3, IMAP and HTTP out",
         options: OPTIONS,
         examples: &["hobnob serve mail", "hobnob serve mail --dir letters --strict"],
         is_built_in: true,
     },
     doors: &[
-        Door { name: "smtp", protocol: None, port: 1025, shapes: &[Shape::Bytes] },
-        Door { name: POP3, protocol: None, port: 1110, shapes: &[Shape::Bytes] },
-        Door { name: IMAP, protocol: None, port: 1143, shapes: &[Shape::Bytes] },
+        Door { name: "smtp", protocol: Some("smtp"), port: 1025, shapes: &[Shape::Bytes] },
+        Door { name: POP3, protocol: Some(POP3), port: 1110, shapes: &[Shape::Bytes] },
+        Door { name: IMAP, protocol: Some(IMAP), port: 1143, shapes: &[Shape::Bytes] },
+        #[cfg(feature = "http")]
+        Door { name: HTTP, protocol: Some(HTTP), port: 8025, shapes: &[Shape::Bytes] },
     ],
     is_loud: false,
     make: Some(|options| Ok(Made::Service(Box::new(Mail::new(options)?)))),
@@ -49,6 +58,9 @@ pub(crate) static ROW: ServiceRow = ServiceRow {
 const POP3: &str = "pop3";
 /// The door of [`imap`].
 const IMAP: &str = "imap";
+/// The door of [`web`].
+#[cfg(feature = "http")]
+const HTTP: &str = "http";
 
 static OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -100,6 +112,31 @@ static OPTIONS: &[OptionSpec] = &[
         help: "its key, in PEM",
     },
     OptionSpec {
+        name: "reply",
+        kind: ValueKind::Several("RULE"),
+        default: "",
+        help: "what to answer on purpose, as in rcpt=450,for=2 (repeat); see help replies",
+    },
+    OptionSpec {
+        name: FORWARD,
+        kind: ValueKind::NextEndpoint,
+        default: "",
+        help: "the next server, by SMTP: each letter is kept, and passed on until it is there",
+    },
+    #[cfg(feature = "http")]
+    OptionSpec {
+        name: WEB_HOST,
+        kind: ValueKind::Several("NAME"),
+        default: "",
+        help: "a name that the http door goes by, beside localhost and addresses (repeat)",
+    },
+    OptionSpec {
+        name: "decisions",
+        kind: ValueKind::Named("FILE"),
+        default: "",
+        help: "a new file for each decision of a fault, to compare runs",
+    },
+    OptionSpec {
         name: "strict",
         kind: ValueKind::Flag,
         default: "no",
@@ -119,6 +156,9 @@ static OPTIONS: &[OptionSpec] = &[
     },
 ];
 
+#[cfg(feature = "http")]
+const WEB_HOST: &str = "web-host";
+
 /// Letters that are kept without a folder, and bytes of them.
 const KEPT: usize = 500;
 const KEPT_BYTES: u64 = 256 << 20;
@@ -133,6 +173,10 @@ struct Mail {
     limits: StoreLimits,
     /// Names with the files of their passwords.
     users: Vec<(String, PathBuf)>,
+    panel: Panel,
+    /// The file that its decisions are written to.
+    path: Option<String>,
+    decisions: OnceLock<Arc<Decisions>>,
     office: OnceLock<MailOffice>,
 }
 
@@ -155,6 +199,11 @@ impl Mail {
         let keep = keep.map(|letters| KeepLimit { letters, bytes: KEPT_BYTES });
         let users = options.texts("user").iter().map(|user| read_user(user));
         let users = users.collect::<Result<Vec<_>>>()?;
+        let panel = Panel::of(&ANSWERS);
+        if options.is_given("reply") {
+            let texts: Vec<_> = options.texts("reply").iter().map(String::as_str).collect();
+            panel.turn(&texts)?;
+        }
         let setting = |key: &str| match word(key) {
             "" => String::new(),
             // A comma would be the next setting.
@@ -169,12 +218,18 @@ impl Mail {
                 auth: Offer::of(word("auth")),
                 starttls: Offer::of(word("starttls")),
                 boxes: BoxesBy::of(word("boxes")),
+                forwards: !word(FORWARD).is_empty(),
                 users: None,
+                #[cfg(feature = "http")]
+                web_hosts: options.texts(WEB_HOST).to_vec(),
             },
             tls: format!("tls{}{}", setting("cert"), setting("key")),
             place,
             limits: StoreLimits { keep, ..StoreLimits::default() },
             users,
+            panel,
+            path: Some(word("decisions").to_owned()).filter(|path| !path.is_empty()),
+            decisions: OnceLock::new(),
             office: OnceLock::new(),
         })
     }
@@ -211,13 +266,21 @@ impl Service for Mail {
             let keeper = site.keeper().clone();
             let rules = self.rules(&keeper).await?;
             let (place, limits, clock) = (self.place.clone(), self.limits, keeper.clock());
-            let tls = self.tls.clone();
+            let (panel, tls) = (self.panel.clone(), self.tls.clone());
             let open = move || {
                 let store = MailStore::open(&place, limits, clock)?;
-                Ok::<_, Error>(MailOffice::new(rules, tls, store))
+                Ok::<_, Error>(MailOffice::new(rules, panel, tls, store))
             };
             let office = keeper.work(open).await??;
             self.office.get_or_init(|| office);
+            if let Some(path) = self.path.clone() {
+                let opened = {
+                    let path = path.clone();
+                    keeper.work(move || Decisions::open(&path)).await??
+                };
+                site.undo(move || drop(std::fs::remove_file(path)));
+                self.panel.log(self.decisions.get_or_init(|| Arc::new(opened)).clone());
+            }
             Ok(())
         })
     }
@@ -226,17 +289,51 @@ impl Service for Mail {
         Box::pin(async move {
             let closed = || Error::new(Kind::Bug, "a session of a service that is not open");
             let office = self.office.get().ok_or_else(closed)?;
+            let _noting = MailNoting { decisions: self.decisions.get(), session };
             match session.door() {
                 POP3 => pop3::hold(office, session, conn).await,
                 IMAP => imap::hold(office, session, conn).await,
+                #[cfg(feature = "http")]
+                HTTP => web::hold(office, session, conn).await,
                 _ => smtp::hold(office, session, conn).await,
             }
         })
     }
 
+    fn keep<'a>(&'a self, keeper: &'a Keeper) -> Boxed<'a, ()> {
+        Box::pin(async move {
+            match self.office.get().filter(|office| office.rules.forwards) {
+                Some(office) => forward::keep(office, keeper).await,
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn panel(&self) -> Option<&Panel> {
+        Some(&self.panel)
+    }
+
+    fn letters(&self) -> Option<Arc<MailStore>> {
+        self.office.get().map(|office| office.store.clone())
+    }
+
     /// Its answers are lines, and some are several.
     fn says_lines(&self) -> bool {
         false
+    }
+}
+
+/// Writes what was decided in a session, however it ends.
+struct MailNoting<'a> {
+    decisions: Option<&'a Arc<Decisions>>,
+    session: &'a Session,
+}
+
+impl Drop for MailNoting<'_> {
+    fn drop(&mut self) {
+        if let Some(decisions) = self.decisions {
+            decisions.flush(self.session.bus());
+        }
     }
 }
 

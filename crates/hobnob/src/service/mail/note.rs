@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::finding::Finding;
 use super::script::MailScript;
+use crate::codec::json::quote;
 
 /// What is known of a letter.
 pub(super) struct LetterNote<'a> {
@@ -55,20 +56,6 @@ fn list<'a>(out: &mut String, key: &str, items: impl Iterator<Item = &'a str>) {
         quote(out, item);
     }
     out.push(']');
-}
-
-/// A string of RFC 8259.
-fn quote(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            c if c.is_control() => drop(write!(out, "\\u{:04x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
 }
 
 #[cfg(test)]

@@ -3,8 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::forward::queue::ForwardQueue;
 use super::names::NameList;
 use super::rules::{BoxesBy, MailRules};
+use crate::fault::Panel;
 use crate::store::{ALL, BoxView, MailStore};
 
 /// What stands between a box and one within it. No address holds it, as it is a control character.
@@ -17,6 +19,10 @@ const MAX_KEYWORDS: usize = 26;
 /// The rules, and the letters.
 pub(super) struct MailOffice {
     pub(super) rules: MailRules,
+    /// What is answered on purpose.
+    pub(super) panel: Panel,
+    /// Letters that are to be passed on.
+    pub(super) queue: ForwardQueue,
     /// The layer that STARTTLS puts on, with its settings.
     pub(super) tls: String,
     pub(super) store: Arc<MailStore>,
@@ -28,17 +34,33 @@ pub(super) struct MailOffice {
     pub(super) subscriptions: Arc<NameList>,
     /// Of each box its validity, and the last letter that some session was told of as recent.
     recent: Mutex<HashMap<String, (u32, u32)>>,
+    /// What the door for browsers knows.
+    #[cfg(feature = "http")]
+    pub(super) web: super::web::WebShelf,
 }
 
 impl MailOffice {
     /// Reads lists of names, so that it may block.
-    pub(super) fn new(rules: MailRules, tls: String, store: MailStore) -> Self {
+    pub(super) fn new(rules: MailRules, panel: Panel, tls: String, store: MailStore) -> Self {
         let list = |name, most| Arc::new(NameList::open(store.folder().join(name), most));
         let keywords = list("hobnob.keywords", MAX_KEYWORDS);
         let subscriptions = list("hobnob.subscriptions", MAX_SUBSCRIPTIONS);
         let (claimed, recent) = (Mutex::default(), Mutex::default());
         let store = Arc::new(store);
-        MailOffice { rules, tls, store, claimed, keywords, subscriptions, recent }
+        let queue = ForwardQueue::default();
+        MailOffice {
+            rules,
+            panel,
+            queue,
+            tls,
+            store,
+            claimed,
+            keywords,
+            subscriptions,
+            recent,
+            #[cfg(feature = "http")]
+            web: super::web::WebShelf::default(),
+        }
     }
 
     /// The box that somebody sees who logged in by this name, in small letters: the one of that address, or of that part

@@ -67,8 +67,13 @@ pub(super) struct MailRules {
     pub(super) auth: Offer,
     pub(super) starttls: Offer,
     pub(super) boxes: BoxesBy,
+    /// Whether letters are passed on.
+    pub(super) forwards: bool,
     /// Who may log in, with their passwords; none: anybody.
     pub(super) users: Option<HashMap<String, String>>,
+    /// Names that the door for browsers goes by.
+    #[cfg(feature = "http")]
+    pub(super) web_hosts: Vec<String>,
 }
 
 impl MailRules {

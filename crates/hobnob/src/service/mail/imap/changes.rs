@@ -4,6 +4,7 @@ use super::flags;
 use super::session::{ImapSaid, ImapSession};
 use crate::codec::imap::{SequenceSet, StoreMode};
 use crate::error::Result;
+use crate::event::MailDeed;
 use crate::service::mail::reading::LetterPieces;
 use crate::store::{FlagChange, LetterFlags, StoreFault};
 
@@ -103,7 +104,9 @@ impl ImapSession<'_> {
         };
         let uids: Vec<_> = open.uids(&places).into_iter().filter(is_deleted).collect();
         let gone = self.office.store.expunge(&open.name, &uids).await;
-        gone.map_err(|fault| ImapSaid::of(&fault))?;
+        let gone = gone.map_err(|fault| ImapSaid::of(&fault))?;
+        let letters = gone.iter().filter_map(|uid| view.find(*uid)).map(|letter| &**letter);
+        self.did(MailDeed::Deleted, &open.name, letters);
         Ok(ImapSaid::ok("they are gone"))
     }
 

@@ -14,6 +14,7 @@ use crate::codec::imap::{FetchItem, SectionText, SequenceSet, write_envelope, wr
 use crate::codec::mime::{Envelope, MimePart, MimeReader, PartPlace, fields};
 use crate::conn::Conn;
 use crate::error::{Error, Result};
+use crate::event::MailDeed;
 use crate::store::{FlagChange, LetterFlags, MailStore};
 
 /// Bytes that are read at once.
@@ -88,6 +89,19 @@ fn depth(items: &[FetchItem]) -> LetterDepth {
     items.iter().map(of_item).max().unwrap_or(LetterDepth::Outside)
 }
 
+/// Whether an item is the whole letter, or its text.
+fn is_text(item: &FetchItem) -> bool {
+    matches!(
+        item,
+        FetchItem::Section {
+            text: SectionText::Place(PartPlace::All | PartPlace::Text),
+            path,
+            partial: None,
+            ..
+        } if path.is_empty()
+    )
+}
+
 impl ImapSession<'_> {
     pub(super) async fn fetch(
         &mut self,
@@ -106,6 +120,7 @@ impl ImapSession<'_> {
         let shows = |item: &FetchItem| matches!(item, FetchItem::Section { is_peek: false, .. });
         let seen = if items.iter().any(shows) { self.see(&places).await } else { Vec::new() };
         let depth = depth(&items);
+        let is_whole = items.iter().any(is_text);
         let mut has_missed = false;
         for place in places {
             let Some(open) = &self.selected else { break };
@@ -137,6 +152,10 @@ impl ImapSession<'_> {
             }
             self.out.extend_from_slice(b")\r\n");
             self.flush_much(conn).await?;
+            if is_whole && let Some(open) = &self.selected {
+                let fetched = std::iter::once(&*seat.letter);
+                self.did(MailDeed::Fetched, &open.name, fetched);
+            }
         }
         Ok(if has_missed {
             ImapSaid::no("[EXPUNGEISSUED] some of them are gone")

@@ -20,12 +20,14 @@ use self::append::ImapAppend;
 use self::seats::ImapBox;
 use self::session::{ImapSaid, ImapSession};
 use super::office::MailOffice;
+use super::purpose::OnPurpose;
 use super::rules::Offer;
 use super::wire::{self, Hearing};
 use crate::codec::imap::{AppendHead, ImapCommand, ImapFault, ImapInput, ImapReader};
 use crate::codec::sasl::{Login, SaslServer, SaslStep};
 use crate::conn::Conn;
 use crate::error::{Error, Result};
+use crate::fault::AnswerAct;
 use crate::session::{Dress, Session};
 
 /// How long a client may say nothing (RFC 3501 section 5.4 asks for half an hour at least).
@@ -46,10 +48,19 @@ pub(super) async fn hold(
     conn: &mut Conn,
 ) -> Result<()> {
     let is_secure = conn.facts().learnt().iter().any(|learnt| learnt.layer == "tls");
-    let imap = ImapSession { office, session, inbox: None, selected: None, out: Vec::new() };
+    let imap = ImapSession {
+        office,
+        session,
+        inbox: None,
+        login: String::new(),
+        selected: None,
+        out: Vec::new(),
+    };
     let (changes, reader) = (office.store.changes(), ImapReader::default());
     let (sasl, append, idle) = (None, None, None);
-    let door = ImapDoor { imap, reader, is_secure, sasl, append, idle, changes, errors: 0 };
+    let (errors, dropped, purpose) = (0, None, OnPurpose::of(&office.panel, session));
+    let door =
+        ImapDoor { imap, reader, is_secure, sasl, append, idle, changes, errors, purpose, dropped };
     door.run(conn).await
 }
 
@@ -64,6 +75,9 @@ struct ImapDoor<'a> {
     idle: Option<String>,
     changes: watch::Receiver<u64>,
     errors: u32,
+    purpose: OnPurpose<'a>,
+    /// The answer that is not given, on purpose: the conn ends.
+    dropped: Option<&'static str>,
 }
 
 impl ImapDoor<'_> {
@@ -167,6 +181,9 @@ impl ImapDoor<'_> {
                     return Ok(ControlFlow::Break(()));
                 }
             }
+            if self.dropped.is_some() {
+                return Ok(ControlFlow::Break(()));
+            }
             if self.errors >= MAX_ERRORS {
                 self.imap.session.conclude(Some("mail-errors"), "too many mistakes");
                 self.imap.tell("BYE too many mistakes");
@@ -187,6 +204,14 @@ impl ImapDoor<'_> {
 
     /// Says the last word on a command, and before it what has changed meanwhile.
     async fn conclude(&mut self, tag: &str, said: ImapSaid, may_shrink: bool) {
+        // Of a login it is known only now that its answer is held, or never comes.
+        let hold = self.purpose.take_hold();
+        if !hold.is_zero() {
+            tokio::time::sleep(hold).await;
+        }
+        if self.dropped.is_some() {
+            return;
+        }
         self.errors += u32::from(matches!(said, ImapSaid::Bad(_)));
         self.imap.update(may_shrink).await;
         self.imap.say(tag, &said);
@@ -200,6 +225,10 @@ impl ImapDoor<'_> {
                 | ImapCommand::Store { is_uid: false, .. }
                 | ImapCommand::Search { is_uid: false, .. }
         );
+        // What is refused on purpose is no mistake of the client's.
+        if self.is_refused(conn, tag, &command).await? {
+            return Ok(ImapFlow::On);
+        }
         let said = match command {
             ImapCommand::Capability => {
                 let capabilities = self.capabilities();
@@ -395,12 +424,58 @@ impl ImapDoor<'_> {
         self.has_to_wait().then(|| ImapSaid::no("[PRIVACYREQUIRED] first comes STARTTLS"))
     }
 
+    /// Whether a command is answered on purpose, and not done. Its answer comes as late as the panel wants.
+    async fn is_refused(
+        &mut self,
+        conn: &mut Conn,
+        tag: &str,
+        command: &ImapCommand,
+    ) -> Result<bool> {
+        if !self.purpose.is_asked() || self.imap.inbox.is_none() {
+            return Ok(false);
+        }
+        let open = self.imap.selected.as_ref().map(|open| open.name.clone());
+        let (kind, about) = match command {
+            ImapCommand::Select { mailbox, .. } => ("imap.select", mailbox.clone()),
+            ImapCommand::Fetch { .. } => ("imap.fetch", open.unwrap_or_default()),
+            _ => return Ok(false),
+        };
+        let said = self.on_purpose(kind, about.as_bytes());
+        let hold = self.purpose.take_hold();
+        if !hold.is_zero() {
+            self.imap.flush(conn).await?;
+            tokio::time::sleep(hold).await;
+        }
+        if let Some(said) = said.as_ref().filter(|_| self.dropped.is_none()) {
+            self.imap.say(tag, said);
+        }
+        Ok(said.is_some())
+    }
+
+    /// What is answered on purpose instead of the usual, which is what would be done next.
+    fn on_purpose(&mut self, kind: &'static str, about: &[u8]) -> Option<ImapSaid> {
+        match self.purpose.judge(kind, about)? {
+            AnswerAct::Refuse { word: "BAD", text } => Some(ImapSaid::Bad(text)),
+            AnswerAct::Refuse { text, .. } => Some(ImapSaid::No(text)),
+            AnswerAct::Drop => {
+                self.dropped = Some(kind);
+                self.imap.session.conclude_between(None, Some(kind));
+                Some(ImapSaid::no(""))
+            }
+            AnswerAct::Say { .. } | AnswerAct::Hide(_) => None,
+        }
+    }
+
     fn log_in(&mut self, login: &Login) -> ImapSaid {
         let Some(name) = self.imap.office.rules.check(login) else {
             self.errors += 1;
             return ImapSaid::no("[AUTHENTICATIONFAILED] no such name and password");
         };
+        if let Some(refusal) = self.on_purpose("imap.login", name.as_bytes()) {
+            return refusal;
+        }
         self.imap.inbox = Some(self.imap.office.box_of(&name));
+        self.imap.login = name;
         self.reader.log_in();
         ImapSaid::Ok(format!("[CAPABILITY {}] welcome", self.capabilities()))
     }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use super::seats::ImapBox;
 use crate::conn::Conn;
 use crate::error::Result;
+use crate::event::MailDeed;
 use crate::service::mail::office::MailOffice;
+use crate::service::mail::step::MailReader;
 use crate::session::Session;
-use crate::store::{BoxView, FlagChange, LetterFlags, StoreFault};
+use crate::store::{BoxView, FlagChange, LetterFlags, StoreFault, StoredLetter};
 
 /// Answers that are gathered before they are sent, in bytes.
 const GATHERED: usize = 16 * 1_024;
@@ -49,12 +51,25 @@ pub(super) struct ImapSession<'a> {
     pub(super) session: &'a Arc<Session>,
     /// The box of who has logged in, by its name in the store.
     pub(super) inbox: Option<String>,
+    /// Who has logged in.
+    pub(super) login: String,
     pub(super) selected: Option<ImapBox>,
     /// Answers that are not sent yet.
     pub(super) out: Vec<u8>,
 }
 
 impl ImapSession<'_> {
+    /// Tells and notes what was done with letters.
+    pub(super) fn did<'l>(
+        &self,
+        did: MailDeed,
+        name: &str,
+        letters: impl Iterator<Item = &'l StoredLetter>,
+    ) {
+        let (store, session, login) = (&self.office.store, self.session, &self.login);
+        MailReader { store, session, login }.did(did, name, letters);
+    }
+
     /// An answer that ends no command.
     pub(super) fn tell(&mut self, text: &str) {
         self.out.extend_from_slice(format!("* {text}\r\n").as_bytes());

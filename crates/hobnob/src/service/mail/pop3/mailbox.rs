@@ -69,6 +69,11 @@ impl<'a> Pop3Box<'a> {
         self.lines(|letter| self.unique(letter))
     }
 
+    /// All that lay there at the login.
+    pub(super) fn letters(&self) -> impl Iterator<Item = &StoredLetter> {
+        self.letters.iter().map(|(letter, _)| &**letter)
+    }
+
     /// The numbers in the store of the letters that are to be deleted.
     pub(super) fn deleted(&self) -> Vec<u32> {
         let deleted = self.letters.iter().filter(|(_, is_deleted)| *is_deleted);

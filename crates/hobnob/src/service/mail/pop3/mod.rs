@@ -8,15 +8,20 @@ use std::time::Duration;
 
 use self::mailbox::Pop3Box;
 use super::office::MailOffice;
+use super::purpose::OnPurpose;
 use super::reading::LetterPieces;
 use super::rules::Offer;
+use super::step::MailReader;
 use super::wire::{self, Hearing};
 use crate::codec::pop3::{Pop3Command, Pop3Input, Pop3Reader, Top};
 use crate::codec::sasl::{Login, MECHANISMS, SaslServer, SaslStep};
 use crate::codec::smtp::Stuffer;
 use crate::conn::Conn;
 use crate::error::{Error, Result};
+use crate::event::MailDeed;
+use crate::fault::AnswerAct;
 use crate::session::{Dress, Session};
+use crate::store::StoredLetter;
 
 /// How long a client may say nothing (RFC 1939 section 3 asks for ten minutes at least). Nothing is deleted then.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -33,9 +38,22 @@ pub(super) async fn hold(
 ) -> Result<()> {
     let is_secure = conn.facts().learnt().iter().any(|learnt| learnt.layer == "tls");
     let reader = Pop3Reader::default();
-    let (sasl, name, mailbox, out) = (None, None, None, Vec::new());
-    let pop3 =
-        Pop3Session { office, session, reader, is_secure, sasl, name, mailbox, out, errors: 0 };
+    let (sasl, name, login, mailbox, out) = (None, None, String::new(), None, Vec::new());
+    let errors = 0;
+    let pop3 = Pop3Session {
+        office,
+        session,
+        reader,
+        is_secure,
+        sasl,
+        name,
+        login,
+        mailbox,
+        out,
+        errors,
+        purpose: OnPurpose::of(&office.panel, session),
+        dropped: None,
+    };
     pop3.run(conn).await
 }
 
@@ -47,11 +65,16 @@ struct Pop3Session<'a> {
     sasl: Option<SaslServer>,
     /// What USER said.
     name: Option<String>,
+    /// Who has logged in.
+    login: String,
     /// The box, once somebody has logged in.
     mailbox: Option<Pop3Box<'a>>,
     /// Answers that are not sent yet.
     out: Vec<u8>,
     errors: u32,
+    purpose: OnPurpose<'a>,
+    /// The answer that is not given, on purpose: the conn ends.
+    dropped: Option<&'static str>,
 }
 
 /// An answer of one line, without its end: `Ok` goes behind `+OK`, `Err` behind `-ERR`.
@@ -107,8 +130,14 @@ impl Pop3Session<'_> {
                     return Ok(ControlFlow::Continue(()));
                 }
                 Pop3Input::Command(Ok(Pop3Command::Quit)) => {
-                    let said = self.quit().await;
-                    self.say(said);
+                    let said = match self.on_purpose("pop3.quit", b"") {
+                        Some(said) => said,
+                        None => self.quit().await,
+                    };
+                    self.hold(conn).await?;
+                    if self.dropped.is_none() {
+                        self.say(said);
+                    }
                     return Ok(ControlFlow::Break(()));
                 }
                 Pop3Input::Command(Ok(Pop3Command::Http)) => {
@@ -117,6 +146,10 @@ impl Pop3Session<'_> {
                 }
                 Pop3Input::Command(Ok(command)) => self.obey(conn, command).await?,
             };
+            self.hold(conn).await?;
+            if self.dropped.is_some() {
+                return Ok(ControlFlow::Break(()));
+            }
             if let Some(said) = said {
                 self.say(said);
             }
@@ -198,7 +231,14 @@ impl Pop3Session<'_> {
                 self.lines(&lines);
                 return Ok(None);
             }
-            Pop3Command::Retr(number) => return self.send_letter(conn, number, None).await,
+            Pop3Command::Retr(number) => {
+                let refusal = self.on_purpose("pop3.retr", number.to_string().as_bytes());
+                self.hold(conn).await?;
+                if refusal.is_some() {
+                    return Ok(refusal);
+                }
+                return self.send_letter(conn, number, None).await;
+            }
             Pop3Command::Top(number, lines) => {
                 return self.send_letter(conn, number, Some(lines)).await;
             }
@@ -239,6 +279,10 @@ impl Pop3Session<'_> {
             }
         }
         stuffer.finish(&mut self.out);
+        if lines.is_none() {
+            let fetched = std::iter::once(&*letter);
+            self.did(MailDeed::Fetched, &name, fetched);
+        }
         Ok(None)
     }
 
@@ -276,15 +320,47 @@ impl Pop3Session<'_> {
     async fn log_in(&mut self, login: &Login) -> Said {
         let name = self.office.rules.check(login);
         let name = name.ok_or_else(|| "[AUTH] no such name and password".to_owned())?;
-        let name = self.office.box_of(&name);
+        if let Some(refusal) = self.on_purpose("pop3.pass", name.as_bytes()) {
+            return refusal;
+        }
+        let (login, name) = (name.clone(), self.office.box_of(&name));
         let claim = self.office.claim(&name);
         let claim = claim.ok_or_else(|| "[IN-USE] another session has the box".to_owned())?;
         // Other programs may have put letters in. What cannot be read now was read before.
         let _ = self.office.store.look(&name).await;
         let mailbox = Pop3Box::open(claim, self.office.store.view(&name));
         let said = mailbox.stat();
-        self.mailbox = Some(mailbox);
+        (self.mailbox, self.login) = (Some(mailbox), login);
         Ok(format!("welcome: {said}"))
+    }
+
+    /// What is answered on purpose instead of the usual, which is what would be done next.
+    fn on_purpose(&mut self, kind: &'static str, about: &[u8]) -> Option<Said> {
+        match self.purpose.judge(kind, about)? {
+            AnswerAct::Refuse { text, .. } => Some(Err(text)),
+            AnswerAct::Drop => {
+                self.dropped = Some(kind);
+                self.session.conclude_between(None, Some(kind));
+                Some(Err(String::new()))
+            }
+            AnswerAct::Say { .. } | AnswerAct::Hide(_) => None,
+        }
+    }
+
+    /// Says nothing for as long as the panel wants, behind what was to be said before.
+    async fn hold(&mut self, conn: &mut Conn) -> Result<()> {
+        let hold = self.purpose.take_hold();
+        if !hold.is_zero() {
+            self.flush(conn).await?;
+            tokio::time::sleep(hold).await;
+        }
+        Ok(())
+    }
+
+    /// Tells and notes what was done with letters.
+    fn did<'l>(&self, did: MailDeed, name: &str, letters: impl Iterator<Item = &'l StoredLetter>) {
+        let (store, session, login) = (&self.office.store, self.session, &self.login);
+        MailReader { store, session, login }.did(did, name, letters);
     }
 
     /// Deletes what was marked, and says goodbye.
@@ -295,6 +371,10 @@ impl Pop3Session<'_> {
             return Ok("bye".to_owned());
         }
         let gone = self.office.store.expunge(mailbox.name(), &deleted).await;
+        if let Ok(gone) = &gone {
+            let letters = mailbox.letters().filter(|letter| gone.contains(&letter.uid));
+            self.did(MailDeed::Deleted, mailbox.name(), letters);
+        }
         gone.map(|gone| format!("bye; {} deleted", gone.len()))
             .map_err(|_| "[SYS/TEMP] not all of them could be deleted".to_owned())
     }

@@ -1,12 +1,18 @@
 //! What is answered to what, without I/O: the server's side of a session (RFC 5321 section 4).
 
+use std::time::Duration;
+
 use super::transaction::{Arriving, Transaction};
-use crate::codec::sasl::{Login, MECHANISMS, SaslServer, SaslStep};
+use crate::codec::mime::fields;
+use crate::codec::sasl::{Login, MECHANISMS, SaslServer};
 use crate::codec::smtp::{
     MailParameters, Mailbox, RcptParameters, SmtpCommand, SmtpFault, SmtpInput, SmtpReader,
     SmtpReply, TextNotes,
 };
+use crate::fault::AnswerAct;
 use crate::service::mail::finding::{self, Finding};
+use crate::service::mail::forward::letter::MAX_RECEIVED;
+use crate::service::mail::purpose::OnPurpose;
 use crate::service::mail::rules::{MailRules, Offer};
 use crate::service::mail::script::MailScript;
 
@@ -16,6 +22,7 @@ const MAX_ERRORS: u32 = 20;
 const MAX_RECIPIENTS: usize = 100;
 
 /// One session's side of the conversation. It says what is to be done; who does it says how that went.
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub(super) struct SmtpDialogue<'r> {
     rules: &'r MailRules,
     reader: SmtpReader,
@@ -33,6 +40,14 @@ pub(super) struct SmtpDialogue<'r> {
     /// What the client did wrong outside of letters.
     findings: Vec<&'static Finding>,
     script: MailScript,
+    purpose: OnPurpose<'r>,
+    /// The answer that follows was asked for: it is no mistake of the client's.
+    is_on_purpose: bool,
+    /// The kind of the answer that is not given: the conn ends instead.
+    dropped: Option<&'static str>,
+    /// The letter that was just refused.
+    refused: Option<Box<Transaction>>,
+    has_quit: bool,
 }
 
 /// What is to be done.
@@ -52,10 +67,12 @@ pub(super) enum SmtpStep<'a> {
     StartTls(SmtpReply),
     /// It is a web client, which gets no answer.
     Http,
+    /// The conn ends without an answer of this kind, on purpose.
+    Drop(&'static str),
 }
 
 impl<'r> SmtpDialogue<'r> {
-    pub(super) fn new(rules: &'r MailRules, is_secure: bool) -> Self {
+    pub(super) fn new(rules: &'r MailRules, is_secure: bool, purpose: OnPurpose<'r>) -> Self {
         SmtpDialogue {
             rules,
             reader: SmtpReader::default(),
@@ -69,17 +86,50 @@ impl<'r> SmtpDialogue<'r> {
             errors: 0,
             findings: Vec::new(),
             script: MailScript::default(),
+            purpose,
+            is_on_purpose: false,
+            dropped: None,
+            refused: None,
+            has_quit: false,
         }
     }
 
     /// What is said first.
-    pub(super) fn greeting(&mut self, is_early: bool) -> SmtpReply {
+    pub(super) fn greeting(&mut self, is_early: bool) -> SmtpStep<'static> {
         if is_early {
             self.find(&finding::EARLY_TALKER);
         }
+        let refusal = self.on_purpose("conn", b"");
+        if let Some(kind) = self.dropped {
+            return SmtpStep::Drop(kind);
+        }
+        // Behind a greeting that refuses the client has nothing to say but QUIT (RFC 5321 section 3.1).
+        if let Some(refusal) = refusal {
+            return self.close(refusal);
+        }
         let greeting = SmtpReply::plain(220, format!("{} ESMTP hobnob", self.rules.host));
         self.note(&greeting);
-        greeting
+        SmtpStep::Reply(greeting)
+    }
+
+    /// What is answered on purpose instead of the usual, which is what would be done next.
+    fn on_purpose(&mut self, kind: &'static str, about: &[u8]) -> Option<SmtpReply> {
+        match self.purpose.judge(kind, about)? {
+            AnswerAct::Say { code, text } => {
+                self.is_on_purpose = true;
+                Some(SmtpReply::plain(code, text))
+            }
+            AnswerAct::Drop => {
+                self.dropped = Some(kind);
+                Some(SmtpReply::plain(421, ""))
+            }
+            AnswerAct::Hide(_) | AnswerAct::Refuse { .. } => None,
+        }
+    }
+
+    /// For how long the answer that comes is held.
+    pub(super) fn take_hold(&mut self) -> Duration {
+        self.purpose.take_hold()
     }
 
     /// Reads on in `bytes`, and takes from them what it has read. None: they are used up.
@@ -91,7 +141,7 @@ impl<'r> SmtpDialogue<'r> {
                     let is_taken = self
                         .transaction
                         .as_mut()
-                        .is_some_and(|transaction| transaction.take(text.len(), self.rules.size));
+                        .is_some_and(|transaction| transaction.take(text, self.rules.size));
                     is_taken.then_some(SmtpStep::Text(text))
                 }
                 SmtpInput::End(notes) => Some(self.end(&notes)),
@@ -143,6 +193,7 @@ impl<'r> SmtpDialogue<'r> {
             }
             SmtpCommand::Noop => SmtpReply::new(250, "2.0.0", "ok"),
             SmtpCommand::Quit => {
+                self.has_quit = true;
                 return Some(self.close(SmtpReply::new(221, "2.0.0", "bye")));
             }
             SmtpCommand::StartTls => return Some(self.start_tls()),
@@ -194,6 +245,15 @@ impl<'r> SmtpDialogue<'r> {
 
     fn hello(&mut self, name: String, is_extended: bool) -> SmtpReply {
         self.reset();
+        if let Some(refusal) =
+            is_extended.then(|| self.on_purpose("ehlo", name.as_bytes())).flatten()
+        {
+            return refusal;
+        }
+        let hidden = match is_extended.then(|| self.purpose.judge("hide", name.as_bytes())) {
+            Some(Some(AnswerAct::Hide(words))) => words,
+            _ => Vec::new(),
+        };
         let first = format!("{} greets {name}", self.rules.host);
         self.client = Some((name, is_extended));
         let mut reply = SmtpReply::plain(250, first);
@@ -212,6 +272,12 @@ impl<'r> SmtpDialogue<'r> {
         if self.offers_auth() {
             reply = reply.line(format!("AUTH {}", MECHANISMS.join(" ")));
         }
+        let is_told = |line: &String| {
+            let word = line.split(' ').next().unwrap_or_default();
+            !hidden.iter().any(|hidden| hidden == word)
+        };
+        let offers = reply.lines.split_off(1);
+        reply.lines.extend(offers.into_iter().filter(is_told));
         reply
     }
 
@@ -236,13 +302,16 @@ impl<'r> SmtpDialogue<'r> {
             return NO_UTF8.reply();
         }
         let shown = from.as_ref().map_or_else(|| "<>".to_owned(), Mailbox::to_string);
+        if let Some(reply) = self.on_purpose("mail", shown.trim_matches(['<', '>']).as_bytes()) {
+            return reply;
+        }
         self.transaction = Some(Transaction::new(from, parameters));
         SmtpReply::new(250, "2.1.0", format!("from {shown}"))
     }
 
     fn rcpt(&mut self, to: Mailbox, parameters: RcptParameters) -> SmtpReply {
         let is_extended = self.client.as_ref().is_some_and(|(_, is_extended)| *is_extended);
-        let Some(transaction) = &mut self.transaction else {
+        let Some(transaction) = &self.transaction else {
             return SmtpReply::new(503, "5.5.1", "first comes MAIL FROM");
         };
         if transaction.arriving() != Arriving::Nothing {
@@ -257,13 +326,18 @@ impl<'r> SmtpDialogue<'r> {
         if transaction.to.len() >= MAX_RECIPIENTS {
             return SmtpReply::new(452, "4.5.3", "a letter has at most 100 recipients here");
         }
+        if let Some(reply) = self.on_purpose("rcpt", to.to_string().as_bytes()) {
+            return reply;
+        }
         let reply = SmtpReply::new(250, "2.1.5", format!("to {to}"));
-        transaction.to.push((to, parameters));
+        if let Some(transaction) = &mut self.transaction {
+            transaction.to.push((to, parameters));
+        }
         reply
     }
 
     fn data(&mut self) -> SmtpReply {
-        match &mut self.transaction {
+        match &self.transaction {
             None => SmtpReply::new(503, "5.5.1", "first come MAIL FROM and RCPT TO"),
             Some(transaction) if transaction.arriving() == Arriving::Chunks => {
                 SmtpReply::new(503, "5.5.1", "the letter comes in chunks; BDAT goes on with it")
@@ -271,8 +345,11 @@ impl<'r> SmtpDialogue<'r> {
             Some(transaction) if transaction.to.is_empty() => {
                 SmtpReply::new(554, "5.5.1", "the letter is for nobody; first comes RCPT TO")
             }
-            Some(transaction) => {
-                transaction.begin(Arriving::Text);
+            Some(_) => {
+                if let Some(reply) = self.refused_data() {
+                    return reply;
+                }
+                self.begin(Arriving::Text);
                 self.reader.expect_text();
                 SmtpReply::plain(354, "go on; a line that is a dot ends it")
             }
@@ -280,7 +357,7 @@ impl<'r> SmtpDialogue<'r> {
     }
 
     fn bdat(&mut self, size: u64, is_last: bool) -> Option<SmtpStep<'static>> {
-        let Some(transaction) = &mut self.transaction else {
+        let Some(transaction) = &self.transaction else {
             let refusal = SmtpReply::new(503, "5.5.1", "first come MAIL FROM and RCPT TO");
             return self.waste(size, refusal);
         };
@@ -292,10 +369,27 @@ impl<'r> SmtpDialogue<'r> {
             let refusal = too_large(self.rules.size);
             return self.waste(size, refusal);
         }
-        transaction.begin(Arriving::Chunks);
+        if transaction.arriving() == Arriving::Nothing
+            && let Some(refusal) = self.refused_data()
+        {
+            return self.waste(size, refusal);
+        }
+        self.begin(Arriving::Chunks);
         self.is_last_chunk = is_last;
         self.reader.expect_chunk(size);
         None
+    }
+
+    /// What is said on purpose of a letter that is about to come.
+    fn refused_data(&mut self) -> Option<SmtpReply> {
+        let from = self.transaction.as_ref().map(Transaction::reverse_path).unwrap_or_default();
+        self.on_purpose("data", from.trim_matches(['<', '>']).as_bytes())
+    }
+
+    fn begin(&mut self, arriving: Arriving) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.begin(arriving);
+        }
     }
 
     fn end_chunk(&mut self) -> SmtpStep<'static> {
@@ -320,11 +414,27 @@ impl<'r> SmtpDialogue<'r> {
             return self.say(too_large(self.rules.size));
         }
         transaction.note(notes, &self.findings);
-        let wrong = transaction.findings.first().copied().filter(|_| self.rules.is_strict);
+        let received = fields(transaction.head())
+            .filter(|field| field.name.eq_ignore_ascii_case(b"received"))
+            .count();
+        if self.rules.forwards && received > MAX_RECEIVED {
+            self.refused = self.transaction.take().map(Box::new);
+            let text = "it goes in circles: over 30 servers have had it";
+            return self.say(SmtpReply::new(554, "5.4.6", text));
+        }
+        let is_strict = self.rules.is_strict;
+        let wrong =
+            transaction.findings.iter().copied().find(|found| is_strict && found.is_wrong());
         if let Some(wrong) = wrong {
-            self.transaction = None;
+            self.refused = self.transaction.take().map(Box::new);
             let text = format!("{}: {} ({})", wrong.slug, wrong.text, wrong.source);
             return self.say(SmtpReply::new(550, wrong.status, text));
+        }
+        let head = transaction.head().to_vec();
+        // One that is dropped is kept, and its sender does not learn of it.
+        if let Some(refusal) = self.on_purpose("dot", &head).filter(|_| self.dropped.is_none()) {
+            self.refused = self.transaction.take().map(Box::new);
+            return self.say(refusal);
         }
         SmtpStep::Keep
     }
@@ -344,6 +454,16 @@ impl<'r> SmtpDialogue<'r> {
     /// The letter that is to be kept.
     pub(super) fn take_letter(&mut self) -> Option<Transaction> {
         self.transaction.take()
+    }
+
+    /// The letter that was refused with the last answer, once.
+    pub(super) fn take_refused(&mut self) -> Option<Box<Transaction>> {
+        self.refused.take()
+    }
+
+    /// Whether the client has said goodbye.
+    pub(super) fn has_quit(&self) -> bool {
+        self.has_quit
     }
 
     /// What became of the letter, as it is to be answered.
@@ -383,99 +503,12 @@ impl<'r> SmtpDialogue<'r> {
 
     /// Bytes that it holds.
     pub(super) fn held(&self) -> usize {
-        self.reader.held()
+        self.reader.held() + self.transaction.as_ref().map_or(0, Transaction::held)
     }
 
-    fn auth(&mut self, mechanism: &str, initial: Option<&str>) -> SmtpStep<'static> {
-        let refusal = if self.rules.auth == Offer::Off {
-            Some(SmtpReply::new(502, "5.5.1", "nobody logs in here"))
-        } else if self.transaction.is_some() {
-            Some(SmtpReply::new(503, "5.5.1", "not in the middle of a letter"))
-        } else if self.login.is_some() {
-            Some(SmtpReply::new(503, "5.5.1", "you have logged in already"))
-        } else {
-            None
-        };
-        if let Some(refusal) = refusal {
-            return self.say(refusal);
-        }
-        let Some(mut sasl) = SaslServer::of(mechanism) else {
-            return self.say(SmtpReply::new(504, "5.5.4", "it is PLAIN or LOGIN"));
-        };
-        let step = sasl.begin(initial);
-        self.sasl = Some(sasl);
-        self.sasl_step(step)
-    }
-
-    fn respond(&mut self, line: Result<String, SmtpFault>) -> SmtpStep<'static> {
-        self.script.heard(b"***");
-        match (line, &mut self.sasl) {
-            (Ok(line), Some(sasl)) => {
-                let step = sasl.respond(&line);
-                self.sasl_step(step)
-            }
-            (Err(fault), _) => {
-                self.sasl = None;
-                self.mistake(&fault)
-            }
-            (Ok(_), None) => self.say(SmtpReply::new(503, "5.5.1", "nobody asked for that")),
-        }
-    }
-
-    fn sasl_step(&mut self, step: SaslStep) -> SmtpStep<'static> {
-        let reply = match step {
-            SaslStep::Challenge(challenge) => {
-                self.reader.expect_response();
-                SmtpReply::plain(334, challenge)
-            }
-            SaslStep::Done(login) => {
-                self.sasl = None;
-                return SmtpStep::Login(login);
-            }
-            SaslStep::Cancelled => {
-                self.sasl = None;
-                SmtpReply::new(501, "5.7.0", "as you like")
-            }
-            SaslStep::Malformed(what) => {
-                self.sasl = None;
-                SmtpReply::new(501, "5.5.2", what)
-            }
-        };
-        self.say(reply)
-    }
-
-    /// Whether the login was right; the name is what it is known by.
-    pub(super) fn logged_in(&mut self, name: Option<String>) -> SmtpStep<'static> {
-        let reply = if name.is_some() {
-            SmtpReply::new(235, "2.7.0", "welcome")
-        } else {
-            SmtpReply::new(535, "5.7.8", "no such name and password")
-        };
-        self.login = name;
-        self.say(reply)
-    }
-
-    fn start_tls(&mut self) -> SmtpStep<'static> {
-        if self.rules.starttls == Offer::Off || self.is_secure {
-            return self.say(SmtpReply::new(503, "5.5.1", "TLS does not begin here"));
-        }
-        if self.transaction.is_some() {
-            return self.say(SmtpReply::new(503, "5.5.1", "not in the middle of a letter"));
-        }
-        let reply = SmtpReply::new(220, "2.0.0", "go on with TLS");
-        self.note(&reply);
-        SmtpStep::StartTls(reply)
-    }
-
-    /// TLS has begun: what the client said before counts no more (RFC 3207 section 4.2).
-    pub(super) fn secured(&mut self, wrote_behind: bool) {
-        self.reset();
-        let wrote_behind = wrote_behind || !self.reader.is_between();
-        self.reader.forget();
-        (self.client, self.login, self.is_secure) = (None, None, true);
-        if wrote_behind {
-            self.find(&finding::WROTE_BEHIND_STARTTLS);
-        }
+    /// Whether the client has made more mistakes than it may.
+    pub(super) fn has_erred(&self) -> bool {
+        self.errors >= MAX_ERRORS
     }
 
     fn mistake(&mut self, fault: &SmtpFault) -> SmtpStep<'static> {
@@ -493,8 +526,15 @@ impl<'r> SmtpDialogue<'r> {
 
     /// Says something, and goodbye with it where it was one mistake too many.
     fn say(&mut self, reply: SmtpReply) -> SmtpStep<'static> {
-        self.errors += u32::from(reply.code >= 500);
-        if self.errors >= MAX_ERRORS {
+        if let Some(kind) = self.dropped {
+            return SmtpStep::Drop(kind);
+        }
+        let is_mistake = !std::mem::take(&mut self.is_on_purpose) && reply.code >= 500;
+        self.errors += u32::from(is_mistake);
+        if reply.code == 421 {
+            return self.close(reply);
+        }
+        if self.has_erred() {
             return self.close(SmtpReply::new(421, "4.7.0", "too many mistakes; come again"));
         }
         self.note(&reply);
@@ -540,5 +580,6 @@ fn has_to_wait(command: &SmtpCommand) -> bool {
     )
 }
 
+mod login;
 #[cfg(test)]
 mod tests;

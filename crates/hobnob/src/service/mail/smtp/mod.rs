@@ -9,17 +9,21 @@ use std::time::Duration;
 
 use self::dialogue::{SmtpDialogue, SmtpStep};
 use self::transaction::Transaction;
+use super::finding;
+use super::forward::letter::{FORWARD, PassedLetter};
 use super::note::LetterNote;
 use super::office::MailOffice;
+use super::purpose::OnPurpose;
 use super::trace::{self, LetterArrival};
 use super::wire::{self, Hearing};
 use crate::clock;
-use crate::codec::smtp::SmtpReply;
+use crate::codec::mime::shown_subject;
+use crate::codec::smtp::{RcptParameters, SmtpReply};
 use crate::conn::Conn;
 use crate::error::{Error, Result};
-use crate::event::{Exchanged, Fact};
+use crate::event::{Exchanged, Fact, MailDeed, Mailed};
 use crate::session::{Dress, Session};
-use crate::store::{LetterDraft, StoreFault};
+use crate::store::{ALL, KeptIn, KeptLetter, LetterDraft, StoreFault};
 
 /// How long a command may take to come (RFC 5321 section 4.5.3.2).
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -38,10 +42,15 @@ pub(super) async fn hold(
     let smtp = SmtpSession {
         office,
         session,
-        dialogue: SmtpDialogue::new(&office.rules, is_secure),
+        dialogue: SmtpDialogue::new(
+            &office.rules,
+            is_secure,
+            OnPurpose::of(&office.panel, session),
+        ),
         draft: None,
         fault: None,
         trace: 0,
+        last: 0,
         out: Vec::new(),
         deadline: Duration::ZERO,
         peer: session.facts.peer.to_string(),
@@ -59,6 +68,8 @@ struct SmtpSession<'a> {
     fault: Option<StoreFault>,
     /// Bytes of our own lines at its beginning.
     trace: usize,
+    /// The letter that was kept last; 0: none was.
+    last: u64,
     /// Replies that are not sent yet.
     out: Vec<u8>,
     deadline: Duration,
@@ -69,7 +80,19 @@ impl SmtpSession<'_> {
     async fn run(mut self, conn: &mut Conn) -> Result<()> {
         let mut early = wire::overhear(conn).await?;
         let greeting = self.dialogue.greeting(matches!(early, Some(Hearing::Bytes(_))));
-        greeting.write(&mut self.out);
+        self.hold(conn).await?;
+        match greeting {
+            SmtpStep::Reply(greeting) => greeting.write(&mut self.out),
+            SmtpStep::Close(greeting) => {
+                greeting.write(&mut self.out);
+                return self.flush(conn).await;
+            }
+            SmtpStep::Drop(kind) => {
+                self.session.conclude_between(None, Some(kind));
+                return Ok(());
+            }
+            _ => {}
+        }
         self.flush(conn).await?;
         self.deadline = self.session.clock().now() + PATIENCE;
         loop {
@@ -85,7 +108,10 @@ impl SmtpSession<'_> {
                     ControlFlow::Continue(()) => continue,
                     ControlFlow::Break(()) => return Ok(()),
                 },
-                Hearing::End => return Ok(()),
+                Hearing::End => {
+                    self.tell_of_no_quit();
+                    return Ok(());
+                }
                 Hearing::Draining => SmtpReply::new(421, "4.3.2", "the server goes away"),
                 Hearing::Late => {
                     self.session.conclude(Some("mail-command"), "it said nothing for too long");
@@ -101,6 +127,7 @@ impl SmtpSession<'_> {
     async fn take(&mut self, conn: &mut Conn, bytes: &[u8]) -> Result<ControlFlow<()>> {
         let mut rest = bytes;
         while let Some(step) = self.dialogue.next(&mut rest) {
+            self.hold(conn).await?;
             let step = match step {
                 SmtpStep::Text(text) => {
                     self.write(text).await;
@@ -113,7 +140,9 @@ impl SmtpSession<'_> {
                 SmtpStep::Keep => self.keep().await,
                 SmtpStep::Login(login) => {
                     let name = self.office.rules.check(&login);
-                    self.dialogue.logged_in(name)
+                    let step = self.dialogue.logged_in(name);
+                    self.hold(conn).await?;
+                    step
                 }
                 step => step,
             };
@@ -123,11 +152,14 @@ impl SmtpSession<'_> {
             }
             match step {
                 SmtpStep::Reply(reply) => {
+                    if let Some(letter) = self.dialogue.take_refused() {
+                        self.tell_refused(&letter, &reply);
+                    }
                     self.tell(&reply);
                     reply.write(&mut self.out);
                 }
                 SmtpStep::Close(reply) => {
-                    if reply.code == 421 {
+                    if self.dialogue.has_erred() {
                         self.session.conclude(Some("mail-errors"), "too many mistakes");
                     }
                     reply.write(&mut self.out);
@@ -141,6 +173,11 @@ impl SmtpSession<'_> {
                     self.dialogue.secured(!rest.is_empty());
                     return Ok(ControlFlow::Continue(()));
                 }
+                SmtpStep::Drop(kind) => {
+                    self.session.conclude_between(None, Some(kind));
+                    self.flush(conn).await?;
+                    return Ok(ControlFlow::Break(()));
+                }
                 SmtpStep::Http => {
                     let why = "it opened with an HTTP request, and this is for letters";
                     return Err(Error::limit("http-request", why));
@@ -153,6 +190,16 @@ impl SmtpSession<'_> {
         }
         self.flush(conn).await?;
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Says nothing for as long as the panel wants, behind what was to be said before.
+    async fn hold(&mut self, conn: &mut Conn) -> Result<()> {
+        let hold = self.dialogue.take_hold();
+        if !hold.is_zero() {
+            self.flush(conn).await?;
+            tokio::time::sleep(hold).await;
+        }
+        Ok(())
     }
 
     /// Adds to the letter. What cannot be written is answered once the letter is whole.
@@ -177,21 +224,7 @@ impl SmtpSession<'_> {
         let Some(letter) = self.dialogue.transaction() else { return };
         let mut draft = self.office.store.draft();
         if self.office.rules.has_trace {
-            let only_to = match &letter.to[..] {
-                [(to, _)] => Some(to.to_string()),
-                _ => None,
-            };
-            let lines = LetterArrival {
-                reverse_path: &letter.reverse_path(),
-                client: self.dialogue.client().map_or("", |(name, _)| name),
-                peer: &self.peer,
-                host: &self.office.rules.host,
-                with: &self.with(letter),
-                serial: draft.serial(),
-                only_to: only_to.as_deref(),
-                at: self.session.clock().wall(),
-            }
-            .lines();
+            let lines = self.arrival(letter, draft.serial());
             self.trace = lines.len();
             draft.push(lines.as_bytes());
         }
@@ -216,11 +249,24 @@ impl SmtpSession<'_> {
         // Whatever becomes of it, the letter is over.
         let letter = self.dialogue.take_letter();
         let outcome = match (self.fault.take(), self.draft.take(), letter) {
-            (None, Some(draft), Some(letter)) => self.hand_over(draft, &letter).await,
-            (fault, ..) => Err(fault.unwrap_or(StoreFault::Closed)),
+            (None, Some(draft), Some(letter)) => {
+                let kept = self.hand_over(draft, &letter).await;
+                if let Err(fault) = &kept {
+                    self.tell_refused(&letter, &refusal(fault));
+                }
+                kept
+            }
+            (fault, _, letter) => {
+                let fault = fault.unwrap_or(StoreFault::Closed);
+                if let Some(letter) = letter {
+                    self.tell_refused(&letter, &refusal(&fault));
+                }
+                Err(fault)
+            }
         };
         let (reply, target, bytes) = match outcome {
             Ok((serial, size)) => {
+                self.last = serial;
                 let reply = SmtpReply::new(250, "2.0.0", format!("kept as {serial}"));
                 (reply, format!("letter {serial}"), size)
             }
@@ -254,12 +300,116 @@ impl SmtpSession<'_> {
         };
         let note = note.json();
         let kept = self.office.store.keep(draft, &boxes, note.as_bytes()).await?;
-        for gone in &kept.dropped {
-            let text =
-                format!("letter {} of {} went, as only the newest are kept", gone.uid, gone.name);
-            self.session.emit(Fact::Note(text));
+        if self.office.rules.forwards {
+            self.pass_on(letter, &kept);
         }
+        self.tell_kept(letter, &kept);
         Ok((kept.serial, kept.size))
+    }
+
+    /// Gives a letter to who passes it on, with a Received line and without a Return-Path, which is for the last server
+    /// alone (RFC 5321 section 4.4).
+    fn pass_on(&self, letter: &Transaction, kept: &KeptLetter) {
+        let Some(lies) = kept.boxes.iter().find(|lies| lies.name == ALL) else { return };
+        let now = self.session.clock().now();
+        let mut passed = PassedLetter::new(kept.serial, lies.uid, letter.from.clone(), now);
+        let lines = self.arrival(letter, kept.serial);
+        passed.trace = lines.split_once("\r\n").map_or(String::new(), |(_, rest)| rest.to_owned());
+        passed.skip = self.trace as u64;
+        let wants =
+            |parameters: &RcptParameters| parameters.notify.is_none_or(|notify| notify.failure);
+        passed.to = letter.to.iter().map(|(to, own)| (to.clone(), wants(own))).collect();
+        if !self.office.queue.push(passed) {
+            let text = format!("letter {} is kept, and not passed on: too many wait", kept.serial);
+            self.session.emit(Fact::Warning(text));
+            self.session.bus().drop_by(FORWARD, 1);
+        }
+    }
+
+    /// The lines that say where a letter came from.
+    fn arrival(&self, letter: &Transaction, serial: u64) -> String {
+        let only_to = match &letter.to[..] {
+            [(to, _)] => Some(to.to_string()),
+            _ => None,
+        };
+        LetterArrival {
+            reverse_path: &letter.reverse_path(),
+            client: self.dialogue.client().map_or("", |(name, _)| name),
+            peer: &self.peer,
+            host: &self.office.rules.host,
+            with: &self.with(letter),
+            serial,
+            only_to: only_to.as_deref(),
+            at: self.session.clock().wall(),
+        }
+        .lines()
+    }
+
+    /// Tells that a letter was kept, and which had to go for it.
+    fn tell_kept(&self, letter: &Transaction, kept: &KeptLetter) {
+        self.session.bus().drop_by("keep", kept.dropped.len());
+        if !self.session.bus().is_watched() {
+            return;
+        }
+        let place = |one: &KeptIn| (one.name.clone(), one.uid);
+        // The box for all comes first.
+        let mut boxes: Vec<_> = kept.boxes.iter().map(place).collect();
+        boxes.sort_by_key(|(name, _)| name != ALL);
+        self.mailed(Mailed {
+            letter: kept.serial,
+            boxes,
+            file: kept.file.clone(),
+            trace: self.trace as u64,
+            ..self.told(letter)
+        });
+        for gone in &kept.dropped {
+            self.mailed(Mailed {
+                did: MailDeed::Dropped,
+                letter: gone.serial.unwrap_or(0),
+                boxes: vec![place(gone)],
+                detail: "only the newest are kept".to_owned(),
+                ..Mailed::default()
+            });
+        }
+    }
+
+    fn tell_refused(&self, letter: &Transaction, reply: &SmtpReply) {
+        if self.session.bus().is_watched() {
+            let text = reply.lines.join(" ");
+            let detail = format!("{} {} {text}", reply.code, reply.status);
+            let detail = detail.split_whitespace().collect::<Vec<_>>().join(" ");
+            self.mailed(Mailed { did: MailDeed::Refused, detail, ..self.told(letter) });
+        }
+    }
+
+    /// Tells that a client that has sent letters went without QUIT.
+    fn tell_of_no_quit(&self) {
+        if self.last > 0 && !self.dialogue.has_quit() && self.session.bus().is_watched() {
+            let findings = vec![finding::QUIT_MISSING.told()];
+            let (did, letter) = (MailDeed::Noted, self.last);
+            self.mailed(Mailed { did, letter, findings, ..Mailed::default() });
+        }
+    }
+
+    /// What is known of a letter before it has a number.
+    fn told(&self, letter: &Transaction) -> Mailed {
+        Mailed {
+            from: letter.from.as_ref().map(ToString::to_string).unwrap_or_default(),
+            to: letter.to.iter().map(|(to, _)| to.to_string()).collect(),
+            subject: shown_subject(letter.head()),
+            size: letter.bytes(),
+            parts: letter.parts(),
+            client: self.dialogue.client().map_or("", |(name, _)| name).to_owned(),
+            with: self.with(letter),
+            login: self.dialogue.login().unwrap_or_default().to_owned(),
+            findings: letter.findings.iter().map(|finding| finding.told()).collect(),
+            dialogue: self.dialogue.script().lines().to_vec(),
+            ..Mailed::default()
+        }
+    }
+
+    fn mailed(&self, mailed: Mailed) {
+        self.session.emit(Fact::Mailed(Box::new(mailed)));
     }
 
     /// Tells of a command that is about a letter.

@@ -13,8 +13,11 @@ fn rules() -> MailRules {
         has_trace: false,
         auth: Offer::There,
         starttls: Offer::There,
+        forwards: false,
         boxes: BoxesBy::One,
         users: None,
+        #[cfg(feature = "http")]
+        web_hosts: Vec::new(),
     }
 }
 
@@ -29,8 +32,10 @@ struct Told {
 
 /// Says all of this, cut at these places. What comes behind STARTTLS in the same piece is dropped, as the door does.
 fn talk(rules: &MailRules, all: &[u8], splits: &[usize]) -> Told {
-    let (mut dialogue, mut told) = (SmtpDialogue::new(rules, false), Told::default());
-    told.codes.push(dialogue.greeting(false).code);
+    let (mut dialogue, mut told) =
+        (SmtpDialogue::new(rules, false, OnPurpose::default()), Told::default());
+    let SmtpStep::Reply(greeting) = dialogue.greeting(false) else { panic!("a greeting") };
+    told.codes.push(greeting.code);
     let (mut letter, mut from) = (Vec::new(), 0);
     for end in splits.iter().copied().chain([all.len()]) {
         let mut bytes = &all[from..end];
@@ -192,7 +197,13 @@ fn behind_starttls_nothing_counts_that_came_before() {
     let told = talk(&rules, all.as_bytes(), &splits);
     assert_eq!(told.codes, [220, 250, 220, 503, 250, 503, 250, 250, 354, 250], "{told:?}");
     assert_eq!(told.letters, ["<a@b> 1 hi\r\n"]);
-    assert_eq!(told.findings, ["pipelined-too-early", "wrote-behind-starttls"]);
+    assert_eq!(beside_headers(&told), ["pipelined-too-early", "wrote-behind-starttls"]);
+}
+
+/// What a letter without headers is said to do wrong beside that.
+fn beside_headers(told: &Told) -> Vec<&'static str> {
+    let is_of_headers = |slug: &&str| slug.starts_with("no-");
+    told.findings.iter().copied().filter(|slug| !is_of_headers(slug)).collect()
 }
 
 #[test]
@@ -202,13 +213,14 @@ fn a_letter_is_kept_whole_with_what_its_sender_did_wrong() {
         ("..x\r\n", ".x\r\n", &[][..]),
         ("a\nb\r\n", "a\nb\r\n", &["bare-lf"]),
         ("a\rb\0\r\n", "a\rb\0\r\n", &["bare-cr", "nul"]),
-        ("\u{e9}\r\n", "\u{e9}\r\n", &["8bit-not-announced"]),
+        ("\u{e9}\r\n", "\u{e9}\r\n", &["8bit-not-announced", "charset-lies"]),
         (".x\r\n", "x\r\n", &["dot-not-stuffed"]),
     ] {
         let head = format!("EHLO me\r\n{BEGUN}DATA\r\n");
-        let all = format!("{head}{text}.\r\n");
+        let own = "Date: x\r\nFrom: a@b\r\nMessage-ID: <1@b>\r\n\r\n";
+        let all = format!("{head}{own}{text}.\r\n");
         let told = talk(&rules, all.as_bytes(), &[9, head.len()]);
-        assert_eq!(told.letters, [format!("<a@b> 1 {kept}")]);
+        assert_eq!(told.letters, [format!("<a@b> 1 {own}{kept}")]);
         assert_eq!(told.findings, findings, "{text:?}");
         let strict = MailRules { is_strict: true, ..rules.clone() };
         let told = talk(&strict, all.as_bytes(), &[9, head.len()]);
@@ -217,10 +229,10 @@ fn a_letter_is_kept_whole_with_what_its_sender_did_wrong() {
         assert_eq!(told.letters.len(), usize::from(findings.is_empty()));
     }
     let all = format!("EHLO me\r\n{BEGUN}DATA\r\nhi\r\n.\r\n");
-    assert_eq!(talk(&rules, all.as_bytes(), &[]).findings, ["pipelined-too-early"]);
+    assert_eq!(beside_headers(&talk(&rules, all.as_bytes(), &[])), ["pipelined-too-early"]);
     let sized = all.replace("<a@b>", "<a@b> SIZE=2");
     let told = talk(&rules, sized.as_bytes(), &[9, sized.len() - 7]);
-    assert_eq!(told.findings, ["size-differs"]);
+    assert_eq!(beside_headers(&told), ["size-differs"]);
 }
 
 #[test]
@@ -232,7 +244,7 @@ fn who_makes_too_many_mistakes_is_shown_the_door() {
 #[test]
 fn a_password_is_in_no_script() {
     let rules = rules();
-    let mut dialogue = SmtpDialogue::new(&rules, false);
+    let mut dialogue = SmtpDialogue::new(&rules, false, OnPurpose::default());
     let said =
         "EHLO me\r\nAUTH PLAIN AGFiAHJpZ2h0\r\nAUTH LOGIN\r\nYWI=\r\nAGFi\r\nAUTH x y AGFi\r\n";
     let mut bytes = said.as_bytes();

@@ -1,4 +1,4 @@
-//! What the faults of a relay decide, in a file: two runs with the same seed and input have the same lines, though those
+//! What faults decide, in a file: two runs with the same seed and input have the same lines, though those
 //! of several sessions and directions may be mixed in another way.
 
 use std::fs::File;
@@ -17,7 +17,7 @@ const MUCH: usize = 16 * 1_024;
 const LIMIT: &str = "decisions";
 
 /// A file of decisions, one JSON object a line.
-pub(super) struct Decisions(Mutex<Sheet>);
+pub(crate) struct Decisions(Mutex<Sheet>);
 
 struct Sheet {
     file: File,
@@ -35,7 +35,7 @@ struct Sheet {
 
 impl Decisions {
     /// Creates a file, which must not be there yet.
-    pub(super) fn open(path: &str) -> Result<Self> {
+    pub(crate) fn open(path: &str) -> Result<Self> {
         let opened = File::options().write(true).create_new(true).open(path);
         let file = opened.map_err(|error| {
             Error::from_io("open", &error)
@@ -54,7 +54,7 @@ impl Decisions {
     }
 
     /// Writes what has gathered, and tells what could not be written: a full disk costs the log, not the sessions.
-    pub(super) fn flush(&self, bus: &Bus) {
+    pub(crate) fn flush(&self, bus: &Bus) {
         let mut sheet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sheet.write();
         let (lost, why) = (std::mem::take(&mut sheet.lost), sheet.why.take());
