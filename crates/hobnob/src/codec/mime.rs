@@ -13,7 +13,7 @@ pub use self::envelope::Envelope;
 pub use self::field::{ContentType, HeadField, fields, unfold};
 pub use self::part::{MimePart, PartBody, PartPlace};
 pub use self::reader::MimeReader;
-pub use self::shown::{Attachment, ShownLetter, shown_subject};
+pub use self::shown::{Attachment, ShownLetter, shown_subject, shown_words};
 
 /// Parts of a letter at most; what is beyond belongs to the part before.
 pub const MAX_PARTS: usize = 1_000;

@@ -7,6 +7,11 @@ pub fn shown_subject(head: &[u8]) -> String {
     MessageParser::default().parse_headers(head).as_ref().map(subject).unwrap_or_default()
 }
 
+/// The value of a field, with its encoded words read.
+pub fn shown_words(value: &[u8]) -> String {
+    shown_subject(&[b"Subject: ", value, b"\r\n\r\n"].concat())
+}
+
 /// A letter, decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShownLetter {
