@@ -18,7 +18,7 @@ const fn peer(program: &'static str, packages: &'static [&'static str]) -> Peer 
     Peer { program, packages, says: None, is_module: false }
 }
 
-const PEERS: [Peer; 27] = [
+const PEERS: [Peer; 37] = [
     Peer { says: Some("OpenBSD"), ..peer("nc", &["netcat-openbsd"]) },
     peer("ncat", &["ncat"]),
     peer("socat", &["socat"]),
@@ -44,6 +44,16 @@ const PEERS: [Peer; 27] = [
     peer("ping", &["iputils-ping"]),
     peer("tcpdump", &["tcpdump"]),
     peer("tshark", &["tshark"]),
+    peer("swaks", &["swaks", "libnet-ssleay-perl"]),
+    peer("msmtp", &["msmtp"]),
+    peer("mbsync", &["isync"]),
+    peer("fetchmail", &["fetchmail"]),
+    peer("mpop", &["mpop"]),
+    peer("offlineimap", &["offlineimap3"]),
+    peer("mutt", &["mutt"]),
+    peer("node", &["nodejs"]),
+    peer("npm", &["npm"]),
+    Peer { is_module: true, ..peer("pip", &["python3-pip"]) },
     Peer { is_module: true, ..peer("h11", &["python3-h11"]) },
     Peer { is_module: true, ..peer("scapy", &["python3-scapy"]) },
 ];
@@ -75,6 +85,16 @@ pub(crate) const NAMES: &[&str] = &[
     "ping",
     "tcpdump",
     "tshark",
+    "swaks",
+    "msmtp",
+    "mbsync",
+    "fetchmail",
+    "mpop",
+    "offlineimap",
+    "mutt",
+    "node",
+    "npm",
+    "pip",
     "h11",
     "scapy",
 ];
