@@ -15,6 +15,15 @@ import sys
 import time
 
 LETTER = b"From: Li <li@test>\r\nTo: han@test\r\nSubject: one\r\n Two\r\nDate: Thu, 26 Nov 2026 10:00:00 +0100\r\n\r\nhello\r\nworld\r\n"
+LATE = (
+    "From: user@a.test (Li Lei)\r\nTo: All: a@b.test, \"Q\" <@r.test:c@d.test>;\r\nCc: nobody\r\n"
+    "Subject: =?utf-8?B?5L2g5aW9?= =?utf-8?Q?_x?=\r\nMessage-ID: <1@a.test>\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    "Content-Transfer-Encoding: base64\r\n\r\n5p2O6Zu3IHBhc3MgdGhlIHRlYQ==\r\n"
+).encode()
+DIGEST = (
+    b"Subject: digest\r\nContent-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nSubject: first\r\n\r\nin first\r\n--b--\r\n"
+)
+NESTED = b"Subject: outer\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\ninside\r\n"
 PARTS = (
     b"Subject: parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nfirst\r\n--b\r\n"
     b"Content-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\ninside\r\n--b--\r\n"
@@ -246,11 +255,203 @@ def names(probe):
     expect(client.create(name)[0] == "NO" and client.create("inbox")[0] == "NO", "what is there is not made")
     expect(client.rename(name, name + "y")[0] == "OK", "RENAME")
     expect(client.status(below.replace("/", "y/"), "(MESSAGES)")[0] == "OK", "what is below goes with it")
+    for name in ["&bad", "a//b"]:
+        expect(client.create(name)[0] == "NO" and client.status(name, "(MESSAGES)")[0] == "NO", "a name that is none")
+
+
+def names_stay(probe):
+    name, client = probe.box(LETTER)
+    expect(client.create(f"{name}/a/b")[0] == "OK" and client.delete(name)[0] == "OK", "DELETE of a parent")
+    for listed in [name, f"{name}/a"]:
+        expect(rb"\Noselect" in client.list('""', listed)[1][0], "a parent that is none stays as a name")
+    expect(client.create(f"{name}/c/")[0] == "OK" and client.status(f"{name}/c", "(MESSAGES)")[0] == "OK", "CREATE with a delimiter")
+    expect(client.subscribe(f"{name}/a/b")[0] == "OK" and client.delete(f"{name}/a/b")[0] == "OK", "SUBSCRIBE")
+    expect(f"{name}/a/b".encode() in client.lsub('""', f"{name}/*")[1][0], "a subscription outlives its box")
+    expect(rb"(\Noselect)" in client.lsub('""', f"{name}/%")[1][0], "and shows above itself")
+    expect(client.subscribe(f"{name}/none")[0] == "NO", "what never was is not subscribed to")
+
+
+def inbox(probe):
+    client = probe.client("iNbOx")
+    client.append("inbox", None, None, LETTER)
+    expect(client.status("Inbox", "(MESSAGES)")[1][0].split(b"(")[1] != b"MESSAGES 0)", "INBOX in any case")
+    name = f"kept{time.time_ns()}"
+    expect(client.rename("INBOX", name)[0] == "OK", "RENAME of INBOX")
+    expect(b"MESSAGES 0" in client.status("INBOX", "(MESSAGES)")[1][0], "INBOX is empty then")
+    expect(b"MESSAGES 1" in client.status(name, "(MESSAGES)")[1][0], "and its letters are in the new box")
+    expect(client.delete("INBOX")[0] == "NO", "INBOX is not deleted")
+
+
+def lists(probe):
+    name, client = probe.box(LETTER)
+    client.create(f"{name}/a")
+    client.subscribe(f"{name}/a")
+    for words, shown in [
+        (f'(SUBSCRIBED RECURSIVEMATCH) "" "{name}"', b'"CHILDINFO" ("SUBSCRIBED")'),
+        (f'(SUBSCRIBED) "" "{name}/*"', rb"\Subscribed"),
+        (f'"" ("{name}" "none") RETURN (STATUS (MESSAGES SIZE))', rb"\HasChildren"),
+    ]:
+        client._simple_command("LIST", words)
+        said = client.response("LIST")[1]
+        expect(len(said) == 1 and shown in said[0], (words, said))
+    expect(f"(MESSAGES 1 SIZE {len(LETTER)})".encode() in client.response("STATUS")[1][0], "LIST-STATUS, STATUS=SIZE")
+    for words in ['(RECURSIVEMATCH) "" "*"', '"" "*" RETURN (NONE)']:
+        try:
+            said = client._simple_command("LIST", words)[0]
+        except imaplib.IMAP4.error:
+            said = "BAD"
+        expect(said == "BAD", words)
+
+
+def structures(probe):
+    _, client = probe.box(LATE, DIGEST, NESTED, b"Content-Type: multipart/mixed\r\n\r\nno parts\r\n", b"From: x\r\nSender: s@t\r\n\r\n")
+    for number, what, text in [
+        ("1", "ENVELOPE", b'(("Li Lei" NIL "user" "a.test")) (("Li Lei" NIL "user" "a.test")) (("Li Lei" NIL "user" "a.test"))'),
+        ("1", "ENVELOPE", b'((NIL NIL "All" NIL)(NIL NIL "a" "b.test")("Q" "@r.test" "c" "d.test")(NIL NIL NIL NIL)) ((NIL NIL "nobody" ""))'),
+        ("1", "ENVELOPE", b'"=?utf-8?B?5L2g5aW9?= =?utf-8?Q?_x?="'),
+        ("2", "BODY", b'(("message" "rfc822" NIL NIL NIL "7bit" 26 (NIL "first" NIL'),
+        ("2", "BODY.PEEK[1.1]", b"in first"),
+        ("2", "BODY.PEEK[1.HEADER]", b"Subject: first\r\n\r\n"),
+        ("3", "BODY.PEEK[1.TEXT]", b"inside\r\n"),
+        ("3", "BODY.PEEK[1.1]", b"inside\r\n"),
+        ("4", "BODY", b'("text" "plain"'),
+        ("4", "BODY.PEEK[1]", b"no parts\r\n"),
+        ("5", "ENVELOPE", b'(NIL NIL ((NIL NIL "x" "")) ((NIL NIL "s" "t")) ((NIL NIL "x" "")) NIL NIL NIL NIL NIL)'),
+    ]:
+        said = fetched(client, number, f"({what})")[0]
+        found = said[1] == text if isinstance(said, tuple) else text in said
+        expect(found, (number, what, said))
+
+
+def search_sees(probe):
+    _, client = probe.box(LATE, LETTER)
+    client.literal = "你好".encode()
+    expect(client.search("UTF-8", "SUBJECT")[1] == [b"1"], "a subject that is encoded")
+    client.literal = "李雷 PASS".encode()
+    expect(client.search("UTF-8", "BODY")[1] == [b"1"], "a body that is encoded")
+    for keys, found in [
+        ('FROM "li lei"', b"1"), ("FROM user@a.test", b"1"), ('TO "c@d.test"', b"1"), ("TEXT tea", b"1"), ('SUBJECT "=?utf-8?B"', b"1"),
+        ('HEADER Message-ID ""', b"1"), ("BODY 5p2O", b"1"), ("1000", b""), ("NOT 1000", b"1 2"), ("1000 SEEN", b""), ("3:*", b"2"),
+    ]:
+        expect(client.search(None, keys)[1] == [found], (keys, found))
+
+
+def sets(probe):
+    _, client = probe.box(LETTER, LETTER)
+    for numbers, found in [("*", 1), ("*:1", 2), ("4294967295:*", 1), ("1:4294967294", 2), ("1,2,1:2", 2), ("7,9", 0), ("*:4294967295", 1)]:
+        data = client.uid("FETCH", numbers, "(FLAGS)")[1]
+        expect(len([one for one in data if one]) == found, (numbers, data))
+    for numbers in ["0", "1:", "a", "1:4294967294", "*:4294967295", "4294967296", ","]:
+        try:
+            said = client.fetch(numbers, "(FLAGS)")[0]
+        except imaplib.IMAP4.error:
+            said = "BAD"
+        expect(said == "BAD", numbers)
+    client.store("1:*", "+FLAGS", r"\Deleted")
+    client.expunge()
     try:
-        said = client.create("&bad")[0]
+        said = client.fetch("*", "(FLAGS)")[0]
     except imaplib.IMAP4.error:
         said = "BAD"
-    expect(said == "BAD", "a name that is none")
+    expect(said == "BAD" and client.uid("FETCH", "*", "(FLAGS)") == ("OK", [None]), "* of an empty box")
+
+
+def moves(probe):
+    name, client = probe.box(LETTER, LETTER, LETTER)
+    client.create(f"{name}/to")
+    conversation, file = probe.raw()
+    conversation.sendall(f"a LOGIN probe x\r\nb SELECT {name}\r\nc UID MOVE 1:2 {name}/to\r\n".encode())
+    lines = until(file, b"c ")
+    begin = [index for index, line in enumerate(lines) if b"[COPYUID " in line]
+    gone = [index for index, line in enumerate(lines) if line == b"* 1 EXPUNGE\r\n"]
+    expect(len(gone) == 2 and len(begin) == 1 and begin[0] < gone[0] and b" 1:2 1:2]" in lines[begin[0]], lines)
+    client.noop()
+    expect(client.response("EXPUNGE")[1] == [b"1", b"1"], "and others are told")
+
+
+def what_is_gone(probe):
+    name, first = probe.box(LETTER, LETTER, LETTER)
+    second = probe.client(name)
+    first.store("2", "+FLAGS", r"\Deleted")
+    first.expunge()
+    data = second.fetch("1:3", "(UID BODY.PEEK[TEXT])")[1]
+    uids = [re.search(rb"UID (\d)", one[0]).group(1) for one in data if isinstance(one, tuple)]
+    expect(uids == [b"1", b"3"] and data[0][0].startswith(b"1 ") and data[2][0].startswith(b"3 "), data)
+    expect(second.store("1:3", "+FLAGS.SILENT", r"\Flagged")[0] == "OK", "STORE does what can be done")
+    second.noop()
+    expect(b"UID 3" in fetched(second, "2", "(UID)")[0], "numbers shift once that was told")
+
+
+def examine_takes_nothing(probe):
+    name, client = probe.box(LETTER)
+    client.close()
+    client.append(name, None, None, LETTER)
+    client.select(name, readonly=True)
+    expect(client.response("RECENT")[1] == [b"1"], "EXAMINE shows what is recent")
+    other = probe.client(name)
+    expect(other.response("RECENT")[1] == [b"1"], "and does not take it")
+
+
+def too_many_literals(probe):
+    conversation, file = probe.raw()
+    conversation.sendall(b"a LOGIN probe x\r\nb SEARCH " + b" ".join([b"SUBJECT {1+}\r\nx"] * 70) + b"\r\n")
+    lines = until(file, b"b OK")
+    expect(lines[-1] == b"" and any(line.startswith(b"* BYE") for line in lines), lines[-3:])
+
+
+def none_swallowed_before_login(probe):
+    conversation, file = probe.raw()
+    conversation.sendall(b"a LOGIN {1000000}\r\n")
+    expect(file.readline().startswith(b"a NO [TOOBIG]"), "a large literal before the login")
+    conversation.sendall(b"b APPEND INBOX {26214400+}\r\n")
+    lines = until(file, b"c ")
+    expect(lines[-1] == b"" and any(line.startswith(b"* BYE") or line.startswith(b"b ") for line in lines), lines)
+
+
+def whatever_comes_too_long(probe):
+    conversation, file = probe.raw()
+    conversation.sendall(b"a LOGIN probe x\r\nb NOOP " + b"x" * 100000)
+    lines = until(file, b"b OK")
+    expect(lines[-1] == b"" and lines[-2].startswith(b"* BYE"), lines[-2:])
+    conversation, file = probe.raw()
+    conversation.sendall(b"a LOGIN probe x\r\nb SEARCH " + b"NOT " * 5000 + b"ALL\r\nc NOOP\r\n")
+    expect(until(file, b"b ")[-1].startswith(b"b BAD") and until(file, b"c ")[-1].startswith(b"c OK"), "a deep search")
+
+
+def mistakes_end(probe):
+    conversation, file = probe.raw()
+    conversation.sendall(b"x WHAT\r\n" * 40)
+    lines = until(file, b"y")
+    expect(lines[-2].startswith(b"* BYE") and 10 < len(lines) < 40, lines[-2:])
+
+
+def injected(probe):
+    conversation, file = probe.raw()
+    conversation.sendall(b"a STARTTLS\r\nb LOGIN evil x\r\n")
+    expect(until(file, b"a ")[-1].startswith(b"a OK"), "STARTTLS")
+    unchecked = ssl.create_default_context()
+    unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
+    secure = unchecked.wrap_socket(conversation)
+    secure.sendall(b"c LIST \"\" *\r\n")
+    said = secure.recv(1000)
+    expect(said.startswith(b"c BAD"), ("what came before the handshake counts", said))
+
+
+def login_is_offered(probe):
+    client = imaplib.IMAP4(probe.host, probe.port, timeout=5)
+    expect("LOGINDISABLED" not in client.capabilities and "AUTH=PLAIN" in client.capabilities, client.capabilities)
+    for offered in [
+        "IDLE", "LITERAL+", "UIDPLUS", "MOVE", "UNSELECT", "NAMESPACE", "ID", "ENABLE", "CHILDREN", "SPECIAL-USE",
+        "ESEARCH", "LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "SASL-IR",
+    ]:
+        expect(offered in client.capabilities, offered)
+    for absent in ["CONDSTORE", "SORT", "THREAD", "IMAP4REV2"]:
+        expect(absent not in client.capabilities, absent)
+    expect(client.logout()[0] == "BYE", "BYE comes before the end")
+    conversation, file = probe.raw()
+    pairs = " ".join(f'"{number:030}" "{"v" * 1024}"' for number in range(30))
+    conversation.sendall(f"a ID ({pairs})\r\n".encode())
+    expect(until(file, b"a ")[-1].startswith(b"a OK"), "as long an ID as may be, before the login")
 
 
 def validity(probe):
@@ -328,7 +529,9 @@ def http(probe):
 RULES = [
     every_command, letters_come_back, partial, sections, envelope, seen, numbers, empty_box, expunge_shifts, expunge_waits,
     flags_are_told, recent, read_only, search, uidplus, trycreate, names, validity, idle, literals, before_login,
-    bad_has_its_tag, starttls, http,
+    bad_has_its_tag, starttls, http, names_stay, inbox, lists, structures, search_sees, sets, moves, what_is_gone,
+    examine_takes_nothing, too_many_literals, none_swallowed_before_login, whatever_comes_too_long, mistakes_end, injected,
+    login_is_offered,
 ]
 
 

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo xtask test                 everything that checks hobnob; installs the peers it can
 //! cargo xtask test --only tests    the tests alone
+//! cargo xtask peers                the peers alone: what is missing of them is installed
 //! cargo xtask lint                 formatting, clippy, documentation, floors
 //! cargo xtask soak                 64 MiB through every pair of faults, in release
 //! cargo xtask bench                all of bench/, with its results and pictures
@@ -13,6 +14,7 @@
 #![allow(clippy::disallowed_methods, reason = "chores read the environment and the clock")]
 
 mod bench;
+mod fetched;
 mod hang;
 mod peers;
 mod picture;
@@ -27,6 +29,7 @@ use steps::{Report, Step};
 
 const USAGE: &str = "\
 usage: cargo xtask test [--only tests]   peers, fmt, clippy, docs, all tests
+       cargo xtask peers                 what the tests talk to, installed where it is missing
        cargo xtask lint                  fmt, clippy, docs, floors
        cargo xtask soak                  64 MiB through every pair of faults, turned meanwhile
        cargo xtask bench                 builds all, measures all beside C loops
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["test"] => test(),
         ["test", "--only", "tests"] => only_tests(),
+        ["peers"] => only_peers(),
         ["lint"] => lint(),
         ["soak"] => soak(),
         ["picture"] => picture::run(None),
@@ -63,7 +67,7 @@ fn misused() -> ExitCode {
 
 fn test() -> ExitCode {
     let mut report = Report::default();
-    report.add("peers", peers::ensure);
+    add_peers(&mut report);
     for step in linters() {
         report.run(&step);
     }
@@ -75,6 +79,17 @@ fn test() -> ExitCode {
     // After the tests, which must not wait for it: a minute of every harness.
     report.run(&Step::program("bench, in short", "python3", &["bench/smoke.py"]));
     report.close()
+}
+
+fn only_peers() -> ExitCode {
+    let mut report = Report::default();
+    add_peers(&mut report);
+    report.close()
+}
+
+fn add_peers(report: &mut Report) {
+    report.add("peers", peers::ensure);
+    report.add("peers, fetched", fetched::ensure);
 }
 
 fn only_tests() -> ExitCode {

@@ -1,4 +1,20 @@
-//! Letters, as programs of others send, fetch and look at them: smtplib, poplib, imaplib, curl.
+//! Letters, as programs of others send, fetch and look at them: smtplib, poplib and imaplib here; what else there is, a
+//! file each.
+
+#[cfg(feature = "tls")]
+mod fetchers;
+#[cfg(feature = "tls")]
+mod libraries;
+#[cfg(feature = "tls")]
+mod maildir;
+#[cfg(feature = "tls")]
+mod mirrors;
+#[cfg(feature = "tls")]
+mod post;
+#[cfg(feature = "tls")]
+mod postfix;
+#[cfg(feature = "tls")]
+mod senders;
 
 use crate::peer::{Running, has, hobnob, python, succeeds};
 
@@ -17,12 +33,14 @@ fn serve_by<const N: usize>(doors: [&str; N]) -> (Running, [String; N]) {
     (server, ports)
 }
 
-fn probe(test: &str, script: &str, door: usize) {
+fn probe(test: &str, script: &str, doors: &[usize]) {
     if !has(test, "python3") {
         return;
     }
     let (_server, ports) = serve();
-    let said = succeeds(python(script).args(["127.0.0.1", &ports[door]]));
+    let said =
+        succeeds(python(script).arg("127.0.0.1").args(doors.iter().map(|door| &ports[*door])));
+    println!("{script}: {}", said.trim());
     let (kept, all) = said.trim().split_once(" of ").expect("N of N");
     assert_eq!(kept, all, "{script}");
 }
@@ -30,13 +48,19 @@ fn probe(test: &str, script: &str, door: usize) {
 #[cfg(feature = "tls")]
 #[test]
 fn the_rules_that_naive_smtp_servers_break_are_kept() {
-    probe("mail::the_rules_that_naive_smtp_servers_break_are_kept", "smtp_probe.py", 0);
+    probe("mail::the_rules_that_naive_smtp_servers_break_are_kept", "smtp_probe.py", &[0]);
 }
 
 #[cfg(feature = "tls")]
 #[test]
 fn the_rules_that_naive_imap_servers_break_are_kept() {
-    probe("mail::the_rules_that_naive_imap_servers_break_are_kept", "imap_probe.py", 2);
+    probe("mail::the_rules_that_naive_imap_servers_break_are_kept", "imap_probe.py", &[2]);
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn the_rules_that_naive_pop3_servers_break_are_kept() {
+    probe("mail::the_rules_that_naive_pop3_servers_break_are_kept", "pop3_probe.py", &[1, 0]);
 }
 
 #[cfg(feature = "tls")]

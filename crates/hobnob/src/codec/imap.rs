@@ -29,8 +29,11 @@ pub use self::structure::{write_envelope, write_structure};
 /// Bytes of a command at most, its lines and literals together, but for the letter of an APPEND.
 pub const MAX_COMMAND: usize = 64 * 1_024;
 
-/// Bytes of a command before somebody has logged in.
-pub const MAX_BEFORE_LOGIN: usize = 16 * 1_024;
+/// Bytes of a command before somebody has logged in: as many as ID may have, 30 pairs of 30 and 1,024 bytes (RFC 2971).
+pub const MAX_BEFORE_LOGIN: usize = 40 * 1_024;
+
+/// Bytes of a literal before somebody has logged in: names and passwords are shorter.
+pub const MAX_LITERAL_BEFORE_LOGIN: usize = 4 * 1_024;
 
 /// Literals of a command at most.
 pub const MAX_LITERALS: usize = 64;

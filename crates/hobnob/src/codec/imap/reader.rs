@@ -2,7 +2,7 @@
 
 use super::command::{AppendHead, ImapRequest, append_head, tag_of};
 use super::fault::ImapFault;
-use super::{MAX_BEFORE_LOGIN, MAX_COMMAND, MAX_LITERALS};
+use super::{MAX_BEFORE_LOGIN, MAX_COMMAND, MAX_LITERAL_BEFORE_LOGIN, MAX_LITERALS};
 
 /// Follows what a client sends. However the bytes are cut, it says the same.
 #[derive(Debug)]
@@ -223,7 +223,8 @@ impl ImapReader {
             return Some(ImapInput::Append { tag, head, size, waits });
         }
         self.literals += 1;
-        let room = self.cap.saturating_sub(self.text.len() + 32);
+        let largest = if self.cap == MAX_COMMAND { MAX_COMMAND } else { MAX_LITERAL_BEFORE_LOGIN };
+        let room = self.cap.saturating_sub(self.text.len() + 32).min(largest);
         let size = literal.size.and_then(|size| usize::try_from(size).ok());
         let size = size.filter(|size| *size <= room && self.literals <= MAX_LITERALS);
         let Some(size) = size else {

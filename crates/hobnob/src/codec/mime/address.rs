@@ -36,6 +36,7 @@ impl EnvelopeAddress {
                 continue;
             }
             let before = scan.rest.len();
+            scan.comment = None;
             let (words, text) = phrase(&mut scan);
             if !is_in_group && scan.eat(b':') {
                 is_in_group = true;
@@ -43,7 +44,8 @@ impl EnvelopeAddress {
             } else if scan.rest.first() == Some(&b'<') {
                 all.push(in_brackets(&mut scan, (words > 0).then_some(text)));
             } else if words > 0 || scan.rest.first() == Some(&b'@') {
-                all.push(bare(&mut scan, text));
+                let address = bare(&mut scan, text);
+                all.push(EnvelopeAddress { name: name_in_comment(&mut scan), ..address });
             }
             if scan.rest.len() == before {
                 scan.rest = &scan.rest[1..]; // no address begins so
@@ -52,6 +54,19 @@ impl EnvelopeAddress {
         all.extend(is_in_group.then(EnvelopeAddress::default));
         all
     }
+}
+
+/// `app@test (Li Lei)`, as names were written before there were brackets.
+fn name_in_comment(scan: &mut FieldScan<'_>) -> Option<Vec<u8>> {
+    scan.blank();
+    let comment = scan.comment.take()?.trim_ascii();
+    let mut escaped = false;
+    let is_said = |byte: &&u8| {
+        escaped = **byte == b'\\' && !escaped;
+        !escaped
+    };
+    let name: Vec<u8> = comment.iter().filter(is_said).copied().collect();
+    (!name.is_empty()).then_some(name)
 }
 
 /// The words before a bracket, a colon or an `@`: how many, and what they say. A dot is as good as a letter.
@@ -142,6 +157,11 @@ mod tests {
             ("Undisclosed: ;", &["NIL|NIL|Undisclosed|NIL", "NIL|NIL|NIL|NIL"]),
             ("nobody", &["NIL|NIL|nobody|"]),
             ("<>", &["NIL|NIL||"]),
+            (
+                "li@test (Li \\(Lei\\)), (x) han@test (a (b))",
+                &["Li (Lei)|NIL|li|test", "a (b)|NIL|han|test"],
+            ),
+            ("<li (x) @ (y) a.test> (z), h@test ()", &["NIL|NIL|li|a.test", "NIL|NIL|h|test"]),
             ("", &[]),
             (", ,;,", &[]),
             ("<a@b", &["NIL|NIL|a|b"]),

@@ -67,6 +67,12 @@ pub struct ContentType {
 const MAX_PARAMETERS: usize = 64;
 
 impl ContentType {
+    /// `message/rfc822`.
+    pub(super) fn letter() -> Self {
+        let (kind, subtype) = (b"message".to_vec(), b"rfc822".to_vec());
+        ContentType { kind, subtype, parameters: Vec::new() }
+    }
+
     /// Reads a value. None where it has no type and subtype.
     pub fn read(value: &[u8]) -> Option<Self> {
         let mut scan = FieldScan::new(value);
@@ -99,20 +105,31 @@ impl ContentType {
 /// A place in the value of a structured field.
 pub(super) struct FieldScan<'a> {
     pub(super) rest: &'a [u8],
+    /// What the last comment that was passed over says, as it stands.
+    pub(super) comment: Option<&'a [u8]>,
 }
 
 impl<'a> FieldScan<'a> {
     pub(super) fn new(rest: &'a [u8]) -> Self {
-        FieldScan { rest }
+        FieldScan { rest, comment: None }
     }
 
     /// Passes over blanks and comments, which may nest. A comment that does not end takes all.
     pub(super) fn blank(&mut self) {
         let mut depth = 0_usize;
+        let mut begin = self.rest;
         while let [first, after @ ..] = self.rest {
             match first {
-                b'(' => depth += 1,
-                b')' if depth > 0 => depth -= 1,
+                b'(' => {
+                    depth += 1;
+                    begin = if depth == 1 { after } else { begin };
+                }
+                b')' if depth > 0 => {
+                    depth -= 1;
+                    if depth == 0 {
+                        self.comment = Some(&begin[..begin.len() - self.rest.len()]);
+                    }
+                }
                 b'\\' if depth > 0 => {
                     self.rest = after.get(1..).unwrap_or_default();
                     continue;

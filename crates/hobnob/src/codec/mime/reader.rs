@@ -43,6 +43,8 @@ struct OpenPart {
     holds_letter: bool,
     /// Whether it is a letter, and not a part of one.
     is_letter: bool,
+    /// Whether it is a part of a digest, and so a letter in it where it does not say otherwise (RFC 2046 section 5.1.5).
+    is_of_digest: bool,
     text: BodyText,
     inside: Vec<MimePart>,
 }
@@ -161,7 +163,9 @@ impl MimeReader {
             self.open[depth].phase = PartPhase::Epilogue;
         } else if !is_over && self.parts < MAX_PARTS {
             self.parts += 1;
-            self.open.push(OpenPart::new(self.at, false));
+            let kind = self.open[depth].kind.as_ref();
+            let is_of_digest = kind.is_some_and(|kind| kind.is("multipart", "digest"));
+            self.open.push(OpenPart { is_of_digest, ..OpenPart::new(self.at, false) });
         }
         self.count_line(depth);
         true
@@ -232,6 +236,7 @@ impl OpenPart {
             boundary: None,
             holds_letter: false,
             is_letter,
+            is_of_digest: false,
             text: BodyText::default(),
             inside: Vec::new(),
         }
@@ -246,7 +251,10 @@ impl OpenPart {
 
     fn begin_body(&mut self, at: u64) {
         (self.phase, self.body_at) = (PartPhase::Body, at);
-        self.kind = self.text("content-type").and_then(|value| ContentType::read(&value));
+        self.kind = match self.text("content-type") {
+            Some(value) => ContentType::read(&value),
+            None => self.is_of_digest.then(ContentType::letter),
+        };
         let Some(kind) = &self.kind else { return };
         if kind.kind.eq_ignore_ascii_case(b"multipart") {
             let boundary = kind.parameter("boundary").map(<[u8]>::trim_ascii_end);

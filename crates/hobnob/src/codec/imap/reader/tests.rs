@@ -131,7 +131,7 @@ fn a_letter_is_handed_on_and_one_that_is_refused_is_passed_over() {
 #[test]
 fn case_34_what_is_too_large_is_refused_before_it_is_held() {
     assert_eq!(inputs("a LOGIN {9999999999}\r\nb NOOP\r\n"), ["TooBig(Some(\"a\"))", "b NOOP"]);
-    for fatal in ["a LOGIN {99999999999999999999+}\r\nb NOOP\r\n", "a LOGIN {20000+}\r\nb NOOP\r\n"]
+    for fatal in ["a LOGIN {99999999999999999999+}\r\nb NOOP\r\n", "a LOGIN {5000+}\r\nb NOOP\r\n"]
     {
         let seen = inputs(fatal);
         assert!(seen.len() == 1 && seen[0].starts_with("Fatal"), "{seen:?}");

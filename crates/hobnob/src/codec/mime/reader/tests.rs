@@ -99,6 +99,24 @@ fn a_letter_without_parts_is_its_part_one() {
 }
 
 #[test]
+fn the_parts_of_a_digest_are_letters_where_they_do_not_say_otherwise() {
+    use PartPlace::{All, Header, Mime, Text};
+    let digest = "Content-Type: multipart/digest; boundary=a\r\n\r\n--a\r\n\r\nSubject: one\r\n\r\nin one\r\n\
+        --a\r\nX: y\r\n\r\nSubject: two\r\n\r\nin two\r\n--a\r\nContent-Type: text/plain\r\n\r\nA: b\r\n--a--\r\n";
+    for (path, what, text) in [
+        (&[1][..], Header, Some("Subject: one\r\n\r\n")),
+        (&[1], Text, Some("in one")),
+        (&[1], Mime, Some("\r\n")),
+        (&[2], Mime, Some("X: y\r\n\r\n")),
+        (&[2, 1], All, Some("in two")),
+        (&[3], All, Some("A: b")),
+        (&[3], Header, None),
+    ] {
+        assert_eq!(section(digest, path, what).as_deref(), text, "{path:?} {what:?}");
+    }
+}
+
+#[test]
 fn what_is_no_multipart_has_no_parts() {
     for letter in [
         "Content-Type: multipart/mixed\r\n\r\n--\r\n\r\nx\r\n----\r\n",

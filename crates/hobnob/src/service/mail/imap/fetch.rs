@@ -67,6 +67,13 @@ impl OpenLetter {
         Ok(Some(OpenLetter { file: Arc::new(file), size, parts: reader.finish() }))
     }
 
+    /// A stretch of it. This blocks.
+    pub(super) fn bytes(&self, range: Range<u64>) -> std::io::Result<Vec<u8>> {
+        let length = range.end.saturating_sub(range.start);
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        self.file.read_exact_at(&mut bytes, range.start).map(|()| bytes)
+    }
+
     /// Where something of it lies.
     fn place(&self, path: &[u32], what: PartPlace) -> Option<Range<u64>> {
         match (path, what) {
@@ -158,7 +165,8 @@ impl ImapSession<'_> {
             }
         }
         Ok(if has_missed {
-            ImapSaid::no("[EXPUNGEISSUED] some of them are gone")
+            // RFC 2180 section 4 lets a server choose; clients take NO for a failure of the rest, which was done.
+            ImapSaid::ok("[EXPUNGEISSUED] some of them are gone")
         } else {
             ImapSaid::ok("that is all")
         })

@@ -1,4 +1,4 @@
-//! Mailboxes by their names: which there are, and what becomes of them.
+//! Mailboxes by their names: what becomes of them, and how full they are.
 
 use std::collections::BTreeMap;
 
@@ -9,24 +9,20 @@ use crate::service::mail::office::WITHIN;
 use crate::store::{BoxView, LetterFlags};
 
 /// What stands between a name and one below it.
-const DELIMITER: char = '/';
-const INBOX: &str = "INBOX";
-/// Bytes of a pattern that is looked at.
-const MAX_PATTERN: usize = 1_000;
-/// Names that say what a box is for (RFC 6154).
-const SPECIAL: [&str; 6] = ["Archive", "Drafts", "Flagged", "Junk", "Sent", "Trash"];
+pub(super) const DELIMITER: char = '/';
+pub(super) const INBOX: &str = "INBOX";
 
-type Done<T> = std::result::Result<T, ImapSaid>;
+pub(super) type Done<T> = std::result::Result<T, ImapSaid>;
 
 impl ImapSession<'_> {
-    fn own(&self) -> Done<&str> {
+    pub(super) fn own(&self) -> Done<&str> {
         self.inbox.as_deref().ok_or_else(|| ImapSaid::bad("first log in"))
     }
 
     /// The name in the store of a mailbox, as the client wrote it.
     pub(super) fn stored_name(&self, mailbox: &str) -> Done<String> {
         let own = self.own()?;
-        let name = decode_name(mailbox).ok_or_else(|| ImapSaid::bad("that is no name"))?;
+        let name = decode_name(mailbox).ok_or_else(|| ImapSaid::no("[CANNOT] that is no name"))?;
         if name.eq_ignore_ascii_case(INBOX) {
             return Ok(own.to_owned());
         }
@@ -50,7 +46,7 @@ impl ImapSession<'_> {
     }
 
     /// The mailboxes that there are, and those above one that are none (false), by their names.
-    fn mailboxes(&self) -> BTreeMap<String, bool> {
+    pub(super) fn mailboxes(&self) -> BTreeMap<String, bool> {
         let Some(own) = &self.inbox else { return BTreeMap::new() };
         let mut all = BTreeMap::from([(INBOX.to_owned(), true)]);
         for name in self.office.store.boxes() {
@@ -64,76 +60,15 @@ impl ImapSession<'_> {
         all
     }
 
-    fn subscribed(&self) -> Vec<String> {
+    fn is_listed(&self, mailbox: &str) -> bool {
+        decode_name(mailbox).is_some_and(|name| self.mailboxes().contains_key(&name))
+    }
+
+    pub(super) fn subscribed(&self) -> Vec<String> {
         let Some(own) = &self.inbox else { return Vec::new() };
         let prefix = format!("{own}{WITHIN}");
         let names = self.office.subscriptions.names();
         names.iter().filter_map(|name| name.strip_prefix(&prefix)).map(str::to_owned).collect()
-    }
-
-    pub(super) fn list(
-        &mut self,
-        selection: &[String],
-        reference: &str,
-        patterns: &[String],
-        results: &[String],
-    ) -> Done<ImapSaid> {
-        self.own()?;
-        if patterns.iter().all(String::is_empty) {
-            self.tell("LIST (\\Noselect) \"/\" \"\"");
-            return Ok(ImapSaid::ok("that is all"));
-        }
-        let has = |words: &[String], word: &str| words.iter().any(|known| known == word);
-        let (all, subscribed) = (self.mailboxes(), self.subscribed());
-        let only_subscribed = has(selection, "SUBSCRIBED");
-        let shows_subscribed = only_subscribed || has(results, "SUBSCRIBED");
-        let mut names: Vec<String> = all.keys().cloned().collect();
-        if only_subscribed {
-            names.clone_from(&subscribed);
-        }
-        for name in names {
-            if !patterns.iter().any(|pattern| is_match(&format!("{reference}{pattern}"), &name)) {
-                continue;
-            }
-            let special = SPECIAL.iter().find(|special| special.eq_ignore_ascii_case(&name));
-            if has(selection, "SPECIAL-USE") && special.is_none() {
-                continue;
-            }
-            let mut attributes = Vec::new();
-            match all.get(&name) {
-                Some(true) => {}
-                Some(false) => attributes.push("\\Noselect".to_owned()),
-                None => attributes.push("\\NonExistent".to_owned()),
-            }
-            let below = format!("{name}{DELIMITER}");
-            let has_children = all.range(below.clone()..).next();
-            let has_children = has_children.is_some_and(|(next, _)| next.starts_with(&below));
-            let word = if has_children { "\\HasChildren" } else { "\\HasNoChildren" };
-            attributes.push(word.to_owned());
-            attributes.extend(special.map(|special| format!("\\{special}")));
-            if shows_subscribed && subscribed.contains(&name) {
-                attributes.push("\\Subscribed".to_owned());
-            }
-            self.tell(&format!("LIST ({}) \"/\" {}", attributes.join(" "), quoted(&name)));
-            let status = results.iter().find_map(|word| word.strip_prefix("STATUS "));
-            if let Some(items) = status.filter(|_| all.get(&name) == Some(&true)) {
-                let items: Vec<_> = items.split(' ').filter_map(status_item).collect();
-                self.tell_status(&encode_name(&name), &items);
-            }
-        }
-        Ok(ImapSaid::ok("that is all"))
-    }
-
-    pub(super) fn lsub(&mut self, reference: &str, pattern: &str) -> Done<ImapSaid> {
-        self.own()?;
-        let all = self.mailboxes();
-        for name in self.subscribed() {
-            if is_match(&format!("{reference}{pattern}"), &name) {
-                let word = if all.get(&name) == Some(&true) { "" } else { "\\Noselect" };
-                self.tell(&format!("LSUB ({word}) \"/\" {}", quoted(&name)));
-            }
-        }
-        Ok(ImapSaid::ok("that is all"))
     }
 
     pub(super) async fn status(&mut self, mailbox: &str, items: &[StatusItem]) -> Done<ImapSaid> {
@@ -143,7 +78,7 @@ impl ImapSession<'_> {
         Ok(ImapSaid::ok("that is all"))
     }
 
-    fn tell_status(&mut self, mailbox: &str, items: &[StatusItem]) {
+    pub(super) fn tell_status(&mut self, mailbox: &str, items: &[StatusItem]) {
         let Ok(name) = self.stored_name(mailbox) else { return };
         let view = self.office.store.view(&name);
         let after = self.office.recent_after(&name, &view, false);
@@ -210,6 +145,10 @@ impl ImapSession<'_> {
             Ok(name) => name,
             Err(said) => return Ok(Err(said)),
         };
+        // A name that is listed is there, or was when somebody asked for it (RFC 3501 section 6.3.6 lets a server look).
+        if is_subscribed && !self.is_listed(mailbox) {
+            return Ok(Err(ImapSaid::no("[NONEXISTENT] there is no such box")));
+        }
         // INBOX stands among the others here, by its own name.
         let name = match &self.inbox {
             Some(own) if name == *own => format!("{own}{WITHIN}{INBOX}"),
@@ -229,11 +168,11 @@ impl ImapSession<'_> {
     }
 }
 
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", encode_name(name).replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-fn status_item(word: &str) -> Option<StatusItem> {
+pub(super) fn status_item(word: &str) -> Option<StatusItem> {
     Some(match word {
         "MESSAGES" => StatusItem::Messages,
         "RECENT" => StatusItem::Recent,
@@ -259,60 +198,5 @@ fn status_of(item: StatusItem, view: &BoxView, recent_after: u32) -> String {
         StatusItem::Size => {
             format!("SIZE {}", view.letters.iter().map(|letter| letter.size).sum::<u64>())
         }
-    }
-}
-
-/// Whether a name is one of a pattern: `*` stands for all, `%` for all but the delimiter. The work grows with the product of
-/// the two lengths, whatever the pattern.
-fn is_match(pattern: &str, name: &str) -> bool {
-    let pattern = decode_name(pattern).unwrap_or_else(|| pattern.to_owned());
-    if pattern.len() > MAX_PATTERN {
-        return false;
-    }
-    let is_inbox = name == INBOX;
-    let letters: Vec<char> = name.chars().collect();
-    // Which beginnings of the name the beginning of the pattern stands for.
-    let mut fits = vec![false; letters.len() + 1];
-    fits[0] = true;
-    for sign in pattern.chars() {
-        if sign == '*' || sign == '%' {
-            for at in 1..fits.len() {
-                let may_grow = sign == '*' || letters[at - 1] != DELIMITER;
-                fits[at] |= fits[at - 1] && may_grow;
-            }
-            continue;
-        }
-        for at in (1..fits.len()).rev() {
-            let is_same =
-                letters[at - 1] == sign || is_inbox && letters[at - 1].eq_ignore_ascii_case(&sign);
-            fits[at] = fits[at - 1] && is_same;
-        }
-        fits[0] = false;
-    }
-    fits.last().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_stand_for_names_and_cost_no_more_than_they_are_long() {
-        for (pattern, name, fits) in [
-            ("*", "a/b", true),
-            ("%", "a/b", false),
-            ("%", "a", true),
-            ("a/%", "a/b", true),
-            ("a%", "a/b", false),
-            ("*b", "a/b", true),
-            ("inbox", "INBOX", true),
-            ("in%", "INBOX", true),
-            ("A", "a", false),
-            ("", "a", false),
-            ("&AOk-*", "\u{e9}t", true),
-        ] {
-            assert_eq!(is_match(pattern, name), fits, "{pattern} {name}");
-        }
-        assert!(!is_match(&"*a".repeat(400), &"a".repeat(255)));
     }
 }

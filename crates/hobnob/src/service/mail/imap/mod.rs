@@ -6,6 +6,7 @@ mod dates;
 mod fetch;
 mod flags;
 mod folders;
+mod listing;
 mod search;
 mod seats;
 mod session;
@@ -34,12 +35,14 @@ use crate::session::{Dress, Session};
 const PATIENCE: Duration = Duration::from_mins(30);
 /// How often an idle session looks whether other programs have put letters into its box.
 const LOOK: Duration = Duration::from_secs(10);
+/// Bytes of a letter that are passed over where nobody has logged in.
+const STRANGER_LETTER: u64 = 4 * 1_024;
 /// Mistakes of a client before it is shown the door.
 const MAX_ERRORS: u32 = 20;
 
 /// What is offered to whoever has logged in.
 const CAPABILITIES: &str = "IMAP4rev1 LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS UNSELECT MOVE CHILDREN \
-    SPECIAL-USE ESEARCH LIST-STATUS STATUS=SIZE";
+    SPECIAL-USE ESEARCH LIST-EXTENDED LIST-STATUS STATUS=SIZE";
 
 /// Holds a session.
 pub(super) async fn hold(
@@ -529,8 +532,10 @@ impl ImapDoor<'_> {
                 }
             }
             Err(said) => {
-                // Where nothing can be read any more, the reader says so next.
-                let goes_on = self.reader.refuse(most);
+                // Where nothing can be read any more, the reader says so next. From a stranger little is read in vain.
+                let is_stranger = self.imap.inbox.is_none();
+                let passed_over = if is_stranger { STRANGER_LETTER.min(most) } else { most };
+                let goes_on = self.reader.refuse(passed_over);
                 self.conclude(&tag, said, true).await;
                 if !goes_on {
                     self.errors = MAX_ERRORS;

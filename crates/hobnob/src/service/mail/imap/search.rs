@@ -12,7 +12,7 @@ use super::flags;
 use super::seats::{ImapBox, ImapSeat};
 use super::session::{ImapSaid, ImapSession};
 use crate::codec::imap::{SearchDate, SearchKey, SequenceSet};
-use crate::codec::mime::{fields, unfold};
+use crate::codec::mime::{EnvelopeAddress, MimePart, ShownLetter, fields, shown_words, unfold};
 use crate::error::Result;
 use crate::store::MailStore;
 
@@ -20,6 +20,10 @@ use crate::store::MailStore;
 const STEP: usize = 64;
 /// Bytes of a letter that are read at once.
 const PIECE: usize = 64 * 1_024;
+/// Bytes of a part that are decoded: what is behind them is searched as it stands.
+const DECODED: u64 = 1 << 20;
+/// The fields that hold addresses.
+const ADDRESSES: [&str; 6] = ["from", "to", "cc", "bcc", "sender", "reply-to"];
 
 /// A letter that is looked at, and its head, once somebody wants it.
 struct SearchedLetter<'a> {
@@ -45,27 +49,106 @@ impl SearchedLetter<'_> {
         fields(self.head()).find(|field| is_it(field.name)).map(|field| unfold(field.value))
     }
 
-    /// Whether a text stands in the bytes behind the first `from`.
-    fn holds(&self, text: &[u8], from: usize) -> bool {
-        if text.is_empty() {
+    /// Whether a field, of this name where one is given, holds a text: as it stands, or as people see it.
+    fn has_field(&self, name: Option<&str>, text: &SearchedText) -> bool {
+        let is_it =
+            |found: &[u8]| name.is_none_or(|name| found.eq_ignore_ascii_case(name.as_bytes()));
+        let mut named = fields(self.head()).filter(|field| is_it(field.name));
+        named.any(|field| {
+            let value = unfold(field.value);
+            let lists = |known: &&str| field.name.eq_ignore_ascii_case(known.as_bytes());
+            text.stands_in(&value)
+                || ADDRESSES.iter().any(|known| lists(&known)) && text.is_seen(&addresses(&value))
+                || memchr::memmem::find(&value, b"=?").is_some()
+                    && text.is_seen(&shown_words(&value))
+        })
+    }
+
+    /// Whether a text stands in the bytes behind the first `from`, or in what they mean.
+    fn holds(&self, text: &SearchedText, from: usize) -> bool {
+        let bytes = &text.bytes;
+        if bytes.is_empty() {
             return true;
         }
         let Some(mut file) = self.store.read(self.name, self.seat.letter.uid) else { return false };
         let (mut window, mut skip) = (Vec::new(), from);
         loop {
-            let kept = window.len().min(text.len() - 1);
+            let kept = window.len().min(bytes.len() - 1);
             window.drain(..window.len() - kept);
             let read = (&mut file).take(PIECE as u64).read_to_end(&mut window);
             if !read.is_ok_and(|length| length > 0) {
-                return false;
+                return self.means(text);
             }
             let skipped = skip.min(window.len());
             window.drain(..skipped);
             skip -= skipped;
-            if contains(&window, text) {
+            if text.stands_in(&window) {
                 return true;
             }
         }
+    }
+
+    /// Whether a text stands in a part whose bytes are not what people see.
+    fn means(&self, text: &SearchedText) -> bool {
+        let uid = self.seat.letter.uid;
+        let Ok(Some(letter)) = OpenLetter::open(self.store, self.name, uid, LetterDepth::Parts)
+        else {
+            return false;
+        };
+        letter.parts.all().into_iter().filter(|part| is_encoded_text(part)).any(|part| {
+            let shown = letter.bytes(part.head.start..part.body.end.min(part.body.start + DECODED));
+            let shown = shown.map(|bytes| ShownLetter::read(&bytes)).unwrap_or_default();
+            text.is_seen(&shown.text) || shown.html.is_some_and(|html| text.is_seen(&html))
+        })
+    }
+}
+
+/// Whether a part is text that is not in it byte for byte.
+fn is_encoded_text(part: &MimePart) -> bool {
+    let is = |text: Option<&[u8]>, words: &[&str]| {
+        text.is_some_and(|text| words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes())))
+    };
+    let kind = part.kind.as_ref();
+    let is_text = kind.is_none_or(|kind| is(Some(&kind.kind), &["text"]));
+    let charset = kind.and_then(|kind| kind.parameter("charset"));
+    let is_plain = charset.is_none() || is(charset, &["utf-8", "us-ascii"]);
+    is_text && (!is_plain || is(part.encoding.as_deref(), &["base64", "quoted-printable"]))
+}
+
+/// Addresses as they are searched for: without blanks, comments and quotes within, names decoded.
+fn addresses(value: &[u8]) -> String {
+    let mut all = String::new();
+    let text = |part: &Option<Vec<u8>>| {
+        String::from_utf8_lossy(part.as_deref().unwrap_or_default()).into_owned()
+    };
+    for address in EnvelopeAddress::list(value) {
+        let name = shown_words(address.name.as_deref().unwrap_or_default());
+        let (mailbox, host) = (text(&address.mailbox), text(&address.host));
+        let _ = write!(all, "{name} <{mailbox}@{host}>, "); // a String takes all
+    }
+    all
+}
+
+/// A text that is searched for; letters are the same in any case.
+struct SearchedText {
+    bytes: Vec<u8>,
+    /// In small letters; none where it is no text.
+    small: Option<String>,
+}
+
+impl SearchedText {
+    fn new(bytes: Vec<u8>) -> Self {
+        let small = std::str::from_utf8(&bytes).ok().map(str::to_lowercase);
+        SearchedText { bytes, small }
+    }
+
+    fn stands_in(&self, bytes: &[u8]) -> bool {
+        contains(bytes, &self.bytes)
+    }
+
+    /// Whether it stands in a text that was decoded.
+    fn is_seen(&self, shown: &str) -> bool {
+        self.small.as_ref().is_some_and(|small| shown.to_lowercase().contains(small))
     }
 }
 
@@ -113,13 +196,18 @@ fn test(key: SearchKey, open: &ImapBox, keywords: &[String]) -> SearchTest {
         SearchKey::SentSince(date) => sent(move |sent| sent >= date),
         SearchKey::Larger(size) => Box::new(move |l| l.seat.letter.size > u64::from(size)),
         SearchKey::Smaller(size) => Box::new(move |l| l.seat.letter.size < u64::from(size)),
-        SearchKey::Header(name, text) => Box::new(move |letter| {
-            let is_it = |found: &[u8]| found.eq_ignore_ascii_case(name.as_bytes());
-            let mut named = fields(letter.head()).filter(|field| is_it(field.name));
-            named.any(|field| contains(&unfold(field.value), &text))
-        }),
-        SearchKey::Body(text) => Box::new(move |letter| letter.holds(&text, letter.head().len())),
-        SearchKey::Text(text) => Box::new(move |letter| letter.holds(&text, 0)),
+        SearchKey::Header(name, text) => {
+            let wanted = SearchedText::new(text);
+            Box::new(move |letter| letter.has_field(Some(&name), &wanted))
+        }
+        SearchKey::Body(text) => {
+            let wanted = SearchedText::new(text);
+            Box::new(move |letter| letter.holds(&wanted, letter.head().len()))
+        }
+        SearchKey::Text(text) => {
+            let wanted = SearchedText::new(text);
+            Box::new(move |letter| letter.holds(&wanted, 0) || letter.has_field(None, &wanted))
+        }
     }
 }
 
@@ -144,17 +232,6 @@ fn contains(all: &[u8], text: &[u8]) -> bool {
         .any(|at| all[at + 1..at + 1 + rest.len()].eq_ignore_ascii_case(rest))
 }
 
-/// Whether a set of the search is no set of this box.
-fn goes_beyond(key: &SearchKey, count: u32) -> bool {
-    match key {
-        SearchKey::Numbers(set) => set.goes_beyond(count),
-        SearchKey::And(keys) => keys.iter().any(|key| goes_beyond(key, count)),
-        SearchKey::Or(keys) => goes_beyond(&keys.0, count) || goes_beyond(&keys.1, count),
-        SearchKey::Not(key) => goes_beyond(key, count),
-        _ => false,
-    }
-}
-
 impl ImapSession<'_> {
     pub(super) async fn search(
         &mut self,
@@ -170,9 +247,6 @@ impl ImapSession<'_> {
         };
         if charset.as_ref().is_some_and(|charset| !is_known(charset)) {
             return Ok(ImapSaid::no("[BADCHARSET (UTF-8 US-ASCII)] that charset is not known"));
-        }
-        if goes_beyond(&keys, u32::try_from(open.seats.len()).unwrap_or(u32::MAX)) {
-            return Ok(ImapSaid::bad("there is no letter of such a number"));
         }
         let known = ["MIN", "MAX", "ALL", "COUNT"];
         let wanted = results.as_deref().unwrap_or_default();
