@@ -23,9 +23,7 @@ pub use self::letter_view::{LetterView, PartView, field_of};
 pub use self::part::{MimePart, PartBody, PartPlace};
 pub use self::query::LetterQuery;
 pub use self::reader::MimeReader;
-pub use self::shown::{
-    Attachment, ShownAddress, ShownHead, ShownLetter, shown_subject, shown_words,
-};
+pub use self::shown::{Attachment, ShownAddress, ShownHead, ShownLetter, shown_subject};
 
 /// Parts of a letter at most; what is beyond belongs to the part before.
 pub const MAX_PARTS: usize = 1_000;

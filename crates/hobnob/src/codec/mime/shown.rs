@@ -54,11 +54,6 @@ impl fmt::Display for ShownAddress {
     }
 }
 
-/// The value of a field, with its encoded words read.
-pub fn shown_words(value: &[u8]) -> String {
-    shown_subject(&[b"Subject: ", value, b"\r\n\r\n"].concat())
-}
-
 /// A letter, decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShownLetter {

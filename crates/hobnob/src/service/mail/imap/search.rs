@@ -12,7 +12,7 @@ use super::flags;
 use super::seats::{ImapBox, ImapSeat};
 use super::session::{ImapSaid, ImapSession};
 use crate::codec::imap::{SearchDate, SearchKey, SequenceSet};
-use crate::codec::mime::{EnvelopeAddress, MimePart, ShownLetter, fields, shown_words, unfold};
+use crate::codec::mime::{EnvelopeAddress, LetterView, MimePart, decode_words, fields, unfold};
 use crate::error::Result;
 use crate::store::MailStore;
 
@@ -58,9 +58,9 @@ impl SearchedLetter<'_> {
             let value = unfold(field.value);
             let lists = |known: &&str| field.name.eq_ignore_ascii_case(known.as_bytes());
             text.stands_in(&value)
-                || ADDRESSES.iter().any(|known| lists(&known)) && text.is_seen(&addresses(&value))
+                || ADDRESSES.iter().any(lists) && text.is_seen(&addresses(&value))
                 || memchr::memmem::find(&value, b"=?").is_some()
-                    && text.is_seen(&shown_words(&value))
+                    && text.is_seen(&decode_words(&value))
         })
     }
 
@@ -97,8 +97,8 @@ impl SearchedLetter<'_> {
         };
         letter.parts.all().into_iter().filter(|part| is_encoded_text(part)).any(|part| {
             let shown = letter.bytes(part.head.start..part.body.end.min(part.body.start + DECODED));
-            let shown = shown.map(|bytes| ShownLetter::read(&bytes)).unwrap_or_default();
-            text.is_seen(&shown.text) || shown.html.is_some_and(|html| text.is_seen(&html))
+            let texts = shown.map(LetterView::read).map(|view| [view.text(), view.html()]);
+            texts.is_ok_and(|texts| texts.iter().flatten().any(|seen| text.is_seen(seen)))
         })
     }
 }
@@ -122,7 +122,7 @@ fn addresses(value: &[u8]) -> String {
         String::from_utf8_lossy(part.as_deref().unwrap_or_default()).into_owned()
     };
     for address in EnvelopeAddress::list(value) {
-        let name = shown_words(address.name.as_deref().unwrap_or_default());
+        let name = decode_words(address.name.as_deref().unwrap_or_default());
         let (mailbox, host) = (text(&address.mailbox), text(&address.host));
         let _ = write!(all, "{name} <{mailbox}@{host}>, "); // a String takes all
     }
