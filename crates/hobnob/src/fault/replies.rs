@@ -27,13 +27,9 @@ pub static REPLIES: &[&FaultRow] = &[
 /// Bytes of a text at most: a reply's line has 512 (RFC 5321 section 4.5.3.1.5).
 const LONGEST: usize = 480;
 
-/// One answer that may be another: its name, what it is an answer to, what that shows, and an example; of a protocol that is
-/// not SMTP also what is said instead.
+/// One answer that may be another: its name, what it is an answer to, what that shows, what is said instead, and an example.
 macro_rules! stage {
-    ($name:literal, $summary:literal, $advice:literal, $example:literal) => {
-        stage!($name, $summary, $advice, $example, CODE)
-    };
-    ($name:literal, $summary:literal, $advice:literal, $example:literal, $saying:ident) => {
+    ($name:literal, $summary:literal, $advice:literal, $saying:ident, examples: $examples:expr,) => {
         FaultRow {
             spec: Spec {
                 name: $name,
@@ -58,7 +54,7 @@ macro_rules! stage {
                         help: "closes without an answer",
                     },
                 ],
-                examples: &[$example],
+                examples: $examples,
                 is_built_in: true,
             },
             advice: $advice,
@@ -102,13 +98,15 @@ static CONN: FaultRow = stage!(
     "conn",
     "the greeting; then the conn ends",
     "A server that is too busy: does the client come again, and when?",
-    "hobnob serve mail --reply 'conn=421,for=2'"
+    CODE,
+    examples: &["hobnob serve mail --reply 'conn=421,for=2'"],
 );
 static EHLO: FaultRow = stage!(
     "ehlo",
     "the answer to EHLO",
     "A server of 1982: is HELO tried, and the letter sent without extensions?",
-    "hobnob serve mail --reply ehlo=502"
+    CODE,
+    examples: &["hobnob serve mail --reply ehlo=502"],
 );
 static HIDE: FaultRow = FaultRow {
     spec: Spec {
@@ -135,80 +133,86 @@ static STARTTLS: FaultRow = stage!(
     "starttls",
     "the answer to STARTTLS",
     "TLS that is offered and not there: is that an error, or is the letter sent in clear text?",
-    "hobnob serve mail --reply starttls=454"
+    CODE,
+    examples: &["hobnob serve mail --reply starttls=454"],
 );
 static AUTH: FaultRow = stage!(
     "auth",
     "the answer to a right password; a pattern looks at the name",
     "A login that fails for now (454) or for good (535).",
-    "hobnob serve mail --reply auth=454,for=1"
+    CODE,
+    examples: &["hobnob serve mail --reply auth=454,for=1"],
 );
 static MAIL: FaultRow = stage!(
     "mail",
     "the answer to MAIL; a pattern looks at the address",
     "A limit on how much one may send: a real one with after=100/min.",
-    "hobnob serve mail --reply mail=421,after=100/min"
+    CODE,
+    examples: &["hobnob serve mail --reply mail=421,after=100/min"],
 );
 static RCPT: FaultRow = stage!(
     "rcpt",
     "the answer to RCPT; a pattern looks at the address",
     "An address that is not there (550), or greylisting (450,for=2).",
-    "hobnob serve mail --reply 'rcpt=550 5.1.1 no such user,on=/^nobody@/'"
+    CODE,
+    examples: &["hobnob serve mail --reply 'rcpt=550 5.1.1 no such user,on=/^nobody@/'"],
 );
 static DATA: FaultRow = stage!(
     "data",
     "the answer to DATA, or a first BDAT; a pattern: who sends",
     "A server that has changed its mind after all addresses were good.",
-    "hobnob serve mail --reply data=451,for=2"
+    CODE,
+    examples: &["hobnob serve mail --reply data=451,for=2"],
 );
 static DOT: FaultRow = stage!(
     "dot",
     "the answer to the letter; a pattern looks at its headers",
     "dot,drop keeps the letter and does not say so: is it sent again? Then it is there twice.",
-    "hobnob serve mail --reply dot,drop"
+    CODE,
+    examples: &["hobnob serve mail --reply dot,drop"],
 );
 
 static POP3_PASS: FaultRow = stage!(
     "pop3.pass",
     "POP3: to a right password; a pattern looks at the name",
     "A box that another client has open: is it tried again?",
-    "hobnob serve mail --reply 'pop3.pass=-ERR [IN-USE] try later,for=2'",
-    ERR
+    ERR,
+    examples: &["hobnob serve mail --reply 'pop3.pass=-ERR [IN-USE] try later,for=2'"],
 );
 static POP3_RETR: FaultRow = stage!(
     "pop3.retr",
     "POP3: to RETR; a pattern looks at the number",
     "A letter that cannot be read: are the others fetched, and is this one left there?",
-    "hobnob serve mail --reply 'pop3.retr=-ERR,on=/^2$/'",
-    ERR
+    ERR,
+    examples: &["hobnob serve mail --reply 'pop3.retr=-ERR,on=/^2$/'"],
 );
 static POP3_QUIT: FaultRow = stage!(
     "pop3.quit",
     "POP3: to QUIT, before anything is deleted",
     "A conn that is lost at the end: are letters fetched again that were not deleted?",
-    "hobnob serve mail --reply pop3.quit,drop",
-    ERR
+    ERR,
+    examples: &["hobnob serve mail --reply pop3.quit,drop"],
 );
 static IMAP_LOGIN: FaultRow = stage!(
     "imap.login",
     "IMAP: to a right password; a pattern looks at the name",
     "A login that is not possible for now, or with BAD a server that does not understand.",
-    "hobnob serve mail --reply 'imap.login=NO [UNAVAILABLE] try later,for=1'",
-    NO_OR_BAD
+    NO_OR_BAD,
+    examples: &["hobnob serve mail --reply 'imap.login=NO [UNAVAILABLE] try later,for=1'"],
 );
 static IMAP_SELECT: FaultRow = stage!(
     "imap.select",
     "IMAP: to SELECT and EXAMINE; a pattern looks at the box",
     "A box that has gone while the client was away.",
-    "hobnob serve mail --reply 'imap.select=NO [NONEXISTENT] gone,on=/^Archive$/'",
-    NO_OR_BAD
+    NO_OR_BAD,
+    examples: &["hobnob serve mail --reply 'imap.select=NO [NONEXISTENT] gone,on=/^Archive$/'"],
 );
 static IMAP_FETCH: FaultRow = stage!(
     "imap.fetch",
     "IMAP: to FETCH; a pattern looks at the box",
     "A server whose disk is slow (hold=3s) or gone (NO) once the list is there.",
-    "hobnob serve mail --reply imap.fetch=NO,when=10%",
-    NO_OR_BAD
+    NO_OR_BAD,
+    examples: &["hobnob serve mail --reply imap.fetch=NO,when=10%"],
 );
 
 fn said(

@@ -94,7 +94,7 @@ mod tests {
             MailStep { did, at, by: "", login: "", peer: "", to: &to, detail: "250 \n\"ok\"" };
         assert_eq!(
             step.json(),
-            "{\"at\":\"1970-01-01T00:00:00.000Z\",\"did\":\"forwarded\",\"detail\":\"250 \\n\\\"ok\\\"\",\"to\":[\"li@test\"]}"
+            "{\"at\":\"1970-01-01T00:00:00.000Z\",\"did\":\"forwarded\",\"detail\":\"250 \\u000a\\\"ok\\\"\",\"to\":[\"li@test\"]}"
         );
     }
 }

@@ -176,7 +176,12 @@ fn the_caret_stands_under_what_is_wrong_with_a_reply() {
             "a refusal has a code from 400 to 599, as in 450 or 550 5.1.1 no such user",
         ),
         ("rcpt=450 a\nb", Kind::BadOption, "450 a\nb", "its text is one line of at most 480 bytes"),
-        ("rcpt", Kind::BadOption, "", "as in rcpt=451, rcpt,hold=3s or rcpt,drop"),
+        (
+            "rcpt",
+            Kind::BadOption,
+            "",
+            "as in rcpt,hold=3s or rcpt,drop, or what is said behind rcpt=",
+        ),
         ("rcpt=450,drop", Kind::BadOption, "450", "without drop"),
         ("rcpt=450,for=0", Kind::BadOption, "0", "it would be over before it began"),
         (

@@ -184,7 +184,7 @@ impl WebSession<'_> {
     fn info(&self, name: &str) -> String {
         let view = self.office.store.view(name);
         let mut json = JsonWriter::default();
-        json.begin('{').name("Version").text(concat!("hobnob ", env!("CARGO_PKG_VERSION")));
+        json.begin('{').name("Version").text(concat!("hobnob/", env!("CARGO_PKG_VERSION")));
         json.name("Messages").plain(view.letters.len());
         json.name("Unread").plain(unread(&view)).name("Tags").begin('{').end('}').end('}');
         json.finish()
