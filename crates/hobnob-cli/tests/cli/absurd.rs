@@ -1,5 +1,7 @@
 //! Values that nobody can mean, given to each flag and setting that takes a number or a time.
 
+use hobnob::service::ServiceRow;
+
 use crate::kit::{Done, finish, folder, hobnob, needs, run};
 
 const TIMES: [&str; 9] =
@@ -57,6 +59,13 @@ fn base(verb: &str, echo: &str) -> Option<Vec<String>> {
     Some(words.iter().map(|word| (*word).to_owned()).collect())
 }
 
+/// The first service that takes a flag of serve; none: all take it.
+fn service_with(flag: &str) -> Option<&'static ServiceRow> {
+    let name = flag.strip_prefix("--")?;
+    let has_it = |row: &&&ServiceRow| row.spec.options.iter().any(|option| option.name == name);
+    hobnob::engine::services().iter().find(has_it).copied()
+}
+
 #[test]
 fn no_value_of_a_flag_is_a_bug() {
     let echo = needs("relay").pop().expect("where an echo answers");
@@ -65,17 +74,11 @@ fn no_value_of_a_flag_is_a_bug() {
         for (flag, placeholder) in flags(verb) {
             for value in values(&placeholder) {
                 let mut words = base(verb, &echo).expect("a verb that opens");
-                // Of a service: which one takes it is no question here, and the page says it.
-                if flag == "--delay" || flag == "--history" || flag == "--bytes" {
-                    words[1] = match flag.as_str() {
-                        "--delay" => "hello",
-                        "--history" => "chat",
-                        _ => "source",
+                if let Some(row) = service_with(&flag).filter(|_| verb == "serve") {
+                    row.spec.name.clone_into(&mut words[1]);
+                    if let Some(door) = row.doors.first().filter(|_| row.doors.len() > 1) {
+                        words[2] = format!("{}={}", door.name, words[2]);
                     }
-                    .to_owned();
-                }
-                if flag == "--status" {
-                    words[1] = "http".to_owned();
                 }
                 words.push(format!("{flag}={value}"));
                 if flag == "--recv" {
