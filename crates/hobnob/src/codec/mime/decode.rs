@@ -260,7 +260,12 @@ mod tests {
             decode_words(&bytes);
             decode_body(Some(b"base64"), &bytes);
             decode_body(Some(b"quoted-printable"), &bytes);
-            decode_text(Some(b"iso-2022-jp"), &bytes);
+            for charset in [
+                "iso-2022-jp", "iso-2022-kr", "utf-7", "utf-16", "utf-16le", "utf-16be", "gb18030", "big5", "shift_jis",
+                "euc-jp", "euc-kr", "iso-8859-8", "tis-620", "cp850", "ibm866", "koi8-r", "macintosh", "windows-1258", "",
+            ] {
+                decode_text(Some(charset.as_bytes()), &bytes);
+            }
         }
 
         #[test]

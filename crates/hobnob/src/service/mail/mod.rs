@@ -38,7 +38,7 @@ use crate::store::{KeepLimit, MailStore, StoreLimits, StorePlace};
 pub(crate) static ROW: ServiceRow = ServiceRow {
     spec: &Spec {
         name: "mail",
-        summary: "keeps letters; SMTP in, POP3, IMAP and HTTP out",
+        summary: "keeps letters: SMTP in, POP3, IMAP and HTTP out",
         options: OPTIONS,
         examples: &["hobnob serve mail", "hobnob serve mail --dir letters --strict"],
         is_built_in: true,
