@@ -18,7 +18,7 @@ fn holding<'f>(all: &'f [(String, Vec<u8>)], subject: &str) -> &'f str {
             || String::from_utf8_lossy(text).contains(&format!("Subject: {subject}\r\n"))
     };
     let found = all.iter().find(|(_, text)| is_it(text));
-    found.map(|(name, _)| &**name).unwrap_or_else(|| panic!("{subject} is not there"))
+    found.map_or_else(|| panic!("{subject} is not there"), |(name, _)| &**name)
 }
 
 /// Changes both sides, and expects of the program that both are alike then, and that it finds nothing to do when it is

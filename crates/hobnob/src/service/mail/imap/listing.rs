@@ -116,7 +116,7 @@ fn check_words(selection: &[String], results: &[String]) -> Done<()> {
 }
 
 /// The names that fit, above one of these that does not.
-fn above<'n>(names: &'n [String], fits: impl Fn(&str) -> bool) -> BTreeSet<&'n str> {
+fn above(names: &[String], fits: impl Fn(&str) -> bool) -> BTreeSet<&str> {
     let beyond = names.iter().filter(|name| !fits(name));
     let parents = beyond.flat_map(|name| name.match_indices(DELIMITER).map(|(at, _)| &name[..at]));
     parents.filter(|parent| fits(parent)).collect()

@@ -58,7 +58,7 @@ impl SearchedLetter<'_> {
             let value = unfold(field.value);
             let lists = |known: &&str| field.name.eq_ignore_ascii_case(known.as_bytes());
             text.stands_in(&value)
-                || ADDRESSES.iter().any(|known| lists(&known)) && text.is_seen(&addresses(&value))
+                || ADDRESSES.iter().any(lists) && text.is_seen(&addresses(&value))
                 || memchr::memmem::find(&value, b"=?").is_some()
                     && text.is_seen(&shown_words(&value))
         })
