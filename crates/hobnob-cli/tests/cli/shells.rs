@@ -82,17 +82,26 @@ fn pages_of_help_come_in_groups() {
 }
 
 #[test]
-fn relays_that_run_are_proposed_by_name() {
+fn servers_with_something_to_turn_are_proposed_by_name() {
     let folder = folder();
-    let mut command = hobnob(&["relay", "127.0.0.1:0", "127.0.0.1:1", "--name", "red"]);
-    command.env("XDG_RUNTIME_DIR", folder.path());
-    let relay = launch(command);
-    relay.err.until("Ctrl-C stops it.");
-    let mut asked = hobnob(&["completions", "fish", "--", "fault", ""]);
-    asked.env("XDG_RUNTIME_DIR", folder.path());
-    let done = finish(asked, b"");
-    assert!(done.out.starts_with("red\tto "), "{}", done.out);
-    assert_eq!(relay.stop("TERM").0, 0);
+    for (words, proposed) in [
+        (&["relay", "127.0.0.1:0", "127.0.0.1:1", "--name", "red"][..], Some("red\tto ")),
+        (&["serve", "mail", "smtp=127.0.0.1:0", "--name", "post"], Some("post\tmail")),
+        (&["serve", "echo", "127.0.0.1:0", "--name", "plain"], None),
+    ] {
+        let mut command = hobnob(words);
+        command.env("XDG_RUNTIME_DIR", folder.path());
+        let server = launch(command);
+        server.err.until("Ctrl-C stops it.");
+        let mut asked = hobnob(&["completions", "fish", "--", "fault", ""]);
+        asked.env("XDG_RUNTIME_DIR", folder.path());
+        let done = finish(asked, b"");
+        match proposed {
+            Some(line) => assert!(done.out.starts_with(line), "{}", done.out),
+            None => assert!(!done.out.contains("plain"), "{}", done.out),
+        }
+        assert_eq!(server.stop("TERM").0, 0);
+    }
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn word(job: &Job, typed: &Unfinished<'_>) -> Completion {
         return Completion::Words(Vec::new());
     };
     match next.get_id().as_str() {
-        "RELAY" => Completion::Words(relays(job)),
+        "SERVER" if typed.scope.get_name() == "fault" => Completion::Words(bent_servers(job)),
         "FAULT" => {
             let mut all = faults(typed.last);
             all.push(proposal("faults", "clear", "all of them off"));
@@ -216,19 +216,21 @@ fn way(text: &str) -> usize {
     ways.iter().find(|way| text.starts_with(**way)).map_or(0, |way| way.len())
 }
 
-/// The relays that run, as they tell of themselves.
-fn relays(job: &Job) -> Vec<Proposal> {
+/// What runs and has something to turn: relays, and servers that answer on purpose.
+fn bent_servers(job: &Job) -> Vec<Proposal> {
     let Ok(Some(folder)) = Folder::find(&job.environment) else { return Vec::new() };
     let survey = Survey::of(&folder, job.clock).unwrap_or_default();
     let items = |list: &serde_json::Value| list.as_array().cloned().unwrap_or_default();
     let servers = survey.heard.iter().flat_map(|(_, hello)| items(&hello["servers"]));
     let mut all = Vec::new();
-    for server in servers {
+    for server in servers.filter(|server| server["knobs"].is_string()) {
         let targets: Vec<_> = items(&server["targets"]);
         let targets = targets.iter().filter_map(|target| target.as_str());
         let to = targets.collect::<Vec<_>>().join(", ");
-        if let Some(name) = server["name"].as_str().filter(|_| !to.is_empty()) {
-            all.push(proposal("relays", name, format!("to {to}")));
+        let service = server["service"].as_str().unwrap_or_default();
+        let what = if to.is_empty() { service.to_owned() } else { format!("to {to}") };
+        if let Some(name) = server["name"].as_str() {
+            all.push(proposal("servers", name, what));
         }
     }
     all

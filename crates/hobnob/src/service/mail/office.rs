@@ -2,6 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use super::forward::queue::ForwardQueue;
 use super::names::NameList;
@@ -11,6 +14,8 @@ use crate::store::{ALL, BoxView, MailStore};
 
 /// What stands between a box and one within it. No address holds it, as it is a control character.
 pub(super) const WITHIN: char = '\t';
+/// How long somebody waits for a box that another session has.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(1);
 /// Subscriptions at most.
 const MAX_SUBSCRIPTIONS: usize = 4_000;
 /// Keywords at most: a Maildir has a letter for each.
@@ -28,6 +33,8 @@ pub(super) struct MailOffice {
     pub(super) store: Arc<MailStore>,
     /// The boxes that one session has for itself.
     claimed: Mutex<HashSet<String>>,
+    /// Tells of each box that is free again.
+    freed: Notify,
     /// The names of keywords, each by its place.
     pub(super) keywords: Arc<NameList>,
     /// Mailboxes that somebody wants to see, by their names in the store.
@@ -55,6 +62,7 @@ impl MailOffice {
             tls,
             store,
             claimed,
+            freed: Notify::new(),
             keywords,
             subscriptions,
             recent,
@@ -80,10 +88,19 @@ impl MailOffice {
             .unwrap_or_else(|| name.to_owned())
     }
 
-    /// Has a box for one session alone; none where another session has it.
-    pub(super) fn claim(&self, name: &str) -> Option<BoxClaim<'_>> {
-        let is_free = self.claimed().insert(name.to_owned());
-        is_free.then(|| BoxClaim { office: self, name: name.to_owned() })
+    /// Has a box for one session alone; none where another session has it, and keeps it for a while. A client that closes
+    /// without QUIT and comes again may be here before its end is.
+    pub(super) async fn claim(&self, name: &str) -> Option<BoxClaim<'_>> {
+        let once_free = async {
+            loop {
+                let freed = self.freed.notified();
+                if self.claimed().insert(name.to_owned()) {
+                    return BoxClaim { office: self, name: name.to_owned() };
+                }
+                freed.await;
+            }
+        };
+        tokio::time::timeout(CLAIM_PATIENCE, once_free).await.ok()
     }
 
     /// Letters with larger UIDs are recent (RFC 3501 section 2.3.2). Whoever is told and is `taking` is the only one.
@@ -116,5 +133,6 @@ pub(super) struct BoxClaim<'a> {
 impl Drop for BoxClaim<'_> {
     fn drop(&mut self) {
         self.office.claimed().remove(&self.name);
+        self.office.freed.notify_waiters();
     }
 }

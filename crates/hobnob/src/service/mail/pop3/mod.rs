@@ -324,7 +324,7 @@ impl Pop3Session<'_> {
             return refusal;
         }
         let (login, name) = (name.clone(), self.office.box_of(&name));
-        let claim = self.office.claim(&name);
+        let claim = self.office.claim(&name).await;
         let claim = claim.ok_or_else(|| "[IN-USE] another session has the box".to_owned())?;
         // Other programs may have put letters in. What cannot be read now was read before.
         let _ = self.office.store.look(&name).await;
