@@ -2,11 +2,11 @@
 //!
 //! The signals are blocked everywhere and taken by a thread of their own (sigwait(3)), which passes them on to whoever runs
 //! the verb. The verb may be unable to hear them: it may be writing to a terminal that was stopped with Ctrl-S, or opening
-//! a FIFO. So the thread ends the process itself, a second after the verb was asked as often as it may be asked.
+//! a FIFO. So the process is ended anyway once the patience with what it does is over.
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ use crate::process::{HUNG_UP, INTERRUPTED, QUITTED, TERMINATED, bug};
 
 /// How long a verb may take to its end once it was asked for the last time.
 const PARTING: Duration = Duration::from_secs(1);
+/// How long what was measured may take to be summed up, on a machine that the measurement itself keeps busy.
+const SUMMING_UP: Duration = Duration::from_secs(10);
 /// How often a server is asked: to drain, to cut, and to leave what is still to be told.
 const ASKED_OF_A_SERVER: u32 = 3;
 
@@ -47,8 +49,40 @@ impl Quit {
 /// The signals that ask for an end.
 pub(crate) struct Signals {
     asked: UnboundedReceiver<Quit>,
-    /// How often the verb may be asked before it is ended.
-    most: Arc<AtomicU32>,
+    patience: Arc<Patience>,
+}
+
+/// What the signals interrupt, and so how long it is waited for.
+#[derive(Debug)]
+struct Patience(AtomicU8);
+
+const WITH_A_VERB: u8 = 0;
+const WITH_A_MEASUREMENT: u8 = 1;
+const WITH_A_SERVER: u8 = 2;
+
+impl Patience {
+    /// How long the end is waited for by who asked so many times. None: it is to be asked once more.
+    fn after(&self, times: u32) -> Option<Duration> {
+        match self.0.load(SeqCst) {
+            WITH_A_SERVER if times < ASKED_OF_A_SERVER => None,
+            WITH_A_MEASUREMENT if times == 1 => Some(SUMMING_UP),
+            _ => Some(PARTING),
+        }
+    }
+
+    /// Whether what was asked so many times is to be ended, once it had its time to end by itself. What it does may have
+    /// changed meanwhile: a signal may come between the start of a server and the moment at which it says so.
+    fn is_over(&self, times: u32, mut wait: impl FnMut(Duration)) -> bool {
+        let mut waited = Duration::ZERO;
+        while let Some(patience) = self.after(times) {
+            if patience <= waited {
+                return true;
+            }
+            wait(patience.saturating_sub(waited));
+            waited = patience;
+        }
+        false
+    }
 }
 
 impl Signals {
@@ -66,17 +100,22 @@ impl Signals {
         }
         caught.thread_block().map_err(|errno| Error::from_io("sigprocmask", &errno.into()))?;
         let (to, asked) = unbounded_channel();
-        let most = Arc::new(AtomicU32::new(1));
-        let heeded = Arc::clone(&most);
+        let patience = Arc::new(Patience(AtomicU8::new(WITH_A_VERB)));
+        let heeded = Arc::clone(&patience);
         thread::start("signals", move || watch(&caught, &to, &heeded)).inspect_err(|_| {
             let _ = caught.thread_unblock();
         })?;
-        Ok(Signals { asked, most })
+        Ok(Signals { asked, patience })
     }
 
     /// From here on a server runs: the first asks it to drain.
     pub(crate) fn are_for_a_server(&self) {
-        self.most.store(ASKED_OF_A_SERVER, SeqCst);
+        self.patience.0.store(WITH_A_SERVER, SeqCst);
+    }
+
+    /// From here on something is measured: the first asks for what it came to.
+    pub(crate) fn are_for_a_measurement(&self) {
+        self.patience.0.store(WITH_A_MEASUREMENT, SeqCst);
     }
 
     /// The next of them.
@@ -108,12 +147,12 @@ impl Signals {
 impl Drop for Signals {
     /// What is still to be said may find no reader: the next signal ends it.
     fn drop(&mut self) {
-        self.most.store(1, SeqCst);
+        self.patience.0.store(WITH_A_VERB, SeqCst);
     }
 }
 
 /// Takes the signals, one after the other, for as long as the process lives.
-fn watch(caught: &SigSet, to: &UnboundedSender<Quit>, most: &AtomicU32) {
+fn watch(caught: &SigSet, to: &UnboundedSender<Quit>, patience: &Arc<Patience>) {
     // Ctrl-Z is for the thread that has the terminal.
     let _ = SigSet::all().thread_block();
     let (mut times, mut is_hung_up) = (0, false);
@@ -130,21 +169,25 @@ fn watch(caught: &SigSet, to: &UnboundedSender<Quit>, most: &AtomicU32) {
         times += 1;
         // The verb may be over, and what it leaves behind is not.
         let _ = to.send(asked);
-        if is_to_be_ended(times, most, || std::thread::park_timeout(PARTING)) {
-            bug::restore_terminal();
-            streams::abandon(asked.code());
+        let heeded = Arc::clone(patience);
+        let parting = move || part(&heeded, times, asked);
+        // On a thread of its own: it may be asked again meanwhile, and then it has less time.
+        if patience.after(times).is_some()
+            && thread::start("parting", parting.clone()).is_err()
+        {
+            parting();
         }
     }
 }
 
-/// Whether a verb that was asked so many times is to be ended, once it had its time to end by itself: not if it has become
-/// a server meanwhile. The signal may have come between its start and the moment at which it said so.
-fn is_to_be_ended(times: u32, most: &AtomicU32, wait: impl FnOnce()) -> bool {
-    let was_asked_enough = || times >= most.load(SeqCst);
-    if was_asked_enough() {
-        wait();
+/// Ends the process where it does not end by itself.
+fn part(patience: &Patience, times: u32, asked: Quit) {
+    // Ctrl-Z is for the thread that has the terminal.
+    let _ = SigSet::all().thread_block();
+    if patience.is_over(times, std::thread::park_timeout) {
+        bug::restore_terminal();
+        streams::abandon(asked.code());
     }
-    was_asked_enough()
 }
 
 /// SIGQUIT: ends the process as it does where nobody catches it, which may leave a core, but with the terminal as it was.
@@ -168,13 +211,41 @@ fn is_ignored(signal: Signal) -> bool {
 mod tests {
     use super::*;
 
+    /// How long it was waited for what was asked so many times, and whether it was ended then.
+    fn waited(patience: &Patience, times: u32) -> (Duration, bool) {
+        let mut waited = Duration::ZERO;
+        let is_over = patience.is_over(times, |time| waited += time);
+        (waited, is_over)
+    }
+
     #[test]
-    fn a_verb_that_becomes_a_server_while_it_is_asked_is_not_ended() {
-        let most = AtomicU32::new(1);
-        assert!(is_to_be_ended(1, &most, || ()), "it had its time");
-        let becomes = || most.store(ASKED_OF_A_SERVER, SeqCst);
-        assert!(!is_to_be_ended(1, &most, becomes), "it drains");
-        assert!(!is_to_be_ended(2, &most, || panic!("nothing is waited for")), "it cuts");
-        assert!(is_to_be_ended(ASKED_OF_A_SERVER, &most, || ()));
+    fn what_is_interrupted_has_its_time() {
+        for (with, times, expected) in [
+            (WITH_A_VERB, 1, Some(PARTING)),
+            (WITH_A_VERB, 2, Some(PARTING)),
+            (WITH_A_MEASUREMENT, 1, Some(SUMMING_UP)),
+            (WITH_A_MEASUREMENT, 2, Some(PARTING)),
+            (WITH_A_SERVER, 1, None),
+            (WITH_A_SERVER, 2, None),
+            (WITH_A_SERVER, 3, Some(PARTING)),
+        ] {
+            let patience = Patience(AtomicU8::new(with));
+            let expected = expected.map_or((Duration::ZERO, false), |time| (time, true));
+            assert_eq!(waited(&patience, times), expected, "{with}, asked {times} times");
+        }
+    }
+
+    #[test]
+    fn a_verb_that_becomes_something_else_while_it_is_asked_has_the_time_of_that() {
+        let patience = Patience(AtomicU8::new(WITH_A_VERB));
+        let becomes = |_| patience.0.store(WITH_A_SERVER, SeqCst);
+        assert!(!patience.is_over(1, becomes), "it drains");
+        let patience = Patience(AtomicU8::new(WITH_A_VERB));
+        let mut waited = Vec::new();
+        assert!(patience.is_over(1, |time| {
+            waited.push(time);
+            patience.0.store(WITH_A_MEASUREMENT, SeqCst);
+        }));
+        assert_eq!(waited, [PARTING, SUMMING_UP - PARTING]);
     }
 }

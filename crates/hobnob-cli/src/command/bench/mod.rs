@@ -98,6 +98,7 @@ fn run(job: &Job) -> Result<u8> {
     let result = runtime.block_on(async {
         // Before any other thread is started.
         let signals = Signals::catch()?;
+        signals.are_for_a_measurement();
         let crew = Crew::start()?;
         let mut bench = BenchRun::new(job, &flags, crew, signals)?;
         let halt = if loads.len() == 1 {

@@ -68,6 +68,7 @@ pub(super) async fn run(
     signals: &mut Signals,
     notes: &MailNotes,
 ) -> Result<u8> {
+    signals.are_for_a_measurement();
     let began = job.clock.now();
     let tally = Arc::new(LoadTally { left: AtomicU64::new(load.count), ..LoadTally::default() });
     let letter = Arc::new(letter);

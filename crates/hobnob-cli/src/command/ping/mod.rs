@@ -178,6 +178,7 @@ async fn rounds(
         Ok(started) => started?,
         Err(asked) => return Ok(asked.code()),
     };
+    signals.are_for_a_measurement();
     teller.begin(&pinging);
     let ended = loop {
         pinging.hold(teller.is_full());
