@@ -31,6 +31,7 @@ struct Shared {
     clock: Clock,
     shards: usize,
     /// Whether there is a subscriber at all.
+    has_ears: AtomicBool,
     is_watched: AtomicBool,
     /// Whether a subscriber wants the bytes too.
     wants_data: AtomicBool,
@@ -53,6 +54,7 @@ struct Rings {
     wants_data: bool,
     wants_upstream: bool,
     wants_calls: AtomicBool,
+    wants_failures_alone: AtomicBool,
     /// Bytes kept of each chunk.
     snap: usize,
     dropped: AtomicU64,
@@ -98,6 +100,7 @@ impl Bus {
         Bus(Arc::new(Shared {
             clock,
             shards: shards.max(1),
+            has_ears: AtomicBool::new(false),
             is_watched: AtomicBool::new(false),
             wants_data: AtomicBool::new(false),
             wants_upstream: AtomicBool::new(false),
@@ -133,7 +136,7 @@ impl Bus {
         self.0.clock
     }
 
-    /// Whether anybody wants facts at all: one relaxed load.
+    /// Whether anybody wants more than failures: one relaxed load.
     pub fn is_watched(&self) -> bool {
         self.0.is_watched.load(Relaxed)
     }
@@ -173,7 +176,7 @@ impl Bus {
         if matches!(fact, Fact::Failed(_)) {
             self.count_failure();
         }
-        if self.0.is_watched.load(Relaxed) {
+        if self.0.has_ears.load(Relaxed) {
             self.spread(shard, Event { at: self.0.clock.now(), session, fact });
         }
     }
@@ -222,6 +225,7 @@ impl Bus {
             wants_data: wish.data,
             wants_upstream: wish.data && wish.upstream,
             wants_calls: AtomicBool::new(false),
+            wants_failures_alone: AtomicBool::new(false),
             snap: wish.snap,
             dropped: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
@@ -235,7 +239,9 @@ impl Bus {
     }
 
     fn note_wishes(&self, subscribers: &[Arc<Rings>]) {
-        self.0.is_watched.store(!subscribers.is_empty(), Relaxed);
+        self.0.has_ears.store(!subscribers.is_empty(), Relaxed);
+        let is_watched = subscribers.iter().any(|rings| !rings.wants_failures_alone.load(Relaxed));
+        self.0.is_watched.store(is_watched, Relaxed);
         self.0.wants_data.store(subscribers.iter().any(|rings| rings.wants_data), Relaxed);
         let wants_upstream = subscribers.iter().any(|rings| rings.wants_upstream);
         self.0.wants_upstream.store(wants_upstream, Relaxed);
@@ -251,7 +257,8 @@ impl Rings {
             Fact::Data(data) if data.side == Side::Upstream => self.wants_upstream,
             Fact::Data(_) => self.wants_data,
             Fact::Called(_) => self.wants_calls.load(Relaxed),
-            _ => true,
+            Fact::Failed(_) => true,
+            _ => !self.wants_failures_alone.load(Relaxed),
         }
     }
 
@@ -301,6 +308,17 @@ impl Subscription {
     /// The same, which also gets each call to the kernel, on sockets that are opened from now on.
     pub fn with_calls(self) -> Self {
         self.rings.wants_calls.store(true, Relaxed);
+        self.wishes()
+    }
+
+    /// The same, which gets none of the facts about sessions but failures. Where nobody wants those facts, nothing is spent
+    /// on them.
+    pub fn of_failures(self) -> Self {
+        self.rings.wants_failures_alone.store(true, Relaxed);
+        self.wishes()
+    }
+
+    fn wishes(self) -> Self {
         let subscribers = self.bus.0.subscribers.read().unwrap_or_else(PoisonError::into_inner);
         self.bus.note_wishes(&subscribers);
         drop(subscribers);
@@ -354,6 +372,7 @@ impl Drop for Subscription {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{Error, Kind};
 
     fn note(text: &str) -> Fact {
         Fact::Note(text.to_owned())
@@ -438,5 +457,30 @@ mod tests {
         assert_eq!(events.len(), 1);
         drop(subscription);
         assert!(!bus.wants_data());
+    }
+
+    #[test]
+    fn who_hears_of_failures_alone_makes_nobody_tell_more() {
+        let bus = Bus::new(Clock::start(), 1);
+        let wish = Wish { capacity: 8, ..Wish::default() };
+        let heard = |subscription: &Subscription| {
+            let mut events = Vec::new();
+            subscription.pull(&mut events);
+            events.iter().map(|event| matches!(event.fact, Fact::Failed(_))).collect::<Vec<_>>()
+        };
+        let tell = || {
+            bus.emit(0, 7, note("a fact"));
+            bus.emit(0, 0, Fact::Failed(Error::new(Kind::TooManyFiles, "no more files")));
+        };
+        let quiet = bus.subscribe(wish).of_failures();
+        assert!(!bus.is_watched());
+        tell();
+        assert_eq!(heard(&quiet), [true]);
+        let curious = bus.subscribe(wish);
+        assert!(bus.is_watched());
+        tell();
+        assert_eq!((heard(&quiet), heard(&curious)), (vec![true], vec![false, true]));
+        drop(curious);
+        assert!(!bus.is_watched());
     }
 }

@@ -172,9 +172,7 @@ fn watch(caught: &SigSet, to: &UnboundedSender<Quit>, patience: &Arc<Patience>) 
         let heeded = Arc::clone(patience);
         let parting = move || part(&heeded, times, asked);
         // On a thread of its own: it may be asked again meanwhile, and then it has less time.
-        if patience.after(times).is_some()
-            && thread::start("parting", parting.clone()).is_err()
-        {
+        if patience.after(times).is_some() && thread::start("parting", parting.clone()).is_err() {
             parting();
         }
     }
@@ -246,6 +244,6 @@ mod tests {
             waited.push(time);
             patience.0.store(WITH_A_MEASUREMENT, SeqCst);
         }));
-        assert_eq!(waited, [PARTING, SUMMING_UP - PARTING]);
+        assert_eq!(waited, [PARTING, SUMMING_UP.saturating_sub(PARTING)]);
     }
 }

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hobnob::codec::hidden::is_hidden;
 
 /// A line that is being written.
@@ -47,24 +48,27 @@ impl<'a> JsonLine<'a> {
 
     pub(crate) fn number(&mut self, key: &str, number: u64) {
         self.key(key);
-        let _ = write!(self.0, "{number}");
+        digits(self.0, number);
     }
 
     pub(crate) fn seconds(&mut self, key: &str, time: Duration) {
         self.key(key);
-        let micros = time.as_micros();
-        let _ = write!(self.0, "{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+        digits(self.0, time.as_secs());
+        self.0.push(b'.');
+        fraction(self.0, time.subsec_micros(), 6);
     }
 
     /// A time in milliseconds, to the microsecond.
     pub(crate) fn millis(&mut self, key: &str, time: Duration) {
-        let micros = time.as_micros();
-        self.raw(key, &format!("{}.{:03}", micros / 1_000, micros % 1_000));
+        self.key(key);
+        digits(self.0, u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        self.0.push(b'.');
+        fraction(self.0, time.subsec_micros() % 1_000, 3);
     }
 
     /// A time in whole microseconds.
     pub(crate) fn micros(&mut self, key: &str, time: Duration) {
-        self.raw(key, &time.as_micros().to_string());
+        self.number(key, u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
     }
 
     pub(crate) fn text(&mut self, key: &str, text: &str) {
@@ -131,14 +135,36 @@ impl<'a> JsonLine<'a> {
         if let Ok(text) = std::str::from_utf8(bytes) {
             self.text("text", text);
         } else {
-            let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
-            self.raw("b64", &format!("\"{encoded}\""));
+            self.key("b64");
+            self.0.push(b'"');
+            base64(self.0, bytes);
+            self.0.push(b'"');
         }
     }
 
     pub(crate) fn end(self) {
         self.0.extend_from_slice(b"}\n");
     }
+}
+
+/// A number, in the shortest way: each event has several.
+fn digits(out: &mut Vec<u8>, number: u64) {
+    serde_json::to_writer(&mut *out, &number).expect("a number always has a JSON form");
+}
+
+/// So many digits of a number, with zeros in front.
+fn fraction(out: &mut Vec<u8>, number: u32, places: u32) {
+    for place in (0..places).rev() {
+        out.push(b'0' + u8::try_from(number / 10_u32.pow(place) % 10).unwrap_or_default());
+    }
+}
+
+/// Straight to where it belongs, without a text of its own.
+fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    let start = out.len();
+    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
+    let length = STANDARD.encode_slice(bytes, &mut out[start..]).expect("there is room for it");
+    out.truncate(start + length);
 }
 
 /// A JSON string. What could drive a terminal is escaped too: somebody will look at this with `cat`.
@@ -167,4 +193,46 @@ pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
 fn escaped(out: &mut Vec<u8>, text: &str) {
     let quoted = serde_json::to_string(text).expect("a string always has a JSON form");
     out.extend_from_slice(&quoted.as_bytes()[1..quoted.len() - 1]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut JsonLine<'_>)) -> String {
+        let mut out = b"{".to_vec();
+        write(&mut JsonLine::within(&mut out));
+        String::from_utf8(out).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn numbers_and_times_are_written_to_the_last_digit() {
+        for number in [0, 9, 10, 1_000_007, u64::MAX] {
+            assert_eq!(written(|line| line.number("n", number)), format!("{{\"n\":{number}"));
+        }
+        for (micros, seconds, millis) in [
+            (0, "0.000000", "0.000"),
+            (7, "0.000007", "0.007"),
+            (1_000_000, "1.000000", "1000.000"),
+            (61_000_040_300, "61000.040300", "61000040.300"),
+        ] {
+            let time = Duration::from_micros(micros);
+            assert_eq!(written(|line| line.seconds("t", time)), format!("{{\"t\":{seconds}"));
+            assert_eq!(written(|line| line.millis("t", time)), format!("{{\"t\":{millis}"));
+            assert_eq!(written(|line| line.micros("t", time)), format!("{{\"t\":{micros}"));
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_base64() {
+        for (bytes, encoded) in [
+            (&b"\xff"[..], "/w=="),
+            (b"\xff\xfe", "//4="),
+            (b"\xff\xfe\x00", "//4A"),
+            (b"\xff\xfe\x00\xff", "//4A/w=="),
+        ] {
+            let expected = format!("{{\"b64\":\"{encoded}\"");
+            assert_eq!(written(|line| line.payload(bytes)), expected);
+        }
+    }
 }

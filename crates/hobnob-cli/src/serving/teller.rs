@@ -146,6 +146,9 @@ impl Teller {
         let snap = if matches!(self.voice, Voice::Json(_)) { usize::MAX } else { SNAP };
         let wish = Wish { data: !self.is_quiet, upstream: false, snap, capacity: HELD };
         let heard = server.subscribe(wish);
+        // Of all else it says nothing.
+        let heard =
+            if self.is_quiet && !self.tells_programs() { heard.of_failures() } else { heard };
         if self.explains { heard.with_calls() } else { heard }
     }
 

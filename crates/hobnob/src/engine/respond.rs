@@ -224,6 +224,9 @@ impl<'a> Talk<'a> {
         channel: &mut dyn Channel,
         bytes: &[u8],
     ) -> Result<()> {
+        if self.responder.is_mirror() && self.cutter.is_none() && self.shape == Shape::Bytes {
+            return self.send_back(cx, channel, bytes);
+        }
         with_reply(|reply| {
             let is_said = self.answer(bytes, reply);
             if reply.held().is_some() || !is_said {
@@ -249,6 +252,23 @@ impl<'a> Talk<'a> {
             self.keep(reply, is_left);
             Ok(())
         })
+    }
+
+    /// As [`feed`](Self::feed) where the answer is what came: nothing is copied that goes at once.
+    fn send_back(
+        &mut self,
+        cx: &mut Context<'_>,
+        channel: &mut dyn Channel,
+        mut bytes: &[u8],
+    ) -> Result<()> {
+        while !bytes.is_empty() {
+            match channel.poll_send(cx, bytes)? {
+                Poll::Ready(length) => bytes = &bytes[length..],
+                Poll::Pending => break,
+            }
+        }
+        self.unsent.extend_from_slice(bytes);
+        Ok(())
     }
 
     /// Fills `reply` with the answers to what came. Bytes that are not answered yet go to `rest`. True: there is an

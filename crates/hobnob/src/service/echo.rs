@@ -27,6 +27,10 @@ impl Responder for Echo {
     fn answer(&self, ask: &Ask<'_>, out: &mut Reply) {
         out.push(ask.message);
     }
+
+    fn is_mirror(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -289,6 +289,12 @@ pub trait Responder: Send + Sync {
     /// Answers one message.
     fn answer(&self, ask: &Ask<'_>, out: &mut Reply);
 
+    /// Whether each answer is the message, byte for byte, so that it may be sent from where the message lies. It is true of
+    /// every message, or this says false.
+    fn is_mirror(&self) -> bool {
+        false
+    }
+
     /// Whether each message of its own is one line; a newline that ends the greeting does not count. One with a newline
     /// in it does not pass where a message is a line.
     fn says_lines(&self) -> bool {

@@ -52,6 +52,29 @@ fn names_are_unique_and_kebab_case() {
 }
 
 #[test]
+fn what_says_that_it_mirrors_answers_each_message_with_itself() {
+    let mut mirrors = 0;
+    for row in TABLE {
+        let options = Options::of(row.spec.options);
+        let Some(Ok(Made::Responder(responder))) = row.make.map(|make| make(&options)) else {
+            continue;
+        };
+        mirrors += usize::from(responder.is_mirror());
+        let is_same = |message: &&[u8]| {
+            let reply = answer(&*responder, Shape::Bytes, message);
+            let is_plain = reply.held().is_none() && reply.goodbye().is_none();
+            reply.is_said()
+                && is_plain
+                && reply.bytes() == *message
+                && greeting(&*responder).bytes().is_empty()
+        };
+        let messages: [&[u8]; 5] = [b"x", b"a line\n", b"\xFF\r\n\0", b"exit", &[7; 100_000]];
+        assert_eq!(messages.iter().all(is_same), responder.is_mirror(), "{}", row.spec.name);
+    }
+    assert!(mirrors > 0, "echo is one");
+}
+
+#[test]
 fn every_row_says_what_it_serves() {
     for row in TABLE {
         let name = row.spec.name;

@@ -18,11 +18,12 @@ impl Socket {
         result
     }
 
-    /// What the kernel has kept for an accepted connection.
-    pub(crate) fn reach(&self) -> io::Result<u8> {
+    /// What the kernel has kept for an accepted connection, whose family its addresses have told already.
+    pub(crate) fn reach(&self, is_v6: bool) -> io::Result<u8> {
         let began = self.begin();
-        let result = reach::reach(self.as_fd());
-        let option = self.named("IPPROTO_IP, IP_PKTOPTIONS", "IPPROTO_IPV6, IPV6_2292PKTOPTIONS");
+        let result = reach::reach(self.as_fd(), is_v6);
+        let option =
+            if is_v6 { "IPPROTO_IPV6, IPV6_2292PKTOPTIONS" } else { "IPPROTO_IP, IP_PKTOPTIONS" };
         self.end(began, "getsockopt", format_args!("{option}"), some(&result.as_ref()));
         result
     }

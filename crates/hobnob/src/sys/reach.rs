@@ -17,9 +17,9 @@ pub(crate) fn ask_for_reach(fd: BorrowedFd<'_>) -> io::Result<()> {
     call::set_int_option(fd, level, number, 1)
 }
 
-/// What the kernel has kept for an accepted connection.
-pub(crate) fn reach(fd: BorrowedFd<'_>) -> io::Result<u8> {
-    let (level, number) = if is_v6(fd)? {
+/// What the kernel has kept for an accepted connection, whose family the caller knows.
+pub(crate) fn reach(fd: BorrowedFd<'_>, is_v6: bool) -> io::Result<u8> {
+    let (level, number) = if is_v6 {
         (libc::IPPROTO_IPV6, libc::IPV6_2292PKTOPTIONS)
     } else {
         (libc::IPPROTO_IP, libc::IP_PKTOPTIONS)

@@ -32,7 +32,7 @@ pub(crate) fn relays_behind(socket: &Socket, local: IpAddr, peer: IpAddr) -> u8 
     if !is_near(peer, Some(local)) {
         return 0;
     }
-    socket.reach().map_or(0, relays_of_reach)
+    socket.reach(local.is_ipv6()).map_or(0, relays_of_reach)
 }
 
 /// How many relays of this machine are behind the sender of a datagram, which came to this address of ours.
