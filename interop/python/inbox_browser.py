@@ -276,6 +276,21 @@ def look(browser, page, smtp, trap):
     browser.goes(f"{page}view/{number}.html")
     assert "seen 你好" in browser.says("document.body.innerText")
     assert browser.says("typeof window.ran") == "undefined"
+    narrow(browser, page, rows)
+
+
+def narrow(browser, page, rows):
+    """Where there is no room for both there is the list, or the letter, and the keyboard goes along."""
+    browser.ask("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=False)
+    browser.goes(page)
+    browser.until(f"{rows} === 2")
+    browser.says("document.querySelectorAll('#list button')[1].click()")
+    browser.until("document.activeElement.id === 'letter' && document.querySelector('#subject').innerText.includes('onerror')")
+    assert browser.says("document.querySelector('#list').offsetParent === null")
+    assert browser.says("document.documentElement.scrollWidth") <= 390
+    browser.says("document.querySelector('#back').click()")
+    browser.until("document.activeElement === document.querySelectorAll('#list button')[1]")
+    assert browser.says("document.querySelector('#letter').offsetParent === null")
 
 
 def main():
