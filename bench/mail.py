@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Mail: what a letter costs beside other servers, what kept letters weigh, and a mailbox of 10,000 beside Dovecot.
 
-    python3 bench/mail.py --name mail                    # all three parts: less than 3 minutes
+    python3 bench/mail.py --name mail                    # all three parts: less than 4 minutes
     python3 bench/mail.py --part letters --cycles 3      # one of them: letters, memory, imap
 
 The load is Postfix's smtp-source, and its smtp-sink, which throws away what it is told, the bare lower line that
@@ -359,7 +359,7 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     paired.add_run_arguments(p)
     p.add_argument("--cycles", type=int, default=5)
-    p.add_argument("--letters", type=int, default=2000, help="of a turn")
+    p.add_argument("--letters", type=int, default=1000, help="of a turn")
     p.add_argument("--kept", type=int, default=10_000, help="letters, for memory and imap")
     p.add_argument("--workload", action="append", choices=WORKLOADS, help="again for more")
     p.add_argument("--part", action="append", choices=PARTS, help="again for more; all of them")

@@ -430,7 +430,7 @@ fn a_letter_of_a_server_that_runs_is_shown_by_its_number_with_what_was_found() {
     let nobody = show(&["12"]);
     assert!(nobody.err.contains("hobnob mail fetch imap://:1143 12"), "{nobody:?}");
     let named = show(&["12", "mail"]);
-    assert!(named.code == 1 && named.err.contains("hobnob serve mail"), "{named:?}");
+    assert!(named.code == 5 && named.err.contains("hobnob serve mail"), "{named:?}");
     let serve = ["serve", "mail", "smtp=127.0.0.1:0", "--json"];
     let (served, letter) = (place.serve(&serve), folder());
     let eml = letter.path().join("letter.eml");
