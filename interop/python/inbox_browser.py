@@ -224,7 +224,7 @@ def look(browser, page, smtp, trap):
     browser.until(f"{rows} === 1")
     assert "onerror" in browser.says("document.querySelector('#list').innerText")
     # The list grows by itself, and a search makes it smaller.
-    deliver(smtp, letter("second", "something else"))
+    deliver(smtp, letter("second", "something \u202eelse\x1b"))
     browser.until(f"{rows} === 2")
     search = "const w = document.querySelector('#words'); w.value = {!r}; w.dispatchEvent(new Event('input'))"
     browser.says(f"{{ {search.format('subject:second')} }}")
@@ -235,6 +235,8 @@ def look(browser, page, smtp, trap):
     browser.says("document.activeElement.blur()")
     browser.types("j")
     browser.until("document.querySelector('#subject').textContent === 'second'")
+    # What cannot be seen, and what turns a text around, is shown by its number.
+    browser.until(r"document.querySelector('#panel').innerText.includes('\\u202eelse\\u001b')")
     browser.types("j")
     browser.until("document.querySelector('#subject').textContent.includes('onerror')")
     sides = {"1": "text", "3": "Subject: ", "4": "onerror", "5": "TO:<hidden@test>", "6": "no-date"}

@@ -39,9 +39,13 @@ function t(word, ...values) {
   return text.replace(/\{(\d)\}/g, (_, at) => values[at]);
 }
 
+// What would be invisible, or turn what stands around it: controls, and marks of direction. They are shown by their numbers.
+const HIDDEN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/g;
+const plain = (text) => text.replace(HIDDEN, (one) => '\\u' + one.charCodeAt(0).toString(16).padStart(4, '0'));
+
 function make(tag, text, kind) {
   const node = document.createElement(tag);
-  if (text !== undefined) node.textContent = text;
+  if (text !== undefined) node.textContent = plain(text);
   if (kind) node.className = kind;
   return node;
 }
@@ -95,7 +99,7 @@ async function load() {
   $('empty').hidden = page.total > 0;
   $('clear').disabled = !page.total;
   $('more').hidden = page.messages_count <= letters.length;
-  if (fresh.length) $('news').textContent = t('newLetter') + ': ' + (fresh[0].Subject || t('noSubject'));
+  if (fresh.length) $('news').textContent = t('newLetter') + ': ' + plain(fresh[0].Subject || t('noSubject'));
   draw();
 }
 
@@ -175,7 +179,7 @@ function facts(list) {
 
 function show() {
   if (!letter) return;
-  $('subject').textContent = letter.Subject || t('noSubject');
+  $('subject').textContent = plain(letter.Subject || t('noSubject'));
   $('facts').replaceChildren(...facts([
     ['from', person(letter.From)], ['to', people(letter.To)], ['cc', people(letter.Cc)], ['bcc', people(letter.Bcc)],
     ['date', time(letter.Date)], ['size', letter.Size.toLocaleString(lang) + ' ' + t('bytes')],
