@@ -243,7 +243,7 @@ def memory(args, folder, stack):
     large = LARGE if args.kept >= 10_000 else MIB  # a look at whether it runs needs no half gigabyte
     print(f"\n{args.kept:,} letters kept, in MiB {'empty':>10} {'RSS':>8} {'PSS':>8} {'and at most, with '}"
           f"{LARGE_AT_ONCE} of {large / MIB:.0f} MiB")
-    kept = {"hobnob": f"--keep {args.kept}", "hobnob --dir": f"--dir {shlex.quote(servers.place('weighed'))}"}
+    kept = {"hobnob": f"--keep {args.kept}", "hobnob --dir": f"--dir {shlex.quote(servers.place('weighed'))} --keep {args.kept}"}
     for name, flags in kept.items():
         server = servers.hobnob(name, flags)
         figures = found[name] = weigh(server, args.kept, large)
