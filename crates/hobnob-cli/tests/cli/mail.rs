@@ -424,9 +424,7 @@ fn a_door_can_be_named_by_its_protocol() {
 #[test]
 fn a_letter_of_a_server_that_runs_is_shown_by_its_number_with_what_was_found() {
     let place = Place::new();
-    let show = |words: &[&str]| {
-        finish(place.hobnob(&[&["mail", "show"][..], words].concat()), b"")
-    };
+    let show = |words: &[&str]| finish(place.hobnob(&[&["mail", "show"][..], words].concat()), b"");
     let nobody = show(&["12"]);
     assert!(nobody.err.contains("hobnob mail fetch imap://:1143 12"), "{nobody:?}");
     let named = show(&["12", "mail"]);
@@ -454,7 +452,10 @@ fn a_letter_of_a_server_that_runs_is_shown_by_its_number_with_what_was_found() {
     assert!(absent.err.contains("no letter 2 lies in mail@"), "{absent:?}");
     let _other = place.serve(&serve);
     let several = show(&["1"]);
-    assert!(several.code == 2 && several.err.contains(&format!("mail show 1 {own}")), "{several:?}");
+    assert!(
+        several.code == 2 && several.err.contains(&format!("mail show 1 {own}")),
+        "{several:?}"
+    );
     assert_eq!(show(&["1", &own]).code, 0);
 }
 

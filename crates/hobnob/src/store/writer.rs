@@ -307,9 +307,11 @@ impl StoreWriter {
         let said = batch.publish(&self.folders, &mut shared.views(), note);
         let mut dropped = self.trim();
         // Told by one of those who still listen, and by any of the rest where nobody does.
-        let teller = said.iter().rposition(|(keeping, kept)| kept.is_ok() && !keeping.done.is_closed());
+        let teller =
+            said.iter().rposition(|(keeping, kept)| kept.is_ok() && !keeping.done.is_closed());
         for (at, (keeping, outcome)) in said.into_iter().enumerate() {
-            let dropped = if Some(at) == teller { std::mem::take(&mut dropped) } else { Vec::new() };
+            let dropped =
+                if Some(at) == teller { std::mem::take(&mut dropped) } else { Vec::new() };
             let outcome = outcome.map(|letter| KeptLetter { dropped, ..letter });
             let _ = keeping.done.send(outcome); // nobody waits where the session is over
         }

@@ -37,7 +37,8 @@ impl KeptFolder {
         let mut fits = all.into_iter().filter(|one| named.is_none_or(|named| one.is_called(named)));
         match (fits.next(), fits.next(), named) {
             (Some(_), Some(_), _) => {
-                let error = Error::new(Kind::AmbiguousName, "several servers keep letters: which one?");
+                let error =
+                    Error::new(Kind::AmbiguousName, "several servers keep letters: which one?");
                 let number = job.words().get(1).map(|word| quoted(word)).unwrap_or_default();
                 Err(names.iter().fold(error, |error, name| {
                     error.try_command(format!("hobnob mail show {number} {}", quoted(name)), "")
