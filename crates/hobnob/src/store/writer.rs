@@ -306,7 +306,7 @@ impl StoreWriter {
         batch.settle(&self.folders);
         let said = batch.publish(&self.folders, &mut shared.views(), note);
         let mut dropped = self.trim();
-        // Told by one of those who still listen, and by any of the rest where nobody does.
+        // What went is told by the last of those who still listen.
         let teller =
             said.iter().rposition(|(keeping, kept)| kept.is_ok() && !keeping.done.is_closed());
         for (at, (keeping, outcome)) in said.into_iter().enumerate() {
