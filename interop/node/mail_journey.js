@@ -106,7 +106,7 @@ async function main() {
   const began = process.hrtime.bigint();
   await journey(false);
   await journey(true);
-  console.log(`ok: two journeys in ${(Number(process.hrtime.bigint() - began) / 1e9).toFixed(1)} s`);
+  console.log(`ok: two journeys in ${(Number(process.hrtime.bigint() - began) / 1e9).toFixed(2)} s`);
 }
 
 const late = setTimeout(() => {

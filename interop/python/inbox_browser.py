@@ -224,7 +224,7 @@ def look(browser, page, smtp, trap):
     browser.until(f"{rows} === 1")
     assert "onerror" in browser.says("document.querySelector('#list').innerText")
     # The list grows by itself, and a search makes it smaller.
-    deliver(smtp, letter("second", "something else"))
+    deliver(smtp, letter("second", "something \u202eelse\x1b"))
     browser.until(f"{rows} === 2")
     search = "const w = document.querySelector('#words'); w.value = {!r}; w.dispatchEvent(new Event('input'))"
     browser.says(f"{{ {search.format('subject:second')} }}")
@@ -235,6 +235,8 @@ def look(browser, page, smtp, trap):
     browser.says("document.activeElement.blur()")
     browser.types("j")
     browser.until("document.querySelector('#subject').textContent === 'second'")
+    # What cannot be seen, and what turns a text around, is shown by its number.
+    browser.until(r"document.querySelector('#panel').innerText.includes('\\u202eelse\\u001b')")
     browser.types("j")
     browser.until("document.querySelector('#subject').textContent.includes('onerror')")
     sides = {"1": "text", "3": "Subject: ", "4": "onerror", "5": "TO:<hidden@test>", "6": "no-date"}
@@ -276,6 +278,21 @@ def look(browser, page, smtp, trap):
     browser.goes(f"{page}view/{number}.html")
     assert "seen 你好" in browser.says("document.body.innerText")
     assert browser.says("typeof window.ran") == "undefined"
+    narrow(browser, page, rows)
+
+
+def narrow(browser, page, rows):
+    """Where there is no room for both there is the list, or the letter, and the keyboard goes along."""
+    browser.ask("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=False)
+    browser.goes(page)
+    browser.until(f"{rows} === 2")
+    browser.says("document.querySelectorAll('#list button')[1].click()")
+    browser.until("document.activeElement.id === 'letter' && document.querySelector('#subject').innerText.includes('onerror')")
+    assert browser.says("document.querySelector('#list').offsetParent === null")
+    assert browser.says("document.documentElement.scrollWidth") <= 390
+    browser.says("document.querySelector('#back').click()")
+    browser.until("document.activeElement === document.querySelectorAll('#list button')[1]")
+    assert browser.says("document.querySelector('#letter').offsetParent === null")
 
 
 def main():

@@ -8,7 +8,7 @@ use crate::steps::cargo;
 type Run = (&'static str, &'static str, &'static [&'static str]);
 
 /// Together they take less than 20 minutes.
-const RUNS: [Run; 10] = [
+const RUNS: [Run; 11] = [
     ("echo", "echo", &["--peers", "--all", "--cycles", "7", "--seconds", "1"]),
     ("relay", "relay", &["--seconds", "1"]),
     ("weights", "relay", &["--weights"]),
@@ -19,6 +19,7 @@ const RUNS: [Run; 10] = [
     ("contest", "contest", &[]),
     ("latency", "latency", &[]),
     ("start", "start", &[]),
+    ("mail", "mail", &["--cycles", "3"]),
 ];
 /// Results that are ratios, to be drawn.
 const DRAWN: [&str; 3] = ["echo", "relay", "http"];

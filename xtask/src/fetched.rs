@@ -25,14 +25,14 @@ struct Fetched {
 static FETCHED: &[Fetched] = &[
     Fetched {
         folder: "python",
-        names: &["aiosmtplib", "aioimaplib"],
+        names: &["aiosmtplib", "aioimaplib", "aiosmtpd"],
         pins: &["interop/python/requirements.txt"],
         proof: "aioimaplib/__init__.py",
         fetch: from_pypi,
     },
     Fetched {
         folder: "node",
-        names: &["nodemailer", "imapflow", "mailparser"],
+        names: &["nodemailer", "imapflow", "mailparser", "smtp-server"],
         pins: &["interop/node/package.json", "interop/node/package-lock.json"],
         proof: "node_modules/.package-lock.json",
         fetch: from_npm,

@@ -110,6 +110,9 @@ fn server(line: &mut JsonLine<'_>, part: &SteeredServer) {
     if let Some(panel) = part.control.faults() {
         line.text("knobs", panel.words().topic);
     }
+    if let Some(letters) = part.letters() {
+        line.text("letters", &letters);
+    }
     let targets = part.control.targets();
     if !targets.is_empty() {
         let targets: Vec<_> = targets.iter().map(ToString::to_string).collect();

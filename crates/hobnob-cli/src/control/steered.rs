@@ -38,6 +38,19 @@ impl SteeredServer {
         })
     }
 
+    /// The folder of its letters, where it keeps some and the path is text.
+    #[cfg(feature = "mail")]
+    pub(super) fn letters(&self) -> Option<String> {
+        let folder = std::path::absolute(self.control.letters()?).ok()?;
+        folder.to_str().map(str::to_owned)
+    }
+
+    /// Nobody keeps letters in this build.
+    #[cfg(not(feature = "mail"))]
+    pub(super) fn letters(&self) -> Option<String> {
+        None
+    }
+
     /// Whether it is a relay.
     pub(super) fn is_between(&self) -> bool {
         let rows = engine::services().iter().filter(|row| row.spec.name == self.service);

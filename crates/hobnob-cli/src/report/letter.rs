@@ -79,7 +79,8 @@ fn whom(mailed: &Mailed) -> String {
     }
 }
 
-fn finding(found: &MailFinding) -> String {
+/// `no-date: there is no Date header (RFC 5322 3.6)`.
+pub(crate) fn finding(found: &MailFinding) -> String {
     format!("{}: {} ({})", found.slug, found.text, found.source)
 }
 

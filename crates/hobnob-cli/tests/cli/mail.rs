@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 
+use crate::control::Place;
 use crate::kit::hardship::{a_lack_of_files_is_told, full};
 use crate::kit::{
     Bounded, Done, Lines, OnePeer, Served, code, finish, folder, hobnob, launch, run, run_with,
@@ -346,7 +347,6 @@ fn mistakes_are_told_before_anybody_is_dialled() {
         (&["mail", "fetch", "imap://mail.test"], "--user is missing"),
         (&["mail", "fetch", "imap://:1", "--from", "a@b"], "a flag of mail send"),
         (&["mail", "show"], "a file is missing"),
-        (&["mail", "show", "12"], "hobnob mail fetch imap://:1143 12"),
         (&["mail", "show", "/nowhere/x", "--links", "--source"], "exclude each other"),
         (&["talk", "smtp://:1"], "hobnob mail send smtp://:1"),
         (&["smtp://:1025"], "hobnob mail send smtp://:1025"),
@@ -419,6 +419,44 @@ fn a_door_can_be_named_by_its_protocol() {
     let served = serve(&["mail", "smtp://127.0.0.1:0", "--json", "--starttls", "off"]);
     assert!(served.banner.contains(r#""door":"smtp""#), "{}", served.banner);
     assert_eq!(sends(&served.address, &[]).code, 0);
+}
+
+#[test]
+fn a_letter_of_a_server_that_runs_is_shown_by_its_number_with_what_was_found() {
+    let place = Place::new();
+    let show = |words: &[&str]| finish(place.hobnob(&[&["mail", "show"][..], words].concat()), b"");
+    let nobody = show(&["12"]);
+    assert!(nobody.err.contains("hobnob mail fetch imap://:1143 12"), "{nobody:?}");
+    let named = show(&["12", "mail"]);
+    assert!(named.code == 5 && named.err.contains("hobnob serve mail"), "{named:?}");
+    let serve = ["serve", "mail", "smtp=127.0.0.1:0", "--json"];
+    let (served, letter) = (place.serve(&serve), folder());
+    let eml = letter.path().join("letter.eml");
+    fs::write(&eml, "From: app@test\r\nSubject: 1\r\n\r\nx\r\n").expect("a file");
+    let eml = ["--eml", eml.to_str().expect("UTF-8")];
+    assert_eq!(sends(&served.address, &eml).code, 0);
+    let port = format!(":{}", served.address.rsplit_once(':').expect("a port").1);
+    let own = format!("mail@{}", served.child.id());
+    for words in [&["1"][..], &["1", "mail"], &["1", &port], &["1", &own]] {
+        let shown = show(words);
+        assert!(shown.out.contains("  MUA   "), "{words:?}: {shown:?}");
+        let found = "  !     no-date: there is no Date header (RFC 5322 3.6)\n";
+        assert!(shown.out.contains(found), "{words:?}: {shown:?}");
+    }
+    let told: serde_json::Value =
+        serde_json::from_str(&show(&["1", "--json"]).out).expect("a line of JSON");
+    assert_eq!(told["findings"][0], "no-date");
+    assert_eq!(told["found"][0]["source"], "RFC 5322 3.6");
+    assert_eq!(told["found"][0]["wrong"], true);
+    let absent = show(&["2"]);
+    assert!(absent.err.contains("no letter 2 lies in mail@"), "{absent:?}");
+    let _other = place.serve(&serve);
+    let several = show(&["1"]);
+    assert!(
+        several.code == 2 && several.err.contains(&format!("mail show 1 {own}")),
+        "{several:?}"
+    );
+    assert_eq!(show(&["1", &own]).code, 0);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The handle for every console, in this process or another: list, watch, kill, drain, turn the knobs of faults.
 
+#[cfg(feature = "mail")]
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +55,12 @@ impl Control {
     /// The endpoints that the sessions of a relay are passed on to. Most services have none.
     pub fn targets(&self) -> Vec<Endpoint> {
         self.house.powers.targets.planned()
+    }
+
+    /// The folder of the letters that its service keeps, where it keeps some.
+    #[cfg(feature = "mail")]
+    pub fn letters(&self) -> Option<PathBuf> {
+        self.house.service.letters().map(|letters| letters.folder().to_owned())
     }
 
     /// The knobs of the faults, where the server is a relay. They may be turned while it runs.

@@ -34,7 +34,7 @@ mod hello;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "mail")]
-mod mail;
+pub(crate) mod mail;
 mod ok;
 pub(crate) mod relay;
 mod reply;

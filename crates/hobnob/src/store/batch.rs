@@ -165,6 +165,7 @@ impl Placing {
             let is_last = at + 1 == self.keeping.boxes.len();
             if is_last {
                 fs::rename(&self.file.path, &path)?;
+                self.file.is_placed = true;
             } else {
                 fs::hard_link(&self.file.path, &path)?;
             }

@@ -5,12 +5,14 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// The file of a draft, in `tmp`. It goes when it is dropped.
+/// The file of a draft, in `tmp`. It goes when it is dropped, unless it has become a letter.
 pub(super) struct DraftFile {
     pub(super) base: String,
     pub(super) path: PathBuf,
     pub(super) file: File,
     pub(super) size: u64,
+    /// It has become a letter, and is no more in `tmp`.
+    pub(super) is_placed: bool,
 }
 
 impl DraftFile {
@@ -19,7 +21,7 @@ impl DraftFile {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
         let file = options.open(&path)?;
-        Ok(DraftFile { base, path, file, size: 0 })
+        Ok(DraftFile { base, path, file, size: 0, is_placed: false })
     }
 
     pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -30,7 +32,8 @@ impl DraftFile {
 
 impl Drop for DraftFile {
     fn drop(&mut self) {
-        // It is gone where it has become a letter; what cannot be removed is at the next start.
-        let _ = fs::remove_file(&self.path);
+        if !self.is_placed {
+            let _ = fs::remove_file(&self.path); // what cannot be removed is at the next start
+        }
     }
 }

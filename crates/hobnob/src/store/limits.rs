@@ -3,7 +3,7 @@
 /// What the store takes before it says that it is full.
 #[derive(Debug, Clone, Copy)]
 pub struct StoreLimits {
-    /// Letters in a box.
+    /// Letters in a box, where all stay.
     pub letters: usize,
     /// Boxes.
     pub boxes: usize,

@@ -160,7 +160,7 @@ async fn limits_say_their_names_and_the_oldest_go_where_only_the_newest_stay() {
     assert_eq!(files(folder.path()).len(), 1, "nothing is half kept");
     drop(store);
     let keep = Some(KeepLimit { letters: 2, bytes: 100 });
-    let store = open_with(folder.path(), StoreLimits { keep, ..StoreLimits::default() });
+    let store = open_with(folder.path(), StoreLimits { keep, ..limits });
     put(&store, "two", &[ALL]).await.expect("there is room");
     let kept = put(&store, "three", &[ALL]).await.expect("there is room");
     assert_eq!(kept.dropped, [KeptIn { name: ALL.to_owned(), uid: 1, serial: Some(1) }]);

@@ -272,7 +272,9 @@ impl StoreWriter {
             made.map_err(|error| StoreFault::of("mkdir(boxes)", &error))?;
         }
         let lies = self.shared.views().get(name).map_or(0, |view| view.letters.len());
-        if lies + more > self.limits.letters { Err(StoreFault::Full("letters")) } else { Ok(()) }
+        // Where the oldest go, there is always room.
+        let is_full = self.limits.keep.is_none() && lies + more > self.limits.letters;
+        if is_full { Err(StoreFault::Full("letters")) } else { Ok(()) }
     }
 
     fn load(&mut self, name: &str) -> std::io::Result<()> {
@@ -303,8 +305,14 @@ impl StoreWriter {
         batch.place(&self.folders, note);
         batch.settle(&self.folders);
         let said = batch.publish(&self.folders, &mut shared.views(), note);
-        for (keeping, outcome) in said {
-            let outcome = outcome.map(|letter| KeptLetter { dropped: self.trim(), ..letter });
+        let mut dropped = self.trim();
+        // What went is told by the last of those who still listen.
+        let teller =
+            said.iter().rposition(|(keeping, kept)| kept.is_ok() && !keeping.done.is_closed());
+        for (at, (keeping, outcome)) in said.into_iter().enumerate() {
+            let dropped =
+                if Some(at) == teller { std::mem::take(&mut dropped) } else { Vec::new() };
+            let outcome = outcome.map(|letter| KeptLetter { dropped, ..letter });
             let _ = keeping.done.send(outcome); // nobody waits where the session is over
         }
         self.tell();
@@ -330,32 +338,48 @@ impl StoreWriter {
         Ok(file)
     }
 
-    /// Lets the oldest letters go where only the newest are kept.
+    /// Lets the oldest letters go where only the newest are kept; those that went.
     fn trim(&mut self) -> Vec<KeptIn> {
-        let Some(keep) = self.limits.keep else { return Vec::new() };
-        let mut dropped = Vec::new();
-        loop {
-            let oldest = {
-                let views = self.shared.views();
-                let all = || views.values().flat_map(|view| &view.letters);
-                let (count, bytes) = (all().count(), all().map(|letter| letter.size).sum::<u64>());
-                // The newest stays, however large.
-                let is_too_much = count > 1 && (count > keep.letters || bytes > keep.bytes);
-                if !is_too_much {
-                    return dropped;
-                }
-                let first = |(name, view): (&String, &BoxView)| {
-                    let letter = view.letters.first()?;
-                    Some((letter.received, letter.serial(), letter.uid, name.clone()))
-                };
-                views.iter().filter_map(first).min()
-            };
-            let Some((_, serial, uid, name)) = oldest else { return dropped };
-            if self.expunge(&name, &[uid]).is_err() {
-                return dropped; // the next letter tries again
-            }
-            dropped.push(KeptIn { name, uid, serial });
+        let mut oldest = self.superfluous();
+        let mut boxes: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for letter in &oldest {
+            boxes.entry(letter.name.clone()).or_default().push(letter.uid);
         }
+        for (name, uids) in boxes {
+            let _ = self.expunge(&name, &uids); // what stays is tried again with the next letter
+        }
+        let views = self.shared.views();
+        let stays = |letter: &KeptIn| {
+            views.get(&letter.name).is_some_and(|view| view.find(letter.uid).is_some())
+        };
+        oldest.retain(|letter| !stays(letter));
+        oldest
+    }
+
+    /// The oldest letters, as many as are too many or too large together. The newest stays, however large.
+    fn superfluous(&self) -> Vec<KeptIn> {
+        let Some(keep) = self.limits.keep else { return Vec::new() };
+        let views = self.shared.views();
+        let all = || views.values().flat_map(|view| &view.letters);
+        let (mut count, mut bytes) = (all().count(), all().map(|letter| letter.size).sum::<u64>());
+        let mut rests: Vec<_> =
+            views.iter().map(|(name, view)| (name, view.letters.iter().peekable())).collect();
+        let mut oldest = Vec::new();
+        while count > 1 && (count > keep.letters || bytes > keep.bytes) {
+            let firsts = rests.iter_mut().filter_map(|(name, rest)| {
+                let letter = *rest.peek()?;
+                Some(((letter.received, letter.serial(), letter.uid), *name, rest))
+            });
+            let first = firsts.min_by_key(|(age, name, _)| (*age, *name));
+            let Some(((_, serial, uid), name, letter)) =
+                first.and_then(|(age, name, rest)| Some((age, name, rest.next()?)))
+            else {
+                break;
+            };
+            (count, bytes) = (count - 1, bytes - letter.size);
+            oldest.push(KeptIn { name: name.clone(), uid, serial });
+        }
+        oldest
     }
 
     fn expunge(&mut self, name: &str, uids: &[u32]) -> std::result::Result<Vec<u32>, StoreFault> {

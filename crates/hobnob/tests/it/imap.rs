@@ -97,6 +97,32 @@ async fn what_is_answered_on_purpose_is_not_done() {
 }
 
 #[tokio::test]
+async fn refusals_on_purpose_are_no_mistakes_and_mistakes_beside_them_are() {
+    for (reply, before, command, end) in [
+        ("imap.login=BAD", "", "LOGIN li x", "BAD answered on purpose"),
+        ("imap.login=BAD", "", "AUTHENTICATE PLAIN AGxpAHg=", "BAD answered on purpose"),
+        ("imap.login=NO", "", "LOGIN li x", "NO answered on purpose"),
+        ("imap.select=BAD", "LOGIN li x", "SELECT INBOX", "BAD answered on purpose"),
+        ("imap.fetch=BAD", "LOGIN li x", "FETCH 1 FLAGS", "BAD answered on purpose"),
+    ] {
+        let stage = serve(&[("reply", reply)]);
+        let mut client = Client::of(&stage).await;
+        if !before.is_empty() {
+            client.says(before, "OK").await;
+        }
+        for _ in 0..30 {
+            client.says(command, end).await;
+        }
+        for _ in 0..19 {
+            client.says("FROBNICATE", "BAD").await;
+        }
+        client.says(command, end).await;
+        client.says("FROBNICATE", "BAD").await;
+        assert_eq!(client.rest().await, "* BYE too many mistakes\r\n", "{reply}, {command}");
+    }
+}
+
+#[tokio::test]
 async fn each_command_does_what_it_says() {
     let stage = serve(&[]);
     let mut client = Client::of(&stage).await;

@@ -379,6 +379,29 @@ async fn replies_are_turned_while_it_runs_and_refusals_on_purpose_are_no_mistake
     client.says("AUTH PLAIN AGxpAHg=\r\nMAIL FROM:<a@b>\r\n", &["454", "250"]).await;
 }
 
+#[tokio::test]
+async fn refusals_of_pop3_on_purpose_are_no_mistakes_and_mistakes_beside_them_are() {
+    const IN: &str = "USER all\r\nPASS x\r\n";
+    for (reply, before, command, answers) in [
+        ("pop3.pass=-ERR", "", IN, &["+OK", "-ERR answered on purpose"][..]),
+        ("pop3.pass=-ERR", "", "AUTH PLAIN AGxpAHg=\r\n", &["-ERR answered on purpose"]),
+        ("pop3.retr=-ERR", IN, "RETR 1\r\n", &["-ERR answered on purpose"]),
+    ] {
+        let stage = serve(&[("reply", reply)]);
+        let mut client = Client::of(&stage, 1).await;
+        if !before.is_empty() {
+            client.says(before, &["+OK", "+OK"]).await;
+        }
+        for _ in 0..30 {
+            client.says(command, answers).await;
+        }
+        client.says(&"FROBNICATE\r\n".repeat(19), &["-ERR"; 19]).await;
+        client.says(command, answers).await;
+        client.says("FROBNICATE\r\n", &["-ERR"]).await;
+        assert_eq!(client.rest().await, "", "{reply}, {command:?}");
+    }
+}
+
 /// The next step of a letter.
 async fn step(stage: &mut Stage) -> Mailed {
     let step = stage.until("a step of a letter", |event| match &event.fact {

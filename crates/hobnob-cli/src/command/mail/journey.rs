@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use hobnob::codec::json::JsonValue;
+use hobnob::mail;
 use hobnob::store::LetterJourney;
 
+use crate::report::letter::finding;
 use crate::report::look::Look;
 use crate::report::show::safe;
 
@@ -32,9 +34,10 @@ pub(super) fn lines(journey: &LetterJourney, look: Look, has_dialogue: bool) -> 
         };
         push(&mut out, if is_of_reader { "MUA" } else { "MTA" }, &[&what, clock(step)]);
     }
-    let findings = arrival.texts("findings");
-    if !findings.is_empty() {
-        push(&mut out, "!", &[&findings.join(", ")]);
+    for slug in arrival.texts("findings") {
+        // One of a later version is told by its name.
+        let said = mail::finding(slug).map_or_else(|| slug.to_owned(), |found| finding(&found));
+        push(&mut out, "!", &[&said]);
     }
     for line in arrival.texts("dialogue").iter().filter(|_| has_dialogue) {
         let _ = writeln!(out, "        {}", safe(line)); // a String takes all
@@ -69,7 +72,7 @@ mod tests {
     fn a_journey_is_told_in_lines_that_drive_no_terminal() {
         let journey = LetterJourney::read(
             b"{\"at\":\"2026-11-26T14:20:11.000Z\",\"peer\":\"127.0.0.1:9\",\"client\":\"me\",\"with\":\"ESMTPA\",\"login\":\"u\",\
-            \"from\":\"\",\"to\":[\"li@test\"],\"findings\":[\"no-date\"],\"dialogue\":[\"> EHLO \\u001b[0m\"]}\n\
+            \"from\":\"\",\"to\":[\"li@test\"],\"findings\":[\"no-date\",\"of-later\"],\"dialogue\":[\"> EHLO \\u001b[0m\"]}\n\
             {\"at\":\"2026-11-26T14:20:12.000Z\",\"did\":\"forwarded\",\"detail\":\"250 ok\",\"to\":[\"li@test\"]}\n\
             {\"at\":\"2026-11-26T14:20:13.000Z\",\"did\":\"fetched\",\"by\":\"imap\",\"login\":\"li\",\"peer\":\"127.0.0.1:8\"}\n",
         );
@@ -81,7 +84,8 @@ mod tests {
                 "  MTA   ESMTPA, as u   <> \u{bb} li@test",
                 "  MTA   forwarded, for li@test: 250 ok   14:20:12",
                 "  MUA   fetched by imap, as li, from 127.0.0.1:8   14:20:13",
-                "  !     no-date",
+                "  !     no-date: there is no Date header (RFC 5322 3.6)",
+                "  !     of-later",
                 "        > EHLO \\x1b[0m",
             ]
         );

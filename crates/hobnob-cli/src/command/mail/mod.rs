@@ -8,6 +8,8 @@ mod flags;
 #[cfg(feature = "mail")]
 mod journey;
 #[cfg(feature = "mail")]
+mod kept;
+#[cfg(feature = "mail")]
 mod letter;
 #[cfg(feature = "mail")]
 mod load;
@@ -35,7 +37,7 @@ use crate::job::{Job, Verb};
 pub(crate) static VERB: Verb = Verb {
     usage: Usage {
         name: "mail",
-        words: "send|fetch|show ADDR|FILE [N]",
+        words: "send|fetch|show ADDR|FILE|N [N|SERVER]",
         endpoints: 1..2,
         flags: &[
             FlagGroup::Own(flags::SENDING),

@@ -125,7 +125,6 @@ pub(super) static QUIT_MISSING: Finding =
     row("quit-missing", "RFC 5321 4.1.1.10", "", "the client went without QUIT");
 
 /// Every row.
-#[cfg(feature = "http")]
 static TABLE: &[&Finding] = &[
     &BARE_LF,
     &BARE_CR,
@@ -152,7 +151,6 @@ static TABLE: &[&Finding] = &[
 ];
 
 /// The row of this slug.
-#[cfg(feature = "http")]
 pub(super) fn named(slug: &str) -> Option<&'static Finding> {
     TABLE.iter().find(|finding| finding.slug == slug).copied()
 }

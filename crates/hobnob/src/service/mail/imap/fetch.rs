@@ -1,7 +1,7 @@
 //! FETCH (RFC 3501 section 6.4.5): what is asked for of each letter, read from its file as it is sent.
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::Read as _;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
@@ -19,6 +19,11 @@ use crate::store::{FlagChange, LetterFlags, MailStore};
 
 /// Bytes that are read at once.
 const PIECE: usize = 64 * 1_024;
+/// Bytes that are read at once where only a head is looked for.
+const HEAD_PIECE: usize = 8 * 1_024;
+/// Letters that are opened ahead of what is sent, and the bytes that they may have together where they are several.
+const AHEAD: usize = 32;
+const AHEAD_BYTES: u64 = 256 * 1_024;
 
 /// What has to be known of a letter's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,16 +57,18 @@ impl OpenLetter {
         let size = file.metadata()?.len();
         let mut reader = MimeReader::default();
         let mut is_enough = depth <= LetterDepth::Bytes;
-        let (mut piece, mut before) = (Vec::new(), vec![b'\n']);
+        let whole = if depth == LetterDepth::Head { HEAD_PIECE } else { PIECE };
+        let (mut piece, mut before, mut at) = (Vec::new(), vec![b'\n'], 0);
         while !is_enough {
-            piece.clear();
-            (&file).take(PIECE as u64).read_to_end(&mut piece)?;
+            piece.resize(usize::try_from(size - at).unwrap_or(whole).min(whole), 0);
+            file.read_exact_at(&mut piece, at)?;
+            at += piece.len() as u64;
             reader.push(&piece);
             before.extend_from_slice(&piece[..piece.len().min(3)]);
             let is_end = |pair: &[u8]| pair == b"\n\n" || pair == b"\n\r";
             // `\n\r` begins an empty line, as a CR within a line of a head is nothing that a letter has.
             let ends = before.windows(2).any(is_end) || piece.windows(2).any(is_end);
-            is_enough = piece.len() < PIECE || depth == LetterDepth::Head && ends;
+            is_enough = at == size || depth == LetterDepth::Head && ends;
             before = piece[piece.len().saturating_sub(1)..].to_vec();
         }
         Ok(Some(OpenLetter { file: Arc::new(file), size, parts: reader.finish() }))
@@ -128,23 +135,18 @@ impl ImapSession<'_> {
         let seen = if items.iter().any(shows) { self.see(&places).await } else { Vec::new() };
         let depth = depth(&items);
         let is_whole = items.iter().any(is_text);
-        let mut has_missed = false;
-        for place in places {
+        let (mut has_missed, mut ahead) = (false, VecDeque::new());
+        for (at, place) in places.iter().copied().enumerate() {
+            if ahead.is_empty() && depth != LetterDepth::Outside {
+                ahead = self.open_ahead(&places[at..], depth).await?;
+            }
+            let letter = ahead.pop_front().flatten();
+            if letter.is_none() && depth != LetterDepth::Outside {
+                has_missed = true;
+                continue;
+            }
             let Some(open) = &self.selected else { break };
-            let (name, seat) = (open.name.clone(), open.seats[place].clone());
-            let letter = if depth == LetterDepth::Outside {
-                None
-            } else {
-                let (store, uid) = (self.office.store.clone(), seat.letter.uid);
-                let read = move || OpenLetter::open(&store, &name, uid, depth);
-                let found = self.session.work(read).await?;
-                let found = found.map_err(|error| Error::from_io("read(letter)", &error))?;
-                if found.is_none() {
-                    has_missed = true;
-                    continue;
-                }
-                found
-            };
+            let seat = open.seats[place].clone();
             let is_seen_now = seen.binary_search(&seat.letter.uid).is_ok();
             let mut items = items.clone();
             if is_seen_now && !items.contains(&FetchItem::Flags) {
@@ -170,6 +172,31 @@ impl ImapSession<'_> {
         } else {
             ImapSaid::ok("that is all")
         })
+    }
+
+    /// Opens the next letters, the first of these places and as many behind it as are not much together: a thread is asked
+    /// once for all of them. None for one that is gone.
+    async fn open_ahead(
+        &self,
+        places: &[usize],
+        depth: LetterDepth,
+    ) -> Result<VecDeque<Option<OpenLetter>>> {
+        let Some(open) = &self.selected else { return Ok(VecDeque::new()) };
+        let (mut bytes, mut uids) = (0, Vec::new());
+        for place in places.iter().take(AHEAD) {
+            let letter = &open.seats[*place].letter;
+            bytes += letter.size;
+            if bytes > AHEAD_BYTES && !uids.is_empty() {
+                break;
+            }
+            uids.push(letter.uid);
+        }
+        let (store, name) = (self.office.store.clone(), open.name.clone());
+        let read = move || {
+            uids.into_iter().map(|uid| OpenLetter::open(&store, &name, uid, depth)).collect()
+        };
+        let opened: std::io::Result<_> = self.session.work(read).await?;
+        opened.map_err(|error| Error::from_io("read(letter)", &error))
     }
 
     /// Marks letters as seen, where this may be done; those that were not.

@@ -62,8 +62,19 @@ pub(super) async fn hold(
     let (changes, reader) = (office.store.changes(), ImapReader::default());
     let (sasl, append, idle) = (None, None, None);
     let (errors, dropped, purpose) = (0, None, OnPurpose::of(&office.panel, session));
-    let door =
-        ImapDoor { imap, reader, is_secure, sasl, append, idle, changes, errors, purpose, dropped };
+    let door = ImapDoor {
+        imap,
+        reader,
+        is_secure,
+        sasl,
+        append,
+        idle,
+        changes,
+        errors,
+        purpose,
+        is_on_purpose: false,
+        dropped,
+    };
     door.run(conn).await
 }
 
@@ -79,6 +90,8 @@ struct ImapDoor<'a> {
     changes: watch::Receiver<u64>,
     errors: u32,
     purpose: OnPurpose<'a>,
+    /// Whether what is answered next is refused on purpose, and no mistake of the client's.
+    is_on_purpose: bool,
     /// The answer that is not given, on purpose: the conn ends.
     dropped: Option<&'static str>,
 }
@@ -215,7 +228,8 @@ impl ImapDoor<'_> {
         if self.dropped.is_some() {
             return;
         }
-        self.errors += u32::from(matches!(said, ImapSaid::Bad(_)));
+        let is_on_purpose = std::mem::take(&mut self.is_on_purpose);
+        self.errors += u32::from(matches!(said, ImapSaid::Bad(_)) && !is_on_purpose);
         self.imap.update(may_shrink).await;
         self.imap.say(tag, &said);
     }
@@ -228,7 +242,6 @@ impl ImapDoor<'_> {
                 | ImapCommand::Store { is_uid: false, .. }
                 | ImapCommand::Search { is_uid: false, .. }
         );
-        // What is refused on purpose is no mistake of the client's.
         if self.is_refused(conn, tag, &command).await? {
             return Ok(ImapFlow::On);
         }
@@ -444,6 +457,7 @@ impl ImapDoor<'_> {
             _ => return Ok(false),
         };
         let said = self.on_purpose(kind, about.as_bytes());
+        self.is_on_purpose = false; // it is said here, where nothing is counted
         let hold = self.purpose.take_hold();
         if !hold.is_zero() {
             self.imap.flush(conn).await?;
@@ -458,8 +472,10 @@ impl ImapDoor<'_> {
     /// What is answered on purpose instead of the usual, which is what would be done next.
     fn on_purpose(&mut self, kind: &'static str, about: &[u8]) -> Option<ImapSaid> {
         match self.purpose.judge(kind, about)? {
-            AnswerAct::Refuse { word: "BAD", text } => Some(ImapSaid::Bad(text)),
-            AnswerAct::Refuse { text, .. } => Some(ImapSaid::No(text)),
+            AnswerAct::Refuse { word, text } => {
+                self.is_on_purpose = true;
+                Some(if word == "BAD" { ImapSaid::Bad(text) } else { ImapSaid::No(text) })
+            }
             AnswerAct::Drop => {
                 self.dropped = Some(kind);
                 self.imap.session.conclude_between(None, Some(kind));

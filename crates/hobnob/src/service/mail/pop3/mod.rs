@@ -52,6 +52,7 @@ pub(super) async fn hold(
         out,
         errors,
         purpose: OnPurpose::of(&office.panel, session),
+        is_on_purpose: false,
         dropped: None,
     };
     pop3.run(conn).await
@@ -73,6 +74,8 @@ struct Pop3Session<'a> {
     out: Vec<u8>,
     errors: u32,
     purpose: OnPurpose<'a>,
+    /// Whether what is answered next is refused on purpose, and no mistake of the client's.
+    is_on_purpose: bool,
     /// The answer that is not given, on purpose: the conn ends.
     dropped: Option<&'static str>,
 }
@@ -337,7 +340,10 @@ impl Pop3Session<'_> {
     /// What is answered on purpose instead of the usual, which is what would be done next.
     fn on_purpose(&mut self, kind: &'static str, about: &[u8]) -> Option<Said> {
         match self.purpose.judge(kind, about)? {
-            AnswerAct::Refuse { text, .. } => Some(Err(text)),
+            AnswerAct::Refuse { text, .. } => {
+                self.is_on_purpose = true;
+                Some(Err(text))
+            }
             AnswerAct::Drop => {
                 self.dropped = Some(kind);
                 self.session.conclude_between(None, Some(kind));
@@ -400,7 +406,8 @@ impl Pop3Session<'_> {
     }
 
     fn say(&mut self, said: Said) {
-        self.errors += u32::from(said.is_err());
+        let is_on_purpose = std::mem::take(&mut self.is_on_purpose);
+        self.errors += u32::from(said.is_err() && !is_on_purpose);
         let line = match said {
             Ok(text) => format!("+OK {text}\r\n"),
             Err(text) => format!("-ERR {text}\r\n"),

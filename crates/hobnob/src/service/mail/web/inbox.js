@@ -13,7 +13,7 @@ const WORDS = {
     noFindings: '没有发现问题', note: '提示', links: '链接', save: '保存', dialogue: '对话', envelope: '信封', by: '经由', peer: '来自',
     login: '登录', boxes: '邮箱', since: '之后',
     fetched: '被取走', deleted: '被删除', forwarded: '已转发', queued: '等待转发', bounced: '被退回', as: '登录名 {0}', for: '给 {0}', at: '时间', seen: '已读', yes: '是', no: '否', noNote: '这封邮件不是经 SMTP 到达的',
-    noSubject: '（无主题）', remove: '删除这封', newLetter: '新邮件', count: '{0} 封，{1} 封未读', found: '找到 {0} 封', framed: '邮件的 HTML',
+    back: '返回邮件列表', noSubject: '（无主题）', remove: '删除这封', newLetter: '新邮件', count: '{0} 封，{1} 封未读', found: '找到 {0} 封', framed: '邮件的 HTML',
   },
 };
 Object.assign(WORDS.en, {
@@ -39,11 +39,28 @@ function t(word, ...values) {
   return text.replace(/\{(\d)\}/g, (_, at) => values[at]);
 }
 
+// What would be invisible, or turn what stands around it: controls, and marks of direction. They are shown by their numbers.
+const HIDDEN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/g;
+const plain = (text) => text.replace(HIDDEN, (one) => '\\u' + one.charCodeAt(0).toString(16).padStart(4, '0'));
+
 function make(tag, text, kind) {
   const node = document.createElement(tag);
-  if (text !== undefined) node.textContent = text;
+  if (text !== undefined) node.textContent = plain(text);
   if (kind) node.className = kind;
   return node;
+}
+
+// A sender's text has a direction of its own, and turns nothing around that stands beside it.
+function said(tag, text, kind) {
+  const node = make(tag, text, kind);
+  node.dir = 'auto';
+  return node;
+}
+
+function way(one) {
+  const line = make('span', undefined, 'dim');
+  line.append(said('bdi', person(one.From)), ' \u2192 ', said('bdi', people([...one.To, ...one.Cc, ...one.Bcc])));
+  return line;
 }
 
 function remember(key, value) {
@@ -80,8 +97,9 @@ async function load() {
   $('count').textContent = words ? t('found', page.messages_count) : t('count', page.total, page.unread);
   document.title = (page.unread ? '(' + page.unread + ') ' : '') + 'hobnob mail';
   $('empty').hidden = page.total > 0;
+  $('clear').disabled = !page.total;
   $('more').hidden = page.messages_count <= letters.length;
-  if (fresh.length) $('news').textContent = t('newLetter') + ': ' + (fresh[0].Subject || t('noSubject'));
+  if (fresh.length) $('news').textContent = t('newLetter') + ': ' + plain(fresh[0].Subject || t('noSubject'));
   draw();
 }
 
@@ -93,8 +111,8 @@ function draw() {
     row.dataset.id = one.ID;
     row.setAttribute('aria-current', String(one.ID === chosen));
     row.append(
-      make('span', one.Subject || t('noSubject'), one.Read ? '' : 'new'),
-      make('span', person(one.From) + ' \u2192 ' + people([...one.To, ...one.Cc, ...one.Bcc]), 'dim'),
+      said('span', one.Subject || t('noSubject'), one.Read ? '' : 'new'),
+      way(one),
       make('span', time(one.Created) + (one.Attachments ? ' \u{1f4ce}' + one.Attachments : '') + '  ' + one.Snippet, 'dim'),
     );
     row.addEventListener('click', () => open(one.ID));
@@ -119,6 +137,9 @@ function step(by) {
 async function open(id) {
   chosen = id;
   draw();
+  document.querySelector('main').dataset.open = '';
+  // Where there is no room for both, the list has gone, and the keyboard goes where the eyes go.
+  if (!$('list').offsetParent) $('letter').focus();
   try {
     const found = await Promise.all([API + 'message/' + id, '/hobnob/letter/' + id].map(async (path) => (await ask(path)).json()));
     if (chosen !== id) return;
@@ -142,6 +163,7 @@ async function open(id) {
 function close() {
   const before = chosen;
   chosen = letter = journey = null;
+  delete document.querySelector('main').dataset.open;
   $('open').hidden = true;
   $('none').hidden = false;
   $('none').textContent = t('none');
@@ -151,13 +173,13 @@ function close() {
 
 function facts(list) {
   const all = [];
-  for (const [word, value] of list) if (value) all.push(make('dt', t(word)), make('dd', value));
+  for (const [word, value] of list) if (value) all.push(make('dt', t(word)), said('dd', value));
   return all;
 }
 
 function show() {
   if (!letter) return;
-  $('subject').textContent = letter.Subject || t('noSubject');
+  $('subject').textContent = plain(letter.Subject || t('noSubject'));
   $('facts').replaceChildren(...facts([
     ['from', person(letter.From)], ['to', people(letter.To)], ['cc', people(letter.Cc)], ['bcc', people(letter.Bcc)],
     ['date', time(letter.Date)], ['size', letter.Size.toLocaleString(lang) + ' ' + t('bytes')],
@@ -189,7 +211,7 @@ function turnTo(one, isFocused) {
 
 const VIEWS = {
   text: () => [
-    make('pre', letter.Text || t('noText')),
+    said('pre', letter.Text || t('noText')),
     ...(journey.links.length ? [make('h3', t('links')), links()] : []),
   ],
   html: () => {
@@ -342,6 +364,7 @@ $('theme').addEventListener('change', () => {
   remember('theme', $('theme').value);
   document.documentElement.dataset.theme = $('theme').value;
 });
+$('back').addEventListener('click', close);
 $('more').addEventListener('click', () => {
   limit += 50;
   load();
