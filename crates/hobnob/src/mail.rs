@@ -31,7 +31,6 @@ use crate::engine::{self, Running, Server};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Fact, MailDeed, MailFinding};
 use crate::fault::Panel;
-use crate::service::mail::told_finding;
 use crate::store::MailStore;
 
 pub use letter::{CaughtLetter, MailEnvelope};
@@ -49,7 +48,7 @@ const DOORS: [&str; 3] = ["smtp", "pop3", "imap"];
 /// assert_eq!((found.text, found.source), ("there is no Date header", "RFC 5322 3.6"));
 /// ```
 pub fn finding(slug: &str) -> Option<MailFinding> {
-    told_finding(slug)
+    engine::told_finding(slug)
 }
 
 /// A server of mail on free ports of loopback. It goes when it is dropped, with all its letters.

@@ -49,18 +49,18 @@ impl Quit {
 /// The signals that ask for an end.
 pub(crate) struct Signals {
     asked: UnboundedReceiver<Quit>,
-    patience: Arc<Patience>,
+    patience: Arc<QuitPatience>,
 }
 
 /// What the signals interrupt, and so how long it is waited for.
 #[derive(Debug)]
-struct Patience(AtomicU8);
+struct QuitPatience(AtomicU8);
 
 const WITH_A_VERB: u8 = 0;
 const WITH_A_MEASUREMENT: u8 = 1;
 const WITH_A_SERVER: u8 = 2;
 
-impl Patience {
+impl QuitPatience {
     /// How long the end is waited for by who asked so many times. None: it is to be asked once more.
     fn after(&self, times: u32) -> Option<Duration> {
         match self.0.load(SeqCst) {
@@ -100,7 +100,7 @@ impl Signals {
         }
         caught.thread_block().map_err(|errno| Error::from_io("sigprocmask", &errno.into()))?;
         let (to, asked) = unbounded_channel();
-        let patience = Arc::new(Patience(AtomicU8::new(WITH_A_VERB)));
+        let patience = Arc::new(QuitPatience(AtomicU8::new(WITH_A_VERB)));
         let heeded = Arc::clone(&patience);
         thread::start("signals", move || watch(&caught, &to, &heeded)).inspect_err(|_| {
             let _ = caught.thread_unblock();
@@ -152,7 +152,7 @@ impl Drop for Signals {
 }
 
 /// Takes the signals, one after the other, for as long as the process lives.
-fn watch(caught: &SigSet, to: &UnboundedSender<Quit>, patience: &Arc<Patience>) {
+fn watch(caught: &SigSet, to: &UnboundedSender<Quit>, patience: &Arc<QuitPatience>) {
     // Ctrl-Z is for the thread that has the terminal.
     let _ = SigSet::all().thread_block();
     let (mut times, mut is_hung_up) = (0, false);
@@ -179,7 +179,7 @@ fn watch(caught: &SigSet, to: &UnboundedSender<Quit>, patience: &Arc<Patience>) 
 }
 
 /// Ends the process where it does not end by itself.
-fn part(patience: &Patience, times: u32, asked: Quit) {
+fn part(patience: &QuitPatience, times: u32, asked: Quit) {
     // Ctrl-Z is for the thread that has the terminal.
     let _ = SigSet::all().thread_block();
     if patience.is_over(times, std::thread::park_timeout) {
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     /// How long it was waited for what was asked so many times, and whether it was ended then.
-    fn waited(patience: &Patience, times: u32) -> (Duration, bool) {
+    fn waited(patience: &QuitPatience, times: u32) -> (Duration, bool) {
         let mut waited = Duration::ZERO;
         let is_over = patience.is_over(times, |time| waited += time);
         (waited, is_over)
@@ -227,7 +227,7 @@ mod tests {
             (WITH_A_SERVER, 2, None),
             (WITH_A_SERVER, 3, Some(PARTING)),
         ] {
-            let patience = Patience(AtomicU8::new(with));
+            let patience = QuitPatience(AtomicU8::new(with));
             let expected = expected.map_or((Duration::ZERO, false), |time| (time, true));
             assert_eq!(waited(&patience, times), expected, "{with}, asked {times} times");
         }
@@ -235,10 +235,10 @@ mod tests {
 
     #[test]
     fn a_verb_that_becomes_something_else_while_it_is_asked_has_the_time_of_that() {
-        let patience = Patience(AtomicU8::new(WITH_A_VERB));
+        let patience = QuitPatience(AtomicU8::new(WITH_A_VERB));
         let becomes = |_| patience.0.store(WITH_A_SERVER, SeqCst);
         assert!(!patience.is_over(1, becomes), "it drains");
-        let patience = Patience(AtomicU8::new(WITH_A_VERB));
+        let patience = QuitPatience(AtomicU8::new(WITH_A_VERB));
         let mut waited = Vec::new();
         assert!(patience.is_over(1, |time| {
             waited.push(time);

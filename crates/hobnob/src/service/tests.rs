@@ -68,7 +68,8 @@ fn what_says_that_it_mirrors_answers_each_message_with_itself() {
                 && reply.bytes() == *message
                 && greeting(&*responder).bytes().is_empty()
         };
-        let messages: [&[u8]; 5] = [b"x", b"a line\n", b"\xFF\r\n\0", b"exit", &[7; 100_000]];
+        let long = vec![7; 100_000];
+        let messages: [&[u8]; 5] = [b"x", b"a line\n", b"\xFF\r\n\0", b"exit", &long];
         assert_eq!(messages.iter().all(is_same), responder.is_mirror(), "{}", row.spec.name);
     }
     assert!(mirrors > 0, "echo is one");
