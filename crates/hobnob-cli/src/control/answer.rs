@@ -110,6 +110,7 @@ fn server(line: &mut JsonLine<'_>, part: &SteeredServer) {
     if let Some(panel) = part.control.faults() {
         line.text("knobs", panel.words().topic);
     }
+    #[cfg(feature = "mail")]
     if let Some(letters) = part.letters() {
         line.text("letters", &letters);
     }

@@ -45,12 +45,6 @@ impl SteeredServer {
         folder.to_str().map(str::to_owned)
     }
 
-    /// Nobody keeps letters in this build.
-    #[cfg(not(feature = "mail"))]
-    pub(super) fn letters(&self) -> Option<String> {
-        None
-    }
-
     /// Whether it is a relay.
     pub(super) fn is_between(&self) -> bool {
         let rows = engine::services().iter().filter(|row| row.spec.name == self.service);
