@@ -29,7 +29,7 @@ use std::time::Duration;
 use crate::bus::{Subscription, Wish};
 use crate::engine::{self, Running, Server};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Event, Fact, MailDeed, MailFinding};
+use crate::event::{Event, Fact, MailDeed};
 use crate::fault::Panel;
 use crate::store::MailStore;
 
@@ -40,16 +40,6 @@ pub use wait::{MailMark, MailWait};
 const HELD: usize = 65_536;
 /// Where the doors stand among what is bound.
 const DOORS: [&str; 3] = ["smtp", "pop3", "imap"];
-
-/// What a finding says, by its slug, as it stands beside a letter that was kept; none: there is no such finding.
-///
-/// ```
-/// let found = hobnob::mail::finding("no-date").expect("there is such a finding");
-/// assert_eq!((found.text, found.source), ("there is no Date header", "RFC 5322 3.6"));
-/// ```
-pub fn finding(slug: &str) -> Option<MailFinding> {
-    engine::told_finding(slug)
-}
 
 /// A server of mail on free ports of loopback. It goes when it is dropped, with all its letters.
 pub struct Sink {

@@ -79,9 +79,13 @@ fn whom(mailed: &Mailed) -> String {
     }
 }
 
-/// `no-date: there is no Date header (RFC 5322 3.6)`.
-pub(crate) fn finding(found: &MailFinding) -> String {
-    format!("{}: {} ({})", found.slug, found.text, found.source)
+fn finding(found: &MailFinding) -> String {
+    in_words(found.slug, found.text, found.source)
+}
+
+/// What was found: `no-date: there is no Date header (RFC 5322 3.6)`.
+pub(crate) fn in_words(slug: &str, text: &str, source: &str) -> String {
+    format!("{slug}: {text} ({source})")
 }
 
 #[cfg(test)]

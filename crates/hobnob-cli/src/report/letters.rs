@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use hobnob::codec::findings;
 use hobnob::codec::mime::{LetterView, PartView, ShownHead, field_of};
 use hobnob::codec::smtp::{SmtpAnswer, SmtpOutcome};
-use hobnob::mail;
 use hobnob::post::PickedHead;
 use hobnob::store::LetterJourney;
 
@@ -149,12 +149,12 @@ fn journey(line: &mut JsonLine<'_>, way: &LetterJourney) {
     for name in ["findings", "dialogue"] {
         line.texts(name, way.arrival.texts(name).into_iter());
     }
-    let found = way.arrival.texts("findings").into_iter().filter_map(mail::finding);
+    let found = way.arrival.texts("findings").into_iter().filter_map(findings::named);
     line.objects("found", found, |line, found| {
         line.text("slug", found.slug);
         line.text("text", found.text);
         line.text("source", found.source);
-        line.raw("wrong", if found.is_wrong { "true" } else { "false" });
+        line.raw("wrong", if found.is_wrong() { "true" } else { "false" });
     });
     line.objects("steps", &way.steps, |line, step| {
         for name in ["at", "did", "by", "login", "peer", "detail"] {

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "mail")]
 mod dots;
+#[cfg(feature = "mail")]
+pub mod findings;
 pub(crate) mod float;
 pub mod hidden;
 pub mod http;

@@ -55,9 +55,6 @@ pub use running::{Running, Stop};
 pub use server::Server;
 pub use shards::Crew;
 
-#[cfg(feature = "mail")]
-pub(crate) use crate::service::mail::told_finding;
-
 /// Every service of this build, and those to come.
 pub fn services() -> &'static [&'static service::ServiceRow] {
     service::TABLE

@@ -34,7 +34,7 @@ mod hello;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "mail")]
-pub(crate) mod mail;
+mod mail;
 mod ok;
 pub(crate) mod relay;
 mod reply;

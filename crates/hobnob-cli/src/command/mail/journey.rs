@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
+use hobnob::codec::findings;
 use hobnob::codec::json::JsonValue;
-use hobnob::mail;
 use hobnob::store::LetterJourney;
 
-use crate::report::letter::finding;
+use crate::report::letter::in_words;
 use crate::report::look::Look;
 use crate::report::show::safe;
 
@@ -36,7 +36,10 @@ pub(super) fn lines(journey: &LetterJourney, look: Look, has_dialogue: bool) -> 
     }
     for slug in arrival.texts("findings") {
         // One of a later version is told by its name.
-        let said = mail::finding(slug).map_or_else(|| slug.to_owned(), |found| finding(&found));
+        let said = findings::named(slug).map_or_else(
+            || slug.to_owned(),
+            |found| in_words(found.slug, found.text, found.source),
+        );
         push(&mut out, "!", &[&said]);
     }
     for line in arrival.texts("dialogue").iter().filter(|_| has_dialogue) {

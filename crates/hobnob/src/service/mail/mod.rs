@@ -28,7 +28,6 @@ use self::rules::{BoxesBy, MailRules, Offer};
 use super::{Door, Made, Service, ServiceRow, Site};
 use crate::conn::{Boxed, Conn};
 use crate::error::{Error, Kind, Result};
-use crate::event::MailFinding;
 use crate::fault::{ANSWERS, Panel};
 use crate::files;
 use crate::session::{Decisions, Dress, Keeper, Session};
@@ -336,11 +335,6 @@ impl Drop for MailNoting<'_> {
             decisions.flush(self.session.bus());
         }
     }
-}
-
-/// What a finding says, by its slug.
-pub(crate) fn told_finding(slug: &str) -> Option<MailFinding> {
-    finding::named(slug).map(finding::Finding::told)
 }
 
 /// `NAME:@FILE`.
