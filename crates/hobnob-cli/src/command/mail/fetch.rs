@@ -297,7 +297,10 @@ fn nothing_came(query: &LetterQuery, within: Duration, came: &[PickedHead]) -> E
     };
     for head in came.iter().rev().take(TOLD) {
         let field = |name| field_of(&head.head, name).unwrap_or_default();
-        error = error.why(format!("to {}: {}", field("to"), field("subject")));
+        let (to, subject) = (field("to"), field("subject"));
+        let to = if to.is_empty() { "nobody" } else { &to };
+        let subject = if subject.is_empty() { "without a subject" } else { &subject };
+        error = error.why(format!("to {to}: {subject}"));
     }
     error.try_flag("--within 30s", "to wait longer")
 }

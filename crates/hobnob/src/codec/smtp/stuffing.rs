@@ -45,9 +45,47 @@ impl Stuffer {
     }
 }
 
+/// The bytes that a letter has where every line of it ends with CR LF, which is what SIZE announces; dots that are doubled do
+/// not count (RFC 1870 section 6.1).
+pub(super) fn announced_size(letter: &[u8]) -> u64 {
+    let (mut size, mut before): (u64, Option<usize>) = (letter.len() as u64, None);
+    for at in memchr::memchr2_iter(b'\r', b'\n', letter) {
+        let is_one_end = letter[at] == b'\n' && before.is_some_and(|before| before + 1 == at);
+        // A CR or LF alone becomes both; of CR LF, each was counted.
+        size += u64::from(!is_one_end);
+        size -= u64::from(is_one_end);
+        before = (letter[at] == b'\r').then_some(at);
+    }
+    let is_open = letter.last().is_some_and(|last| !matches!(last, b'\r' | b'\n'));
+    size + if is_open { 2 } else { 0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_size_that_is_announced_is_the_size_that_is_sent() {
+        for letter in [
+            "",
+            "a",
+            "a\r\n",
+            "a\n",
+            "a\r",
+            "a\r\n\r\nb",
+            "a\n\nb\n",
+            "a\r\rb",
+            "a\r\r\n\n\r\n",
+            "\n",
+            "\r\n",
+        ] {
+            let (mut stuffer, mut out) = (Stuffer::default(), Vec::new());
+            stuffer.push(letter.as_bytes(), &mut out);
+            stuffer.finish(&mut out);
+            let dot = b".\r\n".len();
+            assert_eq!(announced_size(letter.as_bytes()), (out.len() - dot) as u64, "{letter:?}");
+        }
+    }
 
     #[test]
     fn dots_are_doubled_and_lines_end_with_cr_lf_at_every_split() {

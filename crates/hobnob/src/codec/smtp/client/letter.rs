@@ -1,5 +1,6 @@
 //! A letter on its way: what its envelope says, and what was answered to each of its commands.
 
+use crate::codec::smtp::stuffing::announced_size;
 use crate::codec::smtp::{Mailbox, SmtpAnswer};
 
 /// Who sends to whom, and what is to be said of the letter beforehand.
@@ -9,7 +10,7 @@ pub struct SmtpEnvelope {
     pub from: Option<Mailbox>,
     /// Whom it is for, at least one.
     pub to: Vec<Mailbox>,
-    /// Bytes of the letter.
+    /// Bytes of the letter where each line ends with CR LF.
     pub size: u64,
     /// Whether a byte of it is not ASCII.
     pub has_8bit: bool,
@@ -24,7 +25,7 @@ impl SmtpEnvelope {
         SmtpEnvelope {
             from,
             to,
-            size: letter.len() as u64,
+            size: announced_size(letter),
             has_8bit: !letter.is_ascii(),
             has_8bit_head: !head.is_ascii(),
         }
