@@ -212,7 +212,8 @@ fn a_disk_that_fails_at_any_sync_keeps_nothing_by_half() {
         let serial = writer.shared.serial.fetch_add(1, Relaxed);
         let (file, boxes) = (None, vec![ALL.to_owned()]);
         let (rest, note) = (b"x".to_vec(), b"{}".to_vec());
-        let keeping = Keeping { serial, file, rest, received: None, boxes, note, done };
+        let errand = Vec::new();
+        let keeping = Keeping { serial, file, rest, received: None, boxes, note, errand, done };
         jobs.send(StoreJob::Keep(Box::new(keeping))).expect("it is open");
         jobs.send(StoreJob::Close).expect("it is open");
         writer.work(&queue);

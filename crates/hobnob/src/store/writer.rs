@@ -14,6 +14,7 @@ use nix::sys::statvfs::statvfs;
 use tokio::sync::watch;
 
 use super::batch::LetterBatch;
+use super::errand::LetterErrands;
 use super::fault::StoreFault;
 use super::file::DraftFile;
 use super::folder::{self, MailFolder};
@@ -41,6 +42,8 @@ pub(super) struct StoreShared {
     pub(super) serial: AtomicU64,
     pub(super) changes: watch::Sender<u64>,
     pub(super) root: PathBuf,
+    /// Whether the folder stays.
+    pub(super) is_lasting: bool,
 }
 
 impl StoreShared {
@@ -69,6 +72,7 @@ fn folder_of(root: &Path, name: &str) -> Option<PathBuf> {
 /// The state of the thread.
 pub(super) struct StoreWriter {
     folders: HashMap<String, MailFolder>,
+    errands: LetterErrands,
     pub(super) shared: Arc<StoreShared>,
     limits: StoreLimits,
     clock: Clock,
@@ -88,9 +92,11 @@ impl StoreWriter {
             serial: AtomicU64::new(1),
             changes: watch::Sender::new(0),
             root: root.clone(),
+            is_lasting: !held.is_private,
         };
         let mut writer = StoreWriter {
             folders: HashMap::new(),
+            errands: LetterErrands::of(&root, held.sync),
             shared: Arc::new(shared),
             limits,
             clock,
@@ -135,6 +141,7 @@ impl StoreWriter {
                 fs::remove_file(root.join(NOTES).join(file))?;
             }
         }
+        self.errands.clear_away(&serials)?;
         self.shared.serial.store(last.saturating_add(1), Relaxed);
         Ok(())
     }
@@ -181,6 +188,11 @@ impl StoreWriter {
                 let _ = done.send(self.look(&name));
             }
             StoreJob::Note { serial, line } => self.add_note(serial, &line),
+            StoreJob::Errand { serial, errand: Some(errand) } => {
+                // Where it cannot be written, the one before stays: somebody gets the letter twice, and nobody misses it.
+                let _ = self.errands.write(serial, &errand);
+            }
+            StoreJob::Errand { serial, errand: None } => self.errands.remove(serial),
             StoreJob::Make { name, done } => {
                 let _ = done.send(self.room_in(&name, 0));
             }
@@ -300,9 +312,9 @@ impl StoreWriter {
         let shared = self.shared.clone();
         let note = |serial| shared.note(serial);
         batch.burn(&mut self.folders, &shared.views());
-        batch.place(&self.folders, note);
-        batch.settle(&self.folders);
-        let said = batch.publish(&self.folders, &mut shared.views(), note);
+        batch.place(&self.folders, &self.errands, note);
+        batch.settle(&self.folders, &self.errands);
+        let said = batch.publish(&self.folders, &self.errands, &mut shared.views(), note);
         for (keeping, outcome) in said {
             let outcome = outcome.map(|letter| KeptLetter { dropped: self.trim(), ..letter });
             let _ = keeping.done.send(outcome); // nobody waits where the session is over

@@ -24,6 +24,8 @@ mod imap;
 mod inbox;
 mod inside;
 mod kernel;
+#[cfg(feature = "mail")]
+mod killed;
 mod limits;
 mod load;
 #[cfg(feature = "mail")]

@@ -13,7 +13,7 @@ use super::reading::LetterPieces;
 use super::rules::Offer;
 use super::step::MailReader;
 use super::wire::{self, Hearing};
-use crate::codec::pop3::{Pop3Command, Pop3Input, Pop3Reader, Top};
+use crate::codec::pop3::{ENDLESS, Pop3Command, Pop3Input, Pop3Reader, Top};
 use crate::codec::sasl::{Login, MECHANISMS, SaslServer, SaslStep};
 use crate::codec::smtp::Stuffer;
 use crate::conn::Conn;
@@ -114,6 +114,11 @@ impl Pop3Session<'_> {
         let mut rest = bytes;
         while let Some(input) = self.reader.next(&mut rest) {
             let said = match input {
+                Pop3Input::Command(Err(ENDLESS)) | Pop3Input::Response(Err(ENDLESS)) => {
+                    self.session.conclude(Some("mail-line"), "a line without an end");
+                    self.say(Err(ENDLESS.to_owned()));
+                    return Ok(ControlFlow::Break(()));
+                }
                 Pop3Input::Response(line) => self.respond(line).await?,
                 Pop3Input::Command(Err(what)) => Some(Err(what.to_owned())),
                 Pop3Input::Command(Ok(Pop3Command::Stls)) => {
