@@ -23,6 +23,7 @@ use super::letter::{BoxView, KeptIn, KeptLetter, StoredLetter};
 use super::limits::StoreLimits;
 use super::name;
 use super::place::{BOXES, HeldFolder, NOTES};
+use super::uids;
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::home;
@@ -105,6 +106,7 @@ impl StoreWriter {
             held,
         };
         let failed = |error: std::io::Error| home::failed("open", &root, &error);
+        writer.validity = uids::last_validity(&root).map_err(failed)?;
         writer.load(ALL).map_err(failed)?;
         for folder in folder::names(&root.join(BOXES)).map_err(failed)? {
             if let Some(name) = name::box_of_folder(&folder) {
@@ -223,6 +225,11 @@ impl StoreWriter {
         if name == ALL {
             return Err(StoreFault::BadName);
         }
+        if !self.folders.contains_key(name) {
+            return Ok(());
+        }
+        uids::keep_validity(&self.shared.root, self.validity, self.held.sync)
+            .map_err(|error| StoreFault::of("write(hobnob.validity)", &error))?;
         let Some(folder) = self.folders.remove(name) else { return Ok(()) };
         self.shared.views().remove(name);
         let root = folder.root.clone();

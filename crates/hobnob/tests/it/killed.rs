@@ -10,12 +10,14 @@ mod line;
 mod looks;
 mod moment;
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use hobnob::engine::{Server, parse};
+use hobnob::event::{Fact, MailDeed};
 
 use self::book::{Book, LI, POP};
 use self::clients::Client;
@@ -23,10 +25,13 @@ use self::letter::lot;
 use self::line::Line;
 use self::looks::Look;
 use self::moment::{Counted, Moment, Watch};
-use crate::stage::births;
+use crate::mail::step_of;
+use crate::stage::{Stage, births, soon};
 
 /// Where the child finds the folder of its letters.
 const FOLDER: &str = "HOBNOB_STAGE_MAIL";
+/// Where it finds the next server, if there is one.
+const NEXT: &str = "HOBNOB_STAGE_NEXT";
 /// Clients that send at once.
 const SENDERS: usize = 4;
 /// How often it is killed, and how often in full.
@@ -44,6 +49,9 @@ fn serves_mail_as_a_child() {
     for (name, value) in [("dir", &*folder), ("boxes", "recipient"), ("trace", "no")] {
         server.set(name, Some(value)).expect("an option");
     }
+    if let Ok(next) = std::env::var(NEXT) {
+        server.set("forward", Some(&next)).expect("an option");
+    }
     for door in ["smtp", "pop3", "imap"] {
         server.door(door, &parse("tcp://127.0.0.1:0").expect("an endpoint")).expect("a door");
     }
@@ -57,8 +65,19 @@ fn serves_mail_as_a_child() {
 
 /// A server of this folder, which is killed at that moment, and its doors.
 fn serve(folder: &Path, counted: Counted, most: u64) -> (Moment, [SocketAddr; 3]) {
+    serve_before(None, folder, counted, most)
+}
+
+/// The same, which passes letters on to the next server.
+fn serve_before(
+    next: Option<&str>,
+    folder: &Path,
+    counted: Counted,
+    most: u64,
+) -> (Moment, [SocketAddr; 3]) {
     let mut command = Command::new(std::env::current_exe().expect("it runs"));
     command
+        .envs(next.map(|next| (NEXT, next)))
         .args(["killed::serves_mail_as_a_child", "--exact", "--nocapture"])
         .env(FOLDER, folder)
         .stdin(Stdio::piped())
@@ -150,4 +169,43 @@ fn case_32_what_a_server_of_mail_has_said_holds_however_often_it_is_killed() {
     } else {
         kill_again_and_again(KILLS, 40);
     }
+}
+
+/// The letters that wait to be passed on.
+fn waiting(folder: &Path) -> usize {
+    std::fs::read_dir(folder.join("hobnob.errands")).expect("a folder").count()
+}
+
+#[tokio::test]
+async fn a_letter_that_was_to_be_passed_on_is_passed_on_by_the_next_process_and_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mail, path) = (folder.path().join("mail"), folder.path().join("next"));
+    let next = format!("unix:{}", path.display());
+    let book = Book::default();
+    // Nobody is there to pass it on to, and then the server is killed with its last answer.
+    for n in 0..3 {
+        let (moment, doors) = serve_before(Some(&next), &mail, Counted::Answers, 2);
+        let client =
+            Client { doors, moment: &moment, book: &book, name: format!("forward-{n}") };
+        client.sends();
+    }
+    assert_eq!(waiting(&mail), 6, "each that was answered for");
+    let mut server = Server::new("mail").expect("it is built in");
+    server.door("smtp", &parse(&next).expect("an endpoint")).expect("a door");
+    let mut stage = Stage::start(server).expect("it starts");
+    let mut came = BTreeSet::new();
+    let (moment, _) = serve_before(Some(&next), &mail, Counted::Answers, u64::MAX);
+    while came.len() < 6 {
+        let letter = step_of(&mut stage, &[MailDeed::Kept]).await;
+        assert_eq!(letter.to, ["li@test"]);
+        assert!(came.insert(letter.subject.clone()), "{} came twice", letter.subject);
+    }
+    soon("nothing more to be done", async {
+        while waiting(&mail) > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    moment.kill();
+    assert_eq!(stage.count(|fact| matches!(fact, Fact::Mailed(one) if one.did == MailDeed::Kept)), 6);
 }

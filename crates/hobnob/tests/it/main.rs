@@ -2,6 +2,8 @@
 
 mod absurd;
 mod architecture;
+#[cfg(feature = "mail")]
+mod burdens;
 mod calls;
 mod cases;
 mod chat;

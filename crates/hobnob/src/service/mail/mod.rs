@@ -374,3 +374,6 @@ fn read_passwords(users: &[(String, PathBuf)]) -> Result<HashMap<String, String>
     };
     users.iter().map(read).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,8 +62,20 @@ pub(super) async fn hold(
     let (changes, reader) = (office.store.changes(), ImapReader::default());
     let (sasl, append, idle) = (None, None, None);
     let (errors, dropped, purpose) = (0, None, OnPurpose::of(&office.panel, session));
-    let door =
-        ImapDoor { imap, reader, is_secure, sasl, append, idle, changes, errors, purpose, dropped };
+    let deadline = session.clock().now() + PATIENCE;
+    let door = ImapDoor {
+        imap,
+        reader,
+        is_secure,
+        sasl,
+        append,
+        idle,
+        changes,
+        errors,
+        deadline,
+        purpose,
+        dropped,
+    };
     door.run(conn).await
 }
 
@@ -78,6 +90,7 @@ struct ImapDoor<'a> {
     idle: Option<String>,
     changes: watch::Receiver<u64>,
     errors: u32,
+    deadline: Duration,
     purpose: OnPurpose<'a>,
     /// The answer that is not given, on purpose: the conn ends.
     dropped: Option<&'static str>,
@@ -88,16 +101,14 @@ impl ImapDoor<'_> {
         let (host, capabilities) = (&self.imap.office.rules.host, self.capabilities());
         self.imap.tell(&format!("OK [CAPABILITY {capabilities}] {host} IMAP4rev1 hobnob"));
         self.imap.flush(conn).await?;
-        let mut deadline = self.now() + PATIENCE;
         loop {
             let draft = self.append.as_ref().map_or(0, ImapAppend::held);
             self.imap.session.note_held(self.reader.held() + draft);
             // Before the login every line may be a password, or a part of one.
             self.imap.session.hush(self.imap.inbox.is_none());
-            let Some(heard) = self.hear(conn, deadline).await? else { continue };
+            let Some(heard) = self.hear(conn, self.deadline).await? else { continue };
             match heard {
                 Hearing::Bytes(bytes) => {
-                    deadline = self.now() + PATIENCE;
                     if self.take(conn, &bytes).await?.is_break() {
                         return self.imap.flush(conn).await;
                     }
@@ -151,7 +162,10 @@ impl ImapDoor<'_> {
     /// Does what the bytes say. Break: the conversation is over.
     async fn take(&mut self, conn: &mut Conn, bytes: &[u8]) -> Result<ControlFlow<()>> {
         let mut rest = bytes;
+        let mut has_come = false;
         while let Some(input) = self.reader.next(&mut rest) {
+            has_come = true;
+            self.deadline = self.now() + PATIENCE;
             match input {
                 ImapInput::Request(Ok(request)) => {
                     let flow = self.obey(conn, &request.tag, request.command).await?;
@@ -195,6 +209,10 @@ impl ImapDoor<'_> {
             self.imap.flush_much(conn).await?;
         }
         self.imap.flush(conn).await?;
+        if has_come {
+            // The next command has so long to come, and not each byte of it.
+            self.deadline = self.now() + PATIENCE;
+        }
         Ok(ControlFlow::Continue(()))
     }
 

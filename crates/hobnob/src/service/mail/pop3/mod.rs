@@ -51,6 +51,7 @@ pub(super) async fn hold(
         mailbox,
         out,
         errors,
+        deadline: session.clock().now() + PATIENCE,
         purpose: OnPurpose::of(&office.panel, session),
         dropped: None,
     };
@@ -72,6 +73,7 @@ struct Pop3Session<'a> {
     /// Answers that are not sent yet.
     out: Vec<u8>,
     errors: u32,
+    deadline: Duration,
     purpose: OnPurpose<'a>,
     /// The answer that is not given, on purpose: the conn ends.
     dropped: Option<&'static str>,
@@ -88,8 +90,7 @@ impl Pop3Session<'_> {
             self.session.note_held(self.reader.held());
             // Before the login every line may be a password, or a part of one.
             self.session.hush(self.mailbox.is_none());
-            let deadline = self.session.clock().now() + PATIENCE;
-            match wire::hear(self.session, conn, deadline, false).await? {
+            match wire::hear(self.session, conn, self.deadline, false).await? {
                 Hearing::Bytes(bytes) => {
                     if self.take(conn, &bytes).await?.is_break() {
                         return self.flush(conn).await;
@@ -112,7 +113,10 @@ impl Pop3Session<'_> {
     /// Does what the bytes say. Break: the conversation is over.
     async fn take(&mut self, conn: &mut Conn, bytes: &[u8]) -> Result<ControlFlow<()>> {
         let mut rest = bytes;
+        let mut has_come = false;
         while let Some(input) = self.reader.next(&mut rest) {
+            has_come = true;
+            self.deadline = self.session.clock().now() + PATIENCE;
             let said = match input {
                 Pop3Input::Command(Err(ENDLESS)) | Pop3Input::Response(Err(ENDLESS)) => {
                     self.session.conclude(Some("mail-line"), "a line without an end");
@@ -167,6 +171,10 @@ impl Pop3Session<'_> {
             }
         }
         self.flush(conn).await?;
+        if has_come {
+            // The next command has so long to come, and not each byte of it.
+            self.deadline = self.session.clock().now() + PATIENCE;
+        }
         Ok(ControlFlow::Continue(()))
     }
 
