@@ -179,7 +179,10 @@ fn a_disk_without_room_costs_each_letter_and_nothing_else() {
     let mail = folder.path().join("mail");
     std::fs::create_dir(&mail).expect("a folder");
     // Less than what is to stay free: to the server it is full from the first letter on.
-    let setup = format!("mount -t tmpfs -o size=8m,mode=700 none {} || exit 77; exec \"$@\"", mail.display());
+    let setup = format!(
+        "mount -t tmpfs -o size=8m,mode=700 none {} || exit 77; exec \"$@\"",
+        mail.display()
+    );
     let unshare = |program: &[&str]| {
         let mut command = Command::new("unshare");
         if !is_root() {
@@ -218,7 +221,8 @@ fn a_disk_without_room_costs_each_letter_and_nothing_else() {
 
 #[test]
 fn without_descriptors_a_letter_is_refused_for_now_and_the_next_one_is_kept() {
-    const TEST: &str = "office::without_descriptors_a_letter_is_refused_for_now_and_the_next_one_is_kept";
+    const TEST: &str =
+        "office::without_descriptors_a_letter_is_refused_for_now_and_the_next_one_is_kept";
     let folder = folder();
     let mail = folder.path().join("mail");
     let words = words(&["--dir", mail.to_str().expect("UTF-8"), "--max-conns", "1000"]);

@@ -4,6 +4,7 @@
 
 /// Bytes of a faulty line that are passed over before there is no hope that it ends.
 const MAX_SKIPPED: usize = 1 << 20;
+const TOLD: usize = usize::MAX;
 
 /// Cuts a stream into lines. However the bytes are cut, the lines are the same.
 #[derive(Debug)]
@@ -17,9 +18,8 @@ pub(super) struct LineReader {
     is_after_cr: bool,
     /// Whether the line that comes is faulty, which was told.
     is_skipping: bool,
-    /// Bytes of it that were passed over, and whether they were too many, which was told.
+    /// Bytes of it that were passed over; [`TOLD`]: too many, which was told.
     skipped: usize,
-    is_endless: bool,
 }
 
 /// What is wrong with a line. It is told as soon as it is seen; the rest of the line is passed over.
@@ -35,15 +35,7 @@ pub(super) enum LineFault {
 impl LineReader {
     pub(super) fn new(cap: usize) -> Self {
         let (line, takes_lf) = (Vec::new(), false);
-        LineReader {
-            cap,
-            takes_lf,
-            line,
-            is_after_cr: false,
-            is_skipping: false,
-            skipped: 0,
-            is_endless: false,
-        }
+        LineReader { cap, takes_lf, line, is_after_cr: false, is_skipping: false, skipped: 0 }
     }
 
     /// The same, where LF alone ends a line too.
@@ -108,15 +100,22 @@ impl LineReader {
 
     /// Whether a faulty line has no hope of an end, with so many bytes more. It is told once.
     fn is_too_much(&mut self, more: usize) -> bool {
+        if self.skipped == TOLD {
+            return false;
+        }
         self.skipped = self.skipped.saturating_add(more);
-        self.skipped > MAX_SKIPPED && !std::mem::replace(&mut self.is_endless, true)
+        let is_too_much = self.skipped > MAX_SKIPPED;
+        if is_too_much {
+            self.skipped = TOLD;
+        }
+        is_too_much
     }
 
     /// The fault, where this line had none before.
     fn fail(&mut self, fault: LineFault) -> Option<LineFault> {
         self.line = Vec::new();
         if !self.is_skipping {
-            (self.skipped, self.is_endless) = (0, false);
+            self.skipped = 0;
         }
         (!std::mem::replace(&mut self.is_skipping, true)).then_some(fault)
     }

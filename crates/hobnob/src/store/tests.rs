@@ -304,7 +304,10 @@ async fn what_is_to_be_done_with_a_letter_is_there_until_it_is_done() {
     };
     let (one, two, three) =
         (keep(&store, b"to one").await, keep(&store, b"").await, keep(&store, b"to three").await);
-    assert_eq!(store.errands().expect("a folder"), [(one, b"to one".to_vec()), (three, b"to three".to_vec())]);
+    assert_eq!(
+        store.errands().expect("a folder"),
+        [(one, b"to one".to_vec()), (three, b"to three".to_vec())]
+    );
     store.set_errand(one, Some(b"less".to_vec()));
     store.set_errand(two, None);
     let uid = store.view(ALL).letters.last().expect("three").uid;
@@ -387,7 +390,11 @@ fn case_32_without_power_at_any_moment_what_was_told_is_on_the_disk() {
                 let (done, answer) = oneshot::channel();
                 let serial = writer.shared.serial.fetch_add(1, Relaxed);
                 let text = format!("letter {round} {n}");
-                let boxes = if n == 1 { vec![ALL.to_owned(), "li".to_owned()] } else { vec![ALL.to_owned()] };
+                let boxes = if n == 1 {
+                    vec![ALL.to_owned(), "li".to_owned()]
+                } else {
+                    vec![ALL.to_owned()]
+                };
                 let (rest, note) = (text.clone().into_bytes(), b"{}".to_vec());
                 let errand = if n == 2 { text.clone().into_bytes() } else { Vec::new() };
                 let keeping =

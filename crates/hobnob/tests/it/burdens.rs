@@ -203,7 +203,8 @@ async fn where_others_may_send_a_login_is_proposed() {
         stage.closed().await;
         stage.running.drain();
         soon("the end", stage.running.finished()).await;
-        let is_it = |fact: &Fact| matches!(fact, Fact::Warning(text) if text.contains("--auth need"));
+        let is_it =
+            |fact: &Fact| matches!(fact, Fact::Warning(text) if text.contains("--auth need"));
         assert_eq!(stage.count(is_it), usize::from(is_told), "{at} {options:?}");
     }
 }

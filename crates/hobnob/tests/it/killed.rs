@@ -185,8 +185,7 @@ async fn a_letter_that_was_to_be_passed_on_is_passed_on_by_the_next_process_and_
     // Nobody is there to pass it on to, and then the server is killed with its last answer.
     for n in 0..3 {
         let (moment, doors) = serve_before(Some(&next), &mail, Counted::Answers, 2);
-        let client =
-            Client { doors, moment: &moment, book: &book, name: format!("forward-{n}") };
+        let client = Client { doors, moment: &moment, book: &book, name: format!("forward-{n}") };
         client.sends();
     }
     assert_eq!(waiting(&mail), 6, "each that was answered for");
@@ -207,5 +206,8 @@ async fn a_letter_that_was_to_be_passed_on_is_passed_on_by_the_next_process_and_
     })
     .await;
     moment.kill();
-    assert_eq!(stage.count(|fact| matches!(fact, Fact::Mailed(one) if one.did == MailDeed::Kept)), 6);
+    assert_eq!(
+        stage.count(|fact| matches!(fact, Fact::Mailed(one) if one.did == MailDeed::Kept)),
+        6
+    );
 }
