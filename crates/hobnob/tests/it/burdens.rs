@@ -95,8 +95,8 @@ async fn recipients(client: &mut Client) {
     assert!(client.answer().await.starts_with("250"));
     let mut taken = 0;
     for some in 0..1_000 {
-        let all: String = (0..100).map(|n| format!("RCPT TO:<u{some}.{n}@test>\r\n")).collect();
-        client.0.write_all(all.as_bytes()).await.expect("it is open");
+        let all: Vec<_> = (0..100).map(|n| format!("RCPT TO:<u{some}.{n}@test>\r\n")).collect();
+        client.0.write_all(all.concat().as_bytes()).await.expect("it is open");
         for _ in 0..100 {
             let answer = client.line().await;
             taken += usize::from(answer.starts_with("250"));
@@ -141,7 +141,7 @@ async fn pour(client: Client, piece: &[u8]) {
 async fn a_line_without_an_end_is_cut_at_every_door_long_before_it_is_much() {
     let mut stage = serve(&[]);
     for (door, limit) in [(0, "mail-line"), (1, "mail-line"), (2, "mail-errors")] {
-        pour(Client::of(stage.address_of(door)).await, &[b'x'; 65_536]).await;
+        pour(Client::of(stage.address_of(door)).await, &vec![b'x'; 65_536]).await;
         stage.closed_by(Reason::Limit(limit)).await;
     }
 }

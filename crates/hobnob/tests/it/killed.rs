@@ -141,9 +141,8 @@ fn kill_again_and_again(kills: u64, most_answers: u64) {
     let folder = tempfile::tempdir().expect("a folder");
     let book = Book::default();
     begin(folder.path(), &book);
-    for kill in 0..kills {
+    for (kill, counted) in (0..kills).zip(Counted::ALL.into_iter().cycle()) {
         let lot = lot(&format!("kill {kill} of {kills}"));
-        let counted = Counted::ALL[kill as usize % Counted::ALL.len()];
         // A letter is some 5 KB, and 8 steps of the disk.
         let most = 1 + lot % most_answers
             * match counted {

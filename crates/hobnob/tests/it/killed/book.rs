@@ -173,13 +173,12 @@ impl Inside {
         for (uid, name, flags) in &found.letters {
             assert!(*uid > last && *uid < found.next, "{place:?}: {last}, {uid}, {}", found.next);
             last = *uid;
-            match self.numbers.get(&(place, *uid)) {
-                Some(known) => assert_eq!(known, name, "{place:?} {uid} was another one's"),
-                None => {
-                    let next = before.map_or(1, |(_, next)| next);
-                    assert!(*uid >= next, "{place:?}: {uid} came behind {next}");
-                    self.numbers.insert((place, *uid), name.clone());
-                }
+            if let Some(known) = self.numbers.get(&(place, *uid)) {
+                assert_eq!(known, name, "{place:?} {uid} was another one's");
+            } else {
+                let next = before.map_or(1, |(_, next)| next);
+                assert!(*uid >= next, "{place:?}: {uid} came behind {next}");
+                self.numbers.insert((place, *uid), name.clone());
             }
             let has_to = self.letters.get(name).is_some_and(|one| one.must.contains(&place));
             if let Some(flag) = self.flags.get(name)

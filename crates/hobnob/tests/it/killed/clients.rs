@@ -22,14 +22,15 @@ pub(super) struct Client<'m> {
 impl Client<'_> {
     /// Sends letters by SMTP.
     pub(super) fn sends(&self) {
-        self.ends((0..ENOUGH).try_fold(None, |line, n| {
+        let sent = (0..ENOUGH).try_fold(None, |line, n| {
             self.send(line, &format!("{}-{n}", self.name), "li@test", LI).map(Some)
-        }));
+        });
+        self.ends(sent.is_some());
     }
 
     /// It has come to its end, which is in order where the server has.
-    fn ends<T>(&self, end: Option<T>) {
-        assert!(end.is_some() || self.moment.is_over(), "{}: a conn broke of itself", self.name);
+    fn ends(&self, is_well: bool) {
+        assert!(is_well || self.moment.is_over(), "{}: a conn broke of itself", self.name);
     }
 
     /// Sends one letter, over a conn that is open or a new one.
@@ -40,13 +41,12 @@ impl Client<'_> {
         to: &str,
         place: Place,
     ) -> Option<Line<'l>> {
-        let mut line = match line {
-            Some(line) => line,
-            None => {
-                let mut line = Line::dial(self.doors[0], self.moment)?;
-                line.ask("EHLO me\r\n", "250 ")?;
-                line
-            }
+        let mut line = if let Some(line) = line {
+            line
+        } else {
+            let mut line = Line::dial(self.doors[0], self.moment)?;
+            line.ask("EHLO me\r\n", "250 ")?;
+            line
         };
         line.say(&format!("MAIL FROM:<app@test>\r\nRCPT TO:<{to}>\r\nDATA\r\n"))?;
         for beginning in ["250 ", "250 ", "354 "] {
@@ -62,7 +62,7 @@ impl Client<'_> {
 
     /// Sends letters, fetches them by POP3 and deletes some.
     pub(super) fn fetches(&self) {
-        self.ends((0..ENOUGH / 8).try_for_each(|n| self.fetch(n)));
+        self.ends((0..ENOUGH / 8).try_for_each(|n| self.fetch(n)).is_some());
     }
 
     fn fetch(&self, round: u32) -> Option<()> {
@@ -90,16 +90,20 @@ impl Client<'_> {
         if round % 4 == 3 {
             return Some(()); // without QUIT nothing is deleted
         }
-        deleted.iter().for_each(|name| self.book.leaves(name, POP, None));
+        for name in &deleted {
+            self.book.leaves(name, POP, None);
+        }
         line.ask("QUIT\r\n", "+OK bye")?;
-        deleted.iter().for_each(|name| self.book.has_left(name, POP, None));
+        for name in &deleted {
+            self.book.has_left(name, POP, None);
+        }
         self.moment.count(Counted::Answers, 1);
         Some(())
     }
 
     /// Puts letters into a box, marks, moves and expunges them by IMAP.
     pub(super) fn keeps_house(&self) {
-        self.ends(self.keep_house());
+        self.ends(self.keep_house().is_some());
     }
 
     fn keep_house(&self) -> Option<()> {
@@ -146,7 +150,9 @@ impl Client<'_> {
 
     fn move_two(&self, line: &mut Line<'_>, names: &[String], uids: &[u32]) -> Option<()> {
         let two = &names[..2];
-        two.iter().for_each(|name| self.book.leaves(name, MO, Some(ARCHIVE)));
+        for name in two {
+            self.book.leaves(name, MO, Some(ARCHIVE));
+        }
         let said = line.command(&format!("UID MOVE {},{} Archive", uids[0], uids[1]))?;
         let validity = number(&said, "COPYUID ");
         let copied = said.split_once(&format!("COPYUID {validity} ")).expect("a code").1;
