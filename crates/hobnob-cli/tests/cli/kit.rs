@@ -364,7 +364,7 @@ pub(crate) fn skip(name: &str, reason: &str) {
     let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let whoami = Command::new("id").arg("-u").output();
     whoami.is_ok_and(|done| done.stdout == b"0\n")
 }

@@ -25,6 +25,8 @@ mod kit;
 mod mail;
 mod man;
 mod models;
+#[cfg(feature = "mail")]
+mod office;
 mod pages;
 #[cfg(feature = "tls")]
 #[path = "../../../hobnob/tests/it/tls/papers.rs"]

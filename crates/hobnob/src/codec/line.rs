@@ -2,6 +2,10 @@
 //! fault of the line that it stands in, so that nothing behind it is ever a line of its own. Where nobody hands on what was
 //! read, LF alone may end a line too, as it does where a person types.
 
+/// Bytes of a faulty line that are passed over before there is no hope that it ends.
+const MAX_SKIPPED: usize = 1 << 20;
+const TOLD: usize = usize::MAX;
+
 /// Cuts a stream into lines. However the bytes are cut, the lines are the same.
 #[derive(Debug)]
 pub(super) struct LineReader {
@@ -14,6 +18,8 @@ pub(super) struct LineReader {
     is_after_cr: bool,
     /// Whether the line that comes is faulty, which was told.
     is_skipping: bool,
+    /// Bytes of it that were passed over; [`TOLD`]: too many, which was told.
+    skipped: usize,
 }
 
 /// What is wrong with a line. It is told as soon as it is seen; the rest of the line is passed over.
@@ -22,12 +28,14 @@ pub(super) enum LineFault {
     BareLf,
     BareCr,
     TooLong,
+    /// It was faulty, and goes on without an end: who sends it is not to be read any more.
+    Endless,
 }
 
 impl LineReader {
     pub(super) fn new(cap: usize) -> Self {
         let (line, takes_lf) = (Vec::new(), false);
-        LineReader { cap, takes_lf, line, is_after_cr: false, is_skipping: false }
+        LineReader { cap, takes_lf, line, is_after_cr: false, is_skipping: false, skipped: 0 }
     }
 
     /// The same, where LF alone ends a line too.
@@ -57,9 +65,14 @@ impl LineReader {
                 }
                 self.line.extend_from_slice(&bytes[..stop]);
             }
+            if self.is_skipping && self.is_too_much(stop) {
+                *bytes = &bytes[stop..];
+                return Some(Err(LineFault::Endless));
+            }
             let end = bytes.get(stop).copied();
             *bytes = &bytes[stop + usize::from(end.is_some())..];
             self.is_after_cr = end == Some(b'\r');
+            self.skipped = self.skipped.saturating_add(usize::from(end.is_some()));
             if end == Some(b'\n') && self.takes_lf {
                 if std::mem::take(&mut self.is_skipping) {
                     continue;
@@ -85,9 +98,25 @@ impl LineReader {
         self.line.capacity()
     }
 
+    /// Whether a faulty line has no hope of an end, with so many bytes more. It is told once.
+    fn is_too_much(&mut self, more: usize) -> bool {
+        if self.skipped == TOLD {
+            return false;
+        }
+        self.skipped = self.skipped.saturating_add(more);
+        let is_too_much = self.skipped > MAX_SKIPPED;
+        if is_too_much {
+            self.skipped = TOLD;
+        }
+        is_too_much
+    }
+
     /// The fault, where this line had none before.
     fn fail(&mut self, fault: LineFault) -> Option<LineFault> {
         self.line = Vec::new();
+        if !self.is_skipping {
+            self.skipped = 0;
+        }
         (!std::mem::replace(&mut self.is_skipping, true)).then_some(fault)
     }
 }
@@ -123,7 +152,7 @@ mod tests {
             ("123456789\nx\rx\r\nd\r\n", vec![long.clone(), line("d")]),
             ("a\n", vec![lf.clone()]),
             ("a\r", vec![]),
-            ("\n\r\nd\r\n", vec![lf, line("d")]),
+            ("\n\r\nd\r\n", vec![lf.clone(), line("d")]),
             ("\r\rd\r\n", vec![cr]),
         ] {
             for split in 0..text.len() {
@@ -132,7 +161,15 @@ mod tests {
             let each: Vec<_> = (0..text.len()).collect();
             assert_eq!(read(text.as_bytes(), &each), lines, "{text:?}");
         }
-        assert_eq!(read(&vec![b'x'; 100_000], &[50_000]), [long]);
+        assert_eq!(read(&vec![b'x'; 100_000], &[50_000]), std::slice::from_ref(&long));
+        let endless = Err(LineFault::Endless);
+        for (all, first) in [(vec![b'x'; 3 << 20], &long), (vec![b'\n'; 3 << 20], &lf)] {
+            for split in [MAX_SKIPPED, 2 << 20] {
+                let lines = [first.clone(), endless.clone(), line("d")];
+                let all = [&all[..], b"\r\nd\r\n"].concat();
+                assert_eq!(read(&all, &[split]), lines, "it is told once more, and once");
+            }
+        }
         let mut lenient = LineReader::lenient(8);
         let mut bytes = &b"a\nb\r\n123456789\nc\n"[..];
         let lines: Vec<_> = std::iter::from_fn(|| lenient.next(&mut bytes)).collect();

@@ -7,5 +7,5 @@ mod top;
 
 pub use self::answer::{Pop3Answer, Pop3AnswerFault, Pop3AnswerReader};
 pub use self::command::Pop3Command;
-pub use self::reader::{Pop3Input, Pop3Reader};
+pub use self::reader::{ENDLESS, Pop3Input, Pop3Reader};
 pub use self::top::Top;

@@ -182,8 +182,9 @@ async fn open_all(
 ) -> Result<(Vec<Bound>, Entrances, Site)> {
     let (mut bounds, entrances) = entrances::bind(house, endpoints, next_ports, scene).await?;
     house.own.are(own_addresses(&bounds));
+    let is_for_others = bounds.iter().any(|bound| !bound.address.is_local_only());
     bounds.extend(house.powers.targets.open().await?);
-    let mut site = Site::new(house.keeper());
+    let mut site = Site::new(house.keeper(), is_for_others);
     house.service.open(&mut site).await?;
     for Bound { transport, address, door, .. } in &bounds {
         house.bus.emit(0, 0, Fact::Listening { transport, address: address.clone(), door });

@@ -190,12 +190,18 @@ pub trait Service: Send + Sync {
 pub struct Site {
     keeper: Keeper,
     undos: Vec<Box<dyn FnOnce() + Send>>,
+    is_for_others: bool,
 }
 
 impl Site {
     /// A site with these powers.
-    pub(crate) fn new(keeper: Keeper) -> Self {
-        Site { keeper, undos: Vec::new() }
+    pub(crate) fn new(keeper: Keeper, is_for_others: bool) -> Self {
+        Site { keeper, undos: Vec::new(), is_for_others }
+    }
+
+    /// Whether peers on other machines can reach what was bound.
+    pub fn is_for_others(&self) -> bool {
+        self.is_for_others
     }
 
     /// The engine's powers.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use super::errand::LetterErrands;
 use super::fault::StoreFault;
 use super::file::DraftFile;
 use super::folder::MailFolder;
@@ -73,16 +74,35 @@ impl LetterBatch {
     }
 
     /// Puts each letter into its boxes, where its note is in place already.
-    pub(super) fn place(&mut self, folders: &Folders, note: impl Fn(u64) -> PathBuf) {
+    pub(super) fn place(
+        &mut self,
+        folders: &Folders,
+        errands: &LetterErrands,
+        note: impl Fn(u64) -> PathBuf,
+    ) {
         for letter in self.letters.iter_mut().filter(|letter| letter.fault.is_none()) {
-            if let Err(error) = letter.place(folders, &note) {
-                letter.fail("rename(new)", &error);
+            let Keeping { serial, errand, .. } = &letter.keeping;
+            let noted = if errand.is_empty() { Ok(()) } else { errands.write(*serial, errand) };
+            match noted {
+                Ok(()) => {
+                    if let Err(error) = letter.place(folders, &note) {
+                        letter.fail("rename(new)", &error);
+                    }
+                }
+                Err(error) => letter.fail("write(hobnob.errands)", &error),
             }
         }
     }
 
-    /// Brings the folders of all boxes to the disk.
-    pub(super) fn settle(&mut self, folders: &Folders) {
+    /// Brings the folders of all boxes to the disk, and what is to be done with the letters.
+    pub(super) fn settle(&mut self, folders: &Folders, errands: &LetterErrands) {
+        let has_one = |letter: &Placing| !letter.keeping.errand.is_empty();
+        if self.letters.iter().any(has_one)
+            && let Err(error) = errands.settle()
+        {
+            let of_it = self.letters.iter_mut().filter(|letter| has_one(letter));
+            of_it.for_each(|letter| letter.fail("fsync(hobnob.errands)", &error));
+        }
         for name in self.boxes() {
             let settled = folders.get(&name).map_or(Ok(()), |folder| folder.settle("new"));
             if let Err(error) = settled {
@@ -96,6 +116,7 @@ impl LetterBatch {
     pub(super) fn publish(
         self,
         folders: &Folders,
+        errands: &LetterErrands,
         views: &mut Views,
         note: impl Fn(u64) -> PathBuf,
     ) -> Vec<(Keeping, Result<KeptLetter, StoreFault>)> {
@@ -103,6 +124,7 @@ impl LetterBatch {
         for letter in self.letters {
             let Placing { keeping, file, uids, placed, fault } = letter;
             if let Some(fault) = fault {
+                errands.remove(keeping.serial);
                 for path in placed.into_iter().chain([note(keeping.serial)]) {
                     let _ = fs::remove_file(path); // the disk has failed once already
                 }

@@ -18,12 +18,21 @@ pub struct LetterDraft {
     pub(super) file: Option<DraftFile>,
     /// When it came, in seconds since 1970; none: now.
     pub(super) received: Option<u64>,
+    /// What is to be done with it; empty: nothing.
+    pub(super) errand: Vec<u8>,
     jobs: Sender<StoreJob>,
 }
 
 impl LetterDraft {
     pub(super) fn new(serial: u64, jobs: Sender<StoreJob>) -> Self {
-        LetterDraft { serial, held: Vec::new(), file: None, received: None, jobs }
+        LetterDraft {
+            serial,
+            held: Vec::new(),
+            file: None,
+            received: None,
+            errand: Vec::new(),
+            jobs,
+        }
     }
 
     /// The number by which the store will know the letter.
@@ -39,6 +48,12 @@ impl LetterDraft {
     /// It came at that time, in seconds since 1970, and not now.
     pub fn received_at(&mut self, seconds: u64) {
         self.received = Some(seconds);
+    }
+
+    /// Something is to be done with it once it is kept: the store has that until it is told that it is done
+    /// ([`MailStore::set_errand`](super::MailStore::set_errand)).
+    pub fn set_errand(&mut self, errand: Vec<u8>) {
+        self.errand = errand;
     }
 
     /// Bytes of it in memory.

@@ -17,6 +17,7 @@ pub(super) enum StoreJob {
     Mark { name: String, uids: Vec<u32>, change: FlagChange, done: Done<()> },
     Look { name: String, done: Done<()> },
     Note { serial: u64, line: String },
+    Errand { serial: u64, errand: Option<Vec<u8>> },
     Make { name: String, done: Done<()> },
     Remove { name: String, done: Done<()> },
     Rename { from: String, to: String, done: Done<()> },
@@ -56,6 +57,8 @@ pub(super) struct Keeping {
     pub(super) boxes: Vec<String>,
     /// What is to be known of it.
     pub(super) note: Vec<u8>,
+    /// What is to be done with it; empty: nothing.
+    pub(super) errand: Vec<u8>,
     pub(super) done: oneshot::Sender<Result<KeptLetter, StoreFault>>,
 }
 

@@ -22,6 +22,7 @@
 
 mod batch;
 mod draft;
+mod errand;
 mod fault;
 mod file;
 mod folder;
@@ -105,11 +106,12 @@ impl MailStore {
         let mut names: Vec<String> = boxes.iter().map(|name| (*name).to_owned()).collect();
         names.sort_unstable();
         names.dedup();
-        let LetterDraft { serial, held, file, received, .. } = draft;
+        let LetterDraft { serial, held, file, received, errand, .. } = draft;
         let keep = |done| {
             let note = note.to_owned();
             let (rest, boxes) = (held, names);
-            StoreJob::Keep(Box::new(Keeping { serial, file, rest, received, boxes, note, done }))
+            let keeping = Keeping { serial, file, rest, received, boxes, note, errand, done };
+            StoreJob::Keep(Box::new(keeping))
         };
         self.ask(keep).await
     }
@@ -149,6 +151,25 @@ impl MailStore {
     /// on the disk, and where too much is known already it is left out.
     pub fn add_note(&self, serial: u64, line: String) {
         let _ = self.jobs.send(StoreJob::Note { serial, line }); // nothing is noted any more once it is closed
+    }
+
+    /// Whether what is kept outlives the store.
+    pub fn is_lasting(&self) -> bool {
+        self.shared.is_lasting
+    }
+
+    /// What is still to be done with letters, by their numbers ([`LetterDraft::set_errand`]). This may block.
+    ///
+    /// # Errors
+    ///
+    /// The disk says no.
+    pub fn errands(&self) -> std::io::Result<Vec<(u64, Vec<u8>)>> {
+        errand::all(&self.shared.root)
+    }
+
+    /// So much is still to be done with a letter; none: nothing is. Nothing waits until this is on the disk.
+    pub fn set_errand(&self, serial: u64, errand: Option<Vec<u8>>) {
+        let _ = self.jobs.send(StoreJob::Errand { serial, errand }); // it stays once the store is closed
     }
 
     /// Removes letters for good; those that were there.

@@ -23,7 +23,7 @@ pub enum StorePlace {
 pub(super) struct HeldFolder {
     pub(super) path: PathBuf,
     pub(super) sync: Syncing,
-    is_private: bool,
+    pub(super) is_private: bool,
     /// The lock on the folder (flock(2)), which the kernel takes back however we end.
     _lock: File,
 }
@@ -33,6 +33,8 @@ pub(super) const PARTS: [&str; 3] = ["tmp", "new", "cur"];
 /// The folders of the other boxes, and what is known of letters.
 pub(super) const BOXES: &str = "boxes";
 pub(super) const NOTES: &str = "hobnob.letters";
+/// What is still to be done with letters.
+pub(super) const ERRANDS: &str = "hobnob.errands";
 
 const PRIVATE: &str = "hobnob-mail-";
 
@@ -117,7 +119,7 @@ fn is_begun(path: &Path) -> bool {
 }
 
 fn furnish(path: &Path) -> Result<()> {
-    for part in PARTS.iter().chain(&[BOXES, NOTES]) {
+    for part in PARTS.iter().chain(&[BOXES, NOTES, ERRANDS]) {
         make(&path.join(part)).map_err(|error| home::failed("mkdir", path, &error))?;
     }
     Ok(())

@@ -1,9 +1,12 @@
 //! What is kept stays, whole and once, under its number.
 
-use std::cell::Cell;
-use std::collections::HashSet;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read as _;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 
 use super::*;
@@ -206,27 +209,36 @@ fn a_disk_that_fails_at_any_sync_keeps_nothing_by_half() {
     let limits = StoreLimits { free: 0, ..StoreLimits::default() };
     let mut writer = StoreWriter::open(held, limits, Clock::start()).expect("it opens");
     let (jobs, queue) = mpsc::channel();
-    let mut keep = |syncs| {
+    let mut keep = |syncs, errand: &[u8]| {
         SYNCS.set(syncs);
         let (done, answer) = oneshot::channel();
         let serial = writer.shared.serial.fetch_add(1, Relaxed);
         let (file, boxes) = (None, vec![ALL.to_owned()]);
         let (rest, note) = (b"x".to_vec(), b"{}".to_vec());
-        let keeping = Keeping { serial, file, rest, received: None, boxes, note, done };
+        let errand = errand.to_vec();
+        let keeping = Keeping { serial, file, rest, received: None, boxes, note, errand, done };
         jobs.send(StoreJob::Keep(Box::new(keeping))).expect("it is open");
         jobs.send(StoreJob::Close).expect("it is open");
         writer.work(&queue);
         SYNCS.set(u32::MAX);
         let notes = fs::read_dir(folder.path().join("hobnob.letters")).expect("a folder").count();
-        (answer.blocking_recv().expect("an answer"), files(folder.path()).len(), notes)
+        let errands = fs::read_dir(folder.path().join("hobnob.errands")).expect("a folder").count();
+        let files = files(folder.path()).len();
+        (answer.blocking_recv().expect("an answer"), files, notes + errands)
     };
     // The letter, its number, its folder; and before its number, where that failed before, the list and its folder.
     for syncs in [0, 1, 0, 1, 2, 3, 2] {
-        let (said, files, notes) = keep(syncs);
+        let (said, files, notes) = keep(syncs, b"");
         assert!(matches!(said, Err(StoreFault::Disk(_))), "after {syncs}: {said:?}");
         assert_eq!((files, notes), (0, 0), "after {syncs}");
     }
-    let (said, files, notes) = keep(u32::MAX);
+    // What is to be done with it, and that folder, before the one of the letters.
+    for syncs in [1, 4, 3] {
+        let (said, files, notes) = keep(syncs, b"to do");
+        assert!(matches!(said, Err(StoreFault::Disk(_))), "after {syncs}: {said:?}");
+        assert_eq!((files, notes), (0, 0), "after {syncs}");
+    }
+    let (said, files, notes) = keep(u32::MAX, b"");
     let uid = said.expect("the disk is well again").boxes[0].uid;
     assert!(uid > 4, "numbers that may have been burnt are not given again: {uid}");
     assert_eq!((files, notes), (1, 1));
@@ -263,4 +275,148 @@ async fn boxes_are_made_renamed_and_removed_and_a_name_that_comes_again_has_othe
     store.make_box("b").await.expect("it is made again");
     assert!(store.view("b").validity > before.validity);
     assert_eq!(store.remove_box(ALL).await, Err(StoreFault::BadName));
+}
+
+#[tokio::test]
+async fn a_box_that_comes_again_has_other_numbers_also_in_another_process() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    for name in ["a", "b", "c"] {
+        put(&store, "one", &[name]).await.expect("it is kept");
+    }
+    let before = store.view("c").validity;
+    store.remove_box("c").await.expect("it is removed");
+    drop(store);
+    let store = open(folder.path());
+    put(&store, "another", &["c"]).await.expect("it is kept");
+    assert!(store.view("c").validity > before, "{before} was given twice");
+}
+
+#[tokio::test]
+async fn what_is_to_be_done_with_a_letter_is_there_until_it_is_done() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    let keep = async |store: &MailStore, errand: &[u8]| {
+        let mut draft = store.draft();
+        draft.push(b"x");
+        draft.set_errand(errand.to_vec());
+        store.keep(draft, &[ALL], b"{}").await.expect("there is room").serial
+    };
+    let (one, two, three) =
+        (keep(&store, b"to one").await, keep(&store, b"").await, keep(&store, b"to three").await);
+    assert_eq!(
+        store.errands().expect("a folder"),
+        [(one, b"to one".to_vec()), (three, b"to three".to_vec())]
+    );
+    store.set_errand(one, Some(b"less".to_vec()));
+    store.set_errand(two, None);
+    let uid = store.view(ALL).letters.last().expect("three").uid;
+    store.expunge(ALL, &[uid]).await.expect("it goes");
+    fs::write(folder.path().join("hobnob.errands/9.draft"), "half").expect("it is ours");
+    drop(store);
+    let store = open(folder.path());
+    assert_eq!(store.errands().expect("a folder"), [(one, b"less".to_vec())]);
+    store.set_errand(one, None);
+    store.look(ALL).await.expect("all before it is done");
+    assert_eq!(fs::read_dir(folder.path().join("hobnob.errands")).expect("a folder").count(), 0);
+}
+
+/// What a disk has for certain: files as they were when they were last brought to it, and folders with the names that they
+/// had then. Whatever else is there goes with the power.
+#[derive(Default)]
+struct CertainDisk {
+    files: HashMap<u64, Vec<u8>>,
+    folders: HashMap<u64, Vec<(OsString, u64)>>,
+}
+
+thread_local! {
+    static CERTAIN: RefCell<CertainDisk> = RefCell::default();
+}
+
+fn sync_to_certain(file: &File) -> std::io::Result<()> {
+    let path = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    let found = file.metadata()?;
+    CERTAIN.with_borrow_mut(|disk| {
+        if !found.is_dir() {
+            disk.files.insert(found.ino(), fs::read(&path)?);
+            return Ok(());
+        }
+        let entry = |entry: std::io::Result<fs::DirEntry>| {
+            let entry = entry?;
+            Ok((entry.file_name(), entry.metadata()?.ino()))
+        };
+        let names: std::io::Result<Vec<_>> = fs::read_dir(&path)?.map(entry).collect();
+        disk.folders.insert(found.ino(), names?);
+        Ok(())
+    })
+}
+
+impl CertainDisk {
+    /// Makes a folder as it would be found.
+    fn restore(&self, ino: u64, to: &Path) {
+        fs::create_dir(to).expect("ours");
+        fs::set_permissions(to, fs::Permissions::from_mode(0o700)).expect("ours");
+        for (name, inside) in self.folders.get(&ino).into_iter().flatten() {
+            let path = to.join(name);
+            match self.files.get(inside) {
+                Some(bytes) => fs::write(path, bytes).expect("ours"),
+                // A folder of which nothing is certain is empty, and so is a file.
+                None if self.is_folder(name, *inside) => self.restore(*inside, &path),
+                None => fs::write(path, "").expect("ours"),
+            }
+        }
+    }
+
+    fn is_folder(&self, name: &OsStr, ino: u64) -> bool {
+        let parts = ["tmp", "new", "cur", "boxes", "hobnob.letters", "hobnob.errands", "li"];
+        self.folders.contains_key(&ino) || parts.iter().any(|part| *part == name)
+    }
+}
+
+#[test]
+fn case_32_without_power_at_any_moment_what_was_told_is_on_the_disk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("mail");
+    let mut held = HeldFolder::open(&StorePlace::Folder(path.clone())).expect("ours");
+    held.sync = sync_to_certain;
+    let root = fs::metadata(&path).expect("it is there").ino();
+    let limits = StoreLimits { free: 0, ..StoreLimits::default() };
+    let mut writer = StoreWriter::open(held, limits, Clock::start()).expect("it opens");
+    let (jobs, queue) = mpsc::channel();
+    let mut told: Vec<(String, u32, String)> = Vec::new();
+    for round in 0..6 {
+        let answers: Vec<_> = (0..3)
+            .map(|n| {
+                let (done, answer) = oneshot::channel();
+                let serial = writer.shared.serial.fetch_add(1, Relaxed);
+                let text = format!("letter {round} {n}");
+                let boxes = if n == 1 {
+                    vec![ALL.to_owned(), "li".to_owned()]
+                } else {
+                    vec![ALL.to_owned()]
+                };
+                let (rest, note) = (text.clone().into_bytes(), b"{}".to_vec());
+                let errand = if n == 2 { text.clone().into_bytes() } else { Vec::new() };
+                let keeping =
+                    Keeping { serial, file: None, rest, received: None, boxes, note, errand, done };
+                jobs.send(StoreJob::Keep(Box::new(keeping))).expect("it is open");
+                (text, answer)
+            })
+            .collect();
+        jobs.send(StoreJob::Close).expect("it is open");
+        writer.work(&queue);
+        for (text, answer) in answers {
+            let kept = answer.blocking_recv().expect("an answer").expect("there is room");
+            told.extend(kept.boxes.into_iter().map(|kept| (kept.name, kept.uid, text.clone())));
+        }
+        let found = folder.path().join(format!("found-{round}"));
+        CERTAIN.with_borrow(|disk| disk.restore(root, &found));
+        let store = open(&found);
+        assert_eq!(store.view(ALL).validity, writer.shared.views()[ALL].validity);
+        for (name, uid, letter) in &told {
+            assert_eq!(text(&store, name, *uid).as_ref(), Some(letter), "{name} {uid}");
+        }
+        assert_eq!(store.view(ALL).letters.len(), 3 * (round + 1), "and each once");
+        assert_eq!(store.errands().expect("a folder").len(), round + 1);
+    }
 }

@@ -93,6 +93,30 @@ impl UidList {
     }
 }
 
+/// The file of a store that says which validity was given last, where the box that had it may be gone.
+const LAST: &str = "hobnob.validity";
+
+/// The validity that was given last, as far as a box that was removed has left word of it.
+pub(super) fn last_validity(root: &Path) -> io::Result<u32> {
+    match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(root.join(LAST)) {
+        Ok(file) => Ok(read(&file)?.trim().parse().unwrap_or(0)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+/// Leaves word of it: a box that is made again under an old name has another one, also after a restart within the same
+/// second.
+pub(super) fn keep_validity(root: &Path, validity: u32, sync: Syncing) -> io::Result<()> {
+    let draft = root.join(LAST).with_extension("draft");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    let mut file = options.open(&draft)?;
+    file.write_all(format!("{validity}\n").as_bytes()).and_then(|()| sync(&file))?;
+    fs::rename(&draft, root.join(LAST))?;
+    sync(&File::open(root)?)
+}
+
 fn read(file: &File) -> io::Result<String> {
     let mut bytes = Vec::new();
     io::Read::read_to_end(&mut io::Read::take(file, LARGEST), &mut bytes)?;

@@ -14,6 +14,7 @@ use nix::sys::statvfs::statvfs;
 use tokio::sync::watch;
 
 use super::batch::LetterBatch;
+use super::errand::LetterErrands;
 use super::fault::StoreFault;
 use super::file::DraftFile;
 use super::folder::{self, MailFolder};
@@ -22,6 +23,7 @@ use super::letter::{BoxView, KeptIn, KeptLetter, StoredLetter};
 use super::limits::StoreLimits;
 use super::name;
 use super::place::{BOXES, HeldFolder, NOTES};
+use super::uids;
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::home;
@@ -41,6 +43,8 @@ pub(super) struct StoreShared {
     pub(super) serial: AtomicU64,
     pub(super) changes: watch::Sender<u64>,
     pub(super) root: PathBuf,
+    /// Whether the folder stays.
+    pub(super) is_lasting: bool,
 }
 
 impl StoreShared {
@@ -69,6 +73,7 @@ fn folder_of(root: &Path, name: &str) -> Option<PathBuf> {
 /// The state of the thread.
 pub(super) struct StoreWriter {
     folders: HashMap<String, MailFolder>,
+    errands: LetterErrands,
     pub(super) shared: Arc<StoreShared>,
     limits: StoreLimits,
     clock: Clock,
@@ -88,9 +93,11 @@ impl StoreWriter {
             serial: AtomicU64::new(1),
             changes: watch::Sender::new(0),
             root: root.clone(),
+            is_lasting: !held.is_private,
         };
         let mut writer = StoreWriter {
             folders: HashMap::new(),
+            errands: LetterErrands::of(&root, held.sync),
             shared: Arc::new(shared),
             limits,
             clock,
@@ -99,6 +106,7 @@ impl StoreWriter {
             held,
         };
         let failed = |error: std::io::Error| home::failed("open", &root, &error);
+        writer.validity = uids::last_validity(&root).map_err(failed)?;
         writer.load(ALL).map_err(failed)?;
         for folder in folder::names(&root.join(BOXES)).map_err(failed)? {
             if let Some(name) = name::box_of_folder(&folder) {
@@ -135,6 +143,7 @@ impl StoreWriter {
                 fs::remove_file(root.join(NOTES).join(file))?;
             }
         }
+        self.errands.clear_away(&serials)?;
         self.shared.serial.store(last.saturating_add(1), Relaxed);
         Ok(())
     }
@@ -181,6 +190,11 @@ impl StoreWriter {
                 let _ = done.send(self.look(&name));
             }
             StoreJob::Note { serial, line } => self.add_note(serial, &line),
+            StoreJob::Errand { serial, errand: Some(errand) } => {
+                // Where it cannot be written, the one before stays: somebody gets the letter twice, and nobody misses it.
+                let _ = self.errands.write(serial, &errand);
+            }
+            StoreJob::Errand { serial, errand: None } => self.errands.remove(serial),
             StoreJob::Make { name, done } => {
                 let _ = done.send(self.room_in(&name, 0));
             }
@@ -211,6 +225,11 @@ impl StoreWriter {
         if name == ALL {
             return Err(StoreFault::BadName);
         }
+        if !self.folders.contains_key(name) {
+            return Ok(());
+        }
+        uids::keep_validity(&self.shared.root, self.validity, self.held.sync)
+            .map_err(|error| StoreFault::of("write(hobnob.validity)", &error))?;
         let Some(folder) = self.folders.remove(name) else { return Ok(()) };
         self.shared.views().remove(name);
         let root = folder.root.clone();
@@ -302,9 +321,9 @@ impl StoreWriter {
         let shared = self.shared.clone();
         let note = |serial| shared.note(serial);
         batch.burn(&mut self.folders, &shared.views());
-        batch.place(&self.folders, note);
-        batch.settle(&self.folders);
-        let said = batch.publish(&self.folders, &mut shared.views(), note);
+        batch.place(&self.folders, &self.errands, note);
+        batch.settle(&self.folders, &self.errands);
+        let said = batch.publish(&self.folders, &self.errands, &mut shared.views(), note);
         let mut dropped = self.trim();
         // What went is told by the last of those who still listen.
         let teller =

@@ -2,6 +2,8 @@
 
 mod absurd;
 mod architecture;
+#[cfg(feature = "mail")]
+mod burdens;
 mod calls;
 mod cases;
 mod chat;
@@ -24,6 +26,8 @@ mod imap;
 mod inbox;
 mod inside;
 mod kernel;
+#[cfg(feature = "mail")]
+mod killed;
 mod limits;
 mod load;
 #[cfg(feature = "mail")]

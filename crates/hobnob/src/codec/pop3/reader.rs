@@ -34,6 +34,7 @@ impl Pop3Reader {
     pub fn next(&mut self, bytes: &mut &[u8]) -> Option<Pop3Input> {
         let line = self.lines.next(bytes)?.map_err(|fault| match fault {
             LineFault::TooLong => TOO_LONG,
+            LineFault::Endless => ENDLESS,
             LineFault::BareCr | LineFault::BareLf => "a CR stands without its LF",
         });
         if std::mem::take(&mut self.expects_response) {
@@ -66,6 +67,8 @@ impl Pop3Reader {
 }
 
 const TOO_LONG: &str = "the line is too long";
+/// What is wrong with a line behind which nothing is to be read any more.
+pub const ENDLESS: &str = "the line has no end";
 
 #[cfg(test)]
 mod tests {

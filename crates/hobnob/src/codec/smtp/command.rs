@@ -114,6 +114,7 @@ impl SmtpCommand {
 
 /// No command is so long.
 pub(super) const TOO_LONG: SmtpFault = SmtpFault::new(500, "5.5.2", "the line is too long");
+pub(super) const ENDLESS: SmtpFault = SmtpFault::new(421, "4.7.0", "the line has no end").fatal();
 
 const UNKNOWN: SmtpFault = SmtpFault::new(500, "5.5.1", "there is no such command");
 

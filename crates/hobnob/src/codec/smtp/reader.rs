@@ -1,6 +1,6 @@
 //! One direction of a conn, as a server reads it: commands, and in their turn letters and responses.
 
-use super::command::{SmtpCommand, TOO_LONG};
+use super::command::{ENDLESS, SmtpCommand, TOO_LONG};
 use super::fault::SmtpFault;
 use super::text::{TextNotes, TextWitness};
 use crate::codec::dots::{DotReader, Dotted};
@@ -183,6 +183,7 @@ fn pass<'a>(left: &mut u64, bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
 fn told(fault: LineFault) -> SmtpFault {
     match fault {
         LineFault::TooLong => TOO_LONG,
+        LineFault::Endless => ENDLESS,
         LineFault::BareLf => SmtpFault::new(
             500,
             "5.5.2",

@@ -20,6 +20,7 @@ mod wire;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use self::forward::letter::FORWARD;
@@ -28,6 +29,7 @@ use self::rules::{BoxesBy, MailRules, Offer};
 use super::{Door, Made, Service, ServiceRow, Site};
 use crate::conn::{Boxed, Conn};
 use crate::error::{Error, Kind, Result};
+use crate::event::Fact;
 use crate::fault::{ANSWERS, Panel};
 use crate::files;
 use crate::session::{Decisions, Dress, Keeper, Session};
@@ -178,6 +180,8 @@ struct Mail {
     path: Option<String>,
     decisions: OnceLock<Arc<Decisions>>,
     office: OnceLock<MailOffice>,
+    /// Whether some door can be reached from other machines.
+    is_for_others: AtomicBool,
 }
 
 impl Mail {
@@ -231,6 +235,7 @@ impl Mail {
             path: Some(word("decisions").to_owned()).filter(|path| !path.is_empty()),
             decisions: OnceLock::new(),
             office: OnceLock::new(),
+            is_for_others: AtomicBool::new(false),
         })
     }
 
@@ -264,6 +269,7 @@ impl Service for Mail {
     fn open<'a>(&'a self, site: &'a mut Site) -> Boxed<'a, ()> {
         Box::pin(async move {
             let keeper = site.keeper().clone();
+            self.is_for_others.store(site.is_for_others(), Relaxed);
             let rules = self.rules(&keeper).await?;
             let (place, limits, clock) = (self.place.clone(), self.limits, keeper.clock());
             let (panel, tls) = (self.panel.clone(), self.tls.clone());
@@ -302,10 +308,19 @@ impl Service for Mail {
 
     fn keep<'a>(&'a self, keeper: &'a Keeper) -> Boxed<'a, ()> {
         Box::pin(async move {
-            match self.office.get().filter(|office| office.rules.forwards) {
-                Some(office) => forward::keep(office, keeper).await,
-                None => Ok(()),
+            let Some(office) = self.office.get() else { return Ok(()) };
+            if self.is_for_others.load(Relaxed) && office.rules.is_open() {
+                let text = "others may reach this, and whoever does may send: --auth need asks who it is, \
+                    with --user NAME:@FILE";
+                keeper.emit(Fact::Warning(text.to_owned()));
             }
+            if office.rules.forwards {
+                return forward::keep(office, keeper).await;
+            }
+            if office.store.is_lasting() {
+                forward::tell_of_left_over(office, keeper).await?;
+            }
+            Ok(())
         })
     }
 
@@ -359,3 +374,6 @@ fn read_passwords(users: &[(String, PathBuf)]) -> Result<HashMap<String, String>
     };
     users.iter().map(read).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,6 +77,11 @@ pub(super) struct MailRules {
 }
 
 impl MailRules {
+    /// Whether anybody may send.
+    pub(super) fn is_open(&self) -> bool {
+        self.auth != Offer::Need || self.users.is_none()
+    }
+
     /// Who logs in, where the password is right: the name in small letters.
     pub(super) fn check(&self, login: &Login) -> Option<String> {
         let name = login.name.to_lowercase();

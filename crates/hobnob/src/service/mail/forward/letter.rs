@@ -1,7 +1,8 @@
 //! A letter that is passed on, and what the next server made of it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::codec::json::{JsonValue, JsonWriter};
 use crate::codec::smtp::{Mailbox, SmtpAnswer};
 
 /// The option that names the next server.
@@ -9,7 +10,11 @@ pub(crate) const FORWARD: &str = "forward";
 /// Received lines of a letter that goes in circles (RFC 5321 section 6.3 asks for a large number).
 pub(crate) const MAX_RECEIVED: usize = 30;
 
+/// For how long a letter is tried.
+pub(super) const PATIENCE: Duration = Duration::from_hours(24);
+
 /// A letter that is to be passed on.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PassedLetter {
     pub(crate) serial: u64,
     /// Its number in the box for all.
@@ -22,7 +27,8 @@ pub(crate) struct PassedLetter {
     pub(crate) trace: String,
     pub(crate) skip: u64,
     pub(crate) tries: usize,
-    pub(crate) began: Duration,
+    /// When it is given up, and when it is tried next.
+    pub(crate) until: Duration,
     pub(crate) due: Duration,
 }
 
@@ -30,7 +36,62 @@ impl PassedLetter {
     /// A letter, with the lines that say where it came from, of which `skip` bytes stand in its file.
     pub(crate) fn new(serial: u64, uid: u32, from: Option<Mailbox>, now: Duration) -> Self {
         let (to, trace) = (Vec::new(), String::new());
-        PassedLetter { serial, uid, from, to, trace, skip: 0, tries: 0, began: now, due: now }
+        let until = now.saturating_add(PATIENCE);
+        PassedLetter { serial, uid, from, to, trace, skip: 0, tries: 0, until, due: now }
+    }
+
+    /// As it stands on the disk until it is passed on, at these times of the clock and of the wall.
+    pub(crate) fn errand(&self, now: Duration, wall: SystemTime) -> Vec<u8> {
+        let left = self.until.saturating_sub(now);
+        let until = wall.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_add(left);
+        let mut json = JsonWriter::default();
+        json.begin('{').name("v").plain(1).name("until").plain(until.as_secs());
+        if let Some(from) = &self.from {
+            json.name("from").text(&from.to_string());
+        }
+        for (name, wants) in [("to", true), ("quietly", false)] {
+            let to: Vec<_> = self.to.iter().filter(|(_, own)| *own == wants).collect();
+            let to: Vec<_> = to.into_iter().map(|(to, _)| to.to_string()).collect();
+            json.name(name).texts(to.iter().map(String::as_str));
+        }
+        json.name("skip").plain(self.skip).name("trace").text(&self.trace).end('}');
+        json.finish().into_bytes()
+    }
+
+    /// The letter of which that stands on the disk. None where nobody can read it.
+    pub(super) fn read(
+        serial: u64,
+        uid: u32,
+        errand: &[u8],
+        now: Duration,
+        wall: SystemTime,
+    ) -> Option<Self> {
+        let errand = JsonValue::read(std::str::from_utf8(errand).ok()?)?;
+        let number = |name: &str| match errand.member(name) {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it saturates"
+            )]
+            Some(JsonValue::Number(number)) => Some(*number as u64),
+            _ => None,
+        };
+        let from = match errand.text("from") {
+            "" => None,
+            from => Some(Mailbox::parse(from).ok()?),
+        };
+        let mut letter = PassedLetter::new(serial, uid, from, now);
+        let wall = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let left = Duration::from_secs(number("until")?).saturating_sub(wall).min(PATIENCE);
+        letter.until = now.saturating_add(left);
+        letter.skip = number("skip")?;
+        errand.text("trace").clone_into(&mut letter.trace);
+        for (name, wants) in [("to", true), ("quietly", false)] {
+            let to =
+                errand.texts(name).into_iter().map(|to| Some((Mailbox::parse(to).ok()?, wants)));
+            letter.to.extend(to.collect::<Option<Vec<_>>>()?);
+        }
+        Some(letter)
     }
 }
 
@@ -42,6 +103,8 @@ pub(super) struct Passing {
     pub(super) answer: String,
     /// Who may get it later, and why not now.
     pub(super) later: Vec<(Mailbox, bool)>,
+    /// The letter is not there any more.
+    pub(super) is_gone: bool,
     pub(super) why: String,
     /// Who never will, and why.
     pub(super) never: Vec<(Mailbox, bool, String)>,
@@ -58,4 +121,28 @@ impl Passing {
 /// An answer as it is told: `550 5.1.1 no such user`.
 pub(super) fn shown(answer: &SmtpAnswer) -> String {
     format!("{} {}", answer.code, answer.lines.join(" ")).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_done_with_a_letter_is_read_as_it_was_written() {
+        let mailbox = |text: &str| Mailbox::parse(text).expect("an address");
+        let (now, wall) = (Duration::from_secs(7), UNIX_EPOCH + Duration::from_secs(1_000));
+        for from in [None, Some(mailbox("\"a b\"@test"))] {
+            let mut letter = PassedLetter::new(3, 9, from, now);
+            letter.to = vec![(mailbox("li@test"), true), (mailbox("\u{4f60}@test"), false)];
+            letter.trace = "Received: from \"a\"\r\n\tby b\r\n".to_owned();
+            letter.skip = 80;
+            let errand = letter.errand(now, wall);
+            let read = |errand: &[u8], now, wall| PassedLetter::read(3, 9, errand, now, wall);
+            assert_eq!(read(&errand, now, wall), Some(letter.clone()));
+            // In another process, an hour later.
+            let later = read(&errand, Duration::ZERO, wall + Duration::from_hours(1));
+            assert_eq!(later.expect("it is the same").until, Duration::from_hours(23));
+            assert_eq!(read(&errand[1..], now, wall), None);
+        }
+    }
 }

@@ -6,19 +6,22 @@ pub(super) mod letter;
 pub(super) mod queue;
 mod talk;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use self::bounce::MailBounce;
-use self::letter::{FORWARD, PassedLetter, Passing};
+use self::letter::{FORWARD, PATIENCE, PassedLetter, Passing};
 use self::talk::ForwardTalk;
 use super::office::MailOffice;
 use super::step::MailStep;
+use crate::clock::Clock;
 use crate::codec::mime::shown_subject;
 use crate::codec::smtp::Mailbox;
 use crate::error::Result;
 use crate::event::{Fact, MailDeed, Mailed};
 use crate::session::Keeper;
 use crate::spec::show_duration;
+use crate::store::{ALL, MailStore};
 
 /// How long a letter waits before each try but the first; the last of them counts for all that follow.
 const PAUSES: [Duration; 4] = [
@@ -27,8 +30,6 @@ const PAUSES: [Duration; 4] = [
     Duration::from_secs(30),
     Duration::from_mins(5),
 ];
-/// For how long a letter is tried.
-const PATIENCE: Duration = Duration::from_hours(24);
 /// How long one conversation may take.
 const TALK: Duration = Duration::from_mins(5);
 /// How long letters that were never tried may take once the server comes to its end.
@@ -39,6 +40,7 @@ pub(super) async fn keep(office: &MailOffice, keeper: &Keeper) -> Result<()> {
     let Some(mut queue) = office.queue.take() else { return Ok(()) };
     let clock = keeper.clock();
     let mut forwarder = Forwarder { office, keeper, waiting: Vec::new(), is_clear: false };
+    forwarder.take_up().await?;
     loop {
         let next = forwarder.waiting.iter().map(|letter| letter.due).min();
         let pause = next.map_or(PATIENCE, |due| due.saturating_sub(clock.now()));
@@ -75,6 +77,29 @@ struct Forwarder<'k> {
 }
 
 impl Forwarder<'_> {
+    /// Takes up what was left when the server was last there.
+    async fn take_up(&mut self) -> Result<()> {
+        if !self.office.store.is_lasting() {
+            return Ok(());
+        }
+        let (store, clock) = (self.office.store.clone(), self.keeper.clock());
+        let (left, unread) = match self.keeper.work(move || left_over(&store, clock)).await? {
+            Ok(found) => found,
+            Err(error) => {
+                let text = format!("letters that wait to be passed on cannot be read: {error}");
+                self.keeper.emit(Fact::Warning(text));
+                return Ok(());
+            }
+        };
+        if unread > 0 {
+            let text = format!("letters that nobody knows how to pass on: {unread}");
+            self.keeper.emit(Fact::Warning(text));
+            self.keeper.bus().drop_by(FORWARD, unread);
+        }
+        self.waiting.extend(left);
+        Ok(())
+    }
+
     /// Tries all letters whose time has come, over one conn.
     async fn pass_what_is_due(&mut self) {
         let now = self.keeper.clock().now();
@@ -111,8 +136,7 @@ impl Forwarder<'_> {
             {
                 talk = Err("it has closed the connection".to_owned());
             }
-            let letter = self.waiting.remove(at);
-            self.settle(letter, passing).await;
+            self.settle(at, passing).await;
         }
         if let Ok(mut talk) = talk {
             // The letters are there; how it ends is nobody's business.
@@ -120,32 +144,55 @@ impl Forwarder<'_> {
         }
     }
 
-    /// What becomes of a letter that was tried.
-    async fn settle(&mut self, mut letter: PassedLetter, passing: Passing) {
+    /// What becomes of a letter that was tried. It stays in the queue until that is settled.
+    async fn settle(&mut self, at: usize, passing: Passing) {
+        let mut letter = self.waiting[at].clone();
+        let is_less = passing.later.len() < letter.to.len();
         if !passing.taken.is_empty() {
             self.tell(MailDeed::Forwarded, letter.serial, passing.taken, passing.answer);
+        } else if passing.is_gone {
+            self.lose(&letter);
         }
         let now = self.keeper.clock().now();
         let mut never = passing.never;
         letter.to = passing.later;
+        let left =
+            letter.to.iter().cloned().chain(never.iter().map(|(to, own, _)| (to.clone(), *own)));
+        self.waiting[at].to = left.collect();
         let pause = PAUSES[letter.tries.min(PAUSES.len() - 1)];
-        if !letter.to.is_empty()
-            && now.saturating_add(pause) > letter.began.saturating_add(PATIENCE)
-        {
+        if !letter.to.is_empty() && now.saturating_add(pause) > letter.until {
             let text = format!("tried for {}: {}", show_duration(PATIENCE), passing.why);
             never.extend(letter.to.drain(..).map(|(to, wants)| (to, wants, text.clone())));
         }
         if !never.is_empty() {
             self.bounce(&letter, &never).await;
         }
-        if !letter.to.is_empty() {
-            letter.tries += 1;
-            letter.due = now.saturating_add(pause);
-            let to = letter.to.iter().map(|(to, _)| to.to_string()).collect();
-            let detail = format!("{}; again in {}", passing.why, show_duration(pause));
-            self.tell(MailDeed::Queued, letter.serial, to, detail);
-            self.waiting.push(letter);
+        let store = &self.office.store;
+        if letter.to.is_empty() {
+            if store.is_lasting() {
+                store.set_errand(letter.serial, None);
+            }
+            self.waiting.remove(at);
+            return;
         }
+        if is_less && store.is_lasting() {
+            let errand = letter.errand(now, self.keeper.clock().wall());
+            store.set_errand(letter.serial, Some(errand));
+        }
+        letter.tries += 1;
+        letter.due = now.saturating_add(pause);
+        let to = letter.to.iter().map(|(to, _)| to.to_string()).collect();
+        let detail = format!("{}; again in {}", passing.why, show_duration(pause));
+        self.tell(MailDeed::Queued, letter.serial, to, detail);
+        self.waiting[at] = letter;
+    }
+
+    /// Tells of a letter that somebody has deleted, or that made room for others, before it was passed on.
+    fn lose(&self, letter: &PassedLetter) {
+        let to = letter.to.iter().map(|(to, _)| to.to_string()).collect();
+        let detail = "it was deleted before it was passed on".to_owned();
+        self.tell(MailDeed::Dropped, letter.serial, to, detail);
+        self.keeper.bus().drop_by(FORWARD, 1);
     }
 
     /// Puts a letter into the box of who has sent one, which says whom it did not reach. Nobody (`<>`) is told of nothing
@@ -202,10 +249,44 @@ impl Forwarder<'_> {
     /// Tells what was not passed on.
     fn part(self) {
         let left = self.waiting.len();
-        if left > 0 {
-            let text = format!("letters that are kept and were not passed on: {left}");
-            self.keeper.emit(Fact::Warning(text));
-            self.keeper.bus().drop_by(FORWARD, left);
+        if left == 0 {
+            return;
+        }
+        let text = format!("letters that are kept and were not passed on: {left}");
+        if self.office.store.is_lasting() {
+            let again = "they are tried again when their folder is served with --forward";
+            self.keeper.emit(Fact::Warning(format!("{text}; {again}")));
+            return;
+        }
+        self.keeper.emit(Fact::Warning(text));
+        self.keeper.bus().drop_by(FORWARD, left);
+    }
+}
+
+/// The letters that were to be passed on when the server was last there, and how many of them nobody can read. This
+/// blocks.
+fn left_over(store: &MailStore, clock: Clock) -> std::io::Result<(Vec<PassedLetter>, usize)> {
+    let (mut left, mut unread) = (Vec::new(), 0);
+    let view = store.view(ALL);
+    let uids: HashMap<_, _> =
+        view.letters.iter().filter_map(|letter| Some((letter.serial()?, letter.uid))).collect();
+    for (serial, errand) in store.errands()? {
+        let uid = uids.get(&serial).copied().unwrap_or(0);
+        match PassedLetter::read(serial, uid, &errand, clock.now(), clock.wall()) {
+            Some(letter) => left.push(letter),
+            None => unread += 1,
         }
     }
+    Ok((left, unread))
+}
+
+/// Tells that letters wait which nobody passes on.
+pub(super) async fn tell_of_left_over(office: &MailOffice, keeper: &Keeper) -> Result<()> {
+    let store = office.store.clone();
+    let left = keeper.work(move || store.errands()).await?.map_or(0, |errands| errands.len());
+    if left > 0 {
+        let text = format!("letters wait to be passed on: {left}; --forward ADDR does that");
+        keeper.emit(Fact::Warning(text));
+    }
+    Ok(())
 }

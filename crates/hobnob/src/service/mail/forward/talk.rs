@@ -84,7 +84,7 @@ impl<'k> ForwardTalk<'k> {
         let bytes = read.map_err(|error| error.message().to_owned())?;
         let Some(bytes) = bytes else {
             // Somebody has deleted it, who did not want it any more.
-            return Ok(Passing::default());
+            return Ok(Passing { is_gone: true, ..Passing::default() });
         };
         let bytes = [letter.trace.as_bytes(), &whole_lines(&bytes)].concat();
         let to: Vec<_> = letter.to.iter().map(|(to, _)| to.clone()).collect();

@@ -62,6 +62,7 @@ pub(super) async fn hold(
     let (changes, reader) = (office.store.changes(), ImapReader::default());
     let (sasl, append, idle) = (None, None, None);
     let (errors, dropped, purpose) = (0, None, OnPurpose::of(&office.panel, session));
+    let deadline = session.clock().now() + PATIENCE;
     let door = ImapDoor {
         imap,
         reader,
@@ -71,6 +72,7 @@ pub(super) async fn hold(
         idle,
         changes,
         errors,
+        deadline,
         purpose,
         is_on_purpose: false,
         dropped,
@@ -89,6 +91,7 @@ struct ImapDoor<'a> {
     idle: Option<String>,
     changes: watch::Receiver<u64>,
     errors: u32,
+    deadline: Duration,
     purpose: OnPurpose<'a>,
     /// Whether what is answered next is refused on purpose, and no mistake of the client's.
     is_on_purpose: bool,
@@ -101,16 +104,14 @@ impl ImapDoor<'_> {
         let (host, capabilities) = (&self.imap.office.rules.host, self.capabilities());
         self.imap.tell(&format!("OK [CAPABILITY {capabilities}] {host} IMAP4rev1 hobnob"));
         self.imap.flush(conn).await?;
-        let mut deadline = self.now() + PATIENCE;
         loop {
             let draft = self.append.as_ref().map_or(0, ImapAppend::held);
             self.imap.session.note_held(self.reader.held() + draft);
             // Before the login every line may be a password, or a part of one.
             self.imap.session.hush(self.imap.inbox.is_none());
-            let Some(heard) = self.hear(conn, deadline).await? else { continue };
+            let Some(heard) = self.hear(conn, self.deadline).await? else { continue };
             match heard {
                 Hearing::Bytes(bytes) => {
-                    deadline = self.now() + PATIENCE;
                     if self.take(conn, &bytes).await?.is_break() {
                         return self.imap.flush(conn).await;
                     }
@@ -164,7 +165,10 @@ impl ImapDoor<'_> {
     /// Does what the bytes say. Break: the conversation is over.
     async fn take(&mut self, conn: &mut Conn, bytes: &[u8]) -> Result<ControlFlow<()>> {
         let mut rest = bytes;
+        let mut has_come = false;
         while let Some(input) = self.reader.next(&mut rest) {
+            has_come = true;
+            self.deadline = self.now() + PATIENCE;
             match input {
                 ImapInput::Request(Ok(request)) => {
                     let flow = self.obey(conn, &request.tag, request.command).await?;
@@ -208,6 +212,10 @@ impl ImapDoor<'_> {
             self.imap.flush_much(conn).await?;
         }
         self.imap.flush(conn).await?;
+        if has_come {
+            // The next command has so long to come, and not each byte of it.
+            self.deadline = self.now() + PATIENCE;
+        }
         Ok(ControlFlow::Continue(()))
     }
 

@@ -13,7 +13,7 @@ use super::reading::LetterPieces;
 use super::rules::Offer;
 use super::step::MailReader;
 use super::wire::{self, Hearing};
-use crate::codec::pop3::{Pop3Command, Pop3Input, Pop3Reader, Top};
+use crate::codec::pop3::{ENDLESS, Pop3Command, Pop3Input, Pop3Reader, Top};
 use crate::codec::sasl::{Login, MECHANISMS, SaslServer, SaslStep};
 use crate::codec::smtp::Stuffer;
 use crate::conn::Conn;
@@ -51,6 +51,7 @@ pub(super) async fn hold(
         mailbox,
         out,
         errors,
+        deadline: session.clock().now() + PATIENCE,
         purpose: OnPurpose::of(&office.panel, session),
         is_on_purpose: false,
         dropped: None,
@@ -73,6 +74,7 @@ struct Pop3Session<'a> {
     /// Answers that are not sent yet.
     out: Vec<u8>,
     errors: u32,
+    deadline: Duration,
     purpose: OnPurpose<'a>,
     /// Whether what is answered next is refused on purpose, and no mistake of the client's.
     is_on_purpose: bool,
@@ -91,8 +93,7 @@ impl Pop3Session<'_> {
             self.session.note_held(self.reader.held());
             // Before the login every line may be a password, or a part of one.
             self.session.hush(self.mailbox.is_none());
-            let deadline = self.session.clock().now() + PATIENCE;
-            match wire::hear(self.session, conn, deadline, false).await? {
+            match wire::hear(self.session, conn, self.deadline, false).await? {
                 Hearing::Bytes(bytes) => {
                     if self.take(conn, &bytes).await?.is_break() {
                         return self.flush(conn).await;
@@ -115,8 +116,16 @@ impl Pop3Session<'_> {
     /// Does what the bytes say. Break: the conversation is over.
     async fn take(&mut self, conn: &mut Conn, bytes: &[u8]) -> Result<ControlFlow<()>> {
         let mut rest = bytes;
+        let mut has_come = false;
         while let Some(input) = self.reader.next(&mut rest) {
+            has_come = true;
+            self.deadline = self.session.clock().now() + PATIENCE;
             let said = match input {
+                Pop3Input::Command(Err(ENDLESS)) | Pop3Input::Response(Err(ENDLESS)) => {
+                    self.session.conclude(Some("mail-line"), "a line without an end");
+                    self.say(Err(ENDLESS.to_owned()));
+                    return Ok(ControlFlow::Break(()));
+                }
                 Pop3Input::Response(line) => self.respond(line).await?,
                 Pop3Input::Command(Err(what)) => Some(Err(what.to_owned())),
                 Pop3Input::Command(Ok(Pop3Command::Stls)) => {
@@ -165,6 +174,10 @@ impl Pop3Session<'_> {
             }
         }
         self.flush(conn).await?;
+        if has_come {
+            // The next command has so long to come, and not each byte of it.
+            self.deadline = self.session.clock().now() + PATIENCE;
+        }
         Ok(ControlFlow::Continue(()))
     }
 

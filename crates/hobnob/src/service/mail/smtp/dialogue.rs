@@ -48,6 +48,8 @@ pub(super) struct SmtpDialogue<'r> {
     /// The letter that was just refused.
     refused: Option<Box<Transaction>>,
     has_quit: bool,
+    /// The limit that ends the conversation.
+    limit: Option<&'static str>,
 }
 
 /// What is to be done.
@@ -91,6 +93,7 @@ impl<'r> SmtpDialogue<'r> {
             dropped: None,
             refused: None,
             has_quit: false,
+            limit: None,
         }
     }
 
@@ -137,13 +140,7 @@ impl<'r> SmtpDialogue<'r> {
         loop {
             let input = self.reader.next(bytes)?;
             let step = match input {
-                SmtpInput::Text(text) => {
-                    let is_taken = self
-                        .transaction
-                        .as_mut()
-                        .is_some_and(|transaction| transaction.take(text, self.rules.size));
-                    is_taken.then_some(SmtpStep::Text(text))
-                }
+                SmtpInput::Text(text) => self.text(text),
                 SmtpInput::End(notes) => Some(self.end(&notes)),
                 SmtpInput::ChunkEnd => Some(self.end_chunk()),
                 SmtpInput::Response(line) => Some(self.respond(line)),
@@ -234,13 +231,6 @@ impl<'r> SmtpDialogue<'r> {
             return self.waste(*size, refusal);
         }
         Some(self.say(refusal))
-    }
-
-    fn waste(&mut self, size: u64, refusal: SmtpReply) -> Option<SmtpStep<'static>> {
-        self.reset();
-        self.reader.expect_waste(size);
-        self.behind_waste = Some(refusal);
-        None
     }
 
     fn hello(&mut self, name: String, is_extended: bool) -> SmtpReply {
@@ -365,9 +355,10 @@ impl<'r> SmtpDialogue<'r> {
             let refusal = SmtpReply::new(554, "5.5.1", "the letter is for nobody");
             return self.waste(size, refusal);
         }
-        if transaction.bytes().saturating_add(size) > self.rules.size {
-            let refusal = too_large(self.rules.size);
-            return self.waste(size, refusal);
+        let bytes = transaction.bytes().saturating_add(size);
+        if bytes > self.rules.size {
+            self.refused = self.transaction.take().map(Box::new);
+            return self.waste(size, too_large(self.rules.size));
         }
         if transaction.arriving() == Arriving::Nothing
             && let Some(refusal) = self.refused_data()
@@ -410,7 +401,7 @@ impl<'r> SmtpDialogue<'r> {
             return self.say(SmtpReply::new(503, "5.5.1", "there is no letter"));
         };
         if transaction.is_too_large() {
-            self.transaction = None;
+            self.refused = self.transaction.take().map(Box::new);
             return self.say(too_large(self.rules.size));
         }
         transaction.note(notes, &self.findings);
@@ -506,16 +497,15 @@ impl<'r> SmtpDialogue<'r> {
         self.reader.held() + self.transaction.as_ref().map_or(0, Transaction::held)
     }
 
-    /// Whether the client has made more mistakes than it may.
-    pub(super) fn has_erred(&self) -> bool {
-        self.errors >= MAX_ERRORS
-    }
-
     fn mistake(&mut self, fault: &SmtpFault) -> SmtpStep<'static> {
         let line = self.reader.line().to_vec();
         let is_secret = line.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"AUTH"));
         self.script.heard(if is_secret { b"AUTH ***" } else { &line });
-        if fault.is_fatal { self.close(fault.reply()) } else { self.say(fault.reply()) }
+        if !fault.is_fatal {
+            return self.say(fault.reply());
+        }
+        self.limit = (fault.code == 421).then_some("mail-line");
+        self.close(fault.reply())
     }
 
     /// A letter that was begun is forgotten.
@@ -534,7 +524,7 @@ impl<'r> SmtpDialogue<'r> {
         if reply.code == 421 {
             return self.close(reply);
         }
-        if self.has_erred() {
+        if self.errors >= MAX_ERRORS {
             return self.close(SmtpReply::new(421, "4.7.0", "too many mistakes; come again"));
         }
         self.note(&reply);
@@ -580,6 +570,7 @@ fn has_to_wait(command: &SmtpCommand) -> bool {
     )
 }
 
+mod bounds;
 mod login;
 #[cfg(test)]
 mod tests;

@@ -159,8 +159,11 @@ impl SmtpSession<'_> {
                     reply.write(&mut self.out);
                 }
                 SmtpStep::Close(reply) => {
-                    if self.dialogue.has_erred() {
-                        self.session.conclude(Some("mail-errors"), "too many mistakes");
+                    if let Some((limit, why)) = self.dialogue.limit() {
+                        self.session.conclude(Some(limit), why);
+                    }
+                    if let Some(letter) = self.dialogue.take_refused() {
+                        self.tell_refused(&letter, &reply);
                     }
                     reply.write(&mut self.out);
                     self.flush(conn).await?;
@@ -279,7 +282,7 @@ impl SmtpSession<'_> {
 
     async fn hand_over(
         &self,
-        draft: LetterDraft,
+        mut draft: LetterDraft,
         letter: &Transaction,
     ) -> Result<(u64, u64), StoreFault> {
         let to: Vec<String> = letter.to.iter().map(|(to, _)| to.to_string()).collect();
@@ -299,26 +302,37 @@ impl SmtpSession<'_> {
             script: self.dialogue.script(),
         };
         let note = note.json();
+        let passed = self.office.rules.forwards.then(|| self.passed(letter, draft.serial()));
+        if let Some(passed) = passed.as_ref().filter(|_| self.office.store.is_lasting()) {
+            let clock = self.session.clock();
+            draft.set_errand(passed.errand(clock.now(), clock.wall()));
+        }
         let kept = self.office.store.keep(draft, &boxes, note.as_bytes()).await?;
-        if self.office.rules.forwards {
-            self.pass_on(letter, &kept);
+        if let Some(passed) = passed {
+            self.pass_on(passed, &kept);
         }
         self.tell_kept(letter, &kept);
         Ok((kept.serial, kept.size))
     }
 
-    /// Gives a letter to who passes it on, with a Received line and without a Return-Path, which is for the last server
-    /// alone (RFC 5321 section 4.4).
-    fn pass_on(&self, letter: &Transaction, kept: &KeptLetter) {
-        let Some(lies) = kept.boxes.iter().find(|lies| lies.name == ALL) else { return };
+    /// The letter as it is passed on: with a Received line, and without a Return-Path, which is for the last server alone
+    /// (RFC 5321 section 4.4).
+    fn passed(&self, letter: &Transaction, serial: u64) -> PassedLetter {
         let now = self.session.clock().now();
-        let mut passed = PassedLetter::new(kept.serial, lies.uid, letter.from.clone(), now);
-        let lines = self.arrival(letter, kept.serial);
+        let mut passed = PassedLetter::new(serial, 0, letter.from.clone(), now);
+        let lines = self.arrival(letter, serial);
         passed.trace = lines.split_once("\r\n").map_or(String::new(), |(_, rest)| rest.to_owned());
         passed.skip = self.trace as u64;
         let wants =
             |parameters: &RcptParameters| parameters.notify.is_none_or(|notify| notify.failure);
         passed.to = letter.to.iter().map(|(to, own)| (to.clone(), wants(own))).collect();
+        passed
+    }
+
+    /// Gives a letter that is kept to who passes it on.
+    fn pass_on(&self, mut passed: PassedLetter, kept: &KeptLetter) {
+        let Some(lies) = kept.boxes.iter().find(|lies| lies.name == ALL) else { return };
+        passed.uid = lies.uid;
         if !self.office.queue.push(passed) {
             let text = format!("letter {} is kept, and not passed on: too many wait", kept.serial);
             self.session.emit(Fact::Warning(text));
