@@ -122,7 +122,8 @@ impl Client<'_> {
             self.move_two(&mut line, &names, &uids)?;
             line.command(&format!("UID STORE {} +FLAGS.SILENT (\\Deleted)", uids[2]))?;
             self.book.leaves(&names[2], MO, None);
-            line.command("EXPUNGE")?;
+            // Others that are marked were left so by a round that was cut short, and have to stay.
+            line.command(&format!("UID EXPUNGE {}", uids[2]))?;
             self.book.has_left(&names[2], MO, None);
             self.counted();
         }
