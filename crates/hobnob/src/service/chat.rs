@@ -1,10 +1,11 @@
 //! A room: everyone hears everyone.
 //!
-//! The room is the service value, so its members may sit on any transport and any shard. Each has a mailbox that
+//! The room is in the service value, so its members may sit on any transport and any shard. Each has a mailbox that
 //! others push into and never wait for; a member's conn and mailbox are polled in one future.
 
 mod command;
 mod member;
+mod order;
 mod proof;
 mod room;
 mod show;
@@ -18,6 +19,7 @@ use crate::conn::{Boxed, Conn};
 use crate::session::Session;
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 use member::Member;
+use order::{InProcess, RoomOrder};
 use proof::Proof;
 use room::Room;
 
@@ -53,7 +55,7 @@ pub(crate) static ROW: ServiceRow = ServiceRow {
 };
 
 struct Chat {
-    room: Room,
+    order: Box<dyn RoomOrder>,
     /// The key of the cookies. The system's own chance makes it, as the run's seed may be one that a person chose.
     key: RandomState,
 }
@@ -61,8 +63,9 @@ struct Chat {
 impl Chat {
     fn new(options: &Options) -> Self {
         let history = options.count("history").unwrap_or_default();
+        let history = usize::try_from(history).unwrap_or(usize::MAX);
         Chat {
-            room: Room::new(usize::try_from(history).unwrap_or(usize::MAX), options.flag("names")),
+            order: Box::new(InProcess(Room::new(history, options.flag("names")))),
             key: RandomState::new(),
         }
     }
@@ -79,7 +82,7 @@ impl Chat {
 impl Service for Chat {
     fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
         let proof = self.proof(session);
-        let mut member = Member::new(&self.room, proof, session, conn.shape());
+        let mut member = Member::new(&*self.order, proof, session, conn.shape());
         Box::pin(poll_fn(move |cx| member.poll(cx, conn.channel())))
     }
 
