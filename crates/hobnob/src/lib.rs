@@ -41,6 +41,7 @@ pub mod bus;
 pub mod capture;
 pub mod chunk;
 pub mod clock;
+pub mod cluster;
 pub mod codec;
 pub mod conn;
 pub mod endpoint;

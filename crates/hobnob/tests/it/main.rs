@@ -5,6 +5,7 @@ mod architecture;
 mod calls;
 mod cases;
 mod chat;
+mod cluster;
 mod conformance;
 mod crew;
 mod drain;
