@@ -169,6 +169,7 @@ struct NodeAsking {
     id: u64,
     at: Duration,
     is_look: bool,
+    is_leader: bool,
     /// How far the stream was taken when it was asked.
     last: u64,
     /// The highest place that was heard since.

@@ -24,7 +24,7 @@ impl ClusterNode {
         if place > self.trail.last() {
             self.end = self.end.max(place);
             if self.held.len() < HELD || place == self.trail.last() + 1 {
-                self.held.insert(place, batch);
+                self.hold(place, batch, false);
             }
         } else if self.trail.at(place) != Some(batch.mark())
             && (place >= self.trail.start() || self.ledger.fit(&batch) != BatchFit::Known)
@@ -50,15 +50,13 @@ impl ClusterNode {
 
     /// What was found at the places that were asked for with this number.
     pub fn read(&mut self, now: Duration, id: u64, found: Vec<(u64, Option<RoomBatch>)>) {
-        if self.asking.take_if(|asking| asking.id == id).is_none() {
-            return;
-        }
+        let Some(asking) = self.asking.take_if(|asking| asking.id == id) else { return };
         self.has_read = true;
         let next = self.trail.last() + 1;
         for (place, batch) in found {
             match batch {
                 Some(batch) if place + 1 == next => self.compare_last(place, &batch),
-                Some(batch) if place >= next => _ = self.held.entry(place).or_insert(batch),
+                Some(batch) if place >= next => self.hold(place, batch, asking.is_leader),
                 None if !self.keeps(ClusterRule::NotFoundIsLate) && place >= next => {
                     self.held.entry(place).or_insert_with(RoomBatch::foreign);
                 }
@@ -71,6 +69,18 @@ impl ClusterNode {
             self.miss(now, next);
         }
         self.settle(now);
+    }
+
+    /// Keeps what stands at a place that is not taken yet. Where something else was kept, one of the two is of a stream that
+    /// went back: the leader is asked which.
+    fn hold(&mut self, place: u64, batch: RoomBatch, is_of_leader: bool) {
+        let is_other = self.held.get(&place).is_some_and(|held| held.mark() != batch.mark());
+        if is_other && !is_of_leader && self.keeps(ClusterRule::StreamGoesBack) {
+            self.held.remove(&place);
+            self.back_to = self.back_to.max(place);
+        } else {
+            self.held.insert(place, batch);
+        }
     }
 
     /// Compares what was read with what was taken there.
@@ -163,17 +173,17 @@ impl ClusterNode {
         }
         self.asked += 1;
         let id = self.asked;
+        let is_leader = self.misses >= NEAR_MISSES || last < self.back_to;
         if is_look {
             self.wants_look = false;
             let places = self.places();
             self.wishes.push_back(NodeWish::Look { id, places });
         } else {
             let to = self.end.min(last + READ_PLACES);
-            let is_leader = self.misses >= NEAR_MISSES || last < self.back_to;
             // What was taken last is read again: a stream that went back has something else there.
             let from = if self.trail.at(last).is_some() { last } else { last + 1 };
             self.wishes.push_back(NodeWish::Read { id, from, to, is_leader });
         }
-        self.asking = Some(NodeAsking { id, at: now, is_look, last, heard: 0 });
+        self.asking = Some(NodeAsking { id, at: now, is_look, is_leader, last, heard: 0 });
     }
 }
