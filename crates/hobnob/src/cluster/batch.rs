@@ -78,7 +78,11 @@ impl RoomEntry {
     fn read(line: &str) -> Self {
         let value = JsonValue::read(line).unwrap_or(JsonValue::Null);
         let number = |name: &str| match value.member(name) {
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in bounds")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it is in bounds"
+            )]
             Some(JsonValue::Number(number)) if (0.0..=9e15).contains(number) => *number as u64,
             _ => 0,
         };
@@ -204,7 +208,13 @@ mod tests {
     }
 
     fn say(text: &str) -> RoomEntry {
-        RoomEntry { kind: EntryKind::Say, seat: 3, name: "Ada".into(), text: text.into(), waited: 0 }
+        RoomEntry {
+            kind: EntryKind::Say,
+            seat: 3,
+            name: "Ada".into(),
+            text: text.into(),
+            waited: 0,
+        }
     }
 
     proptest! {

@@ -45,7 +45,11 @@ impl NodeBeat {
     /// Its text.
     pub fn text(&self) -> String {
         let mut json = JsonWriter::default();
-        json.begin('{').name("v").plain(super::batch::VERSION).name("o").text(&self.origin.to_string());
+        json.begin('{')
+            .name("v")
+            .plain(super::batch::VERSION)
+            .name("o")
+            .text(&self.origin.to_string());
         json.name("acked").plain(self.acked).name("at").plain(self.at);
         json.name("name").text(&self.name).name("members").plain(self.members);
         json.name("names").texts(self.names.iter().map(String::as_str));
@@ -58,7 +62,11 @@ impl NodeBeat {
         let text = std::str::from_utf8(body).ok().filter(|text| text.len() <= BEAT_BYTES)?;
         let value = JsonValue::read(text)?;
         let number = |name: &str| match value.member(name) {
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in bounds")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it is in bounds"
+            )]
             Some(JsonValue::Number(number)) if (0.0..=9e15).contains(number) => *number as u64,
             _ => 0,
         };

@@ -68,7 +68,8 @@ impl OriginLedger {
         let heard = self.turn;
         self.rows.insert(origin, LedgerRow { next, heard });
         if self.rows.len() > ORIGINS {
-            let oldest = self.rows.iter().min_by_key(|(_, row)| row.heard).map(|(origin, _)| *origin);
+            let oldest =
+                self.rows.iter().min_by_key(|(_, row)| row.heard).map(|(origin, _)| *origin);
             oldest.and_then(|origin| self.rows.remove(&origin));
         }
     }

@@ -29,9 +29,9 @@ impl NodeId {
     /// Reads the 16 letters. None where they are others.
     pub fn read(text: &str) -> Option<Self> {
         let letter = |byte: u8| LETTERS.iter().position(|letter| *letter == byte);
-        let bits = text.bytes().try_fold(0_u128, |bits, byte| {
-            Some(bits << 5 | u128::try_from(letter(byte)?).ok()?)
-        });
+        let bits = text
+            .bytes()
+            .try_fold(0_u128, |bits, byte| Some(bits << 5 | u128::try_from(letter(byte)?).ok()?));
         let bits = bits.filter(|_| text.len() == 16)?;
         let mut bytes = [0; 10];
         bytes.copy_from_slice(&bits.to_be_bytes()[6..]);
@@ -67,7 +67,10 @@ impl ClusterRoom {
     /// The room of this name: 1 to 64 bytes without control characters. What else it is made of does not matter: `*`,
     /// `>` and `a.b` are rooms as any other, because only their letters of base32 reach a server.
     pub fn named(name: &str) -> Result<Self> {
-        let wrong = |why: &str| Err(Error::new(Kind::BadOption, format!("a room's name {why}")));
+        let wrong = |why: &str| {
+            let error = Error::new(Kind::BadOption, format!("a room's name {why}"));
+            Err(error.hint_option("room", "lobby", "1 to 64 bytes without control characters"))
+        };
         if name.is_empty() {
             return wrong("has at least one character");
         }
@@ -145,7 +148,9 @@ mod tests {
             let node = NodeId::drawn(lots);
             assert_eq!(NodeId::read(&node.to_string()), Some(node));
         }
-        for wrong in ["", "aaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaa1", "AAAAAAAAAAAAAAAA"] {
+        for wrong in
+            ["", "aaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaa1", "AAAAAAAAAAAAAAAA"]
+        {
             assert_eq!(NodeId::read(wrong), None, "{wrong}");
         }
     }

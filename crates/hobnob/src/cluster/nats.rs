@@ -22,7 +22,7 @@ use super::beat::NodeBeat;
 use super::name::{ClusterRoom, NodeId};
 use super::node::StreamLook;
 use crate::codec::json::{JsonValue, JsonWriter};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Advice, Error, Kind, Result};
 
 /// How long a connect may take, and a ping its answer.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -58,7 +58,8 @@ impl NatsTerms {
     pub fn new(servers: &str, room: ClusterRoom, me: NodeId) -> Result<Self> {
         let wrong = |what: &str| {
             let expected = "nats://HOST:PORT or tls://HOST:PORT, several with commas between";
-            Error::expecting(Kind::ClusterUrl, what, expected)
+            let error = Error::expecting(Kind::ClusterUrl, what, expected);
+            error.hint_option("cluster", "nats://127.0.0.1:4222", "a server of this machine")
         };
         let (mut plain, mut user) = (Vec::new(), None);
         for server in servers.split(',').map(str::trim) {
@@ -75,7 +76,8 @@ impl NatsTerms {
             }
             // The client reads the user of an URL and forgets it: it is to be said by itself.
             if let Some(who) = who {
-                let (name, password) = who.split_once(':').ok_or_else(|| wrong("a user has a password"))?;
+                let (name, password) =
+                    who.split_once(':').ok_or_else(|| wrong("a user has a password"))?;
                 user = Some((name.to_owned(), password.to_owned()));
             }
             plain.push(format!("{scheme}://{host}"));
@@ -145,7 +147,9 @@ impl NatsLink {
             .split(',')
             .map(|server| server.trim().parse::<ServerAddr>())
             .collect::<std::io::Result<_>>()
-            .map_err(|error| Error::new(Kind::BadAddress, format!("no address of a server: {error}")))?;
+            .map_err(|error| {
+                Error::new(Kind::BadAddress, format!("no address of a server: {error}"))
+            })?;
         let tell = move |event| {
             let sender = sender.clone();
             async move { told(&sender, event) }
@@ -195,7 +199,8 @@ impl NatsLink {
         if let Some(difference) = self.difference(config) {
             let what = format!("the stream {name} has other settings: {difference}");
             let why = "it was made by something else than hobnob, or by another version of it";
-            return Err(Error::new(Kind::ClusterStream, what).why(why));
+            let error = Error::new(Kind::ClusterStream, what).why(why);
+            return Err(error.hint_option("room", "other", "another room has a stream of its own"));
         }
         let server = self.client.server_info();
         Ok(LinkFacts {
@@ -225,7 +230,11 @@ impl NatsLink {
         let republish = config.member("republish").unwrap_or(&JsonValue::Null);
         let wanted = [
             ("subjects", config.texts("subjects").join(" "), self.room.subject("in.*")),
-            ("republish", republish.text("dest").to_owned(), self.room.subject("out.{{wildcard(1)}}")),
+            (
+                "republish",
+                republish.text("dest").to_owned(),
+                self.room.subject("out.{{wildcard(1)}}"),
+            ),
             ("retention", config.text("retention").to_owned(), "limits".to_owned()),
         ];
         let differs = wanted.iter().find(|(_, is, wanted)| is != wanted);
@@ -258,14 +267,16 @@ impl NatsLink {
         let mut headers = HeaderMap::new();
         headers.insert(ID, batch.id());
         headers.insert(HEADER, batch.header());
-        let request = Request::new().headers(headers).payload(batch.body.as_bytes().to_vec().into());
+        let request =
+            Request::new().headers(headers).payload(batch.body.as_bytes().to_vec().into());
         let subject = self.room.subject(format_args!("in.{}", self.me));
         let answer = self.request(subject, request).await?;
         let value = JsonValue::read(&String::from_utf8_lossy(&answer.payload));
         let value = value.ok_or(LinkFault::NoAnswer)?;
         match refusal(&value) {
             Some(refusal) => Err(refusal),
-            None => Ok(number(&value, "seq")).and_then(|at| if at > 0 { Ok(at) } else { Err(LinkFault::NoAnswer) }),
+            None => Ok(number(&value, "seq"))
+                .and_then(|at| if at > 0 { Ok(at) } else { Err(LinkFault::NoAnswer) }),
         }
     }
 
@@ -307,7 +318,8 @@ impl NatsLink {
         for place in from..=to {
             let link = self.clone();
             reads.spawn(async move {
-                let found = if is_leader { link.of_leader(place).await } else { link.near(place).await };
+                let found =
+                    if is_leader { link.of_leader(place).await } else { link.near(place).await };
                 found.map(|found| (place, found))
             });
         }
@@ -413,11 +425,18 @@ fn unconnected(terms: &NatsTerms, error: &async_nats::ConnectError) -> Error {
         ConnectErrorKind::ServerParse | ConnectErrorKind::Dns => Kind::ClusterUrl,
         _ => Kind::ClusterUnreachable,
     };
-    Error::new(kind, format!("no link to {}", terms.servers)).why(error.to_string())
+    Error::new(kind, format!("no link to {}", terms.servers))
+        .why(error.to_string())
+        .hint(Advice::Topic("chat"), "for how a server is named")
 }
 
 fn lost(error: &dyn std::error::Error) -> Error {
     Error::new(Kind::ClusterUnreachable, "the link was lost at once").why(error.to_string())
+}
+
+/// How a server is started that keeps streams.
+fn with_streams() -> Advice {
+    Advice::Shell("nats-server -js -sd /var/lib/nats".to_owned())
 }
 
 fn unprepared(fault: LinkFault) -> Error {
@@ -425,14 +444,20 @@ fn unprepared(fault: LinkFault) -> Error {
         LinkFault::NoAnswer => {
             let what = "the servers do not answer for streams";
             let why = "JetStream is off there, has no leader now, or our user may not use it";
-            Error::new(Kind::ClusterNoJetstream, what).why(why)
+            Error::new(Kind::ClusterNoJetstream, what)
+                .why(why)
+                .hint(with_streams(), "where it is yours")
         }
         LinkFault::Refused(10_039 | 10_076 | 10_008, why) => {
-            Error::new(Kind::ClusterNoJetstream, "JetStream is not to be had there").why(why)
+            let what = "JetStream is not to be had there";
+            Error::new(Kind::ClusterNoJetstream, what)
+                .why(why)
+                .hint(with_streams(), "where it is yours")
         }
         LinkFault::Refused(number, why) => {
             let what = "the servers refuse the room's stream";
-            Error::new(Kind::ClusterStream, what).why(format!("{why} ({number})"))
+            let error = Error::new(Kind::ClusterStream, what).why(format!("{why} ({number})"));
+            error.hint(Advice::Topic("chat"), "for what a room needs there")
         }
     }
 }

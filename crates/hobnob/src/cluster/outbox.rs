@@ -94,7 +94,8 @@ impl RoomOutbox {
         self.bytes -= entries.iter().map(|(_, entry, _)| entry.weight()).sum::<usize>();
         let waited = |said: Duration| now.saturating_sub(said).as_millis().try_into().unwrap_or(0);
         let with_waits = entries.iter().map(|(_, entry, said)| (entry, waited(*said)));
-        let batch = Arc::new(RoomBatch::frozen(self.origin, first, (self.acked, self.at), with_waits));
+        let batch =
+            Arc::new(RoomBatch::frozen(self.origin, first, (self.acked, self.at), with_waits));
         Some(FrozenBatch { batch, entries })
     }
 

@@ -17,18 +17,18 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use super::{Door, Made, Service, ServiceRow, Site};
-use crate::conn::{Boxed, Conn};
-#[cfg(not(feature = "nats"))]
-use crate::error::{Error, Kind};
-use crate::error::Result;
-use crate::session::{Keeper, Session};
-use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
-use member::Member;
-use order::{InProcess, RoomOrder};
 #[cfg(feature = "nats")]
 use crate::cluster::{ClusterRoom, NodeId, nats::NatsTerms};
+use crate::conn::{Boxed, Conn};
+use crate::error::Result;
+#[cfg(not(feature = "nats"))]
+use crate::error::{Error, Kind};
+use crate::session::{Keeper, Session};
+use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 #[cfg(feature = "nats")]
 use clustered::Clustered;
+use member::Member;
+use order::{InProcess, RoomOrder};
 use proof::Proof;
 use room::Room;
 
@@ -129,12 +129,22 @@ impl RoomOrders {
     fn of_cluster(room: Room, servers: &str, options: &Options) -> Result<Self> {
         let clock = crate::clock::Clock::start();
         let me = NodeId::drawn([crate::clock::draw_seed(), crate::clock::draw_seed()]);
-        let terms = NatsTerms::new(servers, ClusterRoom::named(options.text("room").unwrap_or("lobby"))?, me)?;
+        let terms = NatsTerms::new(
+            servers,
+            ClusterRoom::named(options.text("room").unwrap_or("lobby"))?,
+            me,
+        )?;
         let name = options.text("node").filter(|name| !name.is_empty()).map_or_else(
-            || nix::unistd::gethostname().ok().and_then(|host| host.into_string().ok()).unwrap_or_default(),
+            || {
+                nix::unistd::gethostname()
+                    .ok()
+                    .and_then(|host| host.into_string().ok())
+                    .unwrap_or_default()
+            },
             str::to_owned,
         );
-        let node = clustered::node(me, options.count("history").unwrap_or_default().min(256), clock);
+        let node =
+            clustered::node(me, options.count("history").unwrap_or_default().min(256), clock);
         Ok(RoomOrders::Cluster(Box::new(Clustered::new(room, terms, name, node, clock))))
     }
 

@@ -38,7 +38,8 @@ fn reports(seeds: u64) -> Vec<(u64, TrialReport)> {
 #[test]
 fn no_line_is_lost_without_a_word_whatever_servers_and_links_do() {
     let reports = reports(seeds());
-    let sum = |part: fn(&TrialReport) -> usize| reports.iter().map(|(_, one)| part(one)).sum::<usize>();
+    let sum =
+        |part: fn(&TrialReport) -> usize| reports.iter().map(|(_, one)| part(one)).sum::<usize>();
     println!(
         "{} seeds: {} lines said, {} told missing, {} silent, {} doubled, {} falsely told, {} out of order, {} more where servers had lost lines",
         reports.len(),

@@ -49,7 +49,8 @@ impl ClusterNode {
         self.end = look.end.max(asking.heard);
         self.verified = 0;
         self.held.clear();
-        self.trail.restart(look.first.max((look.end + 1).saturating_sub(self.past.max(1))).max(1) - 1);
+        self.trail
+            .restart(look.first.max((look.end + 1).saturating_sub(self.past.max(1))).max(1) - 1);
         self.phase = JoinPhase::Reading(look.end);
     }
 
@@ -60,7 +61,10 @@ impl ClusterNode {
                 && mark.is_some_and(|mark| self.trail.at(*place).is_some_and(|ours| ours != mark))
         };
         let is_shorter = matches!(self.phase, JoinPhase::Reading(until) if look.end < until);
-        is_shorter || look.end < asking.last || look.marks.iter().any(differs) || self.has_passed(look)
+        is_shorter
+            || look.end < asking.last
+            || look.marks.iter().any(differs)
+            || self.has_passed(look)
     }
 
     /// Whether the leader has, where we have taken something else or cannot know any more what, the batch that is
@@ -81,7 +85,9 @@ impl ClusterNode {
     /// A place that the leader must have, and has not: it lags.
     fn not_found(&self, look: &StreamLook) -> Option<u64> {
         let is_late = |(place, mark): &&(u64, Option<BatchMark>)| {
-            mark.is_none() && (look.first..=look.end).contains(place) && self.trail.at(*place).is_some()
+            mark.is_none()
+                && (look.first..=look.end).contains(place)
+                && self.trail.at(*place).is_some()
         };
         look.marks.iter().find(is_late).map(|(place, _)| *place)
     }
@@ -123,7 +129,10 @@ impl ClusterNode {
         if self.doubt.as_ref().is_some_and(|doubt| asking.id > doubt.asked) {
             self.resolve();
         }
-        if self.doubt.is_none() && look.first > self.trail.last() + 1 && self.held.keys().next() != Some(&(self.trail.last() + 1)) {
+        if self.doubt.is_none()
+            && look.first > self.trail.last() + 1
+            && self.held.keys().next() != Some(&(self.trail.last() + 1))
+        {
             self.trail.restart(look.first - 1); // expired: what is missing of it, the numbers tell
             self.verified = 0;
         }

@@ -74,7 +74,8 @@ impl ClusterNode {
             }
             if !self.keeps(ClusterRule::FrozenBatch) {
                 let first = self.flights[at].batch.first;
-                self.flights[at].batch = self.outbox.refreeze(first, now).expect("it is on its way");
+                self.flights[at].batch =
+                    self.outbox.refreeze(first, now).expect("it is on its way");
             }
             self.flights[at].again = now + ACK + self.pause();
             self.wishes.push_back(NodeWish::Publish(self.flights[at].batch.clone()));
@@ -84,7 +85,8 @@ impl ClusterNode {
     /// Shows own entries that no other node will ever have.
     fn show_dropped(&mut self, from: u64, to: u64) {
         let is_dropped = |number: u64| (from..=to).contains(&number);
-        for (number, entry, _) in self.unreturned.iter().filter(|(number, ..)| is_dropped(*number)) {
+        for (number, entry, _) in self.unreturned.iter().filter(|(number, ..)| is_dropped(*number))
+        {
             if *number > self.shown_to {
                 self.told.push_back(NodeTold::Own { number: *number, entry: entry.clone() });
             }
@@ -96,7 +98,8 @@ impl ClusterNode {
     fn show_own(&mut self, to: u64) {
         let from = self.shown_to;
         let own = self.unreturned.iter().filter(|(number, ..)| (from + 1..=to).contains(number));
-        let own = own.map(|(number, entry, _)| NodeTold::Own { number: *number, entry: entry.clone() });
+        let own =
+            own.map(|(number, entry, _)| NodeTold::Own { number: *number, entry: entry.clone() });
         self.told.extend(own);
         self.shown_to = self.shown_to.max(to);
     }

@@ -37,7 +37,8 @@ impl ClusterNode {
     /// Whether something else was taken where a node says that its last batch stands: the stream may have gone back.
     fn has_other_before(&self, batch: &RoomBatch) -> bool {
         let is_it = |mark: BatchMark| mark.origin == batch.origin && mark.last == batch.after;
-        self.trail.at(batch.prev).is_some_and(|mark| !is_it(mark)) && self.keeps(ClusterRule::StreamGoesBack)
+        self.trail.at(batch.prev).is_some_and(|mark| !is_it(mark))
+            && self.keeps(ClusterRule::StreamGoesBack)
     }
 
     /// Has this place compared with the leader's.

@@ -58,8 +58,12 @@ impl ClusterNode {
             return;
         }
         let is_due = |lag: &NodeLag| lag.since + TAIL <= asked && asked <= now;
-        let due: Vec<_> =
-            self.behind.iter().filter(|(_, lag)| is_due(lag)).map(|(origin, lag)| (*origin, *lag)).collect();
+        let due: Vec<_> = self
+            .behind
+            .iter()
+            .filter(|(_, lag)| is_due(lag))
+            .map(|(origin, lag)| (*origin, *lag))
+            .collect();
         for (origin, lag) in due {
             self.behind.remove(&origin);
             let from = self.ledger.expected(origin);

@@ -198,7 +198,8 @@ impl Inner {
             1 => "one other is here".to_owned(),
             count => format!("{count} others are here"),
         };
-        mailbox.push(&Arc::from(format!("* welcome, {name}: {others}{elsewhere}; /help says more")));
+        mailbox
+            .push(&Arc::from(format!("* welcome, {name}: {others}{elsewhere}; /help says more")));
         for line in &self.past {
             mailbox.push(line);
         }

@@ -106,7 +106,8 @@ pub(super) struct StreamFate {
 /// Judges what all nodes have shown.
 pub(super) fn judge(views: &[NodeView], said: &[LineKey], fate: &StreamFate) -> TrialReport {
     let mut report = TrialReport { said: said.len(), ..TrialReport::default() };
-    let dead: HashSet<_> = views.iter().filter(|view| view.is_dead).filter_map(|view| view.me).collect();
+    let dead: HashSet<_> =
+        views.iter().filter(|view| view.is_dead).filter_map(|view| view.me).collect();
     let dropped: HashSet<LineKey> = said
         .iter()
         .filter(|(origin, number)| {
@@ -189,7 +190,8 @@ fn judge_order(
     };
     let orders: Vec<_> = views.iter().map(order).collect();
     for (at, one) in orders.iter().enumerate() {
-        let places: HashMap<_, _> = one.iter().enumerate().map(|(place, line)| (line, place)).collect();
+        let places: HashMap<_, _> =
+            one.iter().enumerate().map(|(place, line)| (line, place)).collect();
         for (other, lines) in orders.iter().enumerate().skip(at + 1) {
             let places: Vec<_> = lines.iter().filter_map(|line| places.get(line)).collect();
             let inversions = places.windows(2).filter(|pair| pair[0] > pair[1]).count();

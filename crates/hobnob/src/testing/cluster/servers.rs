@@ -73,7 +73,8 @@ impl FakeServers {
 
     /// Loses the last batches, acked or not, and what was known of them.
     pub(super) fn go_back(&mut self, count: u64) {
-        let kept = self.messages.len() - usize::try_from(count).unwrap_or(0).min(self.messages.len());
+        let kept =
+            self.messages.len() - usize::try_from(count).unwrap_or(0).min(self.messages.len());
         let kept_to = self.first + kept as u64 - 1;
         for (index, batch) in self.messages.drain(kept..).enumerate() {
             let numbers = batch.first..batch.next();

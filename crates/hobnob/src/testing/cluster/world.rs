@@ -10,7 +10,6 @@ use crate::cluster::{
     RoomEntry, StreamLook,
 };
 
-
 /// When nobody says anything any more, and no fault begins: milliseconds.
 const QUIET: u64 = 9_000;
 
@@ -296,11 +295,7 @@ impl World {
     fn republish(&mut self, place: u64, batch: &RoomBatch) {
         for at in 0..self.nodes.len() {
             let is_lossy = self.now < self.lossy;
-            let copies = if !is_lossy {
-                1
-            } else {
-                [0, 0, 1, 1, 1, 2][self.chance.usize(..6)]
-            };
+            let copies = if !is_lossy { 1 } else { [0, 0, 1, 1, 1, 2][self.chance.usize(..6)] };
             for _ in 0..copies {
                 let most = if is_lossy { 1_500 } else { 3 };
                 let news = SimNews::Batch(place, batch.clone());
@@ -316,7 +311,8 @@ impl World {
                 continue;
             }
             let (name, names) = (String::new(), Vec::new());
-            let beat = NodeBeat { origin: me, acked: acked.0, at: acked.1, name, members: 1, names };
+            let beat =
+                NodeBeat { origin: me, acked: acked.0, at: acked.1, name, members: 1, names };
             self.after(1, 5, SimEvent::Hear(at, SimNews::Beat(beat)));
         }
     }

@@ -37,7 +37,8 @@ impl Clustered {
         match self.connect(keeper).await {
             Ok(link) => self.hold(link),
             Err(error) if error.kind() == Kind::ClusterUnreachable => {
-                keeper.emit(Fact::Warning(format!("{}: the room is served alone", error.message())));
+                keeper
+                    .emit(Fact::Warning(format!("{}: the room is served alone", error.message())));
             }
             Err(error) => return Err(error),
         }
@@ -72,7 +73,11 @@ impl Clustered {
     }
 
     /// Connects after a pause.
-    fn connecting<'a>(&'a self, keeper: &'a Keeper, pause: Duration) -> Boxed<'a, (NatsLink, NatsNews)> {
+    fn connecting<'a>(
+        &'a self,
+        keeper: &'a Keeper,
+        pause: Duration,
+    ) -> Boxed<'a, (NatsLink, NatsNews)> {
         Box::pin(async move {
             tokio::time::sleep(pause).await;
             self.connect(keeper).await
@@ -92,6 +97,7 @@ impl Clustered {
         let mut ticks = tokio::time::interval(TICK);
         let mut connecting = self.connecting(keeper, Duration::ZERO);
         let ended = loop {
+            self.emit(keeper);
             self.wish(held.as_ref().map(|(link, _)| link), &mut doing).await;
             let is_linked = held.is_some();
             let news = async {
@@ -125,24 +131,43 @@ impl Clustered {
         ended
     }
 
+    /// Tells what happened to whoever looks at the server.
+    fn emit(&self, keeper: &Keeper) {
+        let (facts, dropped) = self.with(|inner, _| {
+            (std::mem::take(&mut inner.facts), std::mem::take(&mut inner.dropped))
+        });
+        facts.into_iter().for_each(|fact| keeper.emit(fact));
+        if dropped > 0 {
+            keeper.bus().drop_by("cluster-outbox", dropped);
+        }
+    }
+
     /// Does what the node wishes.
     async fn wish(&self, link: Option<&NatsLink>, doing: &mut JoinSet<WishDone>) {
         while let Some(wish) = self.with(|inner, _| inner.node.wish()) {
             let Some(link) = link.cloned() else { continue };
             match wish {
-                NodeWish::Publish(batch) => _ = doing.spawn(async move {
-                    WishDone::Published(batch.first, link.publish(&batch).await)
-                }),
-                NodeWish::Look { id, places } => _ = doing.spawn(async move {
-                    let mut look = link.look(&places).await;
-                    if matches!(look, Err(LinkFault::Refused(10_059, _))) && link.prepare().await.is_ok() {
-                        look = link.look(&places).await; // the stream was gone: it is there anew
-                    }
-                    WishDone::Looked(id, look)
-                }),
-                NodeWish::Read { id, from, to, is_leader } => _ = doing.spawn(async move {
-                    WishDone::Read(id, link.read(from, to, is_leader).await)
-                }),
+                NodeWish::Publish(batch) => {
+                    _ = doing.spawn(async move {
+                        WishDone::Published(batch.first, link.publish(&batch).await)
+                    })
+                }
+                NodeWish::Look { id, places } => {
+                    _ = doing.spawn(async move {
+                        let mut look = link.look(&places).await;
+                        if matches!(look, Err(LinkFault::Refused(10_059, _)))
+                            && link.prepare().await.is_ok()
+                        {
+                            look = link.look(&places).await; // the stream was gone: it is there anew
+                        }
+                        WishDone::Looked(id, look)
+                    })
+                }
+                NodeWish::Read { id, from, to, is_leader } => {
+                    _ = doing.spawn(async move {
+                        WishDone::Read(id, link.read(from, to, is_leader).await)
+                    })
+                }
                 NodeWish::Beat { acked } => link.beat(&self.beat(acked)).await,
             }
         }
@@ -169,7 +194,11 @@ impl Clustered {
                     inner.node.beaten(now, &beat);
                     let origin = beat.origin;
                     if inner.roster.hear(now, beat) {
-                        return inner.roster.nodes().find(|node| node.beat.origin == origin).cloned();
+                        return inner
+                            .roster
+                            .nodes()
+                            .find(|node| node.beat.origin == origin)
+                            .cloned();
                     }
                 }
                 LinkNews::Beaten(_) => {}
@@ -196,7 +225,9 @@ fn is_passing(error: &Error) -> bool {
 fn tell(keeper: &Keeper, servers: &str, facts: &LinkFacts) {
     let LinkFacts { version, replicas, .. } = facts;
     let copies = if *replicas == 1 { "one copy".to_owned() } else { format!("{replicas} copies") };
-    keeper.emit(Fact::Note(format!("linked to {servers}, nats-server {version}, {copies} of the room")));
+    keeper.emit(Fact::Note(format!(
+        "linked to {servers}, nats-server {version}, {copies} of the room"
+    )));
     if *replicas == 1 {
         let words = "one server keeps what is said, and loses it when it is lost";
         keeper.emit(Fact::Warning(words.to_owned()));

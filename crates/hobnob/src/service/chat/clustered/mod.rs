@@ -16,9 +16,10 @@ use super::show;
 use crate::clock::Clock;
 use crate::cluster::nats::{NatsLink, NatsNews, NatsTerms};
 use crate::cluster::{
-    ClusterNode, EntryKind, KnownNode, NodeBeat, NodeId, NodeIs, NodeRoster, NodeTold, OUTBOX_ENTRIES,
-    RoomEntry,
+    ClusterNode, EntryKind, KnownNode, NodeBeat, NodeId, NodeIs, NodeRoster, NodeTold,
+    OUTBOX_ENTRIES, RoomEntry,
 };
+use crate::event::Fact;
 
 /// Lines of others that wait while this node is alone, to be shown together.
 const MEANWHILE: usize = 4_096;
@@ -52,16 +53,27 @@ pub(super) struct NodeInRoom {
     unkept: u64,
     /// The node of which was told that it was away.
     late: Option<NodeId>,
+    /// Facts that are not told yet; and how many lines were dropped.
+    pub(super) facts: Vec<Fact>,
+    pub(super) dropped: usize,
 }
 
 impl Clustered {
-    pub(super) fn new(room: Room, terms: NatsTerms, name: String, node: ClusterNode, clock: Clock) -> Self {
+    pub(super) fn new(
+        room: Room,
+        terms: NatsTerms,
+        name: String,
+        node: ClusterNode,
+        clock: Clock,
+    ) -> Self {
         let inner = NodeInRoom {
             node,
             roster: NodeRoster::default(),
             meanwhile: VecDeque::new(),
             unkept: 0,
             late: None,
+            facts: Vec::new(),
+            dropped: 0,
         };
         Clustered {
             room,
@@ -112,6 +124,13 @@ impl Clustered {
     }
 
     fn show(&self, inner: &mut NodeInRoom, told: NodeTold) {
+        let name = |node| node_name(&inner.roster, node);
+        if let Some(fact) = words::fact(&told, name) {
+            inner.facts.push(fact);
+        }
+        if let NodeTold::Dropped(from, to) = told {
+            inner.dropped += usize::try_from(to + 1 - from).unwrap_or(usize::MAX);
+        }
         match told {
             NodeTold::Heard { entry, is_past: true, .. } => self.remember(&entry),
             NodeTold::Heard { origin, entry, .. } => {
@@ -174,7 +193,9 @@ impl Clustered {
     /// Tells that a node came, is not reached, or is gone.
     pub(super) fn tell_node(&self, node: &KnownNode) {
         let name = shown_name(&node.beat.name).unwrap_or_else(|| node.beat.origin.to_string());
-        self.room.tell(None, &words::node(&name, node.is, node.beat.members));
+        let line = words::node(&name, node.is, node.beat.members);
+        self.room.tell(None, &line);
+        self.inner().facts.push(Fact::Note(line.trim_start_matches("* ").to_owned()));
     }
 
     fn is_taken_elsewhere(&self, name: &str) -> bool {
@@ -239,7 +260,8 @@ impl RoomOrder for Clustered {
         let mut line = words::here(&names, count);
         for node in nodes {
             let name = shown_name(&node.beat.name).unwrap_or_else(|| node.beat.origin.to_string());
-            let names: Vec<_> = node.beat.names.iter().filter_map(|name| shown_name(name)).collect();
+            let names: Vec<_> =
+                node.beat.names.iter().filter_map(|name| shown_name(name)).collect();
             let silence = now.saturating_sub(node.heard);
             let silence = (node.is != NodeIs::Came).then_some(silence);
             line += &words::there(&name, &names, node.beat.members, silence);
@@ -281,7 +303,9 @@ fn line(entry: &RoomEntry) -> Option<String> {
 
 /// A name that another node says, if a name may be like that.
 fn shown_name(name: &str) -> Option<String> {
-    let number = name.strip_prefix('#').map(|rest| rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'~'));
+    let number = name
+        .strip_prefix('#')
+        .map(|rest| rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'~'));
     match number {
         Some(is_number) => (is_number && name.len() <= 32).then(|| name.to_owned()),
         None => show::name(name.as_bytes()).ok(),

@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cluster::{NodeId, NodeIs, NodeTold};
+use crate::event::Fact;
 use crate::spec::show_duration;
 
 /// What a node tells, in lines of the room's own.
 pub(super) fn told(told: &NodeTold, name: impl Fn(NodeId) -> String) -> Vec<String> {
     let line = match told {
-        NodeTold::Alone => "* the other nodes cannot be reached: you are heard here only, and there when they are \
+        NodeTold::Alone => {
+            "* the other nodes cannot be reached: you are heard here only, and there when they are \
                             back"
-            .to_owned(),
+                .to_owned()
+        }
         NodeTold::Missed { origin, from: Some(from), before } => match before - from {
             1 => format!("* one message from node {} is missing", name(*origin)),
             count => format!("* {count} messages from node {} are missing", name(*origin)),
@@ -20,13 +23,42 @@ pub(super) fn told(told: &NodeTold, name: impl Fn(NodeId) -> String) -> Vec<Stri
             format!("* messages from node {} are missing; how many is not known", name(*origin))
         }
         NodeTold::Dropped(from, to) => {
-            format!("* {} messages that waited for the other nodes were dropped: too many wait", to + 1 - from)
+            format!(
+                "* {} messages that waited for the other nodes were dropped: too many wait",
+                to + 1 - from
+            )
         }
         NodeTold::WentBack => "* what was said before is gone: the cluster lost it".to_owned(),
-        NodeTold::Twin => "* somebody speaks in the name of this node: what it says here is not ours".to_owned(),
-        NodeTold::Joined | NodeTold::Heard { .. } | NodeTold::Own { .. } | NodeTold::Back(_) => return Vec::new(),
+        NodeTold::Twin => {
+            "* somebody speaks in the name of this node: what it says here is not ours".to_owned()
+        }
+        NodeTold::Joined | NodeTold::Heard { .. } | NodeTold::Own { .. } | NodeTold::Back(_) => {
+            return Vec::new();
+        }
     };
     vec![line]
+}
+
+/// What a node tells, as a fact for whoever looks at the server.
+pub(super) fn fact(told: &NodeTold, name: impl Fn(NodeId) -> String) -> Option<Fact> {
+    Some(match told {
+        NodeTold::Alone => Fact::Warning(
+            "the other nodes cannot be reached: members are heard here only".to_owned(),
+        ),
+        NodeTold::Back(away) => {
+            let away = show_duration(Duration::from_secs(away.as_secs()));
+            Fact::Note(format!("the other nodes are back after {away}"))
+        }
+        NodeTold::Missed { origin, from, before } => {
+            let count = from.map_or("some".to_owned(), |from| (before - from).to_string());
+            Fact::Warning(format!("of node {}, {count} lines are missing", name(*origin)))
+        }
+        NodeTold::WentBack => {
+            Fact::Warning("the servers have lost what was said before".to_owned())
+        }
+        NodeTold::Twin => Fact::Warning("somebody speaks in the name of this node".to_owned()),
+        _ => return None,
+    })
 }
 
 /// The other nodes are back; so many lines were said there.
