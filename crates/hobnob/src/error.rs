@@ -135,6 +135,18 @@ kinds! {
     BadRedirect "bad-redirect" 10,
     /// A server that was asked to do something says no, in its own words.
     Rejected "rejected" 1,
+    /// The text does not name the servers of a cluster.
+    ClusterUrl "cluster-url" 2,
+    /// Nobody answers at the servers of a cluster.
+    ClusterUnreachable "cluster-unreachable" 5,
+    /// The servers of a cluster do not let us in.
+    ClusterRefused "cluster-refused" 5,
+    /// No TLS with the servers of a cluster.
+    ClusterTls "cluster-tls" 7,
+    /// The servers of a cluster keep no streams, or not for us.
+    ClusterNoJetstream "cluster-no-jetstream" 5,
+    /// The stream of a room is there and is another kind of stream.
+    ClusterStream "cluster-stream" 5,
     /// A limit of ours cut it; the message names the limit.
     Limit "limit" 5,
     /// A fault that was asked for tore it down.

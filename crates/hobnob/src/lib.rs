@@ -24,6 +24,7 @@
 //! | standard streams that wait, files up to a bound, threads | [`streams`], [`files`], [`thread`] |
 //! | the folders of our own, and letters in them | [`home`], [`store`] |
 //! | the seam | [`conn`], [`bus`], [`clock`], [`session`] |
+//! | what nodes of one room tell each other | [`cluster`] |
 //! | the shelves: a contract and a table each | [`transport`], [`layer`], [`service`] |
 //! | where the tables meet | [`engine`] |
 //! | on the engine: one request and its answer; round trips | [`exchange`], [`ping`] |
@@ -41,6 +42,7 @@ pub mod bus;
 pub mod capture;
 pub mod chunk;
 pub mod clock;
+pub mod cluster;
 pub mod codec;
 pub mod conn;
 pub mod endpoint;

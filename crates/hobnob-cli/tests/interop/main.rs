@@ -26,6 +26,8 @@ mod pings;
 #[path = "../../../hobnob/tests/it/ports.rs"]
 mod ports;
 mod relay;
+#[cfg(feature = "nats")]
+mod rooms;
 mod scripts;
 mod servers;
 mod sniff;

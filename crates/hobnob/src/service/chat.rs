@@ -1,10 +1,13 @@
 //! A room: everyone hears everyone.
 //!
-//! The room is the service value, so its members may sit on any transport and any shard. Each has a mailbox that
+//! The room is in the service value, so its members may sit on any transport and any shard. Each has a mailbox that
 //! others push into and never wait for; a member's conn and mailbox are polled in one future.
 
+#[cfg(feature = "nats")]
+mod clustered;
 mod command;
 mod member;
+mod order;
 mod proof;
 mod room;
 mod show;
@@ -13,11 +16,19 @@ use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use super::{Door, Made, Service, ServiceRow};
+use super::{Door, Made, Service, ServiceRow, Site};
+#[cfg(feature = "nats")]
+use crate::cluster::{ClusterRoom, NodeId, nats::NatsTerms};
 use crate::conn::{Boxed, Conn};
-use crate::session::Session;
+use crate::error::Result;
+#[cfg(not(feature = "nats"))]
+use crate::error::{Error, Kind};
+use crate::session::{Keeper, Session};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
+#[cfg(feature = "nats")]
+use clustered::Clustered;
 use member::Member;
+use order::{InProcess, RoomOrder};
 use proof::Proof;
 use room::Room;
 
@@ -39,32 +50,54 @@ pub(crate) static ROW: ServiceRow = ServiceRow {
                 default: "50",
                 help: "how many of the last messages are shown to who joins, 256 KiB of them at most",
             },
+            OptionSpec {
+                name: "cluster",
+                kind: ValueKind::Named("URL"),
+                default: "",
+                help: "shares the room with other nodes by the NATS servers at nats://HOST:PORT[,..], as their user USER:PASSWORD@",
+            },
+            OptionSpec {
+                name: "room",
+                kind: ValueKind::Named("NAME"),
+                default: "lobby",
+                help: "with --cluster, which room of the cluster it is",
+            },
+            OptionSpec {
+                name: "node",
+                kind: ValueKind::Named("NAME"),
+                default: "",
+                help: "with --cluster, what others call this node; the name of this machine where none is given",
+            },
         ],
         examples: &[
             "hobnob serve chat",
             "hobnob serve chat :9000 udp://:9000 /tmp/chat.sock",
             "hobnob serve chat --no-names --history 5",
+            "hobnob serve chat :9000 --cluster nats://127.0.0.1:4222 --room lobby --node kite",
         ],
         is_built_in: true,
     },
     doors: &[Door::only(9000, &[Shape::Bytes, Shape::Packets])],
     is_loud: false,
-    make: Some(|options| Ok(Made::Service(Box::new(Chat::new(options))))),
+    make: Some(|options| Ok(Made::Service(Box::new(Chat::new(options)?)))),
 };
 
 struct Chat {
-    room: Room,
+    order: RoomOrders,
     /// The key of the cookies. The system's own chance makes it, as the run's seed may be one that a person chose.
     key: RandomState,
 }
 
 impl Chat {
-    fn new(options: &Options) -> Self {
+    fn new(options: &Options) -> Result<Self> {
         let history = options.count("history").unwrap_or_default();
-        Chat {
-            room: Room::new(usize::try_from(history).unwrap_or(usize::MAX), options.flag("names")),
-            key: RandomState::new(),
-        }
+        let history = usize::try_from(history).unwrap_or(usize::MAX);
+        let room = Room::new(history, options.flag("names"));
+        let order = match options.text("cluster").filter(|servers| !servers.is_empty()) {
+            None => RoomOrders::Here(InProcess(room)),
+            Some(servers) => RoomOrders::of_cluster(room, servers, options)?,
+        };
+        Ok(Chat { order, key: RandomState::new() })
     }
 
     /// What a peer must prove before it may join: that it hears what is sent to its address.
@@ -76,10 +109,71 @@ impl Chat {
     }
 }
 
+/// Who orders the room.
+enum RoomOrders {
+    Here(InProcess),
+    #[cfg(feature = "nats")]
+    Cluster(Box<Clustered>),
+}
+
+impl RoomOrders {
+    fn one(&self) -> &dyn RoomOrder {
+        match self {
+            RoomOrders::Here(here) => here,
+            #[cfg(feature = "nats")]
+            RoomOrders::Cluster(clustered) => &**clustered,
+        }
+    }
+
+    #[cfg(feature = "nats")]
+    fn of_cluster(room: Room, servers: &str, options: &Options) -> Result<Self> {
+        let clock = crate::clock::Clock::start();
+        let me = NodeId::drawn([crate::clock::draw_seed(), crate::clock::draw_seed()]);
+        let terms = NatsTerms::new(
+            servers,
+            ClusterRoom::named(options.text("room").unwrap_or("lobby"))?,
+            me,
+        )?;
+        let name = options.text("node").filter(|name| !name.is_empty()).map_or_else(
+            || {
+                nix::unistd::gethostname()
+                    .ok()
+                    .and_then(|host| host.into_string().ok())
+                    .unwrap_or_default()
+            },
+            str::to_owned,
+        );
+        let node =
+            clustered::node(me, options.count("history").unwrap_or_default().min(256), clock);
+        Ok(RoomOrders::Cluster(Box::new(Clustered::new(room, terms, name, node, clock))))
+    }
+
+    #[cfg(not(feature = "nats"))]
+    fn of_cluster(_room: Room, _servers: &str, _options: &Options) -> Result<Self> {
+        Err(Error::new(Kind::NotBuiltIn, "rooms over many nodes are not built in (feature nats)"))
+    }
+}
+
 impl Service for Chat {
+    fn open<'a>(&'a self, _site: &'a mut Site) -> Boxed<'a, ()> {
+        match &self.order {
+            RoomOrders::Here(_) => Box::pin(std::future::ready(Ok(()))),
+            #[cfg(feature = "nats")]
+            RoomOrders::Cluster(clustered) => Box::pin(clustered.begin(_site.keeper())),
+        }
+    }
+
+    fn keep<'a>(&'a self, _keeper: &'a Keeper) -> Boxed<'a, ()> {
+        match &self.order {
+            RoomOrders::Here(_) => Box::pin(std::future::ready(Ok(()))),
+            #[cfg(feature = "nats")]
+            RoomOrders::Cluster(clustered) => Box::pin(clustered.keep(_keeper)),
+        }
+    }
+
     fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
         let proof = self.proof(session);
-        let mut member = Member::new(&self.room, proof, session, conn.shape());
+        let mut member = Member::new(self.order.one(), proof, session, conn.shape());
         Box::pin(poll_fn(move |cx| member.poll(cx, conn.channel())))
     }
 

@@ -21,12 +21,12 @@ impl Member<'_> {
     /// here, of which the room is shown nothing.
     pub(super) fn admit(&mut self) {
         self.stage = Standing::Naming;
-        if self.room.has_names {
+        if self.order.has_names() {
             self.answer("* your name?");
             return;
         }
         let name = format!("#{}", self.session.id);
-        if self.room.enter(self.session.id, &name, &self.mailbox, false).is_ok() {
+        if self.order.enter(self.session.id, &name, &self.mailbox, false).is_ok() {
             self.stage = Standing::Inside;
         }
     }
@@ -38,7 +38,7 @@ impl Member<'_> {
         } else if matches!(self.stage, Standing::Naming) {
             self.take_name(message);
         } else if !message.is_empty() {
-            self.is_outrunning |= self.room.say(self.session.id, &show::escaped(message));
+            self.is_outrunning |= self.order.say(self.session.id, &show::escaped(message));
         }
     }
 
@@ -47,7 +47,7 @@ impl Member<'_> {
         let (word, rest) = message.split_at(space);
         match word {
             b"/name" => self.take_name(rest),
-            b"/who" => self.who(),
+            b"/who" => self.answer(&self.order.who(WHO)),
             b"/help" => HELP.iter().for_each(|line| self.answer(line)),
             b"/quit" => {
                 self.answer("* goodbye");
@@ -62,12 +62,12 @@ impl Member<'_> {
     }
 
     fn take_name(&mut self, text: &[u8]) {
-        let (id, room) = (self.session.id, self.room);
+        let (id, order) = (self.session.id, self.order);
         let taken = match show::name(text) {
             Err(wrong) => Err(wrong.to_owned()),
             Ok(name) => match self.stage {
-                Standing::Inside => room.rename(id, &name),
-                _ => room.enter(id, &name, &self.mailbox, true),
+                Standing::Inside => order.rename(id, &name),
+                _ => order.enter(id, &name, &self.mailbox, true),
             }
             .map_err(|_| format!("{name} is taken")),
         };
@@ -77,15 +77,5 @@ impl Member<'_> {
             (Ok(()), Standing::Inside) => self.answer("* so be it"),
             (Ok(()), _) => self.stage = Standing::Inside,
         }
-    }
-
-    fn who(&self) {
-        let (names, count) = self.room.who(WHO);
-        let more = match count - names.len() {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let names = if count == 0 { "nobody".to_owned() } else { names.join(", ") };
-        self.answer(&format!("* here: {names}{more}"));
     }
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
+use super::order::RoomOrder;
 use super::proof::{Proof, Verdict};
-use super::room::{Inbox, Room};
+use super::room::Inbox;
 use super::show;
 use crate::codec::text::Cutter;
 use crate::conn::{Channel, scratch};
@@ -35,7 +36,7 @@ const ROUNDS: usize = 2;
 
 /// One member's state. An idle member holds no buffer but its mailbox.
 pub(super) struct Member<'a> {
-    pub(super) room: &'a Room,
+    pub(super) order: &'a dyn RoomOrder,
     pub(super) session: &'a Session,
     pub(super) mailbox: Arc<Inbox>,
     pub(super) stage: Standing,
@@ -74,7 +75,7 @@ pub(super) enum Standing {
 impl<'a> Member<'a> {
     /// With a proof it must first prove itself; else it is admitted at once.
     pub(super) fn new(
-        room: &'a Room,
+        order: &'a dyn RoomOrder,
         proof: Option<Proof>,
         session: &'a Session,
         shape: Shape,
@@ -82,7 +83,7 @@ impl<'a> Member<'a> {
         let cutting = session.cutting();
         let is_proven = proof.is_none();
         let mut member = Member {
-            room,
+            order,
             session,
             mailbox: Arc::default(),
             stage: proof.map_or(Standing::Naming, Standing::Proving),
@@ -123,7 +124,7 @@ impl<'a> Member<'a> {
             let delivered = self.poll_deliver(cx, channel)?;
             if self.is_leaving {
                 // From now on it hears nothing more: a room that goes on talking would hold it.
-                self.room.leave(self.session.id, false);
+                self.order.leave(self.session.id, false);
                 ready!(delivered);
                 return channel.poll_flush(cx);
             }
@@ -288,7 +289,7 @@ impl<'a> Member<'a> {
 
     /// Says that the room closes. A peer that has proven nothing is told nothing.
     fn close(&mut self) {
-        self.room.leave(self.session.id, true);
+        self.order.leave(self.session.id, true);
         if !matches!(self.stage, Standing::Proving(_)) {
             self.answer("* the room is closing");
         }
@@ -303,6 +304,6 @@ fn backlog() -> Error {
 impl Drop for Member<'_> {
     /// Tells the others that the member left, however its session ended.
     fn drop(&mut self) {
-        self.room.leave(self.session.id, false);
+        self.order.leave(self.session.id, false);
     }
 }

@@ -68,23 +68,10 @@ impl Room {
         is_told: bool,
     ) -> Result<(), Taken> {
         let mut inner = self.inner();
-        if !inner.taken.insert(name.to_lowercase()) {
-            return Err(Taken);
-        }
-        let others = match inner.seats.len() {
-            0 => "nobody else is here".to_owned(),
-            1 => "one other is here".to_owned(),
-            count => format!("{count} others are here"),
-        };
-        mailbox.push(&Arc::from(format!("* welcome, {name}: {others}; /help says more")));
-        for line in &inner.past {
-            mailbox.push(line);
-        }
+        inner.enter(id, name, mailbox, is_told, "")?;
         if is_told {
             inner.tell(id, &Arc::from(format!("* {name} joined")));
         }
-        let seat = Seat { name: Arc::from(name), mailbox: mailbox.clone(), is_told };
-        inner.seats.insert(id, seat);
         Ok(())
     }
 
@@ -105,19 +92,7 @@ impl Room {
     /// Gives a member another name, and tells the others.
     pub(super) fn rename(&self, id: u64, name: &str) -> Result<(), Taken> {
         let mut inner = self.inner();
-        let Some(seat) = inner.seats.get(&id) else { return Ok(()) };
-        let (old, is_told) = (seat.name.clone(), seat.is_told);
-        let is_other = old.to_lowercase() != name.to_lowercase();
-        if is_other && !inner.taken.insert(name.to_lowercase()) {
-            return Err(Taken);
-        }
-        if is_other {
-            inner.taken.remove(&old.to_lowercase());
-        }
-        if let Some(seat) = inner.seats.get_mut(&id) {
-            seat.name = Arc::from(name);
-        }
-        if is_told {
+        if let Some((old, true)) = inner.rename(id, name)? {
             inner.tell(id, &Arc::from(format!("* {old} is {name} now")));
         }
         Ok(())
@@ -140,15 +115,123 @@ impl Room {
     /// A member is gone. `is_quiet`: and the others need not know, because they go too.
     pub(super) fn leave(&self, id: u64, is_quiet: bool) {
         let mut inner = self.inner();
-        let Some(seat) = inner.seats.remove(&id) else { return };
-        inner.taken.remove(&seat.name.to_lowercase());
+        let Some(seat) = inner.leave(id) else { return };
         if seat.is_told && !is_quiet {
             inner.tell(id, &Arc::from(format!("* {} left", seat.name)));
         }
     }
 }
 
+/// What a room does where somebody else gives it its order: each step by itself, and nobody is told of it.
+#[cfg(feature = "nats")]
+impl Room {
+    /// Lets a member in, as [`Room::enter`]. `elsewhere`: what its welcome says of others, elsewhere.
+    pub(super) fn enter_quietly(
+        &self,
+        id: u64,
+        name: &str,
+        mailbox: &Arc<Inbox>,
+        is_told: bool,
+        elsewhere: &str,
+    ) -> Result<(), Taken> {
+        self.inner().enter(id, name, mailbox, is_told, elsewhere)
+    }
+
+    /// A member that says something: its name, and whether the others know that it joined. From now on they do.
+    pub(super) fn speaker(&self, id: u64) -> Option<(Arc<str>, bool)> {
+        let mut inner = self.inner();
+        let seat = inner.seats.get_mut(&id)?;
+        Some((seat.name.clone(), std::mem::replace(&mut seat.is_told, true)))
+    }
+
+    /// Gives a member another name: the one that it had, and whether the others know that it joined.
+    pub(super) fn rename_quietly(
+        &self,
+        id: u64,
+        name: &str,
+    ) -> Result<Option<(Arc<str>, bool)>, Taken> {
+        self.inner().rename(id, name)
+    }
+
+    /// A member is gone: its name, and whether the others know that it had joined.
+    pub(super) fn leave_quietly(&self, id: u64) -> Option<(Arc<str>, bool)> {
+        let seat = self.inner().leave(id)?;
+        Some((seat.name, seat.is_told))
+    }
+
+    /// Shows a line of the room's own to every member but one.
+    pub(super) fn tell(&self, but: Option<u64>, line: &str) {
+        self.inner().tell(but.unwrap_or(u64::MAX), &Arc::from(line));
+    }
+
+    /// Shows a line to every member but one, and keeps it where it is a message.
+    pub(super) fn hear(&self, but: Option<u64>, line: &str, is_kept: bool) {
+        let mut inner = self.inner();
+        let line = Arc::from(line);
+        inner.tell(but.unwrap_or(u64::MAX), &line);
+        if is_kept {
+            inner.remember(line, self.history);
+        }
+    }
+
+    /// Keeps a message that was said before anybody here could hear it.
+    pub(super) fn keep(&self, line: &str) {
+        self.inner().remember(Arc::from(line), self.history);
+    }
+}
+
 impl Inner {
+    /// Lets a member in, and tells only itself.
+    fn enter(
+        &mut self,
+        id: u64,
+        name: &str,
+        mailbox: &Arc<Inbox>,
+        is_told: bool,
+        elsewhere: &str,
+    ) -> Result<(), Taken> {
+        if !self.taken.insert(name.to_lowercase()) {
+            return Err(Taken);
+        }
+        let others = match self.seats.len() {
+            0 => "nobody else is here".to_owned(),
+            1 => "one other is here".to_owned(),
+            count => format!("{count} others are here"),
+        };
+        mailbox
+            .push(&Arc::from(format!("* welcome, {name}: {others}{elsewhere}; /help says more")));
+        for line in &self.past {
+            mailbox.push(line);
+        }
+        let seat = Seat { name: Arc::from(name), mailbox: mailbox.clone(), is_told };
+        self.seats.insert(id, seat);
+        Ok(())
+    }
+
+    /// Gives a member another name: the one that it had, and whether the others know that it joined.
+    fn rename(&mut self, id: u64, name: &str) -> Result<Option<(Arc<str>, bool)>, Taken> {
+        let Some(seat) = self.seats.get(&id) else { return Ok(None) };
+        let (old, is_told) = (seat.name.clone(), seat.is_told);
+        let is_other = old.to_lowercase() != name.to_lowercase();
+        if is_other && !self.taken.insert(name.to_lowercase()) {
+            return Err(Taken);
+        }
+        if is_other {
+            self.taken.remove(&old.to_lowercase());
+        }
+        if let Some(seat) = self.seats.get_mut(&id) {
+            seat.name = Arc::from(name);
+        }
+        Ok(Some((old, is_told)))
+    }
+
+    /// Takes a member's seat away, and its name is free again.
+    fn leave(&mut self, id: u64) -> Option<Seat> {
+        let seat = self.seats.remove(&id)?;
+        self.taken.remove(&seat.name.to_lowercase());
+        Some(seat)
+    }
+
     /// Puts a line into every mailbox but one. True: somebody has much to read already.
     fn tell(&self, but: u64, line: &Arc<str>) -> bool {
         let others = self.seats.iter().filter(|(id, _)| **id != but);

@@ -22,7 +22,7 @@ fn room(given: &[(&str, &str)]) -> Arc<dyn Service> {
     for (name, value) in given {
         options.set(ROW.spec.options, name, Some(value)).expect("a known option");
     }
-    Arc::new(Chat::new(&options))
+    Arc::new(Chat::new(&options).expect("options of a room"))
 }
 
 /// Somebody at the far end of a session.

@@ -1,0 +1,246 @@
+//! One room over several nodes, on a server of NATS that is killed, stopped and started again.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use crate::peer::{PATIENCE, Running, hobnob, skip};
+
+/// A server of NATS with its streams in a folder of its own.
+struct Nats {
+    program: PathBuf,
+    folder: tempfile::TempDir,
+    running: Option<Running>,
+    port: u16,
+}
+
+impl Nats {
+    /// The server that `cargo xtask test` fetched, started; none where it is missing.
+    fn start(test: &str, flags: &[&str]) -> Option<Self> {
+        let built = Path::new(env!("CARGO_BIN_EXE_hobnob"));
+        let places = built.ancestors().map(|place| place.join("peers/nats/bin/nats-server"));
+        let Some(program) = places.into_iter().find(|place| place.is_file()) else {
+            skip(test, "missing nats-server");
+            return None;
+        };
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut nats = Nats { program, folder, running: None, port: 0 };
+        nats.run("-1", flags);
+        nats.port = nats.bound();
+        Some(nats)
+    }
+
+    fn run(&mut self, port: &str, flags: &[&str]) {
+        let mut command = Command::new(&self.program);
+        command.args(["-a", "127.0.0.1", "-p", port, "--ports_file_dir"]).arg(self.folder.path());
+        command.arg("-l").arg(self.folder.path().join("log")).args(flags);
+        self.running = Some(Running::start(&mut command));
+    }
+
+    /// The port that it says it has.
+    fn bound(&self) -> u16 {
+        let id = self.running.as_ref().expect("it runs").id();
+        let file = self.folder.path().join(format!("nats-server_{id}.ports"));
+        let file =
+            wait("its port", || fs::read_to_string(&file).ok().filter(|text| text.contains("]")));
+        let port = file.split("127.0.0.1:").nth(1).and_then(|rest| rest.split('"').next());
+        port.and_then(|port| port.parse().ok()).expect("a port")
+    }
+
+    fn kill(&mut self) {
+        self.running = None;
+    }
+
+    fn start_again(&mut self, flags: &[&str]) {
+        let port = self.port.to_string();
+        self.run(&port, flags);
+    }
+
+    fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// The flags with which it keeps streams.
+    fn streams(folder: &Path) -> Vec<String> {
+        vec!["-js".to_owned(), "-sd".to_owned(), folder.display().to_string()]
+    }
+}
+
+/// Asks until there is an answer.
+fn wait<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let began = std::time::Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(began.elapsed() < PATIENCE, "{what} within the patience");
+        std::thread::sleep(Duration::from_millis(20)); // nobody tells when a file is there
+    }
+}
+
+/// A node of the room, and where its members come in.
+fn node(nats: &Nats, name: &str, flags: &[&str]) -> (Running, String) {
+    let mut command = hobnob();
+    command.args(["serve", "chat", "127.0.0.1:0", "--json", "--node", name]);
+    let mut running = Running::start(command.args(["--cluster", &nats.url()]).args(flags));
+    loop {
+        let line = running.line();
+        assert!(!line.is_empty(), "{name} ended");
+        if let Some((_, rest)) = line.split_once("\"addr\":\"") {
+            return (running, rest.split('"').next().expect("an address").to_owned());
+        }
+    }
+}
+
+/// Somebody in the room.
+struct Member(BufReader<TcpStream>);
+
+impl Member {
+    fn called(name: &str, address: &str) -> Self {
+        let stream = TcpStream::connect(address).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let mut member = Member(BufReader::new(stream));
+        member.until("your name?");
+        member.say(name);
+        member.until(&format!("* welcome, {name}: "));
+        member
+    }
+
+    fn say(&mut self, text: &str) {
+        self.0.get_mut().write_all(format!("{text}\n").as_bytes()).expect("it hears");
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("a line within the patience");
+        line.trim_end().to_owned()
+    }
+
+    /// The next line that holds these words; before it, no line may hold `never`.
+    fn until(&mut self, wanted: &str) -> String {
+        loop {
+            let line = self.line();
+            assert!(!line.is_empty(), "it ended before {wanted:?}");
+            if line.contains(wanted) {
+                return line;
+            }
+        }
+    }
+}
+
+fn words(flags: &[String]) -> Vec<&str> {
+    flags.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn members_of_two_nodes_share_a_room_and_miss_nothing_while_the_server_is_away() {
+    let test = "rooms::members_of_two_nodes_share_a_room_and_miss_nothing_while_the_server_is_away";
+    let store = tempfile::tempdir().expect("a folder");
+    let flags = Nats::streams(store.path());
+    let Some(mut nats) = Nats::start(test, &words(&flags)) else { return };
+    let (_kite, at_kite) = node(&nats, "kite", &[]);
+    let (_lark, at_lark) = node(&nats, "lark", &[]);
+    let mut ada = Member::called("Ada", &at_kite);
+    let mut bob = Member::called("Bob", &at_lark);
+    assert_eq!(ada.until("joined"), "* Bob joined");
+    for round in 0..20 {
+        ada.say(&format!("from Ada {round}"));
+        assert_eq!(bob.until("from Ada"), format!("Ada: from Ada {round}"));
+        bob.say(&format!("from Bob {round}"));
+        assert_eq!(ada.until("from Bob"), format!("Bob: from Bob {round}"));
+    }
+
+    let mut late = Member::called("Late", &at_kite);
+    assert_eq!(late.until("Ada: from Ada 0"), "Ada: from Ada 0", "what was said before is shown");
+    assert_eq!(late.until("from Bob 19"), "Bob: from Bob 19");
+
+    nats.kill();
+    ada.until("* the other nodes cannot be reached");
+    bob.until("* the other nodes cannot be reached");
+    ada.say("alone at kite");
+    assert_eq!(late.until("alone at"), "Ada: alone at kite", "local chat goes on at once");
+    bob.say("alone at lark");
+    nats.start_again(&words(&flags));
+    bob.until("* the other nodes are back");
+    ada.until("* the other nodes are back");
+    let mut heard = [bob.until("alone at"), ada.until("alone at")];
+    heard.sort();
+    assert_eq!(heard, ["Ada: alone at kite", "Bob: alone at lark"]);
+    ada.say("all is well");
+    assert_eq!(bob.until("all is well"), "Ada: all is well");
+}
+
+#[test]
+fn the_servers_history_is_shown_and_what_it_lost_is_told() {
+    let test = "rooms::the_servers_history_is_shown_and_what_it_lost_is_told";
+    let store = tempfile::tempdir().expect("a folder");
+    let flags = Nats::streams(store.path());
+    let Some(mut nats) = Nats::start(test, &words(&flags)) else { return };
+    let (_kite, at_kite) = node(&nats, "kite", &[]);
+    let mut ada = Member::called("Ada", &at_kite);
+    ada.say("said before");
+    ada.say("/who");
+    ada.until("* here: Ada");
+    let other_room = node(&nats, "owl", &["--room", "*"]);
+    let (_lark, at_lark) = node(&nats, "lark", &[]);
+    let mut bob = Member::called("Bob", &at_lark);
+    assert_eq!(bob.until("said before"), "Ada: said before");
+    let mut eve = Member::called("Eve", &other_room.1);
+    eve.say("in another room");
+    bob.say("/who");
+    bob.until("at kite: Ada");
+
+    // The server comes back with nothing.
+    nats.kill();
+    let empty = tempfile::tempdir().expect("a folder");
+    bob.until("* the other nodes cannot be reached");
+    nats.start_again(&words(&Nats::streams(empty.path())));
+    bob.until("* the other nodes are back");
+    ada.until("* the other nodes are back");
+    ada.say("anew");
+    let mut before = Vec::new();
+    loop {
+        let line = bob.line();
+        assert!(!line.is_empty(), "it ended");
+        if line == "Ada: anew" {
+            break;
+        }
+        before.push(line);
+    }
+    assert!(!before.iter().any(|line| line.contains("another room")), "{before:?}");
+    assert_eq!(
+        before.iter().filter(|line| line.contains("said before")).count(),
+        0,
+        "nothing twice"
+    );
+}
+
+/// How a node that cannot be one ends: its exit code, and the slug of its error.
+fn refused(url: &str, flags: &[&str]) -> (Option<i32>, String) {
+    let mut command = hobnob();
+    command.args(["serve", "chat", "127.0.0.1:0", "--cluster", url]).args(flags);
+    let Output { status, stderr, .. } = Running::start(&mut command).finish();
+    let stderr = String::from_utf8_lossy(&stderr).into_owned();
+    let slug = stderr.split_once("error[").and_then(|(_, rest)| rest.split_once(']'));
+    (status.code(), slug.map_or(stderr.clone(), |(slug, _)| slug.to_owned()))
+}
+
+#[test]
+fn servers_that_will_not_do_are_errors_of_the_start() {
+    let test = "rooms::servers_that_will_not_do_are_errors_of_the_start";
+    let Some(plain) = Nats::start(test, &[]) else { return };
+    assert_eq!(refused(&plain.url(), &[]), (Some(5), "cluster-no-jetstream".to_owned()));
+    let tls = plain.url().replace("nats://", "tls://");
+    assert_eq!(refused(&tls, &[]), (Some(7), "cluster-tls".to_owned()));
+    for room in ["", "a\nb", &"x".repeat(65)] {
+        assert_eq!(refused(&plain.url(), &["--room", room]), (Some(2), "bad-option".to_owned()));
+    }
+    for url in ["http://127.0.0.1:1", "nats://", "nats://me@127.0.0.1:1"] {
+        assert_eq!(refused(url, &[]), (Some(2), "cluster-url".to_owned()), "{url}");
+    }
+    let Some(locked) = Nats::start(test, &["--user", "me", "--pass", "secret"]) else { return };
+    assert_eq!(refused(&locked.url(), &[]), (Some(5), "cluster-refused".to_owned()));
+}

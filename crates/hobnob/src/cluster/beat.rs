@@ -1,0 +1,213 @@
+//! That a node is there: its beats, and who is known by them. Without clock and I/O: the time is given.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::name::NodeId;
+use crate::codec::json::{JsonValue, JsonWriter};
+
+/// How often a node beats.
+pub const BEAT: Duration = Duration::from_secs(1);
+
+/// The silence after which a node counts as not reached.
+pub const UNREACHED: Duration = Duration::from_secs(5);
+
+/// The silence after which a node counts as gone.
+pub const GONE: Duration = Duration::from_secs(60);
+
+/// Nodes that are known at most: one more is not listed, whatever it says.
+const NODES: usize = 1_024;
+
+/// Bytes that a beat may have.
+const BEAT_BYTES: usize = 16_384;
+
+/// Characters that are shown of a node's name.
+const SHOWN: usize = 32;
+
+/// What a node says of itself, each second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeBeat {
+    /// Who it is.
+    pub origin: NodeId,
+    /// The last of its numbers that the stream has, as the stream said.
+    pub acked: u64,
+    /// Where in the stream that stands; 0: nowhere yet.
+    pub at: u64,
+    /// What people call it.
+    pub name: String,
+    /// How many members it has.
+    pub members: u64,
+    /// The names of the first of them.
+    pub names: Vec<String>,
+}
+
+impl NodeBeat {
+    /// Its text.
+    pub fn text(&self) -> String {
+        let mut json = JsonWriter::default();
+        json.begin('{')
+            .name("v")
+            .plain(super::batch::VERSION)
+            .name("o")
+            .text(&self.origin.to_string());
+        json.name("acked").plain(self.acked).name("at").plain(self.at);
+        json.name("name").text(&self.name).name("members").plain(self.members);
+        json.name("names").texts(self.names.iter().map(String::as_str));
+        json.end('}');
+        json.finish()
+    }
+
+    /// Reads one. None: it is none, or too long. What a newer version adds is passed over.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(body).ok().filter(|text| text.len() <= BEAT_BYTES)?;
+        let value = JsonValue::read(text)?;
+        let number = |name: &str| match value.member(name) {
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it is in bounds"
+            )]
+            Some(JsonValue::Number(number)) if (0.0..=9e15).contains(number) => *number as u64,
+            _ => 0,
+        };
+        Some(NodeBeat {
+            origin: NodeId::read(value.text("o"))?,
+            acked: number("acked"),
+            at: number("at"),
+            name: value.text("name").chars().take(SHOWN).collect(),
+            members: number("members"),
+            names: value.texts("names").into_iter().map(str::to_owned).collect(),
+        })
+    }
+}
+
+/// What became of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeIs {
+    /// It is there.
+    Came,
+    /// Nothing was heard of it for [`UNREACHED`].
+    Unreachable,
+    /// Nothing was heard of it for [`GONE`].
+    Gone,
+}
+
+impl NodeIs {
+    /// The word in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            NodeIs::Came => "came",
+            NodeIs::Unreachable => "unreachable",
+            NodeIs::Gone => "gone",
+        }
+    }
+}
+
+/// The other nodes, by their beats.
+#[derive(Debug, Default)]
+pub struct NodeRoster {
+    rows: BTreeMap<NodeId, KnownNode>,
+}
+
+/// Another node.
+#[derive(Debug, Clone)]
+pub struct KnownNode {
+    /// Its last beat.
+    pub beat: NodeBeat,
+    /// When that was heard, by the listener's own clock.
+    pub heard: Duration,
+    /// Whether it is reached.
+    pub is: NodeIs,
+}
+
+impl NodeRoster {
+    /// Takes a beat. True: the node is new, or is reached again.
+    pub fn hear(&mut self, now: Duration, beat: NodeBeat) -> bool {
+        let before = self.rows.get(&beat.origin).map(|row| row.is);
+        if before.is_none() && self.rows.len() >= NODES {
+            return false;
+        }
+        self.rows.insert(beat.origin, KnownNode { beat, heard: now, is: NodeIs::Came });
+        before != Some(NodeIs::Came)
+    }
+
+    /// Looks who has been silent for too long: each change once. Who is gone is forgotten.
+    pub fn tick(&mut self, now: Duration) -> Vec<KnownNode> {
+        let mut changed = Vec::new();
+        self.rows.retain(|_, row| {
+            let silence = now.saturating_sub(row.heard);
+            let is = match silence {
+                _ if silence >= GONE => NodeIs::Gone,
+                _ if silence >= UNREACHED => NodeIs::Unreachable,
+                _ => NodeIs::Came,
+            };
+            if is != row.is {
+                row.is = is;
+                changed.push(row.clone());
+            }
+            is != NodeIs::Gone
+        });
+        changed
+    }
+
+    /// The other nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = &KnownNode> {
+        self.rows.values()
+    }
+
+    /// What people call a node; else the letters of its number.
+    pub fn name(&self, node: NodeId) -> String {
+        let row = self.rows.get(&node).filter(|row| !row.beat.name.is_empty());
+        row.map_or_else(|| node.to_string(), |row| row.beat.name.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn beat(origin: u64) -> NodeBeat {
+        let names = vec!["Ada".to_owned(), "\"\u{1b}".to_owned()];
+        let origin = NodeId::drawn([origin, 0]);
+        NodeBeat { origin, acked: 7, at: 1 << 50, name: "kite".into(), members: 2, names }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_read_or_refused(body: Vec<u8>) {
+            let _ = NodeBeat::read(&body);
+        }
+    }
+
+    #[test]
+    fn a_beat_is_read_as_it_was_written() {
+        assert_eq!(NodeBeat::read(beat(1).text().as_bytes()), Some(beat(1)));
+        let long = NodeBeat { names: vec!["x".repeat(BEAT_BYTES)], ..beat(1) };
+        assert_eq!(NodeBeat::read(long.text().as_bytes()), None);
+        let named = NodeBeat { name: "x".repeat(40), ..beat(1) };
+        assert_eq!(NodeBeat::read(named.text().as_bytes()).expect("a beat").name.len(), SHOWN);
+    }
+
+    #[test]
+    fn silence_is_told_in_two_steps_and_a_new_beat_is_news() {
+        let mut roster = NodeRoster::default();
+        let at = Duration::from_secs;
+        assert!(roster.hear(at(0), beat(1)) && !roster.hear(at(1), beat(1)));
+        assert!(roster.tick(at(5)).is_empty());
+        let is = |changed: Vec<KnownNode>| changed.iter().map(|row| row.is).collect::<Vec<_>>();
+        assert_eq!(is(roster.tick(at(6))), [NodeIs::Unreachable]);
+        assert!(roster.tick(at(7)).is_empty());
+        assert!(roster.hear(at(8), beat(1)));
+        assert_eq!(is(roster.tick(at(70))), [NodeIs::Gone]);
+        assert_eq!(roster.nodes().count(), 0);
+    }
+
+    #[test]
+    fn no_flood_of_nodes_is_kept() {
+        let mut roster = NodeRoster::default();
+        (0..2_000).for_each(|node| _ = roster.hear(Duration::ZERO, beat(node)));
+        assert_eq!(roster.nodes().count(), NODES);
+    }
+}

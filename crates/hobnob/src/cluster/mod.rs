@@ -1,0 +1,45 @@
+//! A room over many nodes: what travels between them, and what each of them keeps in mind so that no line is lost without
+//! a word.
+//!
+//! The truth is a stream that servers keep: every node appends [batches](RoomBatch) to it, and hears what was appended in
+//! the one order that the stream has. What servers promise is not always what they keep, so each node numbers what it
+//! says, and every other one counts: what is missing is told with its number, and never passed over.
+//!
+//! Nothing here has a clock, a task or a socket: [`ClusterNode`] is told what happened and when, and says what it wants. A
+//! link does that, and a simulator does it worse than any network (`testing::cluster`). [`ClusterRule`] has the nine rules.
+//!
+//! ```
+//! use std::time::Duration;
+//! use hobnob::cluster::{ClusterNode, NodeId, NodeTerms, NodeTold, NodeWish, StreamLook};
+//!
+//! let terms = NodeTerms { me: NodeId::drawn([1, 2]), seed: 0, outbox: 4_096, past: 50 };
+//! let mut node = ClusterNode::new(terms, Duration::ZERO);
+//! node.up(Duration::ZERO);
+//! let nothing = StreamLook { first: 1, end: 0, marks: Vec::new() };
+//! while let Some(wish) = node.wish() {
+//!     if let NodeWish::Look { id, .. } = wish {
+//!         node.looked(Duration::ZERO, id, &nothing);
+//!     }
+//! }
+//! assert_eq!(node.told(), Some(NodeTold::Joined));
+//! ```
+
+mod batch;
+mod beat;
+mod ledger;
+mod name;
+#[cfg(feature = "nats")]
+pub mod nats;
+mod node;
+mod outbox;
+mod rule;
+mod trail;
+
+pub use batch::{BATCH_BYTES, BATCH_ENTRIES, BatchMark, EntryKind, RoomBatch, RoomEntry, VERSION};
+pub use beat::{BEAT, GONE, KnownNode, NodeBeat, NodeIs, NodeRoster, UNREACHED};
+pub use ledger::{BatchFit, OriginLedger};
+pub use name::{ClusterRoom, NodeId, base32};
+pub use node::{ClusterNode, NodeTerms, NodeTold, NodeWish, READ_PLACES, StreamLook, TICK};
+pub use outbox::{OUTBOX_BYTES, OUTBOX_ENTRIES, RoomOutbox};
+pub use rule::ClusterRule;
+pub use trail::StreamTrail;

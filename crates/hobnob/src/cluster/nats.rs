@@ -1,0 +1,463 @@
+//! The link of a room over NATS: the one file that knows that client.
+//!
+//! JetStream is spoken by its own requests (`$JS.API`), which need no more of the client than requests and headers. That
+//! way every answer is seen as it is: "no leader" and "not found" are different things to a room.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::{
+    Client, ConnectErrorKind, ConnectOptions, Event, HeaderMap, Message, Request, RequestErrorKind,
+    ServerAddr, Subscriber,
+};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use futures_core::Stream;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::batch::{BatchMark, RoomBatch};
+use super::beat::NodeBeat;
+use super::name::{ClusterRoom, NodeId};
+use super::node::StreamLook;
+use crate::codec::json::{JsonValue, JsonWriter};
+use crate::error::{Advice, Error, Kind, Result};
+
+/// How long a connect may take, and a ping its answer.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// How long an answer is waited for.
+const ANSWER: Duration = Duration::from_millis(1_500);
+
+/// Messages that wait for us in the client.
+const WAITING: usize = 256;
+
+/// Facts about the link that wait for us; a link does not come and go that fast.
+const NEWS: usize = 256;
+
+/// What a batch is numbered by for the server, and for us.
+const ID: &str = "Nats-Msg-Id";
+const HEADER: &str = "Hobnob";
+
+/// Where the servers are, and who we are to them.
+#[derive(Debug, Clone)]
+pub struct NatsTerms {
+    /// `nats://HOST:PORT` or `tls://HOST:PORT`, several with commas between.
+    pub servers: String,
+    /// A user and a password.
+    pub user: Option<(String, String)>,
+    /// The room.
+    pub room: ClusterRoom,
+    /// Our number.
+    pub me: NodeId,
+}
+
+impl NatsTerms {
+    /// The servers at these URLs: `nats://[USER:PASSWORD@]HOST:PORT`, or `tls://`, several with commas between.
+    pub fn new(servers: &str, room: ClusterRoom, me: NodeId) -> Result<Self> {
+        let wrong = |what: &str| {
+            let expected = "nats://HOST:PORT or tls://HOST:PORT, several with commas between";
+            let error = Error::expecting(Kind::ClusterUrl, what, expected);
+            error.hint_option("cluster", "nats://127.0.0.1:4222", "a server of this machine")
+        };
+        let (mut plain, mut user) = (Vec::new(), None);
+        for server in servers.split(',').map(str::trim) {
+            let (scheme, rest) = server.split_once("://").unwrap_or(("nats", server));
+            if !["nats", "tls"].contains(&scheme) {
+                return Err(wrong(&format!("{server} is no server of NATS")));
+            }
+            let (who, host) = match rest.rsplit_once('@') {
+                Some((who, host)) => (Some(who), host),
+                None => (None, rest),
+            };
+            if host.is_empty() || host.contains(['/', ' ']) {
+                return Err(wrong("a server has a host"));
+            }
+            // The client reads the user of an URL and forgets it: it is to be said by itself.
+            if let Some(who) = who {
+                let (name, password) =
+                    who.split_once(':').ok_or_else(|| wrong("a user has a password"))?;
+                user = Some((name.to_owned(), password.to_owned()));
+            }
+            plain.push(format!("{scheme}://{host}"));
+        }
+        Ok(NatsTerms { servers: plain.join(","), user, room, me })
+    }
+}
+
+/// What a link tells by itself.
+#[derive(Debug)]
+pub enum LinkNews {
+    /// It is there, anew.
+    Up,
+    /// It is gone.
+    Down,
+    /// Messages were dropped, because we were too slow.
+    Lost,
+    /// The stream has this batch at this place.
+    Heard(u64, RoomBatch),
+    /// Another node has beaten.
+    Beaten(NodeBeat),
+}
+
+/// Why the servers did not do what they were asked to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkFault {
+    /// Nobody was there to take it, or nobody has answered: whether it was done is not known.
+    NoAnswer,
+    /// JetStream says no, with the number of its error.
+    Refused(u64, String),
+}
+
+/// What the servers are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkFacts {
+    /// The version of the server: `2.15.1`.
+    pub version: String,
+    /// Copies that are kept of the stream.
+    pub replicas: u64,
+    /// Bytes that a message may have.
+    pub max_payload: usize,
+}
+
+/// A link to the servers. Cheap to clone: each request goes its own way.
+#[derive(Clone)]
+pub struct NatsLink {
+    client: Client,
+    room: ClusterRoom,
+    me: NodeId,
+}
+
+/// What a link tells, in the order in which it came.
+pub struct NatsNews {
+    events: mpsc::Receiver<LinkNews>,
+    batches: Subscriber,
+    beats: Subscriber,
+}
+
+impl NatsLink {
+    /// Connects, and hears the room from now on. The stream is not looked at: [`NatsLink::prepare`].
+    ///
+    /// An error is what trying again does not heal, but for [`Kind::ConnectionRefused`] and [`Kind::ConnectTimeout`].
+    pub async fn connect(terms: &NatsTerms) -> Result<(Self, NatsNews)> {
+        let (sender, events) = mpsc::channel(NEWS);
+        let servers: Vec<ServerAddr> = terms
+            .servers
+            .split(',')
+            .map(|server| server.trim().parse::<ServerAddr>())
+            .collect::<std::io::Result<_>>()
+            .map_err(|error| {
+                Error::new(Kind::BadAddress, format!("no address of a server: {error}"))
+            })?;
+        let tell = move |event| {
+            let sender = sender.clone();
+            async move { told(&sender, event) }
+        };
+        let mut options = ConnectOptions::new()
+            .name("hobnob")
+            .ping_interval(CONNECT)
+            .connection_timeout(CONNECT)
+            .request_timeout(Some(ANSWER))
+            .subscription_capacity(WAITING)
+            .ignore_discovered_servers()
+            .custom_inbox_prefix(format!("_INBOX.hobnob.{}", terms.me))
+            .reconnect_delay_callback(delay)
+            .event_callback(tell);
+        if let Some((user, password)) = terms.user.clone() {
+            options = options.user_and_password(user, password);
+        }
+        let client = options.connect(servers).await.map_err(|error| unconnected(terms, &error))?;
+        let subscribe = async |kind: &str| {
+            let subject = terms.room.subject(kind);
+            client.subscribe(subject).await.map_err(|error| lost(&error))
+        };
+        let (batches, beats) = (subscribe("out.*").await?, subscribe("beat").await?);
+        client.flush().await.map_err(|error| lost(&error))?;
+        let news = NatsNews { events, batches, beats };
+        Ok((NatsLink { client, room: terms.room.clone(), me: terms.me }, news))
+    }
+
+    /// Whether it is there now.
+    pub fn is_up(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
+    /// Finds the stream, or makes it: three copies, or one where the servers are fewer.
+    pub async fn prepare(&self) -> Result<LinkFacts> {
+        let name = self.room.stream();
+        let subject = format!("STREAM.INFO.{name}");
+        let mut found = self.ask(&subject, String::new()).await;
+        if matches!(found, Err(LinkFault::Refused(10_059, _))) {
+            found = self.make(3).await;
+            if matches!(found, Err(LinkFault::Refused(10_074 | 10_005, _))) {
+                found = self.make(1).await;
+            }
+        }
+        let info = found.map_err(unprepared)?;
+        let config = info.member("config").unwrap_or(&JsonValue::Null);
+        if let Some(difference) = self.difference(config) {
+            let what = format!("the stream {name} has other settings: {difference}");
+            let why = "it was made by something else than hobnob, or by another version of it";
+            let error = Error::new(Kind::ClusterStream, what).why(why);
+            return Err(error.hint_option("room", "other", "another room has a stream of its own"));
+        }
+        let server = self.client.server_info();
+        Ok(LinkFacts {
+            version: server.version,
+            replicas: number(config, "num_replicas"),
+            max_payload: server.max_payload,
+        })
+    }
+
+    async fn make(&self, replicas: u64) -> Result<JsonValue, LinkFault> {
+        let mut json = JsonWriter::default();
+        json.begin('{').name("name").text(&self.room.stream());
+        json.name("subjects").texts([self.room.subject("in.*").as_str()]);
+        json.name("retention").text("limits").name("storage").text("file");
+        json.name("discard").text("old").name("num_replicas").plain(replicas);
+        json.name("max_age").plain(3_600_000_000_000_u64).name("max_bytes").plain(64 << 20);
+        json.name("max_msgs").plain(100_000).name("max_consumers").plain(-1);
+        json.name("duplicate_window").plain(120_000_000_000_u64);
+        json.name("allow_direct").plain(true).name("deny_delete").plain(true);
+        json.name("republish").begin('{').name("src").text(&self.room.subject("in.*"));
+        json.name("dest").text(&self.room.subject("out.{{wildcard(1)}}")).end('}').end('}');
+        self.ask(&format!("STREAM.CREATE.{}", self.room.stream()), json.finish()).await
+    }
+
+    /// What the settings of the stream have that a room cannot live with.
+    fn difference(&self, config: &JsonValue) -> Option<String> {
+        let republish = config.member("republish").unwrap_or(&JsonValue::Null);
+        let wanted = [
+            ("subjects", config.texts("subjects").join(" "), self.room.subject("in.*")),
+            (
+                "republish",
+                republish.text("dest").to_owned(),
+                self.room.subject("out.{{wildcard(1)}}"),
+            ),
+            ("retention", config.text("retention").to_owned(), "limits".to_owned()),
+        ];
+        let differs = wanted.iter().find(|(_, is, wanted)| is != wanted);
+        let is_direct = config.member("allow_direct") == Some(&JsonValue::Flag(true));
+        match differs {
+            Some((name, is, wanted)) => Some(format!("{name} is {is:?}, and not {wanted:?}")),
+            None if !is_direct => Some("allow_direct is false".to_owned()),
+            None => None,
+        }
+    }
+
+    /// Asks JetStream.
+    async fn ask(&self, what: &str, body: String) -> Result<JsonValue, LinkFault> {
+        let subject = format!("$JS.API.{what}");
+        let answer = self.request(subject, Request::new().payload(body.into())).await?;
+        let text = String::from_utf8_lossy(&answer.payload);
+        let value = JsonValue::read(&text).unwrap_or(JsonValue::Null);
+        refusal(&value).map_or(Ok(value), Err)
+    }
+
+    async fn request(&self, subject: String, request: Request) -> Result<Message, LinkFault> {
+        self.client.send_request(subject, request).await.map_err(|error| match error.kind() {
+            RequestErrorKind::MaxPayloadExceeded => LinkFault::Refused(10_054, error.to_string()),
+            _ => LinkFault::NoAnswer,
+        })
+    }
+
+    /// Appends a batch to the stream: where it stands.
+    pub async fn publish(&self, batch: &RoomBatch) -> Result<u64, LinkFault> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ID, batch.id());
+        headers.insert(HEADER, batch.header());
+        let request =
+            Request::new().headers(headers).payload(batch.body.as_bytes().to_vec().into());
+        let subject = self.room.subject(format_args!("in.{}", self.me));
+        let answer = self.request(subject, request).await?;
+        let value = JsonValue::read(&String::from_utf8_lossy(&answer.payload));
+        let value = value.ok_or(LinkFault::NoAnswer)?;
+        match refusal(&value) {
+            Some(refusal) => Err(refusal),
+            None => Ok(number(&value, "seq"))
+                .and_then(|at| if at > 0 { Ok(at) } else { Err(LinkFault::NoAnswer) }),
+        }
+    }
+
+    /// Asks the leader how far the stream goes, then for each of these places.
+    pub async fn look(&self, places: &[u64]) -> Result<StreamLook, LinkFault> {
+        let info = self.ask(&format!("STREAM.INFO.{}", self.room.stream()), String::new()).await?;
+        let state = info.member("state").unwrap_or(&JsonValue::Null);
+        let (first, end) = (number(state, "first_seq").max(1), number(state, "last_seq"));
+        let mut marks: Vec<(u64, Option<BatchMark>)> = Vec::new();
+        for place in places {
+            let found = self.of_leader(*place).await?;
+            marks.push((*place, found.map(|batch| batch.mark())));
+        }
+        Ok(StreamLook { first, end, marks })
+    }
+
+    /// What the leader has at a place.
+    async fn of_leader(&self, place: u64) -> Result<Option<RoomBatch>, LinkFault> {
+        let what = format!("STREAM.MSG.GET.{}", self.room.stream());
+        let found = match self.ask(&what, format!("{{\"seq\":{place}}}")).await {
+            Err(LinkFault::Refused(10_037, _)) => return Ok(None),
+            found => found?,
+        };
+        let Some(message) = found.member("message") else { return Err(LinkFault::NoAnswer) };
+        let decoded = |name| BASE64_STANDARD.decode(message.text(name)).unwrap_or_default();
+        let head = String::from_utf8_lossy(&decoded("hdrs")).into_owned();
+        let header = head.lines().find_map(|line| line.strip_prefix("Hobnob:")).unwrap_or_default();
+        Ok(Some(batch(message.text("subject"), header.trim(), &decoded("data"))))
+    }
+
+    /// Reads these places: of the leader, or of whoever is near. What is not found there may be elsewhere.
+    pub async fn read(
+        &self,
+        from: u64,
+        to: u64,
+        is_leader: bool,
+    ) -> Result<Vec<(u64, Option<RoomBatch>)>, LinkFault> {
+        let mut reads = JoinSet::new();
+        for place in from..=to {
+            let link = self.clone();
+            reads.spawn(async move {
+                let found =
+                    if is_leader { link.of_leader(place).await } else { link.near(place).await };
+                found.map(|found| (place, found))
+            });
+        }
+        let mut found = Vec::new();
+        while let Some(read) = reads.join_next().await {
+            found.push(read.map_err(|_| LinkFault::NoAnswer)??);
+        }
+        Ok(found)
+    }
+
+    /// What whoever is near has at a place.
+    async fn near(&self, place: u64) -> Result<Option<RoomBatch>, LinkFault> {
+        let subject = format!("$JS.API.DIRECT.GET.{}", self.room.stream());
+        let body = format!("{{\"seq\":{place}}}");
+        let found = self.request(subject, Request::new().payload(body.into())).await?;
+        if found.status.is_some_and(|status| status.as_u16() >= 400) {
+            return Ok(None);
+        }
+        let subject = value(&found, "Nats-Subject").unwrap_or_default();
+        Ok(Some(batch(&subject, &value(&found, HEADER).unwrap_or_default(), &found.payload)))
+    }
+
+    /// Tells the other nodes that we are here. Nobody answers.
+    pub async fn beat(&self, beat: &NodeBeat) {
+        // A beat that is lost is said again in a second.
+        drop(self.client.publish(self.room.subject("beat"), beat.text().into()).await);
+    }
+}
+
+impl NatsNews {
+    /// What the link tells next. None: it is over.
+    pub async fn next(&mut self) -> Option<LinkNews> {
+        loop {
+            let (batches, beats) = (&mut self.batches, &mut self.beats);
+            let news = tokio::select! {
+                biased;
+                news = self.events.recv() => return news,
+                message = poll_fn(|cx| std::pin::Pin::new(&mut *batches).poll_next(cx)) => heard(&message?),
+                message = poll_fn(|cx| std::pin::Pin::new(&mut *beats).poll_next(cx)) => {
+                    NodeBeat::read(&message?.payload).map(LinkNews::Beaten)
+                }
+            };
+            if news.is_some() {
+                return news;
+            }
+        }
+    }
+}
+
+/// A batch that was republished, and where it stands.
+fn heard(message: &Message) -> Option<LinkNews> {
+    let place = value(message, "Nats-Sequence")?.parse().ok()?;
+    let header = value(message, HEADER).unwrap_or_default();
+    Some(LinkNews::Heard(place, batch(&message.subject, &header, &message.payload)))
+}
+
+/// The batch that came on this subject, whose last word is its node.
+fn batch(subject: &str, header: &str, body: &[u8]) -> RoomBatch {
+    let node = subject.rsplit('.').next().and_then(NodeId::read);
+    node.map_or_else(RoomBatch::foreign, |node| RoomBatch::read(node, header, body))
+}
+
+fn value(message: &Message, name: &str) -> Option<String> {
+    message.headers.as_ref()?.get(name).map(|value| value.as_str().to_owned())
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in bounds")]
+fn number(value: &JsonValue, name: &str) -> u64 {
+    match value.member(name) {
+        Some(JsonValue::Number(number)) if (0.0..=9e15).contains(number) => *number as u64,
+        _ => 0,
+    }
+}
+
+fn refusal(value: &JsonValue) -> Option<LinkFault> {
+    let error = value.member("error")?;
+    Some(LinkFault::Refused(number(error, "err_code"), error.text("description").to_owned()))
+}
+
+fn told(sender: &mpsc::Sender<LinkNews>, event: Event) {
+    let news = match event {
+        Event::Connected => LinkNews::Up,
+        Event::Disconnected | Event::Closed => LinkNews::Down,
+        Event::SlowConsumer(_) => LinkNews::Lost,
+        _ => return,
+    };
+    // Where it is full, a look is due already.
+    drop(sender.try_send(news));
+}
+
+/// When to try again: by chance, and at most so late that a room notices that its servers are back.
+fn delay(tries: usize) -> Duration {
+    let most = 100_u64 << tries.min(5);
+    crate::clock::draw_between(Duration::from_millis(20), Duration::from_millis(most))
+}
+
+fn unconnected(terms: &NatsTerms, error: &async_nats::ConnectError) -> Error {
+    let kind = match error.kind() {
+        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
+            Kind::ClusterRefused
+        }
+        ConnectErrorKind::Tls => Kind::ClusterTls,
+        ConnectErrorKind::ServerParse | ConnectErrorKind::Dns => Kind::ClusterUrl,
+        _ => Kind::ClusterUnreachable,
+    };
+    Error::new(kind, format!("no link to {}", terms.servers))
+        .why(error.to_string())
+        .hint(Advice::Topic("chat"), "for how a server is named")
+}
+
+fn lost(error: &dyn std::error::Error) -> Error {
+    Error::new(Kind::ClusterUnreachable, "the link was lost at once").why(error.to_string())
+}
+
+/// How a server is started that keeps streams.
+fn with_streams() -> Advice {
+    Advice::Shell("nats-server -js -sd /var/lib/nats".to_owned())
+}
+
+fn unprepared(fault: LinkFault) -> Error {
+    match fault {
+        LinkFault::NoAnswer => {
+            let what = "the servers do not answer for streams";
+            let why = "JetStream is off there, has no leader now, or our user may not use it";
+            Error::new(Kind::ClusterNoJetstream, what)
+                .why(why)
+                .hint(with_streams(), "where it is yours")
+        }
+        LinkFault::Refused(10_039 | 10_076 | 10_008, why) => {
+            let what = "JetStream is not to be had there";
+            Error::new(Kind::ClusterNoJetstream, what)
+                .why(why)
+                .hint(with_streams(), "where it is yours")
+        }
+        LinkFault::Refused(number, why) => {
+            let what = "the servers refuse the room's stream";
+            let error = Error::new(Kind::ClusterStream, what).why(format!("{why} ({number})"));
+            error.hint(Advice::Topic("chat"), "for what a room needs there")
+        }
+    }
+}

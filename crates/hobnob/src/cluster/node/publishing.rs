@@ -1,0 +1,134 @@
+//! What members of this node say: on its way, and back.
+
+use std::time::Duration;
+
+use super::super::batch::RoomEntry;
+use super::super::rule::ClusterRule;
+use super::{ACK, ALONE, ClusterNode, JoinPhase, NodeFlight, NodeTold, NodeWish};
+
+impl ClusterNode {
+    /// Takes what a member has said; its number.
+    pub fn say(&mut self, now: Duration, entry: RoomEntry) -> u64 {
+        let (number, dropped) = self.outbox.push(entry.clone(), now);
+        self.unreturned.push_back((number, entry, now));
+        if let Some((from, to)) = dropped {
+            self.show_dropped(from, to);
+            match self.dropped.back_mut().filter(|(_, last)| last + 1 == from) {
+                Some((_, last)) => *last = to,
+                None => self.dropped.push_back((from, to)),
+            }
+            self.tell(NodeTold::Dropped(from, to));
+        }
+        if self.is_alone() {
+            self.show_own(number);
+        }
+        self.fly(now);
+        number
+    }
+
+    /// Whether so much waits that who says more is to be slowed down.
+    pub fn is_behind(&self) -> bool {
+        self.outbox.is_half_full()
+    }
+
+    /// The stream has our batch that begins with this number, at this place.
+    pub fn acked(&mut self, now: Duration, first: u64, at: u64) {
+        let Some(batch) = self.outbox.ack(first, at) else { return };
+        self.flights.retain(|flight| flight.batch.first != first);
+        if !self.keeps(ClusterRule::OwnComeBack) {
+            self.show_own(batch.next() - 1);
+        }
+        self.fly(now);
+    }
+
+    /// The batch that begins with this number was refused, or nobody was there to take it.
+    pub fn refused(&mut self, now: Duration, first: u64) {
+        let again = now + self.pause();
+        let flight = self.flights.iter_mut().find(|flight| flight.batch.first == first);
+        if let Some(flight) = flight {
+            flight.again = again;
+        }
+    }
+
+    /// Sends what waits, if nothing is on its way.
+    pub(super) fn fly(&mut self, now: Duration) {
+        let window = if self.keeps(ClusterRule::OneInFlight) { 1 } else { 4 };
+        if self.phase != JoinPhase::Joined || self.down_since.is_some() {
+            return;
+        }
+        while let Some(batch) = self.outbox.freeze(now, window) {
+            self.wishes.push_back(NodeWish::Publish(batch.clone()));
+            self.flights.push(NodeFlight { batch, again: now + ACK });
+        }
+    }
+
+    /// Sends again what was not acked in time.
+    pub(super) fn retry(&mut self, now: Duration) {
+        self.fly(now);
+        if self.down_since.is_some() {
+            return;
+        }
+        for at in 0..self.flights.len() {
+            if self.flights[at].again > now {
+                continue;
+            }
+            if !self.keeps(ClusterRule::FrozenBatch) {
+                let first = self.flights[at].batch.first;
+                self.flights[at].batch =
+                    self.outbox.refreeze(first, now).expect("it is on its way");
+            }
+            self.flights[at].again = now + ACK + self.pause();
+            self.wishes.push_back(NodeWish::Publish(self.flights[at].batch.clone()));
+        }
+    }
+
+    /// Shows own entries that no other node will ever have.
+    fn show_dropped(&mut self, from: u64, to: u64) {
+        let is_dropped = |number: u64| (from..=to).contains(&number);
+        for (number, entry, _) in self.unreturned.iter().filter(|(number, ..)| is_dropped(*number))
+        {
+            if *number > self.shown_to {
+                self.told.push_back(NodeTold::Own { number: *number, entry: entry.clone() });
+            }
+        }
+        self.unreturned.retain(|(number, ..)| !is_dropped(*number));
+    }
+
+    /// Shows own entries up to this number here, before they came back.
+    fn show_own(&mut self, to: u64) {
+        let from = self.shown_to;
+        let own = self.unreturned.iter().filter(|(number, ..)| (from + 1..=to).contains(number));
+        let own =
+            own.map(|(number, entry, _)| NodeTold::Own { number: *number, entry: entry.clone() });
+        self.told.extend(own);
+        self.shown_to = self.shown_to.max(to);
+    }
+
+    /// Goes alone when an own line stays away, and comes back when all is heard again.
+    pub(super) fn judge_alone(&mut self, now: Duration) {
+        let is_over = |since: Duration| since + ALONE <= now;
+        let is_late = self.unreturned.front().is_some_and(|(_, _, said)| is_over(*said))
+            || self.down_since.is_some_and(is_over)
+            || self.phase != JoinPhase::Joined && is_over(self.begun);
+        match self.alone_since {
+            None if is_late => {
+                self.alone_since = Some(now);
+                self.wants_look = true;
+                self.tell(NodeTold::Alone);
+                self.show_own(self.outbox.last());
+            }
+            Some(since) if !is_late && self.is_caught_up() && self.looked_at >= Some(since) => {
+                self.alone_since = None;
+                self.tell(NodeTold::Back(now - since));
+            }
+            _ => {}
+        }
+    }
+
+    fn is_caught_up(&self) -> bool {
+        self.phase == JoinPhase::Joined
+            && self.down_since.is_none()
+            && self.doubt.is_none()
+            && self.trail.last() >= self.end
+    }
+}

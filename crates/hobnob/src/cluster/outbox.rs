@@ -1,0 +1,208 @@
+//! What members of this node have said and the stream does not have yet. Without clock and I/O: the time is given.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::batch::{BATCH_BYTES, BATCH_ENTRIES, RoomBatch, RoomEntry};
+use super::name::NodeId;
+
+/// Entries that wait at most.
+pub const OUTBOX_ENTRIES: usize = 4_096;
+
+/// Bytes of entries that wait at most.
+pub const OUTBOX_BYTES: usize = 1 << 20;
+
+/// Entries, numbered as they were said, that wait for their batch, and the batches that are on their way: one, by the rules.
+#[derive(Debug)]
+pub struct RoomOutbox {
+    origin: NodeId,
+    waiting: VecDeque<Unstored>,
+    bytes: usize,
+    /// The number of the next entry.
+    next: u64,
+    flying: VecDeque<FrozenBatch>,
+    /// The last number that the stream has, as it said, and where it said it stands.
+    acked: u64,
+    at: u64,
+    most: usize,
+}
+
+/// An entry, its number, and when it was said.
+type Unstored = (u64, RoomEntry, Duration);
+
+#[derive(Debug)]
+struct FrozenBatch {
+    batch: Arc<RoomBatch>,
+    entries: Vec<Unstored>,
+}
+
+impl RoomOutbox {
+    /// An empty one, for at most so many entries.
+    pub fn new(origin: NodeId, most: usize) -> Self {
+        let (waiting, flying) = (VecDeque::new(), VecDeque::new());
+        RoomOutbox { origin, waiting, bytes: 0, next: 1, flying, acked: 0, at: 0, most }
+    }
+
+    /// Takes an entry: its number, and the numbers of the oldest, which had to make room.
+    pub fn push(&mut self, entry: RoomEntry, now: Duration) -> (u64, Option<(u64, u64)>) {
+        let number = self.next;
+        self.next += 1;
+        self.bytes += entry.weight();
+        self.waiting.push_back((number, entry, now));
+        let mut dropped: Option<(u64, u64)> = None;
+        while self.waiting.len() > 1
+            && (self.waiting.len() > self.most || self.bytes > OUTBOX_BYTES)
+        {
+            let Some((oldest, entry, _)) = self.waiting.pop_front() else { break };
+            self.bytes -= entry.weight();
+            dropped = Some((dropped.map_or(oldest, |(from, _)| from), oldest));
+        }
+        (number, dropped)
+    }
+
+    /// Whether half of the room is taken: who says more is slowed down.
+    pub fn is_half_full(&self) -> bool {
+        self.waiting.len() * 2 > self.most || self.bytes * 2 > OUTBOX_BYTES
+    }
+
+    /// Freezes what waits into a batch that is to be sent now, if fewer than so many are on their way. It stays the same,
+    /// byte by byte, until it is acked: a server that has it may say so of a second try, and would say it of one that has
+    /// grown in between, too.
+    pub fn freeze(&mut self, now: Duration, window: usize) -> Option<Arc<RoomBatch>> {
+        if self.flying.len() >= window {
+            return None;
+        }
+        let frozen = self.frozen(now)?;
+        let batch = frozen.batch.clone();
+        self.flying.push_back(frozen);
+        Some(batch)
+    }
+
+    /// The next batch of entries that wait. It ends at a jump of the numbers.
+    fn frozen(&mut self, now: Duration) -> Option<FrozenBatch> {
+        let (first, ..) = *self.waiting.front()?;
+        let (mut count, mut bytes) = (0, 0);
+        for (number, entry, _) in self.waiting.iter().take(BATCH_ENTRIES) {
+            bytes += entry.weight();
+            if *number != first + count as u64 || count > 0 && bytes > BATCH_BYTES {
+                break;
+            }
+            count += 1;
+        }
+        let entries: Vec<_> = self.waiting.drain(..count).collect();
+        self.bytes -= entries.iter().map(|(_, entry, _)| entry.weight()).sum::<usize>();
+        let waited = |said: Duration| now.saturating_sub(said).as_millis().try_into().unwrap_or(0);
+        let with_waits = entries.iter().map(|(_, entry, said)| (entry, waited(*said)));
+        let batch =
+            Arc::new(RoomBatch::frozen(self.origin, first, (self.acked, self.at), with_waits));
+        Some(FrozenBatch { batch, entries })
+    }
+
+    /// Takes a batch back and freezes it anew with what was said since. No node does that; a simulator shows why.
+    pub fn refreeze(&mut self, first: u64, now: Duration) -> Option<Arc<RoomBatch>> {
+        let at = self.flying.iter().position(|frozen| frozen.batch.first == first)?;
+        for entry in self.flying.remove(at)?.entries.into_iter().rev() {
+            self.bytes += entry.1.weight();
+            self.waiting.push_front(entry);
+        }
+        self.freeze(now, usize::MAX)
+    }
+
+    /// The stream has the batch that begins with this number, and says where. None: that is none of those on their way.
+    pub fn ack(&mut self, first: u64, at: u64) -> Option<Arc<RoomBatch>> {
+        let found = self.flying.iter().position(|frozen| frozen.batch.first == first)?;
+        let batch = self.flying.remove(found)?.batch;
+        (self.acked, self.at) = (self.acked.max(batch.next() - 1), at);
+        Some(batch)
+    }
+
+    /// The last number that the stream has, as it said; and where.
+    pub fn acked(&self) -> (u64, u64) {
+        (self.acked, self.at)
+    }
+
+    /// The last number that was given.
+    pub fn last(&self) -> u64 {
+        self.next - 1
+    }
+
+    /// Whether nothing waits and nothing is on its way.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.flying.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cluster::batch::EntryKind;
+
+    fn say(length: usize) -> RoomEntry {
+        let text = "x".repeat(length).into();
+        RoomEntry { kind: EntryKind::Say, seat: 1, name: "Ada".into(), text, waited: 0 }
+    }
+
+    proptest! {
+        /// However pushes, tries and acks follow each other: what leaves has every number once, in order, but those that
+        /// were told as dropped; and a batch stays what it is until it is acked.
+        #[test]
+        fn every_number_leaves_once_or_is_told(steps in prop::collection::vec((0..4_u8, 0..40_000_usize), 0..200)) {
+            let mut outbox = RoomOutbox::new(NodeId::drawn([1, 1]), 16);
+            let (mut left, mut dropped, mut at) = (Vec::new(), Vec::new(), 0);
+            let mut on_its_way: Option<Arc<RoomBatch>> = None;
+            for (step, length) in steps {
+                if step < 3 {
+                    let (_, lost) = outbox.push(say(length), Duration::ZERO);
+                    dropped.extend(lost.into_iter().flat_map(|(from, to)| from..=to));
+                    continue;
+                }
+                let frozen = outbox.freeze(Duration::ZERO, 1);
+                prop_assert!(frozen.is_none() || on_its_way.is_none(), "two are on their way");
+                on_its_way = on_its_way.or(frozen);
+                let Some(batch) = &on_its_way else { continue };
+                prop_assert_eq!(outbox.ack(batch.first + 1, 1), None, "of another batch");
+                if length % 2 == 0 {
+                    continue;
+                }
+                prop_assert_eq!(batch.prev, at);
+                at += 1;
+                let acked = outbox.ack(batch.first, at);
+                prop_assert_eq!(acked.as_ref(), Some(batch));
+                prop_assert_eq!(outbox.acked(), (batch.next() - 1, at));
+                left.extend(batch.first..batch.next());
+                on_its_way = None;
+            }
+            left.extend(on_its_way.iter().flat_map(|batch| batch.first..batch.next()));
+            while let Some(batch) = outbox.freeze(Duration::ZERO, usize::MAX) {
+                left.extend(batch.first..batch.next());
+            }
+            prop_assert!(left.is_sorted());
+            left.extend(dropped);
+            left.sort_unstable();
+            prop_assert_eq!(left, (1..=outbox.last()).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_batch_says_how_long_its_entries_have_waited() {
+        let mut outbox = RoomOutbox::new(NodeId::drawn([1, 1]), 16);
+        outbox.push(say(1), Duration::from_millis(10));
+        outbox.push(say(1), Duration::from_millis(40));
+        let batch = outbox.freeze(Duration::from_millis(51), 1).expect("two wait");
+        assert_eq!(batch.entries().map(|(_, entry)| entry.waited).collect::<Vec<_>>(), [41, 11]);
+    }
+
+    #[test]
+    fn it_is_half_full_before_it_is_full() {
+        let mut outbox = RoomOutbox::new(NodeId::drawn([1, 1]), 4);
+        let full = (0..4).map(|_| {
+            assert_eq!(outbox.push(say(1), Duration::ZERO).1, None);
+            outbox.is_half_full()
+        });
+        assert_eq!(full.collect::<Vec<_>>(), [false, false, true, true]);
+        assert_eq!(outbox.push(say(1), Duration::ZERO), (5, Some((1, 1))));
+    }
+}
