@@ -45,7 +45,7 @@ impl Nats {
         let id = self.running.as_ref().expect("it runs").id();
         let file = self.folder.path().join(format!("nats-server_{id}.ports"));
         let file =
-            wait("its port", || fs::read_to_string(&file).ok().filter(|text| text.contains("]")));
+            wait("its port", || fs::read_to_string(&file).ok().filter(|text| text.contains(']')));
         let port = file.split("127.0.0.1:").nth(1).and_then(|rest| rest.split('"').next());
         port.and_then(|port| port.parse().ok()).expect("a port")
     }

@@ -1,6 +1,6 @@
 //! The link of a room over NATS: the one file that knows that client.
 //!
-//! JetStream is spoken by its own requests (`$JS.API`), which need no more of the client than requests and headers. That
+//! `JetStream` is spoken by its own requests (`$JS.API`), which need no more of the client than requests and headers. That
 //! way every answer is seen as it is: "no leader" and "not found" are different things to a room.
 
 use std::future::poll_fn;
@@ -106,7 +106,7 @@ pub enum LinkNews {
 pub enum LinkFault {
     /// Nobody was there to take it, or nobody has answered: whether it was done is not known.
     NoAnswer,
-    /// JetStream says no, with the number of its error.
+    /// `JetStream` says no, with the number of its error.
     Refused(u64, String),
 }
 
@@ -152,7 +152,7 @@ impl NatsLink {
             })?;
         let tell = move |event| {
             let sender = sender.clone();
-            async move { told(&sender, event) }
+            async move { told(&sender, &event) }
         };
         let mut options = ConnectOptions::new()
             .name("hobnob")
@@ -246,7 +246,7 @@ impl NatsLink {
         }
     }
 
-    /// Asks JetStream.
+    /// Asks `JetStream`.
     async fn ask(&self, what: &str, body: String) -> Result<JsonValue, LinkFault> {
         let subject = format!("$JS.API.{what}");
         let answer = self.request(subject, Request::new().payload(body.into())).await?;
@@ -399,7 +399,7 @@ fn refusal(value: &JsonValue) -> Option<LinkFault> {
     Some(LinkFault::Refused(number(error, "err_code"), error.text("description").to_owned()))
 }
 
-fn told(sender: &mpsc::Sender<LinkNews>, event: Event) {
+fn told(sender: &mpsc::Sender<LinkNews>, event: &Event) {
     let news = match event {
         Event::Connected => LinkNews::Up,
         Event::Disconnected | Event::Closed => LinkNews::Down,

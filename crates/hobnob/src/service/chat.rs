@@ -155,19 +155,27 @@ impl RoomOrders {
 }
 
 impl Service for Chat {
-    fn open<'a>(&'a self, _site: &'a mut Site) -> Boxed<'a, ()> {
+    #[cfg_attr(
+        not(feature = "nats"),
+        expect(unused_variables, reason = "a room here needs nothing")
+    )]
+    fn open<'a>(&'a self, site: &'a mut Site) -> Boxed<'a, ()> {
         match &self.order {
             RoomOrders::Here(_) => Box::pin(std::future::ready(Ok(()))),
             #[cfg(feature = "nats")]
-            RoomOrders::Cluster(clustered) => Box::pin(clustered.begin(_site.keeper())),
+            RoomOrders::Cluster(clustered) => Box::pin(clustered.begin(site.keeper())),
         }
     }
 
-    fn keep<'a>(&'a self, _keeper: &'a Keeper) -> Boxed<'a, ()> {
+    #[cfg_attr(
+        not(feature = "nats"),
+        expect(unused_variables, reason = "a room here needs nothing")
+    )]
+    fn keep<'a>(&'a self, keeper: &'a Keeper) -> Boxed<'a, ()> {
         match &self.order {
             RoomOrders::Here(_) => Box::pin(std::future::ready(Ok(()))),
             #[cfg(feature = "nats")]
-            RoomOrders::Cluster(clustered) => Box::pin(clustered.keep(_keeper)),
+            RoomOrders::Cluster(clustered) => Box::pin(clustered.keep(keeper)),
         }
     }
 

@@ -10,6 +10,7 @@ use hobnob::testing::cluster::{ClusterTrial, TrialReport};
 /// How many courses of events each run has. `HOBNOB_SEEDS=100000` has that many.
 const SEEDS: u64 = 2_000;
 
+#[allow(clippy::disallowed_methods, reason = "the test run says how many")]
 fn seeds() -> u64 {
     std::env::var("HOBNOB_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(SEEDS)
 }

@@ -109,7 +109,7 @@ impl Clustered {
             at: acked.1,
             name: self.name.clone(),
             members: members as u64,
-            names: names.iter().map(|name| name.to_string()).collect(),
+            names: names.iter().map(std::string::ToString::to_string).collect(),
         }
     }
 
@@ -149,7 +149,9 @@ impl Clustered {
             NodeTold::Back(_) => self.show_meanwhile(inner),
             told => {
                 let name = |node| node_name(&inner.roster, node);
-                words::told(&told, name).iter().for_each(|line| self.room.tell(None, line));
+                for line in words::told(&told, name) {
+                    self.room.tell(None, &line);
+                }
             }
         }
     }
