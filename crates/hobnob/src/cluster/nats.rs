@@ -1,6 +1,6 @@
 //! The link of a room over NATS: the one file that knows that client.
 //!
-//! JetStream is spoken by its own requests (`$JS.API`), which need no more of the client than requests and headers. That
+//! `JetStream` is spoken by its own requests (`$JS.API`), which need no more of the client than requests and headers. That
 //! way every answer is seen as it is: "no leader" and "not found" are different things to a room.
 
 use std::future::poll_fn;
@@ -106,7 +106,7 @@ pub enum LinkNews {
 pub enum LinkFault {
     /// Nobody was there to take it, or nobody has answered: whether it was done is not known.
     NoAnswer,
-    /// JetStream says no, with the number of its error.
+    /// `JetStream` says no, with the number of its error.
     Refused(u64, String),
 }
 
@@ -246,7 +246,7 @@ impl NatsLink {
         }
     }
 
-    /// Asks JetStream.
+    /// Asks `JetStream`.
     async fn ask(&self, what: &str, body: String) -> Result<JsonValue, LinkFault> {
         let subject = format!("$JS.API.{what}");
         let answer = self.request(subject, Request::new().payload(body.into())).await?;
@@ -273,10 +273,10 @@ impl NatsLink {
         let answer = self.request(subject, request).await?;
         let value = JsonValue::read(&String::from_utf8_lossy(&answer.payload));
         let value = value.ok_or(LinkFault::NoAnswer)?;
-        match refusal(&value) {
-            Some(refusal) => Err(refusal),
-            None => Ok(number(&value, "seq"))
-                .and_then(|at| if at > 0 { Ok(at) } else { Err(LinkFault::NoAnswer) }),
+        match (refusal(&value), number(&value, "seq")) {
+            (Some(refusal), _) => Err(refusal),
+            (None, 0) => Err(LinkFault::NoAnswer),
+            (None, at) => Ok(at),
         }
     }
 

@@ -128,7 +128,8 @@ impl RoomOrders {
     #[cfg(feature = "nats")]
     fn of_cluster(room: Room, servers: &str, options: &Options) -> Result<Self> {
         let clock = crate::clock::Clock::start();
-        let me = NodeId::drawn([crate::clock::draw_seed(), crate::clock::draw_seed()]);
+        let lot = crate::clock::draw_seed; // 53 bits each
+        let me = NodeId::drawn([lot() << 11 ^ lot(), lot()]);
         let terms = NatsTerms::new(
             servers,
             ClusterRoom::named(options.text("room").unwrap_or("lobby"))?,
@@ -155,19 +156,21 @@ impl RoomOrders {
 }
 
 impl Service for Chat {
-    fn open<'a>(&'a self, _site: &'a mut Site) -> Boxed<'a, ()> {
+    #[cfg_attr(not(feature = "nats"), allow(unused_variables))]
+    fn open<'a>(&'a self, site: &'a mut Site) -> Boxed<'a, ()> {
         match &self.order {
             RoomOrders::Here(_) => Box::pin(std::future::ready(Ok(()))),
             #[cfg(feature = "nats")]
-            RoomOrders::Cluster(clustered) => Box::pin(clustered.begin(_site.keeper())),
+            RoomOrders::Cluster(clustered) => Box::pin(clustered.begin(site.keeper())),
         }
     }
 
-    fn keep<'a>(&'a self, _keeper: &'a Keeper) -> Boxed<'a, ()> {
+    #[cfg_attr(not(feature = "nats"), allow(unused_variables))]
+    fn keep<'a>(&'a self, keeper: &'a Keeper) -> Boxed<'a, ()> {
         match &self.order {
             RoomOrders::Here(_) => Box::pin(std::future::ready(Ok(()))),
             #[cfg(feature = "nats")]
-            RoomOrders::Cluster(clustered) => Box::pin(clustered.keep(_keeper)),
+            RoomOrders::Cluster(clustered) => Box::pin(clustered.keep(keeper)),
         }
     }
 
