@@ -273,10 +273,10 @@ impl NatsLink {
         let answer = self.request(subject, request).await?;
         let value = JsonValue::read(&String::from_utf8_lossy(&answer.payload));
         let value = value.ok_or(LinkFault::NoAnswer)?;
-        match refusal(&value) {
-            Some(refusal) => Err(refusal),
-            None => Ok(number(&value, "seq"))
-                .and_then(|at| if at > 0 { Ok(at) } else { Err(LinkFault::NoAnswer) }),
+        match (refusal(&value), number(&value, "seq")) {
+            (Some(refusal), _) => Err(refusal),
+            (None, 0) => Err(LinkFault::NoAnswer),
+            (None, at) => Ok(at),
         }
     }
 

@@ -128,7 +128,8 @@ impl RoomOrders {
     #[cfg(feature = "nats")]
     fn of_cluster(room: Room, servers: &str, options: &Options) -> Result<Self> {
         let clock = crate::clock::Clock::start();
-        let me = NodeId::drawn([crate::clock::draw_seed(), crate::clock::draw_seed()]);
+        let lot = crate::clock::draw_seed; // 53 bits each
+        let me = NodeId::drawn([lot() << 11 ^ lot(), lot()]);
         let terms = NatsTerms::new(
             servers,
             ClusterRoom::named(options.text("room").unwrap_or("lobby"))?,

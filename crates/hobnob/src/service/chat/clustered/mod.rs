@@ -109,7 +109,7 @@ impl Clustered {
             at: acked.1,
             name: self.name.clone(),
             members: members as u64,
-            names: names.iter().map(std::string::ToString::to_string).collect(),
+            names: names.iter().map(ToString::to_string).collect(),
         }
     }
 
@@ -274,10 +274,9 @@ impl RoomOrder for Clustered {
         line
     }
 
-    fn leave(&self, id: u64, is_quiet: bool) {
+    fn leave(&self, id: u64, _is_quiet: bool) {
         let Some((name, was_told)) = self.room.leave_quietly(id) else { return };
         // At the end of this node the others are told of each member: they stay.
-        let _ = is_quiet;
         if was_told {
             self.say_entry(EntryKind::Left, id, &name, "");
         }
@@ -316,4 +315,26 @@ fn shown_name(name: &str) -> Option<String> {
 
 fn node_name(roster: &NodeRoster, node: NodeId) -> String {
     shown_name(&roster.name(node)).unwrap_or_else(|| node.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(kind: EntryKind, name: &str, text: &str) -> Option<String> {
+        line(&RoomEntry { kind, seat: 1, name: name.into(), text: text.into(), waited: 0 })
+    }
+
+    #[test]
+    fn what_a_hostile_node_sends_forges_no_line_and_moves_no_terminal() {
+        let say = |name, text| shown(EntryKind::Say, name, text).expect("a line");
+        assert_eq!(say("Ada", "\u{1b}[2J\r\nBob: hi"), r"Ada: \x1b[2J\x0d\x0aBob: hi");
+        for forged in ["* the room", "Ada: yes", "/quit", "#7 x", "A\u{200b}da", "", "\u{202e}"] {
+            assert_eq!(say(forged, "hi"), "somebody: hi", "{forged:?}");
+        }
+        assert_eq!(say("#12~k7", "hi"), "#12~k7: hi");
+        assert_eq!(shown(EntryKind::Join, "* x", "").as_deref(), Some("* somebody joined"));
+        assert_eq!(shown(EntryKind::Name, "Ada", "* Bob"), None);
+        assert_eq!(shown(EntryKind::Unknown, "Ada", "hi"), None);
+    }
 }
