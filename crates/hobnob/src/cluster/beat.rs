@@ -13,7 +13,7 @@ pub const BEAT: Duration = Duration::from_secs(1);
 pub const UNREACHED: Duration = Duration::from_secs(5);
 
 /// The silence after which a node counts as gone.
-pub const GONE: Duration = Duration::from_secs(60);
+pub const GONE: Duration = Duration::from_mins(1);
 
 /// Nodes that are known at most: one more is not listed, whatever it says.
 const NODES: usize = 1_024;

@@ -29,7 +29,7 @@ pub const TICK: Duration = Duration::from_millis(100);
 const ACK: Duration = Duration::from_millis(1_500);
 
 /// How long an answer is waited for.
-const ANSWER: Duration = Duration::from_millis(2_000);
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// A pause before something is tried again: by chance between these two.
 const PAUSE: (u64, u64) = (50, 300);
@@ -402,6 +402,11 @@ impl ClusterNode {
         if self.asking.as_ref().is_some_and(|asking| asking.id == id) {
             self.unanswered(now);
         }
+    }
+
+    /// Beats with the next tick: somebody came who does not know us.
+    pub fn beat_soon(&mut self, now: Duration) {
+        self.next_beat = now;
     }
 
     /// Another node has beaten.

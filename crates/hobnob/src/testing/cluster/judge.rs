@@ -28,8 +28,8 @@ pub(super) struct NodeView {
 }
 
 impl NodeView {
-    pub(super) fn note(&mut self, told: NodeTold, said: usize) {
-        match told {
+    pub(super) fn note(&mut self, told: &NodeTold, said: usize) {
+        match *told {
             NodeTold::Joined => _ = self.joined.get_or_insert(said),
             NodeTold::Heard { origin, number, is_past, .. } => {
                 self.shown.push(((origin, number), !is_past));

@@ -171,7 +171,7 @@ impl World {
             SimEvent::Start(at) => self.start(at),
             SimEvent::Say(at) => self.say(at),
             SimEvent::Tick(at) => {
-                self.with(at, |node, now| node.tick(now));
+                self.with(at, ClusterNode::tick);
                 self.at(self.now + TICK_MILLIS, SimEvent::Tick(at));
             }
             SimEvent::Arrive(at, wish) => self.serve(at, wish),
@@ -218,7 +218,7 @@ impl World {
         let said = self.said.len();
         let Some(sim) = &mut self.nodes[at] else { return };
         while let Some(told) = sim.node.told() {
-            sim.view.note(told, said);
+            sim.view.note(&told, said);
         }
         let is_linked = sim.is_linked;
         let wishes: Vec<_> = std::iter::from_fn(|| sim.node.wish()).collect();
@@ -295,7 +295,7 @@ impl World {
     fn republish(&mut self, place: u64, batch: &RoomBatch) {
         for at in 0..self.nodes.len() {
             let is_lossy = self.now < self.lossy;
-            let copies = if !is_lossy { 1 } else { [0, 0, 1, 1, 1, 2][self.chance.usize(..6)] };
+            let copies = if is_lossy { [0, 0, 1, 1, 1, 2][self.chance.usize(..6)] } else { 1 };
             for _ in 0..copies {
                 let most = if is_lossy { 1_500 } else { 3 };
                 let news = SimNews::Batch(place, batch.clone());

@@ -108,9 +108,12 @@ impl Clustered {
             };
             tokio::select! {
                 () = &mut until => break Ok(()),
-                news = news => match news {
-                    Some(news) => self.hear(news),
-                    None => (held, connecting) = (None, self.connecting(keeper, AGAIN)),
+                news = news => {
+                    if let Some(news) = news {
+                        self.hear(news);
+                    } else {
+                        (held, connecting) = (None, self.connecting(keeper, AGAIN));
+                    }
                 },
                 Some(Ok(done)) = doing.join_next() => self.done(done),
                 () = self.bell.notified() => {}
@@ -136,7 +139,9 @@ impl Clustered {
         let (facts, dropped) = self.with(|inner, _| {
             (std::mem::take(&mut inner.facts), std::mem::take(&mut inner.dropped))
         });
-        facts.into_iter().for_each(|fact| keeper.emit(fact));
+        for fact in facts {
+            keeper.emit(fact);
+        }
         if dropped > 0 {
             keeper.bus().drop_by("cluster-outbox", dropped);
         }
@@ -148,12 +153,12 @@ impl Clustered {
             let Some(link) = link.cloned() else { continue };
             match wish {
                 NodeWish::Publish(batch) => {
-                    _ = doing.spawn(async move {
+                    doing.spawn(async move {
                         WishDone::Published(batch.first, link.publish(&batch).await)
-                    })
+                    });
                 }
                 NodeWish::Look { id, places } => {
-                    _ = doing.spawn(async move {
+                    doing.spawn(async move {
                         let mut look = link.look(&places).await;
                         if matches!(look, Err(LinkFault::Refused(10_059, _)))
                             && link.prepare().await.is_ok()
@@ -161,12 +166,12 @@ impl Clustered {
                             look = link.look(&places).await; // the stream was gone: it is there anew
                         }
                         WishDone::Looked(id, look)
-                    })
+                    });
                 }
                 NodeWish::Read { id, from, to, is_leader } => {
-                    _ = doing.spawn(async move {
-                        WishDone::Read(id, link.read(from, to, is_leader).await)
-                    })
+                    doing.spawn(
+                        async move { WishDone::Read(id, link.read(from, to, is_leader).await) },
+                    );
                 }
                 NodeWish::Beat { acked } => link.beat(&self.beat(acked)).await,
             }
@@ -194,6 +199,7 @@ impl Clustered {
                     inner.node.beaten(now, &beat);
                     let origin = beat.origin;
                     if inner.roster.hear(now, beat) {
+                        inner.node.beat_soon(now);
                         return inner
                             .roster
                             .nodes()
@@ -205,7 +211,9 @@ impl Clustered {
             }
             None
         });
-        came.iter().for_each(|node| self.tell_node(node));
+        if let Some(node) = &came {
+            self.tell_node(node);
+        }
     }
 
     fn tick(&self) {
@@ -213,7 +221,9 @@ impl Clustered {
             inner.node.tick(now);
             inner.roster.tick(now)
         });
-        changed.iter().for_each(|node| self.tell_node(node));
+        for node in &changed {
+            self.tell_node(node);
+        }
     }
 }
 

@@ -149,7 +149,9 @@ impl Clustered {
             NodeTold::Back(_) => self.show_meanwhile(inner),
             told => {
                 let name = |node| node_name(&inner.roster, node);
-                words::told(&told, name).iter().for_each(|line| self.room.tell(None, line));
+                for line in words::told(&told, name) {
+                    self.room.tell(None, &line);
+                }
             }
         }
     }
