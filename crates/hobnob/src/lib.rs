@@ -42,6 +42,7 @@ pub mod bus;
 pub mod capture;
 pub mod chunk;
 pub mod clock;
+#[cfg(feature = "nats")]
 pub mod cluster;
 pub mod codec;
 pub mod conn;

@@ -416,12 +416,20 @@ fn delay(tries: usize) -> Duration {
     crate::clock::draw_between(Duration::from_millis(20), Duration::from_millis(most))
 }
 
+/// Whether it is an error of TLS: the client passes those on as bytes that nobody can read.
+fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidData)
+        || error.source().is_some_and(is_of_tls)
+}
+
 fn unconnected(terms: &NatsTerms, error: &async_nats::ConnectError) -> Error {
     let kind = match error.kind() {
         ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
             Kind::ClusterRefused
         }
         ConnectErrorKind::Tls => Kind::ClusterTls,
+        ConnectErrorKind::Io if is_of_tls(error) => Kind::ClusterTls,
         ConnectErrorKind::ServerParse | ConnectErrorKind::Dns => Kind::ClusterUrl,
         _ => Kind::ClusterUnreachable,
     };

@@ -11,7 +11,7 @@ pub mod icmp;
 #[cfg(feature = "mail")]
 pub mod imap;
 pub mod ip;
-#[cfg(feature = "mail")]
+#[cfg(any(feature = "mail", feature = "nats"))]
 pub mod json;
 #[cfg(feature = "mail")]
 mod line;

@@ -13,6 +13,7 @@
 //!
 //! [`Channel`]: crate::conn::Channel
 
+#[cfg(feature = "nats")]
 pub mod cluster;
 mod medium;
 pub mod promise;

@@ -7,6 +7,7 @@ mod burdens;
 mod calls;
 mod cases;
 mod chat;
+#[cfg(feature = "nats")]
 mod cluster;
 mod conformance;
 mod crew;

@@ -404,6 +404,11 @@ impl ClusterNode {
         }
     }
 
+    /// Beats with the next tick: somebody came who does not know us.
+    pub fn beat_soon(&mut self, now: Duration) {
+        self.next_beat = now;
+    }
+
     /// Another node has beaten.
     pub fn beaten(&mut self, now: Duration, beat: &NodeBeat) {
         if beat.origin != self.me {

@@ -119,7 +119,7 @@ impl ClusterNode {
             }
             Some(since) if !is_late && self.is_caught_up() && self.looked_at >= Some(since) => {
                 self.alone_since = None;
-                self.tell(NodeTold::Back(now.checked_sub(since).unwrap()));
+                self.tell(NodeTold::Back(now.saturating_sub(since)));
             }
             _ => {}
         }

@@ -171,7 +171,7 @@ impl World {
             SimEvent::Start(at) => self.start(at),
             SimEvent::Say(at) => self.say(at),
             SimEvent::Tick(at) => {
-                self.with(at, crate::cluster::ClusterNode::tick);
+                self.with(at, ClusterNode::tick);
                 self.at(self.now + TICK_MILLIS, SimEvent::Tick(at));
             }
             SimEvent::Arrive(at, wish) => self.serve(at, wish),

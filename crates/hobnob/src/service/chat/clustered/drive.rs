@@ -114,7 +114,7 @@ impl Clustered {
                     } else {
                         (held, connecting) = (None, self.connecting(keeper, AGAIN));
                     }
-                }
+                },
                 Some(Ok(done)) = doing.join_next() => self.done(done),
                 () = self.bell.notified() => {}
                 _ = ticks.tick() => self.tick(),
@@ -153,12 +153,12 @@ impl Clustered {
             let Some(link) = link.cloned() else { continue };
             match wish {
                 NodeWish::Publish(batch) => {
-                    _ = doing.spawn(async move {
+                    doing.spawn(async move {
                         WishDone::Published(batch.first, link.publish(&batch).await)
                     });
                 }
                 NodeWish::Look { id, places } => {
-                    _ = doing.spawn(async move {
+                    doing.spawn(async move {
                         let mut look = link.look(&places).await;
                         if matches!(look, Err(LinkFault::Refused(10_059, _)))
                             && link.prepare().await.is_ok()
@@ -169,9 +169,9 @@ impl Clustered {
                     });
                 }
                 NodeWish::Read { id, from, to, is_leader } => {
-                    _ = doing.spawn(async move {
-                        WishDone::Read(id, link.read(from, to, is_leader).await)
-                    });
+                    doing.spawn(
+                        async move { WishDone::Read(id, link.read(from, to, is_leader).await) },
+                    );
                 }
                 NodeWish::Beat { acked } => link.beat(&self.beat(acked)).await,
             }
@@ -199,6 +199,7 @@ impl Clustered {
                     inner.node.beaten(now, &beat);
                     let origin = beat.origin;
                     if inner.roster.hear(now, beat) {
+                        inner.node.beat_soon(now);
                         return inner
                             .roster
                             .nodes()
@@ -210,8 +211,8 @@ impl Clustered {
             }
             None
         });
-        if let Some(node) = came {
-            self.tell_node(&node);
+        if let Some(node) = &came {
+            self.tell_node(node);
         }
     }
 
