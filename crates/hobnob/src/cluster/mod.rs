@@ -28,7 +28,6 @@ mod batch;
 mod beat;
 mod ledger;
 mod name;
-#[cfg(feature = "nats")]
 pub mod nats;
 mod node;
 mod outbox;
