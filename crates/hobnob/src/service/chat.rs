@@ -28,7 +28,7 @@ use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
 #[cfg(feature = "nats")]
 use clustered::Clustered;
 use member::Member;
-use order::{InProcess, RoomOrder};
+use order::{OneProcess, RoomOrder};
 use proof::Proof;
 use room::Room;
 
@@ -94,7 +94,7 @@ impl Chat {
         let history = usize::try_from(history).unwrap_or(usize::MAX);
         let room = Room::new(history, options.flag("names"));
         let order = match options.text("cluster").filter(|servers| !servers.is_empty()) {
-            None => RoomOrders::Here(InProcess(room)),
+            None => RoomOrders::Here(OneProcess(room)),
             Some(servers) => RoomOrders::of_cluster(room, servers, options)?,
         };
         Ok(Chat { order, key: RandomState::new() })
@@ -111,7 +111,7 @@ impl Chat {
 
 /// Who orders the room.
 enum RoomOrders {
-    Here(InProcess),
+    Here(OneProcess),
     #[cfg(feature = "nats")]
     Cluster(Box<Clustered>),
 }

@@ -1,6 +1,6 @@
 //! Who gives a room its order: what is said, in which sequence, and who has which name.
 //!
-//! The members know this contract alone. [`InProcess`] is the room of one process, where the room's lock orders
+//! The members know this contract alone. [`OneProcess`] is the room of one process, where the room's lock orders
 //! everything and each question is answered at once.
 
 use std::sync::Arc;
@@ -29,9 +29,9 @@ pub(super) trait RoomOrder: Send + Sync {
 }
 
 /// The room of this process alone.
-pub(super) struct InProcess(pub(super) Room);
+pub(super) struct OneProcess(pub(super) Room);
 
-impl RoomOrder for InProcess {
+impl RoomOrder for OneProcess {
     fn has_names(&self) -> bool {
         self.0.has_names
     }
