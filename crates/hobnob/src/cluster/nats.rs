@@ -4,6 +4,7 @@
 //! way every answer is seen as it is: "no leader" and "not found" are different things to a room.
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use async_nats::connection::State;
@@ -78,12 +79,24 @@ impl NatsTerms {
             if let Some(who) = who {
                 let (name, password) =
                     who.split_once(':').ok_or_else(|| wrong("a user has a password"))?;
+                if scheme != "tls" && !is_here(host) {
+                    return Err(wrong("a password would leave this machine in clear text")
+                        .hint_option("cluster", format!("tls://{host}"), "the same with TLS"));
+                }
                 user = Some((name.to_owned(), password.to_owned()));
             }
             plain.push(format!("{scheme}://{host}"));
         }
         Ok(NatsTerms { servers: plain.join(","), user, room, me })
     }
+}
+
+/// Whether a host, with or without a port, is this machine for certain.
+fn is_here(host: &str) -> bool {
+    let has_port = host.ends_with(|c: char| c.is_ascii_digit()) && host.contains(':');
+    let name = if has_port { host.rsplit_once(':').map_or(host, |(name, _)| name) } else { host };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// What a link tells by itself.
@@ -466,6 +479,38 @@ fn unprepared(fault: LinkFault) -> Error {
             let what = "the servers refuse the room's stream";
             let error = Error::new(Kind::ClusterStream, what).why(format!("{why} ({number})"));
             error.hint(Advice::Topic("chat"), "for what a room needs there")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(servers: &str) -> Result<NatsTerms> {
+        NatsTerms::new(servers, ClusterRoom::named("lobby")?, NodeId::drawn([1, 2]))
+    }
+
+    #[test]
+    fn a_password_leaves_this_machine_with_tls_alone() {
+        for here in [
+            "nats://u:p@127.0.0.1:4222",
+            "nats://u:p@[::1]:4222",
+            "u:p@localhost",
+            "tls://u:p@far.test:4222",
+        ] {
+            let terms = terms(here).expect(here);
+            assert_eq!(terms.user, Some(("u".to_owned(), "p".to_owned())));
+            assert!(!terms.servers.contains("u:p"), "{}", terms.servers);
+        }
+        for far in ["nats://u:p@far.test:4222", "u:p@192.0.2.1", "nats://u:p@[2001:db8::1]:4222"] {
+            let error = terms(far).expect_err(far);
+            assert_eq!(error.kind(), Kind::ClusterUrl);
+            assert!(error.message().contains("clear text"), "{}", error.message());
+            assert!(
+                !format!("{error:?}").contains("u:p@"),
+                "the password is not said again: {error:?}"
+            );
         }
     }
 }
