@@ -73,7 +73,6 @@ pub(crate) static ROW: ServiceRow = ServiceRow {
             "hobnob serve chat",
             "hobnob serve chat :9000 udp://:9000 /tmp/chat.sock",
             "hobnob serve chat --no-names --history 5",
-            "hobnob serve chat :9000 --cluster nats://127.0.0.1:4222 --room lobby --node kite",
         ],
         is_built_in: true,
     },
