@@ -3,6 +3,7 @@
 //! `JetStream` is spoken by its own requests (`$JS.API`), which need no more of the client than requests and headers. That
 //! way every answer is seen as it is: "no leader" and "not found" are different things to a room.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -42,7 +43,7 @@ const ID: &str = "Nats-Msg-Id";
 const HEADER: &str = "Hobnob";
 
 /// Where the servers are, and who we are to them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NatsTerms {
     /// `nats://HOST:PORT` or `tls://HOST:PORT`, several with commas between.
     pub servers: String,
@@ -52,6 +53,17 @@ pub struct NatsTerms {
     pub room: ClusterRoom,
     /// Our number.
     pub me: NodeId,
+}
+
+impl fmt::Debug for NatsTerms {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NatsTerms { servers, user, room, me } = self;
+        let user = user.as_ref().map(|(name, _)| name);
+        let mut terms = f.debug_struct("NatsTerms");
+        terms.field("servers", servers).field("user", &user);
+        terms.field("room", room).field("me", me).finish()
+    }
 }
 
 impl NatsTerms {
@@ -66,7 +78,7 @@ impl NatsTerms {
         for server in servers.split(',').map(str::trim) {
             let (scheme, rest) = server.split_once("://").unwrap_or(("nats", server));
             if !["nats", "tls"].contains(&scheme) {
-                return Err(wrong(&format!("{server} is no server of NATS")));
+                return Err(wrong(&format!("{scheme}:// is no server of NATS")));
             }
             let (who, host) = match rest.rsplit_once('@') {
                 Some((who, host)) => (Some(who), host),
@@ -79,13 +91,19 @@ impl NatsTerms {
             if let Some(who) = who {
                 let (name, password) =
                     who.split_once(':').ok_or_else(|| wrong("a user has a password"))?;
-                if scheme != "tls" && !is_here(host) {
-                    return Err(wrong("a password would leave this machine in clear text")
-                        .hint_option("cluster", format!("tls://{host}"), "the same with TLS"));
-                }
                 user = Some((name.to_owned(), password.to_owned()));
             }
             plain.push(format!("{scheme}://{host}"));
+        }
+        // Each of the servers is told the one password, whichever of them it stands beside.
+        let in_clear = plain.iter().filter_map(|server| server.strip_prefix("nats://"));
+        let far = in_clear.into_iter().find(|host| !is_here(host));
+        if let Some(host) = far.filter(|_| user.is_some()) {
+            return Err(wrong("a password would leave this machine in clear text").hint_option(
+                "cluster",
+                format!("tls://{host}"),
+                "the same with TLS",
+            ));
         }
         Ok(NatsTerms { servers: plain.join(","), user, room, me })
     }
@@ -152,7 +170,9 @@ pub struct NatsNews {
 impl NatsLink {
     /// Connects, and hears the room from now on. The stream is not looked at: [`NatsLink::prepare`].
     ///
-    /// An error is what trying again does not heal, but for [`Kind::ConnectionRefused`] and [`Kind::ConnectTimeout`].
+    /// # Errors
+    ///
+    /// What trying again does not heal, but for [`Kind::ClusterUnreachable`].
     pub async fn connect(terms: &NatsTerms) -> Result<(Self, NatsNews)> {
         let (sender, events) = mpsc::channel(NEWS);
         let servers: Vec<ServerAddr> = terms
@@ -161,7 +181,8 @@ impl NatsLink {
             .map(|server| server.trim().parse::<ServerAddr>())
             .collect::<std::io::Result<_>>()
             .map_err(|error| {
-                Error::new(Kind::BadAddress, format!("no address of a server: {error}"))
+                Error::new(Kind::ClusterUrl, format!("no address of a server: {error}"))
+                    .hint(Advice::Topic("chat"), "for how a server is named")
             })?;
         let tell = move |event| {
             let sender = sender.clone();
@@ -452,7 +473,9 @@ fn unconnected(terms: &NatsTerms, error: &async_nats::ConnectError) -> Error {
 }
 
 fn lost(error: &dyn std::error::Error) -> Error {
-    Error::new(Kind::ClusterUnreachable, "the link was lost at once").why(error.to_string())
+    Error::new(Kind::ClusterUnreachable, "the link was lost at once")
+        .why(error.to_string())
+        .hint(Advice::Topic("chat"), "for how a server is named")
 }
 
 /// How a server is started that keeps streams.
@@ -492,6 +515,14 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_not_said_again() {
+        let error = terms("http://u:secret@far.test").expect_err("no scheme of ours");
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+        let terms = terms("tls://u:secret@far.test").expect("a server");
+        assert!(!format!("{terms:?}").contains("secret"), "{terms:?}");
+    }
+
+    #[test]
     fn a_password_leaves_this_machine_with_tls_alone() {
         for here in [
             "nats://u:p@127.0.0.1:4222",
@@ -503,7 +534,13 @@ mod tests {
             assert_eq!(terms.user, Some(("u".to_owned(), "p".to_owned())));
             assert!(!terms.servers.contains("u:p"), "{}", terms.servers);
         }
-        for far in ["nats://u:p@far.test:4222", "u:p@192.0.2.1", "nats://u:p@[2001:db8::1]:4222"] {
+        for far in [
+            "nats://u:p@far.test:4222",
+            "u:p@192.0.2.1",
+            "nats://u:p@[2001:db8::1]:4222",
+            "nats://u:p@127.0.0.1:4222,nats://far.test:4222",
+            "far.test:4222,tls://u:p@other.test",
+        ] {
             let error = terms(far).expect_err(far);
             assert_eq!(error.kind(), Kind::ClusterUrl);
             assert!(error.message().contains("clear text"), "{}", error.message());
