@@ -92,17 +92,6 @@ pub enum NodeIs {
     Gone,
 }
 
-impl NodeIs {
-    /// The word in JSON.
-    pub fn word(self) -> &'static str {
-        match self {
-            NodeIs::Came => "came",
-            NodeIs::Unreachable => "unreachable",
-            NodeIs::Gone => "gone",
-        }
-    }
-}
-
 /// The other nodes, by their beats.
 #[derive(Debug, Default)]
 pub struct NodeRoster {

@@ -97,11 +97,6 @@ impl ClusterRoom {
     pub fn stream(&self) -> String {
         format!("HOBNOB_CHAT_{}", self.token.to_ascii_uppercase())
     }
-
-    /// The name of the stream that keeps who has which name.
-    pub fn names(&self) -> String {
-        format!("HOBNOB_NAME_{}", self.token.to_ascii_uppercase())
-    }
 }
 
 /// The letters of these bytes, without padding.

@@ -8,7 +8,6 @@ use std::future::poll_fn;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use async_nats::connection::State;
 use async_nats::{
     Client, ConnectErrorKind, ConnectOptions, Event, HeaderMap, Message, Request, RequestErrorKind,
     ServerAddr, Subscriber,
@@ -210,11 +209,6 @@ impl NatsLink {
         client.flush().await.map_err(|error| lost(&error))?;
         let news = NatsNews { events, batches, beats };
         Ok((NatsLink { client, room: terms.room.clone(), me: terms.me }, news))
-    }
-
-    /// Whether it is there now.
-    pub fn is_up(&self) -> bool {
-        self.client.connection_state() == State::Connected
     }
 
     /// Finds the stream, or makes it: three copies, or one where the servers are fewer.
