@@ -1,6 +1,6 @@
-//! Peers that no system packages: libraries of Python and Node, and a server of NATS, by the versions that the tree pins, and programs of a Debian
-//! package that is unpacked and not installed, because installed it would be this machine's mail system. All lie in
-//! `target/peers`, where the tests find them beside the program.
+//! Peers that no system packages: libraries of Python and Node, and a server of NATS, by the versions that the tree pins,
+//! and programs of Debian packages that are unpacked and not installed, because installed they would be this machine's
+//! mail system, and a service that runs. All lie in `target/peers`, where the tests find them beside the program.
 
 use std::fs;
 use std::io;
@@ -49,7 +49,14 @@ static FETCHED: &[Fetched] = &[
         names: &["smtp-source", "smtp-sink"],
         pins: &[],
         proof: "usr/sbin/smtp-source",
-        fetch: from_debian,
+        fetch: |folder| from_debian(folder, "postfix"),
+    },
+    Fetched {
+        folder: "nats-debian",
+        names: &["nats-server of Debian"],
+        pins: &[],
+        proof: "usr/sbin/nats-server",
+        fetch: |folder| from_debian(folder, "nats-server"),
     },
 ];
 
@@ -114,10 +121,10 @@ fn from_npm(folder: &Path) -> Result<(), String> {
     )
 }
 
-fn from_debian(folder: &Path) -> Result<(), String> {
+fn from_debian(folder: &Path, package: &str) -> Result<(), String> {
     // Whoever runs it may read the folder, and a sandbox's own user may not.
     let quiet = ["-qq", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=2"];
-    run(Command::new("apt-get").args(quiet).args(["download", "postfix"]), folder)?;
+    run(Command::new("apt-get").args(quiet).args(["download", package]), folder)?;
     let found = fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path());
     let package = found.into_iter().find(|path| path.extension().is_some_and(|e| e == "deb"));
     let package = package.ok_or("apt-get brought no package")?;

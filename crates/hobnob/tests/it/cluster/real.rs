@@ -1,0 +1,125 @@
+//! Rooms over many nodes, on real servers of NATS that are killed, stopped and started again, and wires that stall, are cut and
+//! are reset: what members were shown is judged against what was said.
+//!
+//! `HOBNOB_FAULTS=1000 cargo test -p hobnob --test it cluster::real::no_line -- --nocapture` has that many faults, in
+//! courses of a minute, two at once.
+
+mod course;
+mod crowd;
+mod judge;
+mod member;
+mod node;
+mod servers;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use self::course::{Course, Outcome};
+use self::judge::{MemberLog, ShownLine};
+use self::servers::Make;
+use crate::stage::skip;
+
+/// For how long faults happen in each course of every run, and of those by hand.
+const SHORT: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
+
+/// What the test run is told: how many faults are to be, and which course is the first.
+#[allow(clippy::disallowed_methods, reason = "the test run says how many")]
+fn asked(name: &str) -> Option<usize> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Runs these courses, two at once, until there are no more or there were enough faults.
+fn run(courses: impl Iterator<Item = Course> + Send, faults: usize) -> Vec<Outcome> {
+    let (courses, count, outcomes) =
+        (Mutex::new(courses), AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while count.load(Relaxed) < faults {
+                    let next = courses.lock().expect("no panic").next();
+                    let Some(course) = next else { return };
+                    let outcome = course.run();
+                    count.fetch_add(outcome.faults.len(), Relaxed);
+                    println!(
+                        "{} servers, seed {}: {}",
+                        course.servers,
+                        course.seed,
+                        outcome.text()
+                    );
+                    outcomes.lock().expect("no panic").push(outcome);
+                }
+            });
+        }
+    });
+    outcomes.into_inner().expect("no panic")
+}
+
+/// The judge finds each thing that is made wrong in logs that were right.
+fn falsified(outcome: &Outcome) {
+    let told = |verdict: judge::Verdict| {
+        [verdict.silent, verdict.doubled, verdict.disordered, verdict.falsely_told]
+    };
+    let is_line =
+        |line: &String| ShownLine::of(line).is_some_and(|line| line.key.starts_with("the last of"));
+    let whole = |logs: &mut Vec<MemberLog>, change: fn(&mut Vec<String>, usize)| {
+        let log = logs.iter_mut().find(|log| !log.is_over).expect("a node lives");
+        let at = log.lines.iter().position(is_line).expect("each has its last line");
+        change(&mut log.lines, at);
+    };
+    assert_eq!(
+        told(outcome.with_logs(|logs| whole(logs, |lines, at| _ = lines.remove(at)))),
+        [1, 0, 0, 0]
+    );
+    let again = |lines: &mut Vec<String>, at: usize| lines.insert(at, lines[at].clone());
+    assert_eq!(told(outcome.with_logs(|logs| whole(logs, again))), [0, 1, 0, 0]);
+    let first = |lines: &mut Vec<String>, at: usize| {
+        let line = lines.remove(at);
+        let first = lines.iter().position(|line| line.starts_with("* welcome")).expect("it came");
+        lines.insert(first + 1, line);
+    };
+    assert_eq!(told(outcome.with_logs(|logs| whole(logs, first)))[..2], [0, 0]);
+    assert!(told(outcome.with_logs(|logs| whole(logs, first)))[2] > 0);
+    let lie = |lines: &mut Vec<String>, at: usize| {
+        lines.insert(at, "* 3 messages from node n9x9 are missing".to_owned());
+    };
+    assert_eq!(told(outcome.with_logs(|logs| whole(logs, lie))), [0, 0, 0, 3]);
+}
+
+fn check(outcomes: &[Outcome], told_at_most: Option<usize>) {
+    for outcome in outcomes {
+        let text = outcome.text();
+        assert!(outcome.verdict.is_clean(), "{text}\n{:#?}", outcome.warnings);
+        assert!(outcome.verdict.said > 100 && !outcome.faults.is_empty(), "{text}");
+        assert!(told_at_most.is_none_or(|most| outcome.verdict.told <= most), "{text}");
+        falsified(outcome);
+    }
+    let faults: usize = outcomes.iter().map(|outcome| outcome.faults.len()).sum();
+    println!("{faults} faults in {} courses: nothing lost without a word", outcomes.len());
+}
+
+#[test]
+fn no_line_is_lost_without_a_word_on_servers_that_fall() {
+    let test = "cluster::real::no_line_is_lost_without_a_word_on_servers_that_fall";
+    let Some(program) = Make::Pinned.program() else { return skip(test, "missing nats-server") };
+    let faults = asked("HOBNOB_FAULTS");
+    let time = if faults.is_some() { LONG } else { SHORT };
+    let begin = asked("HOBNOB_SEED").unwrap_or(1) as u64;
+    // Three servers, and now and then a lone one.
+    let course = |seed: u64| {
+        let servers = if seed % 4 == 2 { 1 } else { 3 };
+        Course { program: program.clone(), servers, seed, time }
+    };
+    let most = if faults.is_some() { u64::MAX } else { begin + 2 };
+    check(&run((begin..most).map(course), faults.unwrap_or(usize::MAX)), None);
+}
+
+#[test]
+fn no_line_is_lost_without_a_word_on_servers_that_are_old() {
+    let test = "cluster::real::no_line_is_lost_without_a_word_on_servers_that_are_old";
+    let Some(program) = Make::Debians.program() else {
+        return skip(test, "missing nats-server of Debian");
+    };
+    check(&run([Course { program, servers: 3, seed: 1, time: SHORT }].into_iter(), 1), None);
+}

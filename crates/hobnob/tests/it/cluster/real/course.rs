@@ -1,0 +1,329 @@
+//! A course of events by a seed: real servers, nodes whose wires are ours, members who talk, faults at random, and then rest.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hobnob::clock::Clock;
+use hobnob::cluster::{ClusterRoom, EntryKind, RoomEntry};
+use hobnob::engine::Crew;
+
+use super::judge::{Case, MemberLog, Verdict};
+use super::member::{Member, Said};
+use super::node::Node;
+use super::servers::Servers;
+
+/// Nodes of a course, and members of each.
+const NODES: usize = 5;
+const MEMBERS: usize = 4;
+
+/// How long everything may take to come to rest.
+const REST: Duration = Duration::from_secs(90);
+
+/// How long what is missing may take to be told, after all has come to rest.
+const TAIL: Duration = Duration::from_secs(12);
+
+/// What a course is made of.
+pub(super) struct Course {
+    pub(super) program: PathBuf,
+    /// How many servers there are.
+    pub(super) servers: usize,
+    pub(super) seed: u64,
+    /// For how long faults happen.
+    pub(super) time: Duration,
+}
+
+/// What came of it.
+pub(super) struct Outcome {
+    pub(super) verdict: Verdict,
+    /// The faults that there were, each by its name.
+    pub(super) faults: Vec<&'static str>,
+    /// Starts of nodes that no server answered, and what nodes warned of.
+    pub(super) refused: usize,
+    pub(super) warnings: Vec<String>,
+    /// How long it took to come to rest.
+    pub(super) rest: Duration,
+    logs: Vec<MemberLog>,
+    said: Vec<(String, Duration)>,
+    stream: Vec<String>,
+    dead: HashSet<String>,
+}
+
+impl Outcome {
+    fn case<'a>(&'a self, logs: &'a [MemberLog]) -> Case<'a> {
+        Case { logs, said: &self.said, stream: &self.stream, dead: &self.dead }
+    }
+
+    /// Judges again, with what was shown changed.
+    pub(super) fn with_logs(&self, change: impl FnOnce(&mut Vec<MemberLog>)) -> Verdict {
+        let mut logs = self.logs.clone();
+        change(&mut logs);
+        self.case(&logs).judge()
+    }
+
+    pub(super) fn text(&self) -> String {
+        let (mut text, mut names) = (String::new(), self.faults.clone());
+        names.sort_unstable();
+        let counts = names.chunk_by(PartialEq::eq);
+        let counts: Vec<_> = counts.map(|same| format!("{} {}", same.len(), same[0])).collect();
+        let _ = write!(text, "{} faults ({}), ", self.faults.len(), counts.join(", "));
+        let _ = write!(text, "{} starts refused, at rest after {:.1?}: ", self.refused, self.rest);
+        text + &self.verdict.to_string()
+    }
+}
+
+impl Course {
+    /// Runs it on this thread.
+    pub(super) fn run(&self) -> Outcome {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(self.course())
+    }
+
+    async fn course(&self) -> Outcome {
+        let (clock, crew) = (Clock::start(), Crew::start().expect("threads"));
+        let name = format!("room-{}-{}", self.servers, self.seed);
+        let room = ClusterRoom::named(&name).expect("a name");
+        let mut servers = Servers::start(&self.program, self.servers);
+        servers.ready().await;
+        let ports: Vec<_> = (0..self.servers).map(|at| servers.port(at)).collect();
+        let node = |at| Node::new(at, &name, &ports, &crew, clock);
+        let (mut nodes, said): (Vec<_>, _) = ((0..NODES).map(node).collect(), Said::default());
+        for node in &mut nodes {
+            node.start(MEMBERS, &said).await;
+        }
+        let stage = FaultStage { until: clock.now() + self.time, clock, room: room.clone() };
+        let chance = |lot| fastrand::Rng::with_seed(self.seed << 8 | lot);
+        let nodes: Vec<_> = nodes.into_iter().map(tokio::sync::Mutex::new).collect();
+        let (of_servers, of_nodes, ()) = tokio::join!(
+            stage.of_servers(&mut servers, chance(0)),
+            stage.of_nodes(&nodes, chance(1), &said),
+            stage.talk(&nodes, chance(2), &said),
+        );
+        let nodes: Vec<_> = nodes.into_iter().map(tokio::sync::Mutex::into_inner).collect();
+        let began = clock.now();
+        rest(&nodes, &stage, &said).await;
+        let rest = clock.now() - began;
+        let faults = [of_servers, of_nodes].concat();
+        self.judge(nodes, &servers, &stage, faults, rest, &said).await
+    }
+
+    /// Judges until nothing is wrong, or no time is left for that.
+    async fn judge(
+        &self,
+        mut nodes: Vec<Node>,
+        servers: &Servers,
+        stage: &FaultStage,
+        faults: Vec<&'static str>,
+        rest: Duration,
+        said: &Said,
+    ) -> Outcome {
+        nodes.iter_mut().for_each(Node::tell);
+        let batches = servers.stream(&stage.room).await;
+        let entries = batches.iter().flat_map(|batch| batch.entries());
+        let lives = nodes.iter().flat_map(|node| &node.lives);
+        let mut outcome = Outcome {
+            verdict: Verdict::default(),
+            faults,
+            refused: nodes.iter().map(|node| node.refused).sum(),
+            warnings: nodes.iter().flat_map(|node| node.warnings.clone()).collect(),
+            rest,
+            logs: Vec::new(),
+            said: said.lines(),
+            stream: entries.filter_map(|(_, entry)| shown(&entry)).collect(),
+            dead: lives.filter(|life| life.1).map(|life| life.0.clone()).collect(),
+        };
+        let until = stage.clock.now() + TAIL;
+        loop {
+            outcome.logs = nodes.iter().flat_map(Node::logs).collect();
+            outcome.verdict = outcome.case(&outcome.logs).judge();
+            if outcome.verdict.is_clean() || stage.clock.now() > until {
+                return outcome;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await; // a tail that is missing is told in its time
+        }
+    }
+}
+
+/// An entry of the stream, as members are shown it.
+fn shown(entry: &RoomEntry) -> Option<String> {
+    let RoomEntry { name, text, .. } = entry;
+    Some(match entry.kind {
+        EntryKind::Say => format!("{name}: {text}"),
+        EntryKind::Join => format!("* {name} joined"),
+        EntryKind::Left => format!("* {name} left"),
+        EntryKind::Name => format!("* {name} is {text} now"),
+        EntryKind::Unknown => return None,
+    })
+}
+
+/// Everybody says a last line, and all are shown all of them.
+async fn rest(nodes: &[Node], stage: &FaultStage, said: &Said) {
+    let mut last = Vec::new();
+    for node in nodes {
+        let speaker = node.members.first().expect("it has members");
+        last.push((format!("the last of {}", speaker.name), speaker.name.clone()));
+        stage.say(speaker, &last[last.len() - 1].0, said);
+    }
+    let members = || nodes.iter().flat_map(|node| &node.members);
+    let until = stage.clock.now() + REST;
+    loop {
+        let misses = |log: &MemberLog| {
+            let ends: HashSet<_> = log
+                .lines
+                .iter()
+                .rev()
+                .take(256)
+                .filter_map(|line| line.split_once(": "))
+                .map(|(_, text)| text)
+                .collect();
+            last.iter().any(|(line, speaker)| *speaker != log.name && !ends.contains(&**line))
+        };
+        let waiting: Vec<_> = members().filter(|member| member.with(misses)).collect();
+        if waiting.is_empty() {
+            return;
+        }
+        if stage.clock.now() > until {
+            let log = waiting[0].with(MemberLog::clone);
+            let tail = &log.lines[log.lines.len().saturating_sub(30)..];
+            panic!(
+                "{} members wait for a last line; {} was shown {tail:#?}",
+                waiting.len(),
+                log.name
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Where faults happen, and until when.
+struct FaultStage {
+    until: Duration,
+    clock: Clock,
+    room: ClusterRoom,
+}
+
+impl FaultStage {
+    fn is_over(&self) -> bool {
+        self.clock.now() >= self.until
+    }
+
+    fn say(&self, member: &Member, text: &str, said: &Said) {
+        said.note(format!("{}: {text}", member.name), self.clock.now());
+        member.say(text);
+    }
+
+    /// Servers that are killed, stopped and started again: one fault after the other.
+    async fn of_servers(
+        &self,
+        servers: &mut Servers,
+        mut chance: fastrand::Rng,
+    ) -> Vec<&'static str> {
+        let mut faults = Vec::new();
+        while !self.is_over() {
+            pause(&mut chance).await;
+            let at = chance.usize(..servers.count());
+            let (fault, hit) = match chance.u8(..6) {
+                0 | 1 => ("server killed", vec![at]),
+                2 | 3 if servers.count() > 1 => {
+                    let leader = servers.leader(&self.room).await;
+                    ("leader killed", vec![leader.unwrap_or(at)])
+                }
+                4 if servers.count() > 2 => {
+                    let two = (0..servers.count()).filter(|other| *other != at);
+                    ("two of three killed", two.collect())
+                }
+                _ => ("server stopped", vec![at]),
+            };
+            faults.push(fault);
+            if fault == "server stopped" {
+                servers.freeze(at, true);
+                lasts(&mut chance).await;
+                servers.freeze(at, false);
+            } else {
+                hit.iter().for_each(|at| servers.kill(*at));
+                lasts(&mut chance).await;
+                hit.iter().for_each(|at| servers.start_one(*at));
+            }
+        }
+        faults
+    }
+
+    /// Nodes whose wires are bent, which crash, and whose members do not read.
+    async fn of_nodes(
+        &self,
+        nodes: &[tokio::sync::Mutex<Node>],
+        mut chance: fastrand::Rng,
+        said: &Said,
+    ) -> Vec<&'static str> {
+        let mut faults = Vec::new();
+        while !self.is_over() {
+            pause(&mut chance).await;
+            let at = chance.usize(..NODES);
+            let (fault, settings): (_, &[&str]) = match chance.u8(..9) {
+                0 | 1 => ("wires stalled", &["stall"]),
+                2 => ("wires stalled one way", &[["up:stall", "down:stall"][chance.usize(..2)]]),
+                3 => ("wires slow", &["latency=300ms", "jitter=200ms"]),
+                4 | 5 => ("wires cut", &["refuse"]),
+                6 => ("wires reset", &["reset,after=1ms"]),
+                7 => ("node crashed", &[]),
+                _ => ("slow reader", &[]),
+            };
+            faults.push(fault);
+            let mut node = nodes[at].lock().await;
+            match fault {
+                "node crashed" => {
+                    node.crash();
+                    lasts(&mut chance).await;
+                    node.start(MEMBERS, said).await;
+                }
+                "slow reader" => {
+                    let time = Duration::from_millis(chance.u64(300..4_000));
+                    node.members.iter().take(2).for_each(|member| member.doze(time));
+                }
+                _ => {
+                    node.bend(settings);
+                    if fault == "wires cut" {
+                        node.tear();
+                    }
+                    drop(node);
+                    lasts(&mut chance).await;
+                    nodes[at].lock().await.bend(&[]);
+                }
+            }
+        }
+        faults
+    }
+
+    /// Members say lines, by chance one or a dozen at once.
+    async fn talk(
+        &self,
+        nodes: &[tokio::sync::Mutex<Node>],
+        mut chance: fastrand::Rng,
+        said: &Said,
+    ) {
+        let mut count = 0;
+        while !self.is_over() {
+            tokio::time::sleep(Duration::from_millis(chance.u64(5..45))).await;
+            // Who crashed says nothing.
+            let Ok(node) = nodes[chance.usize(..NODES)].try_lock() else { continue };
+            let Some(member) = node.members.get(chance.usize(..MEMBERS)) else { continue };
+            let many = if chance.u8(..12) == 0 { 12 } else { 1 };
+            for _ in 0..many {
+                count += 1;
+                let text = format!("line {count} {}", "x".repeat(chance.usize(..40)));
+                self.say(member, text.trim_end(), said);
+            }
+        }
+    }
+}
+
+/// The time between two faults.
+async fn pause(chance: &mut fastrand::Rng) {
+    tokio::time::sleep(Duration::from_millis(chance.u64(500..1_500))).await;
+}
+
+/// How long a fault lasts.
+async fn lasts(chance: &mut fastrand::Rng) {
+    tokio::time::sleep(Duration::from_millis(chance.u64(300..4_000))).await;
+}

@@ -1,0 +1,243 @@
+//! Many members at several nodes: each line is counted at everybody, and how long it takes is measured.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hobnob::clock::Clock;
+use hobnob::conn::Conn;
+use hobnob::engine::{Crew, Dialer, Running, Server, parse};
+use tokio::task::JoinSet;
+
+use super::asked;
+use super::servers::{Make, Servers};
+use crate::stage::{skip, soon};
+
+/// Nodes over which a volume is spread.
+const NODES: usize = 5;
+
+/// Messages that are said.
+const MESSAGES: usize = 1_000;
+
+/// The last word of a room.
+const END: &[u8] = b"the end";
+
+/// A room at several doors of this process, all of its engines on the same threads.
+struct Crowd {
+    crew: Crew,
+    doors: Vec<String>,
+    _engines: Vec<Running>,
+}
+
+impl Crowd {
+    /// A node for each of these; without servers, the room of one process.
+    async fn gather(name: &str, nodes: usize, servers: Option<&Servers>) -> Self {
+        let crew = Crew::start().expect("threads");
+        let doors: Vec<_> = (0..nodes).map(|at| format!("memory:{name}-{at}")).collect();
+        let mut engines = Vec::new();
+        for (at, door) in doors.iter().enumerate() {
+            let mut server = Server::new("chat").expect("a service of the table");
+            server.on_crew(&crew).on(&parse(door).expect("an endpoint")).expect("it fits");
+            server.set("names", Some("no")).expect("an option");
+            server.set("history", Some("0")).expect("an option");
+            if let Some(servers) = servers {
+                let url = format!("nats://127.0.0.1:{}", servers.port(at % servers.count()));
+                let node = format!("node{at}");
+                for (option, value) in [("cluster", &*url), ("room", name), ("node", &node)] {
+                    server.set(option, Some(value)).expect("an option");
+                }
+            }
+            engines.push(soon("a node", server.open()).await.expect("it opens"));
+        }
+        Crowd { crew, doors, _engines: engines }
+    }
+
+    /// Somebody who was welcomed at this node.
+    async fn enter(&self, at: usize) -> Conn {
+        let endpoint = parse(&self.doors[at]).expect("an endpoint");
+        let mut conn = Dialer::default().dial(&endpoint).await.expect("it listens").conn;
+        let welcome = soon("a welcome", conn.recv(&mut [0; 512])).await.expect("it is there");
+        assert!(welcome.is_some(), "it is welcomed");
+        conn
+    }
+
+    /// So many members at this node, each of whom hears lines on a thread of the crowd's until it has heard enough.
+    async fn seat<H: FnMut(&[u8]) -> bool + Send + 'static>(
+        &self,
+        at: usize,
+        members: usize,
+        mut hear: impl FnMut() -> H,
+    ) -> JoinSet<()> {
+        let mut seated = JoinSet::new();
+        for _ in 0..members {
+            let conn = self.enter(at).await;
+            let listening = self.crew.spawn(listen(conn, hear()));
+            seated.spawn(async move { listening.await.expect("no panic") });
+        }
+        seated
+    }
+}
+
+/// Hears messages, without the room's own words, until it has heard enough.
+async fn listen(mut conn: Conn, mut hear: impl FnMut(&[u8]) -> bool) {
+    let (mut room, mut part) = (vec![0; 4_096], Vec::new());
+    while let Some(length) = conn.recv(&mut room).await.expect("it is not cut off") {
+        part.extend_from_slice(&room[..length]);
+        let mut from = 0;
+        for end in memchr::memchr_iter(b'\n', &part) {
+            let line = &part[from..end];
+            from = end + 1;
+            if !line.starts_with(b"* ") && !hear(line) {
+                return;
+            }
+        }
+        part.drain(..from);
+    }
+    panic!("the room ended");
+}
+
+/// What everybody heard together, and the order in which each did.
+#[derive(Default)]
+struct Count {
+    heard: AtomicU64,
+    /// How many heard the same in the same order, by a number that is made of all of it.
+    orders: Mutex<std::collections::BTreeMap<u64, usize>>,
+}
+
+impl Count {
+    /// An ear that counts.
+    fn ear(self: &Arc<Self>) -> impl FnMut(&[u8]) -> bool + use<> {
+        let (count, mut order) = (self.clone(), 0xcbf2_9ce4_8422_2325_u64);
+        move |line| {
+            if line.ends_with(END) {
+                *count.orders.lock().expect("no panic").entry(order).or_default() += 1;
+                return false;
+            }
+            count.heard.fetch_add(1, Relaxed);
+            let mix =
+                |order: u64, byte: &u8| (order ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+            order = line.iter().fold(order, mix);
+            true
+        }
+    }
+}
+
+#[tokio::test]
+async fn everybody_at_five_nodes_hears_every_line_once_and_in_the_same_order() {
+    let test =
+        "cluster::real::crowd::everybody_at_five_nodes_hears_every_line_once_and_in_the_same_order";
+    let Some(program) = Make::Pinned.program() else { return skip(test, "missing nats-server") };
+    let members = asked("HOBNOB_MEMBERS").unwrap_or(200);
+    let servers = Servers::start(&program, 1);
+    servers.ready().await;
+    let crowd = Crowd::gather("crowd", NODES, Some(&servers)).await;
+    let (count, mut seated) = (Arc::new(Count::default()), Vec::new());
+    for at in 0..NODES {
+        seated.push(crowd.seat(at, members, || count.ear()).await);
+    }
+    let clock = Clock::start();
+    let mut speakers = Vec::new();
+    for at in 0..NODES {
+        let mut speaker = crowd.enter(at).await;
+        let lines: String =
+            (0..MESSAGES / NODES).map(|n| format!("{at} says its {n}th\n")).collect();
+        soon("a send", speaker.send(lines.as_bytes())).await.expect("it is heard");
+        speakers.push(speaker);
+    }
+    let all = (MESSAGES * members * NODES) as u64;
+    soon("all of it", async {
+        while count.heard.load(Relaxed) < all {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let took = clock.now();
+    soon("a send", speakers[0].send(&[END, b"\n"].concat())).await.expect("it is heard");
+    for seated in seated {
+        soon("the last line", seated.join_all()).await;
+    }
+    let heard = count.heard.load(Relaxed);
+    println!("{heard} deliveries to {} members at {NODES} nodes in {took:.1?}", members * NODES);
+    assert_eq!(heard, all, "nobody heard a line twice");
+    let orders: Vec<_> = count.orders.lock().expect("no panic").values().copied().collect();
+    assert_eq!(orders, [members * NODES], "everybody heard the same in the same order");
+}
+
+/// Latencies of one turn, in microseconds.
+type Latencies = Arc<Mutex<Vec<u64>>>;
+
+/// Lines that say when they were said, a turn's worth; the latencies at who listens.
+async fn turn(
+    speaker: &mut Conn,
+    clock: Clock,
+    latencies: &Latencies,
+    lines: usize,
+    rate: u64,
+) -> [u64; 2] {
+    latencies.lock().expect("no panic").clear();
+    let mut ticks = tokio::time::interval(Duration::from_micros(1_000_000 / rate));
+    for _ in 0..lines {
+        ticks.tick().await;
+        let line = format!("{}\n", clock.now().as_micros());
+        speaker.send(line.as_bytes()).await.expect("it is heard");
+        // What the speaker is shown goes unread else.
+        let nothing = Duration::ZERO;
+        while let Ok(Ok(Some(_))) =
+            tokio::time::timeout(nothing, speaker.recv(&mut [0; 4_096])).await
+        {}
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await; // the last ones are on their way
+    let mut all = std::mem::take(&mut *latencies.lock().expect("no panic"));
+    all.sort_unstable();
+    assert!(!all.is_empty(), "somebody has heard it");
+    [50, 99].map(|share| all[all.len() * share / 100])
+}
+
+/// By hand: how much longer a line takes to a member at another node than to one of the same room in one process.
+#[tokio::test]
+async fn a_line_to_another_node_is_measured_against_one_that_stays() {
+    let Some(cycles) = asked("HOBNOB_LATENCY") else { return };
+    let program = Make::Pinned.program().expect("cargo xtask peers has put it there");
+    let members = asked("HOBNOB_MEMBERS").unwrap_or(25);
+    let (lines, rate) = if members > 100 { (60, 20) } else { (300, 100) };
+    let clock = Clock::start();
+    for copies in [1, 3] {
+        let servers = Servers::start(&program, copies);
+        servers.ready().await;
+        let room = format!("latency-{copies}");
+        // Both rooms have as many members; in the one they are at two nodes.
+        let (near, far) = (
+            Crowd::gather(&format!("{room}-here"), 1, None).await,
+            Crowd::gather(&room, 2, Some(&servers)).await,
+        );
+        let (of_near, of_far) = (Latencies::default(), Latencies::default());
+        let ear = |latencies: &Latencies| {
+            let latencies = latencies.clone();
+            move |line: &[u8]| {
+                let said = line
+                    .rsplit(|byte| *byte == b' ')
+                    .next()
+                    .and_then(|said| std::str::from_utf8(said).ok()?.parse::<u64>().ok());
+                let now = u64::try_from(clock.now().as_micros()).unwrap_or(0);
+                let took = said.map(|said| now.saturating_sub(said));
+                latencies.lock().expect("no panic").extend(took);
+                true
+            }
+        };
+        let _near = near.seat(0, 2 * members, || ear(&of_near)).await;
+        let _idle = far.seat(0, members, || |_: &[u8]| true).await;
+        let _far = far.seat(1, members, || ear(&of_far)).await;
+        let (mut here, mut there) = (near.enter(0).await, far.enter(0).await);
+        for cycle in 0..=cycles {
+            let [near, near_tail] = turn(&mut here, clock, &of_near, lines, rate).await;
+            let [far, far_tail] = turn(&mut there, clock, &of_far, lines, rate).await;
+            if cycle > 0 {
+                println!(
+                    "latency: copies {copies}, members {}, here p50 {near} p99 {near_tail} us, elsewhere p50 {far} p99 {far_tail} us, p99 by {} us",
+                    2 * members,
+                    far_tail.cast_signed() - near_tail.cast_signed(),
+                );
+            }
+        }
+    }
+}
