@@ -164,14 +164,15 @@ impl Room {
         self.inner().tell(but.unwrap_or(u64::MAX), &Arc::from(line));
     }
 
-    /// Shows a line to every member but one, and keeps it where it is a message.
-    pub(super) fn hear(&self, but: Option<u64>, line: &str, is_kept: bool) {
+    /// Shows a line to every member but one, and keeps it where it is a message. True: somebody has much to read already.
+    pub(super) fn hear(&self, but: Option<u64>, line: &str, is_kept: bool) -> bool {
         let mut inner = self.inner();
         let line = Arc::from(line);
-        inner.tell(but.unwrap_or(u64::MAX), &line);
+        let is_behind = inner.tell(but.unwrap_or(u64::MAX), &line);
         if is_kept {
             inner.remember(line, self.history);
         }
+        is_behind
     }
 
     /// Keeps a message that was said before anybody here could hear it.

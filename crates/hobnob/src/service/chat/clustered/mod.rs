@@ -53,6 +53,8 @@ pub(super) struct NodeInRoom {
     unkept: u64,
     /// The node of which was told that it was away.
     late: Option<NodeId>,
+    /// Whether somebody here had much to read when the last line was shown.
+    is_crowded: bool,
     /// Facts that are not told yet; and how many lines were dropped.
     pub(super) facts: Vec<Fact>,
     pub(super) dropped: usize,
@@ -72,6 +74,7 @@ impl Clustered {
             meanwhile: VecDeque::new(),
             unkept: 0,
             late: None,
+            is_crowded: false,
             facts: Vec::new(),
             dropped: 0,
         };
@@ -117,7 +120,7 @@ impl Clustered {
         let entry = RoomEntry { kind, seat, name: name.clone(), text: text.into(), waited: 0 };
         let is_behind = self.with(|inner, now| {
             inner.node.say(now, entry);
-            inner.node.is_behind()
+            inner.node.is_behind() || inner.is_crowded
         });
         self.bell.notify_one();
         is_behind
@@ -182,7 +185,7 @@ impl Clustered {
         inner.late = (!is_own && entry.waited >= AWAY).then_some(origin);
         let Some(line) = line(entry) else { return };
         let but = is_own.then_some(entry.seat);
-        self.room.hear(but, &line, entry.kind == EntryKind::Say);
+        inner.is_crowded = self.room.hear(but, &line, entry.kind == EntryKind::Say);
     }
 
     /// Keeps what was said before we came, for who joins.

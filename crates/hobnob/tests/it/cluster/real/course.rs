@@ -24,6 +24,9 @@ const REST: Duration = Duration::from_secs(90);
 /// How long what is missing may take to be told, after all has come to rest.
 const TAIL: Duration = Duration::from_secs(12);
 
+/// What the last line of each node begins with.
+pub(super) const LAST: &str = "the last of";
+
 /// What a course is made of.
 pub(super) struct Course {
     pub(super) program: PathBuf,
@@ -162,21 +165,17 @@ async fn rest(nodes: &[Node], stage: &FaultStage, said: &Said) {
     let mut last = Vec::new();
     for node in nodes {
         let speaker = node.members.first().expect("it has members");
-        last.push((format!("the last of {}", speaker.name), speaker.name.clone()));
+        last.push((format!("{LAST} {}", speaker.name), speaker.name.clone()));
         stage.say(speaker, &last[last.len() - 1].0, said);
     }
     let members = || nodes.iter().flat_map(|node| &node.members);
     let until = stage.clock.now() + REST;
     loop {
         let misses = |log: &MemberLog| {
-            let ends: HashSet<_> = log
-                .lines
-                .iter()
-                .rev()
-                .take(256)
-                .filter_map(|line| line.split_once(": "))
-                .map(|(_, text)| text)
-                .collect();
+            // Who was alone has shown it long before.
+            let is_last = |line: &&str| line.starts_with(LAST);
+            let texts = log.lines.iter().rev().filter_map(|line| Some(line.split_once(": ")?.1));
+            let ends: HashSet<_> = texts.filter(is_last).collect();
             last.iter().any(|(line, speaker)| *speaker != log.name && !ends.contains(&**line))
         };
         let waiting: Vec<_> = members().filter(|member| member.with(misses)).collect();
@@ -192,7 +191,7 @@ async fn rest(nodes: &[Node], stage: &FaultStage, said: &Said) {
                 log.name
             );
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -163,6 +163,30 @@ async fn everybody_at_five_nodes_hears_every_line_once_and_in_the_same_order() {
     assert_eq!(orders, [members * NODES], "everybody heard the same in the same order");
 }
 
+#[tokio::test]
+async fn who_talks_waits_for_who_reads_slowly_at_its_node() {
+    let test = "cluster::real::crowd::who_talks_waits_for_who_reads_slowly_at_its_node";
+    let Some(program) = Make::Pinned.program() else { return skip(test, "missing nats-server") };
+    let servers = Servers::start(&program, 1);
+    servers.ready().await;
+    let crowd = Crowd::gather("slow", 1, Some(&servers)).await;
+    let (mut reader, mut speaker) = (crowd.enter(0).await, crowd.enter(0).await);
+    // Several times what may wait for a member.
+    let lines = 40_000;
+    let text = format!("{}\n", "x".repeat(99)).repeat(lines);
+    let reading = async {
+        let (mut room, mut count) = ([0; 4_096], 0);
+        while count < lines {
+            let length =
+                reader.recv(&mut room).await.expect("it is not cut off").expect("the room stands");
+            count += memchr::memchr_iter(b'\n', &room[..length]).count();
+            tokio::time::sleep(Duration::from_millis(1)).await; // that is how slow it is
+        }
+    };
+    let talking = async { speaker.send(text.as_bytes()).await.expect("it is heard") };
+    soon("all of it", async { tokio::join!(reading, talking) }).await;
+}
+
 /// Latencies of one turn, in microseconds.
 type Latencies = Arc<Mutex<Vec<u64>>>;
 

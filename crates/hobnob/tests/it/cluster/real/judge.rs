@@ -17,12 +17,14 @@ pub(super) struct MemberLog {
     pub(super) back_at: Option<Duration>,
     pub(super) is_alone: bool,
     pub(super) lines: Vec<String>,
+    /// When each of them was shown.
+    pub(super) heard: Vec<Duration>,
     /// Its conn has ended, with its node.
     pub(super) is_over: bool,
 }
 
-const ALONE: &str = "* the other nodes cannot be reached";
-const BACK: &str = "* the other nodes are back";
+pub(super) const ALONE: &str = "* the other nodes cannot be reached";
+pub(super) const BACK: &str = "* the other nodes are back";
 
 impl MemberLog {
     pub(super) fn hear(&mut self, now: Duration, line: String) {
@@ -36,6 +38,7 @@ impl MemberLog {
             }
         }
         self.lines.push(line);
+        self.heard.push(now);
     }
 
     /// From when on it was there, and heard the other nodes.
@@ -116,6 +119,8 @@ pub(super) struct Verdict {
     /// Lines that the servers have not, though their node lives.
     pub(super) unstreamed: usize,
     pub(super) told: usize,
+    /// Lines that it was told to miss, and that the stream has.
+    pub(super) needless: usize,
     pub(super) silent: usize,
     pub(super) doubled: usize,
     pub(super) disordered: usize,
@@ -125,11 +130,11 @@ pub(super) struct Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Verdict { said, deliveries, lost, unstreamed, told, .. } = self;
+        let Verdict { said, deliveries, lost, unstreamed, told, needless, .. } = self;
         let Verdict { silent, doubled, disordered, falsely_told, .. } = self;
         write!(
             f,
-            "{said} lines said, {deliveries} shown, {lost} lost with their node, {unstreamed} not in the stream, {told} told missing, {silent} silent, {doubled} doubled, {disordered} out of order, {falsely_told} falsely told"
+            "{said} lines said, {deliveries} shown, {lost} lost with their node, {unstreamed} not in the stream, {told} told missing ({needless} that the stream has), {silent} silent, {doubled} doubled, {disordered} out of order, {falsely_told} falsely told"
         )?;
         self.examples.iter().try_for_each(|example| write!(f, "\n  {example}"))
     }
@@ -255,6 +260,8 @@ impl Case<'_> {
             let count = missing.len();
             let told = told.remove(node).unwrap_or(Some(0)).unwrap_or(count);
             verdict.told += told.min(count);
+            let there = missing.iter().filter(|key| fates[**key].place.is_some()).count();
+            verdict.needless += told.min(there);
             if count > told {
                 verdict.silent += count - told;
                 let some = &missing[..missing.len().min(4)];
