@@ -5,7 +5,8 @@
 //! cargo xtask test --only tests    the tests alone
 //! cargo xtask peers                the peers alone: what is missing of them is installed
 //! cargo xtask lint                 formatting, clippy, documentation, floors
-//! cargo xtask soak                 64 MiB through every pair of faults, and mail killed 200 times, in release
+//! cargo xtask soak                 64 MiB through every pair of faults, mail killed 200 times, and 200 faults of the
+//!                                  servers behind rooms, in release
 //! cargo xtask bench                all of bench/, with its results and pictures
 //! cargo xtask bench NAME ...       one of them, with arguments of its own
 //! cargo xtask picture              docs/picture.svg, from a run of hobnob demo
@@ -31,7 +32,7 @@ const USAGE: &str = "\
 usage: cargo xtask test [--only tests]   peers, fmt, clippy, docs, all tests
        cargo xtask peers                 what the tests talk to, installed where it is missing
        cargo xtask lint                  fmt, clippy, docs, floors
-       cargo xtask soak                  64 MiB through every pair of faults, mail killed 200 times
+       cargo xtask soak                  64 MiB through every pair of faults, mail killed 200 times, rooms
        cargo xtask bench                 builds all, measures all beside C loops
        cargo xtask bench NAME ...        the same with bench/NAME.py: echo, relay, http, ...
        cargo xtask picture               docs/picture.svg, from a run of hobnob demo";
@@ -115,7 +116,12 @@ fn lint() -> ExitCode {
 /// What the tests do in small, in full.
 fn soak() -> ExitCode {
     let mut report = Report::default();
-    for (name, tests) in [("faults", "faults::bulk"), ("mail", "killed::case_32")] {
+    let all = [
+        ("faults", "faults::bulk"),
+        ("mail", "killed::case_32"),
+        ("rooms", "cluster::real::no_line"),
+    ];
+    for (name, tests) in all {
         let args =
             ["test", "--release", "-p", "hobnob", "--test", "it", tests, "--", "--nocapture"];
         report.run(&Step::cargo(name, &args).env("HOBNOB_SOAK", "1"));

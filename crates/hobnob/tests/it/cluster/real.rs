@@ -4,6 +4,7 @@
 //! `HOBNOB_FAULTS=1000 cargo test -p hobnob --test it cluster::real::no_line -- --nocapture` has that many faults, in
 //! courses of a minute, two at once.
 
+mod alone;
 mod course;
 mod crowd;
 mod falls;

@@ -49,6 +49,8 @@ pub(super) struct NodeInRoom {
     pub(super) roster: NodeRoster,
     /// What others said while we are alone.
     meanwhile: VecDeque<(NodeId, RoomEntry)>,
+    /// Whether some of it was said before we came.
+    is_of_before: bool,
     /// How many more there were than are kept.
     unkept: u64,
     /// The node of which was told that it was away.
@@ -72,6 +74,7 @@ impl Clustered {
             node,
             roster: NodeRoster::default(),
             meanwhile: VecDeque::new(),
+            is_of_before: false,
             unkept: 0,
             late: None,
             is_crowded: false,
@@ -135,10 +138,15 @@ impl Clustered {
             inner.dropped += usize::try_from(to + 1 - from).unwrap_or(usize::MAX);
         }
         match told {
-            NodeTold::Heard { entry, is_past: true, .. } => self.remember(&entry),
-            NodeTold::Heard { origin, entry, .. } => {
+            NodeTold::Heard { entry, is_past: true, .. } if !inner.node.is_alone() => {
+                self.remember(&entry);
+            }
+            // Who came while we were alone from the start has not seen it yet.
+            NodeTold::Heard { entry, is_past: true, .. } if entry.kind != EntryKind::Say => {}
+            NodeTold::Heard { origin, entry, is_past, .. } => {
                 let is_own = origin == self.terms.me;
                 if inner.node.is_alone() && !is_own {
+                    inner.is_of_before |= is_past;
                     inner.meanwhile.push_back((origin, entry));
                     if inner.meanwhile.len() > MEANWHILE {
                         inner.meanwhile.pop_front();
@@ -163,7 +171,8 @@ impl Clustered {
     fn show_meanwhile(&self, inner: &mut NodeInRoom) {
         let meanwhile = std::mem::take(&mut inner.meanwhile);
         let unkept = std::mem::take(&mut inner.unkept);
-        self.room.tell(None, &words::back(meanwhile.len()));
+        let is_of_before = std::mem::take(&mut inner.is_of_before);
+        self.room.tell(None, &words::back(meanwhile.len(), is_of_before));
         if unkept > 0 {
             self.room.tell(None, &words::unkept(unkept));
         }

@@ -61,9 +61,12 @@ pub(super) fn fact(told: &NodeTold, name: impl Fn(NodeId) -> String) -> Option<F
     })
 }
 
-/// The other nodes are back; so many lines were said there.
-pub(super) fn back(count: usize) -> String {
+/// The other nodes are back; so many lines were said there, some of them before this node began.
+pub(super) fn back(count: usize, is_of_before: bool) -> String {
     match count {
+        count if is_of_before => {
+            format!("* the other nodes are back; these are the last {count} messages from there:")
+        }
         0 => "* the other nodes are back; nothing was said there meanwhile".to_owned(),
         1 => "* the other nodes are back; one message was said there meanwhile:".to_owned(),
         count => format!("* the other nodes are back; {count} messages were said there meanwhile:"),

@@ -1,0 +1,53 @@
+//! A node that began while no server was to be had.
+
+use std::time::Duration;
+
+use hobnob::clock::Clock;
+use hobnob::engine::Crew;
+
+use super::judge::{BACK, MemberLog};
+use super::member::{Member, Said};
+use super::node::Node;
+use super::servers::{Make, Servers};
+use crate::stage::{skip, soon};
+
+async fn until(member: &Member, is_so: impl Fn(&MemberLog) -> bool) {
+    let shown = async {
+        while !member.with(&is_so) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    soon("what it is to be shown", shown).await;
+}
+
+#[tokio::test]
+async fn who_came_while_its_node_was_alone_is_shown_what_was_said_elsewhere() {
+    let test =
+        "cluster::real::alone::who_came_while_its_node_was_alone_is_shown_what_was_said_elsewhere";
+    let Some(program) = Make::Pinned.program() else { return skip(test, "missing nats-server") };
+    let servers = Servers::start(&program, 1);
+    servers.ready().await;
+    let (crew, clock, said) = (Crew::start().expect("threads"), Clock::start(), Said::default());
+    let node = |at| Node::new(at, "alone", &[servers.port(0)], &crew, clock);
+    let (mut lark, mut kite) = (node(0), node(1));
+    lark.start(2, &said).await;
+    kite.bend(&["refuse"]);
+    kite.start(2, &said).await;
+    let (bob, ada) = (&lark.members[0], &kite.members[0]);
+    let text = "said while kite was alone";
+    let line = format!("{}: {text}", bob.name);
+    bob.say(text);
+    until(&lark.members[1], |log| log.lines.contains(&line)).await;
+    ada.say("said at kite alone");
+    until(&kite.members[1], |log| log.lines.iter().any(|line| line.ends_with("at kite alone")))
+        .await;
+    kite.bend(&[]);
+    until(ada, |log| log.lines.iter().any(|line| line.starts_with(BACK))).await;
+    bob.say("said when it was back");
+    until(ada, |log| log.lines.iter().any(|line| line.ends_with("when it was back"))).await;
+    let lines = ada.with(|log| log.lines.clone());
+    let back = lines.iter().position(|line| line.starts_with(BACK)).expect("it is back");
+    let shown = lines.iter().enumerate().filter(|(_, shown)| **shown == line);
+    let shown: Vec<_> = shown.map(|(at, _)| at > back).collect();
+    assert_eq!(shown, [true], "once, and after the word that they are back: {lines:#?}");
+}
