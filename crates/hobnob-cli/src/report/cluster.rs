@@ -31,7 +31,11 @@ pub(crate) fn text(fact: &ClusterFact) -> String {
                 1 => "one copy".to_owned(),
                 replicas => format!("{replicas} copies"),
             };
-            format!("linked to {}, nats-server {}, {copies} of the room", safe(server), safe(version))
+            format!(
+                "linked to {}, nats-server {}, {copies} of the room",
+                safe(server),
+                safe(version)
+            )
         }
         ClusterFact::Parted { why } => {
             format!("the other nodes cannot be reached, members are heard here only: {}", safe(why))
@@ -42,7 +46,8 @@ pub(crate) fn text(fact: &ClusterFact) -> String {
             format!("the other nodes are back after {away}: {here} here meanwhile, {there} there")
         }
         ClusterFact::Missed { node, count: missing, why } => {
-            let missing = missing.map_or_else(|| "messages".to_owned(), |many| count(many, "message"));
+            let missing =
+                missing.map_or_else(|| "messages".to_owned(), |many| count(many, "message"));
             format!("{missing} of node {} missed: {why}", safe(node))
         }
         ClusterFact::Node { node, is, members } => {

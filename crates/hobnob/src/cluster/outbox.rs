@@ -46,7 +46,17 @@ impl RoomOutbox {
     /// An empty one, for at most so many entries.
     pub fn new(origin: NodeId, most: usize) -> Self {
         let (waiting, flying) = (VecDeque::new(), VecDeque::new());
-        RoomOutbox { origin, waiting, bytes: 0, next: 1, flying, acked: 0, at: 0, most, payload: usize::MAX }
+        RoomOutbox {
+            origin,
+            waiting,
+            bytes: 0,
+            next: 1,
+            flying,
+            acked: 0,
+            at: 0,
+            most,
+            payload: usize::MAX,
+        }
     }
 
     /// Takes an entry: its number, and the numbers of the oldest, which had to make room.
@@ -234,7 +244,7 @@ mod tests {
         outbox.bound(1_000);
         let most = fits(&outbox, 2_000).expect("it is longer");
         assert_eq!((fits(&outbox, most), fits(&outbox, most + 1)), (None, Some(most)));
-        (0..4).for_each(|_| drop(outbox.push(say(300), Duration::ZERO)));
+        (0..4).for_each(|_| _ = outbox.push(say(300), Duration::ZERO));
         let batch = outbox.freeze(Duration::ZERO, 1).expect("some wait");
         assert_eq!(batch.count, 2);
         assert!(batch.body.len() <= 1_000);

@@ -94,9 +94,8 @@ impl NameDesk {
         if row.flight.is_some() || row.due > now || self.listening.is_none() {
             return;
         }
-        let may_come = |revision| {
-            row.unsettled == Some(revision) && self.keeps(NameRule::LateIsOutrun)
-        };
+        let may_come =
+            |revision| row.unsettled == Some(revision) && self.keeps(NameRule::LateIsOutrun);
         match (row.seat, &row.stands) {
             (_, NameStands::Unknown) => self.fly(now, key, None),
             (Some(_), NameStands::Free(revision)) => self.fly(now, key, Some((*revision, true))),
@@ -220,7 +219,13 @@ impl NameDesk {
     }
 
     /// What came of the write with this number: the revision that stands there now.
-    pub fn written(&mut self, now: Duration, key: &Arc<str>, id: u64, done: Result<u64, WriteFault>) {
+    pub fn written(
+        &mut self,
+        now: Duration,
+        key: &Arc<str>,
+        id: u64,
+        done: Result<u64, WriteFault>,
+    ) {
         if done == Err(WriteFault::Doubt) {
             if self.rows.get(key).is_some_and(|row| row.flight.is_some_and(|one| one.id == id)) {
                 self.unanswered(now, key);

@@ -84,7 +84,8 @@ mod tests {
         for stream in [&talk, &names] {
             let settings = JsonValue::read(&stream.settings(1)).expect("JSON");
             assert_eq!(stream.difference(&settings), None);
-            let indirect = stream.settings(3).replace("\"allow_direct\":true", "\"allow_direct\":false");
+            let indirect =
+                stream.settings(3).replace("\"allow_direct\":true", "\"allow_direct\":false");
             let indirect = JsonValue::read(&indirect).expect("JSON");
             assert_eq!(stream.difference(&indirect).as_deref(), Some("allow_direct is false"));
         }

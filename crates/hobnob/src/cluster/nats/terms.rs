@@ -49,7 +49,7 @@ impl fmt::Debug for NatsTerms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let NatsTerms { servers, secret, authorities, room, me } = self;
         let mut terms = f.debug_struct("NatsTerms");
-        terms.field("servers", servers).field("has_secret", &secret.is_some());
+        terms.field("servers", servers).field("has_password", &secret.is_some());
         terms.field("has_authorities", &authorities.is_some());
         terms.field("room", room).field("me", me).finish()
     }

@@ -15,11 +15,11 @@ const QUIET: u64 = 120_000;
 /// When all must have come to rest, and everybody leaves.
 const LEAVE: u64 = 240_000;
 
-/// When nobody is left, and each name is claimed once more.
-const CLAIM: u64 = 250_000;
+/// When nobody is left, and each name is claimed once more: who crashed is gone by then, also to who was away till late.
+const CLAIM: u64 = 265_000;
 
-/// When each of these claims must have come to its end: whoever crashed is gone by then.
-const END: u64 = 270_000;
+/// When each of these claims must have come to its end.
+const END: u64 = 285_000;
 
 /// How often a node ticks, and beats.
 const TICK_MILLIS: u64 = 250;
@@ -90,6 +90,7 @@ enum NameEvent {
     Beat(usize),
     Come(usize),
     Go(usize),
+    GoSoon(usize, u64),
     Link(usize, bool),
     Fault,
     Arrive(usize, NameWish),
@@ -112,6 +113,8 @@ struct NamedNode {
     owners: BTreeMap<String, u64>,
     /// Who waits: for its name, or for it while it has another one.
     waiting: BTreeSet<(u64, String)>,
+    /// Who has asked and heard nothing yet: it asks for nothing else.
+    claiming: BTreeSet<u64>,
     /// Names that were taken from it while it was away, and of which it does not know yet.
     outdated: BTreeSet<String>,
     /// When each other node was heard.
@@ -202,6 +205,7 @@ impl NameWorld {
             seats: 0,
             owners: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            claiming: BTreeSet::new(),
             outdated: BTreeSet::new(),
             heard: BTreeMap::new(),
         });
@@ -220,6 +224,7 @@ impl NameWorld {
             NameEvent::Beat(at) => self.beat(at),
             NameEvent::Come(at) => self.come(at),
             NameEvent::Go(at) => self.go(at),
+            NameEvent::GoSoon(at, seat) => self.leave(at, seat),
             NameEvent::Link(at, is_up) => {
                 self.nodes[at].is_linked = is_up;
                 self.with(at, |desk, now| if is_up { desk.up(now) } else { desk.down(now) });
@@ -274,22 +279,25 @@ impl NameWorld {
     }
 
     fn note(&mut self, at: usize, told: NameTold) {
-        let now = Duration::from_millis(self.now);
         match told {
-            NameTold::Granted { seat, name } | NameTold::Regained { seat, name } => {
+            NameTold::Granted { seat, name } => {
                 self.report.granted += 1;
                 self.own(at, seat, &name);
-                self.nodes[at].desk.keep_only(now, seat, &name);
-                self.nodes[at].owners.retain(|other, own| *own != seat || *other == name.to_lowercase());
+                self.keep_only(at, seat, &name);
+            }
+            NameTold::Regained { seat, name } => {
+                self.report.granted += 1;
+                self.own(at, seat, &name);
             }
             NameTold::Lent { seat, name } => {
                 self.report.lent += 1;
-                let node = &mut self.nodes[at];
-                node.desk.keep_only(now, seat, &name);
-                node.owners.retain(|_, own| *own != seat);
+                self.keep_only(at, seat, &name);
+                self.nodes[at].owners.retain(|_, own| *own != seat);
             }
             NameTold::Taken { seat, name, .. } => {
-                self.nodes[at].waiting.remove(&(seat, name.to_lowercase()));
+                let node = &mut self.nodes[at];
+                node.claiming.remove(&seat);
+                node.waiting.remove(&(seat, name.to_lowercase()));
             }
             NameTold::Lost { name, .. } => {
                 self.report.lost += 1;
@@ -299,12 +307,25 @@ impl NameWorld {
         }
     }
 
+    /// A member has a name, or waits for it under another one, and gives back what else it had.
+    fn keep_only(&mut self, at: usize, seat: u64, name: &str) {
+        let (now, key) = (Duration::from_millis(self.now), name.to_lowercase());
+        let node = &mut self.nodes[at];
+        node.claiming.remove(&seat);
+        node.waiting.retain(|(own, other)| *own != seat || *other == key);
+        node.owners.retain(|other, own| *own != seat || *other == key);
+        node.desk.keep_only(now, seat, name);
+    }
+
     /// A member has a name now. Whoever else believes to have it must have been away for too long.
     fn own(&mut self, at: usize, seat: u64, name: &str) {
         let key = name.to_lowercase();
         let gone = u64::try_from(GONE.as_millis()).unwrap_or(u64::MAX);
         for other in 0..self.nodes.len() {
-            if other == at || !self.nodes[other].is_alive || !self.nodes[other].owners.contains_key(&key) {
+            if other == at
+                || !self.nodes[other].is_alive
+                || !self.nodes[other].owners.contains_key(&key)
+            {
                 continue;
             }
             let heard = self.nodes[at].heard.get(&self.nodes[other].me);
@@ -330,6 +351,7 @@ impl NameWorld {
     fn ask(&mut self, at: usize, seat: u64, name: &str) {
         self.report.asked += 1;
         self.nodes[at].waiting.insert((seat, name.to_lowercase()));
+        self.nodes[at].claiming.insert(seat);
         self.with(at, |desk, now| desk.claim(now, seat, name));
     }
 
@@ -337,7 +359,8 @@ impl NameWorld {
     fn come(&mut self, place: usize) {
         let Some(at) = self.alive(place) else { return };
         let name = NAMES[self.chance.usize(..NAMES.len())];
-        let seated = self.nodes[at].owners.values().next().copied();
+        let is_free = |seat: &&u64| !self.nodes[at].claiming.contains(seat);
+        let seated = self.nodes[at].owners.values().find(is_free).copied();
         let seat = match seated.filter(|_| self.one_in(3)) {
             Some(seat) => seat,
             None => {
@@ -346,6 +369,9 @@ impl NameWorld {
             }
         };
         self.ask(at, seat, name);
+        if self.one_in(4) {
+            self.after(0, 3_000, NameEvent::GoSoon(at, seat)); // before it knows, perhaps
+        }
     }
 
     fn go(&mut self, place: usize) {
@@ -361,6 +387,7 @@ impl NameWorld {
         let node = &mut self.nodes[at];
         node.owners.retain(|_, own| *own != seat);
         node.waiting.retain(|(own, _)| *own != seat);
+        node.claiming.remove(&seat);
         self.with(at, |desk, now| desk.leave(now, seat));
     }
 

@@ -17,15 +17,19 @@ fn of(fact: ClusterFact) -> Fact {
 /// The servers are there; and what a person must know of them.
 pub(super) fn linked(servers: &str, facts: &LinkFacts) -> Vec<Fact> {
     let LinkFacts { version, replicas, .. } = facts;
-    let linked =
-        ClusterFact::Linked { server: servers.to_owned(), version: version.clone(), replicas: *replicas };
+    let linked = ClusterFact::Linked {
+        server: servers.to_owned(),
+        version: version.clone(),
+        replicas: *replicas,
+    };
     let mut told = vec![of(linked)];
     if *replicas == 1 {
         let words = "one server keeps what is said, and loses it when it is lost";
         told.push(Fact::Warning(words.to_owned()));
     }
     if is_old(version) {
-        let words = format!("nats-server {version} is older than 2.10, and its makers mend it no more");
+        let words =
+            format!("nats-server {version} is older than 2.10, and its makers mend it no more");
         told.push(Fact::Warning(words));
     }
     told
@@ -94,9 +98,14 @@ mod tests {
             let facts = LinkFacts { version: version.to_owned(), replicas, max_payload: 1 };
             linked("nats://a", &facts).len() - 1
         };
-        for (version, replicas, wanted) in
-            [("2.9.10", 3, 1), ("2.10.0", 3, 0), ("2.15.1", 1, 1), ("1.4.0", 1, 2), ("3.0", 3, 0), ("dev", 3, 0)]
-        {
+        for (version, replicas, wanted) in [
+            ("2.9.10", 3, 1),
+            ("2.10.0", 3, 0),
+            ("2.15.1", 1, 1),
+            ("1.4.0", 1, 2),
+            ("3.0", 3, 0),
+            ("dev", 3, 0),
+        ] {
             assert_eq!(warnings(version, replicas), wanted, "{version} {replicas}");
         }
     }

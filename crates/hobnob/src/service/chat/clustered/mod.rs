@@ -1,6 +1,7 @@
 //! A room whose order many nodes share: what members say goes to the stream of the cluster, and is shown when it comes
 //! back, in the one order that the stream has. While the others cannot be reached, it is shown here at once.
 
+mod candidate;
 mod drive;
 mod facts;
 mod naming;
@@ -16,8 +17,6 @@ use tokio::sync::Notify;
 use super::order::{NameAnswer, RoomOrder};
 use super::room::{Inbox, Room};
 use super::show;
-use naming::Candidate;
-use secrets::ClusterFiles;
 use crate::clock::{Clock, draw_seed};
 use crate::cluster::nats::{NatsLink, NatsNews, NatsTerms};
 use crate::cluster::{
@@ -29,6 +28,8 @@ use crate::error::Result;
 use crate::event::Fact;
 use crate::session::Keeper;
 use crate::spec::Options;
+use candidate::Candidate;
+use secrets::ClusterFiles;
 
 /// Lines of others that wait while this node is alone, to be shown together.
 const MEANWHILE: usize = 4_096;

@@ -1,25 +1,15 @@
 //! Names of members, of which each has one owner among all nodes.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::candidate::Candidate;
 use super::{Clustered, NodeInRoom, node_name, shown_name, words};
 use crate::cluster::{EntryKind, NameRecord, NameTold, NodeIs};
 use crate::service::chat::order::NameAnswer;
-use crate::service::chat::room::{Inbox, Taken};
+use crate::service::chat::room::Taken;
 
 /// Characters that a name may have, as in a room of one process.
 const NAME: usize = 32;
-
-/// A member that waits for a name.
-pub(super) struct Candidate {
-    pub(super) name: Arc<str>,
-    pub(super) mailbox: Arc<Inbox>,
-    /// Whether the others are told at once that it came.
-    pub(super) is_told: bool,
-    /// Whether it is in the room, under another name.
-    pub(super) is_inside: bool,
-}
 
 impl Clustered {
     /// A member wants a name: the answer, if it is known at once.

@@ -51,7 +51,8 @@ fn secret(path: &Path) -> Result<NatsSecret> {
     let file = File::open(path).map_err(|error| unread(&error))?;
     let mode = file.metadata().map_err(|error| unread(&error))?.mode();
     if mode & OTHERS != 0 {
-        let text = format!("{shown} holds a password, and others may read it (mode {:o})", mode & 0o777);
+        let text =
+            format!("{shown} holds a password, and others may read it (mode {:o})", mode & 0o777);
         let error = Error::new(Kind::BadOption, text);
         return Err(error.hint_shell(format!("chmod 600 {shown}"), "so that it is yours alone"));
     }
@@ -92,6 +93,9 @@ mod tests {
                 assert_eq!(error.kind(), Kind::BadOption);
             }
         }
-        assert_eq!(secret(&folder.path().join("none")).err().map(|e| e.kind()), Some(Kind::NotFound));
+        assert_eq!(
+            secret(&folder.path().join("none")).err().map(|e| e.kind()),
+            Some(Kind::NotFound)
+        );
     }
 }

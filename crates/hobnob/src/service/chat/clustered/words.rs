@@ -30,7 +30,11 @@ pub(super) fn told(told: &NodeTold, name: impl Fn(NodeId) -> String) -> Vec<Stri
             format!("* {} messages of ours reach no other node: too long for it", to + 1 - from)
         }
         NodeTold::WentBack => "* what was said before is gone: the cluster lost it".to_owned(),
-        NodeTold::Joined | NodeTold::Twin | NodeTold::Heard { .. } | NodeTold::Own { .. } | NodeTold::Back(_) => {
+        NodeTold::Joined
+        | NodeTold::Twin
+        | NodeTold::Heard { .. }
+        | NodeTold::Own { .. }
+        | NodeTold::Back(_) => {
             return Vec::new();
         }
     };
