@@ -137,6 +137,8 @@ kinds! {
     Rejected "rejected" 1,
     /// The text does not name the servers of a cluster.
     ClusterUrl "cluster-url" 2,
+    /// No room can be called that.
+    ClusterRoom "cluster-room" 2,
     /// Nobody answers at the servers of a cluster.
     ClusterUnreachable "cluster-unreachable" 5,
     /// The servers of a cluster do not let us in.
@@ -147,6 +149,8 @@ kinds! {
     ClusterNoJetstream "cluster-no-jetstream" 5,
     /// The stream of a room is there and is another kind of stream.
     ClusterStream "cluster-stream" 5,
+    /// Somebody else speaks in the name of this node of a cluster.
+    ClusterTwin "cluster-twin" 5,
     /// A limit of ours cut it; the message names the limit.
     Limit "limit" 5,
     /// A fault that was asked for tore it down.

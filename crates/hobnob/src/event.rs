@@ -55,6 +55,8 @@ pub enum Fact {
     Exchanged(Box<Exchanged>),
     /// A letter went a step of its way.
     Mailed(Box<Mailed>),
+    /// Something happened between the nodes of a room.
+    Clustered(Box<ClusterFact>),
     /// A fault that was asked for did something.
     Bent(Box<Bent>),
     /// A session is over.
@@ -275,6 +277,52 @@ impl MailDeed {
             MailDeed::Noted => "noted",
         }
     }
+}
+
+/// What happened between the nodes of a room. Its texts come from peers: who shows them escapes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClusterFact {
+    /// The servers are there, and so is the room's stream.
+    Linked {
+        /// The servers, as they were named.
+        server: String,
+        /// The version of the one that has us: `2.15.1`.
+        version: String,
+        /// Copies that are kept of the stream.
+        replicas: u64,
+    },
+    /// The other nodes cannot be reached: what members say is heard here only.
+    Parted {
+        /// Why, in plain words.
+        why: String,
+    },
+    /// The other nodes are back.
+    Rejoined {
+        /// For how long they were away.
+        away: Duration,
+        /// Lines that were said here meanwhile.
+        said_here: u64,
+        /// Lines that were said there.
+        said_there: u64,
+    },
+    /// Lines of a node are missing, and members were told so.
+    Missed {
+        /// The node.
+        node: String,
+        /// How many; none: that is not known.
+        count: Option<u64>,
+        /// `lost`: they were said and did not come; `dropped`: their node had to drop them.
+        why: &'static str,
+    },
+    /// Another node came, is not reached, or is gone.
+    Node {
+        /// What people call it.
+        node: String,
+        /// `came`, `unreachable` or `gone`.
+        is: &'static str,
+        /// How many members it has, or had.
+        members: u64,
+    },
 }
 
 /// What a sender of mail did wrong, or what is worth knowing of its letter.

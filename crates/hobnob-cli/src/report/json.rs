@@ -7,9 +7,12 @@ use hobnob::chunk::Direction;
 use hobnob::clock::{Clock, rfc3339};
 use hobnob::engine::{Bound, Summary};
 use hobnob::error::{Error, errno_name};
-use hobnob::event::{Bent, Called, Closed, Data, Event, Exchanged, Fact, MailDeed, Mailed};
+use hobnob::event::{
+    Bent, Called, Closed, ClusterFact, Data, Event, Exchanged, Fact, MailDeed, Mailed,
+};
 use hobnob::fault::Act;
 
+use crate::report::cluster;
 use crate::report::error::{TypedCommand, tries};
 use crate::report::line::JsonLine;
 
@@ -132,6 +135,7 @@ impl Json {
             }
             Fact::Exchanged(exchange) => self.exchanged(out, at, event.session, exchange),
             Fact::Mailed(mailed) => self.mailed(out, at, event.session, mailed),
+            Fact::Clustered(fact) => self.clustered(out, at, fact),
             Fact::Called(call) => self.call(out, at, call),
             Fact::Bent(bent) => self.bent(out, at, event.session, bent),
             Fact::Closed(closed) => self.closed(out, at, event.session, closed),
@@ -210,6 +214,34 @@ impl Json {
         }
         line.text("c", &call.in_c);
         line.seconds("took", call.took);
+        line.end();
+    }
+
+    fn clustered(&mut self, out: &mut Vec<u8>, at: Duration, fact: &ClusterFact) {
+        let mut line = self.line(out, cluster::word(fact), at);
+        match fact {
+            ClusterFact::Linked { server, version, replicas } => {
+                line.text("server", server);
+                line.text("version", version);
+                line.number("replicas", *replicas);
+            }
+            ClusterFact::Parted { why } => line.text("why", why),
+            ClusterFact::Rejoined { away, said_here, said_there } => {
+                line.seconds("away", *away);
+                line.number("said_here", *said_here);
+                line.number("said_there", *said_there);
+            }
+            ClusterFact::Missed { node, count, why } => {
+                line.text("node", node);
+                line.raw("count", &count.map_or("null".to_owned(), |count| count.to_string()));
+                line.text("why", why);
+            }
+            ClusterFact::Node { node, is, members } => {
+                line.text("node", node);
+                line.text("is", is);
+                line.number("members", *members);
+            }
+        }
         line.end();
     }
 

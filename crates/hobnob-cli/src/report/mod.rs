@@ -6,6 +6,7 @@ pub(crate) mod brief;
 pub(crate) mod calls;
 pub(crate) mod captured;
 pub(crate) mod clip;
+mod cluster;
 mod early;
 pub(crate) mod error;
 pub(crate) mod fetched;

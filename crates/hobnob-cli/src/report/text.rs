@@ -15,6 +15,7 @@ use jiff::tz::TimeZone;
 
 use crate::report::calls::CallLines;
 use crate::report::clip::clip;
+use crate::report::cluster;
 use crate::report::early::Early;
 use crate::report::letter;
 use crate::report::look::{Look, Paint, View};
@@ -157,6 +158,10 @@ impl Transcript {
                 self.line(out, event.at, session, &access(exchange, room));
             }
             Fact::Mailed(mailed) => self.mailed(out, event.at, session, mailed),
+            Fact::Clustered(fact) => {
+                let paint = cluster::is_warning(fact).then_some(Paint::RedBold);
+                self.folded(out, event.at, session, &cluster::text(fact), paint);
+            }
             Fact::Called(call) => {
                 let lines = self.calls.as_mut().map(|calls| calls.lines(call));
                 for line in lines.unwrap_or_default() {

@@ -14,7 +14,7 @@ pub const VERSION: u64 = 1;
 /// Entries that a batch has at most.
 pub const BATCH_ENTRIES: usize = 64;
 
-/// Bytes of entries from which on a batch takes no further one.
+/// Bytes of entries beyond which a batch takes no further one.
 pub const BATCH_BYTES: usize = 32_768;
 
 /// Entries that a batch of another version may say that it has.
@@ -63,7 +63,8 @@ impl RoomEntry {
         self.name.len() + self.text.len() + 64
     }
 
-    fn write(&self, waited: u64) -> String {
+    /// Its line in a batch, with the milliseconds for which it has waited.
+    pub fn line(&self, waited: u64) -> String {
         let kind = KINDS.iter().find(|(kind, _)| *kind == self.kind).map_or("", |(_, word)| *word);
         let mut json = JsonWriter::default();
         json.begin('{').name("k").text(kind).name("s").plain(self.seat);
@@ -72,20 +73,12 @@ impl RoomEntry {
             json.name("w").plain(waited);
         }
         json.end('}');
-        json.finish()
+        json.finish() + "\n"
     }
 
     fn read(line: &str) -> Self {
         let value = JsonValue::read(line).unwrap_or(JsonValue::Null);
-        let number = |name: &str| match value.member(name) {
-            #[allow(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "it is in bounds"
-            )]
-            Some(JsonValue::Number(number)) if (0.0..=9e15).contains(number) => *number as u64,
-            _ => 0,
-        };
+        let number = |name: &str| value.count(name).unwrap_or(0);
         let kind = KINDS.iter().find(|(_, word)| *word == value.text("k"));
         RoomEntry {
             kind: kind.map_or(EntryKind::Unknown, |(kind, _)| *kind),
@@ -126,19 +119,14 @@ pub struct RoomBatch {
 }
 
 impl RoomBatch {
-    /// A batch of these entries, each with the milliseconds that it has waited.
-    pub fn frozen<'a>(
+    /// A batch of so many entries, whose [lines](RoomEntry::line) are the body. `after`: the number of the last entry of
+    /// the batch before; `prev`: where that stands.
+    pub fn frozen(
         origin: NodeId,
-        first: u64,
+        (first, count): (u64, u64),
         (after, prev): (u64, u64),
-        entries: impl Iterator<Item = (&'a RoomEntry, u64)>,
+        body: String,
     ) -> Self {
-        let (mut body, mut count) = (String::new(), 0);
-        for (entry, waited) in entries {
-            body += &entry.write(waited);
-            body.push('\n');
-            count += 1;
-        }
         RoomBatch { origin, first, count, prev, after, body: body.into() }
     }
 
@@ -226,7 +214,8 @@ mod tests {
             waited in 0..1_u64 << 40,
         ) {
             let entries: Vec<_> = texts.iter().map(|text| say(text)).collect();
-            let batch = RoomBatch::frozen(node(), first, (first / 2, prev), entries.iter().map(|one| (one, waited)));
+            let body = entries.iter().map(|one| one.line(waited)).collect();
+            let batch = RoomBatch::frozen(node(), (first, texts.len() as u64), (first / 2, prev), body);
             let again = RoomBatch::read(node(), &batch.header(), batch.body.as_bytes());
             prop_assert_eq!(&again, &batch);
             for ((number, entry), (at, text)) in again.entries().zip(texts.iter().enumerate()) {

@@ -7,6 +7,8 @@
 //!
 //! Nothing here has a clock, a task or a socket: [`ClusterNode`] is told what happened and when, and says what it wants. A
 //! link does that, and a simulator does it worse than any network (`testing::cluster`). [`ClusterRule`] has the nine rules.
+//! Whose a name is, a second stream keeps; a [`NameDesk`] claims names there for one node's members, by rules of its own
+//! ([`NameRule`]).
 //!
 //! ```
 //! use std::time::Duration;
@@ -28,6 +30,7 @@ mod batch;
 mod beat;
 mod ledger;
 mod name;
+mod names;
 pub mod nats;
 mod node;
 mod outbox;
@@ -38,6 +41,10 @@ pub use batch::{BATCH_BYTES, BATCH_ENTRIES, BatchMark, EntryKind, RoomBatch, Roo
 pub use beat::{BEAT, GONE, KnownNode, NodeBeat, NodeIs, NodeRoster, UNREACHED};
 pub use ledger::{BatchFit, OriginLedger};
 pub use name::{ClusterRoom, NodeId, base32};
+pub use names::{
+    DeskTerms, NameDesk, NameRecord, NameRule, NameTold, NameWish, REFRESH, WriteFault, name_key,
+    name_token,
+};
 pub use node::{ClusterNode, NodeTerms, NodeTold, NodeWish, READ_PLACES, StreamLook, TICK};
 pub use outbox::{OUTBOX_BYTES, OUTBOX_ENTRIES, RoomOutbox};
 pub use rule::ClusterRule;

@@ -18,6 +18,9 @@ impl NodeId {
     /// Nobody: the origin of what no node of ours has written.
     pub const NOBODY: NodeId = NodeId([0; 10]);
 
+    /// Somebody of whom nothing can be known: the owner of a name whose record cannot be read.
+    pub const STRANGER: NodeId = NodeId([0xff; 10]);
+
     /// The node that these lots make; of the second, the lower 16 bits count.
     pub fn drawn(lots: [u64; 2]) -> Self {
         let mut bytes = [0; 10];
@@ -68,7 +71,7 @@ impl ClusterRoom {
     /// `>` and `a.b` are rooms as any other, because only their letters of base32 reach a server.
     pub fn named(name: &str) -> Result<Self> {
         let wrong = |why: &str| {
-            let error = Error::new(Kind::BadOption, format!("a room's name {why}"));
+            let error = Error::new(Kind::ClusterRoom, format!("a room's name {why}"));
             Err(error.hint_option("room", "lobby", "1 to 64 bytes without control characters"))
         };
         if name.is_empty() {
@@ -96,6 +99,11 @@ impl ClusterRoom {
     /// The name of the stream that keeps what was said.
     pub fn stream(&self) -> String {
         format!("HOBNOB_CHAT_{}", self.token.to_ascii_uppercase())
+    }
+
+    /// The name of the stream that keeps whose the names are.
+    pub fn name_stream(&self) -> String {
+        format!("HOBNOB_NAME_{}", self.token.to_ascii_uppercase())
     }
 }
 
@@ -163,7 +171,7 @@ mod tests {
         }
         for name in ["", "a\r\nPUB x", "\0", "\u{9b}", &"x".repeat(65), &"x".repeat(10_240)] {
             let error = ClusterRoom::named(name).expect_err("no room");
-            assert_eq!(error.kind(), Kind::BadOption, "{name}");
+            assert_eq!(error.kind(), Kind::ClusterRoom, "{name}");
         }
     }
 }

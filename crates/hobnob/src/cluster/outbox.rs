@@ -13,6 +13,9 @@ pub const OUTBOX_ENTRIES: usize = 4_096;
 /// Bytes of entries that wait at most.
 pub const OUTBOX_BYTES: usize = 1 << 20;
 
+/// The longest wait that an entry says, in milliseconds.
+const LONGEST_WAIT: u64 = 9_000_000_000_000_000;
+
 /// Entries, numbered as they were said, that wait for their batch, and the batches that are on their way: one, by the rules.
 #[derive(Debug)]
 pub struct RoomOutbox {
@@ -26,6 +29,8 @@ pub struct RoomOutbox {
     acked: u64,
     at: u64,
     most: usize,
+    /// Bytes that a batch may have.
+    payload: usize,
 }
 
 /// An entry, its number, and when it was said.
@@ -41,7 +46,17 @@ impl RoomOutbox {
     /// An empty one, for at most so many entries.
     pub fn new(origin: NodeId, most: usize) -> Self {
         let (waiting, flying) = (VecDeque::new(), VecDeque::new());
-        RoomOutbox { origin, waiting, bytes: 0, next: 1, flying, acked: 0, at: 0, most }
+        RoomOutbox {
+            origin,
+            waiting,
+            bytes: 0,
+            next: 1,
+            flying,
+            acked: 0,
+            at: 0,
+            most,
+            payload: usize::MAX,
+        }
     }
 
     /// Takes an entry: its number, and the numbers of the oldest, which had to make room.
@@ -82,21 +97,47 @@ impl RoomOutbox {
     /// The next batch of entries that wait. It ends at a jump of the numbers.
     fn frozen(&mut self, now: Duration) -> Option<FrozenBatch> {
         let (first, ..) = *self.waiting.front()?;
-        let (mut count, mut bytes) = (0, 0);
-        for (number, entry, _) in self.waiting.iter().take(BATCH_ENTRIES) {
-            bytes += entry.weight();
-            if *number != first + count as u64 || count > 0 && bytes > BATCH_BYTES {
+        let waited = |said: Duration| now.saturating_sub(said).as_millis().try_into().unwrap_or(0);
+        let (mut count, mut body) = (0, String::new());
+        for (number, entry, said) in self.waiting.iter().take(BATCH_ENTRIES) {
+            let line = entry.line(waited(*said));
+            let is_full = count > 0 && body.len() + line.len() > BATCH_BYTES.min(self.payload);
+            if *number != first + count as u64 || is_full {
                 break;
             }
+            body += &line;
             count += 1;
         }
         let entries: Vec<_> = self.waiting.drain(..count).collect();
         self.bytes -= entries.iter().map(|(_, entry, _)| entry.weight()).sum::<usize>();
-        let waited = |said: Duration| now.saturating_sub(said).as_millis().try_into().unwrap_or(0);
-        let with_waits = entries.iter().map(|(_, entry, said)| (entry, waited(*said)));
-        let batch =
-            Arc::new(RoomBatch::frozen(self.origin, first, (self.acked, self.at), with_waits));
+        let numbers = (first, count as u64);
+        let before = (self.acked, self.at);
+        let batch = Arc::new(RoomBatch::frozen(self.origin, numbers, before, body));
         Some(FrozenBatch { batch, entries })
+    }
+
+    /// Forgets all that it has, and numbers what comes from 1 on, as another node.
+    pub fn begin_anew(&mut self, origin: NodeId) {
+        let RoomOutbox { most, payload, .. } = *self;
+        *self = RoomOutbox { payload, ..RoomOutbox::new(origin, most) };
+    }
+
+    /// From now on a batch may have so many bytes.
+    pub fn bound(&mut self, payload: usize) {
+        self.payload = payload;
+    }
+
+    /// The bytes of text that an entry may have at most, where it has more than a batch takes.
+    pub fn too_long(&self, entry: &RoomEntry) -> Option<usize> {
+        let size = entry.line(LONGEST_WAIT).len();
+        let around = RoomEntry { text: "".into(), ..entry.clone() }.line(LONGEST_WAIT).len();
+        (size > self.payload).then(|| self.payload.saturating_sub(around))
+    }
+
+    /// No server will take the batch that begins with this number: it is forgotten.
+    pub fn give_up(&mut self, first: u64) -> Option<Arc<RoomBatch>> {
+        let found = self.flying.iter().position(|frozen| frozen.batch.first == first)?;
+        Some(self.flying.remove(found)?.batch)
     }
 
     /// Takes a batch back and freezes it anew with what was said since. No node does that; a simulator shows why.
@@ -193,6 +234,24 @@ mod tests {
         outbox.push(say(1), Duration::from_millis(40));
         let batch = outbox.freeze(Duration::from_millis(51), 1).expect("two wait");
         assert_eq!(batch.entries().map(|(_, entry)| entry.waited).collect::<Vec<_>>(), [41, 11]);
+    }
+
+    #[test]
+    fn a_batch_has_no_more_bytes_than_the_servers_take() {
+        let mut outbox = RoomOutbox::new(NodeId::drawn([1, 1]), 16);
+        let fits = |outbox: &RoomOutbox, length| outbox.too_long(&say(length));
+        assert_eq!(fits(&outbox, 1 << 20), None, "nothing is known of the servers yet");
+        outbox.bound(1_000);
+        let most = fits(&outbox, 2_000).expect("it is longer");
+        assert_eq!((fits(&outbox, most), fits(&outbox, most + 1)), (None, Some(most)));
+        (0..4).for_each(|_| _ = outbox.push(say(300), Duration::ZERO));
+        let batch = outbox.freeze(Duration::ZERO, 1).expect("some wait");
+        assert_eq!(batch.count, 2);
+        assert!(batch.body.len() <= 1_000);
+        assert_eq!(outbox.give_up(batch.first + 1), None);
+        assert_eq!(outbox.give_up(batch.first), Some(batch));
+        let next = outbox.freeze(Duration::ZERO, 1).expect("the rest waits");
+        assert_eq!((next.first, next.after, next.prev), (3, 0, 0), "a jump that others see");
     }
 
     #[test]

@@ -45,6 +45,22 @@ impl JsonValue {
         }
     }
 
+    /// The whole number of the member of this name. None where it has none, or it is below 0 or above 9e15: beyond that
+    /// not every whole number can be told from the next.
+    pub fn count(&self, name: &str) -> Option<u64> {
+        match self.member(name) {
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it is in bounds"
+            )]
+            Some(JsonValue::Number(number)) if (0.0..=9e15).contains(number) => {
+                Some(*number as u64)
+            }
+            _ => None,
+        }
+    }
+
     /// The texts of the member of this name, which is a list.
     pub fn texts(&self, name: &str) -> Vec<&str> {
         let Some(JsonValue::List(items)) = self.member(name) else { return Vec::new() };
@@ -280,6 +296,9 @@ mod tests {
         assert_eq!(value.member("Read"), Some(&JsonValue::Flag(true)));
         assert_eq!(value.member("n"), Some(&JsonValue::Number(-150.0)));
         assert_eq!((value.text("Read"), value.text("none")), ("", ""));
+        let numbers = read("{\"a\":0,\"b\":9e15,\"c\":-1,\"d\":1e16,\"e\":\"1\"}").expect("JSON");
+        let counts = ["a", "b", "c", "d", "e", "f"].map(|name| numbers.count(name));
+        assert_eq!(counts, [Some(0), Some(9_000_000_000_000_000), None, None, None, None]);
         assert_eq!(read("\"\\ud800x\""), Some(JsonValue::Text("\u{fffd}x".to_owned())));
         for wrong in [
             "",

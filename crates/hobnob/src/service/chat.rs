@@ -17,16 +17,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use super::{Door, Made, Service, ServiceRow, Site};
-#[cfg(feature = "nats")]
-use crate::cluster::{ClusterRoom, NodeId, nats::NatsTerms};
 use crate::conn::{Boxed, Conn};
 use crate::error::Result;
-#[cfg(not(feature = "nats"))]
-use crate::error::{Error, Kind};
 use crate::session::{Keeper, Session};
 use crate::spec::{OptionSpec, Options, Shape, Spec, ValueKind};
-#[cfg(feature = "nats")]
-use clustered::Clustered;
 use member::Member;
 use order::{RoomHere, RoomOrder};
 use proof::Proof;
@@ -68,6 +62,18 @@ pub(crate) static ROW: ServiceRow = ServiceRow {
                 default: "",
                 help: "with --cluster, what others call this node; the name of this machine where none is given",
             },
+            OptionSpec {
+                name: "cluster-auth",
+                kind: ValueKind::Named("FILE"),
+                default: "",
+                help: "with --cluster, USER:PASSWORD or a token for its servers; nobody else may read the file",
+            },
+            OptionSpec {
+                name: "cluster-ca",
+                kind: ValueKind::Named("FILE"),
+                default: "",
+                help: "with --cluster, trusts these certificates (PEM) alone to vouch for its servers, and asks for TLS",
+            },
         ],
         examples: &[
             "hobnob serve chat",
@@ -82,7 +88,7 @@ pub(crate) static ROW: ServiceRow = ServiceRow {
 };
 
 struct Chat {
-    order: RoomOrders,
+    order: Box<dyn RoomOrder>,
     /// The key of the cookies. The system's own chance makes it, as the run's seed may be one that a person chose.
     key: RandomState,
 }
@@ -93,8 +99,8 @@ impl Chat {
         let history = usize::try_from(history).unwrap_or(usize::MAX);
         let room = Room::new(history, options.flag("names"));
         let order = match options.text("cluster").filter(|servers| !servers.is_empty()) {
-            None => RoomOrders::Here(RoomHere(room)),
-            Some(servers) => RoomOrders::of_cluster(room, servers, options)?,
+            None => Box::new(RoomHere(room)),
+            Some(servers) => over_nodes(room, servers, options)?,
         };
         Ok(Chat { order, key: RandomState::new() })
     }
@@ -108,80 +114,29 @@ impl Chat {
     }
 }
 
-/// Who orders the room.
-enum RoomOrders {
-    Here(RoomHere),
-    #[cfg(feature = "nats")]
-    Cluster(Box<Clustered>),
+#[cfg(feature = "nats")]
+fn over_nodes(room: Room, servers: &str, options: &Options) -> Result<Box<dyn RoomOrder>> {
+    Ok(Box::new(clustered::Clustered::of(room, servers, options)?))
 }
 
-impl RoomOrders {
-    fn one(&self) -> &dyn RoomOrder {
-        match self {
-            RoomOrders::Here(here) => here,
-            #[cfg(feature = "nats")]
-            RoomOrders::Cluster(clustered) => &**clustered,
-        }
-    }
-
-    #[cfg(feature = "nats")]
-    fn of_cluster(room: Room, servers: &str, options: &Options) -> Result<Self> {
-        let clock = crate::clock::Clock::start();
-        let lot = crate::clock::draw_seed; // 53 bits each
-        let me = NodeId::drawn([lot() << 11 ^ lot(), lot()]);
-        let terms = NatsTerms::new(
-            servers,
-            ClusterRoom::named(options.text("room").unwrap_or("lobby"))?,
-            me,
-        )?;
-        let name = options.text("node").filter(|name| !name.is_empty()).map_or_else(
-            || {
-                nix::unistd::gethostname()
-                    .ok()
-                    .and_then(|host| host.into_string().ok())
-                    .unwrap_or_default()
-            },
-            str::to_owned,
-        );
-        let node =
-            clustered::node(me, options.count("history").unwrap_or_default().min(256), clock);
-        Ok(RoomOrders::Cluster(Box::new(Clustered::new(room, terms, name, node, clock))))
-    }
-
-    #[cfg(not(feature = "nats"))]
-    fn of_cluster(_room: Room, _servers: &str, _options: &Options) -> Result<Self> {
-        Err(Error::new(Kind::NotBuiltIn, "rooms over many nodes are not built in (feature nats)"))
-    }
+#[cfg(not(feature = "nats"))]
+fn over_nodes(_: Room, _: &str, _: &Options) -> Result<Box<dyn RoomOrder>> {
+    use crate::error::{Error, Kind};
+    Err(Error::new(Kind::NotBuiltIn, "rooms over many nodes are not built in (feature nats)"))
 }
 
 impl Service for Chat {
-    #[cfg_attr(
-        not(feature = "nats"),
-        expect(unused_variables, reason = "a room here needs nothing")
-    )]
     fn open<'a>(&'a self, site: &'a mut Site) -> Boxed<'a, ()> {
-        match &self.order {
-            RoomOrders::Here(_) => Box::pin(std::future::ready(Ok(()))),
-            #[cfg(feature = "nats")]
-            RoomOrders::Cluster(clustered) => Box::pin(clustered.begin(site.keeper())),
-        }
+        self.order.open(site.keeper())
     }
 
-    #[cfg_attr(
-        not(feature = "nats"),
-        expect(unused_variables, reason = "a room here needs nothing")
-    )]
     fn keep<'a>(&'a self, keeper: &'a Keeper) -> Boxed<'a, ()> {
-        match &self.order {
-            RoomOrders::Here(_) => Box::pin(std::future::ready(Ok(()))),
-            #[cfg(feature = "nats")]
-            RoomOrders::Cluster(clustered) => Box::pin(clustered.keep(keeper)),
-        }
+        self.order.keep(keeper)
     }
 
     fn run<'a>(&'a self, session: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
         let proof = self.proof(session);
-        let mut member = Member::new(self.order.one(), proof, session, conn.shape());
+        let mut member = Member::new(&*self.order, proof, session, conn.shape());
         Box::pin(poll_fn(move |cx| member.poll(cx, conn.channel())))
     }
 

@@ -6,8 +6,8 @@ mod real;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use hobnob::cluster::ClusterRule;
-use hobnob::testing::cluster::{ClusterTrial, TrialReport};
+use hobnob::cluster::{ClusterRule, NameRule};
+use hobnob::testing::cluster::{ClusterTrial, NamingReport, NamingTrial, TrialReport};
 
 /// How many courses of events each run has. `HOBNOB_SEEDS=100000` has that many.
 const SEEDS: u64 = 2_000;
@@ -18,7 +18,7 @@ fn seeds() -> u64 {
 }
 
 /// Runs all seeds, on every processor.
-fn reports(seeds: u64) -> Vec<(u64, TrialReport)> {
+fn reports<R: Send>(seeds: u64, run: impl Fn(u64) -> R + Sync) -> Vec<(u64, R)> {
     let (next, reports) = (AtomicU64::new(0), Mutex::new(Vec::new()));
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -29,7 +29,7 @@ fn reports(seeds: u64) -> Vec<(u64, TrialReport)> {
                     if seed >= seeds {
                         return;
                     }
-                    let report = ClusterTrial::of(seed).run();
+                    let report = run(seed);
                     reports.lock().expect("no panic").push((seed, report));
                 }
             });
@@ -40,7 +40,7 @@ fn reports(seeds: u64) -> Vec<(u64, TrialReport)> {
 
 #[test]
 fn no_line_is_lost_without_a_word_whatever_servers_and_links_do() {
-    let reports = reports(seeds());
+    let reports = reports(seeds(), |seed| ClusterTrial::of(seed).run());
     let sum =
         |part: fn(&TrialReport) -> usize| reports.iter().map(|(_, one)| part(one)).sum::<usize>();
     println!(
@@ -64,6 +64,37 @@ fn no_line_is_lost_without_a_word_whatever_servers_and_links_do() {
 fn each_rule_is_needed() {
     for rule in ClusterRule::ALL {
         let found = (0..400).find(|seed| !ClusterTrial::of(*seed).breaking(rule).run().is_clean());
+        println!("{rule:?} is missed at seed {found:?}");
+        assert!(found.is_some(), "no seed shows that {rule:?} is needed");
+    }
+}
+
+#[test]
+fn a_name_has_one_owner_and_none_is_lost_for_ever() {
+    let reports = reports(seeds(), |seed| NamingTrial::of(seed).run());
+    let sum =
+        |part: fn(&NamingReport) -> usize| reports.iter().map(|(_, one)| part(one)).sum::<usize>();
+    println!(
+        "{} seeds: {} names asked for, {} granted, {} members lent another one, {} names lost to others, {} with two owners, {} stuck",
+        reports.len(),
+        sum(|one| one.asked),
+        sum(|one| one.granted),
+        sum(|one| one.lent),
+        sum(|one| one.lost),
+        sum(|one| one.doubled),
+        sum(|one| one.stuck),
+    );
+    assert!(sum(|one| one.granted) > reports.len() && sum(|one| one.lent) > 0);
+    assert!(sum(|one| one.lost) > 0, "no fault was long enough");
+    let mut wrong: Vec<_> = reports.iter().filter(|(_, report)| !report.is_clean()).collect();
+    wrong.sort_by_key(|(seed, _)| *seed);
+    assert!(wrong.is_empty(), "{} seeds: {:#?}", wrong.len(), &wrong[..wrong.len().min(5)]);
+}
+
+#[test]
+fn each_rule_of_names_is_needed() {
+    for rule in NameRule::ALL {
+        let found = (0..2_000).find(|seed| !NamingTrial::of(*seed).breaking(rule).run().is_clean());
         println!("{rule:?} is missed at seed {found:?}");
         assert!(found.is_some(), "no seed shows that {rule:?} is needed");
     }

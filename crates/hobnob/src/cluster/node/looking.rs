@@ -153,7 +153,8 @@ impl ClusterNode {
             None => Some(None),
         };
         if let Some(from) = told.filter(|_| !is_whole) {
-            self.tell(NodeTold::Missed { origin: batch.origin, from, before });
+            let is_dropped = from.is_some_and(|from| from > batch.after);
+            self.tell(NodeTold::Missed { origin: batch.origin, from, before, is_dropped });
         }
         self.accept(&batch);
     }

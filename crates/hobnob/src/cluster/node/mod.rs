@@ -141,9 +141,13 @@ pub enum NodeTold {
         from: Option<u64>,
         /// The number behind the last.
         before: u64,
+        /// Their node dropped them itself, before the stream had them.
+        is_dropped: bool,
     },
     /// Entries of our own that waited for the others were dropped: the first and the last number.
     Dropped(u64, u64),
+    /// Entries of our own were dropped because no server takes them: the first and the last number.
+    TooLong(u64, u64),
     /// What was said before is gone from the stream.
     WentBack,
     /// Somebody else says something in our name.
@@ -321,6 +325,11 @@ impl ClusterNode {
     /// Whether what members say is heard here only.
     pub fn is_alone(&self) -> bool {
         self.alone_since.is_some()
+    }
+
+    /// Whether its link is there.
+    pub fn is_linked(&self) -> bool {
+        self.down_since.is_none()
     }
 
     /// Whether the end of the stream is known.

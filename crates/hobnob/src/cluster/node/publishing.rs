@@ -1,8 +1,10 @@
 //! What members of this node say: on its way, and back.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::super::batch::RoomEntry;
+use super::super::name::NodeId;
 use super::super::rule::ClusterRule;
 use super::{ACK, ALONE, ClusterNode, JoinPhase, NodeFlight, NodeTold, NodeWish};
 
@@ -12,11 +14,7 @@ impl ClusterNode {
         let (number, dropped) = self.outbox.push(entry.clone(), now);
         self.unreturned.push_back((number, entry, now));
         if let Some((from, to)) = dropped {
-            self.show_dropped(from, to);
-            match self.dropped.back_mut().filter(|(_, last)| last + 1 == from) {
-                Some((_, last)) => *last = to,
-                None => self.dropped.push_back((from, to)),
-            }
+            self.give_up(from, to);
             self.tell(NodeTold::Dropped(from, to));
         }
         if self.is_alone() {
@@ -48,6 +46,56 @@ impl ClusterNode {
         if let Some(flight) = flight {
             flight.again = again;
         }
+    }
+
+    /// From now on the servers take batches of so many bytes.
+    pub fn bound(&mut self, payload: usize) {
+        self.outbox.bound(payload);
+    }
+
+    /// The bytes of text that an entry may have at most, where it has more than the servers take.
+    pub fn too_long(&self, entry: &RoomEntry) -> Option<usize> {
+        self.outbox.too_long(entry)
+    }
+
+    /// The batch that begins with this number is larger than the servers take, and always will be.
+    pub fn never(&mut self, now: Duration, first: u64) {
+        let Some(batch) = self.outbox.give_up(first) else { return };
+        self.flights.retain(|flight| flight.batch.first != first);
+        self.give_up(first, batch.next() - 1);
+        self.tell(NodeTold::TooLong(first, batch.next() - 1));
+        self.fly(now);
+    }
+
+    /// Own entries of these numbers will never be in the stream.
+    fn give_up(&mut self, from: u64, to: u64) {
+        self.show_dropped(from, to);
+        let place = self.dropped.partition_point(|(first, _)| *first < from);
+        let before = place.checked_sub(1).and_then(|before| self.dropped.get_mut(before));
+        match before.filter(|(_, last)| last + 1 == from) {
+            Some((_, last)) => *last = to,
+            None => self.dropped.insert(place, (from, to)),
+        }
+    }
+
+    /// From now on the node has another number, because somebody else speaks under the one that it had: what has not come
+    /// back is said anew. Who has heard the other one takes nothing more of the old number, so nothing is said twice.
+    pub fn reborn(&mut self, now: Duration, me: NodeId) {
+        self.behind.remove(&self.me);
+        self.me = me;
+        self.ledger.expect(me, 1);
+        let shown = self.unreturned.iter().filter(|(number, ..)| *number <= self.shown_to).count();
+        self.outbox.begin_anew(me);
+        (self.shown_to, self.dropped) = (shown as u64, VecDeque::new());
+        self.flights.clear();
+        self.wishes.retain(|wish| !matches!(wish, NodeWish::Publish(_)));
+        let unreturned = std::mem::take(&mut self.unreturned);
+        for (_, entry, said) in unreturned {
+            let (number, _) = self.outbox.push(entry.clone(), said);
+            self.unreturned.push_back((number, entry, said));
+        }
+        self.next_beat = now;
+        self.fly(now);
     }
 
     /// Sends what waits, if nothing is on its way.

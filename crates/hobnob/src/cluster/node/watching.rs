@@ -70,7 +70,7 @@ impl ClusterNode {
             if from.is_some_and(|from| from > lag.acked) {
                 continue;
             }
-            self.tell(NodeTold::Missed { origin, from, before: lag.acked + 1 });
+            self.tell(NodeTold::Missed { origin, from, before: lag.acked + 1, is_dropped: false });
             self.ledger.expect(origin, lag.acked + 1);
             if origin == self.me {
                 self.returned(lag.acked + 1);

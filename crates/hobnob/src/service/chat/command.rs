@@ -1,6 +1,7 @@
 //! What a member's words do: a name, a message for the room, or a command.
 
 use super::member::{Member, Standing};
+use super::order::NameAnswer;
 use super::show;
 
 /// What `/help` says.
@@ -26,9 +27,8 @@ impl Member<'_> {
             return;
         }
         let name = format!("#{}", self.session.id);
-        if self.order.enter(self.session.id, &name, &self.mailbox, false).is_ok() {
-            self.stage = Standing::Inside;
-        }
+        let answer = self.order.enter(self.session.id, &name, &self.mailbox, false);
+        self.answered(answer);
     }
 
     /// Does what a message says. The message is without its newline, and an empty one says nothing.
@@ -63,19 +63,31 @@ impl Member<'_> {
 
     fn take_name(&mut self, text: &[u8]) {
         let (id, order) = (self.session.id, self.order);
-        let taken = match show::name(text) {
-            Err(wrong) => Err(wrong.to_owned()),
+        let answer = match show::name(text) {
+            Err(wrong) => NameAnswer::Refused(wrong.to_owned()),
             Ok(name) => match self.stage {
                 Standing::Inside => order.rename(id, &name),
                 _ => order.enter(id, &name, &self.mailbox, true),
-            }
-            .map_err(|_| format!("{name} is taken")),
+            },
         };
-        match (taken, &self.stage) {
-            (Err(why), Standing::Inside) => self.answer(&format!("* {why}")),
-            (Err(why), _) => self.answer(&format!("* {why}; your name?")),
-            (Ok(()), Standing::Inside) => self.answer("* so be it"),
-            (Ok(()), _) => self.stage = Standing::Inside,
+        self.answered(answer);
+    }
+
+    /// Does what an answer about a name says.
+    pub(super) fn answered(&mut self, answer: NameAnswer) {
+        let is_inside = matches!(self.stage, Standing::Inside);
+        match answer {
+            NameAnswer::Granted if is_inside => self.answer("* so be it"),
+            NameAnswer::Granted => self.stage = Standing::Inside,
+            NameAnswer::Lent(line) => {
+                self.answer(&line);
+                self.stage = Standing::Inside;
+            }
+            NameAnswer::Refused(why) if is_inside => self.answer(&format!("* {why}")),
+            NameAnswer::Refused(why) => self.answer(&format!("* {why}; your name?")),
+            NameAnswer::Asked => {
+                self.stage = Standing::Claiming { is_inside, unheard: Vec::new() };
+            }
         }
     }
 }

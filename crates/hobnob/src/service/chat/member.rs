@@ -68,6 +68,13 @@ pub(super) enum Standing {
     Proving(Proof),
     /// The peer was asked for its name.
     Naming,
+    /// Others are asked for the name that it wants. What it says meanwhile is heard afterwards, and no more is received.
+    Claiming {
+        /// Whether it is in the room, under another name.
+        is_inside: bool,
+        /// What came together with the name.
+        unheard: Vec<Box<[u8]>>,
+    },
     /// The member is in the room.
     Inside,
 }
@@ -121,6 +128,9 @@ impl<'a> Member<'a> {
             if self.session.is_draining() && !self.is_leaving {
                 self.close();
             }
+            if let Some(failure) = self.failure.take() {
+                return Poll::Ready(Err(failure));
+            }
             let delivered = self.poll_deliver(cx, channel)?;
             if self.is_leaving {
                 // From now on it hears nothing more: a room that goes on talking would hold it.
@@ -128,7 +138,11 @@ impl<'a> Member<'a> {
                 ready!(delivered);
                 return channel.poll_flush(cx);
             }
-            if self.poll_pace(cx).is_pending() {
+            if matches!(self.stage, Standing::Claiming { .. }) && self.take_verdict() {
+                continue;
+            }
+            let is_claiming = matches!(self.stage, Standing::Claiming { .. });
+            if is_claiming || self.poll_pace(cx).is_pending() {
                 let _ = channel.poll_flush(cx)?;
                 return Poll::Pending;
             }
@@ -245,8 +259,27 @@ impl<'a> Member<'a> {
         Poll::Ready(())
     }
 
+    /// Takes what came of the name that was asked for, and hears what was said behind it. False: it is not known yet, and
+    /// the mailbox wakes us.
+    fn take_verdict(&mut self) -> bool {
+        let Some(answer) = self.order.verdict(self.session.id) else { return false };
+        let was = std::mem::replace(&mut self.stage, Standing::Naming);
+        let Standing::Claiming { is_inside, unheard } = was else { return false };
+        if is_inside {
+            self.stage = Standing::Inside;
+        }
+        self.answered(answer);
+        self.has_spoken |= matches!(self.stage, Standing::Inside);
+        let _ = unheard.iter().try_for_each(|message| self.hear(message));
+        true
+    }
+
     /// Does what one message says. Break: that message is the last.
     fn hear(&mut self, message: &[u8]) -> ControlFlow<()> {
+        if let Standing::Claiming { unheard, .. } = &mut self.stage {
+            unheard.push(message.into());
+            return ControlFlow::Continue(());
+        }
         if !self.has_spoken && show::is_http_request(message) {
             let why = "it opened with an HTTP request, and this is a chat room";
             return self.fail(Error::limit("http-request", why));

@@ -112,6 +112,17 @@ impl Room {
         (names.collect(), inner.seats.len())
     }
 
+    /// Who is here, as `/who` says it: names until they have so many bytes together.
+    pub(super) fn here(&self, bytes: usize) -> String {
+        let (names, count) = self.who(bytes);
+        let more = match count - names.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let names = if count == 0 { "nobody".to_owned() } else { names.join(", ") };
+        format!("* here: {names}{more}")
+    }
+
     /// A member is gone. `is_quiet`: and the others need not know, because they go too.
     pub(super) fn leave(&self, id: u64, is_quiet: bool) {
         let mut inner = self.inner();
@@ -157,6 +168,18 @@ impl Room {
     pub(super) fn leave_quietly(&self, id: u64) -> Option<(Arc<str>, bool)> {
         let seat = self.inner().leave(id)?;
         Some((seat.name, seat.is_told))
+    }
+
+    /// What waits for a member.
+    pub(super) fn mailbox(&self, id: u64) -> Option<Arc<Inbox>> {
+        self.inner().seats.get(&id).map(|seat| seat.mailbox.clone())
+    }
+
+    /// Shows a line to one member.
+    pub(super) fn answer(&self, id: u64, line: &str) {
+        if let Some(mailbox) = self.mailbox(id) {
+            mailbox.push(&Arc::from(line));
+        }
     }
 
     /// Shows a line of the room's own to every member but one.
@@ -286,6 +309,13 @@ impl Inbox {
         drop(mail);
         reader.into_iter().for_each(Waker::wake);
         waiting
+    }
+
+    /// Wakes the member, for something else than text.
+    #[cfg(feature = "nats")]
+    pub(super) fn wake(&self) {
+        let reader = self.mail().reader.take();
+        reader.into_iter().for_each(Waker::wake);
     }
 
     /// Whether more text came than may wait.

@@ -8,10 +8,14 @@
 //! let report = ClusterTrial::of(7).run();
 //! assert!(report.said > 0 && report.is_clean(), "{report:?}");
 //! ```
+//!
+//! A [`NamingTrial`] does the same to the names of members, of which each is to have one owner.
 
 mod judge;
+mod naming;
 mod servers;
 mod world;
 
 pub use judge::TrialReport;
+pub use naming::{NamingReport, NamingTrial};
 pub use world::ClusterTrial;

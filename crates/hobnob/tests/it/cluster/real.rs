@@ -74,7 +74,7 @@ fn falsified(outcome: &Outcome) {
         let log = logs.iter_mut().find(|log| !log.is_over).expect("a node lives");
         let is_last = |line: &String| {
             let line = ShownLine::of(line);
-            line.is_some_and(|line| line.key.starts_with(LAST) && line.node != log.node)
+            line.is_some_and(|line| line.key.1.starts_with(LAST) && line.node != log.node)
         };
         let at = log.lines.iter().position(is_last).expect("each has its last line");
         change(&mut log.lines, at);

@@ -1,14 +1,14 @@
 //! What moves a room over many nodes: its link, its clock, and the end of its server.
 
 use std::future::Future;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::Clustered;
-use crate::cluster::nats::{LinkFacts, LinkFault, LinkNews, NatsLink, NatsNews};
-use crate::cluster::{NodeWish, RoomBatch, StreamLook, TICK};
+use super::{Clustered, NodeInRoom, facts};
+use crate::cluster::nats::{LinkFault, LinkNews, NatsLink, NatsNews};
+use crate::cluster::{NameRecord, NameWish, NodeWish, RoomBatch, StreamLook, TICK, WriteFault};
 use crate::conn::Boxed;
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
@@ -23,17 +23,23 @@ const LAST: Duration = Duration::from_secs(2);
 /// How long a link that could not be made is left alone.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Bytes that the headers of a batch have at most, of those that a message may have.
+const HEADERS: usize = 1_024;
+
 /// What came of a wish.
 enum WishDone {
-    Published(u64, Result<u64, LinkFault>),
+    Published(Arc<RoomBatch>, Result<u64, LinkFault>),
     Looked(u64, Result<StreamLook, LinkFault>),
     Read(u64, Result<Vec<(u64, Option<RoomBatch>)>, LinkFault>),
+    NameRead(Arc<str>, u64, Result<(u64, Option<NameRecord>), LinkFault>),
+    NameWritten(Arc<str>, u64, Result<u64, WriteFault>),
 }
 
 impl Clustered {
     /// Connects, and waits until the end of the stream is known, or the node is alone. An error is what trying again does
     /// not heal.
-    pub(in crate::service::chat) async fn begin(&self, keeper: &Keeper) -> Result<()> {
+    pub(super) async fn begin(&self, keeper: &Keeper) -> Result<()> {
+        self.read_files(keeper).await?;
         match self.connect(keeper).await {
             Ok(link) => self.hold(link),
             Err(error) if error.kind() == Kind::ClusterUnreachable => {
@@ -42,34 +48,41 @@ impl Clustered {
             }
             Err(error) => return Err(error),
         }
-        let is_ready = || self.with(|inner, _| inner.node.has_joined() || inner.node.is_alone());
-        let until = async {
-            while !is_ready() {
-                tokio::time::sleep(TICK).await;
-            }
-        };
         // With its time over the node is alone, which it says itself.
-        drop(tokio::time::timeout(START, self.drive(keeper, until)).await);
+        let is_ready = |inner: &NodeInRoom| inner.node.has_joined() || inner.node.is_alone();
+        self.drive(keeper, tokio::time::sleep(START), is_ready).await
+    }
+
+    async fn read_files(&self, keeper: &Keeper) -> Result<()> {
+        if self.terms.secret.is_some() {
+            let words = "everybody on this machine can see a password of the options; a file keeps it (cluster-auth)";
+            keeper.emit(Fact::Warning(words.to_owned()));
+        }
+        let (files, terms) = (self.files.clone(), self.terms.clone());
+        let read = keeper.work(move || files.read(terms)).await??;
+        self.ready.get_or_init(|| read);
         Ok(())
     }
 
     /// Moves the room until the server ends.
-    pub(in crate::service::chat) async fn keep(&self, keeper: &Keeper) -> Result<()> {
-        self.drive(keeper, keeper.asked_to_end()).await?;
-        let is_settled = async {
-            while !self.with(|inner, _| inner.node.is_settled()) {
-                tokio::time::sleep(TICK).await;
-            }
-        };
-        drop(tokio::time::timeout(LAST, self.drive(keeper, is_settled)).await);
-        Ok(())
+    pub(super) async fn go_on(&self, keeper: &Keeper) -> Result<()> {
+        self.drive(keeper, keeper.asked_to_end(), |_| false).await?;
+        let is_settled = |inner: &NodeInRoom| inner.node.is_settled() && inner.names.is_settled();
+        self.drive(keeper, tokio::time::sleep(LAST), is_settled).await
     }
 
     async fn connect(&self, keeper: &Keeper) -> Result<(NatsLink, NatsNews)> {
-        let (link, news) = NatsLink::connect(&self.terms).await?;
-        let facts = link.prepare().await?;
-        tell(keeper, &self.terms.servers, &facts);
+        let terms = self.ready.get().unwrap_or(&self.terms);
+        let (link, news) = NatsLink::connect(terms).await?;
+        let found = link.prepare().await?;
+        facts::linked(&self.terms.servers, &found).into_iter().for_each(|fact| keeper.emit(fact));
+        self.bound(found.max_payload);
         Ok((link, news))
+    }
+
+    /// The servers take messages of so many bytes.
+    fn bound(&self, max_payload: usize) {
+        self.with(|inner, _| inner.node.bound(max_payload.saturating_sub(HEADERS)));
     }
 
     /// Connects after a pause.
@@ -86,11 +99,16 @@ impl Clustered {
 
     fn hold(&self, link: (NatsLink, NatsNews)) {
         *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
-        self.with(|inner, now| inner.node.up(now));
+        self.with(NodeInRoom::up);
     }
 
-    /// Moves the room until this is over; the link is kept for the next time.
-    async fn drive(&self, keeper: &Keeper, until: impl Future<Output = ()>) -> Result<()> {
+    /// Moves the room until this is over, or the node is so far; the link is kept for the next time.
+    async fn drive(
+        &self,
+        keeper: &Keeper,
+        until: impl Future<Output = ()>,
+        is_done: impl Fn(&NodeInRoom) -> bool,
+    ) -> Result<()> {
         let mut held = self.link.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut until = std::pin::pin!(until);
         let mut doing = JoinSet::new();
@@ -99,6 +117,9 @@ impl Clustered {
         let ended = loop {
             self.emit(keeper);
             self.wish(held.as_ref().map(|(link, _)| link), &mut doing).await;
+            if self.with(|inner, _| is_done(inner)) {
+                break Ok(());
+            }
             let is_linked = held.is_some();
             let news = async {
                 match &mut held {
@@ -110,9 +131,14 @@ impl Clustered {
                 () = &mut until => break Ok(()),
                 news = news => {
                     if let Some(news) = news {
+                        let is_up = matches!(news, LinkNews::Up);
+                        if let Some((link, _)) = held.as_ref().filter(|_| is_up) {
+                            self.bound(link.max_payload()); // another server may have us now
+                        }
                         self.hear(news);
                     } else {
                         (held, connecting) = (None, self.connecting(keeper, AGAIN));
+                        self.with(NodeInRoom::down);
                     }
                 },
                 Some(Ok(done)) = doing.join_next() => self.done(done),
@@ -121,7 +147,7 @@ impl Clustered {
                 link = &mut connecting, if !is_linked => match link {
                     Ok(link) => {
                         held = Some(link);
-                        self.with(|inner, now| inner.node.up(now));
+                        self.with(NodeInRoom::up);
                     }
                     Err(error) if is_passing(&error) => {
                         connecting = self.connecting(keeper, AGAIN);
@@ -136,14 +162,17 @@ impl Clustered {
 
     /// Tells what happened to whoever looks at the server.
     fn emit(&self, keeper: &Keeper) {
-        let (facts, dropped) = self.with(|inner, _| {
-            (std::mem::take(&mut inner.facts), std::mem::take(&mut inner.dropped))
+        let (facts, dropped, too_long) = self.with(|inner, _| {
+            let NodeInRoom { facts, dropped, too_long, .. } = inner;
+            (std::mem::take(facts), std::mem::take(dropped), std::mem::take(too_long))
         });
         for fact in facts {
             keeper.emit(fact);
         }
-        if dropped > 0 {
-            keeper.bus().drop_by("cluster-outbox", dropped);
+        for (limit, count) in [("cluster-outbox", dropped), ("cluster-payload", too_long)] {
+            if count > 0 {
+                keeper.bus().drop_by(limit, count);
+            }
         }
     }
 
@@ -154,7 +183,8 @@ impl Clustered {
             match wish {
                 NodeWish::Publish(batch) => {
                     doing.spawn(async move {
-                        WishDone::Published(batch.first, link.publish(&batch).await)
+                        let done = link.publish(&batch).await;
+                        WishDone::Published(batch, done)
                     });
                 }
                 NodeWish::Look { id, places } => {
@@ -176,27 +206,46 @@ impl Clustered {
                 NodeWish::Beat { acked } => link.beat(&self.beat(acked)).await,
             }
         }
+        while let Some(wish) = self.with(|inner, _| inner.names.wish()) {
+            let Some(link) = link.cloned() else { continue };
+            doing.spawn(name_wish(link, wish));
+        }
     }
 
     fn done(&self, done: WishDone) {
         self.with(|inner, now| match done {
-            WishDone::Published(first, Ok(at)) => inner.node.acked(now, first, at),
-            WishDone::Published(first, Err(_)) => inner.node.refused(now, first),
+            // The node has another number since.
+            WishDone::Published(batch, _) if batch.origin != inner.node.me() => {}
+            WishDone::Published(batch, Ok(at)) => inner.node.acked(now, batch.first, at),
+            // Larger than the servers take, by the client or by the stream: the next try is as large.
+            WishDone::Published(batch, Err(LinkFault::Refused(10_054, _))) => {
+                inner.node.never(now, batch.first);
+            }
+            WishDone::Published(batch, Err(_)) => inner.node.refused(now, batch.first),
             WishDone::Looked(id, Ok(look)) => inner.node.looked(now, id, &look),
             WishDone::Read(id, Ok(found)) => inner.node.read(now, id, found),
             WishDone::Looked(id, Err(_)) | WishDone::Read(id, Err(_)) => inner.node.failed(now, id),
+            WishDone::NameRead(key, id, found) => {
+                inner.names.read(now, &key, id, found.map_err(drop));
+            }
+            WishDone::NameWritten(key, id, done) => inner.names.written(now, &key, id, done),
         });
     }
 
     fn hear(&self, news: LinkNews) {
         let came = self.with(|inner, now| {
             match news {
-                LinkNews::Up => inner.node.up(now),
-                LinkNews::Down => inner.node.down(now),
-                LinkNews::Lost => inner.node.trouble(now),
+                LinkNews::Up => inner.up(now),
+                LinkNews::Down => inner.down(now),
+                LinkNews::Lost => {
+                    inner.node.trouble(now);
+                    inner.names.trouble(now);
+                }
+                LinkNews::Named(revision, record) => inner.names.heard(now, revision, &record),
                 LinkNews::Heard(place, batch) => inner.node.heard(now, place, batch),
                 LinkNews::Beaten(beat) if beat.origin != inner.node.me() => {
                     inner.node.beaten(now, &beat);
+                    inner.names.beaten(now, beat.origin);
                     let origin = beat.origin;
                     if inner.roster.hear(now, beat) {
                         inner.node.beat_soon(now);
@@ -219,6 +268,7 @@ impl Clustered {
     fn tick(&self) {
         let changed = self.with(|inner, now| {
             inner.node.tick(now);
+            inner.names.tick(now);
             inner.roster.tick(now)
         });
         for node in &changed {
@@ -227,19 +277,38 @@ impl Clustered {
     }
 }
 
+impl NodeInRoom {
+    /// The link is there, anew.
+    fn up(&mut self, now: Duration) {
+        self.node.up(now);
+        self.names.up(now);
+    }
+
+    /// The link is gone.
+    fn down(&mut self, now: Duration) {
+        self.node.down(now);
+        self.names.down(now);
+    }
+}
+
+/// Does what the desk of names wishes.
+async fn name_wish(link: NatsLink, wish: NameWish) -> WishDone {
+    match wish {
+        NameWish::Read { id, key } => {
+            let mut found = link.read_name(&key).await;
+            if matches!(found, Err(LinkFault::Refused(10_059, _))) && link.prepare().await.is_ok() {
+                found = link.read_name(&key).await; // the stream was gone: it is there anew
+            }
+            WishDone::NameRead(key, id, found)
+        }
+        NameWish::Write { id, key, record, expected } => {
+            let done = link.write_name(&key, &record, expected).await;
+            WishDone::NameWritten(key, id, done)
+        }
+    }
+}
+
 /// Whether trying again may heal it.
 fn is_passing(error: &Error) -> bool {
     matches!(error.kind(), Kind::ClusterUnreachable | Kind::ClusterNoJetstream)
-}
-
-fn tell(keeper: &Keeper, servers: &str, facts: &LinkFacts) {
-    let LinkFacts { version, replicas, .. } = facts;
-    let copies = if *replicas == 1 { "one copy".to_owned() } else { format!("{replicas} copies") };
-    keeper.emit(Fact::Note(format!(
-        "linked to {servers}, nats-server {version}, {copies} of the room"
-    )));
-    if *replicas == 1 {
-        let words = "one server keeps what is said, and loses it when it is lost";
-        keeper.emit(Fact::Warning(words.to_owned()));
-    }
 }

@@ -1,25 +1,35 @@
 //! A room whose order many nodes share: what members say goes to the stream of the cluster, and is shown when it comes
 //! back, in the one order that the stream has. While the others cannot be reached, it is shown here at once.
 
+mod candidate;
 mod drive;
+mod facts;
+mod naming;
+mod secrets;
 mod words;
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::order::RoomOrder;
-use super::room::{Inbox, Room, Taken};
+use super::order::{NameAnswer, RoomOrder};
+use super::room::{Inbox, Room};
 use super::show;
-use crate::clock::Clock;
+use crate::clock::{Clock, draw_seed};
 use crate::cluster::nats::{NatsLink, NatsNews, NatsTerms};
 use crate::cluster::{
-    ClusterNode, EntryKind, KnownNode, NodeBeat, NodeId, NodeIs, NodeRoster, NodeTold,
-    OUTBOX_ENTRIES, RoomEntry,
+    ClusterNode, ClusterRoom, DeskTerms, EntryKind, KnownNode, NameDesk, NodeBeat, NodeId, NodeIs,
+    NodeRoster, NodeTerms, NodeTold, OUTBOX_ENTRIES, REFRESH, RoomEntry,
 };
+use crate::conn::Boxed;
+use crate::error::Result;
 use crate::event::Fact;
+use crate::session::Keeper;
+use crate::spec::Options;
+use candidate::Candidate;
+use secrets::ClusterFiles;
 
 /// Lines of others that wait while this node is alone, to be shown together.
 const MEANWHILE: usize = 4_096;
@@ -34,6 +44,9 @@ const BEAT_NAMES: usize = 8_192;
 pub(super) struct Clustered {
     pub(super) room: Room,
     pub(super) terms: NatsTerms,
+    files: ClusterFiles,
+    /// The same with what the files say, once they are read.
+    pub(super) ready: OnceLock<NatsTerms>,
     /// What people call this node.
     name: String,
     pub(super) clock: Clock,
@@ -47,43 +60,75 @@ pub(super) struct Clustered {
 pub(super) struct NodeInRoom {
     pub(super) node: ClusterNode,
     pub(super) roster: NodeRoster,
+    pub(super) names: NameDesk,
+    /// Members that wait for a name; and what came of it, until they take it.
+    candidates: BTreeMap<u64, Candidate>,
+    verdicts: BTreeMap<u64, NameAnswer>,
     /// What others said while we are alone.
     meanwhile: VecDeque<(NodeId, RoomEntry)>,
     /// Whether some of it was said before we came.
     is_of_before: bool,
     /// How many more there were than are kept.
     unkept: u64,
+    /// How much was shown here before the others had it.
+    said_here: u64,
     /// The node of which was told that it was away.
     late: Option<NodeId>,
     /// Whether somebody here had much to read when the last line was shown.
     is_crowded: bool,
-    /// Facts that are not told yet; and how many lines were dropped.
+    /// Facts that are not told yet; how many lines were dropped; and how many were larger than the servers take.
     pub(super) facts: Vec<Fact>,
     pub(super) dropped: usize,
+    pub(super) too_long: usize,
 }
 
 impl Clustered {
-    pub(super) fn new(
+    /// The room of the options `room`, on the servers of `cluster`.
+    pub(super) fn of(room: Room, servers: &str, options: &Options) -> Result<Self> {
+        let clock = Clock::start();
+        let me = drawn();
+        let named = ClusterRoom::named(options.text("room").unwrap_or("lobby"))?;
+        let files = ClusterFiles::of(options);
+        let terms = NatsTerms::new(servers, named, me)?;
+        let terms = terms.guarded(files.auth.is_some(), files.ca.is_some())?;
+        let name = options.text("node").filter(|name| !name.is_empty());
+        let name = name.map_or_else(own_name, str::to_owned);
+        let past = options.count("history").unwrap_or_default().min(256);
+        let terms_of_node = NodeTerms { me, seed: draw_seed(), outbox: OUTBOX_ENTRIES, past };
+        let node = ClusterNode::new(terms_of_node, clock.now());
+        let node_name = name.as_str().into();
+        let desk = DeskTerms { me, node: node_name, seed: draw_seed(), refresh: REFRESH };
+        Ok(Clustered::new(room, (terms, files), name, (node, NameDesk::new(desk)), clock))
+    }
+
+    fn new(
         room: Room,
-        terms: NatsTerms,
+        (terms, files): (NatsTerms, ClusterFiles),
         name: String,
-        node: ClusterNode,
+        (node, names): (ClusterNode, NameDesk),
         clock: Clock,
     ) -> Self {
         let inner = NodeInRoom {
             node,
             roster: NodeRoster::default(),
+            names,
+            candidates: BTreeMap::new(),
+            verdicts: BTreeMap::new(),
             meanwhile: VecDeque::new(),
             is_of_before: false,
             unkept: 0,
+            said_here: 0,
             late: None,
             is_crowded: false,
             facts: Vec::new(),
             dropped: 0,
+            too_long: 0,
         };
         Clustered {
             room,
             terms,
+            files,
+            ready: OnceLock::new(),
             name,
             clock,
             inner: Mutex::new(inner),
@@ -99,18 +144,22 @@ impl Clustered {
     /// Has the node do something, then shows what it tells.
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut NodeInRoom, Duration) -> T) -> T {
         let mut inner = self.inner();
-        let done = act(&mut inner, self.clock.now());
-        while let Some(told) = inner.node.told() {
+        let now = self.clock.now();
+        let done = act(&mut inner, now);
+        loop {
+            while let Some(told) = inner.names.told() {
+                self.named(&mut inner, now, told);
+            }
+            let Some(told) = inner.node.told() else { return done };
             self.show(&mut inner, told);
         }
-        done
     }
 
     /// Our beat.
     pub(super) fn beat(&self, acked: (u64, u64)) -> NodeBeat {
         let (names, members) = self.room.who(BEAT_NAMES);
         NodeBeat {
-            origin: self.terms.me,
+            origin: self.inner().node.me(),
             acked: acked.0,
             at: acked.1,
             name: self.name.clone(),
@@ -119,23 +168,18 @@ impl Clustered {
         }
     }
 
-    fn say_entry(&self, kind: EntryKind, seat: u64, name: &Arc<str>, text: &str) -> bool {
-        let entry = RoomEntry { kind, seat, name: name.clone(), text: text.into(), waited: 0 };
-        let is_behind = self.with(|inner, now| {
-            inner.node.say(now, entry);
-            inner.node.is_behind() || inner.is_crowded
-        });
+    fn say_entry(&self, kind: EntryKind, seat: u64, name: &Arc<str>, text: &str) {
+        self.with(|inner, now| inner.say(now, (kind, seat), name, text));
         self.bell.notify_one();
-        is_behind
     }
 
     fn show(&self, inner: &mut NodeInRoom, told: NodeTold) {
-        let name = |node| node_name(&inner.roster, node);
-        if let Some(fact) = words::fact(&told, name) {
-            inner.facts.push(fact);
-        }
-        if let NodeTold::Dropped(from, to) = told {
-            inner.dropped += usize::try_from(to + 1 - from).unwrap_or(usize::MAX);
+        self.fact(inner, &told);
+        let count = |from, to: u64| usize::try_from(to + 1 - from).unwrap_or(usize::MAX);
+        match told {
+            NodeTold::Dropped(from, to) => inner.dropped += count(from, to),
+            NodeTold::TooLong(from, to) => inner.too_long += count(from, to),
+            _ => {}
         }
         match told {
             NodeTold::Heard { entry, is_past: true, .. } if !inner.node.is_alone() => {
@@ -144,7 +188,7 @@ impl Clustered {
             // Who came while we were alone from the start has not seen it yet.
             NodeTold::Heard { entry, is_past: true, .. } if entry.kind != EntryKind::Say => {}
             NodeTold::Heard { origin, entry, is_past, .. } => {
-                let is_own = origin == self.terms.me;
+                let is_own = origin == inner.node.me();
                 if inner.node.is_alone() && !is_own {
                     inner.is_of_before |= is_past;
                     inner.meanwhile.push_back((origin, entry));
@@ -156,8 +200,16 @@ impl Clustered {
                     self.show_entry(inner, origin, &entry);
                 }
             }
-            NodeTold::Own { entry, .. } => self.show_entry(inner, self.terms.me, &entry),
-            NodeTold::Back(_) => self.show_meanwhile(inner),
+            NodeTold::Own { entry, .. } => {
+                let me = inner.node.me();
+                self.show_entry(inner, me, &entry);
+            }
+            NodeTold::Twin => {
+                let (now, me) = (self.clock.now(), drawn());
+                inner.node.reborn(now, me);
+                inner.names.reborn(now, me);
+            }
+            NodeTold::Back(away) => self.show_meanwhile(inner, away),
             told => {
                 let name = |node| node_name(&inner.roster, node);
                 for line in words::told(&told, name) {
@@ -167,10 +219,27 @@ impl Clustered {
         }
     }
 
+    /// Keeps what whoever looks at the server is told of it.
+    fn fact(&self, inner: &mut NodeInRoom, told: &NodeTold) {
+        let fact = match told {
+            NodeTold::Alone => Some(facts::parted(inner.node.is_linked())),
+            NodeTold::Own { .. } => {
+                inner.said_here += 1;
+                None
+            }
+            NodeTold::Missed { origin, .. } => facts::told(told, node_name(&inner.roster, *origin)),
+            told => facts::told(told, String::new()),
+        };
+        inner.facts.extend(fact);
+    }
+
     /// Shows what was said at the other nodes while they could not be reached.
-    fn show_meanwhile(&self, inner: &mut NodeInRoom) {
+    fn show_meanwhile(&self, inner: &mut NodeInRoom, away: Duration) {
         let meanwhile = std::mem::take(&mut inner.meanwhile);
         let unkept = std::mem::take(&mut inner.unkept);
+        let said_there = meanwhile.len() as u64 + unkept;
+        let said_here = std::mem::take(&mut inner.said_here);
+        inner.facts.push(facts::rejoined(away, said_here, said_there));
         let is_of_before = std::mem::take(&mut inner.is_of_before);
         self.room.tell(None, &words::back(meanwhile.len(), is_of_before));
         if unkept > 0 {
@@ -186,7 +255,7 @@ impl Clustered {
     }
 
     fn show_entry(&self, inner: &mut NodeInRoom, origin: NodeId, entry: &RoomEntry) {
-        let is_own = origin == self.terms.me;
+        let is_own = origin == inner.node.me();
         if !is_own && entry.waited >= AWAY && inner.late != Some(origin) {
             let name = node_name(&inner.roster, origin);
             self.room.tell(None, &words::away(&name, entry.waited));
@@ -209,14 +278,25 @@ impl Clustered {
         let name = shown_name(&node.beat.name).unwrap_or_else(|| node.beat.origin.to_string());
         let line = words::node(&name, node.is, node.beat.members);
         self.room.tell(None, &line);
-        self.inner().facts.push(Fact::Note(line.trim_start_matches("* ").to_owned()));
+        self.inner().facts.push(facts::node(name, node.is, node.beat.members));
     }
+}
 
-    fn is_taken_elsewhere(&self, name: &str) -> bool {
-        let name = name.to_lowercase();
-        let inner = self.inner();
-        let mut names = inner.roster.nodes().flat_map(|node| &node.beat.names);
-        names.any(|taken| taken.to_lowercase() == name)
+impl NodeInRoom {
+    /// Tells the other nodes what a member does; or how many bytes of text it may say, where that is too long.
+    fn say(
+        &mut self,
+        now: Duration,
+        (kind, seat): (EntryKind, u64),
+        name: &Arc<str>,
+        text: &str,
+    ) -> Option<usize> {
+        let entry = RoomEntry { kind, seat, name: name.clone(), text: text.into(), waited: 0 };
+        let too_long = self.node.too_long(&entry);
+        if too_long.is_none() {
+            self.node.say(now, entry);
+        }
+        too_long
     }
 }
 
@@ -225,26 +305,9 @@ impl RoomOrder for Clustered {
         self.room.has_names
     }
 
-    fn enter(&self, id: u64, name: &str, mailbox: &Arc<Inbox>, is_told: bool) -> Result<(), Taken> {
-        // Numbers are given by each node by itself: two letters of ours make them unique.
-        let name = if name.starts_with('#') {
-            format!("{name}~{}", self.terms.me.short())
-        } else {
-            name.to_owned()
-        };
-        if self.is_taken_elsewhere(&name) {
-            return Err(Taken);
-        }
-        let others = {
-            let inner = self.inner();
-            let reached = inner.roster.nodes().filter(|node| node.is == NodeIs::Came);
-            reached.fold((0, 0), |(nodes, members), node| (nodes + 1, members + node.beat.members))
-        };
-        self.room.enter_quietly(id, &name, mailbox, is_told, &words::elsewhere(others))?;
-        if is_told {
-            self.say_entry(EntryKind::Join, id, &name.as_str().into(), "");
-        }
-        Ok(())
+    fn enter(&self, id: u64, name: &str, mailbox: &Arc<Inbox>, is_told: bool) -> NameAnswer {
+        let name: Arc<str> = name.into();
+        self.claim(id, Candidate { name, mailbox: mailbox.clone(), is_told, is_inside: false })
     }
 
     fn say(&self, id: u64, text: &str) -> bool {
@@ -252,26 +315,31 @@ impl RoomOrder for Clustered {
         if !was_told {
             self.say_entry(EntryKind::Join, id, &name, "");
         }
-        self.say_entry(EntryKind::Say, id, &name, text)
+        let is_behind = self.with(|inner, now| {
+            if let Some(most) = inner.say(now, (EntryKind::Say, id), &name, text) {
+                inner.too_long += 1;
+                self.room.answer(id, &words::too_long(most));
+            }
+            inner.node.is_behind() || inner.is_crowded
+        });
+        self.bell.notify_one();
+        is_behind
     }
 
-    fn rename(&self, id: u64, name: &str) -> Result<(), Taken> {
-        if self.is_taken_elsewhere(name) {
-            return Err(Taken);
-        }
-        let Some((old, is_told)) = self.room.rename_quietly(id, name)? else { return Ok(()) };
-        if is_told {
-            self.say_entry(EntryKind::Name, id, &old, name);
-        }
-        Ok(())
+    fn rename(&self, id: u64, name: &str) -> NameAnswer {
+        let Some(mailbox) = self.room.mailbox(id) else { return NameAnswer::Granted };
+        self.claim(id, Candidate { name: name.into(), mailbox, is_told: false, is_inside: true })
+    }
+
+    fn verdict(&self, id: u64) -> Option<NameAnswer> {
+        self.inner().verdicts.remove(&id)
     }
 
     fn who(&self, bytes: usize) -> String {
-        let (names, count) = self.room.who(bytes);
+        let mut line = self.room.here(bytes);
         let now = self.clock.now();
         let inner = self.inner();
         let nodes = inner.roster.nodes().filter(|node| node.beat.members > 0);
-        let mut line = words::here(&names, count);
         for node in nodes {
             let name = shown_name(&node.beat.name).unwrap_or_else(|| node.beat.origin.to_string());
             let names: Vec<_> =
@@ -287,19 +355,33 @@ impl RoomOrder for Clustered {
     }
 
     fn leave(&self, id: u64, _is_quiet: bool) {
+        self.with(|inner, now| inner.forget(now, id));
         let Some((name, was_told)) = self.room.leave_quietly(id) else { return };
         // At the end of this node the others are told of each member: they stay.
         if was_told {
             self.say_entry(EntryKind::Left, id, &name, "");
         }
+        self.bell.notify_one();
+    }
+
+    fn open<'a>(&'a self, keeper: &'a Keeper) -> Boxed<'a, ()> {
+        Box::pin(self.begin(keeper))
+    }
+
+    fn keep<'a>(&'a self, keeper: &'a Keeper) -> Boxed<'a, ()> {
+        Box::pin(self.go_on(keeper))
     }
 }
 
-/// A node that begins now.
-pub(super) fn node(me: NodeId, past: u64, clock: Clock) -> ClusterNode {
-    let seed = crate::clock::draw_seed();
-    let terms = crate::cluster::NodeTerms { me, seed, outbox: OUTBOX_ENTRIES, past };
-    ClusterNode::new(terms, clock.now())
+/// A number for a node, by chance.
+fn drawn() -> NodeId {
+    let lot = draw_seed; // 53 bits each
+    NodeId::drawn([lot() << 11 ^ lot(), lot()])
+}
+
+/// The name of this machine.
+fn own_name() -> String {
+    nix::unistd::gethostname().ok().and_then(|host| host.into_string().ok()).unwrap_or_default()
 }
 
 /// The line of an entry, as members see it. It comes from another machine, and is looked at as what a peer said.

@@ -1,10 +1,8 @@
 //! What a room over many nodes says of them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cluster::{NodeId, NodeIs, NodeTold};
-use crate::event::Fact;
 use crate::spec::show_duration;
 
 /// What a node tells, in lines of the room's own.
@@ -15,7 +13,7 @@ pub(super) fn told(told: &NodeTold, name: impl Fn(NodeId) -> String) -> Vec<Stri
                             back"
                 .to_owned()
         }
-        NodeTold::Missed { origin, from: Some(from), before } => match before - from {
+        NodeTold::Missed { origin, from: Some(from), before, .. } => match before - from {
             1 => format!("* one message from node {} is missing", name(*origin)),
             count => format!("* {count} messages from node {} are missing", name(*origin)),
         },
@@ -28,37 +26,19 @@ pub(super) fn told(told: &NodeTold, name: impl Fn(NodeId) -> String) -> Vec<Stri
                 to + 1 - from
             )
         }
-        NodeTold::WentBack => "* what was said before is gone: the cluster lost it".to_owned(),
-        NodeTold::Twin => {
-            "* somebody speaks in the name of this node: what it says here is not ours".to_owned()
+        NodeTold::TooLong(from, to) => {
+            format!("* {} messages of ours reach no other node: too long for it", to + 1 - from)
         }
-        NodeTold::Joined | NodeTold::Heard { .. } | NodeTold::Own { .. } | NodeTold::Back(_) => {
+        NodeTold::WentBack => "* what was said before is gone: the cluster lost it".to_owned(),
+        NodeTold::Joined
+        | NodeTold::Twin
+        | NodeTold::Heard { .. }
+        | NodeTold::Own { .. }
+        | NodeTold::Back(_) => {
             return Vec::new();
         }
     };
     vec![line]
-}
-
-/// What a node tells, as a fact for whoever looks at the server.
-pub(super) fn fact(told: &NodeTold, name: impl Fn(NodeId) -> String) -> Option<Fact> {
-    Some(match told {
-        NodeTold::Alone => Fact::Warning(
-            "the other nodes cannot be reached: members are heard here only".to_owned(),
-        ),
-        NodeTold::Back(away) => {
-            let away = show_duration(Duration::from_secs(away.as_secs()));
-            Fact::Note(format!("the other nodes are back after {away}"))
-        }
-        NodeTold::Missed { origin, from, before } => {
-            let count = from.map_or("some".to_owned(), |from| (before - from).to_string());
-            Fact::Warning(format!("of node {}, {count} lines are missing", name(*origin)))
-        }
-        NodeTold::WentBack => {
-            Fact::Warning("the servers have lost what was said before".to_owned())
-        }
-        NodeTold::Twin => Fact::Warning("somebody speaks in the name of this node".to_owned()),
-        _ => return None,
-    })
 }
 
 /// The other nodes are back; so many lines were said there, some of them before this node began.
@@ -107,14 +87,24 @@ pub(super) fn elsewhere((nodes, members): (u64, u64)) -> String {
     }
 }
 
-/// Who is here.
-pub(super) fn here(names: &[Arc<str>], count: usize) -> String {
-    let more = match count - names.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let names = if count == 0 { "nobody".to_owned() } else { names.join(", ") };
-    format!("* here: {names}{more}")
+/// What a member said is larger than the servers take.
+pub(super) fn too_long(most: usize) -> String {
+    format!("* too long: at most {most} bytes")
+}
+
+/// Another node's member has a name.
+pub(super) fn taken(name: &str, node: &str) -> String {
+    format!("{name} is taken, at node {node}")
+}
+
+/// A member has a name of its own until somebody can be asked for the one that it wants.
+pub(super) fn lent(name: &str) -> String {
+    format!("* you are {name} until the other nodes are back")
+}
+
+/// A member has another name than before, which it did not choose now.
+pub(super) fn regained(name: &str) -> String {
+    format!("* you are {name} now")
 }
 
 /// Who is at another node; `silence`: for how long nothing was heard of it.

@@ -67,24 +67,15 @@ impl PassedLetter {
         wall: SystemTime,
     ) -> Option<Self> {
         let errand = JsonValue::read(std::str::from_utf8(errand).ok()?)?;
-        let number = |name: &str| match errand.member(name) {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "it saturates"
-            )]
-            Some(JsonValue::Number(number)) => Some(*number as u64),
-            _ => None,
-        };
         let from = match errand.text("from") {
             "" => None,
             from => Some(Mailbox::parse(from).ok()?),
         };
         let mut letter = PassedLetter::new(serial, uid, from, now);
         let wall = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let left = Duration::from_secs(number("until")?).saturating_sub(wall).min(PATIENCE);
+        let left = Duration::from_secs(errand.count("until")?).saturating_sub(wall).min(PATIENCE);
         letter.until = now.saturating_add(left);
-        letter.skip = number("skip")?;
+        letter.skip = errand.count("skip")?;
         errand.text("trace").clone_into(&mut letter.trace);
         for (name, wants) in [("to", true), ("quietly", false)] {
             let to =

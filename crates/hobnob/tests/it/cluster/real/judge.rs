@@ -79,10 +79,13 @@ impl MemberLog {
     }
 }
 
-/// A line that a member said, or that tells of one. What is said is known by its text: each is said once.
+/// What a line is known by: a text, as each is said once; or a member, by the name that it came with, and what became of it.
+pub(super) type LineKey<'a> = (&'a str, &'a str);
+
+/// A line that a member said, or that tells of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ShownLine<'a> {
-    pub(super) key: &'a str,
+    pub(super) key: LineKey<'a>,
     pub(super) speaker: &'a str,
     pub(super) node: &'a str,
 }
@@ -93,7 +96,11 @@ impl<'a> ShownLine<'a> {
         let speaker = rest.split([':', ' ', '~']).next()?;
         let (node, member) = speaker.split_once('m')?;
         let is_one = node.starts_with('n') && node.contains('x') && member.parse::<u32>().is_ok();
-        let key = if line.starts_with("* ") { line } else { line.split_once(": ")?.1 };
+        // Whoever came while its node was alone has a longer name for a time.
+        let key = match line.strip_prefix("* ") {
+            Some(rest) => (speaker, rest.split_once(' ')?.1),
+            None => ("", line.split_once(": ")?.1),
+        };
         is_one.then_some(ShownLine { key, speaker, node })
     }
 }
@@ -174,7 +181,7 @@ impl Case<'_> {
             }
         }
         // What a node showed while it was alone stands in no order there, for whoever of its members.
-        let mut alone: HashMap<&str, HashSet<&str>> = HashMap::new();
+        let mut alone: HashMap<&str, HashSet<LineKey<'_>>> = HashMap::new();
         for log in self.logs {
             let own = log.while_alone().filter(|line| line.node == log.node);
             alone.entry(&log.node).or_default().extend(own.map(|line| line.key));
@@ -186,7 +193,7 @@ impl Case<'_> {
     }
 
     /// Every line that was said or stands in the stream.
-    fn fates(&self) -> BTreeMap<&str, Fate<'_>> {
+    fn fates(&self) -> BTreeMap<LineKey<'_>, Fate<'_>> {
         let mut fates = BTreeMap::new();
         for (line, at) in self.said {
             let line = ShownLine::of(line).expect("a line of a member");
@@ -203,8 +210,8 @@ impl Case<'_> {
     fn look(
         &self,
         log: &MemberLog,
-        fates: &BTreeMap<&str, Fate<'_>>,
-        alone: &HashSet<&str>,
+        fates: &BTreeMap<LineKey<'_>, Fate<'_>>,
+        alone: &HashSet<LineKey<'_>>,
         verdict: &mut Verdict,
     ) {
         let mut seen = HashSet::new();
@@ -215,8 +222,8 @@ impl Case<'_> {
                 verdict.doubled += 1;
                 verdict.find(format!("{} was shown {:?} twice", log.name, line.key));
             }
-            let place = fates.get(line.key).and_then(|fate| fate.place);
-            if place.is_none() || alone.contains(line.key) {
+            let place = fates.get(&line.key).and_then(|fate| fate.place);
+            if place.is_none() || alone.contains(&line.key) {
                 continue;
             }
             if place < last {
@@ -232,15 +239,15 @@ impl Case<'_> {
     fn count(
         &self,
         log: &MemberLog,
-        fates: &BTreeMap<&str, Fate<'_>>,
-        seen: &HashSet<&str>,
+        fates: &BTreeMap<LineKey<'_>, Fate<'_>>,
+        seen: &HashSet<LineKey<'_>>,
         highest: Option<usize>,
         verdict: &mut Verdict,
     ) {
         // Lines that it had to be shown, and lines that it may have been told of.
-        let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut missing: BTreeMap<&str, Vec<LineKey<'_>>> = BTreeMap::new();
         let mut maybe: BTreeMap<&str, usize> = BTreeMap::new();
-        for (key, fate) in fates.iter().filter(|(key, _)| !seen.contains(**key)) {
+        for (key, fate) in fates.iter().filter(|(key, _)| !seen.contains(*key)) {
             if fate.line.speaker == log.name {
                 continue;
             }
@@ -250,7 +257,7 @@ impl Case<'_> {
                 None => !log.is_over && !self.dead.contains(fate.line.node),
             };
             if has_come && fate.at.is_some_and(|at| at > log.there()) {
-                missing.entry(fate.line.node).or_default().push(key);
+                missing.entry(fate.line.node).or_default().push(*key);
             } else {
                 *maybe.entry(fate.line.node).or_default() += 1;
             }
@@ -260,7 +267,7 @@ impl Case<'_> {
             let count = missing.len();
             let told = told.remove(node).unwrap_or(Some(0)).unwrap_or(count);
             verdict.told += told.min(count);
-            let there = missing.iter().filter(|key| fates[**key].place.is_some()).count();
+            let there = missing.iter().filter(|key| fates[*key].place.is_some()).count();
             verdict.needless += told.min(there);
             if count > told {
                 verdict.silent += count - told;

@@ -3,14 +3,16 @@
 //! `JetStream` is spoken by its own requests (`$JS.API`), which need no more of the client than requests and headers. That
 //! way every answer is seen as it is: "no leader" and "not found" are different things to a room.
 
-use std::fmt;
+mod streams;
+mod terms;
+mod trust;
+
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use async_nats::{
     Client, ConnectErrorKind, ConnectOptions, Event, HeaderMap, Message, Request, RequestErrorKind,
-    ServerAddr, Subscriber,
+    ServerAddr, ServerInfo, Subscriber,
 };
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -21,9 +23,12 @@ use tokio::task::JoinSet;
 use super::batch::{BatchMark, RoomBatch};
 use super::beat::NodeBeat;
 use super::name::{ClusterRoom, NodeId};
+use super::names::{NameRecord, WriteFault, name_token};
 use super::node::StreamLook;
 use crate::codec::json::{JsonValue, JsonWriter};
 use crate::error::{Advice, Error, Kind, Result};
+use streams::RoomStream;
+pub use terms::{NatsSecret, NatsTerms};
 
 /// How long a connect may take, and a ping its answer.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -41,80 +46,8 @@ const NEWS: usize = 256;
 const ID: &str = "Nats-Msg-Id";
 const HEADER: &str = "Hobnob";
 
-/// Where the servers are, and who we are to them.
-#[derive(Clone)]
-pub struct NatsTerms {
-    /// `nats://HOST:PORT` or `tls://HOST:PORT`, several with commas between.
-    pub servers: String,
-    /// A user and a password.
-    pub user: Option<(String, String)>,
-    /// The room.
-    pub room: ClusterRoom,
-    /// Our number.
-    pub me: NodeId,
-}
-
-impl fmt::Debug for NatsTerms {
-    /// Without the password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let NatsTerms { servers, user, room, me } = self;
-        let user = user.as_ref().map(|(name, _)| name);
-        let mut terms = f.debug_struct("NatsTerms");
-        terms.field("servers", servers).field("user", &user);
-        terms.field("room", room).field("me", me).finish()
-    }
-}
-
-impl NatsTerms {
-    /// The servers at these URLs: `nats://[USER:PASSWORD@]HOST:PORT`, or `tls://`, several with commas between.
-    pub fn new(servers: &str, room: ClusterRoom, me: NodeId) -> Result<Self> {
-        let wrong = |what: &str| {
-            let expected = "nats://HOST:PORT or tls://HOST:PORT, several with commas between";
-            let error = Error::expecting(Kind::ClusterUrl, what, expected);
-            error.hint_option("cluster", "nats://127.0.0.1:4222", "a server of this machine")
-        };
-        let (mut plain, mut user) = (Vec::new(), None);
-        for server in servers.split(',').map(str::trim) {
-            let (scheme, rest) = server.split_once("://").unwrap_or(("nats", server));
-            if !["nats", "tls"].contains(&scheme) {
-                return Err(wrong(&format!("{scheme}:// is no server of NATS")));
-            }
-            let (who, host) = match rest.rsplit_once('@') {
-                Some((who, host)) => (Some(who), host),
-                None => (None, rest),
-            };
-            if host.is_empty() || host.contains(['/', ' ']) {
-                return Err(wrong("a server has a host"));
-            }
-            // The client reads the user of an URL and forgets it: it is to be said by itself.
-            if let Some(who) = who {
-                let (name, password) =
-                    who.split_once(':').ok_or_else(|| wrong("a user has a password"))?;
-                user = Some((name.to_owned(), password.to_owned()));
-            }
-            plain.push(format!("{scheme}://{host}"));
-        }
-        // Each of the servers is told the one password, whichever of them it stands beside.
-        let in_clear = plain.iter().filter_map(|server| server.strip_prefix("nats://"));
-        let far = in_clear.into_iter().find(|host| !is_here(host));
-        if let Some(host) = far.filter(|_| user.is_some()) {
-            return Err(wrong("a password would leave this machine in clear text").hint_option(
-                "cluster",
-                format!("tls://{host}"),
-                "the same with TLS",
-            ));
-        }
-        Ok(NatsTerms { servers: plain.join(","), user, room, me })
-    }
-}
-
-/// Whether a host, with or without a port, is this machine for certain.
-fn is_here(host: &str) -> bool {
-    let has_port = host.ends_with(|c: char| c.is_ascii_digit()) && host.contains(':');
-    let name = if has_port { host.rsplit_once(':').map_or(host, |(name, _)| name) } else { host };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
+/// The revision on which a write builds.
+const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
 
 /// What a link tells by itself.
 #[derive(Debug)]
@@ -129,6 +62,8 @@ pub enum LinkNews {
     Heard(u64, RoomBatch),
     /// Another node has beaten.
     Beaten(NodeBeat),
+    /// This stands for a name now, at this revision.
+    Named(u64, NameRecord),
 }
 
 /// Why the servers did not do what they were asked to.
@@ -156,7 +91,6 @@ pub struct LinkFacts {
 pub struct NatsLink {
     client: Client,
     room: ClusterRoom,
-    me: NodeId,
 }
 
 /// What a link tells, in the order in which it came.
@@ -164,6 +98,7 @@ pub struct NatsNews {
     events: mpsc::Receiver<LinkNews>,
     batches: Subscriber,
     beats: Subscriber,
+    names: Subscriber,
 }
 
 impl NatsLink {
@@ -197,81 +132,61 @@ impl NatsLink {
             .custom_inbox_prefix(format!("_INBOX.hobnob.{}", terms.me))
             .reconnect_delay_callback(delay)
             .event_callback(tell);
-        if let Some((user, password)) = terms.user.clone() {
-            options = options.user_and_password(user, password);
-        }
+        // A plain server that asks for TLS gets it, by the same trust.
+        options = options.tls_client_config(trust::config(terms.authorities.as_deref())?);
+        options = options.require_tls(terms.authorities.is_some());
+        options = match terms.secret.clone() {
+            Some(NatsSecret::User(user, password)) => options.user_and_password(user, password),
+            Some(NatsSecret::Token(token)) => options.token(token),
+            None => options,
+        };
         let client = options.connect(servers).await.map_err(|error| unconnected(terms, &error))?;
         let subscribe = async |kind: &str| {
             let subject = terms.room.subject(kind);
             client.subscribe(subject).await.map_err(|error| lost(&error))
         };
         let (batches, beats) = (subscribe("out.*").await?, subscribe("beat").await?);
+        let names = subscribe("named.*").await?;
         client.flush().await.map_err(|error| lost(&error))?;
-        let news = NatsNews { events, batches, beats };
-        Ok((NatsLink { client, room: terms.room.clone(), me: terms.me }, news))
+        let news = NatsNews { events, batches, beats, names };
+        Ok((NatsLink { client, room: terms.room.clone() }, news))
     }
 
-    /// Finds the stream, or makes it: three copies, or one where the servers are fewer.
+    /// Finds the streams of the room, or makes them: three copies, or one where the servers are fewer.
     pub async fn prepare(&self) -> Result<LinkFacts> {
-        let name = self.room.stream();
-        let subject = format!("STREAM.INFO.{name}");
-        let mut found = self.ask(&subject, String::new()).await;
+        let replicas = self.prepare_one(&RoomStream::of_talk(&self.room)).await?;
+        self.prepare_one(&RoomStream::of_names(&self.room)).await?;
+        let ServerInfo { version, max_payload, .. } = self.client.server_info();
+        Ok(LinkFacts { version, replicas, max_payload })
+    }
+
+    /// How many copies are kept of it.
+    async fn prepare_one(&self, stream: &RoomStream) -> Result<u64> {
+        let mut found = self.ask(&format!("STREAM.INFO.{}", stream.name), String::new()).await;
         if matches!(found, Err(LinkFault::Refused(10_059, _))) {
-            found = self.make(3).await;
+            found = self.make(stream, 3).await;
             if matches!(found, Err(LinkFault::Refused(10_074 | 10_005, _))) {
-                found = self.make(1).await;
+                found = self.make(stream, 1).await;
             }
         }
         let info = found.map_err(unprepared)?;
         let config = info.member("config").unwrap_or(&JsonValue::Null);
-        if let Some(difference) = self.difference(config) {
-            let what = format!("the stream {name} has other settings: {difference}");
+        if let Some(difference) = stream.difference(config) {
+            let what = format!("the stream {} has other settings: {difference}", stream.name);
             let why = "it was made by something else than hobnob, or by another version of it";
             let error = Error::new(Kind::ClusterStream, what).why(why);
-            return Err(error.hint_option("room", "other", "another room has a stream of its own"));
+            return Err(error.hint_option("room", "other", "another room has streams of its own"));
         }
-        let server = self.client.server_info();
-        Ok(LinkFacts {
-            version: server.version,
-            replicas: number(config, "num_replicas"),
-            max_payload: server.max_payload,
-        })
+        Ok(number(config, "num_replicas"))
     }
 
-    async fn make(&self, replicas: u64) -> Result<JsonValue, LinkFault> {
-        let mut json = JsonWriter::default();
-        json.begin('{').name("name").text(&self.room.stream());
-        json.name("subjects").texts([self.room.subject("in.*").as_str()]);
-        json.name("retention").text("limits").name("storage").text("file");
-        json.name("discard").text("old").name("num_replicas").plain(replicas);
-        json.name("max_age").plain(3_600_000_000_000_u64).name("max_bytes").plain(64 << 20);
-        json.name("max_msgs").plain(100_000).name("max_consumers").plain(-1);
-        json.name("duplicate_window").plain(120_000_000_000_u64);
-        json.name("allow_direct").plain(true).name("deny_delete").plain(true);
-        json.name("republish").begin('{').name("src").text(&self.room.subject("in.*"));
-        json.name("dest").text(&self.room.subject("out.{{wildcard(1)}}")).end('}').end('}');
-        self.ask(&format!("STREAM.CREATE.{}", self.room.stream()), json.finish()).await
+    async fn make(&self, stream: &RoomStream, replicas: u64) -> Result<JsonValue, LinkFault> {
+        self.ask(&format!("STREAM.CREATE.{}", stream.name), stream.settings(replicas)).await
     }
 
-    /// What the settings of the stream have that a room cannot live with.
-    fn difference(&self, config: &JsonValue) -> Option<String> {
-        let republish = config.member("republish").unwrap_or(&JsonValue::Null);
-        let wanted = [
-            ("subjects", config.texts("subjects").join(" "), self.room.subject("in.*")),
-            (
-                "republish",
-                republish.text("dest").to_owned(),
-                self.room.subject("out.{{wildcard(1)}}"),
-            ),
-            ("retention", config.text("retention").to_owned(), "limits".to_owned()),
-        ];
-        let differs = wanted.iter().find(|(_, is, wanted)| is != wanted);
-        let is_direct = config.member("allow_direct") == Some(&JsonValue::Flag(true));
-        match differs {
-            Some((name, is, wanted)) => Some(format!("{name} is {is:?}, and not {wanted:?}")),
-            None if !is_direct => Some("allow_direct is false".to_owned()),
-            None => None,
-        }
+    /// Bytes that a message may have, for the server that has us now.
+    pub fn max_payload(&self) -> usize {
+        self.client.server_info().max_payload
     }
 
     /// Asks `JetStream`.
@@ -297,7 +212,11 @@ impl NatsLink {
         headers.insert(HEADER, batch.header());
         let request =
             Request::new().headers(headers).payload(batch.body.as_bytes().to_vec().into());
-        let subject = self.room.subject(format_args!("in.{}", self.me));
+        let subject = self.room.subject(format_args!("in.{}", batch.origin));
+        self.append(subject, request).await
+    }
+
+    async fn append(&self, subject: String, request: Request) -> Result<u64, LinkFault> {
         let answer = self.request(subject, request).await?;
         let value = JsonValue::read(&String::from_utf8_lossy(&answer.payload));
         let value = value.ok_or(LinkFault::NoAnswer)?;
@@ -305,6 +224,44 @@ impl NatsLink {
             (Some(refusal), _) => Err(refusal),
             (None, 0) => Err(LinkFault::NoAnswer),
             (None, at) => Ok(at),
+        }
+    }
+
+    /// Writes what is to stand for a name, where this revision does now: the new one.
+    pub async fn write_name(
+        &self,
+        key: &str,
+        record: &NameRecord,
+        expected: Option<u64>,
+    ) -> Result<u64, WriteFault> {
+        let mut headers = HeaderMap::new();
+        if let Some(expected) = expected {
+            headers.insert(EXPECTED, expected.to_string());
+        }
+        let request = Request::new().headers(headers).payload(record.text().into());
+        let subject = self.room.subject(format_args!("name.{}", name_token(key)));
+        self.append(subject, request).await.map_err(|fault| match fault {
+            LinkFault::Refused(10_071, _) => WriteFault::Conflict,
+            // 10164, a write of another one is in flight, means "ask again" as no answer does.
+            _ => WriteFault::Doubt,
+        })
+    }
+
+    /// What the leader has for a name, and its revision; 0 and none: nothing.
+    pub async fn read_name(&self, key: &str) -> Result<(u64, Option<NameRecord>), LinkFault> {
+        let mut json = JsonWriter::default();
+        let subject = self.room.subject(format_args!("name.{}", name_token(key)));
+        json.begin('{').name("last_by_subj").text(&subject).end('}');
+        let what = format!("STREAM.MSG.GET.{}", self.room.name_stream());
+        let found = match self.ask(&what, json.finish()).await {
+            Err(LinkFault::Refused(10_037, _)) => return Ok((0, None)),
+            found => found?,
+        };
+        let Some(message) = found.member("message") else { return Err(LinkFault::NoAnswer) };
+        let body = BASE64_STANDARD.decode(message.text("data")).unwrap_or_default();
+        match number(message, "seq") {
+            0 => Err(LinkFault::NoAnswer),
+            revision => Ok((revision, Some(NameRecord::read(&body)))),
         }
     }
 
@@ -381,7 +338,7 @@ impl NatsNews {
     /// What the link tells next. None: it is over.
     pub async fn next(&mut self) -> Option<LinkNews> {
         loop {
-            let (batches, beats) = (&mut self.batches, &mut self.beats);
+            let (batches, beats, names) = (&mut self.batches, &mut self.beats, &mut self.names);
             let news = tokio::select! {
                 biased;
                 news = self.events.recv() => return news,
@@ -389,6 +346,7 @@ impl NatsNews {
                 message = poll_fn(|cx| std::pin::Pin::new(&mut *beats).poll_next(cx)) => {
                     NodeBeat::read(&message?.payload).map(LinkNews::Beaten)
                 }
+                message = poll_fn(|cx| std::pin::Pin::new(&mut *names).poll_next(cx)) => named(&message?),
             };
             if news.is_some() {
                 return news;
@@ -404,6 +362,12 @@ fn heard(message: &Message) -> Option<LinkNews> {
     Some(LinkNews::Heard(place, batch(&message.subject, &header, &message.payload)))
 }
 
+/// What was republished of a name, and its revision.
+fn named(message: &Message) -> Option<LinkNews> {
+    let revision = value(message, "Nats-Sequence")?.parse().ok()?;
+    Some(LinkNews::Named(revision, NameRecord::read(&message.payload)))
+}
+
 /// The batch that came on this subject, whose last word is its node.
 fn batch(subject: &str, header: &str, body: &[u8]) -> RoomBatch {
     let node = subject.rsplit('.').next().and_then(NodeId::read);
@@ -414,12 +378,8 @@ fn value(message: &Message, name: &str) -> Option<String> {
     message.headers.as_ref()?.get(name).map(|value| value.as_str().to_owned())
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in bounds")]
 fn number(value: &JsonValue, name: &str) -> u64 {
-    match value.member(name) {
-        Some(JsonValue::Number(number)) if (0.0..=9e15).contains(number) => *number as u64,
-        _ => 0,
-    }
+    value.count(name).unwrap_or(0)
 }
 
 fn refusal(value: &JsonValue) -> Option<LinkFault> {
@@ -496,52 +456,6 @@ fn unprepared(fault: LinkFault) -> Error {
             let what = "the servers refuse the room's stream";
             let error = Error::new(Kind::ClusterStream, what).why(format!("{why} ({number})"));
             error.hint(Advice::Topic("chat"), "for what a room needs there")
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn terms(servers: &str) -> Result<NatsTerms> {
-        NatsTerms::new(servers, ClusterRoom::named("lobby")?, NodeId::drawn([1, 2]))
-    }
-
-    #[test]
-    fn a_password_is_not_said_again() {
-        let error = terms("http://u:secret@far.test").expect_err("no scheme of ours");
-        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
-        let terms = terms("tls://u:secret@far.test").expect("a server");
-        assert!(!format!("{terms:?}").contains("secret"), "{terms:?}");
-    }
-
-    #[test]
-    fn a_password_leaves_this_machine_with_tls_alone() {
-        for here in [
-            "nats://u:p@127.0.0.1:4222",
-            "nats://u:p@[::1]:4222",
-            "u:p@localhost",
-            "tls://u:p@far.test:4222",
-        ] {
-            let terms = terms(here).expect(here);
-            assert_eq!(terms.user, Some(("u".to_owned(), "p".to_owned())));
-            assert!(!terms.servers.contains("u:p"), "{}", terms.servers);
-        }
-        for far in [
-            "nats://u:p@far.test:4222",
-            "u:p@192.0.2.1",
-            "nats://u:p@[2001:db8::1]:4222",
-            "nats://u:p@127.0.0.1:4222,nats://far.test:4222",
-            "far.test:4222,tls://u:p@other.test",
-        ] {
-            let error = terms(far).expect_err(far);
-            assert_eq!(error.kind(), Kind::ClusterUrl);
-            assert!(error.message().contains("clear text"), "{}", error.message());
-            assert!(
-                !format!("{error:?}").contains("u:p@"),
-                "the password is not said again: {error:?}"
-            );
         }
     }
 }

@@ -1,0 +1,149 @@
+//! A user of the servers that wants no good: the room lives, the nodes live, and nothing forged is believed.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
+use super::{Member, Nats, alone, node, words};
+use crate::peer::PATIENCE;
+
+/// The subjects of the room `lobby`.
+const ROOM: &str = "hobnob.1.chat.nrxweytz";
+
+/// A client of NATS that says what it likes.
+struct Hostile(BufReader<TcpStream>);
+
+impl Hostile {
+    fn at(nats: &Nats) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", nats.port)).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let mut hostile = Hostile(BufReader::new(stream));
+        assert!(hostile.line().starts_with("INFO "));
+        hostile.send("CONNECT {\"verbose\":false,\"headers\":true}\r\nPING\r\n");
+        hostile.until("PONG");
+        hostile
+    }
+
+    fn send(&mut self, text: &str) {
+        self.0.get_mut().write_all(text.as_bytes()).expect("it hears");
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("a line within the patience");
+        line
+    }
+
+    fn until(&mut self, wanted: &str) -> String {
+        loop {
+            let line = self.line();
+            assert!(!line.is_empty(), "it ended before {wanted:?}");
+            if line.contains(wanted) {
+                return line;
+            }
+        }
+    }
+
+    fn publish(&mut self, subject: &str, body: &str) {
+        self.send(&format!("PUB {ROOM}.{subject} {}\r\n{body}\r\n", body.len()));
+    }
+
+    /// With headers, each with its end of line.
+    fn publish_headed(&mut self, subject: &str, headers: &str, body: &str) {
+        let head = format!("NATS/1.0\r\n{headers}\r\n");
+        let all = head.len() + body.len();
+        self.send(&format!("HPUB {ROOM}.{subject} {} {all}\r\n{head}{body}\r\n", head.len()));
+    }
+
+    /// All before was taken by the server.
+    fn settle(&mut self) {
+        self.send("PING\r\n");
+        self.until("PONG");
+    }
+}
+
+#[test]
+fn case_37_what_a_hostile_node_sends_is_not_believed_and_the_room_lives() {
+    let _alone = alone();
+    let test =
+        "rooms::hostile::case_37_what_a_hostile_node_sends_is_not_believed_and_the_room_lives";
+    let store = tempfile::tempdir().expect("a folder");
+    let Some(nats) = Nats::start(test, &words(&Nats::streams(store.path()))) else { return };
+    let (_kite, at_kite) = node(&nats, "kite", &[]);
+    let (_lark, at_lark) = node(&nats, "lark", &[]);
+    let mut ada = Member::called("Ada", &at_kite);
+    let mut bob = Member::called("Bob", &at_lark);
+    let mut hostile = Hostile::at(&nats);
+    let me = "aaaaaaaaaaaaaaab";
+    let entry = "{\"k\":\"say\",\"s\":1,\"n\":\"* Ada\",\"t\":\"\\u001b[2J\\r\\n* forged\"}\n";
+    for (subject, header, body) in [
+        (format!("in.{me}"), format!("1 {me} 1 1 0 0"), entry.to_owned()),
+        // In another one's name, of too many entries, of another version, and no batch at all.
+        (format!("in.{me}"), "1 aaaaaaaaaaaaaaac 1 1 0 0".to_owned(), entry.to_owned()),
+        (format!("in.{me}"), format!("1 {me} 2 65 0 1"), entry.repeat(65)),
+        (format!("in.{me}"), format!("9 {me} 2 3 0 1"), "\u{1}\u{2}".to_owned()),
+        (format!("in.{me}"), "rubbish".to_owned(), "{".repeat(100_000)),
+        ("in.x".to_owned(), String::new(), String::new()),
+    ] {
+        hostile.publish_headed(&subject, &format!("Hobnob: {header}\r\n"), &body);
+    }
+    for body in [
+        format!(
+            "{{\"v\":1,\"o\":\"{me}\",\"name\":\"\\u001b[31mkite\\r\\n* x\",\"members\":7,\"names\":[\"\\u001b[2J\",\"Eve\"]}}"
+        ),
+        "rubbish".to_owned(),
+        "x".repeat(100_000),
+    ] {
+        hostile.publish("beat", &body);
+    }
+    // Rubbish where a name stands: nobody takes it from nobody knows whom.
+    hostile.publish("name.mv3gk", "rubbish"); // "eve"
+    hostile.settle();
+    ada.say("hello");
+    let mut before = Vec::new();
+    loop {
+        let line = bob.line();
+        assert!(!line.is_empty(), "it ended");
+        assert!(!line.contains('\u{1b}'), "{line:?}");
+        if line == "Ada: hello" {
+            break;
+        }
+        before.push(line);
+    }
+    assert!(before.contains(&r"somebody: \x1b[2J\x0d\x0a* forged".to_owned()), "{before:?}");
+    assert!(!before.iter().any(|line| line == "* forged"), "{before:?}");
+    let mut eve = Member::come(&at_kite);
+    eve.say("Eve");
+    assert!(eve.until("Eve").starts_with("* Eve is taken, at node "));
+    bob.say("/who");
+    assert!(!bob.until("* here: Bob").contains('\u{1b}'));
+}
+
+#[test]
+fn case_37_a_node_whose_number_somebody_else_uses_draws_another_one_and_is_heard() {
+    let _alone = alone();
+    let test = "rooms::hostile::case_37_a_node_whose_number_somebody_else_uses_draws_another_one_and_is_heard";
+    let store = tempfile::tempdir().expect("a folder");
+    let Some(nats) = Nats::start(test, &words(&Nats::streams(store.path()))) else { return };
+    let (mut kite, at_kite) = node(&nats, "kite", &[]);
+    let mut hostile = Hostile::at(&nats);
+    hostile.send(&format!("SUB {ROOM}.beat 1\r\n"));
+    let beat = hostile.until("\"kite\"");
+    let origin = beat.split_once("\"o\":\"").and_then(|(_, rest)| rest.split('"').next());
+    let origin = origin.expect("its number").to_owned();
+    let (_lark, at_lark) = node(&nats, "lark", &[]);
+    let mut ada = Member::called("Ada", &at_kite);
+    let mut bob = Member::called("Bob", &at_lark);
+    ada.say("before");
+    bob.until("Ada: before");
+    let entry = "{\"k\":\"say\",\"s\":1,\"n\":\"Ada\",\"t\":\"forged\"}\n";
+    let header = format!("Hobnob: 1 {origin} 100 1 0 0\r\n");
+    hostile.publish_headed(&format!("in.{origin}"), &header, entry);
+    hostile.settle();
+    kite.hears("cluster-twin");
+    for number in 0..5 {
+        ada.say(&format!("after {number}"));
+        assert_eq!(bob.until("after"), format!("Ada: after {number}"));
+    }
+    bob.say("and back");
+    assert_eq!(ada.until("and back"), "Bob: and back");
+}

@@ -1,0 +1,149 @@
+//! Names over several nodes: each has one owner.
+
+use std::time::Duration;
+
+use hobnob::cluster::nats::{NatsLink, NatsTerms};
+use hobnob::cluster::{ClusterRoom, NameRecord, NodeId, WriteFault};
+
+use super::{Member, Nats, alone, node, words};
+
+#[test]
+fn one_name_at_two_nodes_at_once_has_one_owner_and_is_free_when_that_one_leaves() {
+    let _alone = alone();
+    let test = "rooms::names::one_name_at_two_nodes_at_once_has_one_owner_and_is_free_when_that_one_leaves";
+    let store = tempfile::tempdir().expect("a folder");
+    let flags = Nats::streams(store.path());
+    let Some(nats) = Nats::start(test, &words(&flags)) else { return };
+    let (_kite, at_kite) = node(&nats, "kite", &[]);
+    let (_lark, at_lark) = node(&nats, "lark", &[]);
+    for round in 0..10 {
+        let name = format!("Ada{round}");
+        let mut members = [Member::come(&at_kite), Member::come(&at_lark)];
+        members.iter_mut().for_each(|member| member.say(&name));
+        let heard = members.each_mut().map(|member| member.until(&name));
+        let welcome = format!("* welcome, {name}: ");
+        let owner = heard.iter().position(|line| line.starts_with(&welcome)).expect("an owner");
+        let node = ["kite", "lark"][owner];
+        let other = &heard[1 - owner];
+        assert_eq!(*other, format!("* {name} is taken, at node {node}; your name?"));
+
+        // The other one gets it when its owner has another one, or has left.
+        let [mut first, mut second] = members;
+        let (owner, other) =
+            if owner == 0 { (&mut first, &mut second) } else { (&mut second, &mut first) };
+        if round % 2 == 0 {
+            owner.say(&format!("/name Once{round}"));
+            assert_eq!(owner.until("*"), "* so be it");
+        } else {
+            owner.say("/quit");
+            owner.until("* goodbye");
+        }
+        loop {
+            // It is given back a moment later than its owner hears of it.
+            other.say(&name.to_uppercase());
+            if other.until(&name.to_uppercase()).starts_with("* welcome, ") {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn who_comes_while_the_servers_are_away_is_lent_a_name_and_gets_its_own_when_they_are_back() {
+    let _alone = alone();
+    let test = "rooms::names::who_comes_while_the_servers_are_away_is_lent_a_name_and_gets_its_own_when_they_are_back";
+    let store = tempfile::tempdir().expect("a folder");
+    let flags = Nats::streams(store.path());
+    let Some(mut nats) = Nats::start(test, &words(&flags)) else { return };
+    let (_kite, at_kite) = node(&nats, "kite", &[]);
+    let (_lark, at_lark) = node(&nats, "lark", &[]);
+    let mut ada = Member::called("Ada", &at_kite);
+    let mut bob = Member::come(&at_lark);
+    bob.say("B~b");
+    assert_eq!(bob.until("~"), "* a name has no ~ in a room of many nodes; your name?");
+    bob.say("Bob");
+    bob.until("* welcome, Bob: ");
+
+    nats.kill();
+    ada.until("* the other nodes cannot be reached");
+    bob.until("* the other nodes cannot be reached");
+    let mut eves = [Member::come(&at_kite), Member::come(&at_lark)];
+    let lent = eves.each_mut().map(|eve| {
+        eve.say("Eve");
+        let welcome = eve.until("* welcome, ");
+        let name = welcome.trim_start_matches("* welcome, ").split(':').next().expect("a name");
+        assert!(name.starts_with("Eve~") && name.len() == 6, "{welcome}");
+        assert_eq!(
+            eve.until("* you are"),
+            format!("* you are {name} until the other nodes are back")
+        );
+        name.to_owned()
+    });
+    // A name of another node is asked for: who has it is not known now.
+    eves[0].say("/name Bob");
+    let bobs = eves[0].until("* you are Bob~");
+    eves[0].say("/name Eve");
+    eves[0].until("* you are Eve~");
+    assert!(bobs.ends_with("until the other nodes are back"), "{bobs}");
+
+    nats.start_again(&words(&flags));
+    let outcome = eves.each_mut().map(|eve| {
+        loop {
+            let line = eve.until("* ");
+            if line == "* you are Eve now" || line.starts_with("* Eve is taken, at node ") {
+                return line;
+            }
+        }
+    });
+    assert!(outcome.contains(&"* you are Eve now".to_owned()), "{outcome:?}");
+    assert!(outcome.iter().any(|line| line.starts_with("* Eve is taken, at node ")), "{outcome:?}");
+    let winner = outcome.iter().position(|line| line.ends_with("now")).expect("one");
+    let other = if winner == 0 { &mut bob } else { &mut ada };
+    assert_eq!(other.until("is Eve now"), format!("* {} is Eve now", lent[winner]));
+}
+
+/// Claims a name by one link: whether the link has it. In doubt the leader is asked, as a node does.
+async fn claim(link: NatsLink, me: NodeId, key: String) -> bool {
+    let record = NameRecord { owner: me, name: key.as_str().into(), node: "kite".into() };
+    match link.write_name(&key, &record, Some(0)).await {
+        Ok(_) => true,
+        Err(WriteFault::Conflict) => false,
+        Err(WriteFault::Doubt) => loop {
+            match link.read_name(&key).await {
+                Ok((0, _)) | Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                Ok((_, found)) => return found.is_some_and(|found| found.owner == me),
+            }
+        },
+    }
+}
+
+#[test]
+fn five_nodes_claim_500_names_at_once_and_each_has_one_owner() {
+    let _alone = alone();
+    let test = "rooms::names::five_nodes_claim_500_names_at_once_and_each_has_one_owner";
+    let store = tempfile::tempdir().expect("a folder");
+    let Some(nats) = Nats::start(test, &words(&Nats::streams(store.path()))) else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("one");
+    let owners = runtime.block_on(async {
+        let mut claims = tokio::task::JoinSet::new();
+        for number in 1..=5 {
+            let me = NodeId::drawn([number, 0]);
+            let room = ClusterRoom::named("lobby").expect("a room");
+            let terms = NatsTerms::new(&nats.url(), room, me).expect("a server");
+            let (link, news) = NatsLink::connect(&terms).await.expect("a link");
+            link.prepare().await.expect("streams");
+            drop(news);
+            for name in 0..500_usize {
+                let link = link.clone();
+                claims.spawn(async move { (name, claim(link, me, format!("name{name}")).await) });
+            }
+        }
+        let mut owners = vec![0; 500];
+        while let Some(claimed) = claims.join_next().await {
+            let (name, is_owner) = claimed.expect("no panic");
+            owners[name] += usize::from(is_owner);
+        }
+        owners
+    });
+    assert_eq!(owners, vec![1; 500]);
+}

@@ -1,0 +1,112 @@
+//! What a node tells whoever looks at its server.
+
+use std::time::Duration;
+
+use crate::cluster::nats::LinkFacts;
+use crate::cluster::{NodeIs, NodeTold};
+use crate::error::{Error, Kind};
+use crate::event::{ClusterFact, Fact};
+
+/// The oldest version of the servers that their makers still mend.
+const SUPPORTED: (u64, u64) = (2, 10);
+
+fn of(fact: ClusterFact) -> Fact {
+    Fact::Clustered(Box::new(fact))
+}
+
+/// The servers are there; and what a person must know of them.
+pub(super) fn linked(servers: &str, facts: &LinkFacts) -> Vec<Fact> {
+    let LinkFacts { version, replicas, .. } = facts;
+    let linked = ClusterFact::Linked {
+        server: servers.to_owned(),
+        version: version.clone(),
+        replicas: *replicas,
+    };
+    let mut told = vec![of(linked)];
+    if *replicas == 1 {
+        let words = "one server keeps what is said, and loses it when it is lost";
+        told.push(Fact::Warning(words.to_owned()));
+    }
+    if is_old(version) {
+        let words =
+            format!("nats-server {version} is older than 2.10, and its makers mend it no more");
+        told.push(Fact::Warning(words));
+    }
+    told
+}
+
+/// Whether a version is older than those that are supported. What is no version is not known to be.
+fn is_old(version: &str) -> bool {
+    let mut numbers = version.split('.').map(str::parse::<u64>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < SUPPORTED,
+        _ => false,
+    }
+}
+
+/// We are alone.
+pub(super) fn parted(is_linked: bool) -> Fact {
+    let why = if is_linked {
+        "what was said has not come back from the servers for 2 s"
+    } else {
+        "no link to the servers for 2 s"
+    };
+    of(ClusterFact::Parted { why: why.to_owned() })
+}
+
+/// We are not alone any more.
+pub(super) fn rejoined(away: Duration, said_here: u64, said_there: u64) -> Fact {
+    of(ClusterFact::Rejoined { away, said_here, said_there })
+}
+
+/// Another node came, is not reached, or is gone.
+pub(super) fn node(name: String, is: NodeIs, members: u64) -> Fact {
+    let is = match is {
+        NodeIs::Came => "came",
+        NodeIs::Unreachable => "unreachable",
+        NodeIs::Gone => "gone",
+    };
+    of(ClusterFact::Node { node: name, is, members })
+}
+
+/// What else a node tells, with the name of the node that it is about.
+pub(super) fn told(told: &NodeTold, node: String) -> Option<Fact> {
+    Some(match told {
+        NodeTold::Missed { from, before, is_dropped, .. } => {
+            let count = from.map(|from| before - from);
+            let why = if *is_dropped { "dropped" } else { "lost" };
+            of(ClusterFact::Missed { node, count, why })
+        }
+        NodeTold::WentBack => {
+            Fact::Warning("the servers have lost what was said before".to_owned())
+        }
+        NodeTold::Twin => {
+            let what = "somebody speaks in the name of this node, which has another number now";
+            Fact::Failed(Error::new(Kind::ClusterTwin, what))
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_copy_and_an_old_server_are_warned_of() {
+        let warnings = |version: &str, replicas| {
+            let facts = LinkFacts { version: version.to_owned(), replicas, max_payload: 1 };
+            linked("nats://a", &facts).len() - 1
+        };
+        for (version, replicas, wanted) in [
+            ("2.9.10", 3, 1),
+            ("2.10.0", 3, 0),
+            ("2.15.1", 1, 1),
+            ("1.4.0", 1, 2),
+            ("3.0", 3, 0),
+            ("dev", 3, 0),
+        ] {
+            assert_eq!(warnings(version, replicas), wanted, "{version} {replicas}");
+        }
+    }
+}

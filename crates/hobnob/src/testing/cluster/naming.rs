@@ -1,0 +1,503 @@
+//! Names over many nodes, on a stream that delays, loses acks, is in doubt, and goes away: has each name one owner, and is
+//! none lost for ever?
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cluster::{
+    DeskTerms, GONE, NameDesk, NameRecord, NameRule, NameTold, NameWish, NodeId, WriteFault,
+};
+
+/// When no member comes or goes any more, and no fault begins: milliseconds.
+const QUIET: u64 = 120_000;
+
+/// When all must have come to rest, and everybody leaves.
+const LEAVE: u64 = 240_000;
+
+/// When nobody is left, and each name is claimed once more: who crashed is gone by then, also to who was away till late.
+const CLAIM: u64 = 265_000;
+
+/// When each of these claims must have come to its end.
+const END: u64 = 285_000;
+
+/// How often a node ticks, and beats.
+const TICK_MILLIS: u64 = 250;
+const BEAT_MILLIS: u64 = 1_000;
+
+const NAMES: [&str; 5] = ["Ada", "ada", "Bob", "Cy", "Di"];
+
+/// One course of events about names, by its seed.
+#[derive(Debug, Clone, Copy)]
+pub struct NamingTrial {
+    seed: u64,
+    broken: Option<NameRule>,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct NamingReport {
+    /// How often a member asked for a name.
+    pub asked: usize,
+    /// How often it got it, at once or later.
+    pub granted: usize,
+    /// How often it was lent another one.
+    pub lent: usize,
+    /// How often a name was taken from a node that was away for too long, or whose servers had lost what they had.
+    pub lost: usize,
+    /// How often a name had two owners that knew of each other, or at the end.
+    pub doubled: usize,
+    /// Names that nobody has at the end, and nobody can get; and members that wait for ever.
+    pub stuck: usize,
+}
+
+impl NamingReport {
+    /// Whether each name had one owner, and none is lost for ever.
+    pub fn is_clean(&self) -> bool {
+        self.doubled == 0 && self.stuck == 0
+    }
+}
+
+impl NamingTrial {
+    /// The trial of this seed.
+    pub fn of(seed: u64) -> Self {
+        NamingTrial { seed, broken: None }
+    }
+
+    /// The same, with nodes that break a rule.
+    pub fn breaking(self, rule: NameRule) -> Self {
+        NamingTrial { broken: Some(rule), ..self }
+    }
+
+    /// Runs it to its end.
+    pub fn run(self) -> NamingReport {
+        let mut world = NameWorld::of(self);
+        while let Some(((now, _), event)) = world.events.pop_first() {
+            if now > END {
+                break;
+            }
+            world.now = now;
+            world.happen(event);
+        }
+        world.judged()
+    }
+}
+
+/// Something that happens at its time. Nodes are numbered across their starts.
+enum NameEvent {
+    Start,
+    Tick(usize),
+    Beat(usize),
+    Come(usize),
+    Go(usize),
+    GoSoon(usize, u64),
+    Link(usize, bool),
+    Fault,
+    Arrive(usize, NameWish),
+    Written(usize, Arc<str>, u64, Result<u64, WriteFault>),
+    Read(usize, Arc<str>, u64, (u64, Option<NameRecord>)),
+    Heard(usize, u64, NameRecord),
+    Beaten(usize, NodeId),
+    Leave,
+    Claim,
+}
+
+/// A node, and what its members believe.
+struct NamedNode {
+    me: NodeId,
+    desk: NameDesk,
+    is_alive: bool,
+    is_linked: bool,
+    seats: u64,
+    /// Who has a name, by the name in lower case.
+    owners: BTreeMap<String, u64>,
+    /// Who waits: for its name, or for it while it has another one.
+    waiting: BTreeSet<(u64, String)>,
+    /// Who has asked and heard nothing yet: it asks for nothing else.
+    claiming: BTreeSet<u64>,
+    /// Names that were taken from it while it was away, and of which it does not know yet.
+    outdated: BTreeSet<String>,
+    /// When each other node was heard.
+    heard: BTreeMap<NodeId, u64>,
+}
+
+struct NameWorld {
+    trial: NamingTrial,
+    now: u64,
+    count: u64,
+    events: BTreeMap<(u64, u64), NameEvent>,
+    chance: fastrand::Rng,
+    /// The stream: the last revision, and what stands for each name.
+    last: u64,
+    stands: BTreeMap<Arc<str>, (u64, NameRecord)>,
+    nodes: Vec<NamedNode>,
+    /// Until when there is no leader; until when writes come late; until when acks are lost.
+    leaderless: u64,
+    slow: u64,
+    mute: u64,
+    /// Whether the servers have lost what they had.
+    has_lost: bool,
+    report: NamingReport,
+}
+
+impl NameWorld {
+    fn of(trial: NamingTrial) -> Self {
+        let mut world = NameWorld {
+            trial,
+            now: 0,
+            count: 0,
+            events: BTreeMap::new(),
+            chance: fastrand::Rng::with_seed(trial.seed),
+            last: 0,
+            stands: BTreeMap::new(),
+            nodes: Vec::new(),
+            leaderless: 0,
+            slow: 0,
+            mute: 0,
+            has_lost: false,
+            report: NamingReport::default(),
+        };
+        for _ in 0..world.chance.usize(2..=4) {
+            world.start();
+        }
+        for _ in 0..world.chance.usize(10..60) {
+            let (at, node) = (world.chance.u64(..QUIET), world.chance.usize(..4));
+            let event = if world.one_in(3) { NameEvent::Go(node) } else { NameEvent::Come(node) };
+            world.at(at, event);
+        }
+        for _ in 0..world.chance.usize(1..10) {
+            let at = world.chance.u64(..QUIET);
+            world.at(at, NameEvent::Fault);
+        }
+        world.at(LEAVE, NameEvent::Leave);
+        world.at(CLAIM, NameEvent::Claim);
+        world
+    }
+
+    fn at(&mut self, at: u64, event: NameEvent) {
+        self.count += 1;
+        self.events.insert((at, self.count), event);
+    }
+
+    fn after(&mut self, least: u64, most: u64, event: NameEvent) {
+        let at = self.now + self.chance.u64(least..=most);
+        self.at(at, event);
+    }
+
+    fn one_in(&mut self, count: u32) -> bool {
+        self.chance.u32(..count) == 0
+    }
+
+    fn start(&mut self) {
+        let at = self.nodes.len();
+        let me = NodeId::drawn([self.chance.u64(1..), at as u64]);
+        let seed = self.chance.u64(..);
+        let terms = DeskTerms { me, node: "kite".into(), seed, refresh: Duration::from_secs(20) };
+        let mut desk = NameDesk::new(terms);
+        if let Some(rule) = self.trial.broken {
+            desk = desk.breaking(rule);
+        }
+        self.nodes.push(NamedNode {
+            me,
+            desk,
+            is_alive: true,
+            is_linked: false,
+            seats: 0,
+            owners: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            claiming: BTreeSet::new(),
+            outdated: BTreeSet::new(),
+            heard: BTreeMap::new(),
+        });
+        self.after(1, 2_500, NameEvent::Link(at, true));
+        self.after(1, TICK_MILLIS, NameEvent::Tick(at));
+        self.after(1, BEAT_MILLIS, NameEvent::Beat(at));
+    }
+
+    fn happen(&mut self, event: NameEvent) {
+        match event {
+            NameEvent::Start => self.start(),
+            NameEvent::Tick(at) => {
+                self.with(at, NameDesk::tick);
+                self.at(self.now + TICK_MILLIS, NameEvent::Tick(at));
+            }
+            NameEvent::Beat(at) => self.beat(at),
+            NameEvent::Come(at) => self.come(at),
+            NameEvent::Go(at) => self.go(at),
+            NameEvent::GoSoon(at, seat) => self.leave(at, seat),
+            NameEvent::Link(at, is_up) => {
+                self.nodes[at].is_linked = is_up;
+                self.with(at, |desk, now| if is_up { desk.up(now) } else { desk.down(now) });
+            }
+            NameEvent::Fault => self.fault(),
+            NameEvent::Arrive(at, wish) => self.serve(at, wish),
+            NameEvent::Written(at, key, id, done) => {
+                self.answer(at, |desk, now| desk.written(now, &key, id, done));
+            }
+            NameEvent::Read(at, key, id, found) => {
+                self.answer(at, |desk, now| desk.read(now, &key, id, Ok(found)));
+            }
+            NameEvent::Heard(at, revision, record) => {
+                self.answer(at, |desk, now| desk.heard(now, revision, &record));
+            }
+            NameEvent::Beaten(at, origin) => {
+                if self.nodes[at].is_linked {
+                    self.nodes[at].heard.insert(origin, self.now);
+                }
+                self.answer(at, |desk, now| desk.beaten(now, origin));
+            }
+            NameEvent::Leave => self.leave_all(),
+            NameEvent::Claim => self.claim_all(),
+        }
+    }
+
+    /// Has a node do something that came over its link, if that is there.
+    fn answer(&mut self, at: usize, act: impl FnOnce(&mut NameDesk, Duration)) {
+        if self.nodes[at].is_linked {
+            self.with(at, act);
+        }
+    }
+
+    fn with(&mut self, at: usize, act: impl FnOnce(&mut NameDesk, Duration)) {
+        let now = Duration::from_millis(self.now);
+        let node = &mut self.nodes[at];
+        if !node.is_alive {
+            return;
+        }
+        act(&mut node.desk, now);
+        while let Some(told) = self.nodes[at].desk.told() {
+            self.note(at, told);
+        }
+        while let Some(wish) = self.nodes[at].desk.wish() {
+            if !self.nodes[at].is_linked || self.now < self.mute && self.one_in(6) {
+                continue;
+            }
+            let is_slow = self.now < self.slow && self.one_in(2);
+            let most = if is_slow { 6_000 } else { 5 };
+            self.after(1, most, NameEvent::Arrive(at, wish));
+        }
+    }
+
+    fn note(&mut self, at: usize, told: NameTold) {
+        match told {
+            NameTold::Granted { seat, name } => {
+                self.report.granted += 1;
+                self.own(at, seat, &name);
+                self.keep_only(at, seat, &name);
+            }
+            NameTold::Regained { seat, name } => {
+                self.report.granted += 1;
+                self.own(at, seat, &name);
+            }
+            NameTold::Lent { seat, name } => {
+                self.report.lent += 1;
+                self.keep_only(at, seat, &name);
+                self.nodes[at].owners.retain(|_, own| *own != seat);
+            }
+            NameTold::Taken { seat, name, .. } => {
+                let node = &mut self.nodes[at];
+                node.claiming.remove(&seat);
+                node.waiting.remove(&(seat, name.to_lowercase()));
+            }
+            NameTold::Lost { name, .. } => {
+                self.report.lost += 1;
+                self.nodes[at].owners.remove(&name.to_lowercase());
+                self.nodes[at].outdated.remove(&name.to_lowercase());
+            }
+        }
+    }
+
+    /// A member has a name, or waits for it under another one, and gives back what else it had.
+    fn keep_only(&mut self, at: usize, seat: u64, name: &str) {
+        let (now, key) = (Duration::from_millis(self.now), name.to_lowercase());
+        let node = &mut self.nodes[at];
+        node.claiming.remove(&seat);
+        node.waiting.retain(|(own, other)| *own != seat || *other == key);
+        node.owners.retain(|other, own| *own != seat || *other == key);
+        node.desk.keep_only(now, seat, name);
+    }
+
+    /// A member has a name now. Whoever else believes to have it must have been away for too long.
+    fn own(&mut self, at: usize, seat: u64, name: &str) {
+        let key = name.to_lowercase();
+        let gone = u64::try_from(GONE.as_millis()).unwrap_or(u64::MAX);
+        for other in 0..self.nodes.len() {
+            if other == at
+                || !self.nodes[other].is_alive
+                || !self.nodes[other].owners.contains_key(&key)
+            {
+                continue;
+            }
+            let heard = self.nodes[at].heard.get(&self.nodes[other].me);
+            let is_silent = heard.is_none_or(|heard| heard + gone <= self.now) && self.now >= gone;
+            if is_silent || self.has_lost || self.nodes[other].outdated.contains(&key) {
+                self.nodes[other].outdated.insert(key.clone());
+            } else {
+                self.report.doubled += 1;
+            }
+        }
+        let node = &mut self.nodes[at];
+        node.waiting.remove(&(seat, key.clone()));
+        node.outdated.remove(&key);
+        node.owners.insert(key, seat);
+    }
+
+    /// A live node by its place, as long as there is one.
+    fn alive(&self, place: usize) -> Option<usize> {
+        let alive: Vec<_> = (0..self.nodes.len()).filter(|at| self.nodes[*at].is_alive).collect();
+        (!alive.is_empty()).then(|| alive[place % alive.len()])
+    }
+
+    fn ask(&mut self, at: usize, seat: u64, name: &str) {
+        self.report.asked += 1;
+        self.nodes[at].waiting.insert((seat, name.to_lowercase()));
+        self.nodes[at].claiming.insert(seat);
+        self.with(at, |desk, now| desk.claim(now, seat, name));
+    }
+
+    /// A member comes and asks for a name; or one that has a name asks for another one.
+    fn come(&mut self, place: usize) {
+        let Some(at) = self.alive(place) else { return };
+        let name = NAMES[self.chance.usize(..NAMES.len())];
+        let is_free = |seat: &&u64| !self.nodes[at].claiming.contains(seat);
+        let seated = self.nodes[at].owners.values().find(is_free).copied();
+        let seat = match seated.filter(|_| self.one_in(3)) {
+            Some(seat) => seat,
+            None => {
+                self.nodes[at].seats += 1;
+                self.nodes[at].seats
+            }
+        };
+        self.ask(at, seat, name);
+        if self.one_in(4) {
+            self.after(0, 3_000, NameEvent::GoSoon(at, seat)); // before it knows, perhaps
+        }
+    }
+
+    fn go(&mut self, place: usize) {
+        let Some(at) = self.alive(place) else { return };
+        let seats = self.nodes[at].seats;
+        if seats > 0 {
+            let seat = self.chance.u64(1..=seats);
+            self.leave(at, seat);
+        }
+    }
+
+    fn leave(&mut self, at: usize, seat: u64) {
+        let node = &mut self.nodes[at];
+        node.owners.retain(|_, own| *own != seat);
+        node.waiting.retain(|(own, _)| *own != seat);
+        node.claiming.remove(&seat);
+        self.with(at, |desk, now| desk.leave(now, seat));
+    }
+
+    fn beat(&mut self, at: usize) {
+        if !self.nodes[at].is_alive {
+            return;
+        }
+        self.at(self.now + BEAT_MILLIS, NameEvent::Beat(at));
+        if self.nodes[at].is_linked {
+            let me = self.nodes[at].me;
+            self.others(at, |other| NameEvent::Beaten(other, me));
+        }
+    }
+
+    fn others(&mut self, at: usize, event: impl Fn(usize) -> NameEvent) {
+        for other in (0..self.nodes.len()).filter(|other| *other != at) {
+            self.after(1, 5, event(other));
+        }
+    }
+
+    fn serve(&mut self, at: usize, wish: NameWish) {
+        let has_leader = self.now >= self.leaderless;
+        match wish {
+            NameWish::Read { id, key } if has_leader => {
+                let (revision, record) = match self.stands.get(&key) {
+                    Some((revision, record)) => (*revision, Some(record.clone())),
+                    None => (0, None),
+                };
+                self.after(1, 5, NameEvent::Read(at, key, id, (revision, record)));
+            }
+            NameWish::Write { id, key, record, expected } if has_leader => {
+                let now = self.stands.get(&key).map_or(0, |(revision, _)| *revision);
+                let done = if expected.is_none_or(|expected| expected == now) {
+                    self.last += 1;
+                    let last = self.last;
+                    self.stands.insert(key.clone(), (last, record.clone()));
+                    self.others(at, |other| NameEvent::Heard(other, last, record.clone()));
+                    Ok(last)
+                } else {
+                    Err(WriteFault::Conflict)
+                };
+                if !(self.now < self.mute && self.one_in(2)) {
+                    let most = if self.now < self.slow { 3_000 } else { 5 };
+                    self.after(1, most, NameEvent::Written(at, key, id, done));
+                }
+            }
+            NameWish::Write { id, key, .. } if self.one_in(2) => {
+                self.after(1, 5, NameEvent::Written(at, key, id, Err(WriteFault::Doubt)));
+            }
+            _ => {}
+        }
+    }
+
+    fn fault(&mut self) {
+        let lasts = self.now + self.chance.u64(100..9_000);
+        let place = self.chance.usize(..4);
+        let Some(at) = self.alive(place) else { return };
+        match self.chance.u8(..8) {
+            0 => self.leaderless = lasts,
+            1 => self.slow = lasts,
+            2 | 3 => self.mute = lasts,
+            4 if self.nodes[at].is_linked => {
+                self.at(self.now, NameEvent::Link(at, false));
+                self.at(lasts, NameEvent::Link(at, true));
+            }
+            5 if self.nodes[at].is_linked => {
+                let long = self.now + self.chance.u64(55_000..75_000);
+                self.at(self.now, NameEvent::Link(at, false));
+                self.at(long, NameEvent::Link(at, true));
+            }
+            6 => {
+                self.nodes[at].is_alive = false;
+                self.after(10, 2_000, NameEvent::Start);
+            }
+            7 if self.one_in(3) => {
+                self.has_lost = true;
+                self.stands.clear();
+                self.last = 0;
+            }
+            _ => {}
+        }
+    }
+
+    /// All have come to rest: each name has one owner, and nobody waits. Then all leave.
+    fn leave_all(&mut self) {
+        let mut owners = BTreeMap::<String, usize>::new();
+        for node in self.nodes.iter().filter(|node| node.is_alive) {
+            self.report.stuck += node.waiting.len() + usize::from(!node.desk.is_settled());
+            node.owners.keys().for_each(|key| *owners.entry(key.clone()).or_default() += 1);
+        }
+        self.report.doubled += owners.values().filter(|count| **count > 1).count();
+        for at in 0..self.nodes.len() {
+            (1..=self.nodes[at].seats).for_each(|seat| self.leave(at, seat));
+        }
+    }
+
+    /// Each name is there for who comes.
+    fn claim_all(&mut self) {
+        let Some(at) = self.alive(0) else { return };
+        for name in &NAMES[1..] {
+            self.nodes[at].seats += 1;
+            let seat = self.nodes[at].seats;
+            self.ask(at, seat, name);
+        }
+    }
+
+    fn judged(mut self) -> NamingReport {
+        let owned = self.alive(0).map_or(0, |at| self.nodes[at].owners.len());
+        let is_any_alive = self.alive(0).is_some();
+        self.report.stuck += if is_any_alive { NAMES.len() - 1 - owned } else { 0 };
+        self.report
+    }
+}
