@@ -22,6 +22,7 @@ RUNS = [
     ("bench", SHORT, ["nginx", "wrk", "curl"]),
     ("stream", SHORT, ["iperf3"]),
     ("start", ["--starts", "2"], []),
+    ("rooms", ["--cycles", "1", "--lines", "2000"], []),
     ("mail", ["--cycles", "1", "--letters", "200", "--kept", "300"], [f"{paired.TARGET}/peers/postfix/usr/sbin/smtp-source"]),
 ]
 

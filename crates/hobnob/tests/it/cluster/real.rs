@@ -25,7 +25,7 @@ use crate::stage::skip;
 
 /// For how long faults happen in each course of every run, and of those by hand.
 const SHORT: Duration = Duration::from_secs(20);
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// Lines that servers as old as that may call gone, and have.
 const OLD: usize = 8;

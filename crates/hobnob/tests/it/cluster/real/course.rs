@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hobnob::clock::Clock;
-use hobnob::cluster::{ClusterRoom, EntryKind, RoomEntry};
+use hobnob::cluster::{ClusterRoom, EntryKind, RoomBatch, RoomEntry};
 use hobnob::engine::Crew;
 
 use super::judge::{Case, MemberLog, Verdict};
@@ -106,7 +106,7 @@ impl Course {
         let nodes: Vec<_> = nodes.into_iter().map(tokio::sync::Mutex::into_inner).collect();
         let began = clock.now();
         rest(&nodes, &stage, &said).await;
-        let rest = clock.now() - began;
+        let rest = clock.now().saturating_sub(began);
         let faults = [of_servers, of_nodes].concat();
         self.judge(nodes, &servers, &stage, faults, rest, &said).await
     }
@@ -123,7 +123,7 @@ impl Course {
     ) -> Outcome {
         nodes.iter_mut().for_each(Node::tell);
         let batches = servers.stream(&stage.room).await;
-        let entries = batches.iter().flat_map(|batch| batch.entries());
+        let entries = batches.iter().flat_map(RoomBatch::entries);
         let lives = nodes.iter().flat_map(|node| &node.lives);
         let mut outcome = Outcome {
             verdict: Verdict::default(),
@@ -240,9 +240,13 @@ impl FaultStage {
                 lasts(&mut chance).await;
                 servers.freeze(at, false);
             } else {
-                hit.iter().for_each(|at| servers.kill(*at));
+                for at in &hit {
+                    servers.kill(*at);
+                }
                 lasts(&mut chance).await;
-                hit.iter().for_each(|at| servers.start_one(*at));
+                for at in &hit {
+                    servers.start_one(*at);
+                }
             }
         }
         faults

@@ -139,8 +139,8 @@ async fn everybody_at_five_nodes_hears_every_line_once_and_in_the_same_order() {
     let mut speakers = Vec::new();
     for at in 0..NODES {
         let mut speaker = crowd.enter(at).await;
-        let lines: String =
-            (0..MESSAGES / NODES).map(|n| format!("{at} says its {n}th\n")).collect();
+        let lines: Vec<_> = (0..MESSAGES / NODES).map(|n| format!("{at} says its {n}th")).collect();
+        let lines = lines.join("\n") + "\n";
         soon("a send", speaker.send(lines.as_bytes())).await.expect("it is heard");
         speakers.push(speaker);
     }
@@ -184,7 +184,7 @@ async fn who_talks_waits_for_who_reads_slowly_at_its_node() {
         }
     };
     let talking = async { speaker.send(text.as_bytes()).await.expect("it is heard") };
-    soon("all of it", async { tokio::join!(reading, talking) }).await;
+    soon("all of it", Box::pin(async { tokio::join!(reading, talking) })).await;
 }
 
 /// Latencies of one turn, in microseconds.

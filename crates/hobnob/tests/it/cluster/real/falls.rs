@@ -1,6 +1,7 @@
 //! By hand: what members see when something falls, and after how long. `HOBNOB_FALLS=3` does each so often:
 //! `HOBNOB_FALLS=3 cargo test -p hobnob --test it cluster::real::falls -- --nocapture`.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use hobnob::clock::Clock;
@@ -137,10 +138,10 @@ impl Fallen {
                 };
                 let (alone, back) = (told(ALONE), told(BACK));
                 if let (Some(alone), Some(back)) = (alone.first(), back.last()) {
-                    text += &format!(
-                        ", node {node} alone after {:.1?} and back {:.1} s after it ended",
-                        *alone - began,
-                        back.as_secs_f64() - healed.as_secs_f64(),
+                    let (alone, late) = (alone.saturating_sub(began), back.saturating_sub(healed));
+                    let _ = write!(
+                        text,
+                        ", node {node} alone after {alone:.1?} and back {late:.1?} after its end"
                     );
                 }
             });
@@ -175,7 +176,7 @@ async fn what_members_see_when_something_falls() {
                 }
                 assert!(fallen.clock.now() < crashed + CALM * 3, "{words}");
             };
-            println!("falls: a node crashed: {words:?} after {:.1?}", told - crashed);
+            println!("falls: a node crashed: {words:?} after {:.1?}", told.saturating_sub(crashed));
         }
     }
 }

@@ -32,10 +32,8 @@ impl MemberLog {
             self.since = Some(now);
         } else if line.starts_with(ALONE) {
             self.is_alone = true;
-        } else if line.starts_with(BACK) {
-            if !std::mem::take(&mut self.is_alone) {
-                self.back_at.get_or_insert(now);
-            }
+        } else if line.starts_with(BACK) && !std::mem::take(&mut self.is_alone) {
+            self.back_at.get_or_insert(now);
         }
         self.lines.push(line);
         self.heard.push(now);
@@ -277,28 +275,27 @@ impl Case<'_> {
                     log.name
                 ));
             }
-            self.judge_surplus(log, node, told.saturating_sub(count), &maybe, verdict);
+            judge_surplus(log, node, told.saturating_sub(count), &maybe, verdict);
         }
         for (node, told) in told {
-            self.judge_surplus(log, node, told.unwrap_or(0), &maybe, verdict);
+            judge_surplus(log, node, told.unwrap_or(0), &maybe, verdict);
         }
     }
+}
 
-    fn judge_surplus(
-        &self,
-        log: &MemberLog,
-        node: &str,
-        surplus: usize,
-        maybe: &BTreeMap<&str, usize>,
-        verdict: &mut Verdict,
-    ) {
-        let most = maybe.get(node).copied().unwrap_or(0);
-        verdict.told += surplus.min(most);
-        if surplus > most {
-            verdict.falsely_told += surplus - most;
-            verdict
-                .find(format!("{} was told of {surplus} of {node} that are not missing", log.name));
-        }
+/// What was told beyond what is missing: it may be of lines that need not be shown.
+fn judge_surplus(
+    log: &MemberLog,
+    node: &str,
+    surplus: usize,
+    maybe: &BTreeMap<&str, usize>,
+    verdict: &mut Verdict,
+) {
+    let most = maybe.get(node).copied().unwrap_or(0);
+    verdict.told += surplus.min(most);
+    if surplus > most {
+        verdict.falsely_told += surplus - most;
+        verdict.find(format!("{} was told of {surplus} of {node} that are not missing", log.name));
     }
 }
 

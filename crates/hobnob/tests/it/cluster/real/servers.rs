@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use hobnob::clock::Clock;
 use hobnob::cluster::nats::{NatsLink, NatsNews, NatsTerms};
 use hobnob::cluster::{ClusterRoom, NodeId, RoomBatch};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -114,16 +115,17 @@ impl Servers {
         let probe = format!(
             "{{\"name\":\"PROBE\",\"subjects\":[\"probe\"],\"storage\":\"memory\",\"num_replicas\":{copies}}}"
         );
-        let made = async {
-            loop {
-                let made = request(self.port(0), "$JS.API.STREAM.CREATE.PROBE", &probe).await;
-                if made.is_some_and(|made| !made.contains("\"error\"")) {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(100)).await; // nobody tells when a leader is there
+        let (began, mut answer) = (Clock::start(), None);
+        while began.now() < PATIENCE * 2 {
+            answer = request(self.port(0), "$JS.API.STREAM.CREATE.PROBE", &probe).await;
+            if answer.as_ref().is_some_and(|made| !made.contains("\"error\"")) {
+                return;
             }
-        };
-        soon("servers that keep streams", made).await;
+            tokio::time::sleep(Duration::from_millis(100)).await; // nobody tells when a leader is there
+        }
+        let log = std::fs::read_to_string(self.folder.path().join("s0.log")).unwrap_or_default();
+        let log: Vec<_> = log.lines().rev().take(20).collect();
+        panic!("no servers that keep streams: {answer:?}, and the last of s0: {log:#?}");
     }
 
     /// A link of the test's own, behind no wire.
