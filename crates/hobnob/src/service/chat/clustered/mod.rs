@@ -168,7 +168,7 @@ impl Clustered {
     }
 
     fn show(&self, inner: &mut NodeInRoom, told: NodeTold) {
-        self.fact(inner, &told);
+        inner.fact(&told);
         let count = |from, to: u64| usize::try_from(to + 1 - from).unwrap_or(usize::MAX);
         match told {
             NodeTold::Dropped(from, to) => inner.dropped += count(from, to),
@@ -206,20 +206,6 @@ impl Clustered {
                 }
             }
         }
-    }
-
-    /// Keeps what whoever looks at the server is told of it.
-    fn fact(&self, inner: &mut NodeInRoom, told: &NodeTold) {
-        let fact = match told {
-            NodeTold::Alone => Some(facts::parted(inner.node.is_linked())),
-            NodeTold::Own { .. } => {
-                inner.said_here += 1;
-                None
-            }
-            NodeTold::Missed { origin, .. } => facts::told(told, node_name(&inner.roster, *origin)),
-            told => facts::told(told, String::new()),
-        };
-        inner.facts.extend(fact);
     }
 
     /// Shows what was said at the other nodes while they could not be reached.
@@ -271,6 +257,20 @@ impl Clustered {
 }
 
 impl NodeInRoom {
+    /// Keeps what whoever looks at the server is told of it.
+    fn fact(&mut self, told: &NodeTold) {
+        let fact = match told {
+            NodeTold::Alone => Some(facts::parted(self.node.is_linked())),
+            NodeTold::Own { .. } => {
+                self.said_here += 1;
+                None
+            }
+            NodeTold::Missed { origin, .. } => facts::told(told, node_name(&self.roster, *origin)),
+            told => facts::told(told, String::new()),
+        };
+        self.facts.extend(fact);
+    }
+
     /// Tells the other nodes what a member does; or how many bytes of text it may say, where that is too long.
     fn say(
         &mut self,
