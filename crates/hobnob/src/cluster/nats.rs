@@ -3,6 +3,10 @@
 //! `JetStream` is spoken by its own requests (`$JS.API`), which need no more of the client than requests and headers. That
 //! way every answer is seen as it is: "no leader" and "not found" are different things to a room.
 
+mod exam;
+
+pub use exam::{ClockGap, ExamStep, NatsExam, OLDEST, RoomExam, examine, is_old};
+
 use std::fmt;
 use std::future::poll_fn;
 use std::net::IpAddr;
