@@ -82,11 +82,11 @@ impl Clustered {
     /// The room of the options `room`, on the servers of `cluster`.
     pub(super) fn of(room: Room, servers: &str, options: &Options) -> Result<Self> {
         let clock = Clock::start();
-        let me = drawn();
+        let me = NodeId::draw();
         let named = ClusterRoom::named(options.text("room").unwrap_or("lobby"))?;
         let files = ClusterFiles::of(options);
-        let terms = NatsTerms::new(servers, named, me)?;
-        let terms = terms.guarded(files.auth.is_some(), files.ca.is_some())?;
+        let besides = (files.auth.is_some(), files.ca.is_some());
+        let terms = NatsTerms::beside(servers, named, me, besides)?;
         let name = options.text("node").filter(|name| !name.is_empty());
         let name = name.map_or_else(own_name, str::to_owned);
         let past = options.count("history").unwrap_or_default().min(256);
@@ -194,7 +194,7 @@ impl Clustered {
                 self.show_entry(inner, me, &entry);
             }
             NodeTold::Twin => {
-                let (now, me) = (self.clock.now(), drawn());
+                let (now, me) = (self.clock.now(), NodeId::draw());
                 inner.node.reborn(now, me);
                 inner.names.reborn(now, me);
             }
@@ -359,12 +359,6 @@ impl RoomOrder for Clustered {
     fn keep<'a>(&'a self, keeper: &'a Keeper) -> Boxed<'a, ()> {
         Box::pin(self.go_on(keeper))
     }
-}
-
-/// A number for a node, by chance.
-fn drawn() -> NodeId {
-    let lot = draw_seed; // 53 bits each
-    NodeId::drawn([lot() << 11 ^ lot(), lot()])
 }
 
 /// The name of this machine.
