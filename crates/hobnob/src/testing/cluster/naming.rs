@@ -193,7 +193,8 @@ impl NameWorld {
         let at = self.nodes.len();
         let me = NodeId::drawn([self.chance.u64(1..), at as u64]);
         let seed = self.chance.u64(..);
-        let refresh = if self.trial.seed % 2 == 0 { Duration::from_secs(20) } else { REFRESH };
+        let refresh =
+            if self.trial.seed.is_multiple_of(2) { Duration::from_secs(20) } else { REFRESH };
         let terms = DeskTerms { me, node: "kite".into(), seed, refresh };
         let mut desk = NameDesk::new(terms);
         if let Some(rule) = self.trial.broken {
