@@ -64,6 +64,36 @@ pub fn rfc3339(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
+/// The time that [`rfc3339`] or another clock wrote in UTC, with any number of digits behind the second. None: it is none,
+/// or has another zone.
+pub fn read_rfc3339(text: &str) -> Option<SystemTime> {
+    let (whole, fraction) = match text.strip_suffix('Z')?.split_once('.') {
+        Some((whole, fraction)) => (whole, fraction),
+        None => (text.strip_suffix('Z')?, ""),
+    };
+    let shape = "0000-00-00T00:00:00";
+    let is_shaped = whole.len() == shape.len()
+        && whole
+            .bytes()
+            .zip(shape.bytes())
+            .all(|(is, wanted)| if wanted == b'0' { is.is_ascii_digit() } else { is == wanted });
+    if !is_shaped || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let part = |at: std::ops::Range<usize>| whole.get(at)?.parse::<u64>().ok();
+    let (year, month, day) = (part(0..4)?, part(5..7)?, part(8..10)?);
+    let (hour, minute, second) = (part(11..13)?, part(14..16)?, part(17..19)?);
+    // Every fourth year has a day more, at most.
+    let (years, guess) = (year.checked_sub(1970)?, year.checked_sub(1970)? * 365);
+    let days = (guess..=guess + years / 4 + 366).find(|days| civil(*days) == (year, month, day))?;
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let nanos = format!("{fraction:0<9.9}").parse().ok()?;
+    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second;
+    Some(UNIX_EPOCH + Duration::new(seconds, nanos))
+}
+
 /// Year, month and day in UTC.
 pub fn date(time: SystemTime) -> (i32, u8, u8) {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -96,5 +126,30 @@ mod tests {
         assert_eq!(at(951_782_400), "2000-02-29T00:00:00.000Z");
         assert_eq!(at(1_795_269_729), "2026-11-21T14:02:09.000Z");
         assert_eq!(at(4_102_444_799), "2099-12-31T23:59:59.000Z");
+    }
+
+    #[test]
+    fn what_a_clock_wrote_is_read_and_nothing_else() {
+        for seconds in [0, 951_782_400, 1_795_269_729, 4_102_444_799] {
+            let time = UNIX_EPOCH + Duration::from_secs(seconds);
+            assert_eq!(read_rfc3339(&rfc3339(time)), Some(time));
+        }
+        let precise = UNIX_EPOCH + Duration::new(951_782_400, 123_456_789);
+        assert_eq!(read_rfc3339("2000-02-29T00:00:00.123456789Z"), Some(precise));
+        let even = UNIX_EPOCH + Duration::new(951_782_400, 0);
+        assert_eq!(read_rfc3339("2000-02-29T00:00:00Z"), Some(even));
+        for none in [
+            "",
+            "Z",
+            "2000-02-30T00:00:00Z",
+            "1969-01-01T00:00:00Z",
+            "2000-02-29T24:00:00Z",
+            "2000-02-29 00:00:00Z",
+            "2000-02-29T00:00:00+01:00",
+            "2000-02-29T00:00:00.xZ",
+            "2000-02-29T00:00:00.1é23Z",
+        ] {
+            assert_eq!(read_rfc3339(none), None, "{none}");
+        }
     }
 }

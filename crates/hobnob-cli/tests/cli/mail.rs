@@ -14,7 +14,7 @@ use crate::kit::{
 };
 
 /// A server with all its doors, and their addresses.
-fn mail(flags: &[&str]) -> (Served, [String; 3]) {
+pub(crate) fn office(flags: &[&str]) -> (Served, [String; 3]) {
     let doors = [
         "mail",
         "smtp=127.0.0.1:0",
@@ -34,7 +34,7 @@ fn mail(flags: &[&str]) -> (Served, [String; 3]) {
     (served, ports)
 }
 
-fn sends(to: &str, flags: &[&str]) -> Done {
+pub(crate) fn sends(to: &str, flags: &[&str]) -> Done {
     let at = format!("smtp://{to}");
     let words = ["mail", "send", &at, "--from", "app@test", "--to", "li@test"];
     run(&[&words[..], flags].concat())
@@ -42,7 +42,7 @@ fn sends(to: &str, flags: &[&str]) -> Done {
 
 #[test]
 fn a_letter_is_sent_fetched_saved_shown_and_deleted() {
-    let (_served, [smtp, pop3, imap]) = mail(&[]);
+    let (_served, [smtp, pop3, imap]) = office(&[]);
     let folder = folder();
     let map = folder.path().join("map.png");
     fs::write(&map, b"not a picture").expect("a file");
@@ -117,7 +117,7 @@ fn a_letter_is_sent_fetched_saved_shown_and_deleted() {
 
 #[test]
 fn a_letter_is_waited_for_and_one_that_does_not_come_is_told_of() {
-    let (_served, [smtp, pop3, imap]) = mail(&[]);
+    let (_served, [smtp, pop3, imap]) = office(&[]);
     let text = "your link is https://a.test/reset?t=1";
     assert_eq!(sends(&smtp, &["--subject", "Welcome"]).code, 0);
     for at in [format!("imap://{imap}"), format!("pop3://{pop3}")] {
@@ -151,7 +151,7 @@ fn a_letter_is_waited_for_and_one_that_does_not_come_is_told_of() {
 
 #[test]
 fn a_letter_as_it_is_goes_byte_for_byte_and_names_who_gets_it() {
-    let (_served, [smtp, _, imap]) = mail(&["--no-trace"]);
+    let (_served, [smtp, _, imap]) = office(&["--no-trace"]);
     let letter = "From: Li <li@test>\r\nTo: han@test, All: a@test, \"b c\"@test;\r\nBcc: secret@test\r\nSubject: x\r\n\r\n.\r\nbody\r\n";
     let at = format!("smtp://{smtp}");
     let done = run_with(&["mail", "send", &at, "--eml", "-", "-v"], letter.as_bytes());
@@ -180,7 +180,7 @@ fn the_dialogue_is_shown_and_no_secret_is_in_it() {
     let file = folder.path().join("password");
     fs::write(&file, "s3cr3t\n").expect("a file");
     let user = format!("li:@{}", file.display());
-    let (_served, [smtp, pop3, imap]) = mail(&["--user", &user, "--auth", "need"]);
+    let (_served, [smtp, pop3, imap]) = office(&["--user", &user, "--auth", "need"]);
     let at = format!("smtp://{smtp}");
     let words =
         ["mail", "send", &at, "--from", "app@test", "--to", "li@test", "--user", &user, "-v"];
@@ -366,7 +366,7 @@ fn mistakes_are_told_before_anybody_is_dialled() {
 
 #[test]
 fn what_is_done_wrong_on_purpose_is_shown_with_what_comes_of_it() {
-    let (_served, [smtp, ..]) = mail(&["--strict"]);
+    let (_served, [smtp, ..]) = office(&["--strict"]);
     for (word, code) in [("bare-lf", 1), ("no-stuffing", 1)] {
         let done = sends(&smtp, &["--break", word, "--text", ".\n.a\n"]);
         assert!(done.code == code || done.code == 10, "{word}: {done:?}");
@@ -376,7 +376,7 @@ fn what_is_done_wrong_on_purpose_is_shown_with_what_comes_of_it() {
 
 #[test]
 fn many_letters_go_over_many_conns() {
-    let (_served, [smtp, _, imap]) = mail(&[]);
+    let (_served, [smtp, _, imap]) = office(&[]);
     let done = sends(&smtp, &["--count", "50", "--conns", "5"]);
     assert_eq!((done.code, done.err.as_str()), (0, ""), "{done:?}");
     assert!(done.out.starts_with("50 letters sent over 5 conns in "), "{}", done.out);
@@ -472,7 +472,7 @@ fn a_hostile_letter_drives_no_terminal() {
 
 #[test]
 fn it_ends_as_the_others_do_when_something_is_in_its_way() {
-    let (_served, [smtp, _, imap]) = mail(&[]);
+    let (_served, [smtp, _, imap]) = office(&[]);
     assert_eq!(sends(&smtp, &["--subject", "x"]).code, 0);
     let (to, from) = (format!("smtp://{smtp}"), format!("imap://{imap}"));
     let folder = folder();
@@ -494,6 +494,14 @@ fn it_ends_as_the_others_do_when_something_is_in_its_way() {
         let err = Lines::of(child.stderr.take().expect("it is piped"));
         assert_eq!(code(Bounded::of(child).wait()), 9, "{words:?}");
         assert!(err.rest()[0].starts_with("error[output-failed]"), "{words:?}");
+        let (reader, gone) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = hobnob(words);
+        command.stdin(Stdio::null()).stdout(gone).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary is there");
+        let err = Lines::of(child.stderr.take().expect("it is piped"));
+        assert_eq!(code(Bounded::of(child).wait()), 141, "{words:?}");
+        assert_eq!(err.rest(), [""; 0], "{words:?}");
     }
     // A disk that is full: nothing half-written has the name of a letter.
     let done = run(&["mail", "fetch", &from, "--save", "/dev/full"]);
@@ -528,6 +536,42 @@ fn a_server_that_says_nothing_is_left_and_signals_end_the_waiting() {
             assert_eq!(code(waiting.child.wait()), expected, "{scheme} {name}");
         }
     }
+}
+
+#[test]
+fn a_mailbox_that_is_waited_at_tells_by_itself_and_one_that_is_dead_is_left() {
+    let begin = [
+        "* OK hi\r\n",
+        "* CAPABILITY IMAP4rev1 IDLE\r\na1 OK\r\n",
+        "a2 OK\r\n",
+        "* CAPABILITY IMAP4rev1 IDLE\r\na3 OK\r\n",
+        "* 0 EXISTS\r\na4 OK\r\n",
+    ];
+    let wait = |answers: &[&'static str], flags: &[&str]| {
+        let peer = scripted([&begin[..], answers].concat().leak());
+        let at = format!("imap://{}", peer.address());
+        let words = ["mail", "fetch", &at, "--wait", "subject:x", "--within", "20s", "-v"];
+        let done = run(&[&words[..], flags].concat());
+        peer.finish();
+        done
+    };
+    // It says that it listens, and then nothing more, even when it is asked.
+    let dead = wait(&["+ go\r\n"], &["--idle", "100ms"]);
+    assert!(dead.code == 6 && dead.err.contains("error[idle-timeout]"), "{dead:?}");
+    assert!(dead.err.contains("»  DONE"), "{}", dead.err);
+    let told = wait(
+        &[
+            "+ go\r\n* 1 EXISTS\r\n",
+            "a5 OK\r\n",
+            "* 1 FETCH (UID 7)\r\na6 OK\r\n",
+            "* 1 FETCH (UID 7 BODY[] {12}\r\nSubject: x\r\n)\r\na7 OK\r\n",
+            "* BYE\r\na8 OK\r\n",
+        ],
+        &[],
+    );
+    assert!(told.code == 0 && told.out.contains("Subject"), "{told:?}");
+    let refused = wait(&["a5 NO not now\r\n"], &[]);
+    assert!(refused.code == 1 && refused.err.contains("NO not now"), "{refused:?}");
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! `hobnob serve mail` on a hard day, at each of its doors.
 
+use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::kit::hardship::{connect, is_light, reset};
-use crate::kit::{Bounded, Lines, code, folder, hobnob, is_root, signal, skip};
+use crate::kit::{Bounded, Lines, code, folder, hobnob, is_root, run, signal, skip};
 
 /// The doors, and how each greets.
 const DOORS: [(&str, &str); 3] = [("smtp", "220 "), ("pop3", "+OK "), ("imap", "* OK ")];
@@ -219,36 +221,191 @@ fn a_disk_without_room_costs_each_letter_and_nothing_else() {
     assert_eq!(code(office.child.wait()), 0);
 }
 
+/// Lets a process open no file more, or as many as it could at first.
+fn limit_files(id: u32, most: &str) {
+    let done = Command::new("prlimit").args(["--pid", &id.to_string(), most]).status();
+    assert!(done.expect("it is here").success());
+}
+
 #[test]
 fn without_descriptors_a_letter_is_refused_for_now_and_the_next_one_is_kept() {
     const TEST: &str =
         "office::without_descriptors_a_letter_is_refused_for_now_and_the_next_one_is_kept";
-    let folder = folder();
-    let mail = folder.path().join("mail");
-    let words = words(&["--dir", mail.to_str().expect("UTF-8"), "--max-conns", "1000"]);
-    let mut command = Command::new("prlimit");
-    command.args(["--nofile=100:100", env!("CARGO_BIN_EXE_hobnob")]).args(&words);
-    command.env_clear().env("PATH", "/usr/bin:/bin");
     if Command::new("prlimit").arg("--version").output().is_err() {
         return skip(TEST, "prlimit is not here");
     }
-    let office = Office::open(command);
-    let mut sender = office.peer(0);
+    let folder = folder();
+    let mail = folder.path().join("mail");
+    let office = serve_mail(&["--dir", mail.to_str().expect("UTF-8")]);
+    let (mut sender, mut reader) = (office.peer(0), office.peer(2));
     assert!(sender.sends("first").starts_with("250"));
-    let idle: Vec<_> = (0..120)
-        .map(|_| TcpStream::connect(&office.addresses[1]).expect("the queue takes it"))
-        .collect();
+    reader.say("a LOGIN x x\r\nb SELECT INBOX\r\n");
+    reader.until("b OK");
+    let mut fetcher = office.peer(1);
+    fetcher.say("USER x\r\nPASS x\r\n");
+    fetcher.until("+OK ");
+    fetcher.until("+OK ");
+    // Every number below the limit is taken: whatever is opened now fails.
+    limit_files(office.child.id(), "--nofile=3:");
+    let large = "x".repeat(200_000);
+    for letter in ["second", &large] {
+        let said = sender.sends(letter);
+        assert!(said.starts_with("452 4.3.0 "), "{said}");
+        office.events.until(r#""did":"refused""#);
+    }
+    // That a letter cannot be read now is never said to be that it is gone, or that it has not what is looked for.
+    for (asked, answer) in [
+        ("APPEND INBOX {5+}\r\nhello", "NO [SERVERBUG] "),
+        ("FETCH 1 BODY[]", "NO [UNAVAILABLE] "),
+        ("FETCH 1 ENVELOPE", "NO [UNAVAILABLE] "),
+        ("SEARCH BODY first", "NO [UNAVAILABLE] "),
+        ("SEARCH NOT SUBJECT x", "NO [UNAVAILABLE] "),
+        ("COPY 1 INBOX", "NO [SERVERBUG] "),
+        ("FETCH 1 FLAGS", "OK "),
+        ("NOOP", "OK "),
+    ] {
+        reader.say(&format!("c {asked}\r\n"));
+        let said = reader.until("c ");
+        assert!(said.starts_with(&format!("c {answer}")), "{asked}: {said}");
+    }
+    fetcher.say("RETR 1\r\nNOOP\r\n");
+    assert!(fetcher.line().starts_with("-ERR [SYS/TEMP] "));
+    assert!(fetcher.line().starts_with("+OK"));
+    // Who comes waits in the queue of the kernel.
+    let mut next = Peer(BufReader::new(connect(&office.addresses[0])));
     office.events.until("open-files");
-    let said = sender.sends("second");
-    assert!(said.starts_with("452 4.3.0 ") || said.starts_with("250 "), "{said}");
-    let kept = if said.starts_with("250") { 2 } else { 1 };
-    drop(idle);
-    // Once those are gone there is room again.
-    let mut next = office.peer(0);
-    assert!(next.sends("third").starts_with("250"));
-    assert_eq!((files(&mail, "new"), files(&mail, "tmp")), (kept + 1, 0));
-    let mut rest = String::new();
-    next.say("QUIT\r\n");
-    next.0.read_to_string(&mut rest).expect("text");
-    assert!(rest.starts_with("221 "), "{rest}");
+    assert_eq!((files(&mail, "new") + files(&mail, "cur"), files(&mail, "tmp")), (1, 0));
+    limit_files(office.child.id(), "--nofile=100:");
+    assert!(next.line().starts_with("220 "));
+    for peer in [&mut sender, &mut next] {
+        assert!(peer.sends("third").starts_with("250"));
+    }
+    assert_eq!((files(&mail, "new") + files(&mail, "cur"), files(&mail, "tmp")), (3, 0));
+    reader.say("f FETCH 1 BODY[]\r\n");
+    reader.until("f OK");
+}
+
+#[test]
+fn a_folder_that_is_no_maildir_is_locked_or_not_ours_is_refused_and_left_as_it_was() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (thesis, file, open, taken) = (path("thesis"), path("file"), path("open"), path("taken"));
+    std::fs::create_dir(&thesis).expect("a folder");
+    std::fs::write(Path::new(&thesis).join("thesis.tex"), "x").expect("a file");
+    std::fs::write(&file, "x").expect("a file");
+    std::fs::create_dir(&open).expect("a folder");
+    std::fs::set_permissions(&open, Permissions::from_mode(0o777)).expect("ours");
+    let office = serve_mail(&["--dir", &taken]);
+    for (dir, code, words) in [
+        (&thesis, 9, "error[file-exists]: "),
+        (&file, 9, "is no Maildir"),
+        (&open, 8, "error[permission-denied]: "),
+        (&taken, 9, "another process keeps its letters in"),
+    ] {
+        let words_of_it = self::words(&["--dir", dir]);
+        let done = run(&words_of_it.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(done.code, code, "{dir}: {}", done.err);
+        assert!(!done.out.contains("listening"), "{dir}: {}", done.out);
+        assert!(done.err.contains(words), "{dir}: {}", done.err);
+    }
+    assert_eq!(std::fs::read_dir(&thesis).expect("it is there").count(), 1);
+    assert_eq!(std::fs::read_dir(&open).expect("it is there").count(), 0);
+    assert!(office.peer(0).sends("still here").starts_with("250"));
+    drop(office);
+    // One's own link to a folder is that folder.
+    let link = path("link");
+    std::os::unix::fs::symlink(&taken, &link).expect("a link");
+    let office = serve_mail(&["--dir", &link]);
+    assert!(office.peer(0).sends("by a link").starts_with("250"));
+    assert_eq!(files(Path::new(&taken), "new"), 2);
+}
+
+#[test]
+fn nothing_leaves_this_machine_unless_one_next_server_is_named() {
+    let folder = folder();
+    let mail = folder.path().join("mail");
+    let office = serve_mail(&["--dir", mail.to_str().expect("UTF-8")]);
+    let sockets = || {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", office.child.id())).expect("it runs");
+        let target = |entry: std::fs::DirEntry| std::fs::read_link(entry.path()).ok();
+        open.flatten().filter_map(target).filter(|to| to.starts_with("socket:")).count()
+    };
+    let mut sender = office.peer(0);
+    let before = sockets();
+    for to in ["li@elsewhere.test", "li@[127.0.0.1]", "@a.test:li@b.test", "li%b.test@a.test"] {
+        sender.say(&format!("EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<{to}>\r\nDATA\r\n"));
+        sender.until("354 ");
+        sender.say("x\r\n.\r\n");
+        assert!(sender.line().starts_with("250 2.0.0 kept as "), "{to}");
+        let told = office.events.until(r#""did":"kept""#);
+        assert!(!told.contains("forward"), "{told}");
+    }
+    assert_eq!(sockets(), before, "nobody is dialled");
+    assert_eq!((files(&mail, "new"), files(&mail, "hobnob.errands")), (4, 0));
+}
+
+/// A request at the inbox, over a conn that stays.
+fn asks(office: &Office, request: &str) -> TcpStream {
+    let mut peer = connect(&office.addresses[3]);
+    let host = &office.addresses[3];
+    peer.write_all(format!("GET {request} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())
+        .expect("it is open");
+    peer
+}
+
+fn answers(peer: &mut TcpStream) -> String {
+    let mut head = [0; 15];
+    peer.read_exact(&mut head).expect("an answer");
+    String::from_utf8_lossy(&head).into_owned()
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn the_inbox_has_hard_days_too() {
+    let mut office = serve_mail(&["http=127.0.0.1:0"]);
+    let banner: serde_json::Value =
+        serde_json::from_str(&office.events.until("listening")).expect("JSON");
+    office.addresses.push(banner["addr"].as_str().expect("an address").to_owned());
+    let letter = format!("Subject: large\r\n\r\n{}", "0123456789abcd\r\n".repeat(600_000));
+    assert!(office.peer(0).sends(&letter).starts_with("250"));
+    // One resets in the middle of its answer, and some ask for half a GB and read nothing.
+    let mut gone = asks(&office, "/api/v1/message/1/raw");
+    assert_eq!(answers(&mut gone), "HTTP/1.1 200 OK");
+    reset(gone);
+    let more = "GET /api/v1/message/1/raw HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(5);
+    let mut deaf: Vec<_> = (0..6)
+        .map(|_| {
+            let mut peer = asks(&office, "/api/v1/message/1/raw");
+            peer.write_all(more.as_bytes()).expect("it is open");
+            assert_eq!(answers(&mut peer), "HTTP/1.1 200 OK");
+            peer
+        })
+        .collect();
+    // They have the memory for answers: who wants more of it is told, and all else goes on.
+    let mut late = asks(&office, "/api/v1/message/1/raw");
+    assert_eq!(answers(&mut late), "HTTP/1.1 503 Se");
+    office.events.until(r#""limit":"mail-memory""#);
+    assert!(office.peer(0).sends("small").starts_with("250"));
+    assert_eq!(answers(&mut asks(&office, "/api/v1/message/2/raw")), "HTTP/1.1 200 OK");
+    assert_eq!(answers(&mut asks(&office, "/api/v1/messages")), "HTTP/1.1 200 OK");
+    reset(deaf.pop().expect("six"));
+    assert_eq!(answers(&mut asks(&office, "/api/v1/message/1/raw")), "HTTP/1.1 200 OK");
+    is_light(office.child.id());
+    // Without descriptors who comes waits, and who is there is answered.
+    let mut idle = asks(&office, "/api/v1/messages");
+    assert_eq!(answers(&mut idle), "HTTP/1.1 200 OK");
+    if Command::new("prlimit").arg("--version").output().is_ok() {
+        limit_files(office.child.id(), "--nofile=3:");
+        let mut later = asks(&office, "/api/v1/messages");
+        office.events.until("open-files");
+        limit_files(office.child.id(), "--nofile=200:");
+        assert_eq!(answers(&mut later), "HTTP/1.1 200 OK");
+    }
+    signal(office.child.id(), "TERM");
+    let mut rest = Vec::new();
+    idle.read_to_end(&mut rest).expect("it is closed in order");
+    for peer in deaf {
+        reset(peer);
+    }
+    assert_eq!(code(office.child.wait()), 0);
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::kit::{Bounded, Lines, OnePeer, code, folder, hobnob, signal};
+use crate::mail::office;
 use crate::pty::{Pty, clog};
 
 /// What ends a program, and the exit code as a shell says it.
@@ -77,10 +78,13 @@ fn clogged(stuck: Stuck) -> (Stdio, File) {
 
 #[test]
 fn the_first_signal_ends_who_waits_for_a_stuck_reader() {
+    let (_office, [_, _, imap]) = office(&[]);
+    let imap = format!("imap://{imap}");
     let runs: &[&[&str]] = &[
         &["talk", "PEER", "-v"],
         &["get", "http://PEER/", "-v"],
         &["talk", "PEER", "--json", "-v"],
+        &["mail", "fetch", &imap, "--wait", "subject:never", "--within", "1h", "-v"],
     ];
     std::thread::scope(|scope| {
         for words in runs {
@@ -187,7 +191,18 @@ fn a_signal_ends_what_waits_for_a_file_that_never_comes() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let to = listener.local_addr().expect("it is bound").to_string();
     let (url, tls) = (format!("http://{to}/"), format!("tls://{to},ca=FIFO"));
+    let smtp = format!("smtp://{to}");
+    let send = |more: &[&'static str]| {
+        [&["mail", "send", &smtp, "--from", "a@b", "--to", "c@d"], more].concat()
+    };
     let mut runs: Vec<Vec<&str>> = vec![
+        send(&["--eml", "FIFO"]),
+        send(&["--eml", "-"]),
+        send(&["--attach", "FIFO"]),
+        send(&["--user", "li:@FIFO"]),
+        vec!["mail", "show", "FIFO"],
+        vec!["mail", "show", "-"],
+        vec!["serve", "mail", "smtp=127.0.0.1:0", "--user", "li:@FIFO"],
         vec!["get", &url, "-o", "FIFO"],
         vec!["get", &url, "-d", "@FIFO"],
         vec!["get", &url, "-d", "@-"],
@@ -226,7 +241,8 @@ fn a_signal_ends_what_waits_for_a_file_that_never_comes() {
                         let err = Lines::of(child.stderr.take().expect("it is piped"));
                         let child = Bounded::of(child);
                         // Where it takes no signals they end it by themselves: then the shell is enough.
-                        if words[0] != "get" || words[2] == "-o" {
+                        let is_read_first = words[0] == "mail" || words[0] == "get";
+                        if !is_read_first || words[2] == "-o" {
                             until_it_listens(child.id());
                         }
                         signal(child.id(), name);

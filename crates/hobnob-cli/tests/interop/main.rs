@@ -5,8 +5,11 @@
 mod calls;
 mod chat;
 mod clients;
+#[cfg(feature = "nats")]
+mod clusters;
 mod explained;
 mod framing;
+#[cfg(all(feature = "http", feature = "tls"))]
 mod get;
 mod http;
 #[cfg(feature = "mail")]

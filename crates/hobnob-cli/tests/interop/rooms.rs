@@ -21,7 +21,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// A server of NATS with its streams in a folder of its own.
-struct Nats {
+pub(crate) struct Nats {
     program: PathBuf,
     folder: tempfile::TempDir,
     running: Option<Running>,
@@ -30,7 +30,7 @@ struct Nats {
 
 impl Nats {
     /// The server that `cargo xtask test` fetched, started; none where it is missing.
-    fn start(test: &str, flags: &[&str]) -> Option<Self> {
+    pub(crate) fn start(test: &str, flags: &[&str]) -> Option<Self> {
         let built = Path::new(env!("CARGO_BIN_EXE_hobnob"));
         let places = built.ancestors().map(|place| place.join("peers/nats/bin/nats-server"));
         let Some(program) = places.into_iter().find(|place| place.is_file()) else {
@@ -70,12 +70,12 @@ impl Nats {
         self.run(&port, flags);
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
     /// The flags with which it keeps streams.
-    fn streams(folder: &Path) -> Vec<String> {
+    pub(crate) fn streams(folder: &Path) -> Vec<String> {
         vec!["-js".to_owned(), "-sd".to_owned(), folder.display().to_string()]
     }
 }
@@ -93,7 +93,7 @@ fn wait<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A node of the room, and where its members come in.
-fn node(nats: &Nats, name: &str, flags: &[&str]) -> (Running, String) {
+pub(crate) fn node(nats: &Nats, name: &str, flags: &[&str]) -> (Running, String) {
     let mut command = hobnob();
     command.args(["serve", "chat", "127.0.0.1:0", "--json", "--node", name]);
     let mut running = Running::start(command.args(["--cluster", &nats.url()]).args(flags));
@@ -107,7 +107,7 @@ fn node(nats: &Nats, name: &str, flags: &[&str]) -> (Running, String) {
 }
 
 /// Somebody in the room.
-struct Member(BufReader<TcpStream>);
+pub(crate) struct Member(BufReader<TcpStream>);
 
 impl Member {
     /// Is asked for its name.
@@ -119,7 +119,7 @@ impl Member {
         member
     }
 
-    fn called(name: &str, address: &str) -> Self {
+    pub(crate) fn called(name: &str, address: &str) -> Self {
         let mut member = Member::come(address);
         member.say(name);
         // Where the servers take longer than it waits, it is lent another name until they have answered.
@@ -130,7 +130,7 @@ impl Member {
         member
     }
 
-    fn say(&mut self, text: &str) {
+    pub(crate) fn say(&mut self, text: &str) {
         self.0.get_mut().write_all(format!("{text}\n").as_bytes()).expect("it hears");
     }
 
@@ -141,7 +141,7 @@ impl Member {
     }
 
     /// The next line that holds these words.
-    fn until(&mut self, wanted: &str) -> String {
+    pub(crate) fn until(&mut self, wanted: &str) -> String {
         loop {
             let line = self.line();
             assert!(!line.is_empty(), "it ended before {wanted:?}");
@@ -152,7 +152,7 @@ impl Member {
     }
 }
 
-fn words(flags: &[String]) -> Vec<&str> {
+pub(crate) fn words(flags: &[String]) -> Vec<&str> {
     flags.iter().map(String::as_str).collect()
 }
 

@@ -29,6 +29,12 @@ impl NodeId {
         NodeId(bytes)
     }
 
+    /// A number that nobody else has.
+    pub fn draw() -> Self {
+        let lot = crate::clock::draw_seed; // 53 bits each
+        Self::drawn([lot() << 11 ^ lot(), lot()])
+    }
+
     /// Reads the 16 letters. None where they are others.
     pub fn read(text: &str) -> Option<Self> {
         let letter = |byte: u8| LETTERS.iter().position(|letter| *letter == byte);

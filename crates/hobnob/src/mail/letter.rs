@@ -134,7 +134,8 @@ impl CaughtLetter {
 
     fn read(&self) -> &(LetterView, ShownLetter) {
         self.read.get_or_init(|| {
-            let file = self.told.boxes.iter().find_map(|(name, uid)| self.store.read(name, *uid));
+            let open = |(name, uid): &(String, u32)| self.store.read(name, *uid).ok().flatten();
+            let file = self.told.boxes.iter().find_map(open);
             let mut bytes = Vec::new();
             let read = file.map(|mut file| file.read_to_end(&mut bytes));
             if !matches!(read, Some(Ok(_))) {

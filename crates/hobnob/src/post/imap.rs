@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use super::failure;
 use super::route::MailRoute;
@@ -32,7 +33,13 @@ pub(super) struct ImapPickup {
     /// How many commands were given.
     tags: u64,
     exists: u32,
+    /// Whether the mailbox has changed since somebody looked.
+    has_news: bool,
 }
+
+/// For how long the server is left to itself while nothing comes: it has half of our patience to tell that it lives, and
+/// no network forgets the connection in that time (RFC 2177 allows 29 minutes).
+const LONGEST_IDLE: Duration = Duration::from_mins(10);
 
 impl ImapPickup {
     pub(super) async fn open(to: &MailRoute, wish: &PickupWish) -> Result<Self> {
@@ -44,6 +51,7 @@ impl ImapPickup {
             offers: Vec::new(),
             tags: 0,
             exists: 0,
+            has_news: false,
         };
         let is_known = pickup.greeting().await?;
         pickup.ask_offers().await?;
@@ -136,6 +144,55 @@ impl ImapPickup {
         self.exists
     }
 
+    /// Waits until the server tells of a change (IDLE, RFC 2177). False: it does not offer that.
+    pub(super) async fn until_told(&mut self) -> Result<bool> {
+        if !self.offers("IDLE") {
+            return Ok(false);
+        }
+        while !self.has_news {
+            self.idle().await?;
+        }
+        Ok(true)
+    }
+
+    /// Listens until there is news, or for so long that the server has to say whether it is still there.
+    async fn idle(&mut self) -> Result<()> {
+        self.tags += 1;
+        let tag = format!("a{}", self.tags);
+        self.witness.tell(MailSaid::Us(&format!("{tag} IDLE")));
+        self.wire.send(format!("{tag} IDLE\r\n").as_bytes()).await?;
+        loop {
+            let answer = self.answer().await?;
+            if answer.tag == "+" {
+                break;
+            }
+            if answer.tag == tag {
+                return Err(self.refused("IDLE", &answer));
+            }
+            self.note(&answer)?;
+        }
+        let longest = (self.wire.patience() / 2).min(LONGEST_IDLE);
+        let news = async {
+            while !self.has_news {
+                let answer = self.answer().await?;
+                self.note(&answer)?;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(longest, news).await.unwrap_or(Ok(()))?;
+        self.witness.tell(MailSaid::Us("DONE"));
+        self.wire.send(b"DONE\r\n").await?;
+        loop {
+            let answer = self.answer().await?;
+            if answer.tag == tag {
+                let is_ok =
+                    matches!(answer.items.first(), Some(ImapItem::Word(word)) if word == "OK");
+                return if is_ok { Ok(()) } else { Err(self.refused("IDLE", &answer)) };
+            }
+            self.note(&answer)?;
+        }
+    }
+
     /// Hears what changed.
     pub(super) async fn refresh(&mut self) -> Result<()> {
         self.command(b"NOOP", None, &mut |_| Ok(())).await
@@ -147,6 +204,7 @@ impl ImapPickup {
         numbers: RangeInclusive<u32>,
         has_head: bool,
     ) -> Result<Vec<PickedHead>> {
+        self.has_news = false;
         let (first, last) = numbers.into_inner();
         if last < first || first == 0 {
             return Ok(Vec::new());
@@ -252,6 +310,7 @@ impl ImapPickup {
                 if word.eq_ignore_ascii_case("EXISTS") =>
             {
                 self.exists = number.parse().unwrap_or(self.exists);
+                self.has_news = true;
                 if self.exists as usize > MAX_LETTERS {
                     let text = "the mailbox has more than 100,000 letters";
                     return Err(failure::too_large("mail-letters", text));
@@ -259,6 +318,7 @@ impl ImapPickup {
             }
             [ImapItem::Word(_), ImapItem::Word(word)] if word.eq_ignore_ascii_case("EXPUNGE") => {
                 self.exists = self.exists.saturating_sub(1);
+                self.has_news = true;
             }
             [ImapItem::Word(word), ..] if word == "BYE" => {
                 return Err(failure::refused(self.wire.name(), "to go on", &words(answer)));

@@ -1,6 +1,7 @@
 //! A mailbox that is looked into, by whichever protocol.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use super::MAX_LETTERS;
 use super::failure;
@@ -104,6 +105,22 @@ impl Pickup {
                 by.delete(&uids).await
             }
             PickupBy::Closed => Ok(()),
+        }
+    }
+
+    /// Waits until letters may have come. IMAP tells that (IDLE, RFC 2177); a server that does not, and one of POP3, is asked
+    /// after each pause.
+    pub async fn until_news(&mut self, pause: Duration) -> Result<()> {
+        if let PickupBy::Imap(by) = &mut self.by
+            && by.until_told().await?
+        {
+            return Ok(());
+        }
+        loop {
+            tokio::time::sleep(pause).await;
+            if self.refresh().await? {
+                return Ok(());
+            }
         }
     }
 

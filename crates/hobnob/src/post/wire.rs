@@ -69,6 +69,11 @@ impl MailWire {
         self.conn.facts().learnt()
     }
 
+    /// How long a server may say nothing.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// What came and was not read.
     pub(super) fn unread(&self) -> &[u8] {
         &self.buffer[self.unread.clone()]

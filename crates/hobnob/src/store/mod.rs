@@ -37,6 +37,7 @@ mod uids;
 mod writer;
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{self, Sender};
@@ -132,14 +133,23 @@ impl MailStore {
     }
 
     /// Opens a letter, whatever became of its flags meanwhile; none where it is gone. This may block.
-    pub fn read(&self, name: &str, uid: u32) -> Option<File> {
-        let folder = self.shared.folder(name)?;
+    ///
+    /// # Errors
+    ///
+    /// It is there, and cannot be opened now: no descriptor is left, or the disk says no.
+    pub fn read(&self, name: &str, uid: u32) -> io::Result<Option<File>> {
+        let Some(folder) = self.shared.folder(name) else { return Ok(None) };
         // Somebody may rename the letter between the two steps, and once more.
-        (0..8).find_map(|_| {
+        for _ in 0..8 {
             // Not by a view: one of thousands of letters, made for each of them, is most of the work.
-            let letter = self.shared.views().get(name)?.find(uid)?.clone();
-            File::open(folder.join(letter.place())).ok()
-        })
+            let letter = self.shared.views().get(name).and_then(|view| view.find(uid).cloned());
+            let Some(letter) = letter else { return Ok(None) };
+            match File::open(folder.join(letter.place())) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                opened => return opened.map(Some),
+            }
+        }
+        Ok(None)
     }
 
     /// What is known of a letter; none where nothing is. This may block.

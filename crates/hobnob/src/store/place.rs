@@ -43,14 +43,12 @@ impl HeldFolder {
         match place {
             StorePlace::Folder(path) => {
                 check(path)?;
-                let lock = lock(path)?.ok_or_else(|| taken(path))?;
-                furnish(path)?;
-                Ok(HeldFolder {
-                    path: path.clone(),
-                    sync: sync::to_disk,
-                    is_private: false,
-                    _lock: lock,
-                })
+                // Somebody's own link to a folder is that folder, from here on by its real name.
+                let real = fs::canonicalize(path);
+                let real = real.map_err(|error| home::failed("realpath", path, &error))?;
+                let lock = lock(&real)?.ok_or_else(|| taken(path))?;
+                furnish(&real)?;
+                Ok(HeldFolder { path: real, sync: sync::to_disk, is_private: false, _lock: lock })
             }
             StorePlace::Private => {
                 let all = home::temporary_folder();
@@ -82,8 +80,7 @@ impl Drop for HeldFolder {
 fn check(path: &Path) -> Result<()> {
     let found = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-            return made.map_err(|error| home::failed("mkdir", path, &error));
+            return make_to_stay(path);
         }
         found => found.map_err(|error| home::failed("stat", path, &error))?,
     };
@@ -108,6 +105,27 @@ fn check(path: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes a folder, and those above it that are not there. Its name is on the disk like what will lie in it: without power
+/// nothing in a folder is found that its parent does not know of.
+fn make_to_stay(path: &Path) -> Result<()> {
+    let parent = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(()),
+    };
+    let make = || DirBuilder::new().mode(0o700).create(path);
+    let made = match make() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !parent.exists() => {
+            make_to_stay(parent)?;
+            make()
+        }
+        made => made,
+    };
+    made.map_err(|error| home::failed("mkdir", path, &error))?;
+    let synced = File::open(parent).and_then(|parent| sync::to_disk(&parent));
+    synced.map_err(|error| home::failed("fsync", parent, &error))
 }
 
 /// Whether nothing but parts of a Maildir is there.

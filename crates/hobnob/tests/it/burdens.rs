@@ -1,62 +1,24 @@
 //! What is too much for the doors of mail, over the wire: it is refused or cut, by name, and never held.
 
-use std::net::SocketAddr;
-
 use hobnob::engine::{Server, parse};
 use hobnob::event::{Fact, MailDeed, Reason};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::mail::step_of;
+use crate::mail::{Client, LETTER, step_of};
 use crate::stage::child::Child;
-use crate::stage::{Stage, connect, soon};
+use crate::stage::{Stage, soon};
 
 /// What may be resident at most beside what was before anything came.
 const MUCH: u64 = 48 << 20;
 /// Bytes that are sent at most before whoever sends them has to be cut.
 const ENDLESS: usize = 64 << 20;
 
-const BEGINNING: &str = "EHLO me\r\nMAIL FROM:<app@test>\r\nRCPT TO:<li@test>\r\nDATA\r\n";
-
-struct Client(BufReader<TcpStream>);
-
-impl Client {
-    async fn of(to: SocketAddr) -> Self {
-        let mut client = Client(BufReader::new(connect(to).await));
-        client.line().await;
-        client
-    }
-
-    async fn line(&mut self) -> String {
-        let mut line = String::new();
-        soon("a line", self.0.read_line(&mut line)).await.expect("text");
-        line
-    }
-
-    /// The last line of the next answer.
-    async fn answer(&mut self) -> String {
-        loop {
-            let line = self.line().await;
-            if line.as_bytes().get(3) != Some(&b'-') {
-                return line;
-            }
-        }
-    }
-
-    async fn begin(&mut self) {
-        self.0.write_all(BEGINNING.as_bytes()).await.expect("it is open");
-        for answer in ["250", "250", "250", "354"] {
-            assert!(self.answer().await.starts_with(answer), "{answer}");
-        }
-    }
-
-    /// Sends a letter of these bytes, and what is answered to it.
-    async fn send(&mut self, letter: &[u8]) -> String {
-        self.begin().await;
-        self.0.write_all(letter).await.expect("it is open");
-        self.0.write_all(b"\r\n.\r\n").await.expect("it is open");
-        self.answer().await
-    }
+/// Sends a letter of these bytes, and what is answered to it.
+async fn sends(client: &mut Client, letter: &[u8]) -> String {
+    client.says(LETTER, &["250", "250", "250", "354"]).await;
+    client.0.write_all(letter).await.expect("it is open");
+    client.0.write_all(b"\r\n.\r\n").await.expect("it is open");
+    client.answer().await
 }
 
 /// Lines of so many bytes together, their ends counted.
@@ -69,20 +31,20 @@ fn lines(bytes: usize) -> Vec<u8> {
 #[tokio::test]
 async fn letters_that_are_too_much_are_refused_or_kept_and_never_held() {
     let child = Child::serve("mail tcp://127.0.0.1:0 trace=no").await;
-    let mut client = Client::of(child.address).await;
-    assert!(client.send(b"Subject: first\r\n\r\nhi").await.starts_with("250"));
+    let mut client = Client::at(child.address).await;
+    assert!(sends(&mut client, b"Subject: first\r\n\r\nhi").await.starts_with("250"));
     let before = child.resident();
     // One byte less is not too much. The end of the last line is a part of it.
     let most = 25 << 20;
-    let answer = client.send(&lines(most - 2)).await;
+    let answer = sends(&mut client, &lines(most - 2)).await;
     assert!(answer.starts_with("250"), "{answer}");
-    let answer = client.send(&lines(most - 1)).await;
+    let answer = sends(&mut client, &lines(most - 1)).await;
     assert!(answer.starts_with("552 5.3.4"), "{answer}");
     let parts = b"Content-Type: multipart/mixed; boundary=a\r\n\r\n".to_vec();
     let parts = [parts, b"--a\r\n\r\n".repeat(200_000)].concat();
     let nested = b"Content-Type: message/rfc822\r\n\r\n".repeat(100_000);
     for letter in [parts, nested] {
-        assert!(client.send(&letter).await.starts_with("250"));
+        assert!(sends(&mut client, &letter).await.starts_with("250"));
     }
     recipients(&mut client).await;
     let peak = child.peak();
@@ -141,7 +103,7 @@ async fn pour(client: Client, piece: &[u8]) {
 async fn a_line_without_an_end_is_cut_at_every_door_long_before_it_is_much() {
     let mut stage = serve(&[]);
     for (door, limit) in [(0, "mail-line"), (1, "mail-line"), (2, "mail-errors")] {
-        pour(Client::of(stage.address_of(door)).await, &vec![b'x'; 65_536]).await;
+        pour(Client::at(stage.address_of(door)).await, &vec![b'x'; 65_536]).await;
         stage.closed_by(Reason::Limit(limit)).await;
     }
 }
@@ -150,15 +112,15 @@ async fn a_line_without_an_end_is_cut_at_every_door_long_before_it_is_much() {
 async fn a_letter_without_an_end_is_cut_and_told() {
     let mut stage = serve(&[("size", "64k")]);
     for piece in [vec![b'x'; 65_536], b"a line\r\n".repeat(8_192)] {
-        let mut client = Client::of(stage.address_of(0)).await;
-        client.begin().await;
+        let mut client = Client::at(stage.address_of(0)).await;
+        client.says(LETTER, &["250", "250", "250", "354"]).await;
         pour(client, &piece).await;
         let refused = step_of(&mut stage, &[MailDeed::Refused]).await;
         assert!(refused.detail.starts_with("552 5.3.4"), "{}", refused.detail);
         stage.closed_by(Reason::Limit("mail-size")).await;
     }
-    let mut client = Client::of(stage.address_of(0)).await;
-    let chunk = BEGINNING.replace("DATA", "BDAT 999999999999999 LAST");
+    let mut client = Client::at(stage.address_of(0)).await;
+    let chunk = LETTER.replace("DATA", "BDAT 999999999999999 LAST");
     client.0.write_all(chunk.as_bytes()).await.expect("it is open");
     for answer in ["250", "250", "250", "552 5.3.4"] {
         let said = client.answer().await;
@@ -166,9 +128,9 @@ async fn a_letter_without_an_end_is_cut_and_told() {
     }
     stage.closed_by(Reason::Limit("mail-size")).await;
     // One that is too large, and has an end, costs the letter alone.
-    let mut client = Client::of(stage.address_of(0)).await;
-    assert!(client.send(&lines(100_000)).await.starts_with("552 5.3.4"));
-    assert!(client.send(b"Subject: small\r\n\r\n").await.starts_with("250"));
+    let mut client = Client::at(stage.address_of(0)).await;
+    assert!(sends(&mut client, &lines(100_000)).await.starts_with("552 5.3.4"));
+    assert!(sends(&mut client, b"Subject: small\r\n\r\n").await.starts_with("250"));
     step_of(&mut stage, &[MailDeed::Refused]).await;
 }
 
@@ -176,7 +138,7 @@ async fn a_letter_without_an_end_is_cut_and_told() {
 async fn who_opens_with_a_request_of_http_is_dropped_before_anything_at_all_three_doors() {
     let mut stage = serve(&[]);
     for door in 0..3 {
-        let mut client = Client::of(stage.address_of(door)).await;
+        let mut client = Client::at(stage.address_of(door)).await;
         client.0.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("it is open");
         stage.closed_by(Reason::Limit("http-request")).await;
     }
@@ -199,7 +161,7 @@ async fn where_others_may_send_a_login_is_proposed() {
         }
         server.door("smtp", &parse(at).expect("an endpoint")).expect("a door");
         let mut stage = Stage::start(server).expect("it starts");
-        drop(Client::of(stage.address()).await);
+        drop(Client::at(stage.address()).await);
         stage.closed().await;
         stage.running.drain();
         soon("the end", stage.running.finished()).await;

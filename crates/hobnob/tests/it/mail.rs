@@ -1,5 +1,6 @@
 //! Letters that come in by one door and go out by another.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use hobnob::engine::{Server, parse};
@@ -10,7 +11,7 @@ use hobnob::{conn::Conn, engine::Dialer};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use crate::stage::{Stage, soon};
+use crate::stage::{Stage, connect, soon};
 
 /// A server with all its doors on loopback, and these options.
 fn serve(options: &[(&str, &str)]) -> Stage {
@@ -25,24 +26,28 @@ fn serve(options: &[(&str, &str)]) -> Stage {
 }
 
 /// A client of lines.
-struct Client(BufReader<TcpStream>);
+pub(crate) struct Client(pub(crate) BufReader<TcpStream>);
 
 impl Client {
     async fn of(stage: &Stage, door: usize) -> Self {
-        let stream = TcpStream::connect(stage.address_of(door)).await.expect("it listens");
-        let mut client = Client(BufReader::new(stream));
+        Self::at(stage.address_of(door)).await
+    }
+
+    /// One that was greeted.
+    pub(crate) async fn at(address: SocketAddr) -> Self {
+        let mut client = Client(BufReader::new(connect(address).await));
         client.answer().await;
         client
     }
 
-    async fn line(&mut self) -> String {
+    pub(crate) async fn line(&mut self) -> String {
         let mut line = String::new();
         soon("a line", self.0.read_line(&mut line)).await.expect("text");
         line
     }
 
     /// The last line of the next answer.
-    async fn answer(&mut self) -> String {
+    pub(crate) async fn answer(&mut self) -> String {
         loop {
             let line = self.line().await;
             if line.as_bytes().get(3) != Some(&b'-') || line.starts_with("-ERR") {
@@ -52,7 +57,7 @@ impl Client {
     }
 
     /// Says something, and expects answers that begin so.
-    async fn says(&mut self, text: &str, answers: &[&str]) {
+    pub(crate) async fn says(&mut self, text: &str, answers: &[&str]) {
         self.0.write_all(text.as_bytes()).await.expect("it is open");
         for beginning in answers {
             let answer = self.answer().await;
@@ -88,7 +93,7 @@ impl Client {
     }
 }
 
-const LETTER: &str = "EHLO me\r\nMAIL FROM:<app@test>\r\nRCPT TO:<li@test>\r\nDATA\r\n";
+pub(crate) const LETTER: &str = "EHLO me\r\nMAIL FROM:<app@test>\r\nRCPT TO:<li@test>\r\nDATA\r\n";
 
 pub(crate) async fn send(stage: &Stage, text: &str) {
     let mut client = Client::of(stage, 0).await;
@@ -519,6 +524,31 @@ async fn a_letter_is_kept_and_passed_on_and_what_the_next_server_refuses_comes_b
     client.says("USER app@test\r\nPASS x\r\n", &["+OK", "+OK welcome: 1 "]).await;
     let bounce = client.lines("RETR 1\r\n").await;
     assert!(bounce.contains("Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n"), "{bounce}");
+}
+
+#[tokio::test]
+async fn a_letter_that_cannot_be_read_now_is_passed_on_later_and_is_not_taken_for_gone() {
+    let last = serve(&[("reply", "rcpt=450 4.2.0 later,for=1")]);
+    let next = format!("tcp://{}", last.address_of(0));
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("mail");
+    let dir = path.to_str().expect("UTF-8");
+    let mut first = serve(&[("forward", &next), ("dir", dir)]);
+    send(&first, "Subject: hi\r\n\r\nx").await;
+    let queued = step_of(&mut first, &[MailDeed::Queued]).await;
+    assert_eq!(queued.detail, "450 4.2.0 later; again in 1s");
+    let files = std::fs::read_dir(path.join("new")).expect("a folder");
+    let letter = files.flatten().next().expect("a letter").path();
+    // It can be opened, and not read: what a disk does that fails, whoever asks.
+    let aside = folder.path().join("aside");
+    std::fs::rename(&letter, &aside).expect("ours");
+    std::fs::create_dir(&letter).expect("ours");
+    let queued = step_of(&mut first, &[MailDeed::Queued]).await;
+    assert!(queued.detail.starts_with("the letter cannot be read now: "), "{}", queued.detail);
+    std::fs::remove_dir(&letter).expect("ours");
+    std::fs::rename(&aside, &letter).expect("ours");
+    let forwarded = step_of(&mut first, &[MailDeed::Forwarded]).await;
+    assert_eq!(forwarded.detail, "250 2.0.0 kept as 1");
 }
 
 #[tokio::test]

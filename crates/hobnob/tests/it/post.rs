@@ -127,8 +127,23 @@ async fn a_letter_that_comes_meanwhile_is_seen_by_both_protocols() {
             let mut pickup = Pickup::open(&from, wish()).await?;
             let before = pickup.names(9).await?.len();
             send(&to, PostManner::default(), LETTERS[0]).await?;
-            while !pickup.refresh().await? || pickup.names(9).await?.len() == before {
-                tokio::task::yield_now().await;
+            while pickup.names(9).await?.len() == before {
+                pickup.until_news(Duration::from_millis(10)).await?;
+            }
+            // One that comes while we wait, and nothing else wakes us.
+            let sending = async {
+                send(&to, PostManner::default(), LETTERS[0]).await?;
+                std::future::pending::<Result<()>>().await
+            };
+            let waiting = async {
+                while pickup.names(9).await?.len() == before + 1 {
+                    pickup.until_news(Duration::from_millis(10)).await?;
+                }
+                Ok(())
+            };
+            tokio::select! {
+                done = waiting => done?,
+                failed = sending => failed?,
             }
             pickup.close().await
         };

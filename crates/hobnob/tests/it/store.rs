@@ -101,8 +101,10 @@ fn case_32_a_letter_that_was_kept_is_there_whatever_killed_the_process() {
             let view = store.view(name);
             assert!(view.letters.is_sorted_by(|a, b| a.uid < b.uid) && view.letters.len() > 1);
             for stored in &view.letters {
-                let (mut text, mut file) =
-                    (String::new(), store.read(name, stored.uid).expect("a file"));
+                let (mut text, mut file) = (
+                    String::new(),
+                    store.read(name, stored.uid).expect("no trouble").expect("a file"),
+                );
                 file.read_to_string(&mut text).expect("text");
                 assert_eq!(text.len() as u64, stored.size);
                 let (which, rest) = text.split_once(':').expect("a letter of ours");

@@ -3,6 +3,8 @@
 
 mod keys;
 mod play;
+#[cfg(feature = "nats")]
+mod rooms;
 mod script;
 
 use std::time::Duration;
@@ -11,7 +13,7 @@ use hobnob::engine;
 use hobnob::error::Result;
 use hobnob::streams;
 
-use crate::args::{COMMON, FlagGroup, SHOWING, Usage};
+use crate::args::{COMMON, Flag, FlagGroup, SHOWING, Usage, value};
 use crate::config::{Config, Section};
 use crate::fleet::{Fleet, PortTaken, STARTING, StartedFleet};
 use crate::job::{Job, Verb};
@@ -33,14 +35,26 @@ pub(crate) static VERB: Verb = Verb {
         name: "demo",
         words: "",
         endpoints: 0..0,
-        flags: &[FlagGroup::Own(STARTING), FlagGroup::Own(SHOWING), FlagGroup::Own(COMMON)],
+        flags: &[
+            FlagGroup::Own(CLUSTER),
+            FlagGroup::Own(STARTING),
+            FlagGroup::Own(SHOWING),
+            FlagGroup::Own(COMMON),
+        ],
         heeds_settings: true,
         page: include_str!("../../help/demo.md"),
     },
     run,
 };
 
+/// The flag of `demo`.
+const CLUSTER: &[Flag] =
+    &[value("cluster", "[=URL]", "one room at three nodes, on the NATS servers there")];
+
 fn run(job: &Job) -> Result<u8> {
+    if let Some(servers) = job.text("cluster") {
+        return serve_rooms(job, servers);
+    }
     let keys = Keys::of(job);
     let plays = keys.is_some();
     let before = async |started: &StartedFleet<'_>, teller: &mut Teller, signals: &mut Signals| {
@@ -50,21 +64,34 @@ fn run(job: &Job) -> Result<u8> {
         let stage = Stage { job, started, beat: BEAT };
         show(&stage, teller, signals, keys).await
     };
-    serve(job, before, if plays { "\nyour turn, in a second terminal" } else { HEAD })
+    let config = Config::of("playground.toml", PLAYGROUND)?;
+    serve(job, &config, before, if plays { "\nyour turn, in a second terminal" } else { HEAD })
+}
+
+#[cfg(feature = "nats")]
+fn serve_rooms(job: &Job, servers: &str) -> Result<u8> {
+    let config = rooms::config(servers)?;
+    serve(job, &config, async |_, _, _| None, rooms::HEAD)
+}
+
+#[cfg(not(feature = "nats"))]
+fn serve_rooms(_job: &Job, _servers: &str) -> Result<u8> {
+    let text = "rooms over many nodes are not built in (feature nats)";
+    Err(hobnob::error::Error::new(hobnob::error::Kind::NotBuiltIn, text))
 }
 
 /// Starts everything, with what comes before the list of what to try, and sees it to its end.
 fn serve(
     job: &Job,
+    config: &Config,
     before: impl AsyncFnOnce(&StartedFleet<'_>, &mut Teller, &mut Signals) -> Option<Quit>,
     head: &str,
 ) -> Result<u8> {
-    let config = Config::of("playground.toml", PLAYGROUND)?;
     // A lean build plays with what it has.
     let rows = || engine::services().iter().filter(|row| row.make.is_some());
     let is_here = |part: &&Section| rows().any(|row| row.spec.name == part.service.text);
     let parts: Vec<_> = config.parts.iter().filter(is_here).collect();
-    let fleet = Fleet::plan(&config, &parts)?;
+    let fleet = Fleet::plan(config, &parts)?;
     let columns = streams::columns(&std::io::stderr()).unwrap_or(usize::MAX);
     let page = |started: &StartedFleet<'_>| format!("{head}\n{}", started.hints(columns));
     fleet.run(job, "demo", PortTaken::MovesOn, before, page)
@@ -143,7 +170,8 @@ mod tests {
             }
             Some(Quit::Told)
         };
-        assert_eq!(serve(&job, before, HEAD).expect("it starts"), 0);
+        let config = Config::of("playground.toml", PLAYGROUND).expect("it is right");
+        assert_eq!(serve(&job, &config, before, HEAD).expect("it starts"), 0);
         (told, result)
     }
 

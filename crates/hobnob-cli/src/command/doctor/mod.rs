@@ -1,6 +1,8 @@
 //! `hobnob doctor`: what this machine allows.
 
 mod check;
+#[cfg(feature = "nats")]
+mod cluster;
 mod machine;
 mod network;
 mod origin;
@@ -13,7 +15,7 @@ use hobnob::socket::{self, Interface};
 use hobnob::spec::show_duration;
 use serde_json::{Value, json};
 
-use crate::args::{COMMON, Flag, FlagGroup, Usage, switch};
+use crate::args::{COMMON, Flag, FlagGroup, Usage, switch, value};
 use crate::job::{Job, Verb};
 use crate::process::say;
 use crate::report::look::{Look, Paint};
@@ -41,13 +43,18 @@ pub(crate) static VERB: Verb = Verb {
     run,
 };
 
-/// The flag of `doctor`.
-const EXAMINING: &[Flag] =
-    &[switch("config", None, "each setting, and where its value comes from")];
+/// The flags of `doctor`.
+const EXAMINING: &[Flag] = &[
+    switch("config", None, "each setting, and where its value comes from"),
+    value("cluster", "URL", "what the NATS servers at nats://HOST:PORT[,..] can do for a room"),
+];
 
 fn run(job: &Job) -> Result<u8> {
     if job.is_on("config") {
         return origin::run(job);
+    }
+    if let Some(servers) = job.text("cluster") {
+        return examine(job, servers);
     }
     let checks: Vec<_> = network::checks().into_iter().chain(machine::checks(job)).collect();
     let interfaces = socket::interfaces();
@@ -70,6 +77,29 @@ fn run(job: &Job) -> Result<u8> {
         tell_from(&mut out, 0, &format!("  {name}"), &value, job.out);
     }
     say(&out)
+}
+
+/// Whether a room can live on these servers: exit code 0, or 1.
+#[cfg(feature = "nats")]
+fn examine(job: &Job, servers: &str) -> Result<u8> {
+    let (checks, is_well) = cluster::checks(servers)?;
+    let mut out = String::new();
+    if job.is_on("json") {
+        let line = json!({ "v": 1, "type": "doctor", "checks": told(&checks), "fine": is_well });
+        out = format!("{line}\n");
+    } else {
+        for check in &checks {
+            tell(&mut out, check, job.out);
+        }
+    }
+    let code = say(&out)?;
+    Ok(if code == 0 { u8::from(!is_well) } else { code })
+}
+
+#[cfg(not(feature = "nats"))]
+fn examine(_job: &Job, _servers: &str) -> Result<u8> {
+    let text = "rooms over many nodes are not built in (feature nats)";
+    Err(hobnob::error::Error::new(hobnob::error::Kind::NotBuiltIn, text))
 }
 
 fn tell(out: &mut String, check: &Check, look: Look) {
@@ -148,18 +178,19 @@ fn limits() -> Vec<(&'static str, String)> {
     ]
 }
 
-fn as_json(checks: &[Check], interfaces: &[Interface]) -> Value {
-    let checks: Vec<_> = checks
-        .iter()
-        .map(|check| {
-            json!({
-                "name": check.name,
-                "fine": check.is_fine,
-                "detail": check.detail,
-                "try": check.remedy,
-            })
+fn told(checks: &[Check]) -> Vec<Value> {
+    let told = |check: &Check| {
+        json!({
+            "name": check.name,
+            "fine": check.is_fine,
+            "detail": check.detail,
+            "try": check.remedy,
         })
-        .collect();
+    };
+    checks.iter().map(told).collect()
+}
+
+fn as_json(checks: &[Check], interfaces: &[Interface]) -> Value {
     let interfaces: Vec<_> = interfaces
         .iter()
         .map(|one| {
@@ -175,7 +206,7 @@ fn as_json(checks: &[Check], interfaces: &[Interface]) -> Value {
     json!({
         "v": 1,
         "type": "doctor",
-        "checks": checks,
+        "checks": told(checks),
         "interfaces": interfaces,
         "limits": {
             "open_files": socket::open_files().ok().map(|(soft, hard)| json!([soft, hard])),

@@ -280,10 +280,7 @@ async fn look(
             }
             came.push(PickedHead { head: view.head().to_vec(), ..name });
         }
-        tokio::time::sleep(PAUSE).await;
-        while !pickup.refresh().await? {
-            tokio::time::sleep(PAUSE).await;
-        }
+        pickup.until_news(PAUSE).await?;
     }
 }
 

@@ -3,9 +3,12 @@
 //! `JetStream` is spoken by its own requests (`$JS.API`), which need no more of the client than requests and headers. That
 //! way every answer is seen as it is: "no leader" and "not found" are different things to a room.
 
+mod exam;
 mod streams;
 mod terms;
 mod trust;
+
+pub use exam::{ClockGap, ExamStep, NatsExam, OLDEST, RoomExam, examine, is_old};
 
 use std::future::poll_fn;
 use std::time::Duration;

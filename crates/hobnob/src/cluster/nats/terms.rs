@@ -64,33 +64,24 @@ fn wrong(what: &str) -> Error {
 impl NatsTerms {
     /// The servers at these URLs: `nats://[USER:PASSWORD@]HOST:PORT`, or `tls://`, several with commas between.
     pub fn new(servers: &str, room: ClusterRoom, me: NodeId) -> Result<Self> {
-        let (mut plain, mut secret) = (Vec::new(), None);
-        for server in servers.split(',').map(str::trim) {
-            let (scheme, rest) = server.split_once("://").unwrap_or(("nats", server));
-            if !["nats", "tls"].contains(&scheme) {
-                return Err(wrong(&format!("{scheme}:// is no server of NATS")));
-            }
-            let (who, host) = match rest.rsplit_once('@') {
-                Some((who, host)) => (Some(who), host),
-                None => (None, rest),
-            };
-            if host.is_empty() || host.contains(['/', ' ']) {
-                return Err(wrong("a server has a host"));
-            }
-            // The client reads the user of an URL and forgets it: it is to be said by itself.
-            if let Some(who) = who {
-                let (name, password) =
-                    who.split_once(':').ok_or_else(|| wrong("a user has a password"))?;
-                secret = Some(NatsSecret::User(name.to_owned(), password.to_owned()));
-            }
-            plain.push(format!("{scheme}://{host}"));
-        }
-        Ok(NatsTerms { servers: plain.join(","), secret, authorities: None, room, me })
+        Self::beside(servers, room, me, (false, false))
+    }
+
+    /// The same, where a secret is to come besides; and those who vouch for the servers.
+    pub fn beside(
+        servers: &str,
+        room: ClusterRoom,
+        me: NodeId,
+        (has_secret, has_authorities): (bool, bool),
+    ) -> Result<Self> {
+        let (servers, secret) = read(servers)?;
+        let terms = NatsTerms { servers, secret, authorities: None, room, me };
+        terms.guarded(has_secret, has_authorities)
     }
 
     /// Refuses to say a secret in clear text to another machine. Each of the servers is told the one secret, whichever of
     /// them it stands beside. `has_secret`: one is to come besides; `has_authorities`: so are those who vouch.
-    pub fn guarded(self, has_secret: bool, has_authorities: bool) -> Result<Self> {
+    fn guarded(self, has_secret: bool, has_authorities: bool) -> Result<Self> {
         if self.secret.is_some() && has_secret {
             return Err(wrong("a user stands there, and another one in the file"));
         }
@@ -107,6 +98,32 @@ impl NatsTerms {
     }
 }
 
+/// The servers without what is secret, and that.
+fn read(servers: &str) -> Result<(String, Option<NatsSecret>)> {
+    let (mut plain, mut secret) = (Vec::new(), None);
+    for server in servers.split(',').map(str::trim) {
+        let (scheme, rest) = server.split_once("://").unwrap_or(("nats", server));
+        if !["nats", "tls"].contains(&scheme) {
+            return Err(wrong(&format!("{scheme}:// is no server of NATS")));
+        }
+        let (who, host) = match rest.rsplit_once('@') {
+            Some((who, host)) => (Some(who), host),
+            None => (None, rest),
+        };
+        if host.is_empty() || host.contains(['/', ' ']) {
+            return Err(wrong("a server has a host"));
+        }
+        // The client reads the user of an URL and forgets it: it is to be said by itself.
+        if let Some(who) = who {
+            let (name, password) =
+                who.split_once(':').ok_or_else(|| wrong("a user has a password"))?;
+            secret = Some(NatsSecret::User(name.to_owned(), password.to_owned()));
+        }
+        plain.push(format!("{scheme}://{host}"));
+    }
+    Ok((plain.join(","), secret))
+}
+
 /// Whether a host, with or without a port, is this machine for certain.
 fn is_here(host: &str) -> bool {
     let has_port = host.ends_with(|c: char| c.is_ascii_digit()) && host.contains(':');
@@ -120,8 +137,7 @@ mod tests {
     use super::*;
 
     fn terms(servers: &str) -> Result<NatsTerms> {
-        NatsTerms::new(servers, ClusterRoom::named("lobby")?, NodeId::drawn([1, 2]))?
-            .guarded(false, false)
+        NatsTerms::new(servers, ClusterRoom::named("lobby")?, NodeId::drawn([1, 2]))
     }
 
     #[test]
@@ -163,10 +179,10 @@ mod tests {
 
     #[test]
     fn a_secret_of_a_file_is_guarded_as_one_of_the_url() {
-        let far = |servers: &str| {
-            NatsTerms::new(servers, ClusterRoom::named("lobby").expect("a room"), NodeId::NOBODY)
+        let guarded = |servers, secret, ca| {
+            let room = ClusterRoom::named("lobby").expect("a room");
+            NatsTerms::beside(servers, room, NodeId::NOBODY, (secret, ca))
         };
-        let guarded = |servers, secret, ca| far(servers).expect("servers").guarded(secret, ca);
         assert!(guarded("nats://far.test", false, false).is_ok(), "nothing is said");
         assert!(guarded("nats://far.test", true, false).is_err());
         assert!(guarded("nats://far.test", true, true).is_ok(), "TLS is asked for");

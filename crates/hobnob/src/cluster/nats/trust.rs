@@ -22,30 +22,32 @@ fn provider() -> Arc<CryptoProvider> {
 pub(super) fn config(authorities: Option<&[u8]>) -> Result<ClientConfig> {
     let provider = provider();
     let builder = ClientConfig::builder_with_provider(provider.clone());
-    let builder = builder.with_safe_default_protocol_versions().map_err(unusable)?;
+    let builder =
+        builder.with_safe_default_protocol_versions().map_err(|error| unusable(&error))?;
     let Some(pem) = authorities else {
-        let list = rustls_platform_verifier::Verifier::new(provider).map_err(unusable)?;
+        let list =
+            rustls_platform_verifier::Verifier::new(provider).map_err(|error| unusable(&error))?;
         let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(list));
         return Ok(builder.with_no_client_auth());
     };
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let found = found.map_err(|error| bad(format!("that is no certificate (PEM): {error}")))?;
+    let found = found.map_err(|error| bad(&format!("that is no certificate (PEM): {error}")))?;
     if found.is_empty() {
-        return Err(bad("there is no certificate in it (PEM)".to_owned()));
+        return Err(bad("there is no certificate in it (PEM)"));
     }
     let mut roots = RootCertStore::empty();
     for certificate in found {
-        roots.add(certificate).map_err(unusable)?;
+        roots.add(certificate).map_err(|error| unusable(&error))?;
     }
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-fn bad(what: String) -> Error {
+fn bad(what: &str) -> Error {
     let error = Error::new(Kind::BadOption, format!("cluster-ca: {what}"));
     error.hint_topic("chat", "for how servers are trusted")
 }
 
-fn unusable(error: rustls::Error) -> Error {
+fn unusable(error: &rustls::Error) -> Error {
     let error = Error::new(Kind::ClusterTls, "no TLS can be made ready").why(error.to_string());
     error.hint_shell("sudo apt install ca-certificates", "on Debian and Ubuntu")
 }

@@ -180,3 +180,100 @@ impl ClusterNode {
             && self.trail.last() >= self.end
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{NodeTerms, StreamLook};
+    use super::*;
+    use crate::cluster::batch::{EntryKind, RoomBatch};
+
+    const NOW: Duration = Duration::from_secs(1);
+
+    /// A node that has joined a room in which nothing was said.
+    fn joined(me: NodeId) -> ClusterNode {
+        let terms = NodeTerms { me, seed: 0, outbox: 16, past: 0 };
+        let mut node = ClusterNode::new(terms, NOW);
+        node.up(NOW);
+        while let Some(wish) = node.wish() {
+            if let NodeWish::Look { id, .. } = wish {
+                node.looked(NOW, id, &StreamLook { first: 1, end: 0, marks: Vec::new() });
+            }
+        }
+        assert_eq!(node.told(), Some(NodeTold::Joined));
+        node
+    }
+
+    fn say(text: &str) -> RoomEntry {
+        let (name, text) = ("Ada".into(), text.into());
+        RoomEntry { kind: EntryKind::Say, seat: 1, name, text, waited: 0 }
+    }
+
+    fn publishes(node: &mut ClusterNode) -> Vec<RoomBatch> {
+        let wishes = std::iter::from_fn(|| node.wish());
+        let batches = wishes.filter_map(|wish| match wish {
+            NodeWish::Publish(batch) => Some((*batch).clone()),
+            _ => None,
+        });
+        batches.collect()
+    }
+
+    fn texts(batch: &RoomBatch) -> Vec<String> {
+        batch.entries().map(|(_, entry)| entry.text.to_string()).collect()
+    }
+
+    #[test]
+    fn a_node_under_another_number_says_anew_what_has_not_come_back_and_nothing_else() {
+        let (me, other) = (NodeId::drawn([1, 1]), NodeId::drawn([2, 2]));
+        let mut node = joined(me);
+        node.say(NOW, say("one"));
+        let first = publishes(&mut node).remove(0);
+        node.acked(NOW, 1, 1);
+        node.heard(NOW, 1, first);
+        node.say(NOW, say("two"));
+        node.say(NOW, say("three"));
+        let second = publishes(&mut node).remove(0);
+        assert_eq!(texts(&second), ["two"]);
+        while node.told().is_some() {}
+
+        // Somebody else says what we never said, before our second batch is stored.
+        let body = say("forged").line(0);
+        node.heard(NOW, 2, RoomBatch::frozen(me, (50, 1), (1, 1), body));
+        while let Some(NodeWish::Look { id, .. }) = node.wish() {
+            let look = StreamLook { first: 1, end: 2, marks: Vec::new() };
+            node.looked(NOW, id, &look);
+        }
+        let told: Vec<_> = std::iter::from_fn(|| node.told()).collect();
+        assert!(told.contains(&NodeTold::Twin), "{told:?}");
+        node.reborn(NOW, other);
+        let anew = publishes(&mut node);
+        let said: Vec<_> = anew.iter().flat_map(texts).collect();
+        assert_eq!(anew[0].mark().origin, other);
+        assert_eq!((anew[0].first, anew[0].prev, anew[0].after), (1, 0, 0));
+
+        // The old batch comes after all: it is not shown, as nobody shows it.
+        node.heard(NOW, 3, second);
+        let shown = std::iter::from_fn(|| node.told()).count();
+        assert_eq!(shown, 0);
+        node.acked(NOW, 1, 4);
+        let rest: Vec<_> = publishes(&mut node).iter().flat_map(texts).collect();
+        assert_eq!([said, rest].concat(), ["two", "three"]);
+    }
+
+    #[test]
+    fn what_no_server_takes_is_given_up_once_and_what_was_said_behind_it_goes() {
+        let mut node = joined(NodeId::drawn([1, 1]));
+        node.bound(400);
+        assert_eq!(node.too_long(&say("short")), None);
+        assert!(node.too_long(&say(&"x".repeat(400))).is_some());
+        node.say(NOW, say(&"x".repeat(200)));
+        node.say(NOW, say("next"));
+        assert_eq!(publishes(&mut node).len(), 1);
+        while node.told().is_some() {}
+        node.never(NOW, 1);
+        let told: Vec<_> = std::iter::from_fn(|| node.told()).collect();
+        assert!(told.contains(&NodeTold::TooLong(1, 1)), "{told:?}");
+        assert!(matches!(told[0], NodeTold::Own { number: 1, .. }), "it is shown here: {told:?}");
+        let next = publishes(&mut node).remove(0);
+        assert_eq!((next.first, texts(&next)), (2, vec!["next".to_owned()]));
+    }
+}

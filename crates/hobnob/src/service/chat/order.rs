@@ -26,7 +26,7 @@ pub(super) enum NameAnswer {
 
 impl NameAnswer {
     /// What a room of its own makes of it.
-    pub(super) fn of(done: Result<(), Taken>, name: &str) -> Self {
+    pub(super) fn of(done: &Result<(), Taken>, name: &str) -> Self {
         match done {
             Ok(()) => NameAnswer::Granted,
             Err(Taken) => NameAnswer::Refused(format!("{name} is taken")),
@@ -79,7 +79,7 @@ impl RoomOrder for RoomHere {
     }
 
     fn enter(&self, id: u64, name: &str, mailbox: &Arc<Inbox>, is_told: bool) -> NameAnswer {
-        NameAnswer::of(self.0.enter(id, name, mailbox, is_told), name)
+        NameAnswer::of(&self.0.enter(id, name, mailbox, is_told), name)
     }
 
     fn say(&self, id: u64, text: &str) -> bool {
@@ -87,7 +87,7 @@ impl RoomOrder for RoomHere {
     }
 
     fn rename(&self, id: u64, name: &str) -> NameAnswer {
-        NameAnswer::of(self.0.rename(id, name), name)
+        NameAnswer::of(&self.0.rename(id, name), name)
     }
 
     fn who(&self, bytes: usize) -> String {

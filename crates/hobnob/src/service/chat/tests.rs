@@ -352,3 +352,114 @@ async fn a_drain_is_said_and_nobody_is_told_of_leaving() {
     }
     assert_eq!(forged.line().await, "");
 }
+
+/// A room whose names somebody else gives, when it is told to.
+#[cfg(feature = "nats")]
+struct AskingRoom {
+    room: Room,
+    asked: std::sync::Mutex<Vec<(u64, String, Arc<room::Inbox>)>>,
+    verdict: std::sync::Mutex<Option<order::NameAnswer>>,
+}
+
+#[cfg(feature = "nats")]
+impl AskingRoom {
+    /// Waits until a member asks, and answers it.
+    async fn answer(&self, wanted: &str, answer: order::NameAnswer) {
+        let (id, name, mailbox) = loop {
+            let asked = self.asked.lock().expect("no panic").pop();
+            match asked {
+                Some(asked) => break asked,
+                None => tokio::task::yield_now().await,
+            }
+        };
+        assert_eq!(name, wanted);
+        if answer == order::NameAnswer::Granted && self.room.mailbox(id).is_none() {
+            self.room.enter(id, &name, &mailbox, true).expect("a free name");
+        }
+        *self.verdict.lock().expect("no panic") = Some(answer);
+        mailbox.wake();
+    }
+}
+
+#[cfg(feature = "nats")]
+impl RoomOrder for Arc<AskingRoom> {
+    fn has_names(&self) -> bool {
+        true
+    }
+
+    fn enter(&self, id: u64, name: &str, mailbox: &Arc<room::Inbox>, _: bool) -> order::NameAnswer {
+        self.asked.lock().expect("no panic").push((id, name.to_owned(), mailbox.clone()));
+        order::NameAnswer::Asked
+    }
+
+    fn say(&self, id: u64, text: &str) -> bool {
+        self.room.say(id, text)
+    }
+
+    fn rename(&self, id: u64, name: &str) -> order::NameAnswer {
+        let mailbox = self.room.mailbox(id).expect("a member");
+        self.enter(id, name, &mailbox, true)
+    }
+
+    fn verdict(&self, _: u64) -> Option<order::NameAnswer> {
+        self.verdict.lock().expect("no panic").take()
+    }
+
+    fn who(&self, bytes: usize) -> String {
+        self.room.here(bytes)
+    }
+
+    fn leave(&self, id: u64, is_quiet: bool) {
+        self.room.leave(id, is_quiet);
+    }
+}
+
+#[cfg(feature = "nats")]
+#[tokio::test]
+async fn who_waits_for_a_name_is_heard_when_it_has_one_and_loses_nothing_that_it_said() {
+    use order::NameAnswer::{Granted, Lent, Refused};
+    let asking = Arc::new(AskingRoom {
+        room: Room::new(50, true),
+        asked: std::sync::Mutex::default(),
+        verdict: std::sync::Mutex::default(),
+    });
+    let room: Arc<dyn Service> =
+        Arc::new(Chat { order: Box::new(asking.clone()), key: RandomState::new() });
+    let mut ada = Guest::come(&room, 1);
+    assert_eq!(ada.line().await, "* your name?");
+    ada.say("Ada\n").await;
+    asking.answer("Ada", Granted).await;
+    assert!(ada.line().await.starts_with("* welcome, Ada: "));
+
+    // What comes with the name is said behind it, whatever comes of the first one.
+    let mut bob = Guest::come(&room, 2);
+    assert_eq!(bob.line().await, "* your name?");
+    bob.say("Ada\nBob\none\ntwo\n").await;
+    asking.answer("Ada", Refused("Ada is taken, at node kite".to_owned())).await;
+    assert_eq!(bob.line().await, "* Ada is taken, at node kite; your name?");
+    asking.answer("Bob", Granted).await;
+    assert!(bob.line().await.starts_with("* welcome, Bob: "));
+    for wanted in ["* Bob joined", "Bob: one", "Bob: two"] {
+        assert_eq!(ada.line().await, wanted);
+    }
+
+    // Who is inside hears the others while it waits.
+    bob.say("/name Cy\nthree\n").await;
+    ada.say("hello\n").await;
+    assert_eq!(bob.line().await, "Ada: hello");
+    asking.answer("Cy", Lent("* you are Cy~k7".to_owned())).await;
+    assert_eq!(bob.line().await, "* you are Cy~k7");
+    assert_eq!(ada.line().await, "Bob: three");
+
+    // Who is told to leave while it waits is gone, and so is who is refused its request behind a name.
+    bob.say("/name Di\n/quit\n").await;
+    asking.answer("Di", Granted).await;
+    assert_eq!((bob.line().await, bob.line().await), ("* so be it".into(), "* goodbye".into()));
+    assert_eq!(ada.line().await, "* Bob left");
+    let mut eve = Guest::come(&room, 3);
+    assert_eq!(eve.line().await, "* your name?");
+    eve.say("Eve\n").await;
+    eve.session.ask_to_end();
+    assert_eq!(eve.line().await, "* the room is closing");
+    assert_eq!(eve.line().await, "");
+}

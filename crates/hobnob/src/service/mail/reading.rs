@@ -1,7 +1,7 @@
 //! Letters that are read, a piece at a time, off the threads of the sessions.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -19,17 +19,17 @@ pub(super) struct LetterPieces {
 }
 
 impl LetterPieces {
-    /// Opens a letter; none where it is gone.
+    /// Opens a letter; none where it is gone. The inner error is one that another try may not have.
     pub(super) async fn open(
         session: &Session,
         store: &Arc<MailStore>,
         name: &str,
         uid: u32,
-    ) -> Result<Option<Self>> {
+    ) -> Result<Result<Option<Self>>> {
         let (store, name) = (store.clone(), name.to_owned());
-        let first = move || store.read(&name, uid).map(read).transpose();
-        let first = session.work(first).await?.map_err(|error| unreadable(&error))?;
-        Ok(first.map(|(file, piece)| LetterPieces { file, piece }))
+        let first = move || store.read(&name, uid)?.map(read).transpose();
+        let first = session.work(first).await?.map_err(|error| unreadable(&error));
+        Ok(first.map(|first| first.map(|(file, piece)| LetterPieces { file, piece })))
     }
 
     /// The next piece; an empty one behind the last.
@@ -46,12 +46,12 @@ impl LetterPieces {
 }
 
 /// Reads a piece; no file is left behind the last.
-fn read(file: File) -> std::io::Result<(Option<File>, Vec<u8>)> {
+fn read(file: File) -> io::Result<(Option<File>, Vec<u8>)> {
     let mut piece = Vec::new();
     let length = (&file).take(PIECE as u64).read_to_end(&mut piece)?;
     Ok(((length == PIECE).then_some(file), piece))
 }
 
-fn unreadable(error: &std::io::Error) -> Error {
+fn unreadable(error: &io::Error) -> Error {
     Error::from_io("read(letter)", error)
 }

@@ -41,7 +41,7 @@ impl NodeView {
             NodeTold::Alone => self.is_alone = true,
             NodeTold::Back(_) => self.is_alone = false,
             NodeTold::Missed { origin, from, before, .. } => {
-                self.missed.push((origin, from, before))
+                self.missed.push((origin, from, before));
             }
             NodeTold::Dropped(from, to) => self.dropped.push((from, to)),
             _ => {}

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cluster::{
-    DeskTerms, GONE, NameDesk, NameRecord, NameRule, NameTold, NameWish, NodeId, WriteFault,
+    DeskTerms, GONE, NameDesk, NameRecord, NameRule, NameTold, NameWish, NodeId, REFRESH,
+    WriteFault,
 };
 
 /// When no member comes or goes any more, and no fault begins: milliseconds.
@@ -192,7 +193,9 @@ impl NameWorld {
         let at = self.nodes.len();
         let me = NodeId::drawn([self.chance.u64(1..), at as u64]);
         let seed = self.chance.u64(..);
-        let terms = DeskTerms { me, node: "kite".into(), seed, refresh: Duration::from_secs(20) };
+        let refresh =
+            if self.trial.seed.is_multiple_of(2) { Duration::from_secs(20) } else { REFRESH };
+        let terms = DeskTerms { me, node: "kite".into(), seed, refresh };
         let mut desk = NameDesk::new(terms);
         if let Some(rule) = self.trial.broken {
             desk = desk.breaking(rule);
@@ -361,12 +364,11 @@ impl NameWorld {
         let name = NAMES[self.chance.usize(..NAMES.len())];
         let is_free = |seat: &&u64| !self.nodes[at].claiming.contains(seat);
         let seated = self.nodes[at].owners.values().find(is_free).copied();
-        let seat = match seated.filter(|_| self.one_in(3)) {
-            Some(seat) => seat,
-            None => {
-                self.nodes[at].seats += 1;
-                self.nodes[at].seats
-            }
+        let seat = if let Some(seat) = seated.filter(|_| self.one_in(3)) {
+            seat
+        } else {
+            self.nodes[at].seats += 1;
+            self.nodes[at].seats
         };
         self.ask(at, seat, name);
         if self.one_in(4) {

@@ -75,7 +75,9 @@ impl Clustered {
         let terms = self.ready.get().unwrap_or(&self.terms);
         let (link, news) = NatsLink::connect(terms).await?;
         let found = link.prepare().await?;
-        facts::linked(&self.terms.servers, &found).into_iter().for_each(|fact| keeper.emit(fact));
+        for fact in facts::linked(&self.terms.servers, &found) {
+            keeper.emit(fact);
+        }
         self.bound(found.max_payload);
         Ok((link, news))
     }

@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use crate::cluster::nats::LinkFacts;
+use crate::cluster::nats::{LinkFacts, OLDEST, is_old};
 use crate::cluster::{NodeIs, NodeTold};
 use crate::error::{Error, Kind};
 use crate::event::{ClusterFact, Fact};
-
-/// The oldest version of the servers that their makers still mend.
-const SUPPORTED: (u64, u64) = (2, 10);
 
 fn of(fact: ClusterFact) -> Fact {
     Fact::Clustered(Box::new(fact))
@@ -29,19 +26,10 @@ pub(super) fn linked(servers: &str, facts: &LinkFacts) -> Vec<Fact> {
     }
     if is_old(version) {
         let words =
-            format!("nats-server {version} is older than 2.10, and its makers mend it no more");
+            format!("nats-server {version} is older than {OLDEST}, and its makers mend it no more");
         told.push(Fact::Warning(words));
     }
     told
-}
-
-/// Whether a version is older than those that are supported. What is no version is not known to be.
-fn is_old(version: &str) -> bool {
-    let mut numbers = version.split('.').map(str::parse::<u64>);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < SUPPORTED,
-        _ => false,
-    }
 }
 
 /// We are alone.

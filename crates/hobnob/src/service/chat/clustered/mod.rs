@@ -86,11 +86,11 @@ impl Clustered {
     /// The room of the options `room`, on the servers of `cluster`.
     pub(super) fn of(room: Room, servers: &str, options: &Options) -> Result<Self> {
         let clock = Clock::start();
-        let me = drawn();
+        let me = NodeId::draw();
         let named = ClusterRoom::named(options.text("room").unwrap_or("lobby"))?;
         let files = ClusterFiles::of(options);
-        let terms = NatsTerms::new(servers, named, me)?;
-        let terms = terms.guarded(files.auth.is_some(), files.ca.is_some())?;
+        let besides = (files.auth.is_some(), files.ca.is_some());
+        let terms = NatsTerms::beside(servers, named, me, besides)?;
         let name = options.text("node").filter(|name| !name.is_empty());
         let name = name.map_or_else(own_name, str::to_owned);
         let past = options.count("history").unwrap_or_default().min(256);
@@ -174,7 +174,7 @@ impl Clustered {
     }
 
     fn show(&self, inner: &mut NodeInRoom, told: NodeTold) {
-        self.fact(inner, &told);
+        inner.fact(&told);
         let count = |from, to: u64| usize::try_from(to + 1 - from).unwrap_or(usize::MAX);
         match told {
             NodeTold::Dropped(from, to) => inner.dropped += count(from, to),
@@ -205,7 +205,7 @@ impl Clustered {
                 self.show_entry(inner, me, &entry);
             }
             NodeTold::Twin => {
-                let (now, me) = (self.clock.now(), drawn());
+                let (now, me) = (self.clock.now(), NodeId::draw());
                 inner.node.reborn(now, me);
                 inner.names.reborn(now, me);
             }
@@ -217,20 +217,6 @@ impl Clustered {
                 }
             }
         }
-    }
-
-    /// Keeps what whoever looks at the server is told of it.
-    fn fact(&self, inner: &mut NodeInRoom, told: &NodeTold) {
-        let fact = match told {
-            NodeTold::Alone => Some(facts::parted(inner.node.is_linked())),
-            NodeTold::Own { .. } => {
-                inner.said_here += 1;
-                None
-            }
-            NodeTold::Missed { origin, .. } => facts::told(told, node_name(&inner.roster, *origin)),
-            told => facts::told(told, String::new()),
-        };
-        inner.facts.extend(fact);
     }
 
     /// Shows what was said at the other nodes while they could not be reached.
@@ -283,6 +269,20 @@ impl Clustered {
 }
 
 impl NodeInRoom {
+    /// Keeps what whoever looks at the server is told of it.
+    fn fact(&mut self, told: &NodeTold) {
+        let fact = match told {
+            NodeTold::Alone => Some(facts::parted(self.node.is_linked())),
+            NodeTold::Own { .. } => {
+                self.said_here += 1;
+                None
+            }
+            NodeTold::Missed { origin, .. } => facts::told(told, node_name(&self.roster, *origin)),
+            told => facts::told(told, String::new()),
+        };
+        self.facts.extend(fact);
+    }
+
     /// Tells the other nodes what a member does; or how many bytes of text it may say, where that is too long.
     fn say(
         &mut self,
@@ -371,12 +371,6 @@ impl RoomOrder for Clustered {
     fn keep<'a>(&'a self, keeper: &'a Keeper) -> Boxed<'a, ()> {
         Box::pin(self.go_on(keeper))
     }
-}
-
-/// A number for a node, by chance.
-fn drawn() -> NodeId {
-    let lot = draw_seed; // 53 bits each
-    NodeId::drawn([lot() << 11 ^ lot(), lot()])
 }
 
 /// The name of this machine.

@@ -41,7 +41,7 @@ impl Clustered {
                 self.seat(inner, now, seat, Some(&lent));
             }
             NameTold::Taken { seat, name, by } => {
-                let why = self.taken(inner, &name, &by);
+                let why = inner.taken(&name, &by);
                 match inner.candidates.remove(&seat) {
                     Some(candidate) if candidate.name == name => {
                         inner.answer(seat, &candidate, NameAnswer::Refused(why));
@@ -66,27 +66,19 @@ impl Clustered {
                     self.call(inner, now, seat, &number);
                     number
                 };
-                let why = self.taken(inner, &name, &by);
+                let why = inner.taken(&name, &by);
                 self.room.answer(seat, &format!("* {why}"));
                 self.room.answer(seat, &words::regained(&lent));
             }
         }
     }
 
-    /// That a name is taken, and where.
-    fn taken(&self, inner: &NodeInRoom, name: &str, by: &NameRecord) -> String {
-        if by.owner == inner.node.me() {
-            return format!("{name} is taken");
-        }
-        let known = inner.roster.nodes().any(|node| node.beat.origin == by.owner);
-        let node = shown_name(&by.node).filter(|_| !known);
-        words::taken(name, &node.unwrap_or_else(|| node_name(&inner.roster, by.owner)))
-    }
-
     /// Gives a member that is in the room another name, and tells the others. False: somebody here has it.
     fn call(&self, inner: &mut NodeInRoom, now: Duration, seat: u64, name: &str) -> bool {
         let done = self.room.rename_quietly(seat, name);
-        if let Ok(Some((old, true))) = &done {
+        if let Ok(Some((old, true))) = &done
+            && **old != *name
+        {
             inner.say(now, (EntryKind::Name, seat), old, name);
         }
         done.is_ok()
@@ -134,6 +126,16 @@ impl Clustered {
 }
 
 impl NodeInRoom {
+    /// That a name is taken, and where.
+    fn taken(&self, name: &str, by: &NameRecord) -> String {
+        if by.owner == self.node.me() {
+            return format!("{name} is taken");
+        }
+        let known = self.roster.nodes().any(|node| node.beat.origin == by.owner);
+        let node = shown_name(&by.node).filter(|_| !known);
+        words::taken(name, &node.unwrap_or_else(|| node_name(&self.roster, by.owner)))
+    }
+
     /// Two letters of the node's number behind the number of a member.
     fn number(&mut self, seat: u64) {
         let short = self.node.me().short();

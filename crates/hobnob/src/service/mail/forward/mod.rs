@@ -231,7 +231,8 @@ impl Forwarder<'_> {
     async fn head(&self, letter: &PassedLetter) -> Vec<u8> {
         let (store, uid, skip) = (self.office.store.clone(), letter.uid, letter.skip);
         let read = move || talk::read(&store, uid, skip);
-        let bytes = self.keeper.work(read).await.ok().flatten().unwrap_or_default();
+        let read = self.keeper.work(read).await.ok().and_then(std::io::Result::ok);
+        let bytes = read.flatten().unwrap_or_default();
         let end = memchr::memmem::find(&bytes, b"\r\n\r\n").map_or(bytes.len(), |at| at + 2);
         bytes[..end].to_vec()
     }

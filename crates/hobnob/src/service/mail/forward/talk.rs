@@ -82,6 +82,8 @@ impl<'k> ForwardTalk<'k> {
         let (store, uid, skip) = (self.store.clone(), letter.uid, letter.skip);
         let read = self.keeper.work(move || read(&store, uid, skip)).await;
         let bytes = read.map_err(|error| error.message().to_owned())?;
+        // One that cannot be read now is tried again.
+        let bytes = bytes.map_err(|error| format!("the letter cannot be read now: {error}"))?;
         let Some(bytes) = bytes else {
             // Somebody has deleted it, who did not want it any more.
             return Ok(Passing { is_gone: true, ..Passing::default() });
@@ -211,12 +213,12 @@ fn passing(letter: &PassedLetter, outcome: &SmtpOutcome) -> Passing {
 }
 
 /// A letter without what we have put before it; none where it is gone. This blocks.
-pub(super) fn read(store: &MailStore, uid: u32, skip: u64) -> Option<Vec<u8>> {
-    let mut file = store.read(ALL, uid)?;
-    file.seek(SeekFrom::Start(skip)).ok()?;
+pub(super) fn read(store: &MailStore, uid: u32, skip: u64) -> std::io::Result<Option<Vec<u8>>> {
+    let Some(mut file) = store.read(ALL, uid)? else { return Ok(None) };
+    file.seek(SeekFrom::Start(skip))?;
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+    file.read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
 }
 
 /// The same text with CR LF at the end of each line and nowhere a CR or LF alone: what we kept as it was we do not hand on

@@ -208,8 +208,10 @@ impl ImapSession<'_> {
         let store = &self.office.store;
         let view = store.view(from);
         let Some(letter) = view.find(uid) else { return Ok(Ok(None)) };
-        let Some(mut pieces) = LetterPieces::open(self.session, store, from, uid).await? else {
-            return Ok(Ok(None));
+        let mut pieces = match LetterPieces::open(self.session, store, from, uid).await? {
+            Ok(Some(pieces)) => pieces,
+            Ok(None) => return Ok(Ok(None)),
+            Err(error) => return Ok(Err(StoreFault::Disk(error))),
         };
         let mut draft = store.draft();
         draft.received_at(letter.received);

@@ -53,7 +53,7 @@ impl OpenLetter {
         uid: u32,
         depth: LetterDepth,
     ) -> std::io::Result<Option<Self>> {
-        let Some(file) = store.read(name, uid) else { return Ok(None) };
+        let Some(file) = store.read(name, uid)? else { return Ok(None) };
         let size = file.metadata()?.len();
         let mut reader = MimeReader::default();
         let mut is_enough = depth <= LetterDepth::Bytes;
@@ -89,6 +89,11 @@ impl OpenLetter {
             _ => self.parts.place(path, what),
         }
     }
+}
+
+/// A letter is there, and cannot be read now. That it is gone would have a client forget it.
+pub(super) fn unreadable(error: &std::io::Error) -> ImapSaid {
+    ImapSaid::no(&format!("[UNAVAILABLE] a letter cannot be read now: {error}"))
 }
 
 /// How much of a letter these items ask for.
@@ -138,7 +143,10 @@ impl ImapSession<'_> {
         let (mut has_missed, mut ahead) = (false, VecDeque::new());
         for (at, place) in places.iter().copied().enumerate() {
             if ahead.is_empty() && depth != LetterDepth::Outside {
-                ahead = self.open_ahead(&places[at..], depth).await?;
+                ahead = match self.open_ahead(&places[at..], depth).await? {
+                    Ok(ahead) => ahead,
+                    Err(error) => return Ok(unreadable(&error)),
+                };
             }
             let letter = ahead.pop_front().flatten();
             if letter.is_none() && depth != LetterDepth::Outside {
@@ -180,8 +188,8 @@ impl ImapSession<'_> {
         &self,
         places: &[usize],
         depth: LetterDepth,
-    ) -> Result<VecDeque<Option<OpenLetter>>> {
-        let Some(open) = &self.selected else { return Ok(VecDeque::new()) };
+    ) -> Result<std::io::Result<VecDeque<Option<OpenLetter>>>> {
+        let Some(open) = &self.selected else { return Ok(Ok(VecDeque::new())) };
         let (mut bytes, mut uids) = (0, Vec::new());
         for place in places.iter().take(AHEAD) {
             let letter = &open.seats[*place].letter;
@@ -195,8 +203,7 @@ impl ImapSession<'_> {
         let read = move || {
             uids.into_iter().map(|uid| OpenLetter::open(&store, &name, uid, depth)).collect()
         };
-        let opened: std::io::Result<_> = self.session.work(read).await?;
-        opened.map_err(|error| Error::from_io("read(letter)", &error))
+        self.session.work(read).await
     }
 
     /// Marks letters as seen, where this may be done; those that were not.

@@ -1,13 +1,13 @@
 //! SEARCH (RFC 3501 section 6.4.4, and RFC 4731), off the threads of the sessions.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::dates;
-use super::fetch::{LetterDepth, OpenLetter};
+use super::fetch::{LetterDepth, OpenLetter, unreadable};
 use super::flags;
 use super::seats::{ImapBox, ImapSeat};
 use super::session::{ImapSaid, ImapSession};
@@ -32,15 +32,25 @@ struct SearchedLetter<'a> {
     number: u32,
     seat: &'a ImapSeat,
     head: OnceCell<Vec<u8>>,
+    /// Why one of the letters could not be read: what was not seen is not what is not there.
+    trouble: &'a RefCell<Option<std::io::Error>>,
 }
 
 impl SearchedLetter<'_> {
     fn head(&self) -> &[u8] {
         self.head.get_or_init(|| {
             let uid = self.seat.letter.uid;
-            // A letter that is gone, or cannot be read, holds no text.
+            // A letter that is gone holds no text.
             let letter = OpenLetter::open(self.store, self.name, uid, LetterDepth::Head);
-            letter.ok().flatten().map(|letter| letter.parts.text).unwrap_or_default()
+            self.read(letter).map(|letter| letter.parts.text).unwrap_or_default()
+        })
+    }
+
+    /// What was read; none where it is gone, or cannot be read, which is noted.
+    fn read<T>(&self, read: std::io::Result<Option<T>>) -> Option<T> {
+        read.unwrap_or_else(|error| {
+            *self.trouble.borrow_mut() = Some(error);
+            None
         })
     }
 
@@ -70,13 +80,15 @@ impl SearchedLetter<'_> {
         if bytes.is_empty() {
             return true;
         }
-        let Some(mut file) = self.store.read(self.name, self.seat.letter.uid) else { return false };
+        let uid = self.seat.letter.uid;
+        let Some(mut file) = self.read(self.store.read(self.name, uid)) else { return false };
         let (mut window, mut skip) = (Vec::new(), from);
         loop {
             let kept = window.len().min(bytes.len() - 1);
             window.drain(..window.len() - kept);
             let read = (&mut file).take(PIECE as u64).read_to_end(&mut window);
-            if !read.is_ok_and(|length| length > 0) {
+            let Some(length) = self.read(read.map(Some)) else { return false };
+            if length == 0 {
                 return self.means(text);
             }
             let skipped = skip.min(window.len());
@@ -91,14 +103,13 @@ impl SearchedLetter<'_> {
     /// Whether a text stands in a part whose bytes are not what people see.
     fn means(&self, text: &SearchedText) -> bool {
         let uid = self.seat.letter.uid;
-        let Ok(Some(letter)) = OpenLetter::open(self.store, self.name, uid, LetterDepth::Parts)
-        else {
-            return false;
-        };
+        let letter = OpenLetter::open(self.store, self.name, uid, LetterDepth::Parts);
+        let Some(letter) = self.read(letter) else { return false };
         letter.parts.all().into_iter().filter(|part| is_encoded_text(part)).any(|part| {
             let shown = letter.bytes(part.head.start..part.body.end.min(part.body.start + DECODED));
-            let texts = shown.map(LetterView::read).map(|view| [view.text(), view.html()]);
-            texts.is_ok_and(|texts| texts.iter().flatten().any(|seen| text.is_seen(seen)))
+            let Some(shown) = self.read(shown.map(Some)) else { return false };
+            let view = LetterView::read(shown);
+            [view.text(), view.html()].iter().flatten().any(|seen| text.is_seen(seen))
         })
     }
 }
@@ -261,16 +272,21 @@ impl ImapSession<'_> {
             let (test, seats) = (test.clone(), seats.to_vec());
             let first = u32::try_from(step * STEP + 1).unwrap_or(u32::MAX);
             let look = move || {
-                let mut found = Vec::new();
+                let (mut found, trouble) = (Vec::new(), RefCell::new(None));
                 for (number, seat) in (first..).zip(&seats) {
                     let (store, name, head) = (&*store, &*name, OnceCell::new());
-                    if test(&SearchedLetter { store, name, number, seat, head }) {
+                    let letter =
+                        SearchedLetter { store, name, number, seat, head, trouble: &trouble };
+                    if test(&letter) {
                         found.push(if is_uid { seat.letter.uid } else { number });
                     }
                 }
-                found
+                trouble.into_inner().map_or(Ok(found), Err)
             };
-            found.extend(self.session.work(look).await?);
+            match self.session.work(look).await? {
+                Ok(some) => found.extend(some),
+                Err(error) => return Ok(unreadable(&error)),
+            }
         }
         let text = match results {
             None => found.iter().fold("SEARCH".to_owned(), |all, one| format!("{all} {one}")),

@@ -40,7 +40,7 @@ impl ImapSaid {
         ImapSaid::No(match fault {
             StoreFault::Full(what) => format!("[OVERQUOTA] there is no room: {what}"),
             StoreFault::BadName => "[CANNOT] there can be no box of that name".to_owned(),
-            StoreFault::Disk(error) => format!("[SERVERBUG] it could not be written: {error}"),
+            StoreFault::Disk(error) => format!("[SERVERBUG] the disk refused it: {error}"),
             StoreFault::Closed => "[UNAVAILABLE] nothing is kept any more".to_owned(),
         })
     }

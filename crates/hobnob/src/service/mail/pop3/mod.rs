@@ -277,8 +277,17 @@ impl Pop3Session<'_> {
         };
         let name = mailbox.name().to_owned();
         let open = LetterPieces::open(self.session, &self.office.store, &name, letter.uid).await;
-        let Some(mut pieces) = open? else {
-            return Ok(Some(Err("[SYS/TEMP] somebody has taken that letter away".to_owned())));
+        let mut pieces = match open? {
+            Ok(Some(pieces)) => pieces,
+            Ok(None) => {
+                return Ok(Some(Err("[SYS/TEMP] somebody has taken that letter away".to_owned())));
+            }
+            Err(error) => {
+                return Ok(Some(Err(format!(
+                    "[SYS/TEMP] it cannot be read now: {}",
+                    error.message()
+                ))));
+            }
         };
         self.say(Ok(format!("{} octets", letter.size)));
         let (mut top, mut stuffer) = (Top::new(lines), Stuffer::default());

@@ -50,6 +50,12 @@ impl WebRefusal {
         WebRefusal::new(StatusCode::BAD_REQUEST, why)
     }
 
+    /// There is no memory for the answer now.
+    pub(super) fn busy() -> Self {
+        let why = "others hold the memory for letters, and do not read theirs: try again";
+        WebRefusal::new(StatusCode::SERVICE_UNAVAILABLE, why)
+    }
+
     /// Who asks is to log in.
     pub(super) fn login() -> Self {
         let refusal = WebRefusal::new(StatusCode::UNAUTHORIZED, "log in first");

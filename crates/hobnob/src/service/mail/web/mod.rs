@@ -22,7 +22,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
-use tokio::sync::OwnedSemaphorePermit;
 
 use self::admit::WebGate;
 use self::answer::{HTML, WebAnswer, WebRefusal};
@@ -36,8 +35,8 @@ use super::office::MailOffice;
 use super::step::MailReader;
 use crate::codec::json::{JsonValue, JsonWriter};
 use crate::conn::Conn;
-use crate::error::Result;
-use crate::event::MailDeed;
+use crate::error::{Error, Result};
+use crate::event::{Fact, MailDeed};
 use crate::httpd::{HttpAnswerer, HttpAsked, Patience, talk};
 use crate::session::Session;
 use crate::store::{ALL, BoxView, FlagChange, LetterFlags, StoredLetter};
@@ -239,7 +238,7 @@ impl WebSession<'_> {
             let Some(summary) = self.summary(name, letter).await? else { continue };
             let text = if search.wants_text() {
                 let text = |whole: WholeLetter| query::searched(&whole.shown().text);
-                self.read(name, letter, text).await?.map(|(text, _)| text).unwrap_or_default()
+                self.read(name, letter, text).await?.unwrap_or_default()
             } else {
                 String::new()
             };
@@ -304,7 +303,7 @@ impl WebSession<'_> {
             return Ok(Some(summary));
         }
         let made = self.read(name, letter, |whole| whole.summary()).await?;
-        let made = made.map(|(summary, _)| Arc::new(summary));
+        let made = made.map(Arc::new);
         if let Some(summary) = &made {
             shelf.keep_summary(letter.name(), summary);
         }
@@ -324,28 +323,35 @@ impl WebSession<'_> {
             number => view.letters.iter().find(|letter| id(letter) == number),
         };
         let letter = letter.ok_or_else(WebRefusal::unknown)?;
-        let (made, mut room) =
-            self.read(name, letter, make).await?.ok_or_else(WebRefusal::unknown)?;
-        let room = room.as_mut().and_then(|room| shelf::left(room, letter.size));
-        Ok(MadeOfLetter { made, letter: letter.clone(), room })
+        let held = self.office.web.hold(letter.size).await.inspect_err(|_| self.tell_busy())?;
+        let made = self.read(name, letter, make).await?.ok_or_else(WebRefusal::unknown)?;
+        Ok(MadeOfLetter { made, letter: letter.clone(), held })
     }
 
-    /// Reads a letter where that may block, and makes something of it there; none where it is gone. It has the memory as
-    /// long as the caller keeps it.
+    /// Reads a letter where that may block, and makes something of it there; none where it is gone.
     async fn read<T: Send + 'static>(
         &self,
         name: &str,
         letter: &Arc<StoredLetter>,
         make: impl FnOnce(WholeLetter) -> T + Send + 'static,
-    ) -> Result<Option<(T, Option<OwnedSemaphorePermit>)>, WebRefusal> {
-        let room = self.office.web.room(letter.size).await;
+    ) -> Result<Option<T>, WebRefusal> {
+        let _room = self.office.web.room(letter.size).await;
         let (store, name, letter) = (self.office.store.clone(), name.to_owned(), letter.clone());
         let read = move || Ok(WholeLetter::read(&store, &name, &letter)?.map(make));
         let made: Result<std::io::Result<_>> = self.session.work(read).await;
-        let made = made.ok().and_then(std::io::Result::ok).ok_or_else(|| {
-            WebRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the letter cannot be read")
-        })?;
-        Ok(made.map(|made| (made, room)))
+        made.ok().and_then(std::io::Result::ok).ok_or_else(|| {
+            WebRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the letter cannot be read now")
+        })
+    }
+
+    /// Others hold the memory for answers, and do not read theirs.
+    fn tell_busy(&self) {
+        let session = self.session;
+        let error = Error::limit("mail-memory", "others hold the memory for letters at the inbox");
+        let faults = &self.office.web.faults;
+        if let Some(error) = faults.due_failure(session.bus(), &session.facts.local, error) {
+            session.emit(Fact::Failed(error));
+        }
     }
 
     fn tell(&self, did: MailDeed, name: &str, letters: &[Arc<StoredLetter>]) {

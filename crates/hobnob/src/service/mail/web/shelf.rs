@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::Response;
@@ -14,24 +15,29 @@ use crate::store::StoredLetter;
 
 /// Summaries that are kept, of about 1 KiB each.
 const SUMMARIES: usize = 10_000;
-/// Memory for letters that are being answered with, in steps: all conns share it, and wait for it.
-const ROOM: usize = 1_536;
+/// Memory for letters that are being read, in steps: all conns share it, and wait for it. No peer can hold it.
+const ROOM: usize = 1_280;
+/// Memory for answers until they are sent. Who does not read holds it until it is cut.
+const HELD: usize = 1_024;
 const STEP: u64 = 64 * 1_024;
 /// What a letter takes while it is read: its bytes, what is decoded of it, and the answer.
 const COPIES: u64 = 3;
+/// How long an answer waits for memory that others hold.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the door has in common for all its sessions.
 pub(crate) struct WebShelf {
     /// Summaries, by the name that a letter has for ever.
     summaries: Mutex<HashMap<String, Arc<LetterSummary>>>,
     room: Arc<Semaphore>,
+    held: Arc<Semaphore>,
     pub(super) faults: Seldom,
 }
 
 impl Default for WebShelf {
     fn default() -> Self {
-        let room = Arc::new(Semaphore::new(ROOM));
-        WebShelf { summaries: Mutex::default(), room, faults: Seldom::default() }
+        let (room, held) = (Arc::new(Semaphore::new(ROOM)), Arc::new(Semaphore::new(HELD)));
+        WebShelf { summaries: Mutex::default(), room, held, faults: Seldom::default() }
     }
 }
 
@@ -49,10 +55,22 @@ impl WebShelf {
         summaries.insert(name.to_owned(), summary.clone());
     }
 
-    /// Waits for memory for a letter.
+    /// Waits for memory for a letter while it is read.
     pub(super) async fn room(&self, size: u64) -> Option<OwnedSemaphorePermit> {
-        let steps = u32::try_from(steps(size.saturating_mul(COPIES))).unwrap_or(1);
+        let steps = steps(size.saturating_mul(COPIES), ROOM);
         self.room.clone().acquire_many_owned(steps).await.ok()
+    }
+
+    /// Waits for memory for an answer until it is sent. A small one needs none.
+    pub(super) async fn hold(&self, size: u64) -> Result<HeldMemory, WebRefusal> {
+        if size < STEP {
+            return Ok(HeldMemory { _steps: None });
+        }
+        let free = self.held.clone().acquire_many_owned(steps(size, HELD));
+        match tokio::time::timeout(PATIENCE, free).await {
+            Ok(steps) => Ok(HeldMemory { _steps: steps.ok() }),
+            Err(_) => Err(WebRefusal::busy()),
+        }
     }
 
     fn summaries(&self) -> MutexGuard<'_, HashMap<String, Arc<LetterSummary>>> {
@@ -60,43 +78,45 @@ impl WebShelf {
     }
 }
 
-/// The memory that an answer takes, of what the reading of its letter took.
-pub(super) fn left(room: &mut OwnedSemaphorePermit, size: u64) -> Option<OwnedSemaphorePermit> {
-    room.split(steps(size).min(room.num_permits()))
+/// Memory that an answer has until it is sent.
+pub(super) struct HeldMemory {
+    /// Given back when the answer is dropped.
+    _steps: Option<OwnedSemaphorePermit>,
 }
 
 /// Steps of memory for so many bytes; all of them where they are more.
-fn steps(size: u64) -> usize {
-    usize::try_from(1 + size / STEP).unwrap_or(ROOM).min(ROOM)
+fn steps(size: u64, most: usize) -> u32 {
+    let steps = usize::try_from(1 + size / STEP).unwrap_or(most).min(most);
+    u32::try_from(steps).unwrap_or(1)
 }
 
 /// What was made of a letter, with the memory that it has.
 pub(super) struct MadeOfLetter<T> {
     pub(super) made: T,
     pub(super) letter: Arc<StoredLetter>,
-    pub(super) room: Option<OwnedSemaphorePermit>,
+    pub(super) held: HeldMemory,
 }
 
 impl<T> MadeOfLetter<T> {
     /// An answer, which has the memory until it is sent.
     pub(super) fn answer(self, answer: impl FnOnce(T) -> Response<Bytes>) -> Response<Bytes> {
-        let MadeOfLetter { made, room, .. } = self;
-        answer(made).map(|bytes| Bytes::from_owner(AnswerInRoom { bytes, _room: room }))
+        let MadeOfLetter { made, held, .. } = self;
+        answer(made).map(|bytes| Bytes::from_owner(AnswerInRoom { bytes, _held: held }))
     }
 }
 
 impl<T> MadeOfLetter<Option<T>> {
     /// Where there is none, there is no such page.
     pub(super) fn some(self) -> Result<MadeOfLetter<T>, WebRefusal> {
-        let MadeOfLetter { made, letter, room } = self;
+        let MadeOfLetter { made, letter, held } = self;
         let made = made.ok_or_else(WebRefusal::unknown)?;
-        Ok(MadeOfLetter { made, letter, room })
+        Ok(MadeOfLetter { made, letter, held })
     }
 }
 
 struct AnswerInRoom {
     bytes: Bytes,
-    _room: Option<OwnedSemaphorePermit>,
+    _held: HeldMemory,
 }
 
 impl AsRef<[u8]> for AnswerInRoom {

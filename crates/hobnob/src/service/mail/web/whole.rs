@@ -36,7 +36,7 @@ impl WholeLetter {
         name: &str,
         letter: &Arc<StoredLetter>,
     ) -> std::io::Result<Option<Self>> {
-        let Some(mut file) = store.read(name, letter.uid) else { return Ok(None) };
+        let Some(mut file) = store.read(name, letter.uid)? else { return Ok(None) };
         let mut bytes = Vec::with_capacity(usize::try_from(letter.size).unwrap_or(0));
         file.read_to_end(&mut bytes)?;
         let note = letter.serial().and_then(|serial| store.note(serial)).unwrap_or_default();
