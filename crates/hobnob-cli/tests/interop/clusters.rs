@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Output;
 
 use crate::peer::{Running, hobnob};
-use crate::rooms::{Member, Nats, node, words};
+use crate::rooms::{Member, Nats, node, wait, words};
 
 /// What a command that ends says: its exit code, and what is on stdout and on stderr.
 fn said(words: &[&str]) -> (Option<i32>, String, String) {
@@ -35,8 +35,12 @@ fn the_doctor_says_what_servers_can_and_leaves_nothing_there() {
     let Some(nats) = Nats::start(test, &words(&flags)) else { return };
     let one_copy = vec!["copies".to_owned()];
     assert_eq!(lacking(&nats.url()), (Some(0), one_copy));
-    let left = fs::read_dir(store.path().join("jetstream/$G/streams"));
-    assert_eq!(left.map_or(0, Iterator::count), 0, "the room of the trial is gone");
+    let streams = store.path().join("jetstream/$G/streams");
+    // The server removes the files once it has answered.
+    wait("the end of the trial's room", || {
+        let left = fs::read_dir(&streams).map_or(0, Iterator::count);
+        (left == 0).then_some(())
+    });
     let (code, out, err) = said(&["doctor", "--cluster", &nats.url()]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
     for words in ["nats-server", "JetStream", "hear", "agrees with ours"] {

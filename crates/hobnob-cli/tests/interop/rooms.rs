@@ -81,7 +81,7 @@ impl Nats {
 }
 
 /// Asks until there is an answer.
-fn wait<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let began = std::time::Instant::now();
     loop {
         if let Some(answer) = ask() {
