@@ -19,7 +19,9 @@ fn one_name_at_two_nodes_at_once_has_one_owner_and_is_free_when_that_one_leaves(
     for round in 0..10 {
         let name = format!("Ada{round}");
         let mut members = [Member::come(&at_kite), Member::come(&at_lark)];
-        members.iter_mut().for_each(|member| member.say(&name));
+        for member in &mut members {
+            member.say(&name);
+        }
         let heard = members.each_mut().map(|member| member.until(&name));
         let welcome = format!("* welcome, {name}: ");
         let owner = heard.iter().position(|line| line.starts_with(&welcome)).expect("an owner");
