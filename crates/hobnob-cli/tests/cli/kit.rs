@@ -214,12 +214,12 @@ impl Lines {
 
     /// The next line that has this in it, within bounds however many others come.
     pub(crate) fn until(&self, part: &str) -> String {
-        let deadline = Deadline::start();
+        let (deadline, mut others) = (Deadline::start(), Vec::new());
         loop {
-            let line = self.0.recv_timeout(deadline.left());
-            let line = line.unwrap_or_else(|_| panic!("no line with {part} comes in time"));
-            if line.contains(part) {
-                return line;
+            match self.0.recv_timeout(deadline.left()) {
+                Ok(line) if line.contains(part) => return line,
+                Ok(line) => others.push(line),
+                Err(why) => panic!("no line with {part} comes: {why}, after {others:#?}"),
             }
         }
     }

@@ -61,6 +61,12 @@ fn abstract_name(name: &str) -> String {
     format!("{name}:@hobnob-it-{}-{}", std::process::id(), next())
 }
 
+/// The same place for another server. An abstract name (unix(7)) is taken for as long as anybody has a copy of its socket,
+/// and a child that another test is starting has copies of all open files until it runs its program.
+pub(crate) fn anew(place: &str) -> String {
+    if place.contains(":@") { format!("{place}-{}", next()) } else { place.to_owned() }
+}
+
 fn plain(name: &str) -> String {
     format!("{name}:it-{}", next())
 }

@@ -37,6 +37,7 @@ impl Bent {
 
     fn with(place: &str, set: impl FnOnce(&mut Server)) -> Self {
         let papers = tempfile::tempdir().expect("a folder");
+        let place = &*crate::places::anew(place);
         let is_bytes = parse(place).and_then(|at| hobnob::engine::resolve(&at)).expect(place).shape
             == Shape::Bytes;
         let behind = if is_bytes { "tcp://127.0.0.1:0" } else { "udp://127.0.0.1:0" };
