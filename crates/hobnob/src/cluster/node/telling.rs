@@ -7,7 +7,8 @@ impl ClusterNode {
     /// Shows the entries of a batch from this number on. Of our own, those that were shown while alone are not.
     pub(super) fn show(&mut self, batch: &RoomBatch, from: u64) {
         let is_own = batch.origin == self.me;
-        if is_own && batch.next() > self.outbox.last() + 1 {
+        let is_twins = is_own && batch.next() > self.outbox.last() + 1;
+        if is_twins {
             self.tell(NodeTold::Twin);
         }
         let is_past = self.phase != JoinPhase::Joined;
@@ -16,7 +17,8 @@ impl ClusterNode {
                 self.tell(NodeTold::Heard { origin: batch.origin, number, entry, is_past });
             }
         }
-        if is_own {
+        // What somebody else says in our name has not brought back what we said.
+        if is_own && !is_twins {
             self.returned(batch.next());
         }
     }

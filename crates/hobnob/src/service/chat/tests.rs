@@ -363,16 +363,22 @@ struct AskingRoom {
 
 #[cfg(feature = "nats")]
 impl AskingRoom {
-    /// Waits until a member asks, and answers it.
-    async fn answer(&self, wanted: &str, answer: order::NameAnswer) {
-        let (id, name, mailbox) = loop {
+    /// Waits until a member asks for this name.
+    async fn is_asked(&self, wanted: &str) -> (u64, String, Arc<room::Inbox>) {
+        let asked = loop {
             let asked = self.asked.lock().expect("no panic").pop();
             match asked {
                 Some(asked) => break asked,
                 None => tokio::task::yield_now().await,
             }
         };
-        assert_eq!(name, wanted);
+        assert_eq!(asked.1, wanted);
+        asked
+    }
+
+    /// Waits until a member asks, and answers it.
+    async fn answer(&self, wanted: &str, answer: order::NameAnswer) {
+        let (id, name, mailbox) = self.is_asked(wanted).await;
         if answer == order::NameAnswer::Granted && self.room.mailbox(id).is_none() {
             self.room.enter(id, &name, &mailbox, true).expect("a free name");
         }
@@ -459,6 +465,7 @@ async fn who_waits_for_a_name_is_heard_when_it_has_one_and_loses_nothing_that_it
     let mut eve = Guest::come(&room, 3);
     assert_eq!(eve.line().await, "* your name?");
     eve.say("Eve\n").await;
+    asking.is_asked("Eve").await;
     eve.session.ask_to_end();
     assert_eq!(eve.line().await, "* the room is closing");
     assert_eq!(eve.line().await, "");
