@@ -7,11 +7,10 @@ use hobnob::cluster::nats::{
 };
 use hobnob::cluster::{ClusterRoom, NodeId};
 use hobnob::error::Result;
-use hobnob::spec::show_duration;
 
 use super::check::Check;
 use crate::process::runtime;
-use crate::report::show::size;
+use crate::report::show::{fine, size, span};
 
 /// Clocks that are further apart than this are worth a word: a room forgets by the servers' clock.
 const APART: Duration = Duration::from_mins(1);
@@ -88,7 +87,7 @@ fn tried(step: ExamStep, done: &std::result::Result<Duration, LinkFault>) -> Che
         ExamStep::Remove => ("remove", "publish to $JS.API.STREAM.DELETE.>"),
     };
     match done {
-        Ok(time) => Check::fine(name, show_duration(*time)),
+        Ok(time) => Check::fine(name, fine(*time)),
         Err(LinkFault::NoAnswer) => {
             Check::lacking(name, "no answer").but(format!("let our user {right}"))
         }
@@ -102,8 +101,8 @@ fn clock(gap: ClockGap) -> Check {
     let name = "clock";
     let (text, by) = match gap {
         ClockGap::Agrees => return Check::fine(name, "agrees with ours"),
-        ClockGap::Ahead(by) => (format!("{} ahead of ours", show_duration(by)), by),
-        ClockGap::Behind(by) => (format!("{} behind ours", show_duration(by)), by),
+        ClockGap::Ahead(by) => (format!("{} ahead of ours", span(by)), by),
+        ClockGap::Behind(by) => (format!("{} behind ours", span(by)), by),
     };
     if by < APART {
         return Check::fine(name, text);
