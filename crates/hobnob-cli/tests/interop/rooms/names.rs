@@ -35,7 +35,8 @@ fn one_name_at_two_nodes_at_once_has_one_owner_and_is_free_when_that_one_leaves(
             if owner == 0 { (&mut first, &mut second) } else { (&mut second, &mut first) };
         if round % 2 == 0 {
             owner.say(&format!("/name Once{round}"));
-            assert_eq!(owner.until("*"), "* so be it");
+            // Who was here in the round before may still be leaving.
+            owner.until("* so be it");
         } else {
             owner.say("/quit");
             owner.until("* goodbye");
