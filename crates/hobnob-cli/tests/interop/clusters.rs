@@ -13,6 +13,26 @@ fn said(words: &[&str]) -> (Option<i32>, String, String) {
     (status.code(), text(&stdout), text(&stderr))
 }
 
+#[test]
+fn servers_without_tls_need_no_list_of_whom_to_trust() {
+    let test = "clusters::servers_without_tls_need_no_list_of_whom_to_trust";
+    let store = tempfile::tempdir().expect("a folder");
+    let flags = Nats::streams(store.path());
+    let Some(nats) = Nats::start(test, &words(&flags)) else { return };
+    // A container has seldom more than the program.
+    let said = |url: &str| {
+        let mut command = hobnob();
+        command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+        Running::start(command.args(["doctor", "--cluster", url])).finish()
+    };
+    let plain = said(&nats.url());
+    assert_eq!(plain.status.code(), Some(0), "{}", String::from_utf8_lossy(&plain.stderr));
+    let tls = said(&nats.url().replace("nats://", "tls://"));
+    let error = String::from_utf8_lossy(&tls.stderr);
+    assert!(error.starts_with("error[cluster-tls]"), "{error}");
+    assert!(error.contains("ca-certificates"), "{error}");
+}
+
 /// What of a server is not as it should be: names of checks.
 fn lacking(url: &str) -> (Option<i32>, Vec<String>) {
     let (code, out, err) = said(&["doctor", "--json", "--cluster", url]);

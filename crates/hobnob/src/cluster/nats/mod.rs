@@ -135,8 +135,12 @@ impl NatsLink {
             .custom_inbox_prefix(format!("_INBOX.hobnob.{}", terms.me))
             .reconnect_delay_callback(delay)
             .event_callback(tell);
-        // A plain server that asks for TLS gets it, by the same trust.
-        options = options.tls_client_config(trust::config(terms.authorities.as_deref())?);
+        // A plain server that asks for TLS gets it, by the same trust; where this machine trusts nobody, it may still be plain.
+        options = match trust::config(terms.authorities.as_deref()) {
+            Ok(config) => options.tls_client_config(config),
+            Err(error) if terms.wants_tls() => return Err(error),
+            Err(_) => options,
+        };
         options = options.require_tls(terms.authorities.is_some());
         options = match terms.secret.clone() {
             Some(NatsSecret::User(user, password)) => options.user_and_password(user, password),

@@ -79,6 +79,11 @@ impl NatsTerms {
         terms.guarded(has_secret, has_authorities)
     }
 
+    /// Whether one of the servers is not spoken to without TLS.
+    pub(super) fn wants_tls(&self) -> bool {
+        self.authorities.is_some() || self.servers.split(',').any(|one| one.starts_with("tls://"))
+    }
+
     /// Refuses to say a secret in clear text to another machine. Each of the servers is told the one secret, whichever of
     /// them it stands beside. `has_secret`: one is to come besides; `has_authorities`: so are those who vouch.
     fn guarded(self, has_secret: bool, has_authorities: bool) -> Result<Self> {
