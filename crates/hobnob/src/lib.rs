@@ -46,6 +46,8 @@ pub mod clock;
 pub mod cluster;
 pub mod codec;
 pub mod conn;
+#[cfg(feature = "tls")]
+mod crypto;
 pub mod endpoint;
 pub mod engine;
 pub mod error;

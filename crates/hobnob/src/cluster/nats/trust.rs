@@ -2,21 +2,12 @@
 
 use std::sync::Arc;
 
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::crypto::provider;
 use crate::error::{Error, Kind, Result};
-
-/// The cryptography of this build; never the process's default, which two features together would leave unset.
-fn provider() -> Arc<CryptoProvider> {
-    #[cfg(feature = "crypto-aws-lc")]
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    #[cfg(not(feature = "crypto-aws-lc"))]
-    let provider = rustls::crypto::ring::default_provider();
-    Arc::new(provider)
-}
 
 /// TLS that trusts these authorities alone, in PEM; or whom this machine trusts.
 pub(super) fn config(authorities: Option<&[u8]>) -> Result<ClientConfig> {

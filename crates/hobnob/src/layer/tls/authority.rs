@@ -14,10 +14,10 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 
 use crate::clock;
+use crate::crypto::provider;
 use crate::error::{Error, Kind, Result};
 use crate::home;
 use crate::layer::tls::certificate;
-use crate::layer::tls::provider::provider;
 
 /// The name in the CA's own certificate, by which `failure` knows the CA.
 pub(super) const NAME: &str = "hobnob development CA";

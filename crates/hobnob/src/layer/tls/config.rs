@@ -11,6 +11,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, InconsistentKeys, ServerConfig, SupportedProtocolVersion};
 
+use crate::crypto;
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
 use crate::files;
@@ -84,7 +85,7 @@ impl TlsWish {
 
     /// The side that was dialled.
     pub(super) fn server(&self, scene: &Surroundings) -> Result<TlsServer> {
-        let provider = hello::knowing(&provider::provider());
+        let provider = hello::knowing(&crypto::provider());
         provider::awaken(&provider);
         let ((chain, key), vouched_by) = match self.identity()? {
             Some(identity) => {
@@ -119,7 +120,7 @@ impl TlsWish {
         &self,
         scene: &Surroundings,
     ) -> Result<(ClientConfig, ServerName<'static>, Arc<Trust>)> {
-        let provider = provider::provider();
+        let provider = crypto::provider();
         provider::awaken(&provider);
         let host = scene.host.as_deref().unwrap_or("localhost");
         let name = self.name.as_deref().unwrap_or(host);

@@ -14,7 +14,7 @@ use rustls::crypto::hash::{Context, Hash, HashAlgorithm, Output};
 use rustls::pki_types::ServerName;
 use rustls::{CipherSuiteCommon, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};
 
-use crate::layer::tls::provider::provider;
+use crate::crypto::provider;
 
 /// The extension `server_name` (RFC 6066, section 3).
 const SERVER_NAME: [u8; 2] = [0, 0];

@@ -1,17 +1,8 @@
-//! The cryptography of this build.
+//! The random source of this build's cryptography.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use rustls::crypto::CryptoProvider;
-
-/// The cryptography of this build; never the process's default, which two features together would leave unset.
-pub(super) fn provider() -> Arc<CryptoProvider> {
-    #[cfg(feature = "crypto-aws-lc")]
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    #[cfg(not(feature = "crypto-aws-lc"))]
-    let provider = rustls::crypto::ring::default_provider();
-    Arc::new(provider)
-}
 
 #[cfg(test)]
 thread_local! {
@@ -42,6 +33,7 @@ mod tests {
     use rustls::crypto::{GetRandomFailed, SecureRandom};
 
     use super::*;
+    use crate::crypto::provider;
 
     /// A random source that counts how often it is asked.
     #[derive(Debug)]
