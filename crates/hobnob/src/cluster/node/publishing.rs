@@ -11,16 +11,22 @@ use super::{ACK, ALONE, ClusterNode, JoinPhase, NodeFlight, NodeTold, NodeWish};
 impl ClusterNode {
     /// Takes what a member has said; its number.
     pub fn say(&mut self, now: Duration, entry: RoomEntry) -> u64 {
-        let (number, dropped) = self.outbox.push(entry.clone(), now);
-        self.unreturned.push_back((number, entry, now));
-        if let Some((from, to)) = dropped {
-            self.give_up(from, to);
-            self.tell(NodeTold::Dropped(from, to));
-        }
+        let number = self.queue(entry, now);
         if self.is_alone() {
             self.show_own(number);
         }
         self.fly(now);
+        number
+    }
+
+    /// Has an entry wait for its batch, and tells what had to make room.
+    fn queue(&mut self, entry: RoomEntry, said: Duration) -> u64 {
+        let (number, dropped) = self.outbox.push(entry.clone(), said);
+        self.unreturned.push_back((number, entry, said));
+        if let Some((from, to)) = dropped {
+            self.give_up(from, to);
+            self.tell(NodeTold::Dropped(from, to));
+        }
         number
     }
 
@@ -91,8 +97,7 @@ impl ClusterNode {
         self.wishes.retain(|wish| !matches!(wish, NodeWish::Publish(_)));
         let unreturned = std::mem::take(&mut self.unreturned);
         for (_, entry, said) in unreturned {
-            let (number, _) = self.outbox.push(entry.clone(), said);
-            self.unreturned.push_back((number, entry, said));
+            self.queue(entry, said);
         }
         self.next_beat = now;
         self.fly(now);
@@ -257,6 +262,34 @@ mod tests {
         node.acked(NOW, 1, 4);
         let rest: Vec<_> = publishes(&mut node).iter().flat_map(texts).collect();
         assert_eq!([said, rest].concat(), ["two", "three"]);
+    }
+
+    #[test]
+    fn what_a_node_under_another_number_has_no_room_for_is_told() {
+        let mut node = joined(NodeId::drawn([1, 1]));
+        // Sixteen are on their way, of which nothing came back, and as many wait.
+        for number in 0..16 {
+            node.say(NOW, say(&number.to_string()));
+        }
+        while let Some(batch) = publishes(&mut node).pop() {
+            node.acked(NOW, batch.first, batch.first);
+        }
+        for number in 16..32 {
+            node.say(NOW, say(&number.to_string()));
+        }
+        while node.told().is_some() {}
+        node.reborn(NOW, NodeId::drawn([2, 2]));
+        let told: Vec<_> = std::iter::from_fn(|| node.told()).collect();
+        let dropped: u64 = told
+            .iter()
+            .map(|told| if let NodeTold::Dropped(from, to) = told { to + 1 - from } else { 0 })
+            .sum();
+        let mut sent = 0;
+        while let Some(batch) = publishes(&mut node).pop() {
+            sent += batch.count;
+            node.acked(NOW, batch.first, batch.first);
+        }
+        assert_eq!((dropped, sent + dropped), (16, 32), "{told:?}");
     }
 
     #[test]
