@@ -159,3 +159,10 @@ impl Propose for Error {
         self.hint(Advice::Other(command.into()), note)
     }
 }
+
+/// What a build without the feature `nats` says.
+#[cfg(not(feature = "nats"))]
+pub(crate) fn no_rooms() -> Error {
+    Error::new(hobnob::error::Kind::NotBuiltIn, "this build of hobnob has no rooms over many nodes")
+        .hint_topic("addresses", "what is built in")
+}

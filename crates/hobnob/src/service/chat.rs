@@ -122,7 +122,8 @@ fn over_nodes(room: Room, servers: &str, options: &Options) -> Result<Box<dyn Ro
 #[cfg(not(feature = "nats"))]
 fn over_nodes(_: Room, _: &str, _: &Options) -> Result<Box<dyn RoomOrder>> {
     use crate::error::{Error, Kind};
-    Err(Error::new(Kind::NotBuiltIn, "rooms over many nodes are not built in (feature nats)"))
+    Err(Error::new(Kind::NotBuiltIn, "this build of hobnob has no rooms over many nodes")
+        .hint_topic("addresses", "what is built in"))
 }
 
 impl Service for Chat {

@@ -70,7 +70,13 @@ pub(super) fn told(told: &NodeTold, node: String) -> Option<Fact> {
         }
         NodeTold::Twin => {
             let what = "somebody speaks in the name of this node, which has another number now";
-            Fact::Failed(Error::new(Kind::ClusterTwin, what))
+            let error = Error::new(Kind::ClusterTwin, what);
+            let error = error.why("whoever may write to the room's subjects can do that");
+            Fact::Failed(error.hint_option(
+                "cluster-auth",
+                "FILE",
+                "servers where nobody else may write there",
+            ))
         }
         _ => return None,
     })

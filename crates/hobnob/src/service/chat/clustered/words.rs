@@ -20,15 +20,19 @@ pub(super) fn told(told: &NodeTold, name: impl Fn(NodeId) -> String) -> Vec<Stri
         NodeTold::Missed { origin, from: None, .. } => {
             format!("* messages from node {} are missing; how many is not known", name(*origin))
         }
-        NodeTold::Dropped(from, to) => {
-            format!(
-                "* {} messages that waited for the other nodes were dropped: too many wait",
-                to + 1 - from
-            )
-        }
-        NodeTold::TooLong(from, to) => {
-            format!("* {} messages of ours reach no other node: too long for it", to + 1 - from)
-        }
+        NodeTold::Dropped(from, to) => match to + 1 - from {
+            1 => "* one message that waited for the other nodes was dropped: too many wait"
+                .to_owned(),
+            count => format!(
+                "* {count} messages that waited for the other nodes were dropped: too many wait"
+            ),
+        },
+        NodeTold::TooLong(from, to) => match to + 1 - from {
+            1 => "* one message of ours reaches no other node: too long for the servers".to_owned(),
+            count => {
+                format!("* {count} messages of ours reach no other node: too long for the servers")
+            }
+        },
         NodeTold::WentBack => "* what was said before is gone: the cluster lost it".to_owned(),
         NodeTold::Joined
         | NodeTold::Twin
@@ -44,6 +48,9 @@ pub(super) fn told(told: &NodeTold, name: impl Fn(NodeId) -> String) -> Vec<Stri
 /// The other nodes are back; so many lines were said there, some of them before this node began.
 pub(super) fn back(count: usize, is_of_before: bool) -> String {
     match count {
+        1 if is_of_before => {
+            "* the other nodes are back; this is the last message from there:".to_owned()
+        }
         count if is_of_before => {
             format!("* the other nodes are back; these are the last {count} messages from there:")
         }
