@@ -1,6 +1,7 @@
 //! What is said of the servers of a cluster, and one room at three nodes to play with.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
 
 use crate::peer::{Running, hobnob};
@@ -11,6 +12,24 @@ fn said(words: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = Running::start(hobnob().args(words)).finish();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (status.code(), text(&stdout), text(&stderr))
+}
+
+#[test]
+fn the_doctor_comes_to_servers_as_a_room_does() {
+    let test = "clusters::the_doctor_comes_to_servers_as_a_room_does";
+    let store = tempfile::tempdir().expect("a folder");
+    let streams = Nats::streams(store.path());
+    let lock = ["--user", "me", "--pass", "secret"];
+    let flags: Vec<_> = words(&streams).into_iter().chain(lock).collect();
+    let Some(nats) = Nats::start(test, &flags) else { return };
+    let file = store.path().join("auth");
+    fs::write(&file, "me:secret\n").expect("a file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("ours");
+    let file = file.to_str().expect("UTF-8");
+    let (code, _, err) = said(&["doctor", "--cluster", &nats.url()]);
+    assert!(code == Some(5) && err.starts_with("error[cluster-refused]"), "{err}");
+    let (code, out, err) = said(&["doctor", "--cluster", &nats.url(), "--cluster-auth", file]);
+    assert!(code == Some(0) && out.contains("JetStream"), "{err}");
 }
 
 #[test]

@@ -34,7 +34,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     ("thread", &[&["error"]]),
     ("socket", &[&["sys", "error", "address", "spec", "endpoint", "clock", "codec", "thread"]]),
     ("conn", &[GROUND_FLOOR, &["socket"]]),
-    ("cluster", &[&["error", "clock", "codec", "crypto"]]),
+    ("cluster", &[&["error", "clock", "codec", "crypto", "files"]]),
     ("session", &[GROUND_FLOOR, &["conn"]]),
     ("transport", &[GROUND_FLOOR, SEAM, &["socket", "streams", "thread"]]),
     ("layer", &[GROUND_FLOOR, SEAM, &["home", "files", "crypto"]]),

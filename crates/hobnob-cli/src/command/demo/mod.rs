@@ -76,8 +76,7 @@ fn serve_rooms(job: &Job, servers: &str) -> Result<u8> {
 
 #[cfg(not(feature = "nats"))]
 fn serve_rooms(_job: &Job, _servers: &str) -> Result<u8> {
-    let text = "rooms over many nodes are not built in (feature nats)";
-    Err(hobnob::error::Error::new(hobnob::error::Kind::NotBuiltIn, text))
+    Err(crate::advice::no_rooms())
 }
 
 /// Starts everything, with what comes before the list of what to try, and sees it to its end.

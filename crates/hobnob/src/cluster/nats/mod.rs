@@ -4,11 +4,13 @@
 //! way every answer is seen as it is: "no leader" and "not found" are different things to a room.
 
 mod exam;
+mod files;
 mod streams;
 mod terms;
 mod trust;
 
 pub use exam::{ClockGap, ExamStep, NatsExam, OLDEST, RoomExam, examine, is_old};
+pub use files::NatsFiles;
 
 use std::future::poll_fn;
 use std::time::Duration;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::super::name::{ClusterRoom, NodeId};
+use super::files::NatsFiles;
 use crate::error::{Error, Kind, Result};
 
 /// What the servers know us by.
@@ -64,19 +65,14 @@ fn wrong(what: &str) -> Error {
 impl NatsTerms {
     /// The servers at these URLs: `nats://[USER:PASSWORD@]HOST:PORT`, or `tls://`, several with commas between.
     pub fn new(servers: &str, room: ClusterRoom, me: NodeId) -> Result<Self> {
-        Self::beside(servers, room, me, (false, false))
+        Self::beside(servers, room, me, &NatsFiles::default())
     }
 
-    /// The same, where a secret is to come besides; and those who vouch for the servers.
-    pub fn beside(
-        servers: &str,
-        room: ClusterRoom,
-        me: NodeId,
-        (has_secret, has_authorities): (bool, bool),
-    ) -> Result<Self> {
+    /// The same, where these files are to be [read](NatsFiles::read) before the servers are dialled.
+    pub fn beside(servers: &str, room: ClusterRoom, me: NodeId, files: &NatsFiles) -> Result<Self> {
         let (servers, secret) = read(servers)?;
         let terms = NatsTerms { servers, secret, authorities: None, room, me };
-        terms.guarded(has_secret, has_authorities)
+        terms.guarded(files.auth.is_some(), files.ca.is_some())
     }
 
     /// Whether one of the servers is not spoken to without TLS.
@@ -184,9 +180,11 @@ mod tests {
 
     #[test]
     fn a_secret_of_a_file_is_guarded_as_one_of_the_url() {
-        let guarded = |servers, secret, ca| {
+        let guarded = |servers, secret: bool, ca: bool| {
             let room = ClusterRoom::named("lobby").expect("a room");
-            NatsTerms::beside(servers, room, NodeId::NOBODY, (secret, ca))
+            let file = |is_named: bool| is_named.then(|| "file".into());
+            let files = NatsFiles { auth: file(secret), ca: file(ca) };
+            NatsTerms::beside(servers, room, NodeId::NOBODY, &files)
         };
         assert!(guarded("nats://far.test", false, false).is_ok(), "nothing is said");
         assert!(guarded("nats://far.test", true, false).is_err());

@@ -5,7 +5,6 @@ mod candidate;
 mod drive;
 mod facts;
 mod naming;
-mod secrets;
 mod words;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,7 +17,7 @@ use super::order::{NameAnswer, RoomOrder};
 use super::room::{Inbox, Room};
 use super::show;
 use crate::clock::{Clock, draw_seed};
-use crate::cluster::nats::{NatsLink, NatsNews, NatsTerms};
+use crate::cluster::nats::{NatsFiles, NatsLink, NatsNews, NatsTerms};
 use crate::cluster::{
     ClusterNode, ClusterRoom, DeskTerms, EntryKind, KnownNode, NameDesk, NodeBeat, NodeId, NodeIs,
     NodeRoster, NodeTerms, NodeTold, OUTBOX_ENTRIES, REFRESH, RoomEntry,
@@ -29,7 +28,6 @@ use crate::event::Fact;
 use crate::session::Keeper;
 use crate::spec::Options;
 use candidate::Candidate;
-use secrets::ClusterFiles;
 
 /// Lines of others that wait while this node is alone, to be shown together.
 const MEANWHILE: usize = 4_096;
@@ -44,7 +42,7 @@ const BEAT_NAMES: usize = 8_192;
 pub(super) struct Clustered {
     pub(super) room: Room,
     pub(super) terms: NatsTerms,
-    files: ClusterFiles,
+    files: NatsFiles,
     /// The same with what the files say, once they are read.
     pub(super) ready: OnceLock<NatsTerms>,
     /// What people call this node.
@@ -88,9 +86,9 @@ impl Clustered {
         let clock = Clock::start();
         let me = NodeId::draw();
         let named = ClusterRoom::named(options.text("room").unwrap_or("lobby"))?;
-        let files = ClusterFiles::of(options);
-        let besides = (files.auth.is_some(), files.ca.is_some());
-        let terms = NatsTerms::beside(servers, named, me, besides)?;
+        let path = |name| options.text(name).filter(|path| !path.is_empty()).map(Into::into);
+        let files = NatsFiles { auth: path("cluster-auth"), ca: path("cluster-ca") };
+        let terms = NatsTerms::beside(servers, named, me, &files)?;
         let name = options.text("node").filter(|name| !name.is_empty());
         let name = name.map_or_else(own_name, str::to_owned);
         let past = options.count("history").unwrap_or_default().min(256);
@@ -103,7 +101,7 @@ impl Clustered {
 
     fn new(
         room: Room,
-        (terms, files): (NatsTerms, ClusterFiles),
+        (terms, files): (NatsTerms, NatsFiles),
         name: String,
         (node, names): (ClusterNode, NameDesk),
         clock: Clock,
