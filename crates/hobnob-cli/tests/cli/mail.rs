@@ -572,6 +572,9 @@ fn a_mailbox_that_is_waited_at_tells_by_itself_and_one_that_is_dead_is_left() {
     assert!(told.code == 0 && told.out.contains("Subject"), "{told:?}");
     let refused = wait(&["a5 NO not now\r\n"], &[]);
     assert!(refused.code == 1 && refused.err.contains("NO not now"), "{refused:?}");
+    // One that says that it is done before it has begun would be asked for ever.
+    let done = wait(&["a5 OK done\r\n"], &[]);
+    assert!(done.code == 10 && done.err.contains("error[bad-frame]"), "{done:?}");
 }
 
 #[test]

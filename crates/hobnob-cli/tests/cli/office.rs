@@ -386,6 +386,8 @@ fn the_inbox_has_hard_days_too() {
     assert_eq!(answers(&mut late), "HTTP/1.1 503 Se");
     office.events.until(r#""limit":"mail-memory""#);
     assert!(office.peer(0).sends("small").starts_with("250"));
+    let mut small = asks(&office, "/api/v1/message/2/headers");
+    assert_eq!(answers(&mut small), "HTTP/1.1 200 OK");
     assert_eq!(answers(&mut asks(&office, "/api/v1/message/2/raw")), "HTTP/1.1 200 OK");
     assert_eq!(answers(&mut asks(&office, "/api/v1/messages")), "HTTP/1.1 200 OK");
     reset(deaf.pop().expect("six"));
@@ -400,6 +402,8 @@ fn the_inbox_has_hard_days_too() {
         office.events.until("open-files");
         limit_files(office.child.id(), "--nofile=200:");
         assert_eq!(answers(&mut later), "HTTP/1.1 200 OK");
+    } else {
+        skip("office::the_inbox_has_hard_days_too", "its part without descriptors needs prlimit");
     }
     signal(office.child.id(), "TERM");
     let mut rest = Vec::new();

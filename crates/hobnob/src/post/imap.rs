@@ -157,19 +157,10 @@ impl ImapPickup {
 
     /// Listens until there is news, or for so long that the server has to say whether it is still there.
     async fn idle(&mut self) -> Result<()> {
-        self.tags += 1;
-        let tag = format!("a{}", self.tags);
-        self.witness.tell(MailSaid::Us(&format!("{tag} IDLE")));
-        self.wire.send(format!("{tag} IDLE\r\n").as_bytes()).await?;
-        loop {
-            let answer = self.answer().await?;
-            if answer.tag == "+" {
-                break;
-            }
-            if answer.tag == tag {
-                return Err(self.refused("IDLE", &answer));
-            }
-            self.note(&answer)?;
+        let tag = self.begin(b"IDLE", "IDLE").await?;
+        let is_listening = self.hear(&tag, "IDLE", &mut |_| Ok(())).await?;
+        if !is_listening {
+            return Err(failure::unreadable(self.wire.name(), "IMAP"));
         }
         let longest = (self.wire.patience() / 2).min(LONGEST_IDLE);
         let news = async {
@@ -182,15 +173,10 @@ impl ImapPickup {
         tokio::time::timeout(longest, news).await.unwrap_or(Ok(()))?;
         self.witness.tell(MailSaid::Us("DONE"));
         self.wire.send(b"DONE\r\n").await?;
-        loop {
-            let answer = self.answer().await?;
-            if answer.tag == tag {
-                let is_ok =
-                    matches!(answer.items.first(), Some(ImapItem::Word(word)) if word == "OK");
-                return if is_ok { Ok(()) } else { Err(self.refused("IDLE", &answer)) };
-            }
-            self.note(&answer)?;
+        if self.hear(&tag, "IDLE", &mut |_| Ok(())).await? {
+            return Err(failure::unreadable(self.wire.name(), "IMAP"));
         }
+        Ok(())
     }
 
     /// Hears what changed.
@@ -278,24 +264,42 @@ impl ImapPickup {
         mut response: Option<&str>,
         told: &mut (dyn FnMut(&ImapAnswer) -> Result<()> + Send),
     ) -> Result<()> {
+        let tag = self.begin(line, shown).await?;
+        while self.hear(&tag, shown, told).await? {
+            let Some(response) = response.take() else {
+                return Err(failure::unreadable(self.wire.name(), "IMAP"));
+            };
+            self.witness.tell(MailSaid::Us("***"));
+            self.wire.send(format!("{response}\r\n").as_bytes()).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives a command; its tag.
+    async fn begin(&mut self, line: &[u8], shown: &str) -> Result<String> {
         self.tags += 1;
         let tag = format!("a{}", self.tags);
         self.witness.tell(MailSaid::Us(&format!("{tag} {shown}")));
         self.wire.send(&[tag.as_bytes(), b" ", line, b"\r\n"].concat()).await?;
+        Ok(tag)
+    }
+
+    /// Hears the answers to a command. True: up to one that asks for more; false: up to the one that ends it.
+    async fn hear(
+        &mut self,
+        tag: &str,
+        shown: &str,
+        told: &mut (dyn FnMut(&ImapAnswer) -> Result<()> + Send),
+    ) -> Result<bool> {
         for _ in 0..MAX_ANSWERS {
             let answer = self.answer().await?;
             if answer.tag == "+" {
-                let Some(response) = response.take() else {
-                    return Err(failure::unreadable(self.wire.name(), "IMAP"));
-                };
-                self.witness.tell(MailSaid::Us("***"));
-                self.wire.send(format!("{response}\r\n").as_bytes()).await?;
-                continue;
+                return Ok(true);
             }
             if answer.tag == tag {
                 let is_ok =
                     matches!(answer.items.first(), Some(ImapItem::Word(word)) if word == "OK");
-                return if is_ok { Ok(()) } else { Err(self.refused(shown, &answer)) };
+                return if is_ok { Ok(false) } else { Err(self.refused(shown, &answer)) };
             }
             self.note(&answer)?;
             told(&answer)?;

@@ -64,11 +64,11 @@ impl WebShelf {
     /// Waits for memory for an answer until it is sent. A small one needs none.
     pub(super) async fn hold(&self, size: u64) -> Result<HeldMemory, WebRefusal> {
         if size < STEP {
-            return Ok(HeldMemory { _steps: None });
+            return Ok(HeldMemory { steps: None });
         }
         let free = self.held.clone().acquire_many_owned(steps(size, HELD));
         match tokio::time::timeout(PATIENCE, free).await {
-            Ok(steps) => Ok(HeldMemory { _steps: steps.ok() }),
+            Ok(steps) => Ok(HeldMemory { steps: steps.ok() }),
             Err(_) => Err(WebRefusal::busy()),
         }
     }
@@ -81,7 +81,16 @@ impl WebShelf {
 /// Memory that an answer has until it is sent.
 pub(super) struct HeldMemory {
     /// Given back when the answer is dropped.
-    _steps: Option<OwnedSemaphorePermit>,
+    steps: Option<OwnedSemaphorePermit>,
+}
+
+impl HeldMemory {
+    /// Gives back what an answer of so many bytes does not need: what is said of a large letter is seldom large.
+    fn at_most(self, bytes: usize) -> Self {
+        let needed = steps(bytes as u64, HELD) as usize;
+        let split = |mut held: OwnedSemaphorePermit| held.split(needed.min(held.num_permits()));
+        HeldMemory { steps: self.steps.and_then(split) }
+    }
 }
 
 /// Steps of memory for so many bytes; all of them where they are more.
@@ -101,7 +110,10 @@ impl<T> MadeOfLetter<T> {
     /// An answer, which has the memory until it is sent.
     pub(super) fn answer(self, answer: impl FnOnce(T) -> Response<Bytes>) -> Response<Bytes> {
         let MadeOfLetter { made, held, .. } = self;
-        answer(made).map(|bytes| Bytes::from_owner(AnswerInRoom { bytes, _held: held }))
+        answer(made).map(|bytes| {
+            let held = held.at_most(bytes.len());
+            Bytes::from_owner(AnswerInRoom { bytes, _held: held })
+        })
     }
 }
 
