@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hobnob::cluster::nats::{
-    self, ClockGap, ExamStep, LinkFault, NatsExam, NatsFiles, NatsTerms, OLDEST, RoomExam,
+    self, ClockGap, ExamStep, LinkFault, NatsExam, NatsFiles, OLDEST, RoomExam,
 };
 use hobnob::cluster::{ClusterRoom, NodeId};
 use hobnob::error::Result;
@@ -23,7 +23,7 @@ pub(super) fn checks(job: &Job, servers: &str) -> Result<(Vec<Check>, bool)> {
     let path = |name| job.text(name).map(Into::into);
     let files = NatsFiles { auth: path("cluster-auth"), ca: path("cluster-ca") };
     let room = ClusterRoom::named("doctor")?;
-    let terms = files.read(NatsTerms::beside(servers, room, NodeId::draw(), &files)?)?;
+    let terms = files.read(files.terms(servers, room, NodeId::draw())?)?;
     let exam = runtime()?.block_on(nats::examine(&terms))?;
     let mut all = vec![version(&exam), payload(&exam), streams(&exam)];
     if let Ok(room) = &exam.room {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use super::super::name::{ClusterRoom, NodeId};
 use super::terms::{NatsSecret, NatsTerms};
 use crate::error::{Error, Kind, Result};
 use crate::files;
@@ -27,6 +28,16 @@ pub struct NatsFiles {
 }
 
 impl NatsFiles {
+    /// The terms of the servers at these URLs, before the files are [read](NatsFiles::read): the same as
+    /// [`NatsTerms::new`], which knows no files.
+    ///
+    /// # Errors
+    ///
+    /// A URL that is none, two secrets, or one that would leave this machine in clear text.
+    pub fn terms(&self, servers: &str, room: ClusterRoom, me: NodeId) -> Result<NatsTerms> {
+        NatsTerms::guarded(servers, room, me, [self.auth.is_some(), self.ca.is_some()])
+    }
+
     /// The terms with what the files say. It reads, and may wait for a disk.
     ///
     /// # Errors
@@ -70,6 +81,21 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn a_secret_of_a_file_is_guarded_as_one_of_the_url() {
+        let guarded = |servers, secret: bool, ca: bool| {
+            let room = ClusterRoom::named("lobby").expect("a room");
+            let file = |is_named: bool| is_named.then(|| "file".into());
+            let files = NatsFiles { auth: file(secret), ca: file(ca) };
+            files.terms(servers, room, NodeId::NOBODY)
+        };
+        assert!(guarded("nats://far.test", false, false).is_ok(), "nothing is said");
+        assert!(guarded("nats://far.test", true, false).is_err());
+        assert!(guarded("nats://far.test", true, true).is_ok(), "TLS is asked for");
+        assert!(guarded("tls://far.test", true, false).is_ok());
+        assert!(guarded("tls://u:p@far.test", true, false).is_err(), "two secrets");
+    }
 
     #[test]
     fn a_file_that_others_may_read_or_that_says_nothing_is_refused_without_a_word_of_it() {

@@ -4,7 +4,6 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::super::name::{ClusterRoom, NodeId};
-use super::files::NatsFiles;
 use crate::error::{Error, Kind, Result};
 
 /// What the servers know us by.
@@ -65,14 +64,7 @@ fn wrong(what: &str) -> Error {
 impl NatsTerms {
     /// The servers at these URLs: `nats://[USER:PASSWORD@]HOST:PORT`, or `tls://`, several with commas between.
     pub fn new(servers: &str, room: ClusterRoom, me: NodeId) -> Result<Self> {
-        Self::beside(servers, room, me, &NatsFiles::default())
-    }
-
-    /// The same, where these files are to be [read](NatsFiles::read) before the servers are dialled.
-    pub fn beside(servers: &str, room: ClusterRoom, me: NodeId, files: &NatsFiles) -> Result<Self> {
-        let (servers, secret) = read(servers)?;
-        let terms = NatsTerms { servers, secret, authorities: None, room, me };
-        terms.guarded(files.auth.is_some(), files.ca.is_some())
+        Self::guarded(servers, room, me, [false; 2])
     }
 
     /// Whether one of the servers is not spoken to without TLS.
@@ -80,16 +72,23 @@ impl NatsTerms {
         self.authorities.is_some() || self.servers.split(',').any(|one| one.starts_with("tls://"))
     }
 
-    /// Refuses to say a secret in clear text to another machine. Each of the servers is told the one secret, whichever of
-    /// them it stands beside. `has_secret`: one is to come besides; `has_authorities`: so are those who vouch.
-    fn guarded(self, has_secret: bool, has_authorities: bool) -> Result<Self> {
-        if self.secret.is_some() && has_secret {
+    /// The same, where a secret or those who vouch are still to come. It refuses to say a secret in clear text to another
+    /// machine: each of the servers is told the one secret, whichever of them it stands beside.
+    pub(super) fn guarded(
+        servers: &str,
+        room: ClusterRoom,
+        me: NodeId,
+        [has_secret, has_authorities]: [bool; 2],
+    ) -> Result<Self> {
+        let (servers, secret) = read(servers)?;
+        if secret.is_some() && has_secret {
             return Err(wrong("a user stands there, and another one in the file"));
         }
-        let mut in_clear = self.servers.split(',').filter_map(|one| one.strip_prefix("nats://"));
+        let terms = NatsTerms { servers, secret, authorities: None, room, me };
+        let mut in_clear = terms.servers.split(',').filter_map(|one| one.strip_prefix("nats://"));
         let far = in_clear.find(|host| !is_here(host)).filter(|_| !has_authorities);
-        match far.filter(|_| has_secret || self.secret.is_some()) {
-            None => Ok(self),
+        match far.filter(|_| has_secret || terms.secret.is_some()) {
+            None => Ok(terms),
             Some(host) => {
                 let error = wrong("a password would leave this machine in clear text");
                 let same = format!("tls://{host}");
@@ -176,21 +175,6 @@ mod tests {
                 "the password is not said again: {error:?}"
             );
         }
-    }
-
-    #[test]
-    fn a_secret_of_a_file_is_guarded_as_one_of_the_url() {
-        let guarded = |servers, secret: bool, ca: bool| {
-            let room = ClusterRoom::named("lobby").expect("a room");
-            let file = |is_named: bool| is_named.then(|| "file".into());
-            let files = NatsFiles { auth: file(secret), ca: file(ca) };
-            NatsTerms::beside(servers, room, NodeId::NOBODY, &files)
-        };
-        assert!(guarded("nats://far.test", false, false).is_ok(), "nothing is said");
-        assert!(guarded("nats://far.test", true, false).is_err());
-        assert!(guarded("nats://far.test", true, true).is_ok(), "TLS is asked for");
-        assert!(guarded("tls://far.test", true, false).is_ok());
-        assert!(guarded("tls://u:p@far.test", true, false).is_err(), "two secrets");
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl Clustered {
         let named = ClusterRoom::named(options.text("room").unwrap_or("lobby"))?;
         let path = |name| options.text(name).filter(|path| !path.is_empty()).map(Into::into);
         let files = NatsFiles { auth: path("cluster-auth"), ca: path("cluster-ca") };
-        let terms = NatsTerms::beside(servers, named, me, &files)?;
+        let terms = files.terms(servers, named, me)?;
         let name = options.text("node").filter(|name| !name.is_empty());
         let name = name.map_or_else(own_name, str::to_owned);
         let past = options.count("history").unwrap_or_default().min(256);
