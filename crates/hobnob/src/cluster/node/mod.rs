@@ -34,8 +34,12 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// A pause before something is tried again: by chance between these two.
 const PAUSE: (u64, u64) = (50, 300);
 
-/// For how long an own line may stay away before the node counts as alone. An election of a leader takes longer.
+/// For how long no own line may come back, of those that are away, before the node counts as alone. An election of a leader
+/// takes longer.
 const ALONE: Duration = Duration::from_secs(2);
+
+/// What one tick adds at most to that time. A node that did not run for longer has heard nothing, whoever spoke.
+const LONG_TICK: Duration = Duration::from_millis(500);
 
 /// For how long another node may be ahead of what was heard before the leader is asked.
 const BEHIND: Duration = Duration::from_millis(700);
@@ -251,6 +255,9 @@ pub struct ClusterNode {
     /// Own entries that were dropped here, and have not been passed yet: the first and the last number.
     dropped: VecDeque<(u64, u64)>,
     alone_since: Option<Duration>,
+    /// For how long own lines are away and none came back.
+    unanswered_for: Duration,
+    ticked: Duration,
     down_since: Option<Duration>,
     begun: Duration,
     next_beat: Duration,
@@ -296,6 +303,8 @@ impl ClusterNode {
             shown_to: 0,
             dropped: VecDeque::new(),
             alone_since: None,
+            unanswered_for: Duration::ZERO,
+            ticked: now,
             down_since: Some(now),
             begun: now,
             next_beat: now,
@@ -377,6 +386,7 @@ impl ClusterNode {
         self.retry(now);
         self.watch(now);
         self.settle(now);
+        self.count_silence(now);
         self.judge_alone(now);
     }
 

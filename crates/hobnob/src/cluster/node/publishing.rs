@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::batch::RoomEntry;
 use super::super::name::NodeId;
 use super::super::rule::ClusterRule;
-use super::{ACK, ALONE, ClusterNode, JoinPhase, NodeFlight, NodeTold, NodeWish};
+use super::{ACK, ALONE, ClusterNode, JoinPhase, LONG_TICK, NodeFlight, NodeTold, NodeWish};
 
 impl ClusterNode {
     /// Takes what a member has said; its number.
@@ -157,10 +157,22 @@ impl ClusterNode {
         self.shown_to = self.shown_to.max(to);
     }
 
-    /// Goes alone when an own line stays away, and comes back when all is heard again.
+    /// Counts for how long no own line came back. Lines that wait behind others, and a node that did not run, are no silence.
+    pub(super) fn count_silence(&mut self, now: Duration) {
+        let passed = now.saturating_sub(self.ticked).min(LONG_TICK);
+        self.ticked = now;
+        self.unanswered_for =
+            if self.unreturned.is_empty() { Duration::ZERO } else { self.unanswered_for + passed };
+    }
+
+    /// Goes alone when own lines stay away, and comes back when all is heard again.
     pub(super) fn judge_alone(&mut self, now: Duration) {
         let is_over = |since: Duration| since + ALONE <= now;
-        let is_late = self.unreturned.front().is_some_and(|(_, _, said)| is_over(*said))
+        let is_away = match self.alone_since {
+            None => self.unanswered_for >= ALONE,
+            Some(_) => self.unreturned.front().is_some_and(|(_, _, said)| is_over(*said)),
+        };
+        let is_late = is_away
             || self.down_since.is_some_and(is_over)
             || self.phase != JoinPhase::Joined && is_over(self.begun);
         match self.alone_since {
@@ -188,7 +200,7 @@ impl ClusterNode {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{NodeTerms, StreamLook};
+    use super::super::{NodeTerms, StreamLook, TICK};
     use super::*;
     use crate::cluster::batch::{EntryKind, RoomBatch};
 
@@ -290,6 +302,71 @@ mod tests {
             node.acked(NOW, batch.first, batch.first);
         }
         assert_eq!((dropped, sent + dropped), (16, 32), "{told:?}");
+    }
+
+    /// Whether the node tells that it is alone.
+    fn tells_alone(node: &mut ClusterNode) -> bool {
+        std::iter::from_fn(|| node.told()).any(|told| told == NodeTold::Alone)
+    }
+
+    #[test]
+    fn a_node_is_alone_when_nothing_of_its_own_comes_back_while_it_runs() {
+        let mut node = joined(NodeId::drawn([1, 1]));
+        node.say(NOW, say("one"));
+        let ticks = (1..).map(|tick| NOW + TICK * tick);
+        let alone = ticks.take(100).find(|now| {
+            node.tick(*now);
+            tells_alone(&mut node)
+        });
+        assert_eq!(alone, Some(NOW + ALONE));
+    }
+
+    #[test]
+    fn a_node_that_did_not_run_is_not_alone_before_it_has_listened() {
+        let mut node = joined(NodeId::drawn([1, 1]));
+        node.say(NOW, say("one"));
+        let first = publishes(&mut node).remove(0);
+        // It was not let run for a minute: what came meanwhile is heard behind this tick.
+        let late = NOW + Duration::from_mins(1);
+        node.tick(late);
+        assert!(!tells_alone(&mut node));
+        node.acked(late, 1, 1);
+        node.heard(late, 1, first);
+        node.tick(late + TICK);
+        assert!(!tells_alone(&mut node) && node.is_settled());
+
+        // Who never runs in time is alone all the same.
+        node.say(late, say("two"));
+        let alone = (1..100).find(|pause| {
+            node.tick(late + Duration::from_secs(10) * *pause);
+            tells_alone(&mut node)
+        });
+        assert_eq!(alone, Some(4));
+    }
+
+    #[test]
+    fn lines_that_wait_behind_others_that_come_back_do_not_make_a_node_alone() {
+        let mut node = joined(NodeId::drawn([1, 1]));
+        for number in 0..8 {
+            node.say(NOW, say(&number.to_string()));
+        }
+        let (mut now, mut at) = (NOW, 0);
+        while let Some(batch) = publishes(&mut node).pop() {
+            // Each batch takes nearly as long as a line may be away.
+            for _ in 0..19 {
+                now += TICK;
+                node.tick(now);
+            }
+            at += 1;
+            node.acked(now, batch.first, at);
+            node.heard(now, at, batch);
+            node.say(now, say("more"));
+            if at == 8 {
+                break;
+            }
+        }
+        assert_eq!(at, 8);
+        assert!(!tells_alone(&mut node));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What is shown of a batch.
 
+use std::time::Duration;
+
 use super::super::batch::RoomBatch;
 use super::{ClusterNode, JoinPhase, NodeTold};
 
@@ -27,6 +29,7 @@ impl ClusterNode {
     pub(super) fn returned(&mut self, before: u64) {
         while self.unreturned.front().is_some_and(|(number, ..)| *number < before) {
             self.unreturned.pop_front();
+            self.unanswered_for = Duration::ZERO;
         }
         while self.dropped.front().is_some_and(|(_, last)| *last < before) {
             self.dropped.pop_front();
