@@ -94,7 +94,10 @@ fn a_name_has_one_owner_and_none_is_lost_for_ever() {
 #[test]
 fn each_rule_of_names_is_needed() {
     for rule in NameRule::ALL {
-        let found = (0..2_000).find(|seed| !NamingTrial::of(*seed).breaking(rule).run().is_clean());
+        // One needs three rare things at once, which few courses have.
+        let from = if rule == NameRule::LateIsOutrun { 6_900 } else { 0 };
+        let mut seeds = from..from + 2_000;
+        let found = seeds.find(|seed| !NamingTrial::of(*seed).breaking(rule).run().is_clean());
         println!("{rule:?} is missed at seed {found:?}");
         assert!(found.is_some(), "no seed shows that {rule:?} is needed");
     }

@@ -262,6 +262,9 @@ impl NameDesk {
             record.as_ref().is_some_and(|record| self.is_ours(record.owner))
         });
         let pause = Duration::from_millis(self.chance.u64(PAUSE.0..=PAUSE.1));
+        if let Ok((revision, Some(record))) = &found {
+            self.meet(now, record.owner, *revision);
+        }
         let Some((row, _)) = self.land(key, id) else { return };
         row.due = now;
         row.stands = match found {
@@ -283,9 +286,10 @@ impl NameDesk {
         self.pump(now);
     }
 
-    /// Another node has written what stands for a name. Whether that concerns us, the leader says.
+    /// Somebody has written what stands for a name. Whether that concerns us, the leader says.
     pub fn heard(&mut self, now: Duration, revision: u64, record: &NameRecord) {
         let key = name_key(&record.name);
+        self.has_written(now, record.owner, revision);
         if self.is_ours(record.owner) {
             return;
         }
@@ -296,8 +300,10 @@ impl NameDesk {
             }
             NameStands::Unknown => false,
         };
-        // A stream that was lost begins again with small revisions, so those of others count where ours is a claim.
-        if is_known && !matches!(row.stands, NameStands::Ours(_)) {
+        // A stream that was lost begins again with small revisions, so those of others count where ours is a claim, or is
+        // to be one.
+        let claims = matches!(row.flight, Some(NameFlight { write: Some((_, true)), .. }));
+        if is_known && !claims && !matches!(row.stands, NameStands::Ours(_)) {
             return;
         }
         row.is_doubted = true;

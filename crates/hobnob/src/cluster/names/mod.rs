@@ -182,6 +182,15 @@ struct NameRow {
     due: Duration,
 }
 
+/// The last that is known of another node.
+#[derive(Debug, Clone, Copy, Default)]
+struct NodeSign {
+    /// When it lived.
+    at: Duration,
+    /// The newest revision of it that was read.
+    read: u64,
+}
+
 /// The names of one node's members.
 #[derive(Debug)]
 pub struct NameDesk {
@@ -199,7 +208,9 @@ pub struct NameDesk {
     asked: u64,
     /// Since when other nodes can be heard.
     listening: Option<Duration>,
-    heard: BTreeMap<NodeId, Duration>,
+    heard: BTreeMap<NodeId, NodeSign>,
+    /// The revision of what was heard last.
+    newest: u64,
     wishes: VecDeque<NameWish>,
     told: VecDeque<NameTold>,
 }
@@ -219,6 +230,7 @@ impl NameDesk {
             asked: 0,
             listening: None,
             heard: BTreeMap::new(),
+            newest: 0,
             wishes: VecDeque::new(),
             told: VecDeque::new(),
         }
@@ -287,22 +299,49 @@ impl NameDesk {
 
     /// Another node has beaten.
     pub fn beaten(&mut self, now: Duration, origin: NodeId) {
-        if self.heard.len() < NODES || self.heard.contains_key(&origin) {
-            self.heard.insert(origin, now);
+        if self.has_room(now, origin) {
+            self.heard.entry(origin).or_default().at = now;
         }
+    }
+
+    /// What another node has written was heard: it lives.
+    fn has_written(&mut self, now: Duration, owner: NodeId, revision: u64) {
+        self.newest = revision;
+        if self.keeps(NameRule::WritersLive) {
+            self.beaten(now, owner);
+        }
+    }
+
+    /// What another node has written was read. Where that was not heard, it may have been written a moment ago.
+    fn meet(&mut self, now: Duration, owner: NodeId, revision: u64) {
+        if !self.keeps(NameRule::WritersLive) || !self.has_room(now, owner) {
+            return;
+        }
+        let is_unheard = revision > self.newest;
+        let sign = self.heard.entry(owner).or_insert(NodeSign { at: now, read: revision });
+        if is_unheard && revision > sign.read {
+            *sign = NodeSign { at: now, read: revision };
+        }
+    }
+
+    /// Whether it can be kept when this node was heard. Who is gone makes room.
+    fn has_room(&mut self, now: Duration, origin: NodeId) -> bool {
+        if self.heard.len() >= NODES && !self.heard.contains_key(&origin) {
+            self.heard.retain(|_, sign| sign.at + GONE > now);
+        }
+        self.heard.len() < NODES || self.heard.contains_key(&origin)
     }
 
     /// Whether nothing was heard of a node for so long that its names may be taken.
     fn is_gone(&self, now: Duration, owner: NodeId) -> bool {
         let is_over = |since: Duration| since + GONE <= now;
-        let was_heard = self.heard.get(&owner);
-        let is_silent = was_heard.map_or(self.heard.len() < NODES, |at| is_over(*at));
+        let is_new = !self.keeps(NameRule::WritersLive);
+        let is_silent = self.heard.get(&owner).map_or(is_new, |sign| is_over(sign.at));
         self.listening.is_some_and(is_over) && is_silent && owner != NodeId::STRANGER
     }
 
     /// Time has passed.
     pub fn tick(&mut self, now: Duration) {
-        self.heard.retain(|_, at| *at + GONE > now);
         let is_late = |row: &NameRow| row.flight.is_some_and(|flight| flight.at + ANSWER <= now);
         let is_over = |row: &NameRow| matches!(row.stage, NameStage::Asking(until) if until <= now);
         let is_due = |row: &NameRow| row.flight.is_none() && row.due <= now;

@@ -13,15 +13,18 @@ pub enum NameRule {
     NamesAreCompared,
     /// A write of which nobody knows whether it was done is outrun before the name is used or forgotten: it may still come.
     LateIsOutrun,
+    /// Who has written something lives, though nothing else was heard of it yet: it may have come, or come back, a moment ago.
+    WritersLive,
 }
 
 impl NameRule {
     /// Every rule.
-    pub const ALL: [NameRule; 5] = [
+    pub const ALL: [NameRule; 6] = [
         NameRule::DoubtIsAsked,
         NameRule::RevisionIsExpected,
         NameRule::NamesAreReleased,
         NameRule::NamesAreCompared,
         NameRule::LateIsOutrun,
+        NameRule::WritersLive,
     ];
 }

@@ -1,13 +1,14 @@
 //! Names over many nodes, on a stream that delays, loses acks, is in doubt, and goes away: has each name one owner, and is
 //! none lost for ever?
 
+mod owners;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cluster::{
-    DeskTerms, GONE, NameDesk, NameRecord, NameRule, NameTold, NameWish, NodeId, REFRESH,
-    WriteFault,
+    DeskTerms, GONE, NameDesk, NameRecord, NameRule, NameTold, NameWish, NodeId, WriteFault,
 };
 
 /// When no member comes or goes any more, and no fault begins: milliseconds.
@@ -19,8 +20,22 @@ const LEAVE: u64 = 240_000;
 /// When nobody is left, and each name is claimed once more: who crashed is gone by then, also to who was away till late.
 const CLAIM: u64 = 265_000;
 
-/// When each of these claims must have come to its end.
-const END: u64 = 285_000;
+/// After how long the stream forgets what nobody said anew. As with real servers it is longer than a node may be away and be
+/// waited for, and than it takes until an owner says it anew.
+const AGE: u64 = 200_000;
+
+/// When they are claimed again: whoever was not heard before is gone a minute after its name was asked for.
+const AGAIN: u64 = CLAIM + 65_000;
+
+/// When they are claimed once more where servers had lost what they had: a write that they had not known of may have come to
+/// them when its node was away and had forgotten it. The stream has forgotten it by then.
+const FORGOTTEN: u64 = LEAVE + AGE + 10_000;
+
+/// How long after the last claims each of them must have come to its end.
+const ENDED: u64 = 20_000;
+
+/// How long a node is silent before its names may be taken.
+const GONE_MILLIS: u64 = 60_000;
 
 /// How often a node ticks, and beats.
 const TICK_MILLIS: u64 = 250;
@@ -74,7 +89,8 @@ impl NamingTrial {
     pub fn run(self) -> NamingReport {
         let mut world = NameWorld::of(self);
         while let Some(((now, _), event)) = world.events.pop_first() {
-            if now > END {
+            let last = if world.has_lost { FORGOTTEN } else { AGAIN };
+            if now > last + ENDED {
                 break;
             }
             world.now = now;
@@ -92,8 +108,12 @@ enum NameEvent {
     Come(usize),
     Go(usize),
     GoSoon(usize, u64),
+    /// A member comes to this node and asks for this name.
+    Ask(usize, &'static str),
     Link(usize, bool),
     Fault,
+    /// The servers lose what they had.
+    Lose,
     Arrive(usize, NameWish),
     Written(usize, Arc<str>, u64, Result<u64, WriteFault>),
     Read(usize, Arc<str>, u64, (u64, Option<NameRecord>)),
@@ -109,6 +129,13 @@ struct NamedNode {
     desk: NameDesk,
     is_alive: bool,
     is_linked: bool,
+    /// When it had its link first.
+    came: u64,
+    /// Since when it is away, and when it came back last after it was away for long.
+    away: u64,
+    returned: u64,
+    /// When each name stood as its own last.
+    stood: BTreeMap<String, u64>,
     seats: u64,
     /// Who has a name, by the name in lower case.
     owners: BTreeMap<String, u64>,
@@ -122,6 +149,13 @@ struct NamedNode {
     heard: BTreeMap<NodeId, u64>,
 }
 
+/// What stands for a name, and since when.
+struct NameStanding {
+    revision: u64,
+    record: NameRecord,
+    since: u64,
+}
+
 struct NameWorld {
     trial: NamingTrial,
     now: u64,
@@ -130,7 +164,7 @@ struct NameWorld {
     chance: fastrand::Rng,
     /// The stream: the last revision, and what stands for each name.
     last: u64,
-    stands: BTreeMap<Arc<str>, (u64, NameRecord)>,
+    stands: BTreeMap<Arc<str>, NameStanding>,
     nodes: Vec<NamedNode>,
     /// Until when there is no leader; until when writes come late; until when acks are lost.
     leaderless: u64,
@@ -143,6 +177,7 @@ struct NameWorld {
 
 impl NameWorld {
     fn of(trial: NamingTrial) -> Self {
+        assert_eq!(GONE, Duration::from_millis(GONE_MILLIS), "the trial waits as nodes do");
         let mut world = NameWorld {
             trial,
             now: 0,
@@ -172,6 +207,8 @@ impl NameWorld {
         }
         world.at(LEAVE, NameEvent::Leave);
         world.at(CLAIM, NameEvent::Claim);
+        world.at(AGAIN, NameEvent::Claim);
+        world.at(FORGOTTEN, NameEvent::Claim);
         world
     }
 
@@ -193,8 +230,7 @@ impl NameWorld {
         let at = self.nodes.len();
         let me = NodeId::drawn([self.chance.u64(1..), at as u64]);
         let seed = self.chance.u64(..);
-        let refresh =
-            if self.trial.seed.is_multiple_of(2) { Duration::from_secs(20) } else { REFRESH };
+        let refresh = Duration::from_secs(if self.trial.seed.is_multiple_of(2) { 20 } else { 120 });
         let terms = DeskTerms { me, node: "kite".into(), seed, refresh };
         let mut desk = NameDesk::new(terms);
         if let Some(rule) = self.trial.broken {
@@ -205,6 +241,10 @@ impl NameWorld {
             desk,
             is_alive: true,
             is_linked: false,
+            came: 0,
+            away: 0,
+            returned: 0,
+            stood: BTreeMap::new(),
             seats: 0,
             owners: BTreeMap::new(),
             waiting: BTreeSet::new(),
@@ -212,7 +252,18 @@ impl NameWorld {
             outdated: BTreeSet::new(),
             heard: BTreeMap::new(),
         });
-        self.after(1, 2_500, NameEvent::Link(at, true));
+        let up = self.now + self.chance.u64(1..=2_500);
+        self.nodes[at].came = up;
+        self.at(up, NameEvent::Link(at, true));
+        if self.now > 0 && self.one_in(2) {
+            // Two want one name when nobody has heard the one's node yet.
+            let (name, other) = (NAMES[self.chance.usize(..NAMES.len())], self.chance.usize(..4));
+            self.at(up + 1, NameEvent::Ask(at, name));
+            if let Some(other) = self.alive(other) {
+                let soon = up + self.chance.u64(1..600);
+                self.at(soon, NameEvent::Ask(other, name));
+            }
+        }
         self.after(1, TICK_MILLIS, NameEvent::Tick(at));
         self.after(1, BEAT_MILLIS, NameEvent::Beat(at));
     }
@@ -229,10 +280,22 @@ impl NameWorld {
             NameEvent::Go(at) => self.go(at),
             NameEvent::GoSoon(at, seat) => self.leave(at, seat),
             NameEvent::Link(at, is_up) => {
-                self.nodes[at].is_linked = is_up;
+                let (now, node) = (self.now, &mut self.nodes[at]);
+                node.is_linked = is_up;
+                match is_up {
+                    true if node.away + GONE_MILLIS / 2 <= now => node.returned = now,
+                    true => {}
+                    false => node.away = now,
+                }
                 self.with(at, |desk, now| if is_up { desk.up(now) } else { desk.down(now) });
             }
+            NameEvent::Ask(at, name) => self.seat(at, name),
             NameEvent::Fault => self.fault(),
+            NameEvent::Lose => {
+                self.has_lost = true;
+                self.stands.clear();
+                self.last = 0;
+            }
             NameEvent::Arrive(at, wish) => self.serve(at, wish),
             NameEvent::Written(at, key, id, done) => {
                 self.answer(at, |desk, now| desk.written(now, &key, id, done));
@@ -310,41 +373,6 @@ impl NameWorld {
         }
     }
 
-    /// A member has a name, or waits for it under another one, and gives back what else it had.
-    fn keep_only(&mut self, at: usize, seat: u64, name: &str) {
-        let (now, key) = (Duration::from_millis(self.now), name.to_lowercase());
-        let node = &mut self.nodes[at];
-        node.claiming.remove(&seat);
-        node.waiting.retain(|(own, other)| *own != seat || *other == key);
-        node.owners.retain(|other, own| *own != seat || *other == key);
-        node.desk.keep_only(now, seat, name);
-    }
-
-    /// A member has a name now. Whoever else believes to have it must have been away for too long.
-    fn own(&mut self, at: usize, seat: u64, name: &str) {
-        let key = name.to_lowercase();
-        let gone = u64::try_from(GONE.as_millis()).unwrap_or(u64::MAX);
-        for other in 0..self.nodes.len() {
-            if other == at
-                || !self.nodes[other].is_alive
-                || !self.nodes[other].owners.contains_key(&key)
-            {
-                continue;
-            }
-            let heard = self.nodes[at].heard.get(&self.nodes[other].me);
-            let is_silent = heard.is_none_or(|heard| heard + gone <= self.now) && self.now >= gone;
-            if is_silent || self.has_lost || self.nodes[other].outdated.contains(&key) {
-                self.nodes[other].outdated.insert(key.clone());
-            } else {
-                self.report.doubled += 1;
-            }
-        }
-        let node = &mut self.nodes[at];
-        node.waiting.remove(&(seat, key.clone()));
-        node.outdated.remove(&key);
-        node.owners.insert(key, seat);
-    }
-
     /// A live node by its place, as long as there is one.
     fn alive(&self, place: usize) -> Option<usize> {
         let alive: Vec<_> = (0..self.nodes.len()).filter(|at| self.nodes[*at].is_alive).collect();
@@ -376,12 +404,25 @@ impl NameWorld {
         }
     }
 
+    /// A new member asks for a name.
+    fn seat(&mut self, at: usize, name: &str) {
+        self.nodes[at].seats += 1;
+        self.ask(at, self.nodes[at].seats, name);
+    }
+
     fn go(&mut self, place: usize) {
         let Some(at) = self.alive(place) else { return };
         let seats = self.nodes[at].seats;
         if seats > 0 {
             let seat = self.chance.u64(1..=seats);
+            let mut had = self.nodes[at].owners.iter().filter(|(_, own)| **own == seat);
+            let name = had
+                .next()
+                .and_then(|(key, _)| NAMES.iter().find(|name| name.to_lowercase() == *key));
             self.leave(at, seat);
+            if let Some(name) = name.filter(|_| self.one_in(2)) {
+                self.after(200, 4_000, NameEvent::Ask(at, name)); // the same name, before it was given back for certain
+            }
         }
     }
 
@@ -411,22 +452,30 @@ impl NameWorld {
     }
 
     fn serve(&mut self, at: usize, wish: NameWish) {
-        let has_leader = self.now >= self.leaderless;
+        let (has_leader, now) = (self.now >= self.leaderless, self.now);
+        self.stands.retain(|_, standing| now < standing.since + AGE);
         match wish {
             NameWish::Read { id, key } if has_leader => {
                 let (revision, record) = match self.stands.get(&key) {
-                    Some((revision, record)) => (*revision, Some(record.clone())),
+                    Some(standing) => (standing.revision, Some(standing.record.clone())),
                     None => (0, None),
                 };
                 self.after(1, 5, NameEvent::Read(at, key, id, (revision, record)));
             }
             NameWish::Write { id, key, record, expected } if has_leader => {
-                let now = self.stands.get(&key).map_or(0, |(revision, _)| *revision);
-                let done = if expected.is_none_or(|expected| expected == now) {
+                let stands = self.stands.get(&key).map_or(0, |standing| standing.revision);
+                let done = if expected.is_none_or(|expected| expected == stands) {
                     self.last += 1;
                     let last = self.last;
-                    self.stands.insert(key.clone(), (last, record.clone()));
-                    self.others(at, |other| NameEvent::Heard(other, last, record.clone()));
+                    if record.owner == self.nodes[at].me {
+                        self.landed(at, &key);
+                    }
+                    let standing =
+                        NameStanding { revision: last, record: record.clone(), since: self.now };
+                    self.stands.insert(key.clone(), standing);
+                    let heard = |other| NameEvent::Heard(other, last, record.clone());
+                    self.others(at, heard);
+                    self.after(1, 5, heard(at));
                     Ok(last)
                 } else {
                     Err(WriteFault::Conflict)
@@ -449,7 +498,13 @@ impl NameWorld {
         let Some(at) = self.alive(place) else { return };
         match self.chance.u8(..8) {
             0 => self.leaderless = lasts,
-            1 => self.slow = lasts,
+            1 => {
+                self.slow = lasts;
+                for _ in 0..3 {
+                    let (soon, place) = (self.chance.u64(self.now..lasts), self.chance.usize(..4));
+                    self.at(soon, NameEvent::Go(place));
+                }
+            }
             2 | 3 => self.mute = lasts,
             4 if self.nodes[at].is_linked => {
                 self.at(self.now, NameEvent::Link(at, false));
@@ -465,24 +520,11 @@ impl NameWorld {
                 self.after(10, 2_000, NameEvent::Start);
             }
             7 if self.one_in(3) => {
-                self.has_lost = true;
-                self.stands.clear();
-                self.last = 0;
+                // What was on its way comes to servers that know nothing any more.
+                self.slow = lasts;
+                self.at(lasts, NameEvent::Lose);
             }
             _ => {}
-        }
-    }
-
-    /// All have come to rest: each name has one owner, and nobody waits. Then all leave.
-    fn leave_all(&mut self) {
-        let mut owners = BTreeMap::<String, usize>::new();
-        for node in self.nodes.iter().filter(|node| node.is_alive) {
-            self.report.stuck += node.waiting.len() + usize::from(!node.desk.is_settled());
-            node.owners.keys().for_each(|key| *owners.entry(key.clone()).or_default() += 1);
-        }
-        self.report.doubled += owners.values().filter(|count| **count > 1).count();
-        for at in 0..self.nodes.len() {
-            (1..=self.nodes[at].seats).for_each(|seat| self.leave(at, seat));
         }
     }
 
@@ -490,16 +532,9 @@ impl NameWorld {
     fn claim_all(&mut self) {
         let Some(at) = self.alive(0) else { return };
         for name in &NAMES[1..] {
-            self.nodes[at].seats += 1;
-            let seat = self.nodes[at].seats;
-            self.ask(at, seat, name);
+            if !self.nodes[at].owners.contains_key(&name.to_lowercase()) {
+                self.seat(at, name);
+            }
         }
-    }
-
-    fn judged(mut self) -> NamingReport {
-        let owned = self.alive(0).map_or(0, |at| self.nodes[at].owners.len());
-        let is_any_alive = self.alive(0).is_some();
-        self.report.stuck += if is_any_alive { NAMES.len() - 1 - owned } else { 0 };
-        self.report
     }
 }
