@@ -3,6 +3,7 @@
 mod guarded;
 mod hostile;
 mod names;
+mod told;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
