@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::json::valid;
 use crate::kit::hardship::with_files;
 use crate::kit::namespace::Namespace;
+use crate::kit::schema::valid;
 use crate::kit::{Done, code, finish, folder, hobnob, launch, run, run_with, serve, signal, skip};
 use crate::screen::{BINARY, Screen};
 

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::json::valid;
+use crate::kit::schema::valid;
 use crate::kit::{
     Bounded, OnePeer, code, finish, folder, hobnob, run, run_with, serve, serve_with, skip, steady,
 };

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::json::valid;
+use crate::kit::schema::valid;
 use crate::kit::{
     BOUND, Launched, Lines, Served, as_nobody, code, finish, folder, hobnob, launch, serve_with,
     signal, skip,

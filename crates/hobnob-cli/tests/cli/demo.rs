@@ -319,7 +319,7 @@ fn events_have_the_name_of_what_they_belong_to() {
             peer.shutdown(std::net::Shutdown::Write).expect("it is open");
         }
         let line = playing.out.until(&format!(r#""type":"{kind}""#));
-        crate::json::valid(&line);
+        crate::kit::schema::valid(&line);
         assert!(line.contains(r#""name":"echo""#), "{line}");
     }
     crate::kit::signal(playing.child.id(), "TERM");

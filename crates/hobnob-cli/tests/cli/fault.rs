@@ -8,7 +8,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::control::Place;
-use crate::json::valid;
+use crate::kit::schema::valid;
 use crate::kit::{
     BOUND, Bounded, Done, Served, as_nobody, code, finish, launch, serve_with, signal, skip, steady,
 };

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::json::valid;
+use crate::kit::schema::valid;
 use crate::kit::{Served, hobnob, run, run_with, serve, serve_with, signal, steady};
 
 /// A relay to an echo, and the echo.

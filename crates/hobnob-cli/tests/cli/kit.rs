@@ -2,6 +2,7 @@
 
 pub(crate) mod hardship;
 pub(crate) mod namespace;
+pub(crate) mod schema;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -5,8 +5,8 @@ use std::net::UdpSocket;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::json::valid;
 use crate::kit::hardship::a_lack_of_files_is_told;
+use crate::kit::schema::valid;
 use crate::kit::{
     BOUND, Bounded, Done, Lines, as_nobody, code, hobnob, launch, run, serve, signal, skip,
 };

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
 
 use crate::peer::{Running, hobnob};
-use crate::rooms::{Member, Nats, node, wait, words};
+use crate::rooms::{Member, Nats, node, wait};
 
 /// What a command that ends says: its exit code, and what is on stdout and on stderr.
 fn said(words: &[&str]) -> (Option<i32>, String, String) {
@@ -17,12 +17,10 @@ fn said(words: &[&str]) -> (Option<i32>, String, String) {
 #[test]
 fn the_doctor_comes_to_servers_as_a_room_does() {
     let test = "clusters::the_doctor_comes_to_servers_as_a_room_does";
-    let store = tempfile::tempdir().expect("a folder");
-    let streams = Nats::streams(store.path());
     let lock = ["--user", "me", "--pass", "secret"];
-    let flags: Vec<_> = words(&streams).into_iter().chain(lock).collect();
-    let Some(nats) = Nats::start(test, &flags) else { return };
-    let file = store.path().join("auth");
+    let Some(nats) = Nats::keeping(test, &lock) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("auth");
     fs::write(&file, "me:secret\n").expect("a file");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("ours");
     let file = file.to_str().expect("UTF-8");
@@ -35,9 +33,7 @@ fn the_doctor_comes_to_servers_as_a_room_does() {
 #[test]
 fn servers_without_tls_need_no_list_of_whom_to_trust() {
     let test = "clusters::servers_without_tls_need_no_list_of_whom_to_trust";
-    let store = tempfile::tempdir().expect("a folder");
-    let flags = Nats::streams(store.path());
-    let Some(nats) = Nats::start(test, &words(&flags)) else { return };
+    let Some(nats) = Nats::keeping(test, &[]) else { return };
     // A container has seldom more than the program.
     let said = |url: &str| {
         let mut command = hobnob();
@@ -69,12 +65,10 @@ fn lacking(url: &str) -> (Option<i32>, Vec<String>) {
 #[test]
 fn the_doctor_says_what_servers_can_and_leaves_nothing_there() {
     let test = "clusters::the_doctor_says_what_servers_can_and_leaves_nothing_there";
-    let store = tempfile::tempdir().expect("a folder");
-    let flags = Nats::streams(store.path());
-    let Some(nats) = Nats::start(test, &words(&flags)) else { return };
+    let Some(nats) = Nats::keeping(test, &[]) else { return };
     let one_copy = vec!["copies".to_owned()];
     assert_eq!(lacking(&nats.url()), (Some(0), one_copy));
-    let streams = store.path().join("jetstream/$G/streams");
+    let streams = nats.store().join("jetstream/$G/streams");
     // The server removes the files once it has answered.
     wait("the end of the trial's room", || {
         let left = fs::read_dir(&streams).map_or(0, Iterator::count);
@@ -130,9 +124,7 @@ fn the_demo_of_rooms_is_one_room_at_three_nodes_and_says_how_servers_are_had() {
     assert!(code == Some(5) && err.starts_with("error[cluster-unreachable]"), "{err}");
     let hows = err.lines().filter(|line| line.contains("nats-server -js -sd"));
     assert_eq!(hows.count(), 2, "Debian's, and the current one: {err}");
-    let store = tempfile::tempdir().expect("a folder");
-    let flags = Nats::streams(store.path());
-    let Some(nats) = Nats::start(test, &words(&flags)) else { return };
+    let Some(nats) = Nats::keeping(test, &[]) else { return };
     let at = format!("--cluster={}", nats.url());
     let mut demo = Running::start(hobnob().args(["demo", &at, "--json"]));
     let mut members: Vec<_> = ["Ada", "Bob", "Eve"]
@@ -157,10 +149,9 @@ fn the_demo_of_rooms_is_one_room_at_three_nodes_and_says_how_servers_are_had() {
 #[test]
 fn members_share_a_room_of_many_nodes_whatever_they_came_by() {
     let test = "clusters::members_share_a_room_of_many_nodes_whatever_they_came_by";
-    let store = tempfile::tempdir().expect("a folder");
-    let flags = Nats::streams(store.path());
-    let Some(nats) = Nats::start(test, &words(&flags)) else { return };
-    let socket = store.path().join("chat.sock");
+    let Some(nats) = Nats::keeping(test, &[]) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("chat.sock");
     let more = [socket.to_str().expect("UTF-8"), "udp://127.0.0.1:0", "tls://127.0.0.1:0"];
     let (mut kite, at_kite) = node(&nats, "kite", &more);
     let mut addresses = vec![format!("tcp://{at_kite}")];

@@ -31,6 +31,9 @@ mod ports;
 mod relay;
 #[cfg(feature = "nats")]
 mod rooms;
+#[cfg(feature = "nats")]
+#[path = "../cli/kit/schema.rs"]
+mod schema;
 mod scripts;
 mod servers;
 mod sniff;

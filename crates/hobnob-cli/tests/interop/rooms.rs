@@ -3,80 +3,87 @@
 mod guarded;
 mod hostile;
 mod names;
+mod told;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::peer::{PATIENCE, Running, hobnob, skip};
+use crate::ports::Port;
 
-/// One test at a time: several servers and nodes beside each other would take longer than members wait for a name.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// Where in its folder a server keeps streams.
+const STORE: &str = "store";
 
-/// A server of NATS with its streams in a folder of its own.
+/// A server of NATS with a folder of its own, for its streams and for what it says of itself.
 pub(crate) struct Nats {
     program: PathBuf,
     folder: tempfile::TempDir,
+    flags: Vec<String>,
     running: Option<Running>,
-    port: u16,
+    port: Port,
 }
 
 impl Nats {
-    /// The server that `cargo xtask test` fetched, started; none where it is missing.
+    /// The server that `cargo xtask test` fetched, started, with streams that last; none where it is missing.
+    pub(crate) fn keeping(test: &str, more_flags: &[&str]) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = folder.path().join(STORE).display().to_string();
+        Self::begin(test, folder, &[&["-js", "-sd", &store], more_flags].concat())
+    }
+
+    /// The same with these flags alone.
     pub(crate) fn start(test: &str, flags: &[&str]) -> Option<Self> {
+        Self::begin(test, tempfile::tempdir().expect("a folder"), flags)
+    }
+
+    fn begin(test: &str, folder: tempfile::TempDir, flags: &[&str]) -> Option<Self> {
         let built = Path::new(env!("CARGO_BIN_EXE_hobnob"));
         let places = built.ancestors().map(|place| place.join("peers/nats/bin/nats-server"));
         let Some(program) = places.into_iter().find(|place| place.is_file()) else {
             skip(test, "missing nats-server");
             return None;
         };
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut nats = Nats { program, folder, running: None, port: 0 };
-        nats.run("-1", flags);
-        nats.port = nats.bound();
+        let flags = flags.iter().map(ToString::to_string).collect();
+        // What the kernel gives by itself it could give to somebody else while the server is away.
+        let mut nats = Nats { program, folder, flags, running: None, port: Port::draw() };
+        nats.start_again();
+        wait("a server that listens", || TcpStream::connect(nats.address()).ok());
         Some(nats)
     }
 
-    fn run(&mut self, port: &str, flags: &[&str]) {
+    /// Does not wait until it listens.
+    fn start_again(&mut self) {
         let mut command = Command::new(&self.program);
-        command.args(["-a", "127.0.0.1", "-p", port, "--ports_file_dir"]).arg(self.folder.path());
-        command.arg("-l").arg(self.folder.path().join("log")).args(flags);
+        command.args(["-a", "127.0.0.1", "-p", &self.port.number.to_string()]);
+        command.arg("-l").arg(self.folder.path().join("log")).args(&self.flags);
         self.running = Some(Running::start(&mut command));
-    }
-
-    /// The port that it says it has.
-    fn bound(&self) -> u16 {
-        let id = self.running.as_ref().expect("it runs").id();
-        let file = self.folder.path().join(format!("nats-server_{id}.ports"));
-        let file =
-            wait("its port", || fs::read_to_string(&file).ok().filter(|text| text.contains(']')));
-        let port = file.split("127.0.0.1:").nth(1).and_then(|rest| rest.split('"').next());
-        port.and_then(|port| port.parse().ok()).expect("a port")
     }
 
     fn kill(&mut self) {
         self.running = None;
     }
 
-    fn start_again(&mut self, flags: &[&str]) {
-        let port = self.port.to_string();
-        self.run(&port, flags);
+    /// It comes back with nothing.
+    fn start_empty(&mut self) {
+        fs::remove_dir_all(self.store()).expect("it was kept");
+        self.start_again();
+    }
+
+    /// Where its streams are.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder.path().join(STORE)
+    }
+
+    fn address(&self) -> (&'static str, u16) {
+        ("127.0.0.1", self.port.number)
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
-    }
-
-    /// The flags with which it keeps streams.
-    pub(crate) fn streams(folder: &Path) -> Vec<String> {
-        vec!["-js".to_owned(), "-sd".to_owned(), folder.display().to_string()]
+        format!("nats://127.0.0.1:{}", self.port.number)
     }
 }
 
@@ -88,15 +95,20 @@ pub(crate) fn wait<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
             return answer;
         }
         assert!(began.elapsed() < PATIENCE, "{what} within the patience");
-        std::thread::sleep(Duration::from_millis(20)); // nobody tells when a file is there
+        std::thread::sleep(Duration::from_millis(20)); // nobody tells when it is there
     }
+}
+
+/// A node of the room, of whose events none is read yet.
+fn begun(nats: &Nats, name: &str, flags: &[&str]) -> Running {
+    let mut command = hobnob();
+    command.args(["serve", "chat", "127.0.0.1:0", "--json", "--node", name]);
+    Running::start(command.args(["--cluster", &nats.url()]).args(flags))
 }
 
 /// A node of the room, and where its members come in.
 pub(crate) fn node(nats: &Nats, name: &str, flags: &[&str]) -> (Running, String) {
-    let mut command = hobnob();
-    command.args(["serve", "chat", "127.0.0.1:0", "--json", "--node", name]);
-    let mut running = Running::start(command.args(["--cluster", &nats.url()]).args(flags));
+    let mut running = begun(nats, name, flags);
     loop {
         let line = running.line();
         assert!(!line.is_empty(), "{name} ended");
@@ -152,21 +164,19 @@ impl Member {
     }
 }
 
-pub(crate) fn words(flags: &[String]) -> Vec<&str> {
-    flags.iter().map(String::as_str).collect()
+/// Two nodes, kite and lark, and somebody at each: Ada and Bob.
+fn two(nats: &Nats, flags: &[&str]) -> ([(Running, String); 2], [Member; 2]) {
+    let nodes = ["kite", "lark"].map(|name| node(nats, name, flags));
+    let members = [("Ada", &nodes[0].1), ("Bob", &nodes[1].1)];
+    let members = members.map(|(name, address)| Member::called(name, address));
+    (nodes, members)
 }
 
 #[test]
 fn members_of_two_nodes_share_a_room_and_miss_nothing_while_the_server_is_away() {
-    let _alone = alone();
     let test = "rooms::members_of_two_nodes_share_a_room_and_miss_nothing_while_the_server_is_away";
-    let store = tempfile::tempdir().expect("a folder");
-    let flags = Nats::streams(store.path());
-    let Some(mut nats) = Nats::start(test, &words(&flags)) else { return };
-    let (_kite, at_kite) = node(&nats, "kite", &[]);
-    let (_lark, at_lark) = node(&nats, "lark", &[]);
-    let mut ada = Member::called("Ada", &at_kite);
-    let mut bob = Member::called("Bob", &at_lark);
+    let Some(mut nats) = Nats::keeping(test, &[]) else { return };
+    let ([(_kite, at_kite), _lark], [mut ada, mut bob]) = two(&nats, &[]);
     assert_eq!(ada.until("joined"), "* Bob joined");
     for round in 0..20 {
         ada.say(&format!("from Ada {round}"));
@@ -185,7 +195,7 @@ fn members_of_two_nodes_share_a_room_and_miss_nothing_while_the_server_is_away()
     ada.say("alone at kite");
     assert_eq!(late.until("alone at"), "Ada: alone at kite", "local chat goes on at once");
     bob.say("alone at lark");
-    nats.start_again(&words(&flags));
+    nats.start_again();
     bob.until("* the other nodes are back");
     ada.until("* the other nodes are back");
     let mut heard = [bob.until("alone at"), ada.until("alone at")];
@@ -197,11 +207,8 @@ fn members_of_two_nodes_share_a_room_and_miss_nothing_while_the_server_is_away()
 
 #[test]
 fn the_servers_history_is_shown_and_what_it_lost_is_told() {
-    let _alone = alone();
     let test = "rooms::the_servers_history_is_shown_and_what_it_lost_is_told";
-    let store = tempfile::tempdir().expect("a folder");
-    let flags = Nats::streams(store.path());
-    let Some(mut nats) = Nats::start(test, &words(&flags)) else { return };
+    let Some(mut nats) = Nats::keeping(test, &[]) else { return };
     let (_kite, at_kite) = node(&nats, "kite", &[]);
     let mut ada = Member::called("Ada", &at_kite);
     ada.say("said before");
@@ -218,9 +225,8 @@ fn the_servers_history_is_shown_and_what_it_lost_is_told() {
 
     // The server comes back with nothing.
     nats.kill();
-    let empty = tempfile::tempdir().expect("a folder");
     bob.until("* the other nodes cannot be reached");
-    nats.start_again(&words(&Nats::streams(empty.path())));
+    nats.start_empty();
     bob.until("* the other nodes are back");
     ada.until("* the other nodes are back");
     ada.say("anew");
@@ -253,7 +259,6 @@ fn refused(url: &str, flags: &[&str]) -> (Option<i32>, String) {
 
 #[test]
 fn servers_that_will_not_do_are_errors_of_the_start() {
-    let _alone = alone();
     let test = "rooms::servers_that_will_not_do_are_errors_of_the_start";
     let Some(plain) = Nats::start(test, &[]) else { return };
     assert_eq!(refused(&plain.url(), &[]), (Some(5), "cluster-no-jetstream".to_owned()));

@@ -4,8 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream, UdpSocket};
 
 use super::{Nobody, echo, relay, target, told};
-use crate::json::valid;
 use crate::kit::hardship::reset;
+use crate::kit::schema::valid;
 use crate::kit::{Served, code, folder, hobnob, launch, serve_with, signal, without_name_servers};
 
 fn hear(peer: &mut TcpStream, words: &[u8]) {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::{conversation, file_of, segment};
-use crate::json::valid;
+use crate::kit::schema::valid;
 use crate::kit::{Bounded, Done, Lines, code, finish, folder, hobnob, run, run_with, signal, skip};
 
 /// Reads a capture from its stdin.

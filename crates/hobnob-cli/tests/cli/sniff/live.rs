@@ -129,7 +129,7 @@ fn a_count_or_a_time_ends_it_and_what_is_written_is_a_whole_file() {
     let mut timed = network.command(BINARY);
     timed.args(["sniff", "lo", "--for", "30ms", "--json"]);
     let done = finish(timed, b"");
-    let last = crate::json::valid(done.out.lines().last().expect("a summary"));
+    let last = crate::kit::schema::valid(done.out.lines().last().expect("a summary"));
     assert_eq!((done.code, &last["shown"], &last["verb"]), (0, &0.into(), &"sniff".into()));
 }
 

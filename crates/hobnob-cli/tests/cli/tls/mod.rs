@@ -11,7 +11,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::json::valid;
+use crate::kit::schema::valid;
 use crate::kit::{Done, Served, finish, folder, hobnob, run, serve, serve_with};
 use crate::papers::Papers;
 

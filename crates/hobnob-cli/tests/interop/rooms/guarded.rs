@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Member, Nats, alone, node, refused, words};
+use super::{Nats, refused, two};
 
 /// A file with a secret that these may read.
 fn secret(folder: &Path, text: &str, mode: u32) -> String {
@@ -16,7 +16,6 @@ fn secret(folder: &Path, text: &str, mode: u32) -> String {
 
 #[test]
 fn a_password_or_a_token_stands_in_a_file_that_nobody_else_may_read() {
-    let _alone = alone();
     let test = "rooms::guarded::a_password_or_a_token_stands_in_a_file_that_nobody_else_may_read";
     let secrets = tempfile::tempdir().expect("a folder");
     let folder = secrets.path();
@@ -24,10 +23,7 @@ fn a_password_or_a_token_stands_in_a_file_that_nobody_else_may_read() {
         (&["--user", "me", "--pass", "secret"][..], "me:secret", "me:other"),
         (&["--auth", "s3cr3t"][..], "s3cr3t", "other"),
     ] {
-        let store = tempfile::tempdir().expect("a folder");
-        let streams = Nats::streams(store.path());
-        let flags: Vec<&str> = words(&streams).into_iter().chain(locks.iter().copied()).collect();
-        let Some(nats) = Nats::start(test, &flags) else { return };
+        let Some(nats) = Nats::keeping(test, locks) else { return };
         assert_eq!(refused(&nats.url(), &[]).1, "cluster-refused");
         let wrong = secret(folder, wrong, 0o600);
         assert_eq!(refused(&nats.url(), &["--cluster-auth", &wrong]).1, "cluster-refused");
@@ -37,10 +33,7 @@ fn a_password_or_a_token_stands_in_a_file_that_nobody_else_may_read() {
             (Some(2), "bad-option".to_owned())
         );
         let good = secret(folder, good, 0o600);
-        let (_kite, at_kite) = node(&nats, "kite", &["--cluster-auth", &good]);
-        let (_lark, at_lark) = node(&nats, "lark", &["--cluster-auth", &good]);
-        let mut ada = Member::called("Ada", &at_kite);
-        let mut bob = Member::called("Bob", &at_lark);
+        let (_nodes, [mut ada, mut bob]) = two(&nats, &["--cluster-auth", &good]);
         ada.say("hello");
         assert_eq!(bob.until("hello"), "Ada: hello");
         // To another machine it goes with TLS alone.
@@ -70,45 +63,34 @@ fn vouched(folder: &Path) -> [PathBuf; 3] {
 
 #[test]
 fn servers_with_tls_are_trusted_where_somebody_that_we_trust_vouches_for_them() {
-    let _alone = alone();
     let test = "rooms::guarded::servers_with_tls_are_trusted_where_somebody_that_we_trust_vouches_for_them";
-    let store = tempfile::tempdir().expect("a folder");
-    let [ca, cert, key] = vouched(store.path()).map(|path| path.display().to_string());
-    let other = tempfile::tempdir().expect("a folder");
+    let (own, other) = (tempfile::tempdir(), tempfile::tempdir());
+    let (own, other) = (own.expect("a folder"), other.expect("a folder"));
+    let [ca, cert, key] = vouched(own.path()).map(|path| path.display().to_string());
     let stranger = vouched(other.path())[0].display().to_string();
-    let streams = Nats::streams(store.path());
     let tls = ["--tls", "--tlscert", &cert, "--tlskey", &key];
-    let flags: Vec<&str> = words(&streams).into_iter().chain(tls).collect();
-    let Some(nats) = Nats::start(test, &flags) else { return };
+    let Some(nats) = Nats::keeping(test, &tls) else { return };
     let url = nats.url().replace("nats://", "tls://");
     assert_eq!(refused(&url, &[]), (Some(7), "cluster-tls".to_owned()));
     assert_eq!(refused(&url, &["--cluster-ca", &stranger]), (Some(7), "cluster-tls".to_owned()));
     assert_eq!(refused(&url, &["--cluster-ca", &key]), (Some(2), "bad-option".to_owned()));
-    let (_kite, at_kite) = node(&nats, "kite", &["--cluster-ca", &ca]);
-    let (_lark, at_lark) = node(&nats, "lark", &["--cluster-ca", &ca]);
-    let mut ada = Member::called("Ada", &at_kite);
-    let mut bob = Member::called("Bob", &at_lark);
+    let (_nodes, [mut ada, mut bob]) = two(&nats, &["--cluster-ca", &ca]);
     ada.say("hello");
     assert_eq!(bob.until("hello"), "Ada: hello");
     // Who names a CA says nothing without TLS.
-    let Some(plain) = Nats::start(test, &words(&Nats::streams(other.path()))) else { return };
+    let Some(plain) = Nats::keeping(test, &[]) else { return };
     assert_eq!(refused(&plain.url(), &["--cluster-ca", &ca]).1, "cluster-tls");
 }
 
 #[test]
 fn a_message_that_the_servers_do_not_take_is_refused_to_who_says_it_and_the_next_one_goes() {
-    let _alone = alone();
     let test = "rooms::guarded::a_message_that_the_servers_do_not_take_is_refused_to_who_says_it_and_the_next_one_goes";
-    let store = tempfile::tempdir().expect("a folder");
-    let config = store.path().join("small.conf");
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("small.conf");
     fs::write(&config, "max_payload: 4096\n").expect("a file");
-    let mut flags = Nats::streams(store.path());
-    flags.extend(["-c".to_owned(), config.display().to_string()]);
-    let Some(nats) = Nats::start(test, &words(&flags)) else { return };
-    let (mut kite, at_kite) = node(&nats, "kite", &[]);
-    let (_lark, at_lark) = node(&nats, "lark", &[]);
-    let mut ada = Member::called("Ada", &at_kite);
-    let mut bob = Member::called("Bob", &at_lark);
+    let flags = ["-c", config.to_str().expect("UTF-8")];
+    let Some(nats) = Nats::keeping(test, &flags) else { return };
+    let ([(mut kite, _), _lark], [mut ada, mut bob]) = two(&nats, &[]);
     let most = |line: &str| {
         let bytes =
             line.strip_prefix("* too long: at most ").and_then(|rest| rest.strip_suffix(" bytes"));

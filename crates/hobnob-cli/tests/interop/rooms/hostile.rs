@@ -3,18 +3,18 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
-use super::{Member, Nats, alone, node, words};
+use super::{Member, Nats, node, two};
 use crate::peer::PATIENCE;
 
 /// The subjects of the room `lobby`.
 const ROOM: &str = "hobnob.1.chat.nrxweytz";
 
 /// A client of NATS that says what it likes.
-struct Hostile(BufReader<TcpStream>);
+pub(super) struct Hostile(BufReader<TcpStream>);
 
 impl Hostile {
-    fn at(nats: &Nats) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", nats.port)).expect("it listens");
+    pub(super) fn at(nats: &Nats) -> Self {
+        let stream = TcpStream::connect(nats.address()).expect("it listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let mut hostile = Hostile(BufReader::new(stream));
         assert!(hostile.line().starts_with("INFO "));
@@ -48,14 +48,14 @@ impl Hostile {
     }
 
     /// With headers, each with its end of line.
-    fn publish_headed(&mut self, subject: &str, headers: &str, body: &str) {
+    pub(super) fn publish_headed(&mut self, subject: &str, headers: &str, body: &str) {
         let head = format!("NATS/1.0\r\n{headers}\r\n");
         let all = head.len() + body.len();
         self.send(&format!("HPUB {ROOM}.{subject} {} {all}\r\n{head}{body}\r\n", head.len()));
     }
 
     /// All before was taken by the server.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.send("PING\r\n");
         self.until("PONG");
     }
@@ -63,15 +63,10 @@ impl Hostile {
 
 #[test]
 fn case_37_what_a_hostile_node_sends_is_not_believed_and_the_room_lives() {
-    let _alone = alone();
     let test =
         "rooms::hostile::case_37_what_a_hostile_node_sends_is_not_believed_and_the_room_lives";
-    let store = tempfile::tempdir().expect("a folder");
-    let Some(nats) = Nats::start(test, &words(&Nats::streams(store.path()))) else { return };
-    let (_kite, at_kite) = node(&nats, "kite", &[]);
-    let (_lark, at_lark) = node(&nats, "lark", &[]);
-    let mut ada = Member::called("Ada", &at_kite);
-    let mut bob = Member::called("Bob", &at_lark);
+    let Some(nats) = Nats::keeping(test, &[]) else { return };
+    let ([(_kite, at_kite), _lark], [mut ada, mut bob]) = two(&nats, &[]);
     let mut hostile = Hostile::at(&nats);
     let me = "aaaaaaaaaaaaaaab";
     let entry = "{\"k\":\"say\",\"s\":1,\"n\":\"* Ada\",\"t\":\"\\u001b[2J\\r\\n* forged\"}\n";
@@ -120,10 +115,8 @@ fn case_37_what_a_hostile_node_sends_is_not_believed_and_the_room_lives() {
 
 #[test]
 fn case_37_a_node_whose_number_somebody_else_uses_draws_another_one_and_is_heard() {
-    let _alone = alone();
     let test = "rooms::hostile::case_37_a_node_whose_number_somebody_else_uses_draws_another_one_and_is_heard";
-    let store = tempfile::tempdir().expect("a folder");
-    let Some(nats) = Nats::start(test, &words(&Nats::streams(store.path()))) else { return };
+    let Some(nats) = Nats::keeping(test, &[]) else { return };
     let (mut kite, at_kite) = node(&nats, "kite", &[]);
     let mut hostile = Hostile::at(&nats);
     hostile.send(&format!("SUB {ROOM}.beat 1\r\n"));

@@ -5,15 +5,12 @@ use std::time::Duration;
 use hobnob::cluster::nats::{NatsLink, NatsTerms};
 use hobnob::cluster::{ClusterRoom, NameRecord, NodeId, WriteFault};
 
-use super::{Member, Nats, alone, node, words};
+use super::{Member, Nats, node};
 
 #[test]
 fn one_name_at_two_nodes_at_once_has_one_owner_and_is_free_when_that_one_leaves() {
-    let _alone = alone();
     let test = "rooms::names::one_name_at_two_nodes_at_once_has_one_owner_and_is_free_when_that_one_leaves";
-    let store = tempfile::tempdir().expect("a folder");
-    let flags = Nats::streams(store.path());
-    let Some(nats) = Nats::start(test, &words(&flags)) else { return };
+    let Some(nats) = Nats::keeping(test, &[]) else { return };
     let (_kite, at_kite) = node(&nats, "kite", &[]);
     let (_lark, at_lark) = node(&nats, "lark", &[]);
     for round in 0..10 {
@@ -53,11 +50,8 @@ fn one_name_at_two_nodes_at_once_has_one_owner_and_is_free_when_that_one_leaves(
 
 #[test]
 fn who_comes_while_the_servers_are_away_is_lent_a_name_and_gets_its_own_when_they_are_back() {
-    let _alone = alone();
     let test = "rooms::names::who_comes_while_the_servers_are_away_is_lent_a_name_and_gets_its_own_when_they_are_back";
-    let store = tempfile::tempdir().expect("a folder");
-    let flags = Nats::streams(store.path());
-    let Some(mut nats) = Nats::start(test, &words(&flags)) else { return };
+    let Some(mut nats) = Nats::keeping(test, &[]) else { return };
     let (_kite, at_kite) = node(&nats, "kite", &[]);
     let (_lark, at_lark) = node(&nats, "lark", &[]);
     let mut ada = Member::called("Ada", &at_kite);
@@ -89,7 +83,7 @@ fn who_comes_while_the_servers_are_away_is_lent_a_name_and_gets_its_own_when_the
     eves[0].until("* you are Eve~");
     assert!(bobs.ends_with("until the other nodes are back"), "{bobs}");
 
-    nats.start_again(&words(&flags));
+    nats.start_again();
     let outcome = eves.each_mut().map(|eve| {
         loop {
             let line = eve.until("* ");
@@ -122,10 +116,8 @@ async fn claim(link: NatsLink, me: NodeId, key: String) -> bool {
 
 #[test]
 fn five_nodes_claim_500_names_at_once_and_each_has_one_owner() {
-    let _alone = alone();
     let test = "rooms::names::five_nodes_claim_500_names_at_once_and_each_has_one_owner";
-    let store = tempfile::tempdir().expect("a folder");
-    let Some(nats) = Nats::start(test, &words(&Nats::streams(store.path()))) else { return };
+    let Some(nats) = Nats::keeping(test, &[]) else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("one");
     let owners = runtime.block_on(async {
         let mut claims = tokio::task::JoinSet::new();

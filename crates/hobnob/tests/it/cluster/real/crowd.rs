@@ -220,7 +220,10 @@ async fn turn(
 /// By hand: how much longer a line takes to a member at another node than to one of the same room in one process.
 #[tokio::test]
 async fn a_line_to_another_node_is_measured_against_one_that_stays() {
-    let Some(cycles) = asked("HOBNOB_LATENCY") else { return };
+    let test = "cluster::real::crowd::a_line_to_another_node_is_measured_against_one_that_stays";
+    let Some(cycles) = asked("HOBNOB_LATENCY") else {
+        return skip(test, "by hand: HOBNOB_LATENCY says how many turns");
+    };
     let program = Make::Pinned.program().expect("cargo xtask peers has put it there");
     let members = asked("HOBNOB_MEMBERS").unwrap_or(25);
     let (lines, rate) = if members > 100 { (60, 20) } else { (300, 100) };

@@ -1,0 +1,74 @@
+//! What a node tells of the others, as lines of JSON.
+
+use serde_json::Value;
+
+use super::hostile::Hostile;
+use super::{Nats, begun, node};
+use crate::peer::Running;
+use crate::schema::valid;
+
+/// The next event of a type; each before it is by the schema too.
+fn next(node: &mut Running, word: &str) -> Value {
+    loop {
+        let line = node.line();
+        assert!(!line.is_empty(), "it ended before {word}");
+        let event = valid(&line);
+        if event["type"] == word {
+            return event;
+        }
+    }
+}
+
+/// What an event says in these of its fields.
+fn said<const N: usize>(event: &Value, fields: [&str; N]) -> [String; N] {
+    fields.map(|field| event.get(field).unwrap_or_else(|| panic!("{field}: {event}")).to_string())
+}
+
+#[test]
+fn what_happens_between_nodes_is_told_by_the_schema() {
+    let test = "rooms::told::what_happens_between_nodes_is_told_by_the_schema";
+    let Some(mut nats) = Nats::keeping(test, &[]) else { return };
+    let mut kite = begun(&nats, "kite", &[]);
+    let linked = next(&mut kite, "linked");
+    assert_eq!(
+        said(&linked, ["server", "replicas"]),
+        [format!("{:?}", nats.url()), "1".to_owned()]
+    );
+
+    let other = |node: &mut Running| said(&next(node, "node"), ["node", "is", "members"]);
+    let (lark, _) = node(&nats, "lark", &[]);
+    assert_eq!(other(&mut kite), ["\"lark\"", "\"came\"", "0"]);
+    drop(lark);
+    assert_eq!(other(&mut kite), ["\"lark\"", "\"unreachable\"", "0"]);
+
+    // Entries that a node says it has dropped, some that it says were sent, and one of whom nobody knows what it said.
+    let mut hostile = Hostile::at(&nats);
+    let (me, stranger) = ("aaaaaaaaaaaaaaab", "aaaaaaaaaaaaaaac");
+    for (from, header) in [(me, "1 1 0 0"), (me, "5 1 1 1"), (me, "9 1 2 8"), (stranger, "7 1 3 6")]
+    {
+        let entry =
+            format!("{{\"k\":\"say\",\"s\":{},\"n\":\"Ada\",\"t\":\"hi\"}}\n", &header[..1]);
+        hostile.publish_headed(
+            &format!("in.{from}"),
+            &format!("Hobnob: 1 {from} {header}\r\n"),
+            &entry,
+        );
+    }
+    hostile.settle();
+    for (count, why) in [("3", "dropped"), ("3", "lost"), ("null", "lost")] {
+        let missed = next(&mut kite, "missed");
+        assert_eq!(
+            said(&missed, ["count", "why"]),
+            [count.to_owned(), format!("{why:?}")],
+            "{missed}"
+        );
+    }
+
+    nats.kill();
+    next(&mut kite, "parted");
+    nats.start_again();
+    let rejoined = next(&mut kite, "rejoined");
+    assert_eq!(rejoined["said_here"], 0, "{rejoined}");
+    let rest = kite.ask_to_end();
+    String::from_utf8_lossy(&rest.stdout).lines().for_each(|line| drop(valid(line)));
+}
