@@ -5,6 +5,7 @@
 //! courses of a minute, two at once.
 
 mod alone;
+mod claims;
 mod course;
 mod crowd;
 mod falls;

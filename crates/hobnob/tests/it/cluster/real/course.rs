@@ -225,7 +225,7 @@ impl FaultStage {
             let (fault, hit) = match chance.u8(..6) {
                 0 | 1 => ("server killed", vec![at]),
                 2 | 3 if servers.count() > 1 => {
-                    let leader = servers.leader(&self.room).await;
+                    let leader = servers.leader(&self.room.stream()).await;
                     ("leader killed", vec![leader.unwrap_or(at)])
                 }
                 4 if servers.count() > 2 => {

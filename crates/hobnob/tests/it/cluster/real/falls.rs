@@ -80,7 +80,7 @@ impl Fallen {
     }
 
     async fn fall(&mut self, what: &str, time: Duration) -> String {
-        let leader = self.servers.leader(&self.room).await.unwrap_or(0);
+        let leader = self.servers.leader(&self.room.stream()).await.unwrap_or(0);
         let all = 0..self.servers.count();
         let hit: Vec<_> = match what {
             "a follower killed" => all.filter(|at| *at != leader).take(1).collect(),

@@ -95,9 +95,9 @@ impl Servers {
         assert!(sent.expect("kill is there").success(), "it is ours");
     }
 
-    /// The leader of the room's stream, where somebody knows it.
-    pub(super) async fn leader(&self, room: &ClusterRoom) -> Option<usize> {
-        let subject = format!("$JS.API.STREAM.INFO.{}", room.stream());
+    /// The leader of a stream, where somebody knows it.
+    pub(super) async fn leader(&self, stream: &str) -> Option<usize> {
+        let subject = format!("$JS.API.STREAM.INFO.{stream}");
         for at in 0..self.count() {
             let Some(answer) = request(self.port(at), &subject, "").await else { continue };
             let name =
