@@ -183,7 +183,7 @@ impl ClusterNode {
                 self.show_own(self.outbox.last());
             }
             Some(since) if !is_late && self.is_caught_up() && self.looked_at >= Some(since) => {
-                self.alone_since = None;
+                (self.alone_since, self.unanswered_for) = (None, Duration::ZERO);
                 self.tell(NodeTold::Back(now.saturating_sub(since)));
             }
             _ => {}
