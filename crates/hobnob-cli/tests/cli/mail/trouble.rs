@@ -8,6 +8,18 @@ use super::{office, scripted, sends};
 use crate::kit::hardship::{a_lack_of_files_is_told, full};
 use crate::kit::{Bounded, Lines, code, folder, hobnob, launch, run, signal};
 
+/// A server that takes one of two people.
+const ONE_OF_TWO: &[&str] = &[
+    "220 hi\r\n",
+    "250 x\r\n",
+    "250 ok\r\n",
+    "550 no li\r\n",
+    "250 ok\r\n",
+    "354 go\r\n",
+    "250 kept\r\n",
+    "221 bye\r\n",
+];
+
 #[test]
 fn what_a_server_refuses_is_said_in_its_words_and_is_exit_code_1() {
     for (answers, words) in [
@@ -44,17 +56,7 @@ fn what_a_server_refuses_is_said_in_its_words_and_is_exit_code_1() {
         assert!(said.contains(words), "{words}: {}", done.err);
         peer.finish();
     }
-    // One of two.
-    let peer = scripted(&[
-        "220 hi\r\n",
-        "250 x\r\n",
-        "250 ok\r\n",
-        "550 no li\r\n",
-        "250 ok\r\n",
-        "354 go\r\n",
-        "250 kept\r\n",
-        "221 bye\r\n",
-    ]);
+    let peer = scripted(ONE_OF_TWO);
     let done = sends(&peer.address(), &["--cc", "han@test"]);
     assert_eq!((done.code, done.err.as_str()), (1, ""));
     assert!(
@@ -64,16 +66,7 @@ fn what_a_server_refuses_is_said_in_its_words_and_is_exit_code_1() {
         done.out
     );
     peer.finish();
-    let peer = scripted(&[
-        "220 hi\r\n",
-        "250 x\r\n",
-        "250 ok\r\n",
-        "550 no li\r\n",
-        "250 ok\r\n",
-        "354 go\r\n",
-        "250 kept\r\n",
-        "221 bye\r\n",
-    ]);
+    let peer = scripted(ONE_OF_TWO);
     let done = sends(&peer.address(), &["--cc", "han@test", "--json"]);
     let event: serde_json::Value =
         serde_json::from_str(done.out.lines().next().expect("an event")).expect("JSON");
