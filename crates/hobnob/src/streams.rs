@@ -8,8 +8,8 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Read, StderrLock, StdinLock, StdoutLock, Write};
-use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -41,6 +41,15 @@ pub fn stderr() -> Patient<StderrLock<'static>> {
 pub fn columns(stream: &impl AsFd) -> Option<usize> {
     let columns = crate::sys::terminal::columns(stream.as_fd()).ok()?;
     Some(usize::from(columns)).filter(|columns| *columns > 0)
+}
+
+/// Whether standard output and standard error are one terminal: what the one waits for, the other does, too.
+pub fn are_one_terminal() -> bool {
+    let (out, err) = (io::stdout(), io::stderr());
+    let device = |stream: BorrowedFd<'_>| {
+        File::from(stream.try_clone_to_owned().ok()?).metadata().ok().map(|of| of.rdev())
+    };
+    out.is_terminal() && err.is_terminal() && device(out.as_fd()) == device(err.as_fd())
 }
 
 /// Whether standard output was closed when the process began: what is written to it goes nowhere.

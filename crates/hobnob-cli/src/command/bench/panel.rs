@@ -26,12 +26,16 @@ const WIDE: usize = 72;
 /// Columns before a sparkline, and behind one.
 const BEFORE: usize = 9;
 const BEHIND: usize = 36;
-/// How long the last frame may take to go.
-const PARTING: Duration = Duration::from_millis(200);
+/// How long the panel may take to go, where the result is written elsewhere.
+const PARTING: Duration = Duration::from_secs(1);
+/// The same where the result goes to the same terminal: that would wait for it as well, and come before it.
+const AS_LONG_AS_IT_TAKES: Duration = Duration::from_hours(1);
 
 /// The panel of a bench.
 pub(super) struct LoadPanel {
     writer: Option<Writer>,
+    /// How long it may take to go.
+    parting: Duration,
     look: Look,
     clock: Clock,
     whole: Option<Duration>,
@@ -49,17 +53,24 @@ impl LoadPanel {
         let is_live = io::stderr().is_terminal()
             && !job.environment.is_dumb
             && !["json", "csv", "markdown", "quiet"].iter().any(|flag| job.is_on(flag));
-        Ok(LoadPanel {
-            writer: is_live.then(Writer::stderr).transpose()?,
-            look: job.err,
-            clock: job.clock,
+        let writer = is_live.then(Writer::stderr).transpose()?;
+        let parting = if streams::are_one_terminal() { AS_LONG_AS_IT_TAKES } else { PARTING };
+        Ok(LoadPanel { parting, ..LoadPanel::of(writer, job.err, job.clock, whole) })
+    }
+
+    fn of(writer: Option<Writer>, look: Look, clock: Clock, whole: Option<Duration>) -> Self {
+        LoadPanel {
+            writer,
+            parting: PARTING,
+            look,
+            clock,
             whole,
             terms: None,
             shown: 0,
             drawn: Duration::ZERO,
             spent: Spent::now(),
             errors: 0,
-        })
+        }
     }
 
     /// What is measured from now on.
@@ -122,8 +133,8 @@ impl LoadPanel {
             writer.give(buffer);
             self.shown = 0;
         }
-        // Whoever stopped the terminal does not see it go.
-        let _ = writer.finish(PARTING).await;
+        // Whoever stopped the terminal does not see it go. A signal is served meanwhile.
+        let _ = writer.finish(self.parting).await;
     }
 }
 
@@ -251,6 +262,8 @@ impl PanelFrame<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
     use crate::report::show::width;
 
@@ -266,6 +279,27 @@ mod tests {
             most: Duration::from_millis(1),
         };
         (1..=40).map(slot).collect()
+    }
+
+    /// A busy machine may not have the thread run that writes, and a terminal may be stopped (Ctrl-S).
+    #[tokio::test(start_paused = true)]
+    async fn the_panel_is_gone_before_the_result_is_written_to_the_same_terminal() {
+        for (parting, is_waited_for) in [(AS_LONG_AS_IT_TAKES, true), (PARTING, false)] {
+            let (goes_on, stopped) = mpsc::channel::<()>();
+            let (to, written) = mpsc::channel();
+            let writer = Writer::new("panel", move |bytes| {
+                let _ = stopped.recv();
+                to.send(bytes.to_owned()).map_err(io::Error::other)
+            });
+            let (clock, look) = (Clock::start(), Look::default());
+            let panel = LoadPanel::of(writer.ok(), look, clock, None);
+            let mut panel = LoadPanel { parting, shown: 5, ..panel };
+            let gone = tokio::time::timeout(Duration::from_mins(1), panel.clear()).await;
+            assert_eq!(gone.is_err(), is_waited_for, "{parting:?}");
+            drop(goes_on);
+            let seen = written.recv_timeout(Duration::from_secs(30)).expect("it is written");
+            assert_eq!(String::from_utf8_lossy(&seen), back(5));
+        }
     }
 
     #[test]
