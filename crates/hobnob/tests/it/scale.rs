@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::stage::child::Child;
 use crate::stage::deaf::deaf;
-use crate::stage::{ask, connect, hear, reset, rest, skip, soon};
+use crate::stage::{ask, connect, dropped_by_the_kernel, hear, reset, rest, skip, soon};
 
 const IDLE: usize = 5_000;
 const ACTIVE: usize = 200;
@@ -137,14 +137,6 @@ async fn peers(of: SocketAddr, size: usize) -> Vec<UdpSocket> {
         }
     }
     peers
-}
-
-/// How many packets the kernel has dropped between a sender and the socket, for want of room in the queue of a core: where
-/// others flood loopback, any packet may be among them (the second column of `/proc/net/softnet_stat`).
-fn dropped_by_the_kernel() -> u64 {
-    let cores = std::fs::read_to_string("/proc/net/softnet_stat").expect("the kernel's own counts");
-    let dropped = cores.lines().filter_map(|core| core.split_whitespace().nth(1));
-    dropped.map(|count| u64::from_str_radix(count, 16).expect("a number in hexadecimal")).sum()
 }
 
 async fn says(peer: &UdpSocket) {

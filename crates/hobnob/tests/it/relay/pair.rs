@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::places::{self, Fresh};
 use crate::ports::Port;
-use crate::stage::{PATIENCE, Stage, births, own, soon};
+use crate::stage::{PATIENCE, Stage, births, dropped_by_the_kernel, own, soon};
 #[cfg(feature = "tls")]
 use crate::tls::papers::Papers;
 
@@ -350,8 +350,21 @@ impl Relayed {
     /// A client and its server, who have met.
     pub(super) async fn meet(&self) -> (Conn, Conn) {
         let mut client = self.dial().await;
+        let mut dropped = dropped_by_the_kernel();
         self.say(&mut client, FIRST).await;
-        let mut server = self.arrived().await;
+        let arrived = self.arrived();
+        tokio::pin!(arrived);
+        let mut server = loop {
+            match tokio::time::timeout(PATIENCE / 6, &mut arrived).await {
+                Ok(server) => break server,
+                // A datagram that is lost otherwise was lost by a relay of ours.
+                Err(_) if self.pair.have_ends() || dropped_by_the_kernel() == dropped => {}
+                Err(_) => {
+                    dropped = dropped_by_the_kernel();
+                    self.say(&mut client, FIRST).await;
+                }
+            }
+        };
         self.hear(&mut server, FIRST).await;
         (client, server)
     }
@@ -359,7 +372,10 @@ impl Relayed {
     /// As `soon`; the pair has its name only where it is said, since there is much to wait for.
     async fn within<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
         let done = tokio::time::timeout(PATIENCE, work).await;
-        done.unwrap_or_else(|_| panic!("{}: {what} did not come", self.pair.name()))
+        done.unwrap_or_else(|_| {
+            let (name, told) = (self.pair.name(), self.stage.told_last());
+            panic!("{name}: {what} did not come, and the relay told last: {told}")
+        })
     }
 
     pub(super) async fn say(&self, conn: &mut Conn, words: &[u8]) {

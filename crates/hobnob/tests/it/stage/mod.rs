@@ -153,6 +153,13 @@ impl Stage {
         self.events.iter().filter(|event| is_it(&event.fact)).count()
     }
 
+    /// What was told last, of what nobody has asked for: why something does not come.
+    pub(crate) fn told_last(&self) -> String {
+        let mut events = Vec::new();
+        self.subscription.pull(&mut events);
+        format!("{:#?}", last(&events))
+    }
+
     pub(crate) async fn finish(self) -> Summary {
         self.running.drain();
         soon("the server's end", self.running.finished()).await
@@ -184,6 +191,14 @@ pub(crate) async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
         Ok(done) => done,
         Err(late) => panic!("{what} did not come: {late}"),
     }
+}
+
+/// How many packets the kernel has dropped between a sender and the socket, for want of room in the queue of a core: where
+/// others flood loopback, any packet may be among them (the second column of `/proc/net/softnet_stat`).
+pub(crate) fn dropped_by_the_kernel() -> u64 {
+    let cores = std::fs::read_to_string("/proc/net/softnet_stat").expect("the kernel's own counts");
+    let dropped = cores.lines().filter_map(|core| core.split_whitespace().nth(1));
+    dropped.map(|count| u64::from_str_radix(count, 16).expect("a number in hexadecimal")).sum()
 }
 
 pub(crate) async fn connect(to: SocketAddr) -> TcpStream {
