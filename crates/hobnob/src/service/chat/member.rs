@@ -84,7 +84,7 @@ impl<'a> Member<'a> {
     pub(super) fn new(
         order: &'a dyn RoomOrder,
         proof: Option<Proof>,
-        session: &'a Session,
+        session: &'a Arc<Session>,
         shape: Shape,
     ) -> Self {
         let cutting = session.cutting();
@@ -92,7 +92,7 @@ impl<'a> Member<'a> {
         let mut member = Member {
             order,
             session,
-            mailbox: Arc::default(),
+            mailbox: Inbox::of(session.clone()),
             stage: proof.map_or(Standing::Naming, Standing::Proving),
             shape,
             cutter: (shape == Shape::Bytes).then(|| Cutter::new(cutting.rule, cutting.line)),
@@ -119,7 +119,7 @@ impl<'a> Member<'a> {
     ) -> Poll<Result<()>> {
         let polled = self.advance(cx, channel);
         let cut = self.cutter.as_ref().map_or(0, Cutter::held);
-        self.session.note_held(self.mailbox.held() + cut);
+        self.mailbox.note(cut);
         polled
     }
 

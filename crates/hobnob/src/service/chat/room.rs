@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use crate::session::Session;
 use crate::spec::Shape;
 
 /// Bytes that may wait for one member: of text, and of what holding each line costs.
@@ -14,6 +15,10 @@ const BEHIND: usize = BACKLOG / 2;
 
 /// Bytes of earlier text that a new member is shown: a quarter of what may wait for a member.
 const PAST: usize = BACKLOG / 4;
+
+/// Bytes of a mailbox after which its session's account has them. A member that does not run may be given that much
+/// unseen, and no more.
+const UNNOTED: usize = 16_384;
 
 /// Bytes that are taken out of a mailbox for one send.
 const BATCH: usize = 65_536;
@@ -273,8 +278,11 @@ impl Inner {
 }
 
 /// What waits for one member. Whoever pushes never waits: past its limit the mailbox is over, and so is its member.
-#[derive(Default)]
-pub(super) struct Inbox(Mutex<UnsentLines>);
+pub(super) struct Inbox {
+    /// Whose it is: what waits counts as its own.
+    session: Arc<Session>,
+    mail: Mutex<UnsentLines>,
+}
 
 #[derive(Default)]
 struct UnsentLines {
@@ -282,19 +290,30 @@ struct UnsentLines {
     /// What `lines` cost, and what was taken and is not sent yet.
     bytes: usize,
     taken: usize,
+    /// What the session's account has of `bytes`.
+    noted: usize,
     is_over: bool,
     reader: Option<Waker>,
 }
 
 impl Inbox {
+    pub(super) fn of(session: Arc<Session>) -> Arc<Self> {
+        Arc::new(Inbox { session, mail: Mutex::default() })
+    }
+
     fn mail(&self) -> MutexGuard<'_, UnsentLines> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a line, without its newline, and wakes the member; says how many bytes wait for it.
     pub(super) fn push(&self, line: &Arc<str>) -> usize {
         let mut mail = self.mail();
         if mail.is_over {
+            return 0;
+        }
+        if mail.bytes >= UNNOTED && self.session.cut_by().is_some() {
+            // Its task has yet to run, and others need the room now.
+            mail.lines = VecDeque::new();
             return 0;
         }
         let weight = weight(line);
@@ -306,7 +325,14 @@ impl Inbox {
             mail.lines.push_back(line.clone());
         }
         let (reader, waiting) = (mail.reader.take(), mail.bytes);
+        let is_unnoted = waiting >= mail.noted + UNNOTED;
+        if is_unnoted {
+            mail.noted = waiting;
+        }
         drop(mail);
+        if is_unnoted {
+            self.session.note_held(waiting);
+        }
         reader.into_iter().for_each(Waker::wake);
         waiting
     }
@@ -323,9 +349,14 @@ impl Inbox {
         self.mail().is_over
     }
 
-    /// How many bytes wait.
-    pub(super) fn held(&self) -> usize {
-        self.mail().bytes
+    /// Has the session's account know how many bytes wait, and so many beside them.
+    pub(super) fn note(&self, beside: usize) {
+        let waiting = {
+            let mut mail = self.mail();
+            mail.noted = mail.bytes;
+            mail.bytes
+        };
+        self.session.note_held(waiting + beside);
     }
 
     /// Has the next push wake this task. False: the mailbox is over, and no push will come.

@@ -10,8 +10,8 @@ use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::conn::{Facts, memory};
 use crate::error::Result;
-use crate::session::Opening;
 use crate::session::powers::Powers;
+use crate::session::{Cut, Opening};
 
 struct Nobody;
 
@@ -47,16 +47,7 @@ impl Guest {
     }
 
     fn over(room: &Arc<dyn Service>, id: u64, pair: (Conn, Conn), facts: Facts) -> Self {
-        let session = Arc::new(Session::open(Opening {
-            id,
-            parent: 0,
-            door: Some(""),
-            facts: facts.into(),
-            shard: 0,
-            bus: Bus::new(Clock::start(), 1),
-            seed: 0,
-            powers: Arc::new(Nobody),
-        }));
+        let session = session(id, facts);
         let (conn, mut far) = pair;
         let (room, held) = (room.clone(), session.clone());
         let task = tokio::spawn(async move {
@@ -106,6 +97,19 @@ impl Guest {
         let ended = self.task.await.expect("no panic");
         ended.expect_err("it is cut").limit_name()
     }
+}
+
+fn session(id: u64, facts: Facts) -> Arc<Session> {
+    Arc::new(Session::open(Opening {
+        id,
+        parent: 0,
+        door: Some(""),
+        facts: facts.into(),
+        shard: 0,
+        bus: Bus::new(Clock::start(), 1),
+        seed: 0,
+        powers: Arc::new(Nobody),
+    }))
 }
 
 fn local() -> Address {
@@ -334,6 +338,19 @@ async fn case_19_who_sends_the_cookie_back_is_in() {
     assert_eq!(ada.line().await, "* Bob joined");
     bob.say("two\nlines").await;
     assert_eq!(ada.line().await, r"Bob: two\x0alines", "one message is one line");
+}
+
+/// A busy machine may not run it for seconds, while others go on talking.
+#[test]
+fn what_waits_for_a_member_that_does_not_run_counts_and_goes_when_it_is_cut() {
+    let session = session(1, Facts::new("memory", local(), local()));
+    let (mailbox, line) = (room::Inbox::of(session.clone()), Arc::from("x".repeat(1_000)));
+    let waiting = (0..100).fold(0, |_, _| mailbox.push(&line));
+    assert!(waiting > 100_000 && session.held() + 16_384 > waiting as u64, "{}", session.held());
+    assert_eq!(Arc::strong_count(&line), 101);
+    session.cut(Cut::Memory);
+    mailbox.push(&line);
+    assert_eq!(Arc::strong_count(&line), 1, "others have the room at once");
 }
 
 #[tokio::test]
