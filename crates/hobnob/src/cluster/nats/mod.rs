@@ -41,6 +41,9 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// How long an answer is waited for.
 const ANSWER: Duration = Duration::from_millis(1_500);
 
+/// Copies of a stream, where there are servers for them.
+const COPIES: u64 = 3;
+
 /// Messages that wait for us in the client.
 const WAITING: usize = 256;
 
@@ -156,12 +159,15 @@ impl NatsLink {
         };
         let (batches, beats) = (subscribe("out.*").await?, subscribe("beat").await?);
         let names = subscribe("named.*").await?;
-        client.flush().await.map_err(|error| lost(&error))?;
+        // Servers that went meanwhile would be waited for.
+        let heard = tokio::time::timeout(ANSWER, client.flush()).await;
+        heard.map_err(|late| lost(&late))?.map_err(|error| lost(&error))?;
         let news = NatsNews { events, batches, beats, names };
         Ok((NatsLink { client, room: terms.room.clone() }, news))
     }
 
-    /// Finds the streams of the room, or makes them: three copies, or one where the servers are fewer.
+    /// Finds the streams of the room, or makes them: three copies, or one where the servers are fewer. One that was made
+    /// while they were fewer has three from now on, where nobody has changed its settings.
     pub async fn prepare(&self) -> Result<LinkFacts> {
         let replicas = self.prepare_one(&RoomStream::of_talk(&self.room)).await?;
         self.prepare_one(&RoomStream::of_names(&self.room)).await?;
@@ -173,7 +179,7 @@ impl NatsLink {
     async fn prepare_one(&self, stream: &RoomStream) -> Result<u64> {
         let mut found = self.ask(&format!("STREAM.INFO.{}", stream.name), String::new()).await;
         if matches!(found, Err(LinkFault::Refused(10_059, _))) {
-            found = self.make(stream, 3).await;
+            found = self.make(stream, COPIES).await;
             if matches!(found, Err(LinkFault::Refused(10_074 | 10_005, _))) {
                 found = self.make(stream, 1).await;
             }
@@ -186,7 +192,17 @@ impl NatsLink {
             let error = Error::new(Kind::ClusterStream, what).why(why);
             return Err(error.hint_option("room", "other", "another room has streams of its own"));
         }
-        Ok(number(config, "num_replicas"))
+        let copies = number(config, "num_replicas");
+        let is_to_grow = copies < COPIES
+            && stream.is_as_made(config, copies)
+            && !is_old(&self.client.server_info().version);
+        if is_to_grow {
+            let grown = format!("STREAM.UPDATE.{}", stream.name);
+            let grown = self.ask(&grown, stream.settings(COPIES)).await;
+            // A lone server refuses that.
+            return Ok(grown.map_or(copies, |_| COPIES));
+        }
+        Ok(copies)
     }
 
     async fn make(&self, stream: &RoomStream, replicas: u64) -> Result<JsonValue, LinkFault> {
@@ -340,6 +356,12 @@ impl NatsLink {
     pub async fn beat(&self, beat: &NodeBeat) {
         // A beat that is lost is said again in a second.
         drop(self.client.publish(self.room.subject("beat"), beat.text().into()).await);
+    }
+
+    /// Waits until what was sent so far is with the servers, or lost.
+    pub async fn flush(&self) {
+        // Without a link there is nobody to tell.
+        drop(self.client.flush().await);
     }
 }
 

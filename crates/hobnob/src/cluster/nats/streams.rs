@@ -51,6 +51,12 @@ impl RoomStream {
         json.finish()
     }
 
+    /// Whether the stream that is there has the settings that it was made with, and none of somebody else's.
+    pub(super) fn is_as_made(&self, config: &JsonValue, replicas: u64) -> bool {
+        let made = JsonValue::read(&self.settings(replicas));
+        made.is_some_and(|made| has_all(config, &made))
+    }
+
     /// What the settings of the stream that is there have that a room cannot live with.
     pub(super) fn difference(&self, config: &JsonValue) -> Option<String> {
         let republish = config.member("republish").unwrap_or(&JsonValue::Null);
@@ -73,6 +79,16 @@ impl RoomStream {
     }
 }
 
+/// Whether all that is wanted is found; what a server adds does not matter.
+fn has_all(found: &JsonValue, wanted: &JsonValue) -> bool {
+    match wanted {
+        JsonValue::Object(members) => members
+            .iter()
+            .all(|(name, wanted)| found.member(name).is_some_and(|found| has_all(found, wanted))),
+        _ => found == wanted,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +100,7 @@ mod tests {
         for stream in [&talk, &names] {
             let settings = JsonValue::read(&stream.settings(1)).expect("JSON");
             assert_eq!(stream.difference(&settings), None);
+            assert!(stream.is_as_made(&settings, 1) && !stream.is_as_made(&settings, 3));
             let indirect =
                 stream.settings(3).replace("\"allow_direct\":true", "\"allow_direct\":false");
             let indirect = JsonValue::read(&indirect).expect("JSON");
@@ -92,6 +109,10 @@ mod tests {
         let of_talk = JsonValue::read(&talk.settings(1)).expect("JSON");
         let difference = names.difference(&of_talk).expect("another one");
         assert!(difference.starts_with("subjects is "), "{difference}");
+        let more = talk.settings(1).replace("\"src\"", "\"headers_only\":false,\"src\"");
+        assert!(talk.is_as_made(&JsonValue::read(&more).expect("JSON"), 1));
+        let larger = talk.settings(1).replace("\"max_msgs\":100000", "\"max_msgs\":5");
+        assert!(!talk.is_as_made(&JsonValue::read(&larger).expect("JSON"), 1));
         let many = names.settings(1).replace("subject\":1", "subject\":2");
         let many = JsonValue::read(&many).expect("JSON");
         assert_eq!(names.difference(&many).as_deref(), Some("max_msgs_per_subject is not 1"));

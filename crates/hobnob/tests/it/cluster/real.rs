@@ -6,6 +6,7 @@
 
 mod alone;
 mod claims;
+mod copies;
 mod course;
 mod crowd;
 mod falls;

@@ -41,15 +41,23 @@ pub(super) struct Servers {
     /// For clients, and for each other.
     ports: Vec<[Port; 2]>,
     running: Vec<Option<Child>>,
+    /// How many of them are told of each other.
+    known: usize,
 }
 
 impl Servers {
     pub(super) fn start(program: &Path, count: usize) -> Self {
+        Servers::start_some(program, count, count)
+    }
+
+    /// Starts the first of them, which are a cluster until the others come.
+    pub(super) fn start_some(program: &Path, count: usize, first: usize) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let ports = (0..count).map(|_| [Port::draw(), Port::draw()]).collect();
         let running = (0..count).map(|_| None).collect();
-        let mut servers = Servers { program: program.to_owned(), folder, ports, running };
-        (0..count).for_each(|at| servers.start_one(at));
+        let mut servers =
+            Servers { program: program.to_owned(), folder, ports, running, known: first };
+        (0..first).for_each(|at| servers.start_one(at));
         servers
     }
 
@@ -72,7 +80,8 @@ impl Servers {
         command.args(["-a", "127.0.0.1", "-p", &self.port(at).to_string()]);
         command.arg("-l").arg(self.folder.path().join(format!("{name}.log")));
         if self.count() > 1 {
-            let routes: Vec<_> = self.ports.iter().map(|[_, port]| url(port)).collect();
+            let known = self.ports.iter().take(self.known.max(at + 1));
+            let routes: Vec<_> = known.map(|[_, port]| url(port)).collect();
             command.args(["--cluster_name", "rooms", "--cluster", &url(&self.ports[at][1])]);
             command.args(["--routes", &routes.join(",")]);
         }
@@ -104,6 +113,19 @@ impl Servers {
                 answer.split_once("\"leader\":\"s").and_then(|(_, rest)| rest.split('"').next());
             if let Some(leader) = name.and_then(|name| name.parse().ok()) {
                 return Some(leader);
+            }
+        }
+        None
+    }
+
+    /// How often a stream is to be kept, as the first that knows it says.
+    pub(super) async fn copies(&self, stream: &str) -> Option<u64> {
+        let subject = format!("$JS.API.STREAM.INFO.{stream}");
+        for at in 0..self.count() {
+            let Some(answer) = request(self.port(at), &subject, "").await else { continue };
+            let copies = answer.split_once("\"num_replicas\":").map(|(_, rest)| rest);
+            if let Some(copies) = copies.and_then(|rest| rest.split([',', '}']).next()) {
+                return copies.parse().ok();
             }
         }
         None
