@@ -10,7 +10,7 @@ use hobnob::event::Fact;
 
 use super::judge::MemberLog;
 use super::member::{Member, Said};
-use crate::stage::soon;
+use crate::stage::PATIENCE;
 
 /// A node, and who is there.
 pub(super) struct Node {
@@ -67,6 +67,7 @@ impl Node {
         let door = format!("memory:{}-{name}", self.room);
         let urls = self.wires.iter().filter_map(Running::port);
         let urls: Vec<_> = urls.map(|port| format!("nats://127.0.0.1:{port}")).collect();
+        let mut refusal = "it was not refused".to_owned();
         let opened = async {
             loop {
                 let mut server = Server::new("chat").expect("a service of the table");
@@ -80,12 +81,19 @@ impl Node {
                 match server.open().await {
                     Ok(running) => return (running, events),
                     // Whoever runs a node starts it again where it could not begin.
-                    Err(_) => self.refused += 1,
+                    Err(error) => {
+                        self.refused += 1;
+                        refusal = format!("{error:?}");
+                    }
                 }
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         };
-        self.engine = Some(soon("a node", opened).await);
+        // Servers that are busy may take long to agree who leads.
+        let opened = tokio::time::timeout(PATIENCE * 2, opened).await;
+        self.engine = Some(opened.unwrap_or_else(|_| {
+            panic!("node {name} did not come: {} refusals, at last {refusal}", self.refused)
+        }));
         for number in 0..members {
             let called = format!("{name}m{number}");
             said.note(format!("* {called} joined"), self.clock.now());
