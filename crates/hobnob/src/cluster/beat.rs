@@ -39,6 +39,8 @@ pub struct NodeBeat {
     pub members: u64,
     /// The names of the first of them.
     pub names: Vec<String>,
+    /// It ends, and this is its last beat.
+    pub is_last: bool,
 }
 
 impl NodeBeat {
@@ -53,6 +55,9 @@ impl NodeBeat {
         json.name("acked").plain(self.acked).name("at").plain(self.at);
         json.name("name").text(&self.name).name("members").plain(self.members);
         json.name("names").texts(self.names.iter().map(String::as_str));
+        if self.is_last {
+            json.name("last").plain(true);
+        }
         json.end('}');
         json.finish()
     }
@@ -69,6 +74,7 @@ impl NodeBeat {
             name: value.text("name").chars().take(SHOWN).collect(),
             members: number("members"),
             names: value.texts("names").into_iter().map(str::to_owned).collect(),
+            is_last: value.member("last") == Some(&JsonValue::Flag(true)),
         })
     }
 }
@@ -80,7 +86,7 @@ pub enum NodeIs {
     Came,
     /// Nothing was heard of it for [`UNREACHED`].
     Unreachable,
-    /// Nothing was heard of it for [`GONE`].
+    /// It has said so, or nothing was heard of it for [`GONE`].
     Gone,
 }
 
@@ -102,23 +108,27 @@ pub struct KnownNode {
 }
 
 impl NodeRoster {
-    /// Takes a beat. True: the node is new, or is reached again.
-    pub fn hear(&mut self, now: Duration, beat: NodeBeat) -> bool {
+    /// Takes a beat. The node, where it is new, is reached again, or goes.
+    pub fn hear(&mut self, now: Duration, beat: NodeBeat) -> Option<KnownNode> {
         let before = self.rows.get(&beat.origin).map(|row| row.is);
-        if before.is_none() && self.rows.len() >= NODES {
-            return false;
+        let is = if beat.is_last { NodeIs::Gone } else { NodeIs::Came };
+        if before.is_none() && (beat.is_last || self.rows.len() >= NODES) {
+            return None;
         }
-        self.rows.insert(beat.origin, KnownNode { beat, heard: now, is: NodeIs::Came });
-        before != Some(NodeIs::Came)
+        let origin = beat.origin;
+        let row = KnownNode { beat, heard: now, is };
+        self.rows.insert(origin, row.clone());
+        (before != Some(is)).then_some(row)
     }
 
-    /// Looks who has been silent for too long: each change once. Who is gone is forgotten.
+    /// Looks who has been silent for too long: each change once. Who is gone is forgotten, and who has said so some time
+    /// later: what it said last may still come.
     pub fn tick(&mut self, now: Duration) -> Vec<KnownNode> {
         let mut changed = Vec::new();
         self.rows.retain(|_, row| {
             let silence = now.saturating_sub(row.heard);
             let is = match silence {
-                _ if silence >= GONE => NodeIs::Gone,
+                _ if silence >= GONE || row.is == NodeIs::Gone => NodeIs::Gone,
                 _ if silence >= UNREACHED => NodeIs::Unreachable,
                 _ => NodeIs::Came,
             };
@@ -126,7 +136,7 @@ impl NodeRoster {
                 row.is = is;
                 changed.push(row.clone());
             }
-            is != NodeIs::Gone
+            silence < GONE
         });
         changed
     }
@@ -152,7 +162,8 @@ mod tests {
     fn beat(origin: u64) -> NodeBeat {
         let names = vec!["Ada".to_owned(), "\"\u{1b}".to_owned()];
         let origin = NodeId::drawn([origin, 0]);
-        NodeBeat { origin, acked: 7, at: 1 << 50, name: "kite".into(), members: 2, names }
+        let name = "kite".to_owned();
+        NodeBeat { origin, acked: 7, at: 1 << 50, name, members: 2, names, is_last: false }
     }
 
     proptest! {
@@ -165,6 +176,8 @@ mod tests {
     #[test]
     fn a_beat_is_read_as_it_was_written() {
         assert_eq!(NodeBeat::read(beat(1).text().as_bytes()), Some(beat(1)));
+        let last = NodeBeat { is_last: true, ..beat(1) };
+        assert_eq!(NodeBeat::read(last.text().as_bytes()), Some(last));
         let long = NodeBeat { names: vec!["x".repeat(BEAT_BYTES)], ..beat(1) };
         assert_eq!(NodeBeat::read(long.text().as_bytes()), None);
         let named = NodeBeat { name: "x".repeat(40), ..beat(1) };
@@ -175,20 +188,35 @@ mod tests {
     fn silence_is_told_in_two_steps_and_a_new_beat_is_news() {
         let mut roster = NodeRoster::default();
         let at = Duration::from_secs;
-        assert!(roster.hear(at(0), beat(1)) && !roster.hear(at(1), beat(1)));
+        assert!(roster.hear(at(0), beat(1)).is_some() && roster.hear(at(1), beat(1)).is_none());
         assert!(roster.tick(at(5)).is_empty());
         let is = |changed: Vec<KnownNode>| changed.iter().map(|row| row.is).collect::<Vec<_>>();
         assert_eq!(is(roster.tick(at(6))), [NodeIs::Unreachable]);
         assert!(roster.tick(at(7)).is_empty());
-        assert!(roster.hear(at(8), beat(1)));
+        assert!(roster.hear(at(8), beat(1)).is_some_and(|row| row.is == NodeIs::Came));
         assert_eq!(is(roster.tick(at(70))), [NodeIs::Gone]);
+        assert_eq!(roster.nodes().count(), 0);
+    }
+
+    #[test]
+    fn who_says_that_it_goes_is_gone_at_once_and_has_its_name_a_little_longer() {
+        let (mut roster, at) = (NodeRoster::default(), Duration::from_secs);
+        let last = || NodeBeat { is_last: true, ..beat(1) };
+        assert_eq!(roster.hear(at(0), last()).map(|row| row.is), None, "nobody knew it");
+        assert_eq!(roster.nodes().count(), 0);
+        assert!(roster.hear(at(1), beat(1)).is_some());
+        assert_eq!(roster.hear(at(2), last()).map(|row| row.is), Some(NodeIs::Gone));
+        assert_eq!(roster.hear(at(3), last()).map(|row| row.is), None, "that is no news");
+        assert!(roster.tick(at(10)).is_empty());
+        assert_eq!(roster.name(beat(1).origin), "kite");
+        assert!(roster.tick(at(63)).is_empty());
         assert_eq!(roster.nodes().count(), 0);
     }
 
     #[test]
     fn no_flood_of_nodes_is_kept() {
         let mut roster = NodeRoster::default();
-        (0..2_000).for_each(|node| _ = roster.hear(Duration::ZERO, beat(node)));
+        (0..2_000).for_each(|node| drop(roster.hear(Duration::ZERO, beat(node))));
         assert_eq!(roster.nodes().count(), NODES);
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::hostile::Hostile;
-use super::{Nats, begun, node};
+use super::{Member, Nats, begun, node};
 use crate::peer::Running;
 use crate::schema::valid;
 
@@ -40,6 +40,13 @@ fn what_happens_between_nodes_is_told_by_the_schema() {
     assert_eq!(other(&mut kite), ["\"lark\"", "\"came\"", "0"]);
     drop(lark);
     assert_eq!(other(&mut kite), ["\"lark\"", "\"unreachable\"", "0"]);
+    // Who ends in order says so.
+    let (wren, at_wren) = node(&nats, "wren", &[]);
+    assert_eq!(other(&mut kite), ["\"wren\"", "\"came\"", "0"]);
+    let mut cy = Member::called("Cy", &at_wren);
+    wren.ask_to_end();
+    cy.until("* the room is closing");
+    assert_eq!(other(&mut kite), ["\"wren\"", "\"gone\"", "0"]);
 
     // Entries that a node says it has dropped, some that it says were sent, and one of whom nobody knows what it said.
     let mut hostile = Hostile::at(&nats);

@@ -163,7 +163,7 @@ fn trial(me: NodeId) -> RoomBatch {
 
 fn beat(me: NodeId) -> NodeBeat {
     let name = "doctor".to_owned();
-    NodeBeat { origin: me, acked: 1, at: 1, name, members: 0, names: Vec::new() }
+    NodeBeat { origin: me, acked: 1, at: 1, name, members: 0, names: Vec::new(), is_last: false }
 }
 
 impl NatsLink {

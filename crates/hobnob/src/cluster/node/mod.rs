@@ -381,7 +381,7 @@ impl ClusterNode {
         }
         if self.next_beat <= now && self.down_since.is_none() {
             self.next_beat = now + super::beat::BEAT;
-            self.wishes.push_back(NodeWish::Beat { acked: self.outbox.acked() });
+            self.wishes.push_back(NodeWish::Beat { acked: self.last_acked() });
         }
         self.retry(now);
         self.watch(now);
@@ -421,6 +421,11 @@ impl ClusterNode {
         if self.asking.as_ref().is_some_and(|asking| asking.id == id) {
             self.unanswered(now);
         }
+    }
+
+    /// The last of its numbers that the stream has; and where. That is what a beat says.
+    pub fn last_acked(&self) -> (u64, u64) {
+        self.outbox.acked()
     }
 
     /// Beats with the next tick: somebody came who does not know us.

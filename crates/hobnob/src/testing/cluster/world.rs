@@ -311,8 +311,15 @@ impl World {
                 continue;
             }
             let (name, names) = (String::new(), Vec::new());
-            let beat =
-                NodeBeat { origin: me, acked: acked.0, at: acked.1, name, members: 1, names };
+            let beat = NodeBeat {
+                origin: me,
+                acked: acked.0,
+                at: acked.1,
+                name,
+                members: 1,
+                names,
+                is_last: false,
+            };
             self.after(1, 5, SimEvent::Hear(at, SimNews::Beat(beat)));
         }
     }

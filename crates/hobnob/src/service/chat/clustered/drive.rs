@@ -8,7 +8,9 @@ use tokio::task::JoinSet;
 
 use super::{Clustered, NodeInRoom, facts};
 use crate::cluster::nats::{LinkFault, LinkNews, NatsLink, NatsNews};
-use crate::cluster::{NameRecord, NameWish, NodeWish, RoomBatch, StreamLook, TICK, WriteFault};
+use crate::cluster::{
+    NameRecord, NameWish, NodeBeat, NodeIs, NodeWish, RoomBatch, StreamLook, TICK, WriteFault,
+};
 use crate::conn::Boxed;
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
@@ -19,6 +21,9 @@ const START: Duration = Duration::from_secs(3);
 
 /// How long an end waits for what was said last.
 const LAST: Duration = Duration::from_secs(2);
+
+/// How long it waits for the others to be told that it goes.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 /// How long a link that could not be made is left alone.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -68,7 +73,22 @@ impl Clustered {
     pub(super) async fn go_on(&self, keeper: &Keeper) -> Result<()> {
         self.drive(keeper, keeper.asked_to_end(), |_| false).await?;
         let is_settled = |inner: &NodeInRoom| inner.node.is_settled() && inner.names.is_settled();
-        self.drive(keeper, tokio::time::sleep(LAST), is_settled).await
+        self.drive(keeper, tokio::time::sleep(LAST), is_settled).await?;
+        self.say_goodbye().await;
+        Ok(())
+    }
+
+    /// Tells the other nodes that this one goes. Whoever does not hear it notices its silence.
+    async fn say_goodbye(&self) {
+        let held = self.link.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((link, _)) = held else { return };
+        let acked = self.with(|inner, _| inner.node.last_acked());
+        let last = NodeBeat { is_last: true, ..self.beat(acked) };
+        let told = async {
+            link.beat(&last).await;
+            link.flush().await;
+        };
+        let _ = tokio::time::timeout(GOODBYE, told).await;
     }
 
     async fn connect(&self, keeper: &Keeper) -> Result<(NatsLink, NatsNews)> {
@@ -235,7 +255,7 @@ impl Clustered {
     }
 
     fn hear(&self, news: LinkNews) {
-        let came = self.with(|inner, now| {
+        let changed = self.with(|inner, now| {
             match news {
                 LinkNews::Up => inner.up(now),
                 LinkNews::Down => inner.down(now),
@@ -248,21 +268,17 @@ impl Clustered {
                 LinkNews::Beaten(beat) if beat.origin != inner.node.me() => {
                     inner.node.beaten(now, &beat);
                     inner.names.beaten(now, beat.origin);
-                    let origin = beat.origin;
-                    if inner.roster.hear(now, beat) {
-                        inner.node.beat_soon(now);
-                        return inner
-                            .roster
-                            .nodes()
-                            .find(|node| node.beat.origin == origin)
-                            .cloned();
+                    let news = inner.roster.hear(now, beat);
+                    if news.as_ref().is_some_and(|node| node.is == NodeIs::Came) {
+                        inner.node.beat_soon(now); // it does not know us
                     }
+                    return news;
                 }
                 LinkNews::Beaten(_) => {}
             }
             None
         });
-        if let Some(node) = &came {
+        if let Some(node) = &changed {
             self.tell_node(node);
         }
     }

@@ -163,6 +163,7 @@ impl Clustered {
             name: self.name.clone(),
             members: members as u64,
             names: names.iter().map(ToString::to_string).collect(),
+            is_last: false,
         }
     }
 
