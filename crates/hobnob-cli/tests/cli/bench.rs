@@ -1,6 +1,5 @@
 //! `hobnob bench`: what it tells, what it refuses, and what it makes of servers that are wrong, slow or gone.
 
-use std::net::UdpSocket;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,6 +8,7 @@ use crate::kit::hardship::with_files;
 use crate::kit::namespace::Namespace;
 use crate::kit::schema::valid;
 use crate::kit::{Done, code, finish, folder, hobnob, launch, run, run_with, serve, signal, skip};
+use crate::ports::Port;
 use crate::screen::{BINARY, Screen};
 
 /// The lines of a run that are JSON, each as the schema has it.
@@ -182,8 +182,8 @@ fn what_cannot_be_is_refused_with_something_to_try() {
 
 #[test]
 fn nobody_there_is_an_error_and_a_lack_of_files_is_ours() {
-    let gone = UdpSocket::bind("127.0.0.1:0").and_then(|gone| gone.local_addr());
-    let gone = gone.expect("a free port").to_string();
+    let port = Port::draw();
+    let gone = format!("127.0.0.1:{}", port.number);
     let done = run(&["bench", &gone, "-n", "5", "-c", "2"]);
     assert_eq!((done.code, done.out.as_str()), (5, ""));
     assert!(done.err.starts_with("error[connection-refused]"), "{}", done.err);

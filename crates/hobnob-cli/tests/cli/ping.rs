@@ -10,6 +10,7 @@ use crate::kit::schema::valid;
 use crate::kit::{
     BOUND, Bounded, Done, Lines, as_nobody, code, hobnob, launch, run, serve, signal, skip,
 };
+use crate::ports::Port;
 use crate::screen::{BINARY, Screen};
 
 /// The lines of a run with `--json`, times and ports left out. A field that is added changes it; none may go.
@@ -54,8 +55,8 @@ fn steady(line: &str, address: &str) -> String {
 fn events_are_as_the_golden_file_has_them() {
     let echo = serve(&["echo", "udp://127.0.0.1:0"]);
     let relay = serve_relay(&echo.address, "down:loss=100%");
-    let gone = UdpSocket::bind("127.0.0.1:0").and_then(|gone| gone.local_addr());
-    let gone = gone.expect("a free port").to_string();
+    let port = Port::draw();
+    let gone = format!("127.0.0.1:{}", port.number);
     let mut told = String::new();
     for (address, words) in [
         (&echo.address, &["-c", "2", "-i", "0s"][..]),
@@ -195,10 +196,10 @@ fn what_cannot_be_is_refused_with_something_to_try() {
 
 #[test]
 fn nobody_there_is_a_no_and_each_round_says_why() {
-    let gone = UdpSocket::bind("127.0.0.1:0").and_then(|gone| gone.local_addr());
-    let gone = gone.expect("a free port");
+    let port = Port::draw();
+    let gone = format!("127.0.0.1:{}", port.number);
     for (at, said) in [
-        (gone.to_string(), "nothing is listening on"),
+        (gone.clone(), "nothing is listening on"),
         (format!("udp://{gone}"), "127.0.0.1 says: nothing listens on that port"),
         ("/tmp/no-such.sock".to_owned(), "there is no socket at"),
     ] {

@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
 use crate::kit::{Bounded, code, hobnob, serve, signal};
+use crate::ports::Port;
 
 #[test]
 fn the_first_signal_closes_and_the_second_drops() {
@@ -163,9 +164,8 @@ fn what_is_still_starting_leaves_at_once() {
 /// Who tries again and again, or waits for whoever may come, is left at once as well.
 #[test]
 fn whoever_waits_for_a_peer_leaves_at_once() {
-    let nobody = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let at = nobody.local_addr().expect("it is bound").to_string();
-    drop(nobody);
+    let nobody = Port::draw();
+    let at = format!("127.0.0.1:{}", nobody.number);
     let (url, dialled) = (format!("http://{at}/"), format!("tcp://{at},dial,retry"));
     let relay = ["relay", "--both-dial", "--retry", &at, "127.0.0.1:1"];
     for words in [

@@ -16,6 +16,7 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use crate::kit::{self, Bounded, Done, Lines, OnePeer, code, folder, hobnob, run, serve, signal};
+use crate::ports::Port;
 use crate::pty::clog;
 use crate::screen::{BINARY, Screen};
 
@@ -261,12 +262,12 @@ fn timeless(text: &str) -> String {
 #[cfg(feature = "http")]
 #[test]
 fn what_is_said_is_the_same_as_on_streams_that_block() {
-    let refused = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let refused = Port::draw();
     let echo = serve(&["http", "127.0.0.1:0"]);
     for (stream, words) in SAID {
         let words: Vec<_> = words
             .iter()
-            .map(|word| word.replace("REFUSED", &refused.port().to_string()))
+            .map(|word| word.replace("REFUSED", &refused.number.to_string()))
             .map(|word| word.replace("ECHO", &echo.address))
             .collect();
         let words: Vec<_> = words.iter().map(String::as_str).collect();

@@ -1,6 +1,6 @@
 //! Round trips: what is lost, doubled and overtaken, over every kind of address, and the way to a host.
 
-use std::net::UdpSocket;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use hobnob::Dialer;
@@ -8,6 +8,7 @@ use hobnob::engine::parse;
 use hobnob::error::Kind;
 use hobnob::ping::{Ping, PingEvent, PingWay, Pinging, Trace, TraceAnswer};
 
+use crate::ports::Port;
 use crate::stage::nets::in_a_network;
 use crate::stage::{Stage, skip, soon};
 
@@ -103,8 +104,8 @@ async fn a_round_is_what_the_address_gives() {
 
 #[tokio::test]
 async fn what_a_closed_port_says_is_told_of_its_round() {
-    let gone = UdpSocket::bind("127.0.0.1:0").and_then(|gone| gone.local_addr());
-    let gone = gone.expect("a free port");
+    let port = Port::draw();
+    let gone = SocketAddr::from(([127, 0, 0, 1], port.number));
     for (at, by) in [(format!("udp://{gone}"), Some(gone.ip())), (format!("tcp://{gone}"), None)] {
         let ping = ping(&at).count(3).interval(Duration::from_millis(2));
         let mut pinging = ping.start().await.expect("it starts");

@@ -3,6 +3,7 @@
 use hobnob::event::{Fact, MailDeed};
 
 use super::{Client, LETTER, send, serve, step_of, welcomed};
+use crate::ports::Port;
 use crate::stage::soon;
 
 #[tokio::test]
@@ -69,13 +70,9 @@ async fn a_letter_that_cannot_be_read_now_is_passed_on_later_and_is_not_taken_fo
 
 #[tokio::test]
 async fn a_letter_that_goes_in_circles_is_refused_and_what_waits_at_the_end_is_told() {
-    let mut stage = {
-        // Nobody listens there.
-        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let next = format!("tcp://{}", closed.local_addr().expect("bound"));
-        drop(closed);
-        serve(&[("forward", &next)])
-    };
+    // Nobody listens there.
+    let closed = Port::draw();
+    let mut stage = serve(&[("forward", &format!("tcp://127.0.0.1:{}", closed.number))]);
     let mut client = Client::of(&stage, 0).await;
     client.says(LETTER, &["250", "250", "250", "354"]).await;
     let circles = "Received: from a by b\r\n".repeat(31);
