@@ -170,8 +170,9 @@ async fn what_members_see_when_something_falls() {
         fallen.nodes[1].crash();
         for words in ["* node n1x0 is not reached", "* node n1x0 is gone"] {
             let is_told = |log: &MemberLog| {
-                let at = log.lines.iter().position(|line| line.starts_with(words))?;
-                log.heard.get(at).copied()
+                let mut told = log.lines.iter().zip(&log.heard);
+                let told = told.find(|(line, at)| line.starts_with(words) && **at >= crashed);
+                told.map(|(_, at)| *at)
             };
             let told = loop {
                 match fallen.nodes[0].members[0].with(is_told) {
