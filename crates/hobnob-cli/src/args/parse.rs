@@ -167,20 +167,38 @@ fn unknown_verb(typed: &str, words: &[String], usages: Usages) -> Error {
 /// A flag of another program that a person knows by heart, and what it is here.
 struct ForeignFlag {
     verb: &'static str,
-    program: &'static str,
+    whose: &'static str,
     theirs: &'static [&'static str],
     ours: &'static str,
 }
 
 const fn of_curl(theirs: &'static [&'static str], ours: &'static str) -> ForeignFlag {
-    ForeignFlag { verb: "get", program: "curl", theirs, ours }
+    ForeignFlag { verb: "get", whose: "curl's", theirs, ours }
 }
 
 const fn of_tcpdump(theirs: &'static [&'static str], ours: &'static str) -> ForeignFlag {
-    ForeignFlag { verb: "sniff", program: "tcpdump", theirs, ours }
+    ForeignFlag { verb: "sniff", whose: "tcpdump's", theirs, ours }
+}
+
+const fn of_mail(
+    whose: &'static str,
+    theirs: &'static [&'static str],
+    ours: &'static str,
+) -> ForeignFlag {
+    ForeignFlag { verb: "mail", whose, theirs, ours }
 }
 
 const FOREIGN: &[ForeignFlag] = &[
+    of_mail(
+        "other programs'",
+        &["--password", "--pass"],
+        "--user NAME:@FILE, with the file of it,",
+    ),
+    of_mail("swaks'", &["--auth-user", "--auth-password"], "--user NAME:@FILE"),
+    of_mail("swaks'", &["--ehlo"], "--helo NAME"),
+    of_mail("swaks'", &["--body"], "--text TEXT"),
+    of_mail("swaks'", &["--data"], "--eml FILE"),
+    of_mail("swaks'", &["--server"], "the address smtp://HOST"),
     of_tcpdump(&["-n"], "how it always is"),
     of_tcpdump(&["-l", "-U"], "how it always is"),
     of_tcpdump(&["-s"], "not needed"),
@@ -207,7 +225,7 @@ fn unknown_flag(argument: &str, name: &str, scope: &Command) -> Error {
     let error = Error::new(Kind::UnknownOption, format!("hobnob{verb} has no flag {flag}"));
     let is_known = |other: &&ForeignFlag| other.verb == name && other.theirs.contains(&flag);
     if let Some(other) = FOREIGN.iter().find(is_known) {
-        return error.why(format!("{}'s {flag} is {} here", other.program, other.ours));
+        return error.why(format!("{} {flag} is {} here", other.whose, other.ours));
     }
     let known = scope.get_arguments().filter_map(|argument| argument.get_long());
     match nearest(flag.trim_start_matches('-'), known) {

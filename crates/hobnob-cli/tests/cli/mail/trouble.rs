@@ -200,3 +200,17 @@ fn a_server_that_says_nothing_is_left_and_signals_end_the_waiting() {
         }
     }
 }
+
+#[test]
+fn flags_that_other_programs_have_are_named_as_they_are_here() {
+    for (verb, flag, told) in [
+        ("fetch", "--password", "other programs' --password is --user NAME:@FILE"),
+        ("send", "--auth-password", "swaks' --auth-password is --user NAME:@FILE here"),
+        ("send", "--ehlo", "swaks' --ehlo is --helo NAME here"),
+        ("send", "--body", "swaks' --body is --text TEXT here"),
+    ] {
+        let done = run(&["mail", verb, "127.0.0.1:9", flag, "x"]);
+        assert_eq!(done.code, 2, "{}", done.err);
+        assert!(done.err.contains(told), "{}", done.err);
+    }
+}
