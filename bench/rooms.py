@@ -3,6 +3,7 @@
 
     python3 bench/rooms.py --before PROGRAM --name rooms
     python3 bench/rooms.py                           # the same program twice: what the harness itself sees
+    python3 bench/rooms.py --cluster nats://127.0.0.1:4222    # a room over nodes beside one of a process
 
 The server's CPU for each line at each member, of this hobnob as a ratio to that of another one, in turn, each on core 0; the
 members have core 1. Loopback only.
@@ -27,6 +28,7 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     paired.add_turn_arguments(p, ["burst"])
     p.add_argument("--before", metavar="PROGRAM", help="the hobnob of the ratio's other side")
+    p.add_argument("--cluster", metavar="URL", help="the other side's room is one of the cluster at these servers")
     p.add_argument("--lines", type=int, default=20_000, help="that are said in a turn")
     p.set_defaults(no_hobnob=False, only_build=False)
     return p.parse_args()
@@ -90,7 +92,8 @@ def main():
     programs = {BASE: args.before or args.hobnob, "now": args.hobnob}
     print(f"{args.cycles} cycles of {args.lines} lines to {MEMBERS - 1} members, of both in turn", flush=True)
     with paired.stage() as (folder, stack):
-        wanted = [(name, "tcp", f"{shlex.quote(program)} serve chat tcp://127.0.0.1:{{port}} -q", False)
+        over_nodes = f" --cluster {shlex.quote(args.cluster)} --room bench-{os.getpid()}" if args.cluster else ""
+        wanted = [(name, "tcp", f"{shlex.quote(program)} serve chat tcp://127.0.0.1:{{port}} -q{over_nodes * (name != BASE)}", False)
                   for name, program in programs.items()]
         servers = paired.start(wanted, folder, stack, look=lambda _: welcomes)
         turns, cycles, order = list(servers), {name: [] for name in programs}, paired.order_of(args)
