@@ -43,10 +43,16 @@ fn what_happens_between_nodes_is_told_by_the_schema() {
     // Who ends in order says so.
     let (wren, at_wren) = node(&nats, "wren", &[]);
     assert_eq!(other(&mut kite), ["\"wren\"", "\"came\"", "0"]);
-    let mut cy = Member::called("Cy", &at_wren);
-    wren.ask_to_end();
-    cy.until("* the room is closing");
+    let cy = Member::called("Cy", &at_wren);
+    let leaving = std::thread::spawn(move || {
+        let mut cy = cy;
+        cy.until("* the room is closing"); // it closes at once, as nc does
+    });
+    let rest = wren.ask_to_end();
+    leaving.join().expect("it is told");
     assert_eq!(other(&mut kite), ["\"wren\"", "\"gone\"", "0"]);
+    let last = String::from_utf8_lossy(&rest.stdout).lines().last().map(valid);
+    assert_eq!(last.expect("a summary")["dropped"], 0, "all that it had begun was answered");
 
     // Entries that a node says it has dropped, some that it says were sent, and one of whom nobody knows what it said.
     let mut hostile = Hostile::at(&nats);

@@ -1,16 +1,15 @@
 //! What moves a room over many nodes: its link, its clock, and the end of its server.
 
 use std::future::Future;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use super::link::{LinkInUse, WishDone};
 use super::{Clustered, NodeInRoom, facts};
 use crate::cluster::nats::{LinkFault, LinkNews, NatsLink, NatsNews};
-use crate::cluster::{
-    NameRecord, NameWish, NodeBeat, NodeIs, NodeWish, RoomBatch, StreamLook, TICK, WriteFault,
-};
+use crate::cluster::{NameWish, NodeBeat, NodeIs, NodeWish, TICK};
 use crate::conn::Boxed;
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
@@ -30,15 +29,6 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Bytes that the headers of a batch have at most, of those that a message may have.
 const HEADERS: usize = 1_024;
-
-/// What came of a wish.
-enum WishDone {
-    Published(Arc<RoomBatch>, Result<u64, LinkFault>),
-    Looked(u64, Result<StreamLook, LinkFault>),
-    Read(u64, Result<Vec<(u64, Option<RoomBatch>)>, LinkFault>),
-    NameRead(Arc<str>, u64, Result<(u64, Option<NameRecord>), LinkFault>),
-    NameWritten(Arc<str>, u64, Result<u64, WriteFault>),
-}
 
 impl Clustered {
     /// Connects, and waits until the end of the stream is known, or the node is alone. An error is what trying again does
@@ -80,7 +70,7 @@ impl Clustered {
 
     /// Tells the other nodes that this one goes. Whoever does not hear it notices its silence.
     async fn say_goodbye(&self) {
-        let held = self.link.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let held = self.link.lock().unwrap_or_else(PoisonError::into_inner).link.take();
         let Some((link, _)) = held else { return };
         let acked = self.with(|inner, _| inner.node.last_acked());
         let last = NodeBeat { is_last: true, ..self.beat(acked) };
@@ -120,7 +110,7 @@ impl Clustered {
     }
 
     fn hold(&self, link: (NatsLink, NatsNews)) {
-        *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
+        self.link.lock().unwrap_or_else(PoisonError::into_inner).link = Some(link);
         self.with(NodeInRoom::up);
     }
 
@@ -131,9 +121,10 @@ impl Clustered {
         until: impl Future<Output = ()>,
         is_done: impl Fn(&NodeInRoom) -> bool,
     ) -> Result<()> {
-        let mut held = self.link.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // What the last drive has begun goes on: its answers are waited for.
+        let LinkInUse { link: mut held, mut doing } =
+            std::mem::take(&mut *self.link.lock().unwrap_or_else(PoisonError::into_inner));
         let mut until = std::pin::pin!(until);
-        let mut doing = JoinSet::new();
         let mut ticks = tokio::time::interval(TICK);
         let mut connecting = self.connecting(keeper, Duration::ZERO);
         let ended = loop {
@@ -178,7 +169,8 @@ impl Clustered {
                 },
             }
         };
-        *self.link.lock().unwrap_or_else(PoisonError::into_inner) = held;
+        let in_use = LinkInUse { link: held, doing };
+        *self.link.lock().unwrap_or_else(PoisonError::into_inner) = in_use;
         ended
     }
 

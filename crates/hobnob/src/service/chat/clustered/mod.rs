@@ -4,6 +4,7 @@
 mod candidate;
 mod drive;
 mod facts;
+mod link;
 mod naming;
 mod words;
 
@@ -17,7 +18,7 @@ use super::order::{NameAnswer, RoomOrder};
 use super::room::{Inbox, Room};
 use super::show;
 use crate::clock::{Clock, draw_seed};
-use crate::cluster::nats::{NatsFiles, NatsLink, NatsNews, NatsTerms};
+use crate::cluster::nats::{NatsFiles, NatsTerms};
 use crate::cluster::{
     ClusterNode, ClusterRoom, DeskTerms, EntryKind, KnownNode, NameDesk, NodeBeat, NodeId, NodeIs,
     NodeRoster, NodeTerms, NodeTold, OUTBOX_ENTRIES, REFRESH, RoomEntry,
@@ -28,6 +29,7 @@ use crate::event::Fact;
 use crate::session::Keeper;
 use crate::spec::Options;
 use candidate::Candidate;
+use link::LinkInUse;
 
 /// Lines of others that wait while this node is alone, to be shown together.
 const MEANWHILE: usize = 4_096;
@@ -52,7 +54,7 @@ pub(super) struct Clustered {
     /// Rung when there is something to send.
     pub(super) bell: Notify,
     /// The link that `open` has made.
-    pub(super) link: Mutex<Option<(NatsLink, NatsNews)>>,
+    link: Mutex<LinkInUse>,
 }
 
 pub(super) struct NodeInRoom {
@@ -131,7 +133,7 @@ impl Clustered {
             clock,
             inner: Mutex::new(inner),
             bell: Notify::new(),
-            link: Mutex::new(None),
+            link: Mutex::default(),
         }
     }
 
