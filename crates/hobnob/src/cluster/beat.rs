@@ -141,9 +141,9 @@ impl NodeRoster {
         changed
     }
 
-    /// The other nodes.
+    /// The other nodes, without those that have said that they go.
     pub fn nodes(&self) -> impl Iterator<Item = &KnownNode> {
-        self.rows.values()
+        self.rows.values().filter(|row| row.is != NodeIs::Gone)
     }
 
     /// What people call a node; else the letters of its number.
@@ -208,9 +208,10 @@ mod tests {
         assert_eq!(roster.hear(at(2), last()).map(|row| row.is), Some(NodeIs::Gone));
         assert_eq!(roster.hear(at(3), last()).map(|row| row.is), None, "that is no news");
         assert!(roster.tick(at(10)).is_empty());
+        assert_eq!(roster.nodes().count(), 0, "whatever it says of members, /who lists it no more");
         assert_eq!(roster.name(beat(1).origin), "kite");
         assert!(roster.tick(at(63)).is_empty());
-        assert_eq!(roster.nodes().count(), 0);
+        assert_ne!(roster.name(beat(1).origin), "kite");
     }
 
     #[test]
