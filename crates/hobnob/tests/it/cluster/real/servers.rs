@@ -106,26 +106,23 @@ impl Servers {
 
     /// The leader of a stream, where somebody knows it.
     pub(super) async fn leader(&self, stream: &str) -> Option<usize> {
-        let subject = format!("$JS.API.STREAM.INFO.{stream}");
-        for at in 0..self.count() {
-            let Some(answer) = request(self.port(at), &subject, "").await else { continue };
-            let name =
-                answer.split_once("\"leader\":\"s").and_then(|(_, rest)| rest.split('"').next());
-            if let Some(leader) = name.and_then(|name| name.parse().ok()) {
-                return Some(leader);
-            }
-        }
-        None
+        self.info(stream, "\"leader\":\"s").await
     }
 
     /// How often a stream is to be kept, as the first that knows it says.
-    pub(super) async fn copies(&self, stream: &str) -> Option<u64> {
+    pub(super) async fn copies(&self, stream: &str) -> Option<usize> {
+        self.info(stream, "\"num_replicas\":").await
+    }
+
+    /// The number behind these words, in what the first says of a stream who says any.
+    async fn info(&self, stream: &str, words: &str) -> Option<usize> {
         let subject = format!("$JS.API.STREAM.INFO.{stream}");
         for at in 0..self.count() {
             let Some(answer) = request(self.port(at), &subject, "").await else { continue };
-            let copies = answer.split_once("\"num_replicas\":").map(|(_, rest)| rest);
-            if let Some(copies) = copies.and_then(|rest| rest.split([',', '}']).next()) {
-                return copies.parse().ok();
+            let number = answer.split_once(words).map(|(_, rest)| rest);
+            let number = number.and_then(|rest| rest.split(['"', ',', '}']).next());
+            if let Some(number) = number.and_then(|number| number.parse().ok()) {
+                return Some(number);
             }
         }
         None
