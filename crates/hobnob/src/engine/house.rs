@@ -35,7 +35,7 @@ pub(super) enum Phase {
     UsedUp,
     /// The server accepts no more, and sessions are asked to come to their ends.
     Draining,
-    /// The sessions that are left are cut.
+    /// Whoever runs the server has the sessions that are left cut, and waits for nothing else for long.
     Cutting,
     /// Nothing is left.
     Over,

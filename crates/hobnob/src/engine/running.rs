@@ -231,18 +231,33 @@ async fn keep(house: Arc<House>) {
 
 /// After the last session, ends the sessions that others belonged to, the keeper, and the work that was begun.
 async fn close(house: &Arc<House>, mut keeping: JoinHandle<()>) {
-    let is_cut = *house.phase.borrow() >= Phase::Cutting;
-    let grace = if is_cut { Duration::from_secs(1) } else { house.limits.grace };
     house.is_empty.send_replace(true);
     drop(
         tokio::time::timeout(Duration::from_secs(1), until(house, |house| !house.has_parents()))
             .await,
     );
-    if tokio::time::timeout(grace, &mut keeping).await.is_err() {
-        house.bus.drop_by("grace", 1);
-        keeping.abort();
+    tokio::select! {
+        biased;
+        _ = &mut keeping => {}
+        () = grace_or_cut(house, Duration::from_secs(1)) => {
+            house.bus.drop_by("grace", 1);
+            keeping.abort();
+        }
     }
+    let grace = grace_or_cut(house, Duration::from_secs(1));
     house.bus.drop_by("grace", house.powers.workshop.close(grace).await);
+}
+
+/// Resolves when a grace is over; or, where somebody has it cut, after so long at most.
+async fn grace_or_cut(house: &House, cut: Duration) {
+    let mut phase = house.phase.subscribe();
+    tokio::select! {
+        () = tokio::time::sleep(house.limits.grace) => {}
+        () = async {
+            drop(phase.wait_for(|phase| *phase >= Phase::Cutting).await);
+            tokio::time::sleep(cut).await;
+        } => {}
+    }
 }
 
 /// Drains: the listeners close first, then sessions come to their ends, then those that are left are cut.
@@ -253,15 +268,12 @@ async fn see_out(house: &Arc<House>, loops: &mut JoinSet<()>) {
     if open > 0 {
         house.bus.emit(0, 0, Fact::Draining { open });
         house.each_session(|session| session.ask_to_end());
-        let mut phase = house.phase.subscribe();
         tokio::select! {
             () = until_empty(house) => {}
-            () = tokio::time::sleep(house.limits.grace) => {}
-            _ = phase.wait_for(|phase| *phase >= Phase::Cutting) => {}
+            () = grace_or_cut(house, Duration::ZERO) => {}
         }
         let left = house.live();
         house.bus.drop_by("grace", usize::try_from(left).unwrap_or(usize::MAX));
-        house.advance(Phase::Cutting);
         house.each_session(|session| session.cut(Cut::Stopped));
         // A session that does not yield must not hold this up for ever. It is dropped with its shard.
         drop(tokio::time::timeout(Duration::from_secs(1), until_empty(house)).await);

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -72,9 +71,9 @@ impl Workshop {
         Ok(())
     }
 
-    /// Takes no more jobs, and waits until all jobs that were taken are done, for `patience` at most. Returns how many
+    /// Takes no more jobs, and waits until all jobs that were taken are done, or until patience ends. Returns how many
     /// threads are still at work then.
-    pub(super) async fn close(&self, patience: Duration) -> usize {
+    pub(super) async fn close(&self, patience: impl Future<Output = ()>) -> usize {
         self.shut();
         let all_left = async {
             loop {
@@ -87,7 +86,11 @@ impl Workshop {
                 left.await;
             }
         };
-        drop(tokio::time::timeout(patience, all_left).await);
+        tokio::select! {
+            biased;
+            () = all_left => {}
+            () = patience => {}
+        }
         self.bench.lock().threads
     }
 
@@ -138,6 +141,7 @@ impl Bench {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use super::*;
 
@@ -151,7 +155,11 @@ mod tests {
                 .await
                 .expect("room");
         }
-        assert_eq!(shop.close(Duration::from_mins(1)).await, 0, "no thread is left");
+        assert_eq!(
+            shop.close(tokio::time::sleep(Duration::from_mins(1))).await,
+            0,
+            "no thread is left"
+        );
         assert_eq!(all.try_iter().count(), QUEUE);
         assert!(shop.take(Box::new(|| {})).await.is_err());
     }
@@ -169,7 +177,7 @@ mod tests {
             let taken = shop.take(Box::new(waits));
             if tokio::time::timeout(Duration::from_millis(200), taken).await.is_err() {
                 drop(release);
-                assert_eq!(shop.close(Duration::from_mins(1)).await, 0);
+                assert_eq!(shop.close(tokio::time::sleep(Duration::from_mins(1))).await, 0);
                 return;
             }
         }
@@ -185,7 +193,7 @@ mod tests {
         }))
         .await
         .expect("room");
-        assert_eq!(shop.close(Duration::from_millis(50)).await, 1);
+        assert_eq!(shop.close(tokio::time::sleep(Duration::from_millis(50))).await, 1);
         drop(release);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 use hobnob::conn::{Boxed, Conn};
 use hobnob::engine::{Crew, Server, parse};
@@ -10,6 +11,7 @@ use hobnob::event::Fact;
 use hobnob::service::{Made, Service};
 use hobnob::session::{Destination, Dress, Keeper, Session};
 use hobnob::spec::Shape;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::stage::{Stage, soon};
 
@@ -121,11 +123,85 @@ impl Service for Endless {
 #[tokio::test]
 async fn a_keeper_that_does_not_end_is_cut_and_counted() {
     let mut server = Server::of(Made::Service(Box::new(Endless)), Shape::ALL);
-    server.limits.grace = std::time::Duration::from_millis(10);
+    server.limits.grace = Duration::from_millis(10);
     server.at("memory:endless-keeper").expect("it fits");
     let running = server.start().expect("it starts");
     running.drain();
     assert_eq!(soon("the end", running.finished()).await.dropped, 1);
+}
+
+/// After the last session it tells that it was asked to end, and has something to do for so long.
+struct Slow(Duration);
+
+impl Service for Slow {
+    fn run<'a>(&'a self, _: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
+        Box::pin(async move {
+            // Who says something keeps the session, whoever asks it to end.
+            let mut room = [0; 8];
+            if conn.recv(&mut room).await?.is_some() {
+                conn.send(b"stay").await?;
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        })
+    }
+
+    fn keep<'a>(&'a self, keeper: &'a Keeper) -> Boxed<'a, ()> {
+        Box::pin(async move {
+            keeper.asked_to_end().await;
+            keeper.emit(Fact::Note("asked".to_owned()));
+            tokio::time::sleep(self.0).await;
+            keeper.emit(Fact::Note("done".to_owned()));
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_keeper_has_a_grace_of_its_own_whatever_the_sessions_needed() {
+    /// What a session does once the server drains.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Peer {
+        None,
+        Ends,
+        Stays,
+    }
+    let case = |peer| async move {
+        // A keeper takes more than a second, and less than its grace.
+        let service = Made::Service(Box::new(Slow(Duration::from_millis(1_300))));
+        let patient = |server: &mut Server| server.limits.grace = Duration::from_secs(3);
+        let mut stage = Stage::of(service, "tcp://127.0.0.1:0", patient);
+        let mut client = None;
+        if peer != Peer::None {
+            let mut stream = stage.connect().await;
+            stage.opened().await;
+            if peer == Peer::Stays {
+                stream.write_all(b"I stay").await.expect("it hears");
+                stream.read_exact(&mut [0; 4]).await.expect("it is heard");
+            }
+            client = Some(stream);
+        }
+        stage.running.drain();
+        if peer == Peer::Ends {
+            drop(client.take());
+        }
+        assert_eq!(note(&mut stage).await, "asked", "{peer:?}");
+        assert_eq!(note(&mut stage).await, "done", "{peer:?}");
+        let dropped = soon("the end", stage.running.finished()).await.dropped;
+        assert_eq!(dropped, u64::from(peer == Peer::Stays), "{peer:?}");
+    };
+    tokio::join!(case(Peer::None), case(Peer::Ends), case(Peer::Stays));
+}
+
+#[tokio::test]
+async fn a_keeper_that_does_not_end_is_cut_soon_where_somebody_asks_for_it() {
+    let service = Made::Service(Box::new(Slow(Duration::MAX)));
+    let patient = |server: &mut Server| server.limits.grace = Duration::from_hours(1);
+    let mut stage = Stage::of(service, "memory:slow-keeper", patient);
+    stage.running.drain();
+    assert_eq!(note(&mut stage).await, "asked");
+    stage.running.cut();
+    assert_eq!(soon("the end", stage.running.finished()).await.dropped, 1);
 }
 
 #[tokio::test]
