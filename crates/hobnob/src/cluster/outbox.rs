@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{BATCH_BYTES, BATCH_ENTRIES, RoomBatch, RoomEntry};
+use super::batch::{BATCH_BYTES, BATCH_ENTRIES, EntryKind, RoomBatch, RoomEntry};
 use super::name::NodeId;
 
 /// Entries that wait at most.
@@ -168,6 +168,13 @@ impl RoomOutbox {
         self.next - 1
     }
 
+    /// Messages that the stream does not have, as far as it has said. Those on their way it may have all the same.
+    pub fn unstored(&self) -> usize {
+        let flying = self.flying.iter().flat_map(|frozen| &frozen.entries);
+        let all = flying.chain(&self.waiting);
+        all.filter(|(_, entry, _)| entry.kind == EntryKind::Say).count()
+    }
+
     /// Whether nothing waits and nothing is on its way.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.flying.is_empty()
@@ -179,7 +186,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cluster::batch::EntryKind;
 
     fn say(length: usize) -> RoomEntry {
         let text = "x".repeat(length).into();

@@ -85,3 +85,61 @@ fn what_happens_between_nodes_is_told_by_the_schema() {
     let rest = kite.ask_to_end();
     String::from_utf8_lossy(&rest.stdout).lines().for_each(|line| drop(valid(line)));
 }
+
+/// What a node says that ends while its server is away, once so much was said there: its exit code, and its last events.
+fn ends_away(said_then: usize, is_there: bool, mut nats: Nats) -> (Option<i32>, Vec<Value>) {
+    let (mut kite, at_kite) = node(&nats, "kite", &[]);
+    let mut ada = Member::called("Ada", &at_kite);
+    let mut bob = Member::called("Bob", &at_kite);
+    ada.say("the others have this");
+    bob.until("the others have this");
+    nats.kill();
+    next(&mut kite, "parted");
+    for _ in 0..said_then {
+        ada.say("nobody else has this");
+        bob.until("nobody else has this");
+    }
+    let mut left = vec![bob];
+    if is_there {
+        left.push(ada);
+    } else {
+        drop(ada);
+        left[0].until("* Ada left");
+    }
+    // They close at once, as nc does.
+    let leaving = left
+        .into_iter()
+        .map(|mut member| std::thread::spawn(move || drop(member.until("* the room is closing"))));
+    let leaving: Vec<_> = leaving.collect();
+    let rest = kite.ask_to_end();
+    for member in leaving {
+        member.join().expect("it is told");
+    }
+    (rest.status.code(), String::from_utf8_lossy(&rest.stdout).lines().map(valid).collect())
+}
+
+#[test]
+fn what_was_said_while_the_server_is_away_is_told_as_lost_by_a_node_that_ends() {
+    let test =
+        "rooms::told::what_was_said_while_the_server_is_away_is_told_as_lost_by_a_node_that_ends";
+    std::thread::scope(|scope| {
+        // What is said then, and whether who said it is still there when the node ends.
+        for (said_then, is_there) in [(2, true), (1, false), (0, false)] {
+            let Some(nats) = Nats::keeping(test, &[]) else { return };
+            scope.spawn(move || {
+                let (code, events) = ends_away(said_then, is_there, nats);
+                let is_lost = said_then > 0;
+                assert_eq!(code, Some(if is_lost { 5 } else { 0 }), "{events:#?}");
+                let all = |field: &str, value: &str, wanted: &str| {
+                    let found = events.iter().filter(|event| event[field] == value);
+                    found.map(|event| event[wanted].clone()).collect::<Vec<_>>()
+                };
+                let count = is_lost.then_some(Value::from(said_then));
+                assert_eq!(all("limit", "cluster-outbox", "count"), Vec::from_iter(count));
+                assert_eq!(all("type", "summary", "dropped"), [Value::from(said_then)]);
+                let slug = is_lost.then_some("cluster-unreachable");
+                assert_eq!(all("type", "error", "slug"), Vec::from_iter(slug), "{events:#?}");
+            });
+        }
+    });
+}

@@ -35,6 +35,11 @@ impl ClusterNode {
         self.outbox.is_half_full()
     }
 
+    /// Messages of members here that the stream does not have, as far as it has said.
+    pub fn unstored(&self) -> usize {
+        self.outbox.unstored()
+    }
+
     /// The stream has our batch that begins with this number, at this place.
     pub fn acked(&mut self, now: Duration, first: u64, at: u64) {
         let Some(batch) = self.outbox.ack(first, at) else { return };

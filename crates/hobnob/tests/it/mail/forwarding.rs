@@ -1,6 +1,7 @@
 //! Letters that are passed on to the next server, now, later or back to their senders.
 
-use hobnob::event::{Fact, MailDeed};
+use hobnob::error::Kind;
+use hobnob::event::MailDeed;
 
 use super::{Client, LETTER, send, serve, step_of, welcomed};
 use crate::ports::Port;
@@ -82,10 +83,9 @@ async fn a_letter_that_goes_in_circles_is_refused_and_what_waits_at_the_end_is_t
     let queued = step_of(&mut stage, &[MailDeed::Queued]).await;
     assert!(queued.detail.ends_with("; again in 1s"), "{}", queued.detail);
     stage.running.drain();
-    let warning = stage.until("a warning", |event| match &event.fact {
-        Fact::Warning(text) => Some(text.clone()),
-        _ => None,
-    });
-    assert_eq!(warning.await, "letters that are kept and were not passed on: 1");
-    soon("the end", stage.running.finished()).await;
+    let summary = soon("the end", stage.running.finished()).await;
+    assert_eq!(summary.dropped, 1);
+    let error = stage.running.failure().expect("it is lost with the server");
+    assert_eq!(error.message(), "one letter was not passed on, and is gone with this server");
+    assert_eq!(error.kind(), Kind::TimedOut);
 }

@@ -27,6 +27,9 @@ const GOODBYE: Duration = Duration::from_millis(500);
 /// How long a link that could not be made is left alone.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// The limit of what waits for the servers.
+const OUTBOX: &str = "cluster-outbox";
+
 /// Bytes that the headers of a batch have at most, of those that a message may have.
 const HEADERS: usize = 1_024;
 
@@ -59,8 +62,16 @@ impl Clustered {
         Ok(())
     }
 
-    /// Moves the room until the server ends.
+    /// Moves the room until the server ends. An error is what trying again does not heal, or that messages of members here
+    /// have not reached the others.
     pub(super) async fn go_on(&self, keeper: &Keeper) -> Result<()> {
+        let ended = self.go_on_to_the_end(keeper).await;
+        let unstored = self.with(|inner, _| inner.node.unstored());
+        keeper.bus().drop_by(OUTBOX, unstored);
+        ended.and(if unstored > 0 { Err(facts::unstored(unstored)) } else { Ok(()) })
+    }
+
+    async fn go_on_to_the_end(&self, keeper: &Keeper) -> Result<()> {
         self.drive(keeper, keeper.asked_to_end(), |_| false).await?;
         let is_settled = |inner: &NodeInRoom| inner.node.is_settled() && inner.names.is_settled();
         self.drive(keeper, tokio::time::sleep(LAST), is_settled).await?;
@@ -183,11 +194,8 @@ impl Clustered {
         for fact in facts {
             keeper.emit(fact);
         }
-        for (limit, count) in [("cluster-outbox", dropped), ("cluster-payload", too_long)] {
-            if count > 0 {
-                keeper.bus().drop_by(limit, count);
-            }
-        }
+        keeper.bus().drop_by(OUTBOX, dropped);
+        keeper.bus().drop_by("cluster-payload", too_long);
     }
 
     /// Does what the node wishes.

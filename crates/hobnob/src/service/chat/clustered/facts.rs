@@ -57,6 +57,16 @@ pub(super) fn node(name: String, is: NodeIs, members: u64) -> Fact {
     of(ClusterFact::Node { node: name, is, members })
 }
 
+/// The node has ended, and no other node will ever have so many messages of its members.
+pub(super) fn unstored(count: usize) -> Error {
+    let what = match count {
+        1 => "one message that was said here has not reached the other nodes".to_owned(),
+        count => format!("{count} messages that were said here have not reached the other nodes"),
+    };
+    let error = Error::new(Kind::ClusterUnreachable, what);
+    error.why("this node ended before the servers had said that they have them")
+}
+
 /// What else a node tells, with the name of the node that it is about.
 pub(super) fn told(told: &NodeTold, node: String) -> Option<Fact> {
     Some(match told {

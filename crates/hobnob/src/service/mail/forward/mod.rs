@@ -17,7 +17,7 @@ use super::step::MailStep;
 use crate::clock::Clock;
 use crate::codec::mime::shown_subject;
 use crate::codec::smtp::Mailbox;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::event::{Fact, MailDeed, Mailed};
 use crate::session::Keeper;
 use crate::spec::show_duration;
@@ -63,8 +63,7 @@ pub(super) async fn keep(office: &MailOffice, keeper: &Keeper) -> Result<()> {
     let last = forwarder.pass_what_is_due();
     // What is not passed on now is kept, and told.
     let _ = tokio::time::timeout(FAREWELL, last).await;
-    forwarder.part();
-    Ok(())
+    forwarder.part()
 }
 
 /// What passes letters on.
@@ -248,19 +247,29 @@ impl Forwarder<'_> {
     }
 
     /// Tells what was not passed on.
-    fn part(self) {
+    fn part(self) -> Result<()> {
         let left = self.waiting.len();
         if left == 0 {
-            return;
+            return Ok(());
         }
-        let text = format!("letters that are kept and were not passed on: {left}");
         if self.office.store.is_lasting() {
+            let text = format!("letters that are kept and were not passed on: {left}");
             let again = "they are tried again when their folder is served with --forward";
             self.keeper.emit(Fact::Warning(format!("{text}; {again}")));
-            return;
+            return Ok(());
         }
-        self.keeper.emit(Fact::Warning(text));
         self.keeper.bus().drop_by(FORWARD, left);
+        let what = match left {
+            1 => "one letter was not passed on, and is gone with this server".to_owned(),
+            left => format!("{left} letters were not passed on, and are gone with this server"),
+        };
+        let error = Error::new(Kind::TimedOut, what);
+        let error = error.why("the next server had not said yes when this one ended");
+        Err(error.hint_option(
+            "dir",
+            "letters",
+            "letters in a folder are tried again the next time",
+        ))
     }
 }
 
