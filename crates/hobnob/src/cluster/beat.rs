@@ -141,6 +141,13 @@ impl NodeRoster {
         changed
     }
 
+    /// When the next of them has been silent for too long, if nothing is heard.
+    pub fn next_change(&self) -> Option<Duration> {
+        let due =
+            |row: &KnownNode| row.heard + if row.is == NodeIs::Came { UNREACHED } else { GONE };
+        self.rows.values().map(due).min()
+    }
+
     /// The other nodes, without those that have said that they go.
     pub fn nodes(&self) -> impl Iterator<Item = &KnownNode> {
         self.rows.values().filter(|row| row.is != NodeIs::Gone)
@@ -188,10 +195,13 @@ mod tests {
     fn silence_is_told_in_two_steps_and_a_new_beat_is_news() {
         let mut roster = NodeRoster::default();
         let at = Duration::from_secs;
+        assert_eq!(roster.next_change(), None);
         assert!(roster.hear(at(0), beat(1)).is_some() && roster.hear(at(1), beat(1)).is_none());
+        assert_eq!(roster.next_change(), Some(at(6)));
         assert!(roster.tick(at(5)).is_empty());
         let is = |changed: Vec<KnownNode>| changed.iter().map(|row| row.is).collect::<Vec<_>>();
         assert_eq!(is(roster.tick(at(6))), [NodeIs::Unreachable]);
+        assert_eq!(roster.next_change(), Some(at(61)));
         assert!(roster.tick(at(7)).is_empty());
         assert!(roster.hear(at(8), beat(1)).is_some_and(|row| row.is == NodeIs::Came));
         assert_eq!(is(roster.tick(at(70))), [NodeIs::Gone]);

@@ -262,6 +262,13 @@ impl NameDesk {
         self.rows.values().all(is_done)
     }
 
+    /// Whether it needs ticks for nothing but to say, once in a long while, that its names are its own.
+    pub fn is_resting(&self) -> bool {
+        let is_ours = |row: &NameRow| matches!(row.stands, NameStands::Ours(_));
+        let is_at_rest = |row: &NameRow| is_ours(row) && row.flight.is_none();
+        self.is_settled() && self.rows.values().all(is_at_rest)
+    }
+
     /// The link is there, anew.
     pub fn up(&mut self, now: Duration) {
         self.listening = Some(now);

@@ -1,8 +1,9 @@
 //! A node of a room: what it takes, what it sends, what it asks, and what it tells. Without clock, I/O and lots of its own:
 //! the time is given, and so is the seed.
 //!
-//! A driver calls what happened (`heard`, `acked`, `looked` ..), and [`ClusterNode::tick`] each [`TICK`]; then it does the
-//! [wishes](NodeWish) and passes on what is [told](NodeTold), in that order.
+//! A driver calls what happened (`heard`, `acked`, `looked` ..), and [`ClusterNode::tick`] each [`TICK`], but for the time
+//! that the node [rests](ClusterNode::rests_until); then it does the [wishes](NodeWish) and passes on what is
+//! [told](NodeTold), in that order.
 
 mod looking;
 mod publishing;
@@ -255,9 +256,9 @@ pub struct ClusterNode {
     /// Own entries that were dropped here, and have not been passed yet: the first and the last number.
     dropped: VecDeque<(u64, u64)>,
     alone_since: Option<Duration>,
-    /// For how long own lines are away and none came back.
+    /// For how long own lines are away and none came back; and up to when that was counted.
     unanswered_for: Duration,
-    ticked: Duration,
+    counted_to: Duration,
     down_since: Option<Duration>,
     begun: Duration,
     next_beat: Duration,
@@ -304,7 +305,7 @@ impl ClusterNode {
             dropped: VecDeque::new(),
             alone_since: None,
             unanswered_for: Duration::ZERO,
-            ticked: now,
+            counted_to: now,
             down_since: Some(now),
             begun: now,
             next_beat: now,
@@ -388,6 +389,17 @@ impl ClusterNode {
         self.settle(now);
         self.count_silence(now);
         self.judge_alone(now);
+    }
+
+    /// Until when it needs no tick, if nothing happens: it waits for its next beat alone. None: it waits for something else.
+    pub fn rests_until(&self) -> Option<Duration> {
+        let is_here = self.has_joined() && self.is_linked() && !self.is_alone();
+        let waits_for_answers = self.asking.is_some() || self.wants_look || self.has_read;
+        let doubts = self.doubt.is_some() || self.is_contradicted || !self.suspects.is_empty();
+        let is_behind = !self.behind.is_empty() || !self.held.is_empty() || !self.is_caught_up();
+        let is_resting =
+            is_here && self.is_settled() && !waits_for_answers && !doubts && !is_behind;
+        is_resting.then_some(self.next_beat)
     }
 
     /// What it asks of its link next.

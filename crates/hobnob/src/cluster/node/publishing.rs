@@ -22,6 +22,9 @@ impl ClusterNode {
     /// Has an entry wait for its batch, and tells what had to make room.
     fn queue(&mut self, entry: RoomEntry, said: Duration) -> u64 {
         let (number, dropped) = self.outbox.push(entry.clone(), said);
+        if self.unreturned.is_empty() {
+            self.counted_to = self.counted_to.max(said); // nothing was away before
+        }
         self.unreturned.push_back((number, entry, said));
         if let Some((from, to)) = dropped {
             self.give_up(from, to);
@@ -164,8 +167,8 @@ impl ClusterNode {
 
     /// Counts for how long no own line came back. Lines that wait behind others, and a node that did not run, are no silence.
     pub(super) fn count_silence(&mut self, now: Duration) {
-        let passed = now.saturating_sub(self.ticked).min(LONG_TICK);
-        self.ticked = now;
+        let passed = now.saturating_sub(self.counted_to).min(LONG_TICK);
+        self.counted_to = now;
         self.unanswered_for =
             if self.unreturned.is_empty() { Duration::ZERO } else { self.unanswered_for + passed };
     }
@@ -195,7 +198,7 @@ impl ClusterNode {
         }
     }
 
-    fn is_caught_up(&self) -> bool {
+    pub(super) fn is_caught_up(&self) -> bool {
         self.phase == JoinPhase::Joined
             && self.down_since.is_none()
             && self.doubt.is_none()
@@ -324,6 +327,43 @@ mod tests {
             tells_alone(&mut node)
         });
         assert_eq!(alone, Some(NOW + ALONE));
+    }
+
+    #[test]
+    fn a_node_that_waits_for_nothing_rests_until_its_beat_and_counts_no_silence_before_a_line() {
+        let mut node = joined(NodeId::drawn([1, 1]));
+        let mut now = NOW;
+        for _ in 0..3 {
+            node.tick(now);
+            assert_eq!(node.wish(), Some(NodeWish::Beat { acked: (0, 0) }));
+            let beat = now + super::super::super::beat::BEAT;
+            assert_eq!(node.rests_until(), Some(beat));
+            now = beat;
+        }
+        // It is said long after the last tick, and then every tick counts.
+        let said = now + TICK / 2;
+        node.say(said, say("one"));
+        assert_eq!(node.rests_until(), None, "it waits for an ack");
+        let ticks = (1..).map(|tick| said + TICK * tick);
+        let alone = ticks.take(100).find(|now| {
+            node.tick(*now);
+            tells_alone(&mut node)
+        });
+        assert_eq!(alone, Some(said + ALONE));
+        let batch = publishes(&mut node).remove(0);
+        assert_eq!(node.rests_until(), None, "it is alone");
+        node.acked(said + ALONE, 1, 1);
+        node.heard(said + ALONE, 1, batch);
+        node.tick(said + ALONE);
+        while let Some(wish) = node.wish() {
+            assert_eq!(node.rests_until(), None, "it has asked");
+            if let NodeWish::Look { id, .. } = wish {
+                node.looked(said + ALONE, id, &StreamLook { first: 1, end: 1, marks: Vec::new() });
+            }
+        }
+        assert!(node.rests_until().is_some() && !node.is_alone());
+        node.down(said + ALONE);
+        assert_eq!(node.rests_until(), None);
     }
 
     #[test]

@@ -272,7 +272,11 @@ impl NameWorld {
         match event {
             NameEvent::Start => self.start(),
             NameEvent::Tick(at) => {
-                self.with(at, NameDesk::tick);
+                // A desk that rests is ticked as seldom as its node beats.
+                let is_seldom = !(self.now / TICK_MILLIS).is_multiple_of(BEAT_MILLIS / TICK_MILLIS);
+                if !(is_seldom && self.nodes[at].desk.is_resting()) {
+                    self.with(at, NameDesk::tick);
+                }
                 self.at(self.now + TICK_MILLIS, NameEvent::Tick(at));
             }
             NameEvent::Beat(at) => self.beat(at),

@@ -171,7 +171,10 @@ impl World {
             SimEvent::Start(at) => self.start(at),
             SimEvent::Say(at) => self.say(at),
             SimEvent::Tick(at) => {
-                self.with(at, ClusterNode::tick);
+                let rests = self.nodes[at].as_ref().and_then(|sim| sim.node.rests_until());
+                if rests.is_none_or(|until| until <= self.clock()) {
+                    self.with(at, ClusterNode::tick);
+                }
                 self.at(self.now + TICK_MILLIS, SimEvent::Tick(at));
             }
             SimEvent::Arrive(at, wish) => self.serve(at, wish),

@@ -25,9 +25,8 @@ use self::judge::{MemberLog, ShownLine};
 use self::servers::Make;
 use crate::stage::skip;
 
-/// For how long faults happen in each course of every run, and of those by hand.
-const SHORT: Duration = Duration::from_secs(20);
-const LONG: Duration = Duration::from_mins(1);
+/// For how long faults happen in each course.
+const TIME: Duration = Duration::from_mins(1);
 
 /// Lines that servers as old as that may call gone, and have.
 const OLD: usize = 8;
@@ -41,12 +40,16 @@ fn asked(name: &str) -> Option<usize> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Runs these courses, two at once, until there are no more or there were enough faults.
-fn run(courses: impl Iterator<Item = Course> + Send, faults: usize) -> Vec<Outcome> {
+/// Runs these courses, so many at once, until there are no more or there were enough faults.
+fn run(
+    courses: impl Iterator<Item = Course> + Send,
+    at_once: usize,
+    faults: usize,
+) -> Vec<(Course, Outcome)> {
     let (courses, count, outcomes) =
         (Mutex::new(courses), AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..at_once {
             scope.spawn(|| {
                 while count.load(Relaxed) < faults {
                     let next = courses.lock().expect("no panic").next();
@@ -59,7 +62,7 @@ fn run(courses: impl Iterator<Item = Course> + Send, faults: usize) -> Vec<Outco
                         course.seed,
                         outcome.text()
                     );
-                    outcomes.lock().expect("no panic").push(outcome);
+                    outcomes.lock().expect("no panic").push((course, outcome));
                 }
             });
         }
@@ -100,39 +103,38 @@ fn falsified(outcome: &Outcome) {
     assert_eq!(told(outcome.with_logs(|logs| whole(logs, lie))), [0, 0, 0, 3]);
 }
 
-fn check(outcomes: &[Outcome], needless: usize) {
-    for outcome in outcomes {
+fn check(outcomes: &[(Course, Outcome)]) {
+    for (course, outcome) in outcomes {
         let text = outcome.text();
         assert!(outcome.verdict.is_clean(), "{text}\n{:#?}", outcome.warnings);
         assert!(outcome.verdict.said > 100 && !outcome.faults.is_empty(), "{text}");
-        assert!(outcome.verdict.needless <= needless, "{text}\n{:#?}", outcome.warnings);
+        assert!(outcome.verdict.needless <= course.needless, "{text}\n{:#?}", outcome.warnings);
         falsified(outcome);
     }
-    let faults: usize = outcomes.iter().map(|outcome| outcome.faults.len()).sum();
+    let faults: usize = outcomes.iter().map(|(_, outcome)| outcome.faults.len()).sum();
     println!("{faults} faults in {} courses: nothing lost without a word", outcomes.len());
 }
 
+/// The courses of every run wait for most of their minute, so all are had at once.
 #[test]
 fn no_line_is_lost_without_a_word_on_servers_that_fall() {
     let test = "cluster::real::no_line_is_lost_without_a_word_on_servers_that_fall";
     let Some(program) = Make::Pinned.program() else { return skip(test, "missing nats-server") };
-    let faults = asked("HOBNOB_FAULTS").or(asked("HOBNOB_SOAK").map(|_| SOAK));
-    let time = if faults.is_some() { LONG } else { SHORT };
-    let begin = asked("HOBNOB_SEED").unwrap_or(1) as u64;
     // Three servers, and now and then a lone one.
     let course = |seed: u64| {
         let servers = if seed % 4 == 2 { 1 } else { 3 };
-        Course { program: program.clone(), servers, seed, time }
+        Course { program: program.clone(), servers, seed, time: TIME, needless: 0 }
     };
-    let most = if faults.is_some() { u64::MAX } else { begin + 2 };
-    check(&run((begin..most).map(course), faults.unwrap_or(usize::MAX)), 0);
-}
-
-#[test]
-fn no_line_is_lost_without_a_word_on_servers_that_are_old() {
-    let test = "cluster::real::no_line_is_lost_without_a_word_on_servers_that_are_old";
-    let Some(program) = Make::Debians.program() else {
-        return skip(test, "missing nats-server of Debian");
-    };
-    check(&run([Course { program, servers: 3, seed: 1, time: SHORT }].into_iter(), 1), OLD);
+    let begin = asked("HOBNOB_SEED").unwrap_or(1) as u64;
+    let faults = asked("HOBNOB_FAULTS").or(asked("HOBNOB_SOAK").map(|_| SOAK));
+    if let Some(faults) = faults {
+        return check(&run((begin..).map(course), 2, faults));
+    }
+    let mut courses = vec![course(begin), course(begin + 1)];
+    match Make::Debians.program() {
+        Some(program) => courses.push(Course { program, needless: OLD, ..course(1) }),
+        None => skip(test, "missing nats-server of Debian"),
+    }
+    let at_once = courses.len();
+    check(&run(courses.into_iter(), at_once, usize::MAX));
 }

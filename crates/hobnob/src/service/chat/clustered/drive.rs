@@ -136,13 +136,19 @@ impl Clustered {
         let LinkInUse { link: mut held, mut doing } =
             std::mem::take(&mut *self.link.lock().unwrap_or_else(PoisonError::into_inner));
         let mut until = std::pin::pin!(until);
-        let mut ticks = tokio::time::interval(TICK);
+        let (mut ticked, mut due) = (self.clock.now(), Duration::ZERO);
+        let mut tick = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
         let mut connecting = self.connecting(keeper, Duration::ZERO);
         let ended = loop {
             self.emit(keeper);
             self.wish(held.as_ref().map(|(link, _)| link), &mut doing).await;
             if self.with(|inner, _| is_done(inner)) {
                 break Ok(());
+            }
+            let next = self.with(|inner, _| inner.next_tick(ticked));
+            if next != due {
+                due = next;
+                tick.set(tokio::time::sleep(due.saturating_sub(self.clock.now())));
             }
             let is_linked = held.is_some();
             let news = async {
@@ -167,7 +173,10 @@ impl Clustered {
                 },
                 Some(Ok(done)) = doing.join_next() => self.done(done),
                 () = self.bell.notified() => {}
-                _ = ticks.tick() => self.tick(),
+                () = &mut tick => {
+                    self.tick();
+                    (ticked, due) = (self.clock.now(), Duration::ZERO);
+                }
                 link = &mut connecting, if !is_linked => match link {
                     Ok(link) => {
                         held = Some(link);
@@ -296,6 +305,13 @@ impl Clustered {
 }
 
 impl NodeInRoom {
+    /// When the time is to be looked at next, where that was done then: nobody wakes up for nothing.
+    fn next_tick(&self, last: Duration) -> Duration {
+        let rest = self.node.rests_until().filter(|_| self.names.is_resting());
+        let rest = rest.map(|rest| self.roster.next_change().map_or(rest, |due| rest.min(due)));
+        rest.unwrap_or(Duration::ZERO).max(last + TICK)
+    }
+
     /// The link is there, anew.
     fn up(&mut self, now: Duration) {
         self.node.up(now);

@@ -35,6 +35,8 @@ pub(super) struct Course {
     pub(super) seed: u64,
     /// For how long faults happen.
     pub(super) time: Duration,
+    /// Lines that may be called gone, and are in the stream.
+    pub(super) needless: usize,
 }
 
 /// What came of it.
