@@ -79,9 +79,14 @@ impl Running {
 
     /// Asks it to end, and waits until it has.
     pub(crate) fn ask_to_end(self) -> Output {
+        self.ask();
+        self.finish()
+    }
+
+    /// Asks it to end, and does not wait.
+    pub(crate) fn ask(&self) {
         let asked = Command::new("kill").arg(self.child.id().to_string()).status();
         assert!(asked.expect("kill is there").success(), "it is gone");
-        self.finish()
     }
 
     /// Waits for its end, and what it printed since the last line that was read.

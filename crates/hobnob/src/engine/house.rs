@@ -53,6 +53,8 @@ pub(super) struct House {
     pub phase: watch::Sender<Phase>,
     /// Becomes true once all sessions are over, and so the keeper is to end.
     pub is_empty: watch::Sender<bool>,
+    /// Becomes true once whoever runs the server wants it over now.
+    is_hurried: watch::Sender<bool>,
     pub powers: Arc<EnginePowers>,
     pub seed: u64,
     pub totals: Totals,
@@ -137,6 +139,7 @@ impl House {
             shards: plan.shards,
             phase: watch::Sender::new(Phase::Open),
             is_empty: watch::Sender::new(false),
+            is_hurried: watch::Sender::new(false),
             powers: Arc::new(powers),
             seed: plan.seed,
             totals: Totals::default(),
@@ -216,6 +219,9 @@ impl House {
 
     /// Moves on to a phase. A phase that is past already changes nothing.
     pub(super) fn advance(&self, phase: Phase) {
+        if phase >= Phase::Cutting {
+            self.is_hurried.send_replace(true);
+        }
         self.phase.send_if_modified(|now| {
             let is_later = phase > *now;
             *now = phase.max(*now);
@@ -277,6 +283,7 @@ impl House {
 
     /// What the service is given for work that belongs to no session.
     pub(super) fn keeper(&self) -> Keeper {
-        Keeper::new(self.bus.clone(), self.powers.clone(), self.is_empty.subscribe())
+        let asked = [self.is_empty.subscribe(), self.is_hurried.subscribe()];
+        Keeper::new(self.bus.clone(), self.powers.clone(), asked)
     }
 }

@@ -1,6 +1,7 @@
 //! What a service is given for work that belongs to no session: while it opens, and for as long as its server runs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -12,18 +13,27 @@ use crate::event::Fact;
 use crate::session::powers::{Destination, Dress, Powers};
 use crate::session::ways;
 
+/// How long a keeper has from the moment that somebody wants the server over now.
+const HURRIED: Duration = Duration::from_millis(300);
+
 /// What the engine does for a service outside of all sessions: dial, dress, emit, tell time, run work that blocks.
 #[derive(Clone)]
 pub struct Keeper {
     bus: Bus,
     powers: Arc<dyn Powers>,
     is_over: watch::Receiver<bool>,
+    is_hurried: watch::Receiver<bool>,
 }
 
 impl Keeper {
-    /// A keeper with these powers, which is asked to end once `is_over` is true.
-    pub(crate) fn new(bus: Bus, powers: Arc<dyn Powers>, is_over: watch::Receiver<bool>) -> Self {
-        Keeper { bus, powers, is_over }
+    /// A keeper with these powers, which is asked to end once `is_over` is true, and to wait for nothing any more once
+    /// `is_hurried` is.
+    pub(crate) fn new(
+        bus: Bus,
+        powers: Arc<dyn Powers>,
+        [is_over, is_hurried]: [watch::Receiver<bool>; 2],
+    ) -> Self {
+        Keeper { bus, powers, is_over, is_hurried }
     }
 
     /// The clock that stamps the events.
@@ -69,5 +79,15 @@ impl Keeper {
     pub async fn asked_to_end(&self) {
         // An error would mean that the engine is gone, which is an end too.
         drop(self.is_over.clone().wait_for(|is_over| *is_over).await);
+    }
+
+    /// Resolves after so long at most; sooner where somebody wants the server over now (a second Ctrl-C). What a keeper
+    /// does last waits for others no longer than that, so that it can still tell what it could not do.
+    pub async fn patience(&self, most: Duration) {
+        let hurried = async {
+            drop(self.is_hurried.clone().wait_for(|is_hurried| *is_hurried).await);
+            tokio::time::sleep(HURRIED).await;
+        };
+        drop(tokio::time::timeout(most, hurried).await);
     }
 }

@@ -1,5 +1,7 @@
 //! What a node tells of the others, as lines of JSON.
 
+use std::thread::JoinHandle;
+
 use serde_json::Value;
 
 use super::hostile::Hostile;
@@ -87,7 +89,7 @@ fn what_happens_between_nodes_is_told_by_the_schema() {
 }
 
 /// What a node says that ends while its server is away, once so much was said there: its exit code, and its last events.
-fn ends_away(said_then: usize, is_there: bool, mut nats: Nats) -> (Option<i32>, Vec<Value>) {
+fn ends_away(said_then: usize, end: End, mut nats: Nats) -> (Option<i32>, Vec<Value>) {
     let (mut kite, at_kite) = node(&nats, "kite", &[]);
     let mut ada = Member::called("Ada", &at_kite);
     let mut bob = Member::called("Bob", &at_kite);
@@ -100,22 +102,41 @@ fn ends_away(said_then: usize, is_there: bool, mut nats: Nats) -> (Option<i32>, 
         bob.until("nobody else has this");
     }
     let mut left = vec![bob];
-    if is_there {
-        left.push(ada);
-    } else {
+    if end == End::Left {
         drop(ada);
         left[0].until("* Ada left");
+    } else {
+        left.push(ada);
     }
     // They close at once, as nc does.
     let leaving = left
         .into_iter()
         .map(|mut member| std::thread::spawn(move || drop(member.until("* the room is closing"))));
     let leaving: Vec<_> = leaving.collect();
-    let rest = kite.ask_to_end();
+    let rest = if end == End::Hurried {
+        kite.ask();
+        join(leaving);
+        kite.ask_to_end()
+    } else {
+        let rest = kite.ask_to_end();
+        join(leaving);
+        rest
+    };
+    (rest.status.code(), String::from_utf8_lossy(&rest.stdout).lines().map(valid).collect())
+}
+
+fn join(leaving: Vec<JoinHandle<()>>) {
     for member in leaving {
         member.join().expect("it is told");
     }
-    (rest.status.code(), String::from_utf8_lossy(&rest.stdout).lines().map(valid).collect())
+}
+
+/// Whether who said it is still there when the node ends, and whether that is asked for twice.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    There,
+    Left,
+    Hurried,
 }
 
 #[test]
@@ -123,11 +144,11 @@ fn what_was_said_while_the_server_is_away_is_told_as_lost_by_a_node_that_ends() 
     let test =
         "rooms::told::what_was_said_while_the_server_is_away_is_told_as_lost_by_a_node_that_ends";
     std::thread::scope(|scope| {
-        // What is said then, and whether who said it is still there when the node ends.
-        for (said_then, is_there) in [(2, true), (1, false), (0, false)] {
+        for (said_then, end) in [(2, End::There), (1, End::Left), (0, End::Left), (2, End::Hurried)]
+        {
             let Some(nats) = Nats::keeping(test, &[]) else { return };
             scope.spawn(move || {
-                let (code, events) = ends_away(said_then, is_there, nats);
+                let (code, events) = ends_away(said_then, end, nats);
                 let is_lost = said_then > 0;
                 assert_eq!(code, Some(if is_lost { 5 } else { 0 }), "{events:#?}");
                 let all = |field: &str, value: &str, wanted: &str| {

@@ -130,8 +130,15 @@ async fn a_keeper_that_does_not_end_is_cut_and_counted() {
     assert_eq!(soon("the end", running.finished()).await.dropped, 1);
 }
 
-/// After the last session it tells that it was asked to end, and has something to do for so long.
-struct Slow(Duration);
+/// After the last session it tells that it was asked to end, and has something to do for so long; or waits for others
+/// for so long at most.
+struct Slow(Duration, Waits);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Waits {
+    Deaf,
+    Patiently,
+}
 
 impl Service for Slow {
     fn run<'a>(&'a self, _: &'a Arc<Session>, conn: &'a mut Conn) -> Boxed<'a, ()> {
@@ -150,7 +157,10 @@ impl Service for Slow {
         Box::pin(async move {
             keeper.asked_to_end().await;
             keeper.emit(Fact::Note("asked".to_owned()));
-            tokio::time::sleep(self.0).await;
+            match self.1 {
+                Waits::Deaf => tokio::time::sleep(self.0).await,
+                Waits::Patiently => keeper.patience(self.0).await,
+            }
             keeper.emit(Fact::Note("done".to_owned()));
             Ok(())
         })
@@ -168,7 +178,7 @@ async fn a_keeper_has_a_grace_of_its_own_whatever_the_sessions_needed() {
     }
     let case = |peer| async move {
         // A keeper takes more than a second, and less than its grace.
-        let service = Made::Service(Box::new(Slow(Duration::from_millis(1_300))));
+        let service = Made::Service(Box::new(Slow(Duration::from_millis(1_300), Waits::Patiently)));
         let patient = |server: &mut Server| server.limits.grace = Duration::from_secs(3);
         let mut stage = Stage::of(service, "tcp://127.0.0.1:0", patient);
         let mut client = None;
@@ -194,14 +204,19 @@ async fn a_keeper_has_a_grace_of_its_own_whatever_the_sessions_needed() {
 }
 
 #[tokio::test]
-async fn a_keeper_that_does_not_end_is_cut_soon_where_somebody_asks_for_it() {
-    let service = Made::Service(Box::new(Slow(Duration::MAX)));
-    let patient = |server: &mut Server| server.limits.grace = Duration::from_hours(1);
-    let mut stage = Stage::of(service, "memory:slow-keeper", patient);
-    stage.running.drain();
-    assert_eq!(note(&mut stage).await, "asked");
-    stage.running.cut();
-    assert_eq!(soon("the end", stage.running.finished()).await.dropped, 1);
+async fn a_keeper_ends_soon_where_somebody_asks_for_it_and_is_cut_where_it_does_not() {
+    for (waits, dropped) in [(Waits::Patiently, 0), (Waits::Deaf, 1)] {
+        let service = Made::Service(Box::new(Slow(Duration::from_hours(1), waits)));
+        let patient = |server: &mut Server| server.limits.grace = Duration::from_hours(1);
+        let mut stage = Stage::of(service, &format!("memory:slow-keeper-{waits:?}"), patient);
+        stage.running.drain();
+        assert_eq!(note(&mut stage).await, "asked");
+        stage.running.cut();
+        if waits == Waits::Patiently {
+            assert_eq!(note(&mut stage).await, "done");
+        }
+        assert_eq!(soon("the end", stage.running.finished()).await.dropped, dropped, "{waits:?}");
+    }
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ impl Clustered {
     async fn go_on_to_the_end(&self, keeper: &Keeper) -> Result<()> {
         self.drive(keeper, keeper.asked_to_end(), |_| false).await?;
         let is_settled = |inner: &NodeInRoom| inner.node.is_settled() && inner.names.is_settled();
-        self.drive(keeper, tokio::time::sleep(LAST), is_settled).await?;
+        self.drive(keeper, keeper.patience(LAST), is_settled).await?;
         self.say_goodbye().await;
         Ok(())
     }

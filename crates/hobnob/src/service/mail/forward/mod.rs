@@ -60,9 +60,11 @@ pub(super) async fn keep(office: &MailOffice, keeper: &Keeper) -> Result<()> {
     while let Ok(letter) = queue.try_recv() {
         forwarder.waiting.push(letter);
     }
-    let last = forwarder.pass_what_is_due();
     // What is not passed on now is kept, and told.
-    let _ = tokio::time::timeout(FAREWELL, last).await;
+    tokio::select! {
+        () = forwarder.pass_what_is_due() => {}
+        () = keeper.patience(FAREWELL) => {}
+    }
     forwarder.part()
 }
 
