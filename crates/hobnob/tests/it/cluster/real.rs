@@ -132,7 +132,7 @@ fn no_line_is_lost_without_a_word_on_servers_that_fall() {
     }
     let mut courses = vec![course(begin), course(begin + 1)];
     match Make::Debians.program() {
-        Some(program) => courses.push(Course { program, needless: OLD, ..course(1) }),
+        Some(program) => courses.push(Course { program, needless: OLD, ..course(begin + 2) }),
         None => skip(test, "missing nats-server of Debian"),
     }
     let at_once = courses.len();
