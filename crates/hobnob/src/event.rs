@@ -311,7 +311,8 @@ pub enum ClusterFact {
         node: String,
         /// How many; none: that is not known.
         count: Option<u64>,
-        /// `lost`: they were said and did not come; `dropped`: their node had to drop them.
+        /// `lost`: they were said and did not come; `dropped`: their node had to drop them; `version`: they came, and are of
+        /// another version of the protocol.
         why: &'static str,
     },
     /// Another node came, is not reached, or is gone.

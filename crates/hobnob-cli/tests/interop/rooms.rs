@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use self::hostile::Hostile;
 use crate::peer::{PATIENCE, Running, hobnob, skip};
 use crate::ports::Port;
 
@@ -270,6 +271,13 @@ fn servers_that_will_not_do_are_errors_of_the_start() {
     for url in ["http://127.0.0.1:1", "nats://", "nats://me@127.0.0.1:1"] {
         assert_eq!(refused(url, &[]), (Some(2), "cluster-url".to_owned()), "{url}");
     }
+    for name in ["* x", "a:b", " ", &"x".repeat(33)] {
+        let flags = ["--node", name];
+        assert_eq!(refused(&plain.url(), &flags), (Some(2), "bad-option".to_owned()), "{name}");
+    }
+    let Some(streams) = Nats::keeping(test, &[]) else { return };
+    Hostile::at(&streams).make_stream("\"republish\":{\"src\":\"ROOM.in.*\",\"dest\":\"ROOM.out.{{wildcard(1)}}\",\"headers_only\":true}");
+    assert_eq!(refused(&streams.url(), &[]), (Some(5), "cluster-stream".to_owned()));
     let Some(locked) = Nats::start(test, &["--user", "me", "--pass", "secret"]) else { return };
     assert_eq!(refused(&locked.url(), &[]), (Some(5), "cluster-refused".to_owned()));
 }

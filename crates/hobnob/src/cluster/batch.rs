@@ -17,6 +17,9 @@ pub const BATCH_ENTRIES: usize = 64;
 /// Bytes of entries beyond which a batch takes no further one.
 pub const BATCH_BYTES: usize = 32_768;
 
+/// Bytes that the text of an entry has at most: what a member can say in one line.
+const ENTRY_TEXT: usize = crate::codec::text::LINE_CAP;
+
 /// Entries that a batch of another version may say that it has.
 const FOREIGN_ENTRIES: u64 = 4_096;
 
@@ -31,7 +34,7 @@ pub enum EntryKind {
     Left,
     /// Somebody has another name: the text.
     Name,
-    /// Something that this version does not know: counted, and not shown.
+    /// Something that this version does not know, or that is longer than anybody can say: counted, and not shown.
     Unknown,
 }
 
@@ -80,8 +83,14 @@ impl RoomEntry {
         let value = JsonValue::read(line).unwrap_or(JsonValue::Null);
         let number = |name: &str| value.count(name).unwrap_or(0);
         let kind = KINDS.iter().find(|(_, word)| *word == value.text("k"));
+        let is_sayable = value.text("t").len() <= ENTRY_TEXT && value.text("n").len() <= ENTRY_TEXT;
+        let kind = kind.filter(|_| is_sayable).map_or(EntryKind::Unknown, |(kind, _)| *kind);
+        if kind == EntryKind::Unknown {
+            let (name, text): (Arc<str>, Arc<str>) = ("".into(), "".into());
+            return RoomEntry { kind, seat: 0, name, text, waited: 0 };
+        }
         RoomEntry {
-            kind: kind.map_or(EntryKind::Unknown, |(kind, _)| *kind),
+            kind,
             seat: number("s"),
             name: value.text("n").into(),
             text: value.text("t").into(),

@@ -54,7 +54,14 @@ impl NodeBeat {
             .text(&self.origin.to_string());
         json.name("acked").plain(self.acked).name("at").plain(self.at);
         json.name("name").text(&self.name).name("members").plain(self.members);
-        json.name("names").texts(self.names.iter().map(String::as_str));
+        // What must be escaped is twice as long. Names that do not fit are counted by the members, and not named.
+        let mut room = BEAT_BYTES - 1_024;
+        let names = self.names.iter().map(String::as_str).take_while(|name| {
+            let left = room.checked_sub(2 * name.len() + 3);
+            room = left.unwrap_or(0);
+            left.is_some()
+        });
+        json.name("names").texts(names);
         if self.is_last {
             json.name("last").plain(true);
         }
@@ -121,6 +128,11 @@ impl NodeRoster {
         (before != Some(is)).then_some(row)
     }
 
+    /// We were away and heard nobody: how long the others are silent counts from now on.
+    pub fn listen(&mut self, now: Duration) {
+        self.rows.values_mut().for_each(|row| row.heard = now);
+    }
+
     /// Looks who has been silent for too long: each change once. Who is gone is forgotten, and who has said so some time
     /// later: what it said last may still come.
     pub fn tick(&mut self, now: Duration) -> Vec<KnownNode> {
@@ -185,10 +197,30 @@ mod tests {
         assert_eq!(NodeBeat::read(beat(1).text().as_bytes()), Some(beat(1)));
         let last = NodeBeat { is_last: true, ..beat(1) };
         assert_eq!(NodeBeat::read(last.text().as_bytes()), Some(last));
-        let long = NodeBeat { names: vec!["x".repeat(BEAT_BYTES)], ..beat(1) };
-        assert_eq!(NodeBeat::read(long.text().as_bytes()), None);
+        let long = beat(1).text() + &" ".repeat(BEAT_BYTES);
+        assert_eq!(NodeBeat::read(long.as_bytes()), None);
         let named = NodeBeat { name: "x".repeat(40), ..beat(1) };
         assert_eq!(NodeBeat::read(named.text().as_bytes()).expect("a beat").name.len(), SHOWN);
+    }
+
+    #[test]
+    fn a_beat_names_as_many_as_it_has_room_for_however_they_are_written() {
+        for (name, least) in
+            [("\"\\".repeat(16), 200), ("李".repeat(10), 200), ("x".to_owned(), 2_000)]
+        {
+            let full = NodeBeat { members: 5_000, names: vec![name; 5_000], ..beat(1) };
+            let read = NodeBeat::read(full.text().as_bytes()).expect("others read it");
+            assert!(read.members == 5_000 && read.names.len() >= least, "{}", read.names.len());
+        }
+    }
+
+    #[test]
+    fn nobody_was_silent_while_we_were_away() {
+        let (mut roster, at) = (NodeRoster::default(), Duration::from_secs);
+        assert!(roster.hear(at(0), beat(1)).is_some());
+        roster.listen(at(100));
+        assert!(roster.tick(at(104)).is_empty());
+        assert_eq!(roster.tick(at(105)).len(), 1);
     }
 
     #[test]

@@ -13,6 +13,12 @@ pub const OUTBOX_ENTRIES: usize = 4_096;
 /// Bytes of entries that wait at most.
 pub const OUTBOX_BYTES: usize = 1 << 20;
 
+/// How late entries are before the next try of their batch says so.
+const LATE: Duration = Duration::from_secs(1);
+
+/// Bytes that an entry grows by when it says how late it is.
+const WAIT_BYTES: usize = 22;
+
 /// The longest wait that an entry says, in milliseconds.
 const LONGEST_WAIT: u64 = 9_000_000_000_000_000;
 
@@ -81,9 +87,9 @@ impl RoomOutbox {
         self.waiting.len() * 2 > self.most || self.bytes * 2 > OUTBOX_BYTES
     }
 
-    /// Freezes what waits into a batch that is to be sent now, if fewer than so many are on their way. It stays the same,
-    /// byte by byte, until it is acked: a server that has it may say so of a second try, and would say it of one that has
-    /// grown in between, too.
+    /// Freezes what waits into a batch that is to be sent now, if fewer than so many are on their way. It has the same
+    /// entries until it is acked: a server that has it may say so of a second try, and would say it of one that has grown
+    /// in between, too.
     pub fn freeze(&mut self, now: Duration, window: usize) -> Option<Arc<RoomBatch>> {
         if self.flying.len() >= window {
             return None;
@@ -101,7 +107,8 @@ impl RoomOutbox {
         let (mut count, mut body) = (0, String::new());
         for (number, entry, said) in self.waiting.iter().take(BATCH_ENTRIES) {
             let line = entry.line(waited(*said));
-            let is_full = count > 0 && body.len() + line.len() > BATCH_BYTES.min(self.payload);
+            let grown = body.len() + line.len() + WAIT_BYTES * (count + 1);
+            let is_full = count > 0 && grown > BATCH_BYTES.min(self.payload);
             if *number != first + count as u64 || is_full {
                 break;
             }
@@ -138,6 +145,19 @@ impl RoomOutbox {
     pub fn give_up(&mut self, first: u64) -> Option<Arc<RoomBatch>> {
         let found = self.flying.iter().position(|frozen| frozen.batch.first == first)?;
         Some(self.flying.remove(found)?.batch)
+    }
+
+    /// The batch on its way that begins with this number, for another try: the same entries, and how late they are now.
+    pub fn late(&mut self, first: u64, now: Duration) -> Option<Arc<RoomBatch>> {
+        let frozen = self.flying.iter_mut().find(|frozen| frozen.batch.first == first)?;
+        let waited = |said: Duration| now.saturating_sub(said);
+        if frozen.entries.first().is_some_and(|(_, _, said)| waited(*said) >= LATE) {
+            let millis = |said| waited(said).as_millis().try_into().unwrap_or(0);
+            let lines = frozen.entries.iter().map(|(_, entry, said)| entry.line(millis(*said)));
+            let body = lines.collect::<String>().into();
+            frozen.batch = Arc::new(RoomBatch { body, ..(*frozen.batch).clone() });
+        }
+        Some(frozen.batch.clone())
     }
 
     /// Takes a batch back and freezes it anew with what was said since. No node does that; a simulator shows why.
@@ -258,6 +278,39 @@ mod tests {
         assert_eq!(outbox.give_up(batch.first), Some(batch));
         let next = outbox.freeze(Duration::ZERO, 1).expect("the rest waits");
         assert_eq!((next.first, next.after, next.prev), (3, 0, 0), "a jump that others see");
+    }
+
+    #[test]
+    fn another_try_says_how_late_its_entries_are_and_has_the_same() {
+        let mut outbox = RoomOutbox::new(NodeId::drawn([1, 1]), 64);
+        let said = Duration::from_secs(1);
+        for _ in 0..3 {
+            outbox.push(say(10), said);
+        }
+        outbox.bound(1 << 20);
+        let first = outbox.freeze(said, 1).expect("some wait");
+        let soon = outbox.late(1, said + LATE / 2).expect("it is on its way");
+        assert_eq!(soon, first, "nobody need be told");
+        let late = outbox.late(1, said + LATE * 5).expect("it is on its way");
+        let waits: Vec<_> = late.entries().map(|(_, entry)| entry.waited).collect();
+        assert_eq!(waits, [5_000; 3]);
+        assert_eq!((late.id(), late.header()), (first.id(), first.header()));
+        assert!(outbox.late(2, said).is_none() && outbox.late(1, said).is_some());
+    }
+
+    #[test]
+    fn a_batch_that_is_late_is_no_larger_than_the_servers_take() {
+        let mut outbox = RoomOutbox::new(NodeId::drawn([1, 1]), 64);
+        outbox.bound(400);
+        for _ in 0..32 {
+            outbox.push(say(10), Duration::ZERO);
+        }
+        while let Some(batch) = outbox.freeze(Duration::ZERO, 1) {
+            let late = outbox.late(batch.first, Duration::from_hours(1_000)).expect("it flies");
+            assert!(late.body.len() <= 400, "{}", late.body.len());
+            assert!(outbox.ack(batch.first, 1).is_some());
+        }
+        assert!(outbox.is_empty());
     }
 
     #[test]

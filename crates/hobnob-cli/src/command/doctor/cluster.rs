@@ -83,11 +83,11 @@ fn replicas(room: &RoomExam) -> Check {
 
 fn tried(step: ExamStep, done: &std::result::Result<Duration, LinkFault>) -> Check {
     let (name, right) = match step {
-        ExamStep::Append => ("append", "publish to hobnob.1.chat.>"),
-        ExamStep::Hear => ("hear", "subscribe to hobnob.1.chat.>"),
+        ExamStep::Append => ("append", "publish to hobnob.1.chat.*.in.*"),
+        ExamStep::Hear => ("hear", "subscribe to hobnob.1.chat.*.out.*"),
         ExamStep::ReadNear => ("read", "publish to $JS.API.DIRECT.GET.>"),
         ExamStep::ReadLeader => ("read from the leader", "publish to $JS.API.STREAM.MSG.GET.>"),
-        ExamStep::Beat => ("beats", "publish and subscribe to hobnob.1.chat.>"),
+        ExamStep::Beat => ("beats", "publish and subscribe to hobnob.1.chat.*.beat"),
         ExamStep::Remove => ("remove", "publish to $JS.API.STREAM.DELETE.>"),
     };
     match done {

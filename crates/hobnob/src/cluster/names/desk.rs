@@ -91,6 +91,12 @@ impl NameDesk {
     /// Does what is due about a name, if nothing is on its way.
     pub(super) fn act(&mut self, now: Duration, key: &Arc<str>) {
         let Some(row) = self.rows.get(key) else { return };
+        // Nothing was written for it, so there is nothing to give back.
+        let is_untouched = matches!(row.stands, NameStands::Free(_)) && row.unsettled.is_none();
+        if row.seat.is_none() && row.flight.is_none() && is_untouched {
+            self.rows.remove(key);
+            return;
+        }
         if row.flight.is_some() || row.due > now || self.listening.is_none() {
             return;
         }
@@ -311,5 +317,38 @@ impl NameDesk {
             (row.stands, row.due) = (NameStands::Unknown, now);
             self.act(now, &key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{DeskTerms, REFRESH};
+    use super::*;
+
+    fn desk() -> NameDesk {
+        let me = NodeId::drawn([1, 1]);
+        NameDesk::new(DeskTerms { me, node: "kite".into(), seed: 0, refresh: REFRESH })
+    }
+
+    #[test]
+    fn names_that_were_never_written_leave_nothing_behind_while_nobody_can_be_asked() {
+        let (mut desk, now) = (desk(), Duration::ZERO);
+        for number in 0..1_000 {
+            let name = format!("x{number}");
+            desk.claim(now, 1, &name);
+            desk.keep_only(now, 1, &name);
+        }
+        assert_eq!(desk.rows.len(), 1);
+        desk.leave(now, 1);
+        assert!(desk.rows.is_empty() && desk.seats.is_empty());
+    }
+
+    #[test]
+    fn trouble_that_comes_again_and_again_asks_once_for_each_name() {
+        let (mut desk, now) = (desk(), Duration::ZERO);
+        desk.up(now);
+        (0..200).for_each(|seat| desk.claim(now, seat, &format!("x{seat}")));
+        (0..100).for_each(|_| desk.trouble(now));
+        assert!(desk.queue.len() <= 200 && desk.flights <= WINDOW, "{}", desk.queue.len());
     }
 }

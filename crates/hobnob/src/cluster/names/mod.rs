@@ -288,6 +288,7 @@ impl NameDesk {
 
     /// Something may have passed unheard: each name is compared.
     pub fn trouble(&mut self, now: Duration) {
+        self.queue.clear(); // each is queued anew where there is no place for it
         for key in self.keys() {
             self.unanswered(now, &key);
             let is_compared = self.keeps(NameRule::NamesAreCompared);

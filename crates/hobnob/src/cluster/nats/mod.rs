@@ -370,8 +370,8 @@ impl NatsNews {
     pub async fn next(&mut self) -> Option<LinkNews> {
         loop {
             let (batches, beats, names) = (&mut self.batches, &mut self.beats, &mut self.names);
+            // By chance, so that a flood of the one does not silence the others.
             let news = tokio::select! {
-                biased;
                 news = self.events.recv() => return news,
                 message = poll_fn(|cx| std::pin::Pin::new(&mut *batches).poll_next(cx)) => heard(&message?),
                 message = poll_fn(|cx| std::pin::Pin::new(&mut *beats).poll_next(cx)) => {
@@ -406,7 +406,8 @@ fn batch(subject: &str, header: &str, body: &[u8]) -> RoomBatch {
 }
 
 fn value(message: &Message, name: &str) -> Option<String> {
-    message.headers.as_ref()?.get(name).map(|value| value.as_str().to_owned())
+    // What the servers add stands behind what a sender may have forged.
+    message.headers.as_ref()?.get_last(name).map(|value| value.as_str().to_owned())
 }
 
 fn number(value: &JsonValue, name: &str) -> u64 {
@@ -449,7 +450,8 @@ fn unconnected(terms: &NatsTerms, error: &async_nats::ConnectError) -> Error {
         }
         ConnectErrorKind::Tls => Kind::ClusterTls,
         ConnectErrorKind::Io if is_of_tls(error) => Kind::ClusterTls,
-        ConnectErrorKind::ServerParse | ConnectErrorKind::Dns => Kind::ClusterUrl,
+        ConnectErrorKind::ServerParse => Kind::ClusterUrl,
+        // A name that nobody knows now may be known in a moment: `Dns` is as passing as silence.
         _ => Kind::ClusterUnreachable,
     };
     Error::new(kind, format!("no link to {}", terms.servers))

@@ -62,6 +62,7 @@ impl RoomStream {
         let republish = config.member("republish").unwrap_or(&JsonValue::Null);
         let wanted = [
             ("subjects", config.texts("subjects").join(" "), self.takes.as_str()),
+            ("republish", republish.text("src").to_owned(), &self.takes),
             ("republish", republish.text("dest").to_owned(), &self.says),
             ("retention", config.text("retention").to_owned(), "limits"),
             ("discard", config.text("discard").to_owned(), self.discards),
@@ -73,6 +74,18 @@ impl RoomStream {
         let is_one = config.count("max_msgs_per_subject") == Some(1);
         if self.most_of_one == 1 && !is_one {
             return Some("max_msgs_per_subject is not 1".to_owned());
+        }
+        let is_few = self.most_of_one < 0 && config.count("max_msgs_per_subject").unwrap_or(0) > 0;
+        if is_few {
+            return Some(
+                "max_msgs_per_subject is set: what a node says would make room".to_owned(),
+            );
+        }
+        let is_on = |of: &JsonValue, name| of.member(name) == Some(&JsonValue::Flag(true));
+        for (of, name) in [(republish, "headers_only"), (config, "no_ack"), (config, "sealed")] {
+            if is_on(of, name) {
+                return Some(format!("{name} is true"));
+            }
         }
         let is_direct = config.member("allow_direct") == Some(&JsonValue::Flag(true));
         (!is_direct).then(|| "allow_direct is false".to_owned())
@@ -105,6 +118,11 @@ mod tests {
                 stream.settings(3).replace("\"allow_direct\":true", "\"allow_direct\":false");
             let indirect = JsonValue::read(&indirect).expect("JSON");
             assert_eq!(stream.difference(&indirect).as_deref(), Some("allow_direct is false"));
+            for (of, name) in [("\"src\"", "headers_only"), ("\"retention\"", "no_ack")] {
+                let on = stream.settings(3).replace(of, &format!("\"{name}\":true,{of}"));
+                let on = JsonValue::read(&on).expect("JSON");
+                assert_eq!(stream.difference(&on), Some(format!("{name} is true")));
+            }
         }
         let of_talk = JsonValue::read(&talk.settings(1)).expect("JSON");
         let difference = names.difference(&of_talk).expect("another one");
@@ -113,6 +131,9 @@ mod tests {
         assert!(talk.is_as_made(&JsonValue::read(&more).expect("JSON"), 1));
         let larger = talk.settings(1).replace("\"max_msgs\":100000", "\"max_msgs\":5");
         assert!(!talk.is_as_made(&JsonValue::read(&larger).expect("JSON"), 1));
+        let few = talk.settings(1).replace("subject\":-1", "subject\":9");
+        let few = talk.difference(&JsonValue::read(&few).expect("JSON")).expect("another one");
+        assert!(few.starts_with("max_msgs_per_subject is set"), "{few}");
         let many = names.settings(1).replace("subject\":1", "subject\":2");
         let many = JsonValue::read(&many).expect("JSON");
         assert_eq!(names.difference(&many).as_deref(), Some("max_msgs_per_subject is not 1"));

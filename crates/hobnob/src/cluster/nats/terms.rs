@@ -117,7 +117,10 @@ fn read(servers: &str) -> Result<(String, Option<NatsSecret>)> {
         if let Some(who) = who {
             let (name, password) =
                 who.split_once(':').ok_or_else(|| wrong("a user has a password"))?;
-            secret = Some(NatsSecret::User(name.to_owned(), password.to_owned()));
+            let user = NatsSecret::User(name.to_owned(), password.to_owned());
+            if secret.replace(user.clone()).is_some_and(|other| other != user) {
+                return Err(wrong("all servers are told one user, and two stand there"));
+            }
         }
         plain.push(format!("{scheme}://{host}"));
     }
@@ -144,6 +147,9 @@ mod tests {
     fn a_password_is_not_said_again() {
         let error = terms("http://u:secret@far.test").expect_err("no scheme of ours");
         assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+        let two = terms("nats://u:secret@127.0.0.1,nats://v:secret@127.0.0.1:4223");
+        assert!(!format!("{:?}", two.expect_err("two users")).contains("secret"));
+        assert!(terms("nats://u:p@127.0.0.1,nats://u:p@127.0.0.1:4223").is_ok());
         let terms = terms("tls://u:secret@far.test").expect("a server");
         assert!(!format!("{terms:?}").contains("secret"), "{terms:?}");
     }

@@ -120,6 +120,8 @@ impl ClusterNode {
         self.looked_at = Some(asking.at);
         self.verified = asking.last;
         self.end = look.end.max(asking.heard).max(self.trail.last());
+        let end = self.end;
+        self.held.retain(|place, _| *place <= end); // nobody has what is said to be beyond
         if self.phase == JoinPhase::Comparing {
             self.phase = JoinPhase::Joined;
             if self.keeps(ClusterRule::EndBeforeMembers) {

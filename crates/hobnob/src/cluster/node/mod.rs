@@ -54,6 +54,9 @@ pub const READ_PLACES: u64 = 16;
 /// Batches behind a hole that are kept until it is filled. What is beyond is read again.
 const HELD: usize = 1_024;
 
+/// Bytes of them.
+const HELD_BYTES: usize = 8 << 20;
+
 /// Places that are compared in one look.
 const SUSPECTS: usize = 8;
 
@@ -148,6 +151,13 @@ pub enum NodeTold {
         before: u64,
         /// Their node dropped them itself, before the stream had them.
         is_dropped: bool,
+    },
+    /// So many entries of a node are of another version, or longer than anybody can say: they cannot be shown.
+    Unreadable {
+        /// Whose.
+        origin: NodeId,
+        /// How many.
+        count: u64,
     },
     /// Entries of our own that waited for the others were dropped: the first and the last number.
     Dropped(u64, u64),

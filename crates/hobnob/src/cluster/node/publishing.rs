@@ -8,6 +8,9 @@ use super::super::name::NodeId;
 use super::super::rule::ClusterRule;
 use super::{ACK, ALONE, ClusterNode, JoinPhase, LONG_TICK, NodeFlight, NodeTold, NodeWish};
 
+/// Own entries that the stream has and that have not come back, at most.
+const UNRETURNED: usize = 16_384;
+
 impl ClusterNode {
     /// Takes what a member has said; its number.
     pub fn say(&mut self, now: Duration, entry: RoomEntry) -> u64 {
@@ -47,6 +50,7 @@ impl ClusterNode {
     pub fn acked(&mut self, now: Duration, first: u64, at: u64) {
         let Some(batch) = self.outbox.ack(first, at) else { return };
         self.flights.retain(|flight| flight.batch.first != first);
+        self.forget_shown();
         if !self.keeps(ClusterRule::OwnComeBack) {
             self.show_own(batch.next() - 1);
         }
@@ -138,6 +142,10 @@ impl ClusterNode {
                 self.flights[at].batch =
                     self.outbox.refreeze(first, now).expect("it is on its way");
             }
+            let first = self.flights[at].batch.first;
+            if let Some(late) = self.outbox.late(first, now) {
+                self.flights[at].batch = late;
+            }
             self.flights[at].again = now + ACK + self.pause();
             self.wishes.push_back(NodeWish::Publish(self.flights[at].batch.clone()));
         }
@@ -163,6 +171,17 @@ impl ClusterNode {
             own.map(|(number, entry, _)| NodeTold::Own { number: *number, entry: entry.clone() });
         self.told.extend(own);
         self.shown_to = self.shown_to.max(to);
+    }
+
+    /// A node that may publish, and hear nothing, keeps no more than so many of its own: the oldest that the stream has, and
+    /// that were shown here.
+    fn forget_shown(&mut self) {
+        let done = self.shown_to.min(self.last_acked().0);
+        while self.unreturned.len() > UNRETURNED
+            && self.unreturned.front().is_some_and(|(number, ..)| *number <= done)
+        {
+            self.unreturned.pop_front();
+        }
     }
 
     /// Counts for how long no own line came back. Lines that wait behind others, and a node that did not run, are no silence.

@@ -6,7 +6,8 @@ use super::super::batch::{BatchMark, RoomBatch};
 use super::super::ledger::BatchFit;
 use super::super::rule::ClusterRule;
 use super::{
-    ClusterNode, HELD, JoinPhase, NodeAsking, NodeDoubt, NodeWish, READ_PLACES, SUSPECTS, TAIL,
+    ClusterNode, HELD, HELD_BYTES, JoinPhase, NodeAsking, NodeDoubt, NodeWish, READ_PLACES,
+    SUSPECTS, TAIL,
 };
 
 /// How often the next place is not found before the leader is asked for it.
@@ -23,7 +24,7 @@ impl ClusterNode {
         }
         if place > self.trail.last() {
             self.end = self.end.max(place);
-            if self.held.len() < HELD || place == self.trail.last() + 1 {
+            if place == self.trail.last() + 1 || self.has_room_for(&batch) {
                 self.hold(place, batch, false);
             }
         } else if self.trail.at(place) != Some(batch.mark())
@@ -39,6 +40,12 @@ impl ClusterNode {
         let is_it = |mark: BatchMark| mark.origin == batch.origin && mark.last == batch.after;
         self.trail.at(batch.prev).is_some_and(|mark| !is_it(mark))
             && self.keeps(ClusterRule::StreamGoesBack)
+    }
+
+    /// Whether a batch behind a hole may be kept.
+    fn has_room_for(&self, batch: &RoomBatch) -> bool {
+        let bytes: usize = self.held.values().map(|batch| batch.body.len()).sum();
+        self.held.len() < HELD && bytes + batch.body.len() <= HELD_BYTES
     }
 
     /// Has this place compared with the leader's.

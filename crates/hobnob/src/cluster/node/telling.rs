@@ -2,27 +2,44 @@
 
 use std::time::Duration;
 
-use super::super::batch::RoomBatch;
+use super::super::batch::{EntryKind, RoomBatch, RoomEntry};
 use super::{ClusterNode, JoinPhase, NodeTold};
 
 impl ClusterNode {
     /// Shows the entries of a batch from this number on. Of our own, those that were shown while alone are not.
     pub(super) fn show(&mut self, batch: &RoomBatch, from: u64) {
         let is_own = batch.origin == self.me;
-        let is_twins = is_own && batch.next() > self.outbox.last() + 1;
+        let is_twins = is_own && (batch.next() > self.outbox.last() + 1 || !self.is_as_said(batch));
         if is_twins {
             self.tell(NodeTold::Twin);
         }
         let is_past = self.phase != JoinPhase::Joined;
+        let mut unreadable = 0;
         for (number, entry) in batch.entries().filter(|(number, _)| *number >= from) {
-            if !(is_own && number <= self.shown_to) {
+            if entry.kind == EntryKind::Unknown {
+                unreadable += 1;
+            } else if !(is_own && number <= self.shown_to) {
                 self.tell(NodeTold::Heard { origin: batch.origin, number, entry, is_past });
             }
+        }
+        if unreadable > 0 && !is_past {
+            self.tell(NodeTold::Unreadable { origin: batch.origin, count: unreadable });
         }
         // What somebody else says in our name has not brought back what we said.
         if is_own && !is_twins {
             self.returned(batch.next());
         }
+    }
+
+    /// Whether a batch in our name has what we said under its numbers.
+    fn is_as_said(&self, batch: &RoomBatch) -> bool {
+        let is_same = |ours: &RoomEntry, theirs: RoomEntry| {
+            *ours == RoomEntry { waited: ours.waited, ..theirs }
+        };
+        batch.entries().all(|(number, entry)| {
+            let at = self.unreturned.binary_search_by_key(&number, |(number, ..)| *number);
+            at.map_or(true, |at| is_same(&self.unreturned[at].1, entry))
+        })
     }
 
     /// Own entries before this number came back, or never will.
@@ -34,5 +51,84 @@ impl ClusterNode {
         while self.dropped.front().is_some_and(|(_, last)| *last < before) {
             self.dropped.pop_front();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::NodeId;
+    use super::super::{HELD_BYTES, NodeTerms, NodeWish, StreamLook};
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1);
+
+    fn say(text: &str) -> RoomEntry {
+        let (name, text) = ("Ada".into(), text.into());
+        RoomEntry { kind: EntryKind::Say, seat: 1, name, text, waited: 0 }
+    }
+
+    fn joined() -> ClusterNode {
+        let terms = NodeTerms { me: NodeId::drawn([1, 1]), seed: 0, outbox: 16, past: 0 };
+        let mut node = ClusterNode::new(terms, NOW);
+        node.up(NOW);
+        answer(&mut node, 0);
+        while node.told().is_some() {}
+        node
+    }
+
+    /// Answers each look: the stream has so many places.
+    fn answer(node: &mut ClusterNode, end: u64) {
+        while let Some(wish) = node.wish() {
+            if let NodeWish::Look { id, .. } = wish {
+                node.looked(NOW, id, &StreamLook { first: 1, end, marks: Vec::new() });
+            }
+        }
+    }
+
+    fn told(node: &mut ClusterNode) -> Vec<NodeTold> {
+        std::iter::from_fn(|| node.told()).collect()
+    }
+
+    #[test]
+    fn another_one_that_says_something_else_under_our_number_is_a_twin() {
+        for (text, is_twin) in [("ours", false), ("theirs", true)] {
+            let mut node = joined();
+            node.say(NOW, say("ours"));
+            let late = RoomEntry { waited: 7, ..say(text) };
+            node.heard(NOW, 1, RoomBatch::frozen(node.me(), (1, 1), (0, 0), late.line(7)));
+            assert_eq!(told(&mut node).contains(&NodeTold::Twin), is_twin, "{text}");
+            assert_eq!(node.unreturned.is_empty(), !is_twin, "what we said is said anew");
+        }
+    }
+
+    #[test]
+    fn what_another_version_says_is_counted() {
+        let (mut node, other) = (joined(), NodeId::drawn([2, 2]));
+        let newer = RoomBatch::read(other, &format!("2 {other} 1 3 0 0"), b"?");
+        node.heard(NOW, 1, newer);
+        let long = say(&"x".repeat(65_537)).line(0) + &say("short").line(0);
+        node.heard(NOW, 2, RoomBatch::frozen(other, (4, 2), (3, 1), long));
+        let unreadable = |count| NodeTold::Unreadable { origin: other, count };
+        let short =
+            NodeTold::Heard { origin: other, number: 5, entry: say("short"), is_past: false };
+        assert_eq!(told(&mut node), [unreadable(3), short, unreadable(1)]);
+    }
+
+    #[test]
+    fn what_is_said_to_stand_far_beyond_the_end_is_kept_in_bounds_and_not_for_long() {
+        let (mut node, other) = (joined(), NodeId::drawn([2, 2]));
+        let body = "x".repeat(1 << 20);
+        for place in 100..1_000 {
+            node.heard(NOW, place, RoomBatch::frozen(other, (place, 1), (0, 0), body.clone()));
+        }
+        let bytes: usize = node.held.values().map(|batch| batch.body.len()).sum();
+        assert!(bytes > 0 && bytes <= HELD_BYTES, "{bytes}");
+        // The first answer counts what was heard while it was asked for.
+        for _ in 0..4 {
+            node.trouble(NOW);
+            node.tick(NOW);
+            answer(&mut node, 0);
+        }
+        assert!(node.held.is_empty(), "{:?}", node.held.keys().collect::<Vec<_>>());
     }
 }

@@ -24,6 +24,9 @@ const LAST: Duration = Duration::from_secs(2);
 /// How long it waits for the others to be told that it goes.
 const GOODBYE: Duration = Duration::from_millis(500);
 
+/// How often it is looked for what a link has lost.
+const LOST: Duration = Duration::from_secs(1);
+
 /// How long a link that could not be made is left alone.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -140,6 +143,9 @@ impl Clustered {
         let mut tick = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
         let mut connecting = self.connecting(keeper, Duration::ZERO);
         let ended = loop {
+            if self.with(|inner, _| std::mem::take(&mut inner.shown) > 0) {
+                tokio::task::yield_now().await; // members on this thread read now
+            }
             self.emit(keeper);
             self.wish(held.as_ref().map(|(link, _)| link), &mut doing).await;
             if self.with(|inner, _| is_done(inner)) {
@@ -268,10 +274,7 @@ impl Clustered {
             match news {
                 LinkNews::Up => inner.up(now),
                 LinkNews::Down => inner.down(now),
-                LinkNews::Lost => {
-                    inner.node.trouble(now);
-                    inner.names.trouble(now);
-                }
+                LinkNews::Lost => inner.lost(now),
                 LinkNews::Named(revision, record) => inner.names.heard(now, revision, &record),
                 LinkNews::Heard(place, batch) => inner.node.heard(now, place, batch),
                 LinkNews::Beaten(beat) if beat.origin != inner.node.me() => {
@@ -293,13 +296,22 @@ impl Clustered {
     }
 
     fn tick(&self) {
-        let changed = self.with(|inner, now| {
+        let (changed, unreadable) = self.with(|inner, now| {
             inner.node.tick(now);
             inner.names.tick(now);
-            inner.roster.tick(now)
+            if inner.is_losing {
+                inner.lost(now);
+            }
+            // Where we are away, nobody else is silent.
+            let is_linked = inner.node.is_linked();
+            let changed = if is_linked { inner.roster.tick(now) } else { Vec::new() };
+            (changed, inner.take_unreadable(now))
         });
         for node in &changed {
             self.tell_node(node);
+        }
+        for (origin, count) in unreadable {
+            self.tell_unreadable(origin, count);
         }
     }
 }
@@ -307,13 +319,26 @@ impl Clustered {
 impl NodeInRoom {
     /// When the time is to be looked at next, where that was done then: nobody wakes up for nothing.
     fn next_tick(&self, last: Duration) -> Duration {
-        let rest = self.node.rests_until().filter(|_| self.names.is_resting());
+        let is_resting = || !self.is_losing && self.names.is_resting();
+        let rest = self.node.rests_until().filter(|_| is_resting());
         let rest = rest.map(|rest| self.roster.next_change().map_or(rest, |due| rest.min(due)));
         rest.unwrap_or(Duration::ZERO).max(last + TICK)
     }
 
+    /// The link has lost something. That is looked for at once, and then once in a while: a link that loses is slow, and
+    /// each look makes more of what it is too slow for.
+    fn lost(&mut self, now: Duration) {
+        self.is_losing = self.lost_at.is_some_and(|at| at + LOST > now);
+        if !self.is_losing {
+            self.lost_at = Some(now);
+            self.node.trouble(now);
+            self.names.trouble(now);
+        }
+    }
+
     /// The link is there, anew.
     fn up(&mut self, now: Duration) {
+        self.roster.listen(now);
         self.node.up(now);
         self.names.up(now);
     }

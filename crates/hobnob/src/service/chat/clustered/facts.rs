@@ -57,6 +57,11 @@ pub(super) fn node(name: String, is: NodeIs, members: u64) -> Fact {
     of(ClusterFact::Node { node: name, is, members })
 }
 
+/// So many entries of a node cannot be shown.
+pub(super) fn unreadable(node: String, count: u64) -> Fact {
+    of(ClusterFact::Missed { node, count: Some(count), why: "version" })
+}
+
 /// The node has ended, and no other node will ever have so many messages of its members.
 pub(super) fn unstored(count: usize) -> Error {
     let what = match count {

@@ -5,10 +5,11 @@ mod candidate;
 mod drive;
 mod facts;
 mod link;
+mod meanwhile;
 mod naming;
 mod words;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -24,21 +25,29 @@ use crate::cluster::{
     NodeRoster, NodeTerms, NodeTold, OUTBOX_ENTRIES, REFRESH, RoomEntry,
 };
 use crate::conn::Boxed;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
 use crate::session::Keeper;
 use crate::spec::Options;
 use candidate::Candidate;
 use link::LinkInUse;
+use meanwhile::Meanwhile;
 
-/// Lines of others that wait while this node is alone, to be shown together.
-const MEANWHILE: usize = 4_096;
+/// Bytes that are shown before the members have a turn to read.
+const SLICE: usize = 131_072;
 
 /// A wait from which on it is told with a line: its node was away.
 const AWAY: u64 = 2_000;
 
+/// Batches of the stream that are read for what was said before.
+const PAST: u64 = 256;
+
 /// Bytes of names that a beat has at most.
 const BEAT_NAMES: usize = 8_192;
+
+/// Nodes of which it is told by their names that something of them cannot be shown, and how often at most.
+const UNREADABLE: usize = 16;
+const UNREADABLE_PAUSE: Duration = Duration::from_secs(5);
 
 /// A room over many nodes.
 pub(super) struct Clustered {
@@ -65,13 +74,19 @@ pub(super) struct NodeInRoom {
     candidates: BTreeMap<u64, Candidate>,
     verdicts: BTreeMap<u64, NameAnswer>,
     /// What others said while we are alone.
-    meanwhile: VecDeque<(NodeId, RoomEntry)>,
-    /// Whether some of it was said before we came.
-    is_of_before: bool,
-    /// How many more there were than are kept.
-    unkept: u64,
-    /// How much was shown here before the others had it.
+    meanwhile: Meanwhile,
+    /// Whether members were told that we are alone, and not yet that the others are back.
+    is_apart: bool,
+    /// Bytes that were shown since the members had a turn.
+    pub(super) shown: usize,
+    /// Messages that were shown here before the others had them.
     said_here: u64,
+    /// Entries of other nodes that cannot be shown, until that is told; and when it was told last.
+    unreadable: BTreeMap<NodeId, u64>,
+    unreadable_told: Duration,
+    /// When what the link lost was looked for last, and whether more was lost since.
+    pub(super) lost_at: Option<Duration>,
+    pub(super) is_losing: bool,
     /// The node of which was told that it was away.
     late: Option<NodeId>,
     /// Whether somebody here had much to read when the last line was shown.
@@ -92,8 +107,13 @@ impl Clustered {
         let files = NatsFiles { auth: path("cluster-auth"), ca: path("cluster-ca") };
         let terms = files.terms(servers, named, me)?;
         let name = options.text("node").filter(|name| !name.is_empty());
+        if let Some(Err(why)) = name.map(|name| show::name(name.as_bytes())) {
+            let error = Error::new(Kind::BadOption, format!("a node's name: {why}"));
+            return Err(error.hint_option("node", "kite", "a name as members have them"));
+        }
         let name = name.map_or_else(own_name, str::to_owned);
-        let past = options.count("history").unwrap_or_default().min(256);
+        // Who came and went stands in the stream too: what is read has more than the messages that are wanted.
+        let past = if options.count("history").unwrap_or_default() > 0 { PAST } else { 0 };
         let terms_of_node = NodeTerms { me, seed: draw_seed(), outbox: OUTBOX_ENTRIES, past };
         let node = ClusterNode::new(terms_of_node, clock.now());
         let node_name = name.as_str().into();
@@ -114,10 +134,14 @@ impl Clustered {
             names,
             candidates: BTreeMap::new(),
             verdicts: BTreeMap::new(),
-            meanwhile: VecDeque::new(),
-            is_of_before: false,
-            unkept: 0,
+            meanwhile: Meanwhile::default(),
+            is_apart: false,
+            shown: 0,
             said_here: 0,
+            unreadable: BTreeMap::new(),
+            unreadable_told: Duration::ZERO,
+            lost_at: None,
+            is_losing: false,
             late: None,
             is_crowded: false,
             facts: Vec::new(),
@@ -150,6 +174,10 @@ impl Clustered {
             while let Some(told) = inner.names.told() {
                 self.named(&mut inner, now, told);
             }
+            if inner.shown >= SLICE {
+                self.bell.notify_one(); // the rest is shown when the members have had a turn
+                return done;
+            }
             let Some(told) = inner.node.told() else { return done };
             self.show(&mut inner, told);
         }
@@ -180,23 +208,20 @@ impl Clustered {
         match told {
             NodeTold::Dropped(from, to) => inner.dropped += count(from, to),
             NodeTold::TooLong(from, to) => inner.too_long += count(from, to),
+            NodeTold::Alone => (inner.is_apart, inner.said_here) = (true, 0),
+            NodeTold::Back(_) => inner.is_apart = false,
             _ => {}
         }
         match told {
-            NodeTold::Heard { entry, is_past: true, .. } if !inner.node.is_alone() => {
+            NodeTold::Heard { entry, is_past: true, .. } if !inner.is_apart => {
                 self.remember(&entry);
             }
             // Who came while we were alone from the start has not seen it yet.
             NodeTold::Heard { entry, is_past: true, .. } if entry.kind != EntryKind::Say => {}
             NodeTold::Heard { origin, entry, is_past, .. } => {
                 let is_own = origin == inner.node.me();
-                if inner.node.is_alone() && !is_own {
-                    inner.is_of_before |= is_past;
-                    inner.meanwhile.push_back((origin, entry));
-                    if inner.meanwhile.len() > MEANWHILE {
-                        inner.meanwhile.pop_front();
-                        inner.unkept += 1;
-                    }
+                if inner.is_apart && !is_own {
+                    inner.meanwhile.keep(origin, entry, is_past);
                 } else {
                     self.show_entry(inner, origin, &entry);
                 }
@@ -211,6 +236,7 @@ impl Clustered {
                 inner.names.reborn(now, me);
             }
             NodeTold::Back(away) => self.show_meanwhile(inner, away),
+            NodeTold::Unreadable { origin, count } => inner.note_unreadable(origin, count),
             told => {
                 let name = |node| node_name(&inner.roster, node);
                 for line in words::told(&told, name) {
@@ -223,20 +249,17 @@ impl Clustered {
     /// Shows what was said at the other nodes while they could not be reached.
     fn show_meanwhile(&self, inner: &mut NodeInRoom, away: Duration) {
         let meanwhile = std::mem::take(&mut inner.meanwhile);
-        let unkept = std::mem::take(&mut inner.unkept);
-        let said_there = meanwhile.len() as u64 + unkept;
+        let (said_there, unkept) = (meanwhile.messages(), meanwhile.unkept);
         let said_here = std::mem::take(&mut inner.said_here);
         inner.facts.push(facts::rejoined(away, said_here, said_there));
-        let is_of_before = std::mem::take(&mut inner.is_of_before);
-        self.room.tell(None, &words::back(meanwhile.len(), is_of_before));
+        self.room.tell(None, &words::back(said_there, meanwhile.is_of_before));
         if unkept > 0 {
             self.room.tell(None, &words::unkept(unkept));
         }
-        let is_any = !meanwhile.is_empty();
-        for (origin, entry) in meanwhile {
+        for (origin, entry) in meanwhile.into_entries() {
             self.show_entry(inner, origin, &entry);
         }
-        if is_any {
+        if said_there > 0 {
             self.room.tell(None, "* that was all");
         }
     }
@@ -250,6 +273,7 @@ impl Clustered {
         inner.late = (!is_own && entry.waited >= AWAY).then_some(origin);
         let Some(line) = line(entry) else { return };
         let but = is_own.then_some(entry.seat);
+        inner.shown += line.len();
         inner.is_crowded = self.room.hear(but, &line, entry.kind == EntryKind::Say);
     }
 
@@ -258,6 +282,14 @@ impl Clustered {
         if let (EntryKind::Say, Some(line)) = (entry.kind, line(entry)) {
             self.room.keep(&line);
         }
+    }
+
+    /// Tells that so much of a node cannot be shown.
+    pub(super) fn tell_unreadable(&self, origin: NodeId, count: u64) {
+        let mut inner = self.inner();
+        let name = node_name(&inner.roster, origin);
+        self.room.tell(None, &words::unreadable(&name, count));
+        inner.facts.push(facts::unreadable(name, count));
     }
 
     /// Tells that a node came, is not reached, or is gone.
@@ -270,12 +302,30 @@ impl Clustered {
 }
 
 impl NodeInRoom {
+    /// Counts what cannot be shown. Of more nodes than are known nobody needs a number each.
+    fn note_unreadable(&mut self, origin: NodeId, count: u64) {
+        let is_known = self.unreadable.contains_key(&origin);
+        let origin =
+            if is_known || self.unreadable.len() < UNREADABLE { origin } else { NodeId::STRANGER };
+        let sum = self.unreadable.entry(origin).or_default();
+        *sum = sum.saturating_add(count);
+    }
+
+    /// What cannot be shown and was not told yet, now and then.
+    pub(super) fn take_unreadable(&mut self, now: Duration) -> BTreeMap<NodeId, u64> {
+        if self.unreadable.is_empty() || self.unreadable_told + UNREADABLE_PAUSE > now {
+            return BTreeMap::new();
+        }
+        self.unreadable_told = now;
+        std::mem::take(&mut self.unreadable)
+    }
+
     /// Keeps what whoever looks at the server is told of it.
     fn fact(&mut self, told: &NodeTold) {
         let fact = match told {
             NodeTold::Alone => Some(facts::parted(self.node.is_linked())),
-            NodeTold::Own { .. } => {
-                self.said_here += 1;
+            NodeTold::Own { entry, .. } => {
+                self.said_here += u64::from(entry.kind == EntryKind::Say);
                 None
             }
             NodeTold::Missed { origin, .. } => facts::told(told, node_name(&self.roster, *origin)),
@@ -341,18 +391,21 @@ impl RoomOrder for Clustered {
         let now = self.clock.now();
         let inner = self.inner();
         let nodes = inner.roster.nodes().filter(|node| node.beat.members > 0);
+        let mut left_out = 0;
         for node in nodes {
             let name = shown_name(&node.beat.name).unwrap_or_else(|| node.beat.origin.to_string());
             let names: Vec<_> =
                 node.beat.names.iter().filter_map(|name| shown_name(name)).collect();
             let silence = now.saturating_sub(node.heard);
-            let silence = (node.is != NodeIs::Came).then_some(silence);
-            line += &words::there(&name, &names, node.beat.members, silence);
-            if line.len() > bytes {
-                break;
+            let is_away = node.is != NodeIs::Came || !inner.node.is_linked();
+            let there = words::there(&name, &names, node.beat.members, is_away.then_some(silence));
+            if line.len() + there.len() > bytes {
+                left_out += 1;
+            } else {
+                line += &there;
             }
         }
-        line
+        line + &words::more_nodes(left_out)
     }
 
     fn leave(&self, id: u64, _is_quiet: bool) {

@@ -159,7 +159,8 @@ impl NodeInRoom {
 
     /// How many other nodes are reached, and how many members they have.
     fn elsewhere(&self) -> (u64, u64) {
-        let reached = self.roster.nodes().filter(|node| node.is == NodeIs::Came);
+        let is_linked = self.node.is_linked();
+        let reached = self.roster.nodes().filter(|node| is_linked && node.is == NodeIs::Came);
         reached.fold((0, 0), |(nodes, members), node| (nodes + 1, members + node.beat.members))
     }
 }

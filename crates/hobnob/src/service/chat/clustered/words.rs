@@ -38,6 +38,7 @@ pub(super) fn told(told: &NodeTold, name: impl Fn(NodeId) -> String) -> Vec<Stri
         | NodeTold::Twin
         | NodeTold::Heard { .. }
         | NodeTold::Own { .. }
+        | NodeTold::Unreadable { .. }
         | NodeTold::Back(_) => {
             return Vec::new();
         }
@@ -46,7 +47,7 @@ pub(super) fn told(told: &NodeTold, name: impl Fn(NodeId) -> String) -> Vec<Stri
 }
 
 /// The other nodes are back; so many lines were said there, some of them before this node began.
-pub(super) fn back(count: usize, is_of_before: bool) -> String {
+pub(super) fn back(count: u64, is_of_before: bool) -> String {
     match count {
         1 if is_of_before => {
             "* the other nodes are back; this is the last message from there:".to_owned()
@@ -112,6 +113,24 @@ pub(super) fn lent(name: &str) -> String {
 /// A member has another name than before, which it did not choose now.
 pub(super) fn regained(name: &str) -> String {
     format!("* you are {name} now")
+}
+
+/// Nodes that a list of members has no room for.
+pub(super) fn more_nodes(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => "; and one more node".to_owned(),
+        count => format!("; and {count} more nodes"),
+    }
+}
+
+/// So many messages of a node cannot be shown.
+pub(super) fn unreadable(name: &str, count: u64) -> String {
+    let why = "it speaks another version";
+    match count {
+        1 => format!("* one message from node {name} cannot be shown: {why}"),
+        count => format!("* {count} messages from node {name} cannot be shown: {why}"),
+    }
 }
 
 /// Who is at another node; `silence`: for how long nothing was heard of it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hobnob::clock::Clock;
 use hobnob::engine::Crew;
 
-use super::judge::{BACK, MemberLog};
+use super::judge::{ALONE, BACK, MemberLog};
 use super::member::{Member, Said};
 use super::node::Node;
 use super::servers::{Make, Servers};
@@ -50,4 +50,42 @@ async fn who_came_while_its_node_was_alone_is_shown_what_was_said_elsewhere() {
     let shown = lines.iter().enumerate().filter(|(_, shown)| **shown == line);
     let shown: Vec<_> = shown.map(|(at, _)| at > back).collect();
     assert_eq!(shown, [true], "once, and after the word that they are back: {lines:#?}");
+}
+
+#[tokio::test]
+async fn who_was_alone_is_shown_what_fits_and_nobody_is_cut_for_it() {
+    let test = "cluster::real::alone::who_was_alone_is_shown_what_fits_and_nobody_is_cut_for_it";
+    let Some(program) = Make::Pinned.program() else { return skip(test, "missing nats-server") };
+    let servers = Servers::start(&program, 1);
+    servers.ready().await;
+    let (crew, clock, said) = (Crew::start().expect("threads"), Clock::start(), Said::default());
+    let node = |at| Node::new(at, "much", &[servers.port(0)], &crew, clock);
+    let (mut lark, mut kite) = (node(0), node(1));
+    lark.start(2, &said).await;
+    kite.start(8, &said).await;
+    let (bob, ada) = (&lark.members[0], &kite.members[0]);
+    // What kite says is heard by nobody else, and what it hears is all that is said elsewhere.
+    kite.bend(&["up:stall"]);
+    ada.say("said at kite alone");
+    until(ada, |log| log.lines.iter().any(|line| line.starts_with(ALONE))).await;
+    let long = "x".repeat(30_000);
+    for number in 0..60 {
+        bob.say(&format!("{number} {long}"));
+    }
+    until(&lark.members[1], |log| log.lines.iter().any(|line| line.contains(": 59 x"))).await;
+    kite.bend(&[]);
+    for member in &kite.members {
+        until(member, |log| log.lines.iter().any(|line| line.contains(": 59 x"))).await;
+        let lines = member.with(|log| log.lines.clone());
+        let unshown = lines.iter().find_map(|line| {
+            line.strip_prefix("* ")?.strip_suffix(" of the first of them are not shown: too many")
+        });
+        let unshown: usize = unshown.map_or(0, |count| count.parse().expect("a count"));
+        let shown = lines.iter().filter(|line| line.ends_with(&long)).count();
+        assert_eq!(unshown + shown, 60, "each is shown or counted");
+    }
+    bob.say("and now");
+    for member in &kite.members {
+        until(member, |log| log.lines.iter().any(|line| line.ends_with(": and now"))).await;
+    }
 }
