@@ -206,6 +206,24 @@ fn members_of_two_nodes_share_a_room_and_miss_nothing_while_the_server_is_away()
     assert_eq!(bob.until("all is well"), "Ada: all is well");
 }
 
+/// Each byte of it is shown as four.
+#[test]
+fn the_longest_line_passes_between_nodes_and_nobody_takes_it_for_somebody_elses() {
+    let test =
+        "rooms::the_longest_line_passes_between_nodes_and_nobody_takes_it_for_somebody_elses";
+    let Some(nats) = Nats::keeping(test, &[]) else { return };
+    let ([(_kite, at_kite), _lark], [mut ada, mut bob]) = two(&nats, &[]);
+    ada.say(&"\u{1}".repeat(65_000));
+    assert_eq!(bob.until("Ada: "), format!("Ada: {}", r"\x01".repeat(65_000)));
+    ada.say("short");
+    assert_eq!(bob.until("Ada: "), "Ada: short");
+    let mut eve = Member::called("Eve", &at_kite);
+    wait("a list with kite once, and lark", || {
+        eve.say("/who");
+        (eve.until("* here: ") == "* here: Ada, Eve; at lark: Bob").then_some(())
+    });
+}
+
 #[test]
 fn the_servers_history_is_shown_and_what_it_lost_is_told() {
     let test = "rooms::the_servers_history_is_shown_and_what_it_lost_is_told";

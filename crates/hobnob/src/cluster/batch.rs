@@ -17,8 +17,9 @@ pub const BATCH_ENTRIES: usize = 64;
 /// Bytes of entries beyond which a batch takes no further one.
 pub const BATCH_BYTES: usize = 32_768;
 
-/// Bytes that the text of an entry has at most: what a member can say in one line.
-const ENTRY_TEXT: usize = crate::codec::text::LINE_CAP;
+/// Bytes that the text of an entry has at most: what a member can say in one line, where each byte is shown as four
+/// (`\x07`).
+pub(super) const ENTRY_TEXT: usize = 4 * crate::codec::text::LINE_CAP;
 
 /// Entries that a batch of another version may say that it has.
 const FOREIGN_ENTRIES: u64 = 4_096;

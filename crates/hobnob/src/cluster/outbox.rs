@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{BATCH_BYTES, BATCH_ENTRIES, EntryKind, RoomBatch, RoomEntry};
+use super::batch::{BATCH_BYTES, BATCH_ENTRIES, ENTRY_TEXT, EntryKind, RoomBatch, RoomEntry};
 use super::name::NodeId;
 
 /// Entries that wait at most.
@@ -138,7 +138,8 @@ impl RoomOutbox {
     pub fn too_long(&self, entry: &RoomEntry) -> Option<usize> {
         let size = entry.line(LONGEST_WAIT).len();
         let around = RoomEntry { text: "".into(), ..entry.clone() }.line(LONGEST_WAIT).len();
-        (size > self.payload).then(|| self.payload.saturating_sub(around))
+        let most = self.payload.saturating_sub(around).min(ENTRY_TEXT);
+        (size > self.payload || entry.text.len() > ENTRY_TEXT).then_some(most)
     }
 
     /// No server will take the batch that begins with this number: it is forgotten.
@@ -266,7 +267,7 @@ mod tests {
     fn a_batch_has_no_more_bytes_than_the_servers_take() {
         let mut outbox = RoomOutbox::new(NodeId::drawn([1, 1]), 16);
         let fits = |outbox: &RoomOutbox, length| outbox.too_long(&say(length));
-        assert_eq!(fits(&outbox, 1 << 20), None, "nothing is known of the servers yet");
+        assert_eq!(fits(&outbox, ENTRY_TEXT), None, "nothing is known of the servers yet");
         outbox.bound(1_000);
         let most = fits(&outbox, 2_000).expect("it is longer");
         assert_eq!((fits(&outbox, most), fits(&outbox, most + 1)), (None, Some(most)));
@@ -278,6 +279,13 @@ mod tests {
         assert_eq!(outbox.give_up(batch.first), Some(batch));
         let next = outbox.freeze(Duration::ZERO, 1).expect("the rest waits");
         assert_eq!((next.first, next.after, next.prev), (3, 0, 0), "a jump that others see");
+    }
+
+    #[test]
+    fn what_no_node_would_show_is_refused_before_it_is_said() {
+        let outbox = RoomOutbox::new(NodeId::drawn([1, 1]), 16);
+        assert_eq!(outbox.too_long(&say(ENTRY_TEXT)), None);
+        assert_eq!(outbox.too_long(&say(ENTRY_TEXT + 1)), Some(ENTRY_TEXT));
     }
 
     #[test]

@@ -9,13 +9,15 @@ impl ClusterNode {
     /// Shows the entries of a batch from this number on. Of our own, those that were shown while alone are not.
     pub(super) fn show(&mut self, batch: &RoomBatch, from: u64) {
         let is_own = batch.origin == self.me;
-        let is_twins = is_own && (batch.next() > self.outbox.last() + 1 || !self.is_as_said(batch));
+        let entries: Vec<_> = batch.entries().collect();
+        let is_ahead = batch.next() > self.outbox.last() + 1;
+        let is_twins = is_own && (is_ahead || !entries.iter().all(|said| self.is_as_said(said)));
         if is_twins {
             self.tell(NodeTold::Twin);
         }
         let is_past = self.phase != JoinPhase::Joined;
         let mut unreadable = 0;
-        for (number, entry) in batch.entries().filter(|(number, _)| *number >= from) {
+        for (number, entry) in entries.into_iter().filter(|(number, _)| *number >= from) {
             if entry.kind == EntryKind::Unknown {
                 unreadable += 1;
             } else if !(is_own && number <= self.shown_to) {
@@ -31,15 +33,15 @@ impl ClusterNode {
         }
     }
 
-    /// Whether a batch in our name has what we said under its numbers.
-    fn is_as_said(&self, batch: &RoomBatch) -> bool {
-        let is_same = |ours: &RoomEntry, theirs: RoomEntry| {
-            *ours == RoomEntry { waited: ours.waited, ..theirs }
+    /// Whether an entry in our name is what we said under its number, as far as that is known and can be read.
+    fn is_as_said(&self, (number, theirs): &(u64, RoomEntry)) -> bool {
+        let at = self.unreturned.binary_search_by_key(number, |(number, ..)| *number);
+        let Some((_, ours, _)) = at.ok().and_then(|at| self.unreturned.get(at)) else {
+            return true;
         };
-        batch.entries().all(|(number, entry)| {
-            let at = self.unreturned.binary_search_by_key(&number, |(number, ..)| *number);
-            at.map_or(true, |at| is_same(&self.unreturned[at].1, entry))
-        })
+        let (seats, names) = ((ours.seat, theirs.seat), (&ours.name, &theirs.name));
+        let is_same = ours.kind == theirs.kind && seats.0 == seats.1 && names.0 == names.1;
+        theirs.kind == EntryKind::Unknown || is_same && ours.text == theirs.text
     }
 
     /// Own entries before this number came back, or never will.
@@ -57,6 +59,7 @@ impl ClusterNode {
 #[cfg(test)]
 mod tests {
     use super::super::super::NodeId;
+    use super::super::super::batch::ENTRY_TEXT;
     use super::super::{HELD_BYTES, NodeTerms, NodeWish, StreamLook};
     use super::*;
 
@@ -106,7 +109,7 @@ mod tests {
         let (mut node, other) = (joined(), NodeId::drawn([2, 2]));
         let newer = RoomBatch::read(other, &format!("2 {other} 1 3 0 0"), b"?");
         node.heard(NOW, 1, newer);
-        let long = say(&"x".repeat(65_537)).line(0) + &say("short").line(0);
+        let long = say(&"x".repeat(ENTRY_TEXT + 1)).line(0) + &say("short").line(0);
         node.heard(NOW, 2, RoomBatch::frozen(other, (4, 2), (3, 1), long));
         let unreadable = |count| NodeTold::Unreadable { origin: other, count };
         let short =
