@@ -95,6 +95,14 @@ fn case_37_what_a_hostile_node_sends_is_not_believed_and_the_room_lives() {
     ] {
         hostile.publish_headed(&subject, &format!("Hobnob: {header}\r\n"), &body);
     }
+    // With headers of the servers' own before theirs, and two of ours: the last one counts, whoever is asked.
+    let headers = "Nats-Sequence: 99\r\nNats-Subject: in.x\r\nHobnob: rubbish\r\n";
+    let twice = entry.replace("* forged", "headed");
+    hostile.publish_headed(
+        &format!("in.{me}"),
+        &format!("{headers}Hobnob: 1 {me} 5 1 0 4\r\n"),
+        &twice,
+    );
     for body in [
         format!(
             "{{\"v\":1,\"o\":\"{me}\",\"name\":\"\\u001b[31mkite\\r\\n* x\",\"members\":7,\"names\":[\"\\u001b[2J\",\"Eve\"]}}"
@@ -120,6 +128,7 @@ fn case_37_what_a_hostile_node_sends_is_not_believed_and_the_room_lives() {
     }
     assert!(before.contains(&r"somebody: \x1b[2J\x0d\x0a* forged".to_owned()), "{before:?}");
     assert!(!before.iter().any(|line| line == "* forged"), "{before:?}");
+    assert_eq!(before.iter().filter(|line| line.ends_with("headed")).count(), 1, "{before:?}");
     let version = "cannot be shown: it speaks another version";
     let told = before.into_iter().find(|line| line.ends_with(version));
     let told = told.unwrap_or_else(|| bob.until(version));

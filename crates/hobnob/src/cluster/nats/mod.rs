@@ -313,7 +313,9 @@ impl NatsLink {
         let Some(message) = found.member("message") else { return Err(LinkFault::NoAnswer) };
         let decoded = |name| BASE64_STANDARD.decode(message.text(name)).unwrap_or_default();
         let head = String::from_utf8_lossy(&decoded("hdrs")).into_owned();
-        let header = head.lines().find_map(|line| line.strip_prefix("Hobnob:")).unwrap_or_default();
+        // The last of several counts, as in what is heard.
+        let mut lines = head.lines().rev();
+        let header = lines.find_map(|line| line.strip_prefix("Hobnob:")).unwrap_or_default();
         Ok(Some(batch(message.text("subject"), header.trim(), &decoded("data"))))
     }
 
