@@ -2,7 +2,7 @@
 //! full. A session notes what it holds before it asks for more, so that the budget is kept before it is passed.
 
 use std::cmp::Reverse;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::shards::Shard;
@@ -21,8 +21,9 @@ const STEP: u64 = 128;
 pub(super) struct Ledger {
     budget: u64,
     shards: Vec<Arc<Shard>>,
-    /// Bytes that sessions have noted.
-    held: AtomicU64,
+    /// Bytes that sessions have noted. Two threads may note one session, and what is taken away may be told before it was
+    /// added: for that moment it is less than nothing.
+    held: AtomicI64,
     /// What was held when the heaviest were looked for last; 0: the budget was not full since.
     looked: AtomicU64,
     /// One look at a time, so that each sees whom the others have cut.
@@ -31,17 +32,18 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) fn new(budget: u64, shards: Vec<Arc<Shard>>) -> Self {
-        let (held, looked) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (held, looked) = (AtomicI64::new(0), AtomicU64::new(0));
         Ledger { budget, shards, held, looked, looking: Mutex::default() }
     }
 
     /// A session held so many bytes, and now holds so many. Where the budget is full, the heaviest are cut.
     pub(super) fn note(&self, before: u64, after: u64) {
-        let Some(more) = after.checked_sub(before) else {
-            self.held.fetch_sub(before - after, Relaxed);
+        let change = after.cast_signed() - before.cast_signed();
+        let held = self.held.fetch_add(change, Relaxed) + change;
+        if change < 0 {
             return;
-        };
-        let held = self.held.fetch_add(more, Relaxed) + more;
+        }
+        let held = u64::try_from(held).unwrap_or(0);
         if self.percent_of(held + self.beside()) < FULL {
             if self.looked.load(Relaxed) != 0 {
                 self.looked.store(0, Relaxed);
@@ -58,7 +60,8 @@ impl Ledger {
     /// The share of the budget that is used, in percent. What waits to be received, and answers that are held back, are
     /// those of the last sweep.
     pub(super) fn percent(&self) -> u64 {
-        self.percent_of(self.held.load(Relaxed) + self.beside())
+        let held = u64::try_from(self.held.load(Relaxed)).unwrap_or(0);
+        self.percent_of(held + self.beside())
     }
 
     /// Cuts the sessions that hold most, if those that are not cut yet still hold too much.
@@ -124,6 +127,19 @@ mod tests {
         fn note_held(&self, before: u64, after: u64) {
             self.note(before, after);
         }
+    }
+
+    /// Of two threads that note one session the one that came second may be heard first.
+    #[test]
+    fn what_is_taken_away_before_it_was_added_fills_no_budget() {
+        let shards = Crew::of(1, Clock::start()).expect("a thread").shards();
+        let ledger = Ledger::new(1_000, shards);
+        ledger.note(600, 0);
+        assert_eq!(ledger.percent(), 0);
+        ledger.note(0, 500); // another session
+        assert_eq!(ledger.percent(), 0, "as much as is known is added yet");
+        ledger.note(0, 600);
+        assert_eq!(ledger.percent(), 50);
     }
 
     /// Nobody sweeps here.
