@@ -112,7 +112,7 @@ fn what_servers_cannot_is_a_line_of_the_doctor_with_what_would_change_it() {
         let url = nats.url().replace("nats://", "nats://me:secret@");
         assert_eq!(lacking(&url), (Some(1), names.iter().map(ToString::to_string).collect()));
     }
-    // Nobody listens there; and a name that is none, of which nobody need be asked.
+    // Nobody listens at the one; the other is too long for a name, so no resolver is asked for it.
     for url in ["nats://127.0.0.1:1".to_owned(), format!("nats://{}.test:1", "x".repeat(64))] {
         let (code, _, err) = said(&["doctor", "--cluster", &url]);
         assert!(code == Some(5) && err.starts_with("error[cluster-unreachable]"), "{err}");

@@ -60,6 +60,9 @@ pub(super) struct Start {
     pub crew: Crew,
 }
 
+/// How long whatever is cut has to come to its end.
+const CUT: Duration = Duration::from_secs(1);
+
 /// How long sessions that are cut may take to be over. One that takes longer is stuck.
 const STUCK: Duration = Duration::from_secs(5);
 
@@ -232,23 +235,20 @@ async fn keep(house: Arc<House>) {
 /// After the last session, ends the sessions that others belonged to, the keeper, and the work that was begun.
 async fn close(house: &Arc<House>, mut keeping: JoinHandle<()>) {
     house.is_empty.send_replace(true);
-    drop(
-        tokio::time::timeout(Duration::from_secs(1), until(house, |house| !house.has_parents()))
-            .await,
-    );
+    drop(tokio::time::timeout(CUT, until(house, |house| !house.has_parents())).await);
     tokio::select! {
         biased;
         _ = &mut keeping => {}
-        () = grace_or_cut(house, Duration::from_secs(1)) => {
+        () = grace_or_cut(house, CUT) => {
             house.bus.drop_by("grace", 1);
             keeping.abort();
         }
     }
-    let grace = grace_or_cut(house, Duration::from_secs(1));
+    let grace = grace_or_cut(house, CUT);
     house.bus.drop_by("grace", house.powers.workshop.close(grace).await);
 }
 
-/// Resolves when a grace is over; or, where somebody has it cut, after so long at most.
+/// Resolves when a grace is over; or so long after somebody has the server cut, where that is sooner.
 async fn grace_or_cut(house: &House, cut: Duration) {
     let mut phase = house.phase.subscribe();
     tokio::select! {
@@ -276,7 +276,7 @@ async fn see_out(house: &Arc<House>, loops: &mut JoinSet<()>) {
         house.bus.drop_by("grace", usize::try_from(left).unwrap_or(usize::MAX));
         house.each_session(|session| session.cut(Cut::Stopped));
         // A session that does not yield must not hold this up for ever. It is dropped with its shard.
-        drop(tokio::time::timeout(Duration::from_secs(1), until_empty(house)).await);
+        drop(tokio::time::timeout(CUT, until_empty(house)).await);
     }
 }
 

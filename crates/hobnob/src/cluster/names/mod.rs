@@ -265,8 +265,7 @@ impl NameDesk {
     /// Whether it needs ticks for nothing but to say, once in a long while, that its names are its own.
     pub fn is_resting(&self) -> bool {
         let is_ours = |row: &NameRow| matches!(row.stands, NameStands::Ours(_));
-        let is_at_rest = |row: &NameRow| is_ours(row) && row.flight.is_none();
-        self.is_settled() && self.rows.values().all(is_at_rest)
+        self.is_settled() && self.rows.values().all(|row| is_ours(row) && row.flight.is_none())
     }
 
     /// The link is there, anew.

@@ -121,7 +121,7 @@ impl ClusterNode {
         self.verified = asking.last;
         self.end = look.end.max(asking.heard).max(self.trail.last());
         let end = self.end;
-        self.held.retain(|place, _| *place <= end); // nobody has what is said to be beyond
+        self.held.retain(|place, _| *place <= end); // no server has what was said to stand beyond
         if self.phase == JoinPhase::Comparing {
             self.phase = JoinPhase::Joined;
             if self.keeps(ClusterRule::EndBeforeMembers) {

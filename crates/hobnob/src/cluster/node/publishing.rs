@@ -386,6 +386,26 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_hears_nothing_of_what_it_publishes_keeps_no_more_of_it_than_so_much() {
+        let mut node = joined(NodeId::drawn([1, 1]));
+        node.say(NOW, say("one"));
+        let ticks = (1..).map(|tick| NOW + TICK * tick);
+        assert!(ticks.take(100).any(|now| {
+            node.tick(now);
+            tells_alone(&mut node)
+        }));
+        for at in 1..=UNRETURNED as u64 + 100 {
+            while let Some(batch) = publishes(&mut node).pop() {
+                node.acked(NOW, batch.first, at);
+            }
+            node.say(NOW, say("more"));
+            while node.told().is_some() {}
+        }
+        assert!(node.unreturned.len() <= UNRETURNED + 2, "{}", node.unreturned.len());
+        assert!(node.is_alone() && node.outbox.last() > UNRETURNED as u64 + 100);
+    }
+
+    #[test]
     fn a_node_that_did_not_run_is_not_alone_before_it_has_listened() {
         let mut node = joined(NodeId::drawn([1, 1]));
         node.say(NOW, say("one"));

@@ -302,7 +302,7 @@ impl Clustered {
             if inner.is_losing {
                 inner.lost(now);
             }
-            // Where we are away, nobody else is silent.
+            // Without a link we hear nobody, which says nothing of the others.
             let is_linked = inner.node.is_linked();
             let changed = if is_linked { inner.roster.tick(now) } else { Vec::new() };
             (changed, inner.take_unreadable(now))

@@ -83,7 +83,7 @@ pub(super) struct NodeInRoom {
     said_here: u64,
     /// Entries of other nodes that cannot be shown, until that is told; and when it was told last.
     unreadable: BTreeMap<NodeId, u64>,
-    unreadable_told: Duration,
+    unreadable_told: Option<Duration>,
     /// When what the link lost was looked for last, and whether more was lost since.
     pub(super) lost_at: Option<Duration>,
     pub(super) is_losing: bool,
@@ -139,7 +139,7 @@ impl Clustered {
             shown: 0,
             said_here: 0,
             unreadable: BTreeMap::new(),
-            unreadable_told: Duration::ZERO,
+            unreadable_told: None,
             lost_at: None,
             is_losing: false,
             late: None,
@@ -311,12 +311,13 @@ impl NodeInRoom {
         *sum = sum.saturating_add(count);
     }
 
-    /// What cannot be shown and was not told yet, now and then.
+    /// What cannot be shown and was not told yet: at once, and then once in a while.
     pub(super) fn take_unreadable(&mut self, now: Duration) -> BTreeMap<NodeId, u64> {
-        if self.unreadable.is_empty() || self.unreadable_told + UNREADABLE_PAUSE > now {
+        let was_told = self.unreadable_told.is_some_and(|told| told + UNREADABLE_PAUSE > now);
+        if self.unreadable.is_empty() || was_told {
             return BTreeMap::new();
         }
-        self.unreadable_told = now;
+        self.unreadable_told = Some(now);
         std::mem::take(&mut self.unreadable)
     }
 
