@@ -48,7 +48,11 @@ pub(crate) fn text(fact: &ClusterFact) -> String {
         ClusterFact::Missed { node, count: missing, why } => {
             let missing =
                 missing.map_or_else(|| "messages".to_owned(), |many| count(many, "message"));
-            format!("{missing} of node {} missed: {why}", safe(node))
+            let whose = match node.as_str() {
+                "" => "other nodes".to_owned(),
+                node => format!("node {}", safe(node)),
+            };
+            format!("{missing} of {whose} missed: {why}")
         }
         ClusterFact::Node { node, is, members } => {
             format!("node {} {is}, {}", safe(node), count(*members, "member"))
@@ -68,5 +72,31 @@ mod tests {
         let gone = ClusterFact::Node { node: node(), is: "gone", members: 14 };
         assert_eq!(text(&gone), "node kite\\x1b[2J gone, 14 members");
         assert!(is_warning(&missed) && !is_warning(&gone));
+    }
+
+    #[test]
+    fn each_step_of_a_node_is_a_line() {
+        let (server, version) = ("nats://a".to_owned(), "2.10.0".to_owned());
+        let away = Duration::from_millis(61_500);
+        for (fact, line) in [
+            (
+                ClusterFact::Linked { server, version, replicas: 3 },
+                "linked to nats://a, nats-server 2.10.0, 3 copies of the room",
+            ),
+            (
+                ClusterFact::Parted { why: "no link".to_owned() },
+                "the other nodes cannot be reached, members are heard here only: no link",
+            ),
+            (
+                ClusterFact::Rejoined { away, said_here: 1, said_there: 2 },
+                "the other nodes are back after 1m1s: 1 message here meanwhile, 2 messages there",
+            ),
+            (
+                ClusterFact::Missed { node: String::new(), count: None, why: "expired" },
+                "messages of other nodes missed: expired",
+            ),
+        ] {
+            assert_eq!(text(&fact), line);
+        }
     }
 }

@@ -125,7 +125,7 @@ fn the_demo_of_rooms_is_one_room_at_three_nodes_and_says_how_servers_are_had() {
         "clusters::the_demo_of_rooms_is_one_room_at_three_nodes_and_says_how_servers_are_had";
     let (code, _, err) = said(&["demo", "--cluster=nats://127.0.0.1:1"]);
     assert!(code == Some(5) && err.starts_with("error[cluster-unreachable]"), "{err}");
-    let hows = err.lines().filter(|line| line.contains("nats-server -js -sd"));
+    let hows = err.lines().filter(|line| line.contains("nats-server -js -a 127.0.0.1 -sd"));
     assert_eq!(hows.count(), 2, "Debian's, and the current one: {err}");
     let Some(nats) = Nats::keeping(test, &[]) else { return };
     let at = format!("--cluster={}", nats.url());

@@ -3,6 +3,7 @@
 mod guarded;
 mod hostile;
 mod names;
+mod rights;
 mod told;
 
 use std::fs;
@@ -225,8 +226,8 @@ fn the_longest_line_passes_between_nodes_and_nobody_takes_it_for_somebody_elses(
 }
 
 #[test]
-fn the_servers_history_is_shown_and_what_it_lost_is_told() {
-    let test = "rooms::the_servers_history_is_shown_and_what_it_lost_is_told";
+fn the_servers_history_is_shown_once_and_no_more_when_it_is_lost() {
+    let test = "rooms::the_servers_history_is_shown_once_and_no_more_when_it_is_lost";
     let Some(mut nats) = Nats::keeping(test, &[]) else { return };
     let (_kite, at_kite) = node(&nats, "kite", &[]);
     let mut ada = Member::called("Ada", &at_kite);

@@ -15,11 +15,21 @@ pub const UNREACHED: Duration = Duration::from_secs(5);
 /// The silence after which a node counts as gone.
 pub const GONE: Duration = Duration::from_mins(1);
 
+/// Between two looks at the time: after so long this process was stopped in between, and has heard nobody. It looks with
+/// each beat of its own.
+pub(super) const STOPPED: Duration = UNREACHED;
+
+/// For how long the name of a node that is gone is known: as long as the stream has something of it.
+const NAMED: Duration = Duration::from_hours(1);
+
 /// Nodes that are known at most: one more is not listed, whatever it says.
 const NODES: usize = 1_024;
 
 /// Bytes that a beat may have.
 const BEAT_BYTES: usize = 16_384;
+
+/// Names that are read of a beat.
+const NAMES: usize = 1_024;
 
 /// Characters that are shown of a node's name.
 const SHOWN: usize = 32;
@@ -80,7 +90,7 @@ impl NodeBeat {
             at: number("at"),
             name: value.text("name").chars().take(SHOWN).collect(),
             members: number("members"),
-            names: value.texts("names").into_iter().map(str::to_owned).collect(),
+            names: value.texts("names").into_iter().take(NAMES).map(str::to_owned).collect(),
             is_last: value.member("last") == Some(&JsonValue::Flag(true)),
         })
     }
@@ -101,6 +111,8 @@ pub enum NodeIs {
 #[derive(Debug, Default)]
 pub struct NodeRoster {
     rows: BTreeMap<NodeId, KnownNode>,
+    /// When it was looked last who is silent.
+    ticked: Duration,
 }
 
 /// Another node.
@@ -119,6 +131,9 @@ impl NodeRoster {
     pub fn hear(&mut self, now: Duration, beat: NodeBeat) -> Option<KnownNode> {
         let before = self.rows.get(&beat.origin).map(|row| row.is);
         let is = if beat.is_last { NodeIs::Gone } else { NodeIs::Came };
+        if before.is_none() && self.rows.len() >= NODES {
+            self.rows.retain(|_, row| row.is != NodeIs::Gone); // they make room
+        }
         if before.is_none() && (beat.is_last || self.rows.len() >= NODES) {
             return None;
         }
@@ -130,12 +145,18 @@ impl NodeRoster {
 
     /// We were away and heard nobody: how long the others are silent counts from now on.
     pub fn listen(&mut self, now: Duration) {
-        self.rows.values_mut().for_each(|row| row.heard = now);
+        self.ticked = now;
+        let there = self.rows.values_mut().filter(|row| row.is != NodeIs::Gone);
+        there.for_each(|row| row.heard = now);
     }
 
-    /// Looks who has been silent for too long: each change once. Who is gone is forgotten, and who has said so some time
-    /// later: what it said last may still come.
+    /// Looks who has been silent for too long: each change once. Who is gone is forgotten much later: what it said may
+    /// still come. Where nobody looked for [`UNREACHED`], this process was stopped.
     pub fn tick(&mut self, now: Duration) -> Vec<KnownNode> {
+        if self.ticked + STOPPED <= now {
+            self.listen(now);
+        }
+        self.ticked = now;
         let mut changed = Vec::new();
         self.rows.retain(|_, row| {
             let silence = now.saturating_sub(row.heard);
@@ -148,16 +169,19 @@ impl NodeRoster {
                 row.is = is;
                 changed.push(row.clone());
             }
-            silence < GONE
+            silence < NAMED
         });
         changed
     }
 
     /// When the next of them has been silent for too long, if nothing is heard.
     pub fn next_change(&self) -> Option<Duration> {
-        let due =
-            |row: &KnownNode| row.heard + if row.is == NodeIs::Came { UNREACHED } else { GONE };
-        self.rows.values().map(due).min()
+        let due = |row: &KnownNode| match row.is {
+            NodeIs::Came => Some(row.heard + UNREACHED),
+            NodeIs::Unreachable => Some(row.heard + GONE),
+            NodeIs::Gone => None,
+        };
+        self.rows.values().filter_map(due).min()
     }
 
     /// The other nodes, without those that have said that they go.
@@ -186,9 +210,18 @@ mod tests {
     }
 
     proptest! {
+        /// A beat of which one byte is another, or that ends early, or is rubbish.
         #[test]
-        fn whatever_comes_is_read_or_refused(body: Vec<u8>) {
-            let _ = NodeBeat::read(&body);
+        fn whatever_comes_is_refused_or_no_longer_than_it_may_be(
+            name in ".{0,60}", changed: (usize, u8), cut in 0..4_usize, rubbish: Vec<u8>,
+        ) {
+            prop_assert!(NodeBeat::read(&rubbish).is_none());
+            let mut body = NodeBeat { name, ..beat(1) }.text().into_bytes();
+            let at = changed.0 % body.len();
+            body[at] = changed.1;
+            body.truncate(body.len() - cut);
+            let read = NodeBeat::read(&body);
+            prop_assert!(read.is_none_or(|read| read.name.chars().count() <= SHOWN));
         }
     }
 
@@ -206,7 +239,7 @@ mod tests {
     #[test]
     fn a_beat_names_as_many_as_it_has_room_for_however_they_are_written() {
         for (name, least) in
-            [("\"\\".repeat(16), 200), ("李".repeat(10), 200), ("x".to_owned(), 2_000)]
+            [("\"\\".repeat(16), 200), ("李".repeat(10), 200), ("x".to_owned(), NAMES)]
         {
             let full = NodeBeat { members: 5_000, names: vec![name; 5_000], ..beat(1) };
             let read = NodeBeat::read(full.text().as_bytes()).expect("others read it");
@@ -214,13 +247,28 @@ mod tests {
         }
     }
 
+    /// Looks each second up to then, as a node does.
+    fn looked(roster: &mut NodeRoster, seconds: std::ops::RangeInclusive<u64>) -> Vec<KnownNode> {
+        seconds.flat_map(|second| roster.tick(Duration::from_secs(second))).collect()
+    }
+
     #[test]
     fn nobody_was_silent_while_we_were_away() {
         let (mut roster, at) = (NodeRoster::default(), Duration::from_secs);
         assert!(roster.hear(at(0), beat(1)).is_some());
         roster.listen(at(100));
-        assert!(roster.tick(at(104)).is_empty());
+        assert!(looked(&mut roster, 100..=104).is_empty());
         assert_eq!(roster.tick(at(105)).len(), 1);
+    }
+
+    #[test]
+    fn nobody_was_silent_while_this_process_was_stopped() {
+        let (mut roster, at) = (NodeRoster::default(), Duration::from_secs);
+        assert!(roster.hear(at(0), beat(1)).is_some() && roster.tick(at(1)).is_empty());
+        assert!(looked(&mut roster, 120..=124).is_empty(), "two minutes went by at once");
+        assert_eq!(roster.tick(at(125)).len(), 1);
+        assert_eq!(looked(&mut roster, 126..=179).len(), 0);
+        assert_eq!(roster.tick(at(180))[0].is, NodeIs::Gone);
     }
 
     #[test]
@@ -230,18 +278,18 @@ mod tests {
         assert_eq!(roster.next_change(), None);
         assert!(roster.hear(at(0), beat(1)).is_some() && roster.hear(at(1), beat(1)).is_none());
         assert_eq!(roster.next_change(), Some(at(6)));
-        assert!(roster.tick(at(5)).is_empty());
+        assert!(looked(&mut roster, 1..=5).is_empty());
         let is = |changed: Vec<KnownNode>| changed.iter().map(|row| row.is).collect::<Vec<_>>();
         assert_eq!(is(roster.tick(at(6))), [NodeIs::Unreachable]);
         assert_eq!(roster.next_change(), Some(at(61)));
         assert!(roster.tick(at(7)).is_empty());
         assert!(roster.hear(at(8), beat(1)).is_some_and(|row| row.is == NodeIs::Came));
-        assert_eq!(is(roster.tick(at(70))), [NodeIs::Gone]);
+        assert_eq!(is(looked(&mut roster, 8..=70)), [NodeIs::Unreachable, NodeIs::Gone]);
         assert_eq!(roster.nodes().count(), 0);
     }
 
     #[test]
-    fn who_says_that_it_goes_is_gone_at_once_and_has_its_name_a_little_longer() {
+    fn who_says_that_it_goes_is_gone_at_once_and_has_its_name_for_an_hour() {
         let (mut roster, at) = (NodeRoster::default(), Duration::from_secs);
         let last = || NodeBeat { is_last: true, ..beat(1) };
         assert_eq!(roster.hear(at(0), last()).map(|row| row.is), None, "nobody knew it");
@@ -249,10 +297,12 @@ mod tests {
         assert!(roster.hear(at(1), beat(1)).is_some());
         assert_eq!(roster.hear(at(2), last()).map(|row| row.is), Some(NodeIs::Gone));
         assert_eq!(roster.hear(at(3), last()).map(|row| row.is), None, "that is no news");
-        assert!(roster.tick(at(10)).is_empty());
+        assert!(looked(&mut roster, 3..=10).is_empty());
         assert_eq!(roster.nodes().count(), 0, "whatever it says of members, /who lists it no more");
         assert_eq!(roster.name(beat(1).origin), "kite");
-        assert!(roster.tick(at(63)).is_empty());
+        assert!(looked(&mut roster, 11..=3_602).is_empty());
+        assert_eq!(roster.name(beat(1).origin), "kite", "what it said may still come");
+        assert!(roster.tick(at(3_603)).is_empty());
         assert_ne!(roster.name(beat(1).origin), "kite");
     }
 
@@ -261,5 +311,8 @@ mod tests {
         let mut roster = NodeRoster::default();
         (0..2_000).for_each(|node| drop(roster.hear(Duration::ZERO, beat(node))));
         assert_eq!(roster.nodes().count(), NODES);
+        let last = NodeBeat { is_last: true, ..beat(0) };
+        assert!(roster.hear(Duration::ZERO, last).is_some());
+        assert!(roster.hear(Duration::ZERO, beat(5_000)).is_some(), "who is gone makes room");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::batch::RoomBatch;
 use super::name::NodeId;
 
-/// Nodes that are kept in mind. One more, and who was heard longest ago is a stranger again.
+/// Nodes that are kept in mind. One more, and who was heard longest ago is a stranger again; but not the node itself.
 const ORIGINS: usize = 4_096;
 
 /// How a batch goes with what was taken before.
@@ -26,6 +26,8 @@ pub enum BatchFit {
 pub struct OriginLedger {
     rows: HashMap<NodeId, LedgerRow>,
     turn: u64,
+    /// The node whose ledger it is.
+    me: Option<NodeId>,
 }
 
 #[derive(Debug)]
@@ -36,6 +38,12 @@ struct LedgerRow {
 }
 
 impl OriginLedger {
+    /// From now on the node has this number, and its first entry is to come.
+    pub fn begin(&mut self, me: NodeId) {
+        self.me = Some(me);
+        self.expect(me, 1);
+    }
+
     /// The number that is expected of a node. None: it is a stranger.
     pub fn expected(&self, origin: NodeId) -> Option<u64> {
         self.rows.get(&origin).map(|row| row.next)
@@ -68,8 +76,8 @@ impl OriginLedger {
         let heard = self.turn;
         self.rows.insert(origin, LedgerRow { next, heard });
         if self.rows.len() > ORIGINS {
-            let oldest =
-                self.rows.iter().min_by_key(|(_, row)| row.heard).map(|(origin, _)| *origin);
+            let others = self.rows.iter().filter(|(origin, _)| Some(**origin) != self.me);
+            let oldest = others.min_by_key(|(_, row)| row.heard).map(|(origin, _)| *origin);
             oldest.and_then(|origin| self.rows.remove(&origin));
         }
     }

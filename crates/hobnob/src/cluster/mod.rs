@@ -5,8 +5,8 @@
 //! the one order that the stream has. What servers promise is not always what they keep, so each node numbers what it
 //! says, and every other one counts: what is missing is told with its number, and never passed over.
 //!
-//! Nothing here has a clock, a task or a socket: [`ClusterNode`] is told what happened and when, and says what it wants. A
-//! link does that, and a simulator does it worse than any network (`testing::cluster`). [`ClusterRule`] has the nine rules.
+//! [`ClusterNode`] has no clock, no task and no socket: it is told what happened and when, and says what it wants. A
+//! [link](RoomLink) to servers does that, and a simulator does it worse than any network (`testing::cluster`). [`ClusterRule`] has the nine rules.
 //! Whose a name is, a second stream keeps; a [`NameDesk`] claims names there for one node's members, by rules of its own
 //! ([`NameRule`]).
 //!
@@ -29,6 +29,7 @@
 mod batch;
 mod beat;
 mod ledger;
+mod link;
 mod name;
 mod names;
 pub mod nats;
@@ -37,9 +38,15 @@ mod outbox;
 mod rule;
 mod trail;
 
-pub use batch::{BATCH_BYTES, BATCH_ENTRIES, BatchMark, EntryKind, RoomBatch, RoomEntry, VERSION};
+pub use batch::{
+    BATCH_BYTES, BATCH_ENTRIES, BatchMark, ENTRY_TEXT, EntryKind, RoomBatch, RoomEntry, VERSION,
+};
 pub use beat::{BEAT, GONE, KnownNode, NodeBeat, NodeIs, NodeRoster, UNREACHED};
 pub use ledger::{BatchFit, OriginLedger};
+pub use link::{
+    LinkFacts, LinkFault, LinkNews, LinkWork, MadeLink, NameRead, PlacesRead, RoomLink, RoomNews,
+    RoomServers,
+};
 pub use name::{ClusterRoom, NodeId, base32};
 pub use names::{
     DeskTerms, NameDesk, NameRecord, NameRule, NameTold, NameWish, REFRESH, WriteFault, name_key,

@@ -322,6 +322,20 @@ mod tests {
     }
 
     #[test]
+    fn long_entries_wait_up_to_so_many_bytes() {
+        let mut outbox = RoomOutbox::new(NodeId::drawn([1, 1]), OUTBOX_ENTRIES);
+        let weight = say(40_000).weight();
+        let most = OUTBOX_BYTES / weight;
+        let mut dropped = Vec::new();
+        for _ in 0..2 * most {
+            let (_, lost) = outbox.push(say(40_000), Duration::ZERO);
+            dropped.extend(lost.into_iter().flat_map(|(from, to)| from..=to));
+        }
+        assert_eq!(dropped, (1..=most as u64).collect::<Vec<_>>(), "the oldest of them go");
+        assert_eq!(outbox.unstored(), most);
+    }
+
+    #[test]
     fn it_is_half_full_before_it_is_full() {
         let mut outbox = RoomOutbox::new(NodeId::drawn([1, 1]), 4);
         let full = (0..4).map(|_| {

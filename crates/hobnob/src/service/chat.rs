@@ -17,6 +17,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use super::{Door, Made, Service, ServiceRow, Site};
+#[cfg(feature = "nats")]
+use crate::cluster::{NodeId, RoomServers};
 use crate::conn::{Boxed, Conn};
 use crate::error::Result;
 use crate::session::{Keeper, Session};
@@ -95,14 +97,18 @@ struct Chat {
 
 impl Chat {
     fn new(options: &Options) -> Result<Self> {
-        let history = options.count("history").unwrap_or_default();
-        let history = usize::try_from(history).unwrap_or(usize::MAX);
-        let room = Room::new(history, options.flag("names"));
+        let room = Chat::room(options);
         let order = match options.text("cluster").filter(|servers| !servers.is_empty()) {
             None => Box::new(RoomHere(room)),
             Some(servers) => over_nodes(room, servers, options)?,
         };
         Ok(Chat { order, key: RandomState::new() })
+    }
+
+    fn room(options: &Options) -> Room {
+        let history = options.count("history").unwrap_or_default();
+        let history = usize::try_from(history).unwrap_or(usize::MAX);
+        Room::new(history, options.flag("names"))
     }
 
     /// What a peer must prove before it may join: that it hears what is sent to its address.
@@ -124,6 +130,27 @@ fn over_nodes(_: Room, _: &str, _: &Options) -> Result<Box<dyn RoomOrder>> {
     use crate::error::{Error, Kind};
     Err(Error::new(Kind::NotBuiltIn, "this build of hobnob has no rooms over many nodes")
         .hint_topic("addresses", "what is built in"))
+}
+
+/// A room whose order these servers give: what `chat` with `cluster` is, on servers that need not be of NATS. They know
+/// the node by the number `me`; the options are those of `chat`, of which `cluster`, `cluster-auth` and `cluster-ca` say
+/// nothing here.
+///
+/// # Errors
+///
+/// An option that `chat` does not have, or a value that it does not take.
+#[cfg(feature = "nats")]
+pub fn room_over(
+    servers: Arc<dyn RoomServers>,
+    me: NodeId,
+    given: &[(&str, &str)],
+) -> Result<Made> {
+    let mut options = Options::of(ROW.spec.options);
+    for (name, value) in given {
+        options.set(ROW.spec.options, name, Some(value))?;
+    }
+    let order = clustered::Clustered::on(Chat::room(&options), servers, me, &options)?;
+    Ok(Made::Service(Box::new(Chat { order: Box::new(order), key: RandomState::new() })))
 }
 
 impl Service for Chat {

@@ -43,6 +43,9 @@ mod temp;
 mod time;
 mod upper;
 
+#[cfg(feature = "nats")]
+pub use chat::room_over;
+
 use std::sync::Arc;
 use std::time::Duration;
 

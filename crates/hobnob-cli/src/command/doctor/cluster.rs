@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use hobnob::cluster::nats::{
-    self, ClockGap, ExamStep, LinkFault, NatsExam, NatsFiles, OLDEST, RoomExam,
-};
-use hobnob::cluster::{ClusterRoom, NodeId};
+use hobnob::cluster::nats::{self, ClockGap, ExamStep, NatsExam, NatsFiles, OLDEST, RoomExam};
+use hobnob::cluster::{ClusterRoom, LinkFault, NodeId};
 use hobnob::error::Result;
 
 use super::check::Check;
@@ -58,7 +56,7 @@ fn payload(exam: &NatsExam) -> Check {
 fn streams(exam: &NatsExam) -> Check {
     let name = "JetStream";
     let off = || {
-        let remedy = "nats-server -js -sd DIR, or jetstream {} in its configuration";
+        let remedy = "nats-server -js -a 127.0.0.1 -sd DIR, or jetstream {} in its configuration";
         Check::lacking(name, "it is off on this server").but(remedy)
     };
     match &exam.room {
@@ -92,7 +90,7 @@ fn tried(step: ExamStep, done: &std::result::Result<Duration, LinkFault>) -> Che
     };
     match done {
         Ok(time) => Check::fine(name, fine(*time)),
-        Err(LinkFault::NoAnswer) => {
+        Err(LinkFault::NoAnswer | LinkFault::NobodyThere) => {
             Check::lacking(name, "no answer").but(format!("let our user {right}"))
         }
         Err(LinkFault::Refused(number, why)) => {

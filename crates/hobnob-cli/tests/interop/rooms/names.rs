@@ -13,6 +13,7 @@ fn one_name_at_two_nodes_at_once_has_one_owner_and_is_free_when_that_one_leaves(
     let Some(nats) = Nats::keeping(test, &[]) else { return };
     let (_kite, at_kite) = node(&nats, "kite", &[]);
     let (_lark, at_lark) = node(&nats, "lark", &[]);
+    let mut judged = 0;
     for round in 0..10 {
         let name = format!("Ada{round}");
         let mut members = [Member::come(&at_kite), Member::come(&at_lark)];
@@ -20,6 +21,10 @@ fn one_name_at_two_nodes_at_once_has_one_owner_and_is_free_when_that_one_leaves(
             member.say(&name);
         }
         let heard = members.each_mut().map(|member| member.until(&name));
+        if heard.iter().any(|line| line.contains('~')) {
+            continue; // the servers took longer than a member waits, who was lent a name
+        }
+        judged += 1;
         let welcome = format!("* welcome, {name}: ");
         let owner = heard.iter().position(|line| line.starts_with(&welcome)).expect("an owner");
         let node = ["kite", "lark"][owner];
@@ -46,6 +51,7 @@ fn one_name_at_two_nodes_at_once_has_one_owner_and_is_free_when_that_one_leaves(
             }
         }
     }
+    assert!(judged > 0, "each time the servers took longer than a member waits");
 }
 
 #[test]
@@ -102,15 +108,21 @@ fn who_comes_while_the_servers_are_away_is_lent_a_name_and_gets_its_own_when_the
 /// Claims a name by one link: whether the link has it. In doubt the leader is asked, as a node does.
 async fn claim(link: NatsLink, me: NodeId, key: String) -> bool {
     let record = NameRecord { owner: me, name: key.as_str().into(), node: "kite".into() };
-    match link.write_name(&key, &record, Some(0)).await {
-        Ok(_) => true,
-        Err(WriteFault::Conflict) => false,
-        Err(WriteFault::Doubt) => loop {
-            match link.read_name(&key).await {
-                Ok((0, _)) | Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-                Ok((_, found)) => return found.is_some_and(|found| found.owner == me),
+    let mut is_in_doubt = false;
+    loop {
+        match link.write_name(&key, &record, Some(0)).await {
+            Ok(_) => return true,
+            Err(WriteFault::Conflict) if !is_in_doubt => return false,
+            // It may be our own that stands there.
+            Err(WriteFault::Conflict) => {
+                if let Ok((_, Some(found))) = link.read_name(&key).await {
+                    return found.owner == me;
+                }
             }
-        },
+            Err(WriteFault::Doubt) => is_in_doubt = true,
+            Err(WriteFault::Untaken) => {}
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await; // what came of it, a leader knows
     }
 }
 

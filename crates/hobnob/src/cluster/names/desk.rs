@@ -197,7 +197,7 @@ impl NameDesk {
 
     /// What is on its way about a name will not be answered, or its answer says that nobody knows.
     pub(super) fn unanswered(&mut self, now: Duration, key: &Arc<str>) {
-        let pause = Duration::from_millis(self.chance.u64(PAUSE.0..=PAUSE.1));
+        let pause = self.pause();
         let is_asked = self.keeps(NameRule::DoubtIsAsked);
         let Some(row) = self.rows.get_mut(key) else { return };
         let Some(flight) = row.flight.take() else { return };
@@ -214,6 +214,10 @@ impl NameDesk {
             }
             None => NameStands::Unknown,
         };
+    }
+
+    fn pause(&mut self) -> Duration {
+        Duration::from_millis(self.chance.u64(PAUSE.0..=PAUSE.1))
     }
 
     /// Ends the request of this number, if it is the one that is on its way about a name.
@@ -236,12 +240,20 @@ impl NameDesk {
             if self.rows.get(key).is_some_and(|row| row.flight.is_some_and(|one| one.id == id)) {
                 self.unanswered(now, key);
             }
+        } else if done == Err(WriteFault::Untaken) {
+            let pause = self.pause();
+            if let Some((row, _)) = self.land(key, id) {
+                row.due = now + pause; // what stands there is what stood before
+                if row.is_doubted {
+                    row.stands = NameStands::Unknown;
+                }
+            }
         } else if let Some((row, flight)) = self.land(key, id) {
             row.due = now;
             row.stands = match (done, flight.write) {
                 (Ok(revision), Some((_, is_ours))) => {
                     row.unsettled = None;
-                    row.refreshed = is_ours.then_some(flight.at);
+                    row.refreshed = (is_ours && !row.is_doubted).then_some(flight.at);
                     if is_ours { NameStands::Ours(revision) } else { NameStands::Free(revision) }
                 }
                 _ => NameStands::Unknown,
@@ -267,7 +279,7 @@ impl NameDesk {
         let is_ours = found.as_ref().is_ok_and(|(_, record)| {
             record.as_ref().is_some_and(|record| self.is_ours(record.owner))
         });
-        let pause = Duration::from_millis(self.chance.u64(PAUSE.0..=PAUSE.1));
+        let pause = self.pause();
         if let Ok((revision, Some(record))) = &found {
             self.meet(now, record.owner, *revision);
         }
@@ -341,6 +353,37 @@ mod tests {
         assert_eq!(desk.rows.len(), 1);
         desk.leave(now, 1);
         assert!(desk.rows.is_empty() && desk.seats.is_empty());
+    }
+
+    #[test]
+    fn names_that_nobody_took_leave_nothing_behind_either() {
+        let (mut desk, now) = (desk(), Duration::ZERO);
+        desk.up(now);
+        for number in 0..1_000 {
+            let name = format!("x{number}");
+            desk.claim(now, number, &name);
+            let Some(NameWish::Write { id, key, .. }) = desk.wish() else { panic!("a claim") };
+            desk.leave(now, number);
+            desk.written(now, &key, id, Err(WriteFault::Untaken));
+        }
+        assert!(desk.rows.is_empty() && desk.seats.is_empty() && desk.flights == 0);
+    }
+
+    #[test]
+    fn a_claim_under_the_number_before_is_made_again_under_the_new_one() {
+        let (mut desk, now) = (desk(), Duration::ZERO);
+        desk.up(now);
+        desk.claim(now, 1, "Ada");
+        let Some(NameWish::Write { id, key, .. }) = desk.wish() else { panic!("a claim") };
+        let me = NodeId::drawn([2, 2]);
+        desk.reborn(now, me);
+        desk.written(now, &key, id, Ok(7));
+        let Some(NameWish::Read { id, .. }) = desk.wish() else { panic!("it is asked for") };
+        let (name, node) = ("Ada".into(), "kite".into());
+        let stands = NameRecord { owner: NodeId::drawn([1, 1]), name, node };
+        desk.read(now, &key, id, Ok((7, Some(stands))));
+        let Some(NameWish::Write { record, expected, .. }) = desk.wish() else { panic!("anew") };
+        assert_eq!((record.owner, expected), (me, Some(7)));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::beat::GONE;
+use super::beat::{GONE, STOPPED};
 use super::name::NodeId;
 pub use record::{NameRecord, name_key, name_token};
 pub use rule::NameRule;
@@ -83,6 +83,8 @@ pub enum NameWish {
 pub enum WriteFault {
     /// Another revision stands there: it was not done.
     Conflict,
+    /// Nobody was there to take it: it was not done.
+    Untaken,
     /// Whether it was done, or will be, is not known.
     Doubt,
 }
@@ -208,6 +210,8 @@ pub struct NameDesk {
     asked: u64,
     /// Since when other nodes can be heard.
     listening: Option<Duration>,
+    /// When time passed last, as far as it was told.
+    ticked: Duration,
     heard: BTreeMap<NodeId, NodeSign>,
     /// The revision of what was heard last.
     newest: u64,
@@ -229,6 +233,7 @@ impl NameDesk {
             flights: 0,
             asked: 0,
             listening: None,
+            ticked: Duration::ZERO,
             heard: BTreeMap::new(),
             newest: 0,
             wishes: VecDeque::new(),
@@ -270,7 +275,7 @@ impl NameDesk {
 
     /// The link is there, anew.
     pub fn up(&mut self, now: Duration) {
-        self.listening = Some(now);
+        (self.listening, self.ticked) = (Some(now), now);
         self.trouble(now);
     }
 
@@ -344,11 +349,21 @@ impl NameDesk {
         let is_over = |since: Duration| since + GONE <= now;
         let is_new = !self.keeps(NameRule::WritersLive);
         let is_silent = self.heard.get(&owner).map_or(is_new, |sign| is_over(sign.at));
-        self.listening.is_some_and(is_over) && is_silent && owner != NodeId::STRANGER
+        let can_tell = self.listening.is_some_and(is_over) && !self.was_stopped(now);
+        can_tell && is_silent && owner != NodeId::STRANGER
+    }
+
+    /// Whether this process did not run lately: nobody told it that time passes.
+    fn was_stopped(&self, now: Duration) -> bool {
+        self.ticked + STOPPED <= now && self.keeps(NameRule::StopsAreNoticed)
     }
 
     /// Time has passed.
     pub fn tick(&mut self, now: Duration) {
+        if self.was_stopped(now) {
+            self.listening = self.listening.map(|_| now);
+        }
+        self.ticked = now;
         let is_late = |row: &NameRow| row.flight.is_some_and(|flight| flight.at + ANSWER <= now);
         let is_over = |row: &NameRow| matches!(row.stage, NameStage::Asking(until) if until <= now);
         let is_due = |row: &NameRow| row.flight.is_none() && row.due <= now;
@@ -374,6 +389,7 @@ impl NameDesk {
         self.former.truncate(FORMER);
         for row in self.rows.values_mut() {
             (row.refreshed, row.due) = (None, now);
+            row.is_doubted |= row.flight.is_some(); // it has the number that we had
         }
     }
 

@@ -15,16 +15,19 @@ pub enum NameRule {
     LateIsOutrun,
     /// Who has written something lives, though nothing else was heard of it yet: it may have come, or come back, a moment ago.
     WritersLive,
+    /// Who was stopped for some seconds has heard nobody meanwhile: how long the others are silent counts from then on.
+    StopsAreNoticed,
 }
 
 impl NameRule {
     /// Every rule.
-    pub const ALL: [NameRule; 6] = [
+    pub const ALL: [NameRule; 7] = [
         NameRule::DoubtIsAsked,
         NameRule::RevisionIsExpected,
         NameRule::NamesAreReleased,
         NameRule::NamesAreCompared,
         NameRule::LateIsOutrun,
         NameRule::WritersLive,
+        NameRule::StopsAreNoticed,
     ];
 }

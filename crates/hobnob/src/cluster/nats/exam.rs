@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{ANSWER, LinkFault, LinkNews, NatsLink, NatsNews, NatsTerms};
+use super::super::link::{LinkFault, LinkNews};
+use super::{ANSWER, NatsLink, NatsNews, NatsTerms};
 use crate::clock::{self, Clock};
 use crate::cluster::{ClusterRoom, EntryKind, NodeBeat, NodeId, RoomBatch, RoomEntry};
 use crate::codec::json::JsonValue;

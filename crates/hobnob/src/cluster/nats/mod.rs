@@ -5,19 +5,24 @@
 
 mod exam;
 mod files;
+mod room;
 mod streams;
 mod terms;
 mod trust;
 
 pub use exam::{ClockGap, ExamStep, NatsExam, OLDEST, RoomExam, examine, is_old};
 pub use files::NatsFiles;
+pub use room::NatsServers;
 
+use std::collections::BTreeSet;
 use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_nats::{
     Client, ConnectErrorKind, ConnectOptions, Event, HeaderMap, Message, Request, RequestErrorKind,
-    ServerAddr, ServerInfo, Subscriber,
+    ServerAddr, ServerInfo, Subscriber, connection::State,
 };
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -27,6 +32,7 @@ use tokio::task::JoinSet;
 
 use super::batch::{BatchMark, RoomBatch};
 use super::beat::NodeBeat;
+use super::link::{LinkFacts, LinkFault, LinkNews, NameRead, PlacesRead};
 use super::name::{ClusterRoom, NodeId};
 use super::names::{NameRecord, WriteFault, name_token};
 use super::node::StreamLook;
@@ -57,43 +63,6 @@ const HEADER: &str = "Hobnob";
 /// The revision on which a write builds.
 const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
 
-/// What a link tells by itself.
-#[derive(Debug)]
-pub enum LinkNews {
-    /// It is there, anew.
-    Up,
-    /// It is gone.
-    Down,
-    /// Messages were dropped, because we were too slow.
-    Lost,
-    /// The stream has this batch at this place.
-    Heard(u64, RoomBatch),
-    /// Another node has beaten.
-    Beaten(NodeBeat),
-    /// This stands for a name now, at this revision.
-    Named(u64, NameRecord),
-}
-
-/// Why the servers did not do what they were asked to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LinkFault {
-    /// Nobody was there to take it, or nobody has answered: whether it was done is not known.
-    NoAnswer,
-    /// `JetStream` says no, with the number of its error.
-    Refused(u64, String),
-}
-
-/// What the servers are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinkFacts {
-    /// The version of the server: `2.15.1`.
-    pub version: String,
-    /// Copies that are kept of the stream.
-    pub replicas: u64,
-    /// Bytes that a message may have.
-    pub max_payload: usize,
-}
-
 /// A link to the servers. Cheap to clone: each request goes its own way.
 #[derive(Clone)]
 pub struct NatsLink {
@@ -107,6 +76,8 @@ pub struct NatsNews {
     batches: Subscriber,
     beats: Subscriber,
     names: Subscriber,
+    /// Whose turn it is of the four.
+    turn: usize,
 }
 
 impl NatsLink {
@@ -162,7 +133,7 @@ impl NatsLink {
         // Servers that went meanwhile would be waited for.
         let heard = tokio::time::timeout(ANSWER, client.flush()).await;
         heard.map_err(|late| lost(&late))?.map_err(|error| lost(&error))?;
-        let news = NatsNews { events, batches, beats, names };
+        let news = NatsNews { events, batches, beats, names, turn: 0 };
         Ok((NatsLink { client, room: terms.room.clone() }, news))
     }
 
@@ -177,11 +148,15 @@ impl NatsLink {
 
     /// How many copies are kept of it.
     async fn prepare_one(&self, stream: &RoomStream) -> Result<u64> {
-        let mut found = self.ask(&format!("STREAM.INFO.{}", stream.name), String::new()).await;
-        if matches!(found, Err(LinkFault::Refused(10_059, _))) {
+        let info = format!("STREAM.INFO.{}", stream.name);
+        let mut found = self.ask(&info, String::new()).await;
+        if matches!(found, Err(LinkFault::Refused(LinkFault::NO_STREAM, _))) {
             found = self.make(stream, COPIES).await;
             if matches!(found, Err(LinkFault::Refused(10_074 | 10_005, _))) {
                 found = self.make(stream, 1).await;
+            }
+            if matches!(found, Err(LinkFault::Refused(10_058, _))) {
+                found = self.ask(&info, String::new()).await; // another node has made it just now
             }
         }
         let info = found.map_err(unprepared)?;
@@ -209,6 +184,11 @@ impl NatsLink {
         self.ask(&format!("STREAM.CREATE.{}", stream.name), stream.settings(replicas)).await
     }
 
+    /// Whether the servers are reached, as far as the client knows.
+    pub fn is_up(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
     /// Bytes that a message may have, for the server that has us now.
     pub fn max_payload(&self) -> usize {
         self.client.server_info().max_payload
@@ -225,7 +205,10 @@ impl NatsLink {
 
     async fn request(&self, subject: String, request: Request) -> Result<Message, LinkFault> {
         self.client.send_request(subject, request).await.map_err(|error| match error.kind() {
-            RequestErrorKind::MaxPayloadExceeded => LinkFault::Refused(10_054, error.to_string()),
+            RequestErrorKind::MaxPayloadExceeded => {
+                LinkFault::Refused(LinkFault::TOO_LARGE, error.to_string())
+            }
+            RequestErrorKind::NoResponders => LinkFault::NobodyThere,
             _ => LinkFault::NoAnswer,
         })
     }
@@ -267,13 +250,14 @@ impl NatsLink {
         let subject = self.room.subject(format_args!("name.{}", name_token(key)));
         self.append(subject, request).await.map_err(|fault| match fault {
             LinkFault::Refused(10_071, _) => WriteFault::Conflict,
+            LinkFault::NobodyThere => WriteFault::Untaken,
             // 10164, a write of another one is in flight, means "ask again" as no answer does.
             _ => WriteFault::Doubt,
         })
     }
 
     /// What the leader has for a name, and its revision; 0 and none: nothing.
-    pub async fn read_name(&self, key: &str) -> Result<(u64, Option<NameRecord>), LinkFault> {
+    pub async fn read_name(&self, key: &str) -> Result<NameRead, LinkFault> {
         let mut json = JsonWriter::default();
         let subject = self.room.subject(format_args!("name.{}", name_token(key)));
         json.begin('{').name("last_by_subj").text(&subject).end('}');
@@ -295,10 +279,18 @@ impl NatsLink {
         let info = self.ask(&format!("STREAM.INFO.{}", self.room.stream()), String::new()).await?;
         let state = info.member("state").unwrap_or(&JsonValue::Null);
         let (first, end) = (number(state, "first_seq").max(1), number(state, "last_seq"));
+        // All at once: where the leader is far away, one after the other would take longer than the answer is waited for.
+        let mut asked = JoinSet::new();
+        for place in places.iter().copied().collect::<BTreeSet<_>>() {
+            let link = self.clone();
+            asked.spawn(async move {
+                let found = link.of_leader(place).await;
+                found.map(|batch| (place, batch.map(|batch| batch.mark())))
+            });
+        }
         let mut marks: Vec<(u64, Option<BatchMark>)> = Vec::new();
-        for place in places {
-            let found = self.of_leader(*place).await?;
-            marks.push((*place, found.map(|batch| batch.mark())));
+        while let Some(mark) = asked.join_next().await {
+            marks.push(mark.map_err(|_| LinkFault::NoAnswer)??);
         }
         Ok(StreamLook { first, end, marks })
     }
@@ -313,6 +305,8 @@ impl NatsLink {
         let Some(message) = found.member("message") else { return Err(LinkFault::NoAnswer) };
         let decoded = |name| BASE64_STANDARD.decode(message.text(name)).unwrap_or_default();
         let head = String::from_utf8_lossy(&decoded("hdrs")).into_owned();
+        // A header may go on in the next line, as the client reads it.
+        let head = head.replace("\r\n ", " ").replace("\r\n\t", " ");
         // The last of several counts, as in what is heard.
         let mut lines = head.lines().rev();
         let header = lines.find_map(|line| line.strip_prefix("Hobnob:")).unwrap_or_default();
@@ -320,12 +314,7 @@ impl NatsLink {
     }
 
     /// Reads these places: of the leader, or of whoever is near. What is not found there may be elsewhere.
-    pub async fn read(
-        &self,
-        from: u64,
-        to: u64,
-        is_leader: bool,
-    ) -> Result<Vec<(u64, Option<RoomBatch>)>, LinkFault> {
+    pub async fn read(&self, from: u64, to: u64, is_leader: bool) -> Result<PlacesRead, LinkFault> {
         let mut reads = JoinSet::new();
         for place in from..=to {
             let link = self.clone();
@@ -370,22 +359,43 @@ impl NatsLink {
 impl NatsNews {
     /// What the link tells next. None: it is over.
     pub async fn next(&mut self) -> Option<LinkNews> {
-        loop {
-            let (batches, beats, names) = (&mut self.batches, &mut self.beats, &mut self.names);
-            // By chance, so that a flood of the one does not silence the others.
-            let news = tokio::select! {
-                news = self.events.recv() => return news,
-                message = poll_fn(|cx| std::pin::Pin::new(&mut *batches).poll_next(cx)) => heard(&message?),
-                message = poll_fn(|cx| std::pin::Pin::new(&mut *beats).poll_next(cx)) => {
-                    NodeBeat::read(&message?.payload).map(LinkNews::Beaten)
-                }
-                message = poll_fn(|cx| std::pin::Pin::new(&mut *names).poll_next(cx)) => named(&message?),
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<LinkNews>> {
+        // In turn, so that a flood of the one does not silence the others.
+        let mut silent = 0;
+        while silent < 4 {
+            self.turn = (self.turn + 1) % 4;
+            let (from, read): (_, fn(&Message) -> Option<LinkNews>) = match self.turn {
+                0 => (&mut self.batches, heard),
+                1 => (&mut self.beats, beaten),
+                2 => (&mut self.names, named),
+                _ => match self.events.poll_recv(cx) {
+                    Poll::Ready(news) => return Poll::Ready(news),
+                    Poll::Pending => {
+                        silent += 1;
+                        continue;
+                    }
+                },
             };
-            if news.is_some() {
-                return news;
+            match Pin::new(from).poll_next(cx) {
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(Some(message)) => {
+                    silent = 0;
+                    if let Some(news) = read(&message) {
+                        return Poll::Ready(Some(news));
+                    }
+                }
+                Poll::Pending => silent += 1,
             }
         }
+        Poll::Pending
     }
+}
+
+fn beaten(message: &Message) -> Option<LinkNews> {
+    NodeBeat::read(&message.payload).map(LinkNews::Beaten)
 }
 
 /// A batch that was republished, and where it stands.
@@ -428,8 +438,10 @@ fn told(sender: &mpsc::Sender<LinkNews>, event: &Event) {
         Event::SlowConsumer(_) => LinkNews::Lost,
         _ => return,
     };
-    // Where it is full, a look is due already.
-    drop(sender.try_send(news));
+    // Where much waits already, of lost messages is told too; there is room for a link that comes and goes.
+    if !matches!(news, LinkNews::Lost) || sender.capacity() > NEWS / 2 {
+        drop(sender.try_send(news));
+    }
 }
 
 /// When to try again: by chance, and at most so late that a room notices that its servers are back.
@@ -469,12 +481,12 @@ fn lost(error: &dyn std::error::Error) -> Error {
 
 /// How a server is started that keeps streams.
 fn with_streams() -> Advice {
-    Advice::Shell("nats-server -js -sd /var/lib/nats".to_owned())
+    Advice::Shell("nats-server -js -a 127.0.0.1 -sd nats".to_owned())
 }
 
 fn unprepared(fault: LinkFault) -> Error {
     match fault {
-        LinkFault::NoAnswer => {
+        LinkFault::NoAnswer | LinkFault::NobodyThere => {
             let what = "the servers do not answer for streams";
             let why = "JetStream is off there, has no leader now, or our user may not use it";
             Error::new(Kind::ClusterNoJetstream, what)
@@ -491,6 +503,21 @@ fn unprepared(fault: LinkFault) -> Error {
             let what = "the servers refuse the room's stream";
             let error = Error::new(Kind::ClusterStream, what).why(format!("{why} ({number})"));
             error.hint(Advice::Topic("chat"), "for what a room needs there")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_tries_again_does_it_at_a_time_of_its_own_and_within_seconds() {
+        for tries in 0..100 {
+            let drawn: BTreeSet<_> = (0..50).map(|_| delay(tries)).collect();
+            let most = Duration::from_millis(100 << tries.min(5));
+            assert!(drawn.iter().all(|one| (Duration::from_millis(20)..=most).contains(one)));
+            assert!(drawn.len() > 40, "no two at once, but by chance: {tries}");
         }
     }
 }

@@ -8,10 +8,10 @@ use super::super::rule::ClusterRule;
 use super::{ClusterNode, JoinPhase, NodeAsking, NodeDoubt, NodeTold, StreamLook};
 
 impl ClusterNode {
-    /// The places that the next look compares: what the leader has vouched for before, what was taken since, what is
+    /// Takes the places that the next look compares: what the leader has vouched for before, what was taken since, what is
     /// suspected, and where the origin of a doubt says that its batch before stands. Two marks are the least: with the
     /// last alone, a stream that went back while it was read looks the same.
-    pub(super) fn places(&mut self) -> Vec<u64> {
+    pub(super) fn take_places(&mut self) -> Vec<u64> {
         let mut places = std::mem::take(&mut self.suspects);
         places.extend([self.verified, self.trail.last()]);
         places.extend(self.doubt.as_ref().map(|doubt| doubt.batch.prev));
@@ -64,12 +64,13 @@ impl ClusterNode {
         is_shorter
             || look.end < asking.last
             || look.marks.iter().any(differs)
-            || self.has_passed(look)
+            || self.must_reread_for_doubt(look)
     }
 
-    /// Whether the leader has, where we have taken something else or cannot know any more what, the batch that is
-    /// missing. All is read again for it once.
-    fn has_passed(&self, look: &StreamLook) -> bool {
+    /// Whether the leader has what we miss at a place that we have left behind. An example: 4 of kite is in doubt, whose 3
+    /// stands at place 7, as it says; the trail begins at 20, and the leader has 3 of kite at 7. It was put there after we
+    /// had passed 7, so all is read again, once for each doubt.
+    fn must_reread_for_doubt(&self, look: &StreamLook) -> bool {
         let Some(NodeDoubt { batch, .. }) = &self.doubt else { return false };
         let mark = look.marks.iter().find(|(place, _)| *place == batch.prev);
         let Some(mark) = mark.and_then(|(_, mark)| *mark) else { return false };
@@ -120,7 +121,7 @@ impl ClusterNode {
         self.looked_at = Some(asking.at);
         self.verified = asking.last;
         self.end = look.end.max(asking.heard).max(self.trail.last());
-        let end = self.end;
+        let (end, had_joined) = (self.end, self.has_joined());
         self.held.retain(|place, _| *place <= end); // no server has what was said to stand beyond
         if self.phase == JoinPhase::Comparing {
             self.phase = JoinPhase::Joined;
@@ -135,7 +136,11 @@ impl ClusterNode {
             && look.first > self.trail.last() + 1
             && self.held.keys().next() != Some(&(self.trail.last() + 1))
         {
-            self.trail.restart(look.first - 1); // expired: what is missing of it, the numbers tell
+            // What is missing of it the numbers tell, but of those nodes alone that say something again.
+            if had_joined {
+                self.tell(NodeTold::Expired);
+            }
+            self.trail.restart(look.first - 1);
             self.verified = 0;
         }
         self.tell_tails(now, asking.at);

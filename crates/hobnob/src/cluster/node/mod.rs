@@ -51,6 +51,9 @@ const TAIL: Duration = Duration::from_secs(6);
 /// Places that one request reads at most.
 pub const READ_PLACES: u64 = 16;
 
+/// How often in turn a read may bring nothing before the leader is read.
+const READS_FAILED: u32 = 2;
+
 /// Batches behind a hole that are kept until it is filled. What is beyond is read again.
 const HELD: usize = 1_024;
 
@@ -152,6 +155,8 @@ pub enum NodeTold {
         /// Their node dropped them itself, before the stream had them.
         is_dropped: bool,
     },
+    /// Of what was said while we were away the servers do not have all any more: whose it was, and how much, nobody knows.
+    Expired,
     /// So many entries of a node are of another version, or longer than anybody can say: they cannot be shown.
     Unreadable {
         /// Whose.
@@ -246,10 +251,13 @@ pub struct ClusterNode {
     has_read: bool,
     /// How often the next place was not found.
     misses: u32,
+    /// How often in turn a read brought nothing at all; and how often looks did, since something was read.
+    reads_failed: u32,
+    looks_failed: u32,
     /// When it was not found first.
     missed_since: Duration,
     doubt: Option<NodeDoubt>,
-    /// Where the stream ended when it had gone back. Up to there the leader is read: others may have what was there before.
+    /// Up to where the leader is read. After the stream went back others may have what was there before.
     back_to: u64,
     /// Something else was heard at a place that was taken: nothing is taken before the leader was asked.
     is_contradicted: bool,
@@ -281,7 +289,7 @@ impl ClusterNode {
     pub fn new(terms: NodeTerms, now: Duration) -> Self {
         let NodeTerms { me, seed, outbox, past } = terms;
         let mut ledger = OriginLedger::default();
-        ledger.expect(me, 1);
+        ledger.begin(me);
         ClusterNode {
             me,
             past,
@@ -302,6 +310,8 @@ impl ClusterNode {
             verified: 0,
             has_read: false,
             misses: 0,
+            reads_failed: 0,
+            looks_failed: 0,
             missed_since: now,
             doubt: None,
             back_to: 0,
@@ -372,13 +382,13 @@ impl ClusterNode {
     /// The link is gone.
     pub fn down(&mut self, now: Duration) {
         self.down_since.get_or_insert(now);
-        self.asking = None;
+        self.forget_asking();
     }
 
     /// Something may have passed unheard: the link lost messages, or was made anew.
     pub fn trouble(&mut self, now: Duration) {
         self.wants_look = true;
-        self.asking = None;
+        self.forget_asking();
         self.next_ask = now;
         for flight in 0..self.flights.len() {
             self.flights[flight].again = now + self.pause();
@@ -422,6 +432,11 @@ impl ClusterNode {
         self.told.pop_front()
     }
 
+    /// Whether it has something to tell.
+    pub fn has_told(&self) -> bool {
+        !self.told.is_empty()
+    }
+
     fn tell(&mut self, told: NodeTold) {
         self.told.push_back(told);
     }
@@ -432,10 +447,23 @@ impl ClusterNode {
 
     /// A request was not answered, or its answer says that nobody could tell.
     fn unanswered(&mut self, now: Duration) {
-        if self.asking.take().is_some_and(|asking| asking.is_look) {
+        if self.asking.as_ref().is_some_and(|asking| asking.is_look) {
             self.wants_look = true;
+            self.looks_failed += 1;
         }
+        self.forget_asking();
         self.next_ask = now + self.pause();
+    }
+
+    /// What is on its way will not be answered. Where reads bring nothing again and again, it may be for what stands there:
+    /// a header that the client does not understand ends the link. The leader is read then, which sends the same as text.
+    fn forget_asking(&mut self) {
+        if self.asking.take().is_some_and(|asking| !asking.is_look) {
+            self.reads_failed += 1;
+        }
+        if self.reads_failed >= READS_FAILED {
+            self.back_to = self.back_to.max(self.trail.last() + 1 + READ_PLACES);
+        }
     }
 
     /// The link could not do what was asked with this number.

@@ -101,7 +101,7 @@ impl ClusterNode {
     pub fn reborn(&mut self, now: Duration, me: NodeId) {
         self.behind.remove(&self.me);
         self.me = me;
-        self.ledger.expect(me, 1);
+        self.ledger.begin(me);
         let shown = self.unreturned.iter().filter(|(number, ..)| *number <= self.shown_to).count();
         self.outbox.begin_anew(me);
         (self.shown_to, self.dropped) = (shown as u64, VecDeque::new());

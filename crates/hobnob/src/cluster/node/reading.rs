@@ -59,7 +59,7 @@ impl ClusterNode {
     /// What was found at the places that were asked for with this number.
     pub fn read(&mut self, now: Duration, id: u64, found: Vec<(u64, Option<RoomBatch>)>) {
         let Some(asking) = self.asking.take_if(|asking| asking.id == id) else { return };
-        self.has_read = true;
+        (self.has_read, self.reads_failed) = (true, 0);
         let next = self.trail.last() + 1;
         for (place, batch) in found {
             match batch {
@@ -175,7 +175,10 @@ impl ClusterNode {
             return;
         }
         let last = self.trail.last();
-        let is_look = self.wants_look || self.doubt.is_some() || self.phase == JoinPhase::New;
+        // A look that is not answered in time may never be: what is known to be there is read between two.
+        let is_read_first = std::mem::take(&mut self.looks_failed) > 0 && last < self.end;
+        let wants_look = self.wants_look && !is_read_first;
+        let is_look = wants_look || self.doubt.is_some() || self.phase == JoinPhase::New;
         if !is_look && last >= self.end {
             return;
         }
@@ -184,7 +187,7 @@ impl ClusterNode {
         let is_leader = self.misses >= NEAR_MISSES || last < self.back_to;
         if is_look {
             self.wants_look = false;
-            let places = self.places();
+            let places = self.take_places();
             self.wishes.push_back(NodeWish::Look { id, places });
         } else {
             let to = self.end.min(last + READ_PLACES);

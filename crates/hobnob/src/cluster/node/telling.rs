@@ -20,7 +20,7 @@ impl ClusterNode {
         for (number, entry) in entries.into_iter().filter(|(number, _)| *number >= from) {
             if entry.kind == EntryKind::Unknown {
                 unreadable += 1;
-            } else if !(is_own && number <= self.shown_to) {
+            } else if !(is_own && self.was_shown(number)) {
                 self.tell(NodeTold::Heard { origin: batch.origin, number, entry, is_past });
             }
         }
@@ -31,6 +31,12 @@ impl ClusterNode {
         if is_own && !is_twins {
             self.returned(batch.next());
         }
+    }
+
+    /// Whether an own entry was shown here before it came back: while we were alone, or when it was given up.
+    fn was_shown(&self, number: u64) -> bool {
+        let is_in = |(first, last): &(u64, u64)| (*first..=*last).contains(&number);
+        number <= self.shown_to || self.dropped.iter().any(is_in)
     }
 
     /// Whether an entry in our name is what we said under its number, as far as that is known and can be read.
@@ -115,6 +121,62 @@ mod tests {
         let short =
             NodeTold::Heard { origin: other, number: 5, entry: say("short"), is_past: false };
         assert_eq!(told(&mut node), [unreadable(3), short, unreadable(1)]);
+    }
+
+    /// The requests that it makes until it makes none.
+    fn asked(node: &mut ClusterNode) -> Vec<NodeWish> {
+        let is_request =
+            |wish: &NodeWish| matches!(wish, NodeWish::Look { .. } | NodeWish::Read { .. });
+        std::iter::from_fn(|| node.wish()).filter(is_request).collect()
+    }
+
+    #[test]
+    fn a_place_that_ends_the_link_of_whoever_reads_it_is_read_of_the_leader() {
+        let mut node = joined();
+        let mut reads = Vec::new();
+        for step in 1..=3 {
+            let now = NOW + Duration::from_secs(step);
+            node.down(now);
+            node.up(now);
+            let [NodeWish::Look { id, .. }] = asked(&mut node)[..] else {
+                panic!("it looks first")
+            };
+            node.looked(now, id, &StreamLook { first: 1, end: 1, marks: Vec::new() });
+            let [NodeWish::Read { is_leader, .. }] = asked(&mut node)[..] else {
+                panic!("it reads")
+            };
+            reads.push(is_leader);
+        }
+        assert_eq!(reads, [false, false, true]);
+    }
+
+    #[test]
+    fn a_look_that_takes_too_long_keeps_nobody_from_reading() {
+        let mut node = joined();
+        node.trouble(NOW);
+        node.end = 5;
+        let mut requests = Vec::new();
+        for second in 1..20 {
+            node.tick(NOW + Duration::from_secs(second));
+            requests
+                .extend(asked(&mut node).iter().map(|wish| matches!(wish, NodeWish::Read { .. })));
+        }
+        assert!(requests.contains(&true), "{requests:?}");
+    }
+
+    #[test]
+    fn what_is_given_up_as_too_long_and_comes_back_all_the_same_is_shown_once() {
+        let mut node = joined();
+        let number = node.say(NOW, say("ours"));
+        let batch = std::iter::from_fn(|| node.wish()).find_map(|wish| match wish {
+            NodeWish::Publish(batch) => Some(batch),
+            _ => None,
+        });
+        let batch = batch.expect("it is sent");
+        node.never(NOW, number);
+        node.heard(NOW, 1, RoomBatch::clone(&batch));
+        let own = NodeTold::Own { number, entry: say("ours") };
+        assert_eq!(told(&mut node), [own, NodeTold::TooLong(number, number)]);
     }
 
     #[test]

@@ -26,7 +26,7 @@ fn room(given: &[(&str, &str)]) -> Arc<dyn Service> {
 }
 
 /// Somebody at the far end of a session.
-struct Guest {
+pub(super) struct Guest {
     conn: Conn,
     session: Arc<Session>,
     task: JoinHandle<Result<()>>,
@@ -34,7 +34,7 @@ struct Guest {
 }
 
 impl Guest {
-    fn come(room: &Arc<dyn Service>, id: u64) -> Self {
+    pub(super) fn come(room: &Arc<dyn Service>, id: u64) -> Self {
         Self::over(room, id, memory::pair(Shape::Bytes), Facts::new("memory", local(), local()))
     }
 
@@ -62,7 +62,7 @@ impl Guest {
     }
 
     /// Comes in under a name; the welcome is heard.
-    async fn called(room: &Arc<dyn Service>, id: u64, name: &str) -> Self {
+    pub(super) async fn called(room: &Arc<dyn Service>, id: u64, name: &str) -> Self {
         let mut guest = Self::come(room, id);
         assert_eq!(guest.line().await, "* your name?");
         guest.say(&format!("{name}\n")).await;
@@ -70,12 +70,12 @@ impl Guest {
         guest
     }
 
-    async fn say(&mut self, text: &str) {
+    pub(super) async fn say(&mut self, text: &str) {
         self.conn.send(text.as_bytes()).await.expect("it hears");
     }
 
     /// The next line or packet; empty: the end.
-    async fn line(&mut self) -> String {
+    pub(super) async fn line(&mut self) -> String {
         let mut room = [0; 4_096];
         loop {
             if let Some(at) = self.heard.iter().position(|byte| *byte == b'\n') {

@@ -10,12 +10,31 @@
 //! ```
 //!
 //! A [`NamingTrial`] does the same to the names of members, of which each is to have one owner.
+//!
+//! A [`FakeHub`] stands in for the servers of a room: nodes that an engine serves link to it by wires of their own, and
+//! share the room with no server of NATS.
+//!
+//! ```
+//! use hobnob::spec::Shape;
+//! use hobnob::testing::cluster::FakeHub;
+//! # fn main() -> hobnob::Result<()> {
+//! let hub = FakeHub::default();
+//! for node in ["kite", "lark"] {
+//!     let room = hub.wire().node(&[("node", node)])?;
+//!     let running = hobnob::Server::of(room, &[Shape::Bytes]).at("127.0.0.1:0")?.start()?;
+//!     # drop(running);
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
+mod hub;
 mod judge;
 mod naming;
 mod servers;
 mod world;
 
+pub use hub::{FakeHub, FakeWire};
 pub use judge::TrialReport;
 pub use naming::{NamingReport, NamingTrial};
 pub use world::ClusterTrial;

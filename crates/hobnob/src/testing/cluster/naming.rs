@@ -1,6 +1,7 @@
 //! Names over many nodes, on a stream that delays, loses acks, is in doubt, and goes away: has each name one owner, and is
 //! none lost for ever?
 
+mod faults;
 mod owners;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,9 @@ const ENDED: u64 = 20_000;
 
 /// How long a node is silent before its names may be taken.
 const GONE_MILLIS: u64 = 60_000;
+
+/// How long a process is stopped before it knows it.
+const STOPPED_MILLIS: u64 = 5_000;
 
 /// How often a node ticks, and beats.
 const TICK_MILLIS: u64 = 250;
@@ -111,6 +115,9 @@ enum NameEvent {
     /// A member comes to this node and asks for this name.
     Ask(usize, &'static str),
     Link(usize, bool),
+    /// A node's process is stopped for so long; and goes on.
+    Stop(usize, u64),
+    Resume(usize, u64),
     Fault,
     /// The servers lose what they had.
     Lose,
@@ -129,6 +136,9 @@ struct NamedNode {
     desk: NameDesk,
     is_alive: bool,
     is_linked: bool,
+    /// Until when its process is stopped, and since when it runs again, where it can have noticed.
+    stopped: u64,
+    resumed: u64,
     /// When it had its link first.
     came: u64,
     /// Since when it is away, and when it came back last after it was away for long.
@@ -205,6 +215,7 @@ impl NameWorld {
             let at = world.chance.u64(..QUIET);
             world.at(at, NameEvent::Fault);
         }
+        world.plan_stops();
         world.at(LEAVE, NameEvent::Leave);
         world.at(CLAIM, NameEvent::Claim);
         world.at(AGAIN, NameEvent::Claim);
@@ -241,6 +252,8 @@ impl NameWorld {
             desk,
             is_alive: true,
             is_linked: false,
+            stopped: 0,
+            resumed: 0,
             came: 0,
             away: 0,
             returned: 0,
@@ -269,6 +282,7 @@ impl NameWorld {
     }
 
     fn happen(&mut self, event: NameEvent) {
+        let Some(event) = self.put_off(event) else { return };
         match event {
             NameEvent::Start => self.start(),
             NameEvent::Tick(at) => {
@@ -292,6 +306,16 @@ impl NameWorld {
                     false => node.away = now,
                 }
                 self.with(at, |desk, now| if is_up { desk.up(now) } else { desk.down(now) });
+            }
+            NameEvent::Stop(place, time) => self.stop(place, time),
+            NameEvent::Resume(at, time) => {
+                let (now, node) = (self.now, &mut self.nodes[at]);
+                if time >= STOPPED_MILLIS {
+                    node.resumed = now;
+                }
+                if time >= GONE_MILLIS / 2 {
+                    node.returned = now;
+                }
             }
             NameEvent::Ask(at, name) => self.seat(at, name),
             NameEvent::Fault => self.fault(),
@@ -377,9 +401,10 @@ impl NameWorld {
         }
     }
 
-    /// A live node by its place, as long as there is one.
+    /// A live node by its place, as long as there is one that runs.
     fn alive(&self, place: usize) -> Option<usize> {
-        let alive: Vec<_> = (0..self.nodes.len()).filter(|at| self.nodes[*at].is_alive).collect();
+        let runs = |node: &NamedNode| node.is_alive && node.stopped <= self.now;
+        let alive: Vec<_> = (0..self.nodes.len()).filter(|at| runs(&self.nodes[*at])).collect();
         (!alive.is_empty()).then(|| alive[place % alive.len()])
     }
 
@@ -452,83 +477,6 @@ impl NameWorld {
     fn others(&mut self, at: usize, event: impl Fn(usize) -> NameEvent) {
         for other in (0..self.nodes.len()).filter(|other| *other != at) {
             self.after(1, 5, event(other));
-        }
-    }
-
-    fn serve(&mut self, at: usize, wish: NameWish) {
-        let (has_leader, now) = (self.now >= self.leaderless, self.now);
-        self.stands.retain(|_, standing| now < standing.since + AGE);
-        match wish {
-            NameWish::Read { id, key } if has_leader => {
-                let (revision, record) = match self.stands.get(&key) {
-                    Some(standing) => (standing.revision, Some(standing.record.clone())),
-                    None => (0, None),
-                };
-                self.after(1, 5, NameEvent::Read(at, key, id, (revision, record)));
-            }
-            NameWish::Write { id, key, record, expected } if has_leader => {
-                let stands = self.stands.get(&key).map_or(0, |standing| standing.revision);
-                let done = if expected.is_none_or(|expected| expected == stands) {
-                    self.last += 1;
-                    let last = self.last;
-                    if record.owner == self.nodes[at].me {
-                        self.landed(at, &key);
-                    }
-                    let standing =
-                        NameStanding { revision: last, record: record.clone(), since: self.now };
-                    self.stands.insert(key.clone(), standing);
-                    let heard = |other| NameEvent::Heard(other, last, record.clone());
-                    self.others(at, heard);
-                    self.after(1, 5, heard(at));
-                    Ok(last)
-                } else {
-                    Err(WriteFault::Conflict)
-                };
-                if !(self.now < self.mute && self.one_in(2)) {
-                    let most = if self.now < self.slow { 3_000 } else { 5 };
-                    self.after(1, most, NameEvent::Written(at, key, id, done));
-                }
-            }
-            NameWish::Write { id, key, .. } if self.one_in(2) => {
-                self.after(1, 5, NameEvent::Written(at, key, id, Err(WriteFault::Doubt)));
-            }
-            _ => {}
-        }
-    }
-
-    fn fault(&mut self) {
-        let lasts = self.now + self.chance.u64(100..9_000);
-        let place = self.chance.usize(..4);
-        let Some(at) = self.alive(place) else { return };
-        match self.chance.u8(..8) {
-            0 => self.leaderless = lasts,
-            1 => {
-                self.slow = lasts;
-                for _ in 0..3 {
-                    let (soon, place) = (self.chance.u64(self.now..lasts), self.chance.usize(..4));
-                    self.at(soon, NameEvent::Go(place));
-                }
-            }
-            2 | 3 => self.mute = lasts,
-            4 if self.nodes[at].is_linked => {
-                self.at(self.now, NameEvent::Link(at, false));
-                self.at(lasts, NameEvent::Link(at, true));
-            }
-            5 if self.nodes[at].is_linked => {
-                let long = self.now + self.chance.u64(55_000..75_000);
-                self.at(self.now, NameEvent::Link(at, false));
-                self.at(long, NameEvent::Link(at, true));
-            }
-            6 => {
-                self.nodes[at].is_alive = false;
-                self.after(10, 2_000, NameEvent::Start);
-            }
-            7 if self.one_in(3) => {
-                // What was on its way comes to servers that know nothing any more.
-                self.slow = lasts;
-                self.at(lasts, NameEvent::Lose);
-            }
-            _ => {}
         }
     }
 

@@ -5,8 +5,10 @@ use std::collections::{HashMap, HashSet};
 use crate::cluster::{BatchMark, ClusterRule, RoomBatch};
 
 /// A stream, and what it has lost.
+#[derive(Default)]
 pub(super) struct FakeServers {
-    first: u64,
+    /// How many were there before the first that is.
+    before: u64,
     messages: Vec<RoomBatch>,
     /// The batches that are known by their numbers when they come again.
     known: HashMap<String, u64>,
@@ -19,22 +21,15 @@ pub(super) struct FakeServers {
 
 impl FakeServers {
     pub(super) fn new(broken: Option<ClusterRule>) -> Self {
-        FakeServers {
-            first: 1,
-            messages: Vec::new(),
-            known: HashMap::new(),
-            ghosts: HashMap::new(),
-            lost: HashSet::new(),
-            broken,
-        }
+        FakeServers { broken, ..FakeServers::default() }
     }
 
     pub(super) fn first(&self) -> u64 {
-        self.first
+        self.before + 1
     }
 
     pub(super) fn end(&self) -> u64 {
-        self.first + self.messages.len() as u64 - 1
+        self.before + self.messages.len() as u64
     }
 
     /// Appends a batch: where it stands, and whether that is new.
@@ -54,7 +49,7 @@ impl FakeServers {
     }
 
     pub(super) fn at(&self, place: u64) -> Option<&RoomBatch> {
-        self.messages.get(usize::try_from(place.checked_sub(self.first)?).ok()?)
+        self.messages.get(usize::try_from(place.checked_sub(self.first())?).ok()?)
     }
 
     pub(super) fn mark(&self, place: u64) -> Option<BatchMark> {
@@ -75,7 +70,7 @@ impl FakeServers {
     pub(super) fn go_back(&mut self, count: u64) {
         let kept =
             self.messages.len() - usize::try_from(count).unwrap_or(0).min(self.messages.len());
-        let kept_to = self.first + kept as u64 - 1;
+        let kept_to = self.before + kept as u64;
         for (index, batch) in self.messages.drain(kept..).enumerate() {
             let numbers = batch.first..batch.next();
             self.lost.extend(numbers.map(|number| (batch.origin.to_string(), number)));
@@ -87,7 +82,7 @@ impl FakeServers {
     /// Loses everything: the next batch is the first.
     pub(super) fn begin_anew(&mut self) {
         self.go_back(u64::MAX);
-        self.first = 1;
+        self.before = 0;
     }
 
     /// The oldest batches expire, but so many.
@@ -97,7 +92,7 @@ impl FakeServers {
             let numbers = batch.first..batch.next();
             self.lost.extend(numbers.map(|number| (batch.origin.to_string(), number)));
         }
-        self.first += count as u64;
+        self.before += count as u64;
     }
 
     /// Batches are not known any more when they come again.

@@ -1,15 +1,14 @@
 //! What moves a room over many nodes: its link, its clock, and the end of its server.
 
 use std::future::Future;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::link::{LinkInUse, WishDone};
-use super::{Clustered, NodeInRoom, facts};
-use crate::cluster::nats::{LinkFault, LinkNews, NatsLink, NatsNews};
-use crate::cluster::{NameWish, NodeBeat, NodeIs, NodeWish, TICK};
+use super::link::{LinkInUse, WishDone, look, name_wish};
+use super::{Clustered, NodeInRoom, OUTBOX, facts};
+use crate::cluster::{LinkNews, MadeLink, NodeBeat, NodeIs, NodeWish, RoomLink, TICK};
 use crate::conn::Boxed;
 use crate::error::{Error, Kind, Result};
 use crate::event::Fact;
@@ -29,9 +28,6 @@ const LOST: Duration = Duration::from_secs(1);
 
 /// How long a link that could not be made is left alone.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// The limit of what waits for the servers.
-const OUTBOX: &str = "cluster-outbox";
 
 /// Bytes that the headers of a batch have at most, of those that a message may have.
 const HEADERS: usize = 1_024;
@@ -55,21 +51,21 @@ impl Clustered {
     }
 
     async fn read_files(&self, keeper: &Keeper) -> Result<()> {
-        if self.terms.secret.is_some() {
-            let words = "everybody on this machine can see a password of the options; a file keeps it (cluster-auth)";
+        if let Some(words) = self.servers.warning() {
             keeper.emit(Fact::Warning(words.to_owned()));
         }
-        let (files, terms) = (self.files.clone(), self.terms.clone());
-        let read = keeper.work(move || files.read(terms)).await??;
-        self.ready.get_or_init(|| read);
-        Ok(())
+        let servers = self.servers.clone();
+        keeper.work(move || servers.read()).await?
     }
 
     /// Moves the room until the server ends. An error is what trying again does not heal, or that messages of members here
     /// have not reached the others.
     pub(super) async fn go_on(&self, keeper: &Keeper) -> Result<()> {
         let ended = self.go_on_to_the_end(keeper).await;
-        let unstored = self.with(|inner, _| inner.node.unstored());
+        let unstored = self.with(|inner, _| {
+            self.over.get_or_init(|| keeper.bus().clone());
+            inner.node.unstored()
+        });
         keeper.bus().drop_by(OUTBOX, unstored);
         ended.and(if unstored > 0 { Err(facts::unstored(unstored)) } else { Ok(()) })
     }
@@ -85,7 +81,7 @@ impl Clustered {
     /// Tells the other nodes that this one goes. Whoever does not hear it notices its silence.
     async fn say_goodbye(&self) {
         let held = self.link.lock().unwrap_or_else(PoisonError::into_inner).link.take();
-        let Some((link, _)) = held else { return };
+        let Some(MadeLink { link, .. }) = held else { return };
         let acked = self.with(|inner, _| inner.node.last_acked());
         let last = NodeBeat { is_last: true, ..self.beat(acked) };
         let told = async {
@@ -95,15 +91,14 @@ impl Clustered {
         let _ = tokio::time::timeout(GOODBYE, told).await;
     }
 
-    async fn connect(&self, keeper: &Keeper) -> Result<(NatsLink, NatsNews)> {
-        let terms = self.ready.get().unwrap_or(&self.terms);
-        let (link, news) = NatsLink::connect(terms).await?;
-        let found = link.prepare().await?;
-        for fact in facts::linked(&self.terms.servers, &found) {
+    async fn connect(&self, keeper: &Keeper) -> Result<MadeLink> {
+        let made = self.servers.connect().await?;
+        let found = made.link.prepare().await?;
+        for fact in facts::linked(self.servers.shown(), &found) {
             keeper.emit(fact);
         }
         self.bound(found.max_payload);
-        Ok((link, news))
+        Ok(made)
     }
 
     /// The servers take messages of so many bytes.
@@ -112,18 +107,14 @@ impl Clustered {
     }
 
     /// Connects after a pause.
-    fn connecting<'a>(
-        &'a self,
-        keeper: &'a Keeper,
-        pause: Duration,
-    ) -> Boxed<'a, (NatsLink, NatsNews)> {
+    fn connecting<'a>(&'a self, keeper: &'a Keeper, pause: Duration) -> Boxed<'a, MadeLink> {
         Box::pin(async move {
             tokio::time::sleep(pause).await;
             self.connect(keeper).await
         })
     }
 
-    fn hold(&self, link: (NatsLink, NatsNews)) {
+    fn hold(&self, link: MadeLink) {
         self.link.lock().unwrap_or_else(PoisonError::into_inner).link = Some(link);
         self.with(NodeInRoom::up);
     }
@@ -147,7 +138,7 @@ impl Clustered {
                 tokio::task::yield_now().await; // members on this thread read now
             }
             self.emit(keeper);
-            self.wish(held.as_ref().map(|(link, _)| link), &mut doing).await;
+            self.wish(held.as_ref().map(|made| &made.link), &mut doing).await;
             if self.with(|inner, _| is_done(inner)) {
                 break Ok(());
             }
@@ -157,19 +148,21 @@ impl Clustered {
                 tick.set(tokio::time::sleep(due.saturating_sub(self.clock.now())));
             }
             let is_linked = held.is_some();
+            // What was heard is shown first, so that no more of it waits than one message brings.
+            let is_showing = self.with(|inner, _| inner.node.has_told());
             let news = async {
                 match &mut held {
-                    Some((_, news)) => news.next().await,
+                    Some(made) => made.news.next().await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 () = &mut until => break Ok(()),
-                news = news => {
+                news = news, if !is_showing => {
                     if let Some(news) = news {
                         let is_up = matches!(news, LinkNews::Up);
-                        if let Some((link, _)) = held.as_ref().filter(|_| is_up) {
-                            self.bound(link.max_payload()); // another server may have us now
+                        if let Some(made) = held.as_ref().filter(|_| is_up) {
+                            self.bound(made.link.max_payload()); // another server may have us now
                         }
                         self.hear(news);
                     } else {
@@ -180,7 +173,7 @@ impl Clustered {
                 Some(Ok(done)) = doing.join_next() => self.done(done),
                 () = self.bell.notified() => {}
                 () = &mut tick => {
-                    self.tick();
+                    self.tick(held.as_ref().map(|made| made.link.is_up()));
                     (ticked, due) = (self.clock.now(), Duration::ZERO);
                 }
                 link = &mut connecting, if !is_linked => match link {
@@ -214,7 +207,7 @@ impl Clustered {
     }
 
     /// Does what the node wishes.
-    async fn wish(&self, link: Option<&NatsLink>, doing: &mut JoinSet<WishDone>) {
+    async fn wish(&self, link: Option<&Arc<dyn RoomLink>>, doing: &mut JoinSet<WishDone>) {
         while let Some(wish) = self.with(|inner, _| inner.node.wish()) {
             let Some(link) = link.cloned() else { continue };
             match wish {
@@ -225,27 +218,22 @@ impl Clustered {
                     });
                 }
                 NodeWish::Look { id, places } => {
-                    doing.spawn(async move {
-                        let mut look = link.look(&places).await;
-                        if matches!(look, Err(LinkFault::Refused(10_059, _)))
-                            && link.prepare().await.is_ok()
-                        {
-                            look = link.look(&places).await; // the stream was gone: it is there anew
-                        }
-                        WishDone::Looked(id, look)
-                    });
+                    doing.spawn(async move { WishDone::Looked(id, look(&*link, &places).await) });
                 }
                 NodeWish::Read { id, from, to, is_leader } => {
                     doing.spawn(
                         async move { WishDone::Read(id, link.read(from, to, is_leader).await) },
                     );
                 }
-                NodeWish::Beat { acked } => link.beat(&self.beat(acked)).await,
+                NodeWish::Beat { acked } => {
+                    // A beat that finds no room is said again in a second.
+                    drop(tokio::time::timeout(GOODBYE, link.beat(&self.beat(acked))).await);
+                }
             }
         }
         while let Some(wish) = self.with(|inner, _| inner.names.wish()) {
             let Some(link) = link.cloned() else { continue };
-            doing.spawn(name_wish(link, wish));
+            doing.spawn(async move { name_wish(&*link, wish).await });
         }
     }
 
@@ -255,7 +243,7 @@ impl Clustered {
             WishDone::Published(batch, _) if batch.origin != inner.node.me() => {}
             WishDone::Published(batch, Ok(at)) => inner.node.acked(now, batch.first, at),
             // Larger than the servers take, by the client or by the stream: the next try is as large.
-            WishDone::Published(batch, Err(LinkFault::Refused(10_054, _))) => {
+            WishDone::Published(batch, Err(fault)) if fault.is_too_large() => {
                 inner.node.never(now, batch.first);
             }
             WishDone::Published(batch, Err(_)) => inner.node.refused(now, batch.first),
@@ -295,18 +283,23 @@ impl Clustered {
         }
     }
 
-    fn tick(&self) {
-        let (changed, unreadable) = self.with(|inner, now| {
+    /// Time has passed. `is_up`: whether the link says that it is there; none: there is no link.
+    fn tick(&self, is_up: Option<bool>) {
+        let (changed, (unreadable, dropped)) = self.with(|inner, now| {
+            inner.check_link(now, is_up);
             inner.node.tick(now);
             inner.names.tick(now);
-            if inner.is_losing {
+            if inner.watch.is_losing {
                 inner.lost(now);
             }
             // Without a link we hear nobody, which says nothing of the others.
             let is_linked = inner.node.is_linked();
             let changed = if is_linked { inner.roster.tick(now) } else { Vec::new() };
-            (changed, inner.take_unreadable(now))
+            (changed, inner.take_sums(now))
         });
+        if dropped > 0 {
+            self.tell_dropped(dropped);
+        }
         for node in &changed {
             self.tell_node(node);
         }
@@ -319,7 +312,8 @@ impl Clustered {
 impl NodeInRoom {
     /// When the time is to be looked at next, where that was done then: nobody wakes up for nothing.
     fn next_tick(&self, last: Duration) -> Duration {
-        let is_resting = || !self.is_losing && self.names.is_resting();
+        let is_told = || !self.has_sums() && !self.watch.is_odd;
+        let is_resting = || !self.watch.is_losing && self.names.is_resting() && is_told();
         let rest = self.node.rests_until().filter(|_| is_resting());
         let rest = rest.map(|rest| self.roster.next_change().map_or(rest, |due| rest.min(due)));
         rest.unwrap_or(Duration::ZERO).max(last + TICK)
@@ -328,11 +322,22 @@ impl NodeInRoom {
     /// The link has lost something. That is looked for at once, and then once in a while: a link that loses is slow, and
     /// each look makes more of what it is too slow for.
     fn lost(&mut self, now: Duration) {
-        self.is_losing = self.lost_at.is_some_and(|at| at + LOST > now);
-        if !self.is_losing {
-            self.lost_at = Some(now);
+        self.watch.is_losing = self.watch.lost_at.is_some_and(|at| at + LOST > now);
+        if !self.watch.is_losing {
+            self.watch.lost_at = Some(now);
             self.node.trouble(now);
             self.names.trouble(now);
+        }
+    }
+
+    /// A process that was stopped may miss that its link came or went: where the client says twice in turn something else
+    /// than was told, it is right.
+    fn check_link(&mut self, now: Duration, is_up: Option<bool>) {
+        let is_odd = is_up.is_some_and(|is_up| is_up != self.node.is_linked());
+        if is_odd && std::mem::take(&mut self.watch.is_odd) {
+            if is_up == Some(true) { self.up(now) } else { self.down(now) }
+        } else {
+            self.watch.is_odd = is_odd;
         }
     }
 
@@ -347,23 +352,6 @@ impl NodeInRoom {
     fn down(&mut self, now: Duration) {
         self.node.down(now);
         self.names.down(now);
-    }
-}
-
-/// Does what the desk of names wishes.
-async fn name_wish(link: NatsLink, wish: NameWish) -> WishDone {
-    match wish {
-        NameWish::Read { id, key } => {
-            let mut found = link.read_name(&key).await;
-            if matches!(found, Err(LinkFault::Refused(10_059, _))) && link.prepare().await.is_ok() {
-                found = link.read_name(&key).await; // the stream was gone: it is there anew
-            }
-            WishDone::NameRead(key, id, found)
-        }
-        NameWish::Write { id, key, record, expected } => {
-            let done = link.write_name(&key, &record, expected).await;
-            WishDone::NameWritten(key, id, done)
-        }
     }
 }
 

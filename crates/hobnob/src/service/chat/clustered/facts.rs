@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::cluster::nats::{LinkFacts, OLDEST, is_old};
-use crate::cluster::{NodeIs, NodeTold};
+use crate::cluster::nats::{OLDEST, is_old};
+use crate::cluster::{LinkFacts, NodeIs, NodeTold};
 use crate::error::{Error, Kind};
 use crate::event::{ClusterFact, Fact};
 
@@ -79,6 +79,9 @@ pub(super) fn told(told: &NodeTold, node: String) -> Option<Fact> {
             let count = from.map(|from| before - from);
             let why = if *is_dropped { "dropped" } else { "lost" };
             of(ClusterFact::Missed { node, count, why })
+        }
+        NodeTold::Expired => {
+            of(ClusterFact::Missed { node: String::new(), count: None, why: "expired" })
         }
         NodeTold::WentBack => {
             Fact::Warning("the servers have lost what was said before".to_owned())

@@ -7,6 +7,8 @@ mod facts;
 mod link;
 mod meanwhile;
 mod naming;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::collections::BTreeMap;
@@ -18,11 +20,13 @@ use tokio::sync::Notify;
 use super::order::{NameAnswer, RoomOrder};
 use super::room::{Inbox, Room};
 use super::show;
+use crate::bus::Bus;
 use crate::clock::{Clock, draw_seed};
-use crate::cluster::nats::{NatsFiles, NatsTerms};
+use crate::cluster::nats::{NatsFiles, NatsServers};
 use crate::cluster::{
-    ClusterNode, ClusterRoom, DeskTerms, EntryKind, KnownNode, NameDesk, NodeBeat, NodeId, NodeIs,
-    NodeRoster, NodeTerms, NodeTold, OUTBOX_ENTRIES, REFRESH, RoomEntry,
+    ClusterNode, ClusterRoom, DeskTerms, ENTRY_TEXT, EntryKind, KnownNode, NameDesk, NodeBeat,
+    NodeId, NodeIs, NodeRoster, NodeTerms, NodeTold, OUTBOX_ENTRIES, REFRESH, RoomEntry,
+    RoomServers,
 };
 use crate::conn::Boxed;
 use crate::error::{Error, Kind, Result};
@@ -30,7 +34,7 @@ use crate::event::Fact;
 use crate::session::Keeper;
 use crate::spec::Options;
 use candidate::Candidate;
-use link::LinkInUse;
+use link::{LinkInUse, LinkWatch};
 use meanwhile::Meanwhile;
 
 /// Bytes that are shown before the members have a turn to read.
@@ -39,23 +43,25 @@ const SLICE: usize = 131_072;
 /// A wait from which on it is told with a line: its node was away.
 const AWAY: u64 = 2_000;
 
+/// The limit of what waits for the servers.
+const OUTBOX: &str = "cluster-outbox";
+
 /// Batches of the stream that are read for what was said before.
 const PAST: u64 = 256;
 
 /// Bytes of names that a beat has at most.
 const BEAT_NAMES: usize = 8_192;
 
-/// Nodes of which it is told by their names that something of them cannot be shown, and how often at most.
+/// Nodes of which it is told by their names that something of them cannot be shown.
 const UNREADABLE: usize = 16;
-const UNREADABLE_PAUSE: Duration = Duration::from_secs(5);
+
+/// How often at most members are told the sum of what cannot be shown, and of what was dropped.
+const SUM_PAUSE: Duration = Duration::from_secs(5);
 
 /// A room over many nodes.
 pub(super) struct Clustered {
     pub(super) room: Room,
-    pub(super) terms: NatsTerms,
-    files: NatsFiles,
-    /// The same with what the files say, once they are read.
-    pub(super) ready: OnceLock<NatsTerms>,
+    pub(super) servers: Arc<dyn RoomServers>,
     /// What people call this node.
     name: String,
     pub(super) clock: Clock,
@@ -64,6 +70,8 @@ pub(super) struct Clustered {
     pub(super) bell: Notify,
     /// The link that `open` has made.
     link: Mutex<LinkInUse>,
+    /// Where what is said is counted as dropped, once nothing moves the room any more.
+    pub(super) over: OnceLock<Bus>,
 }
 
 pub(super) struct NodeInRoom {
@@ -81,12 +89,12 @@ pub(super) struct NodeInRoom {
     pub(super) shown: usize,
     /// Messages that were shown here before the others had them.
     said_here: u64,
-    /// Entries of other nodes that cannot be shown, until that is told; and when it was told last.
+    /// Entries of other nodes that cannot be shown, and messages that were dropped here, until members are told; and when
+    /// they were last.
     unreadable: BTreeMap<NodeId, u64>,
-    unreadable_told: Option<Duration>,
-    /// When what the link lost was looked for last, and whether more was lost since.
-    pub(super) lost_at: Option<Duration>,
-    pub(super) is_losing: bool,
+    undelivered: u64,
+    sums_told: Option<Duration>,
+    watch: LinkWatch,
     /// The node of which was told that it was away.
     late: Option<NodeId>,
     /// Whether somebody here had much to read when the last line was shown.
@@ -100,12 +108,21 @@ pub(super) struct NodeInRoom {
 impl Clustered {
     /// The room of the options `room`, on the servers of `cluster`.
     pub(super) fn of(room: Room, servers: &str, options: &Options) -> Result<Self> {
-        let clock = Clock::start();
         let me = NodeId::draw();
         let named = ClusterRoom::named(options.text("room").unwrap_or("lobby"))?;
         let path = |name| options.text(name).filter(|path| !path.is_empty()).map(Into::into);
         let files = NatsFiles { auth: path("cluster-auth"), ca: path("cluster-ca") };
-        let terms = files.terms(servers, named, me)?;
+        let servers = NatsServers::new(servers, files, named, me)?;
+        Clustered::on(room, Arc::new(servers), me, options)
+    }
+
+    /// The room on these servers, which know the node by this number.
+    pub(super) fn on(
+        room: Room,
+        servers: Arc<dyn RoomServers>,
+        me: NodeId,
+        options: &Options,
+    ) -> Result<Self> {
         let name = options.text("node").filter(|name| !name.is_empty());
         if let Some(Err(why)) = name.map(|name| show::name(name.as_bytes())) {
             let error = Error::new(Kind::BadOption, format!("a node's name: {why}"));
@@ -114,51 +131,20 @@ impl Clustered {
         let name = name.map_or_else(own_name, str::to_owned);
         // Who came and went stands in the stream too: what is read has more than the messages that are wanted.
         let past = if options.count("history").unwrap_or_default() > 0 { PAST } else { 0 };
-        let terms_of_node = NodeTerms { me, seed: draw_seed(), outbox: OUTBOX_ENTRIES, past };
-        let node = ClusterNode::new(terms_of_node, clock.now());
+        let terms = NodeTerms { me, seed: draw_seed(), outbox: OUTBOX_ENTRIES, past };
         let node_name = name.as_str().into();
         let desk = DeskTerms { me, node: node_name, seed: draw_seed(), refresh: REFRESH };
-        Ok(Clustered::new(room, (terms, files), name, (node, NameDesk::new(desk)), clock))
-    }
-
-    fn new(
-        room: Room,
-        (terms, files): (NatsTerms, NatsFiles),
-        name: String,
-        (node, names): (ClusterNode, NameDesk),
-        clock: Clock,
-    ) -> Self {
-        let inner = NodeInRoom {
-            node,
-            roster: NodeRoster::default(),
-            names,
-            candidates: BTreeMap::new(),
-            verdicts: BTreeMap::new(),
-            meanwhile: Meanwhile::default(),
-            is_apart: false,
-            shown: 0,
-            said_here: 0,
-            unreadable: BTreeMap::new(),
-            unreadable_told: None,
-            lost_at: None,
-            is_losing: false,
-            late: None,
-            is_crowded: false,
-            facts: Vec::new(),
-            dropped: 0,
-            too_long: 0,
-        };
-        Clustered {
+        let clock = Clock::start();
+        Ok(Clustered {
             room,
-            terms,
-            files,
-            ready: OnceLock::new(),
+            servers,
             name,
             clock,
-            inner: Mutex::new(inner),
+            inner: Mutex::new(NodeInRoom::of(ClusterNode::new(terms, clock.now()), desk)),
             bell: Notify::new(),
             link: Mutex::default(),
-        }
+            over: OnceLock::new(),
+        })
     }
 
     fn inner(&self) -> MutexGuard<'_, NodeInRoom> {
@@ -206,7 +192,10 @@ impl Clustered {
         inner.fact(&told);
         let count = |from, to: u64| usize::try_from(to + 1 - from).unwrap_or(usize::MAX);
         match told {
-            NodeTold::Dropped(from, to) => inner.dropped += count(from, to),
+            NodeTold::Dropped(from, to) => {
+                inner.dropped += count(from, to);
+                inner.undelivered += to + 1 - from;
+            }
             NodeTold::TooLong(from, to) => inner.too_long += count(from, to),
             NodeTold::Alone => (inner.is_apart, inner.said_here) = (true, 0),
             NodeTold::Back(_) => inner.is_apart = false,
@@ -218,14 +207,14 @@ impl Clustered {
             }
             // Who came while we were alone from the start has not seen it yet.
             NodeTold::Heard { entry, is_past: true, .. } if entry.kind != EntryKind::Say => {}
-            NodeTold::Heard { origin, entry, is_past, .. } => {
-                let is_own = origin == inner.node.me();
-                if inner.is_apart && !is_own {
-                    inner.meanwhile.keep(origin, entry, is_past);
-                } else {
-                    self.show_entry(inner, origin, &entry);
-                }
+            NodeTold::Heard { origin, entry, .. } if origin == inner.node.me() => {
+                self.show_entry(inner, origin, &entry);
             }
+            NodeTold::Heard { origin, entry, is_past, .. } => match tamed(entry) {
+                None => inner.note_unreadable(origin, 1),
+                Some(entry) if inner.is_apart => inner.meanwhile.keep(origin, entry, is_past),
+                Some(entry) => self.show_entry(inner, origin, &entry),
+            },
             NodeTold::Own { entry, .. } => {
                 let me = inner.node.me();
                 self.show_entry(inner, me, &entry);
@@ -284,6 +273,11 @@ impl Clustered {
         }
     }
 
+    /// Tells that so many messages of members here were dropped.
+    pub(super) fn tell_dropped(&self, count: u64) {
+        self.room.tell(None, &words::dropped(count));
+    }
+
     /// Tells that so much of a node cannot be shown.
     pub(super) fn tell_unreadable(&self, origin: NodeId, count: u64) {
         let mut inner = self.inner();
@@ -302,6 +296,29 @@ impl Clustered {
 }
 
 impl NodeInRoom {
+    fn of(node: ClusterNode, desk: DeskTerms) -> Self {
+        NodeInRoom {
+            node,
+            roster: NodeRoster::default(),
+            names: NameDesk::new(desk),
+            candidates: BTreeMap::new(),
+            verdicts: BTreeMap::new(),
+            meanwhile: Meanwhile::default(),
+            is_apart: false,
+            shown: 0,
+            said_here: 0,
+            unreadable: BTreeMap::new(),
+            undelivered: 0,
+            sums_told: None,
+            watch: LinkWatch::default(),
+            late: None,
+            is_crowded: false,
+            facts: Vec::new(),
+            dropped: 0,
+            too_long: 0,
+        }
+    }
+
     /// Counts what cannot be shown. Of more nodes than are known nobody needs a number each.
     fn note_unreadable(&mut self, origin: NodeId, count: u64) {
         let is_known = self.unreadable.contains_key(&origin);
@@ -311,14 +328,19 @@ impl NodeInRoom {
         *sum = sum.saturating_add(count);
     }
 
-    /// What cannot be shown and was not told yet: at once, and then once in a while.
-    pub(super) fn take_unreadable(&mut self, now: Duration) -> BTreeMap<NodeId, u64> {
-        let was_told = self.unreadable_told.is_some_and(|told| told + UNREADABLE_PAUSE > now);
-        if self.unreadable.is_empty() || was_told {
-            return BTreeMap::new();
+    /// What cannot be shown, and what was dropped, and was not told yet: at once, and then once in a while.
+    pub(super) fn take_sums(&mut self, now: Duration) -> (BTreeMap<NodeId, u64>, u64) {
+        let was_told = self.sums_told.is_some_and(|told| told + SUM_PAUSE > now);
+        if was_told || self.unreadable.is_empty() && self.undelivered == 0 {
+            return (BTreeMap::new(), 0);
         }
-        self.unreadable_told = Some(now);
-        std::mem::take(&mut self.unreadable)
+        self.sums_told = Some(now);
+        (std::mem::take(&mut self.unreadable), std::mem::take(&mut self.undelivered))
+    }
+
+    /// Whether members are still to be told a sum.
+    pub(super) fn has_sums(&self) -> bool {
+        self.undelivered > 0 || !self.unreadable.is_empty()
     }
 
     /// Keeps what whoever looks at the server is told of it.
@@ -368,6 +390,9 @@ impl RoomOrder for Clustered {
             self.say_entry(EntryKind::Join, id, &name, "");
         }
         let is_behind = self.with(|inner, now| {
+            if let Some(bus) = self.over.get() {
+                bus.drop_by(OUTBOX, 1); // the servers have refused this node, and its members are about to be told to go
+            }
             if let Some(most) = inner.say(now, (EntryKind::Say, id), &name, text) {
                 inner.too_long += 1;
                 self.room.answer(id, &words::too_long(most));
@@ -433,6 +458,16 @@ fn own_name() -> String {
     nix::unistd::gethostname().ok().and_then(|host| host.into_string().ok()).unwrap_or_default()
 }
 
+/// An entry of another node as it may be shown here: what was escaped there is escaped here, too, and is longer then. None:
+/// it is longer than anything that a member can say.
+fn tamed(entry: RoomEntry) -> Option<RoomEntry> {
+    let text = match entry.kind {
+        EntryKind::Say => Arc::from(show::escaped(entry.text.as_bytes())),
+        _ => entry.text,
+    };
+    (text.len() <= ENTRY_TEXT).then_some(RoomEntry { text, ..entry })
+}
+
 /// The line of an entry, as members see it. It comes from another machine, and is looked at as what a peer said.
 fn line(entry: &RoomEntry) -> Option<String> {
     let name = shown_name(&entry.name).unwrap_or_else(|| "somebody".to_owned());
@@ -458,26 +493,4 @@ fn shown_name(name: &str) -> Option<String> {
 
 fn node_name(roster: &NodeRoster, node: NodeId) -> String {
     shown_name(&roster.name(node)).unwrap_or_else(|| node.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(kind: EntryKind, name: &str, text: &str) -> Option<String> {
-        line(&RoomEntry { kind, seat: 1, name: name.into(), text: text.into(), waited: 0 })
-    }
-
-    #[test]
-    fn what_a_hostile_node_sends_forges_no_line_and_moves_no_terminal() {
-        let say = |name, text| shown(EntryKind::Say, name, text).expect("a line");
-        assert_eq!(say("Ada", "\u{1b}[2J\r\nBob: hi"), r"Ada: \x1b[2J\x0d\x0aBob: hi");
-        for forged in ["* the room", "Ada: yes", "/quit", "#7 x", "A\u{200b}da", "", "\u{202e}"] {
-            assert_eq!(say(forged, "hi"), "somebody: hi", "{forged:?}");
-        }
-        assert_eq!(say("#12~k7", "hi"), "#12~k7: hi");
-        assert_eq!(shown(EntryKind::Join, "* x", "").as_deref(), Some("* somebody joined"));
-        assert_eq!(shown(EntryKind::Name, "Ada", "* Bob"), None);
-        assert_eq!(shown(EntryKind::Unknown, "Ada", "hi"), None);
-    }
 }

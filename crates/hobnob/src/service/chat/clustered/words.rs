@@ -20,21 +20,23 @@ pub(super) fn told(told: &NodeTold, name: impl Fn(NodeId) -> String) -> Vec<Stri
         NodeTold::Missed { origin, from: None, .. } => {
             format!("* messages from node {} are missing; how many is not known", name(*origin))
         }
-        NodeTold::Dropped(from, to) => match to + 1 - from {
-            1 => "* one message that waited for the other nodes was dropped: too many wait"
-                .to_owned(),
-            count => format!(
-                "* {count} messages that waited for the other nodes were dropped: too many wait"
-            ),
-        },
         NodeTold::TooLong(from, to) => match to + 1 - from {
-            1 => "* one message of ours reaches no other node: too long for the servers".to_owned(),
+            1 => {
+                "* one message of ours may reach no other node: too long for the servers".to_owned()
+            }
             count => {
-                format!("* {count} messages of ours reach no other node: too long for the servers")
+                format!(
+                    "* {count} messages of ours may reach no other node: too long for the servers"
+                )
             }
         },
         NodeTold::WentBack => "* what was said before is gone: the cluster lost it".to_owned(),
+        NodeTold::Expired => {
+            "* some of what was said there meanwhile is gone: the servers keep it for an hour"
+                .to_owned()
+        }
         NodeTold::Joined
+        | NodeTold::Dropped(..)
         | NodeTold::Twin
         | NodeTold::Heard { .. }
         | NodeTold::Own { .. }
@@ -121,6 +123,15 @@ pub(super) fn more_nodes(count: usize) -> String {
         0 => String::new(),
         1 => "; and one more node".to_owned(),
         count => format!("; and {count} more nodes"),
+    }
+}
+
+/// So many messages of members here were dropped before the other nodes had them.
+pub(super) fn dropped(count: u64) -> String {
+    let why = "too many wait";
+    match count {
+        1 => format!("* one message that waited for the other nodes was dropped: {why}"),
+        count => format!("* {count} messages that waited for the other nodes were dropped: {why}"),
     }
 }
 

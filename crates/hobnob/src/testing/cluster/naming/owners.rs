@@ -25,7 +25,9 @@ impl NameWorld {
         self.nodes[at].stood.insert(key.to_owned(), self.now);
         for other in (0..self.nodes.len()).filter(|other| *other != at) {
             let node = &self.nodes[other];
+            // Who was stopped has heard nobody, and must know it.
             let heard = *self.nodes[at].heard.get(&node.me).unwrap_or(&node.came);
+            let heard = heard.max(self.nodes[at].resumed);
             // What was on its way when it came back still counts, if it has not written the name anew.
             let is_back = node.returned > 0 && self.now < node.returned + LATEST;
             let was_away = is_back && node.stood.get(key).is_none_or(|at| *at < node.returned);

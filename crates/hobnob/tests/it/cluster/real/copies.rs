@@ -5,7 +5,7 @@ use std::time::Duration;
 use hobnob::cluster::ClusterRoom;
 
 use super::servers::{Make, Servers};
-use crate::stage::{PATIENCE, skip};
+use crate::stage::{PATIENCE, skip, soon};
 
 /// Asks for the room's streams until they are kept so often.
 async fn kept(servers: &Servers, room: &ClusterRoom, copies: u64) {
@@ -34,6 +34,14 @@ async fn a_stream_that_was_made_before_the_third_server_came_is_kept_three_times
     kept(&servers, &room, 3).await;
     // The names are kept as often.
     for stream in [room.stream(), room.name_stream()] {
-        assert_eq!(servers.copies(&stream).await, Some(3), "{stream}");
+        let asking = async {
+            loop {
+                match servers.copies(&stream).await {
+                    Some(copies) => return copies,
+                    None => tokio::time::sleep(Duration::from_millis(100)).await, // nobody has answered
+                }
+            }
+        };
+        assert_eq!(soon("an answer", asking).await, 3, "{stream}");
     }
 }

@@ -9,8 +9,8 @@ use hobnob::clock::Clock;
 use hobnob::cluster::{ClusterRoom, EntryKind, RoomBatch, RoomEntry};
 use hobnob::engine::Crew;
 
-use super::judge::{Case, MemberLog, Verdict};
-use super::member::{Member, Said};
+use super::super::judge::{Case, MemberLog, Verdict};
+use super::super::member::{Member, Said};
 use super::node::Node;
 use super::servers::Servers;
 
@@ -21,8 +21,11 @@ const MEMBERS: usize = 4;
 /// How long everything may take to come to rest.
 const REST: Duration = Duration::from_secs(90);
 
-/// How long what is missing may take to be told, after all has come to rest.
-const TAIL: Duration = Duration::from_secs(12);
+/// How long nodes may go on telling what is missing after all has come to rest: they wait 6 s, and then for an answer.
+const TAIL: Duration = Duration::from_secs(8);
+
+/// How long what is missing then may still take to be told.
+const LATE_TAIL: Duration = Duration::from_secs(12);
 
 /// What the last line of each node begins with.
 pub(super) const LAST: &str = "the last of";
@@ -89,7 +92,7 @@ impl Course {
         let (clock, crew) = (Clock::start(), Crew::start().expect("threads"));
         let name = format!("room-{}-{}", self.servers, self.seed);
         let room = ClusterRoom::named(&name).expect("a name");
-        let mut servers = Servers::start(&self.program, self.servers);
+        let mut servers = Servers::start_wired(&self.program, self.servers, &crew);
         servers.ready().await;
         let ports: Vec<_> = (0..self.servers).map(|at| servers.port(at)).collect();
         let node = |at| Node::new(at, &name, &ports, &crew, clock);
@@ -113,7 +116,7 @@ impl Course {
         self.judge(nodes, &servers, &stage, faults, rest, &said).await
     }
 
-    /// Judges until nothing is wrong, or no time is left for that.
+    /// Judges once whatever is told falsely has been told, and again while something is not told that may still be.
     async fn judge(
         &self,
         mut nodes: Vec<Node>,
@@ -123,6 +126,8 @@ impl Course {
         rest: Duration,
         said: &Said,
     ) -> Outcome {
+        let until = stage.clock.now() + LATE_TAIL;
+        tokio::time::sleep(TAIL).await; // nobody tells that nothing is told any more
         nodes.iter_mut().for_each(Node::tell);
         let batches = servers.stream(&stage.room).await;
         let entries = batches.iter().flat_map(RoomBatch::entries);
@@ -138,7 +143,6 @@ impl Course {
             stream: entries.filter_map(|(_, entry)| shown(&entry)).collect(),
             dead: lives.filter(|life| life.1).map(|life| life.0.clone()).collect(),
         };
-        let until = stage.clock.now() + TAIL;
         loop {
             outcome.logs = nodes.iter().flat_map(Node::logs).collect();
             outcome.verdict = outcome.case(&outcome.logs).judge();
@@ -170,30 +174,20 @@ async fn rest(nodes: &[Node], stage: &FaultStage, said: &Said) {
         last.push((format!("{LAST} {}", speaker.name), speaker.name.clone()));
         stage.say(speaker, &last[last.len() - 1].0, said);
     }
-    let members = || nodes.iter().flat_map(|node| &node.members);
-    let until = stage.clock.now() + REST;
-    loop {
-        let misses = |log: &MemberLog| {
-            // Who was alone has shown it long before.
-            let is_last = |line: &&str| line.starts_with(LAST);
-            let texts = log.lines.iter().rev().filter_map(|line| Some(line.split_once(": ")?.1));
-            let ends: HashSet<_> = texts.filter(is_last).collect();
-            last.iter().any(|(line, speaker)| *speaker != log.name && !ends.contains(&**line))
-        };
-        let waiting: Vec<_> = members().filter(|member| member.with(misses)).collect();
-        if waiting.is_empty() {
-            return;
-        }
-        if stage.clock.now() > until {
-            let log = waiting[0].with(MemberLog::clone);
+    let all_is_heard = |log: &MemberLog| {
+        // Who was alone has shown it long before.
+        let is_last = |line: &&str| line.starts_with(LAST);
+        let texts = log.lines.iter().rev().filter_map(|line| Some(line.split_once(": ")?.1));
+        let ends: HashSet<_> = texts.filter(is_last).collect();
+        last.iter().all(|(line, speaker)| *speaker == log.name || ends.contains(&**line))
+    };
+    let until = stage.clock.instant_in(REST);
+    for member in nodes.iter().flat_map(|node| &node.members) {
+        if tokio::time::timeout_at(until, member.until(all_is_heard)).await.is_err() {
+            let log = member.with(MemberLog::clone);
             let tail = &log.lines[log.lines.len().saturating_sub(30)..];
-            panic!(
-                "{} members wait for a last line; {} was shown {tail:#?}",
-                waiting.len(),
-                log.name
-            );
+            panic!("{} waits for a last line, and was shown {tail:#?}", log.name);
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
@@ -214,7 +208,7 @@ impl FaultStage {
         member.say(text);
     }
 
-    /// Servers that are killed, stopped and started again: one fault after the other.
+    /// Servers that are killed, stopped, parted and started again: one fault after the other.
     async fn of_servers(
         &self,
         servers: &mut Servers,
@@ -224,31 +218,32 @@ impl FaultStage {
         while !self.is_over() {
             pause(&mut chance).await;
             let at = chance.usize(..servers.count());
-            let (fault, hit) = match chance.u8(..6) {
+            let others = (0..servers.count()).filter(|other| *other != at);
+            let kind = chance.u8(..if servers.count() > 2 { 9 } else { 3 });
+            let leader = match kind {
+                4 | 5 | 7 => servers.leader(&self.room.stream()).await,
+                _ => None,
+            };
+            let (fault, hit) = match kind {
                 0 | 1 => ("server killed", vec![at]),
-                2 | 3 if servers.count() > 1 => {
-                    let leader = servers.leader(&self.room.stream()).await;
-                    ("leader killed", vec![leader.unwrap_or(at)])
-                }
-                4 if servers.count() > 2 => {
-                    let two = (0..servers.count()).filter(|other| *other != at);
-                    ("two of three killed", two.collect())
-                }
-                _ => ("server stopped", vec![at]),
+                2 => ("server stopped", vec![at]),
+                3 => ("two of three killed", others.collect()),
+                4 | 5 => ("leader killed", vec![leader.unwrap_or(at)]),
+                6 => ("server parted", vec![at]),
+                7 => ("leader parted", vec![leader.unwrap_or(at)]),
+                _ => ("all servers parted", (0..servers.count()).collect()),
             };
             faults.push(fault);
-            if fault == "server stopped" {
-                servers.freeze(at, true);
-                lasts(&mut chance).await;
-                servers.freeze(at, false);
-            } else {
-                for at in &hit {
-                    servers.kill(*at);
-                }
-                lasts(&mut chance).await;
-                for at in &hit {
-                    servers.start_one(*at);
-                }
+            match fault {
+                "server stopped" => servers.freeze(at, true),
+                "server parted" | "leader parted" | "all servers parted" => servers.part(&hit),
+                _ => hit.iter().for_each(|at| servers.kill(*at)),
+            }
+            lasts(&mut chance).await;
+            match fault {
+                "server stopped" => servers.freeze(at, false),
+                "server parted" | "leader parted" | "all servers parted" => servers.part(&[]),
+                _ => hit.iter().for_each(|at| servers.start_one(*at)),
             }
         }
         faults

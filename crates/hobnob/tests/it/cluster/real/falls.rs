@@ -8,9 +8,9 @@ use hobnob::clock::Clock;
 use hobnob::cluster::ClusterRoom;
 use hobnob::engine::Crew;
 
+use super::super::judge::{ALONE, BACK, MemberLog};
+use super::super::member::Said;
 use super::asked;
-use super::judge::{ALONE, BACK, MemberLog};
-use super::member::Said;
 use super::node::Node;
 use super::servers::{Make, Servers};
 use crate::stage::skip;
@@ -28,8 +28,12 @@ const FALLS: &[(&str, usize, u64)] = &[
     ("the leader stopped", 3, 10),
     ("two of three killed", 3, 5),
     ("all three killed", 3, 5),
+    ("a follower parted from the others", 3, 10),
+    ("the leader parted from the others", 3, 10),
+    ("all three parted", 3, 5),
     ("the lone server killed", 1, 5),
     ("a node's wires stalled", 3, 5),
+    ("a node's wires stalled", 3, 15),
     ("a node's wires cut", 3, 5),
     ("a node's wires reset", 3, 0),
 ];
@@ -48,7 +52,7 @@ impl Fallen {
         let program = Make::Pinned.program().expect("cargo xtask peers has put it there");
         let (clock, said) = (Clock::start(), Said::default());
         let name = format!("falls-{count}");
-        let servers = Servers::start(&program, count);
+        let servers = Servers::start_wired(&program, count, crew);
         servers.ready().await;
         let ports: Vec<_> = (0..count).map(|at| servers.port(at)).collect();
         let node = |at| Node::new(at, &name, &ports, crew, clock);
@@ -72,21 +76,22 @@ impl Fallen {
             tokio::time::sleep(BEAT).await;
         }
         let is_shown = |log: &MemberLog| log.lines.iter().rev().any(|line| line.ends_with(&last));
-        let until = self.clock.now() + CALM;
-        while !hearer.with(is_shown) {
-            assert!(self.clock.now() < until, "the other node hears {last}");
-            tokio::time::sleep(BEAT).await;
-        }
+        let heard = tokio::time::timeout(CALM, hearer.until(is_shown)).await;
+        heard.unwrap_or_else(|_| panic!("the other node does not hear {last}"));
     }
 
     async fn fall(&mut self, what: &str, time: Duration) -> String {
         let leader = self.servers.leader(&self.room.stream()).await.unwrap_or(0);
         let all = 0..self.servers.count();
         let hit: Vec<_> = match what {
-            "a follower killed" => all.filter(|at| *at != leader).take(1).collect(),
-            "the leader killed" | "the leader stopped" => vec![leader],
+            "a follower killed" | "a follower parted from the others" => {
+                all.filter(|at| *at != leader).take(1).collect()
+            }
+            "the leader killed" | "the leader stopped" | "the leader parted from the others" => {
+                vec![leader]
+            }
             "two of three killed" => all.filter(|at| *at != leader).collect(),
-            "all three killed" | "the lone server killed" => all.collect(),
+            "all three killed" | "the lone server killed" | "all three parted" => all.collect(),
             _ => Vec::new(),
         };
         let began = self.clock.now();
@@ -100,16 +105,24 @@ impl Fallen {
         if faults == ["refuse"] {
             self.nodes[0].tear();
         }
-        let is_stopped = what == "the leader stopped";
+        let (is_stopped, is_parted) = (what.ends_with("stopped"), what.contains("parted"));
         for at in &hit {
-            if is_stopped { self.servers.freeze(*at, true) } else { self.servers.kill(*at) }
+            match () {
+                () if is_stopped => self.servers.freeze(*at, true),
+                () if is_parted => self.servers.part(&hit),
+                () => self.servers.kill(*at),
+            }
         }
         // Where the other node is away too, the last line of it comes later.
         let talk = self.talk(time.max(BEAT * 2));
         drop(tokio::time::timeout(time.max(BEAT * 4), talk).await);
         self.nodes[0].bend(&[]);
         for at in &hit {
-            if is_stopped { self.servers.freeze(*at, false) } else { self.servers.start_one(*at) }
+            match () {
+                () if is_stopped => self.servers.freeze(*at, false),
+                () if is_parted => self.servers.part(&[]),
+                () => self.servers.start_one(*at),
+            }
         }
         let healed = self.clock.now();
         self.talk(Duration::from_secs(4)).await;
@@ -174,13 +187,10 @@ async fn what_members_see_when_something_falls() {
                 let told = told.find(|(line, at)| line.starts_with(words) && **at >= crashed);
                 told.map(|(_, at)| *at)
             };
-            let told = loop {
-                match fallen.nodes[0].members[0].with(is_told) {
-                    Some(told) => break told,
-                    None => tokio::time::sleep(BEAT).await,
-                }
-                assert!(fallen.clock.now() < crashed + CALM * 3, "{words}");
-            };
+            let member = &fallen.nodes[0].members[0];
+            let telling = member.until(|log| is_told(log).is_some());
+            tokio::time::timeout(CALM * 3, telling).await.expect(words);
+            let told = member.with(is_told).expect("it was told");
             println!("falls: a node crashed: {words:?} after {:.1?}", told.saturating_sub(crashed));
         }
     }

@@ -8,8 +8,9 @@ use hobnob::clock::Clock;
 use hobnob::engine::{Crew, Running, Server, parse};
 use hobnob::event::Fact;
 
-use super::judge::MemberLog;
-use super::member::{Member, Said};
+use super::super::judge::MemberLog;
+use super::super::member::{Member, Said};
+use super::wire::Wire;
 use crate::stage::PATIENCE;
 
 /// A node, and who is there.
@@ -18,7 +19,7 @@ pub(super) struct Node {
     at: usize,
     /// How often it was started.
     starts: usize,
-    wires: Vec<Running>,
+    wires: Vec<Wire>,
     engine: Option<(Running, Subscription)>,
     pub(super) members: Vec<Member>,
     /// Logs of members whose node is gone.
@@ -36,19 +37,10 @@ pub(super) struct Node {
 impl Node {
     /// A node that is not started yet, with a wire to each of these ports.
     pub(super) fn new(at: usize, room: &str, ports: &[u16], crew: &Crew, clock: Clock) -> Self {
-        let wire = |port: &u16| {
-            let mut relay = Server::new("relay").expect("a service of the table");
-            relay
-                .on_crew(crew)
-                .on(&parse("tcp://127.0.0.1:0").expect("an endpoint"))
-                .expect("it fits");
-            relay.set("to", Some(&format!("tcp://127.0.0.1:{port}"))).expect("an endpoint");
-            relay.start().expect("it starts")
-        };
         Node {
             at,
             starts: 0,
-            wires: ports.iter().map(wire).collect(),
+            wires: ports.iter().map(|port| Wire::to(*port, crew)).collect(),
             engine: None,
             members: Vec::new(),
             gone: Vec::new(),
@@ -65,8 +57,7 @@ impl Node {
         let name = format!("n{}x{}", self.at, self.starts);
         self.starts += 1;
         let door = format!("memory:{}-{name}", self.room);
-        let urls = self.wires.iter().filter_map(Running::port);
-        let urls: Vec<_> = urls.map(|port| format!("nats://127.0.0.1:{port}")).collect();
+        let urls: Vec<_> = self.wires.iter().map(Wire::url).collect();
         let mut refusal = "it was not refused".to_owned();
         let opened = async {
             loop {
@@ -133,18 +124,12 @@ impl Node {
 
     /// Turns these faults on in all its wires, and no others.
     pub(super) fn bend(&self, faults: &[&str]) {
-        for wire in &self.wires {
-            wire.faults().expect("a relay has them").turn(faults).expect("they fit");
-        }
+        self.wires.iter().for_each(|wire| wire.bend(faults));
     }
 
     /// Tears what goes through its wires.
     pub(super) fn tear(&self) {
-        for control in self.wires.iter().map(Running::control) {
-            for session in control.sessions(0, 64) {
-                control.kill(session.id);
-            }
-        }
+        self.wires.iter().for_each(Wire::tear);
     }
 
     /// What everybody was shown who is or was here.

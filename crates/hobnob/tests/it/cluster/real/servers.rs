@@ -7,9 +7,11 @@ use std::time::Duration;
 use hobnob::clock::Clock;
 use hobnob::cluster::nats::{NatsLink, NatsNews, NatsTerms};
 use hobnob::cluster::{ClusterRoom, NodeId, RoomBatch};
+use hobnob::engine::Crew;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
+use super::wire::Wire;
 use crate::ports::Port;
 use crate::stage::{PATIENCE, births, soon};
 
@@ -43,6 +45,10 @@ pub(super) struct Servers {
     running: Vec<Option<Child>>,
     /// How many of them are told of each other.
     known: usize,
+    /// Ways from one to another, each by the two: where there are any, servers reach each other by these alone.
+    wires: Vec<([usize; 2], Wire)>,
+    /// A port at which nobody is: what a server says of itself leads there, and so to no way around the wires.
+    nowhere: Port,
 }
 
 impl Servers {
@@ -52,13 +58,44 @@ impl Servers {
 
     /// Starts the first of them, which are a cluster until the others come.
     pub(super) fn start_some(program: &Path, count: usize, first: usize) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let ports = (0..count).map(|_| [Port::draw(), Port::draw()]).collect();
-        let running = (0..count).map(|_| None).collect();
-        let mut servers =
-            Servers { program: program.to_owned(), folder, ports, running, known: first };
+        let mut servers = Servers::new(program, count, first);
         (0..first).for_each(|at| servers.start_one(at));
         servers
+    }
+
+    /// Starts servers that [`Servers::part`] can part from each other.
+    pub(super) fn start_wired(program: &Path, count: usize, crew: &Crew) -> Self {
+        let mut servers = Servers::new(program, count, count);
+        let pairs = (0..count).flat_map(|from| (0..count).map(move |to| [from, to]));
+        let pairs = pairs.filter(|[from, to]| from != to);
+        let wire =
+            |[from, to]: [usize; 2]| ([from, to], Wire::to(servers.ports[to][1].number, crew));
+        servers.wires = pairs.map(wire).collect();
+        (0..count).for_each(|at| servers.start_one(at));
+        servers
+    }
+
+    fn new(program: &Path, count: usize, known: usize) -> Self {
+        Servers {
+            program: program.to_owned(),
+            folder: tempfile::tempdir().expect("a folder"),
+            ports: (0..count).map(|_| [Port::draw(), Port::draw()]).collect(),
+            running: (0..count).map(|_| None).collect(),
+            known,
+            wires: Vec::new(),
+            nowhere: Port::draw(),
+        }
+    }
+
+    /// Parts these from all others, and from each other; none: all are together again.
+    pub(super) fn part(&self, parted: &[usize]) {
+        for (ends, wire) in &self.wires {
+            let is_cut = ends.iter().any(|end| parted.contains(end));
+            wire.bend(if is_cut { &["refuse"] } else { &[] });
+            if is_cut {
+                wire.tear();
+            }
+        }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -81,7 +118,13 @@ impl Servers {
         command.arg("-l").arg(self.folder.path().join(format!("{name}.log")));
         if self.count() > 1 {
             let known = self.ports.iter().take(self.known.max(at + 1));
-            let routes: Vec<_> = known.map(|[_, port]| url(port)).collect();
+            let mut routes: Vec<_> = known.map(|[_, port]| url(port)).collect();
+            if !self.wires.is_empty() {
+                let wires = self.wires.iter().filter(|([from, _], _)| *from == at);
+                routes = wires.map(|(_, wire)| wire.url()).collect();
+                let nowhere = format!("127.0.0.1:{}", self.nowhere.number);
+                command.args(["--cluster_advertise", &nowhere]);
+            }
             command.args(["--cluster_name", "rooms", "--cluster", &url(&self.ports[at][1])]);
             command.args(["--routes", &routes.join(",")]);
         }
@@ -102,6 +145,20 @@ impl Servers {
         let signal = if is_frozen { "-STOP" } else { "-CONT" };
         let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
         assert!(sent.expect("kill is there").success(), "it is ours");
+    }
+
+    /// The leader of a stream, as soon as somebody knows it.
+    pub(super) async fn leads(&self, stream: &str) -> usize {
+        let asking = async {
+            loop {
+                match self.leader(stream).await {
+                    Some(leader) => return leader,
+                    // Nobody tells when one is chosen.
+                    None => tokio::time::sleep(Duration::from_millis(100)).await,
+                }
+            }
+        };
+        soon("a leader", asking).await
     }
 
     /// The leader of a stream, where somebody knows it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hobnob::clock::Clock;
 use hobnob::conn::Conn;
 use hobnob::engine::{Dialer, parse};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::judge::MemberLog;
 use crate::stage::soon;
@@ -36,7 +36,7 @@ enum Deed {
 pub(super) struct Member {
     pub(super) name: String,
     deeds: mpsc::UnboundedSender<Deed>,
-    log: Arc<Mutex<MemberLog>>,
+    log: Arc<watch::Sender<MemberLog>>,
 }
 
 impl Member {
@@ -47,16 +47,11 @@ impl Member {
         let (deeds, to_do) = mpsc::unbounded_channel();
         let log =
             MemberLog { name: name.to_owned(), node: node.to_owned(), ..MemberLog::default() };
-        let log = Arc::new(Mutex::new(log));
+        let log = Arc::new(watch::Sender::new(log));
         let member = Member { name: name.to_owned(), deeds, log };
         member.say(name);
         tokio::spawn(stay(conn, to_do, member.log.clone(), clock));
-        let is_in = async {
-            while !member.with(|log| log.is_over || log.since.is_some()) {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        soon("a welcome", is_in).await;
+        soon("a welcome", member.until(|log| log.is_over || log.since.is_some())).await;
         member.with(|log| !log.is_over).then_some(member)
     }
 
@@ -72,7 +67,13 @@ impl Member {
 
     /// Looks at what it was shown.
     pub(super) fn with<T>(&self, look: impl FnOnce(&MemberLog) -> T) -> T {
-        look(&self.log.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&self.log.borrow())
+    }
+
+    /// Waits until what it was shown is like this.
+    pub(super) async fn until(&self, is_so: impl Fn(&MemberLog) -> bool) {
+        // The log is there as long as its member.
+        drop(self.log.subscribe().wait_for(|log| is_so(log)).await);
     }
 }
 
@@ -80,7 +81,7 @@ impl Member {
 async fn stay(
     mut conn: Conn,
     mut to_do: mpsc::UnboundedReceiver<Deed>,
-    log: Arc<Mutex<MemberLog>>,
+    log: Arc<watch::Sender<MemberLog>>,
     clock: Clock,
 ) {
     let (mut room, mut part) = (vec![0; 1 << 16], Vec::new());
@@ -94,15 +95,16 @@ async fn stay(
             got = conn.recv(&mut room) => match got {
                 Ok(Some(length)) => {
                     part.extend_from_slice(&room[..length]);
-                    let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-                    while let Some(end) = memchr::memchr(b'\n', &part) {
-                        let line: Vec<u8> = part.drain(..=end).take(end).collect();
-                        log.hear(clock.now(), String::from_utf8(line).expect("UTF-8"));
-                    }
+                    log.send_modify(|log| {
+                        while let Some(end) = memchr::memchr(b'\n', &part) {
+                            let line: Vec<u8> = part.drain(..=end).take(end).collect();
+                            log.hear(clock.now(), String::from_utf8(line).expect("UTF-8"));
+                        }
+                    });
                 }
                 _ => break,
             },
         }
     }
-    log.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
+    log.send_modify(|log| log.is_over = true);
 }

@@ -54,7 +54,7 @@ impl MemberLog {
     }
 
     /// How many lines of each node it was told to miss; None: how many is not known.
-    fn told(&self) -> BTreeMap<&str, Option<usize>> {
+    pub(super) fn told(&self) -> BTreeMap<&str, Option<usize>> {
         let mut told: BTreeMap<&str, Option<usize>> = BTreeMap::new();
         for line in &self.lines {
             let Some((count, rest)) = line.split_once(" from node ") else { continue };
