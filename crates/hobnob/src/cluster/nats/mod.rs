@@ -502,7 +502,7 @@ fn unprepared(fault: LinkFault) -> Error {
         LinkFault::Refused(number, why) => {
             let what = "the servers refuse the room's stream";
             let error = Error::new(Kind::ClusterStream, what).why(format!("{why} ({number})"));
-            error.hint(Advice::Topic("chat"), "for what a room needs there")
+            error.hint(Advice::Topic("doctor"), "tries each thing that a room needs there")
         }
     }
 }
