@@ -1,5 +1,6 @@
 //! One room over several nodes, on a server of NATS that is killed, stopped and started again.
 
+mod example;
 mod guarded;
 mod hostile;
 mod names;
@@ -42,10 +43,15 @@ impl Nats {
         Self::begin(test, tempfile::tempdir().expect("a folder"), flags)
     }
 
-    fn begin(test: &str, folder: tempfile::TempDir, flags: &[&str]) -> Option<Self> {
+    /// Where the server is that `cargo xtask test` fetched, if it is there.
+    fn program() -> Option<PathBuf> {
         let built = Path::new(env!("CARGO_BIN_EXE_hobnob"));
-        let places = built.ancestors().map(|place| place.join("peers/nats/bin/nats-server"));
-        let Some(program) = places.into_iter().find(|place| place.is_file()) else {
+        let mut places = built.ancestors().map(|place| place.join("peers/nats/bin/nats-server"));
+        places.find(|place| place.is_file())
+    }
+
+    fn begin(test: &str, folder: tempfile::TempDir, flags: &[&str]) -> Option<Self> {
+        let Some(program) = Self::program() else {
             skip(test, "missing nats-server");
             return None;
         };

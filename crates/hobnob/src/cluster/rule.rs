@@ -4,7 +4,8 @@
 /// them all, and a simulator may break one to see its checker find out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClusterRule {
-    /// A batch is frozen before its first send, and a retry is the same bytes.
+    /// A batch is frozen before its first send: a retry has the same entries under the same numbers, and says at most how late
+    /// they are.
     FrozenBatch,
     /// One batch is in flight.
     OneInFlight,

@@ -438,7 +438,7 @@ fn told(sender: &mpsc::Sender<LinkNews>, event: &Event) {
         Event::SlowConsumer(_) => LinkNews::Lost,
         _ => return,
     };
-    // Where much waits already, of lost messages is told too; there is room for a link that comes and goes.
+    // Where much waits already, lost messages are among it. What is left is for links that come and go.
     if !matches!(news, LinkNews::Lost) || sender.capacity() > NEWS / 2 {
         drop(sender.try_send(news));
     }

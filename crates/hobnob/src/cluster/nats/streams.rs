@@ -1,10 +1,14 @@
 //! The streams of a room, and their settings.
 
 use super::super::name::ClusterRoom;
+use super::super::names::REFRESH;
 use crate::codec::json::{JsonValue, JsonWriter};
 
 /// Nanoseconds for which a stream keeps what it has.
 const AGE: u64 = 3_600_000_000_000;
+
+/// A name is said anew twice before the stream forgets it: one of the two may be lost.
+const _: () = assert!(2 * REFRESH.as_nanos() < AGE as u128);
 
 /// A stream as a room needs it.
 pub(super) struct RoomStream {

@@ -224,6 +224,20 @@ struct NodeFlight {
 }
 
 /// A node of one room.
+///
+/// What it knows of the stream, by places of which some may be one:
+///
+/// ```text
+///            trail.start()       trail.last()                     end
+///                 v                   v                            v
+///   1 .. gone .. [taken, with marks .. ] next | hole | held | hole |
+///                      ^           ^                   ^
+///                   verified   joined_at            back_to
+/// ```
+///
+/// Up to `trail.last()` all was taken, and `verified` is how far the leader has vouched for it. What was heard behind a hole
+/// is `held` until the hole is read; up to `back_to` it is read of the leader. What stands up to `joined_at` was said before
+/// the node came, and is not its to miss.
 #[derive(Debug)]
 pub struct ClusterNode {
     me: NodeId,

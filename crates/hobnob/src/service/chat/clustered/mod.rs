@@ -83,7 +83,8 @@ pub(super) struct NodeInRoom {
     verdicts: BTreeMap<u64, NameAnswer>,
     /// What others said while we are alone.
     meanwhile: Meanwhile,
-    /// Whether members were told that we are alone, and not yet that the others are back.
+    /// Whether members were told that we are alone, and not yet that the others are back: the node may be back already,
+    /// and what it has told of that still waits to be shown.
     is_apart: bool,
     /// Bytes that were shown since the members had a turn.
     pub(super) shown: usize,
@@ -437,7 +438,7 @@ impl RoomOrder for Clustered {
     fn leave(&self, id: u64, _is_quiet: bool) {
         self.with(|inner, now| inner.forget(now, id));
         let Some((name, was_told)) = self.room.leave_quietly(id) else { return };
-        // At the end of this node the others are told of each member: they stay.
+        // When this node ends, each of its members leaves for those at the other nodes, who stay.
         if was_told {
             self.say_entry(EntryKind::Left, id, &name, "");
         }
