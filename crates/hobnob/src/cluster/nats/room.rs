@@ -118,3 +118,20 @@ impl RoomNews for NatsNews {
         self.poll_next(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_that_everybody_can_see_is_warned_of() {
+        for (url, is_warned) in [("nats://127.0.0.1", false), ("nats://me:secret@127.0.0.1", true)]
+        {
+            let room = ClusterRoom::named("lobby").expect("a name");
+            let servers = NatsServers::new(url, NatsFiles::default(), room, NodeId::NOBODY);
+            let servers = servers.expect("a server");
+            assert_eq!(servers.warning().is_some(), is_warned, "{url}");
+            assert_eq!(servers.shown(), "nats://127.0.0.1");
+        }
+    }
+}

@@ -8,8 +8,9 @@ use super::super::name::NodeId;
 use super::super::rule::ClusterRule;
 use super::{ACK, ALONE, ClusterNode, JoinPhase, LONG_TICK, NodeFlight, NodeTold, NodeWish};
 
-/// Own entries that the stream has and that have not come back, at most.
+/// Own entries that the stream has and that have not come back, at most; and bytes of them.
 const UNRETURNED: usize = 16_384;
+const UNRETURNED_BYTES: usize = 16 << 20;
 
 impl ClusterNode {
     /// Takes what a member has said; its number.
@@ -177,10 +178,16 @@ impl ClusterNode {
     /// that were shown here.
     fn forget_shown(&mut self) {
         let done = self.shown_to.min(self.last_acked().0);
-        while self.unreturned.len() > UNRETURNED
-            && self.unreturned.front().is_some_and(|(number, ..)| *number <= done)
+        if self.unreturned.front().is_none_or(|(number, ..)| *number > done) {
+            return;
+        }
+        let mut bytes: usize = self.unreturned.iter().map(|(_, entry, _)| entry.weight()).sum();
+        let is_much = |count: usize, bytes: usize| count > UNRETURNED || bytes > UNRETURNED_BYTES;
+        while is_much(self.unreturned.len(), bytes)
+            && let Some((_, entry, _)) =
+                self.unreturned.pop_front_if(|(number, ..)| *number <= done)
         {
-            self.unreturned.pop_front();
+            bytes -= entry.weight();
         }
     }
 
@@ -394,15 +401,21 @@ mod tests {
             node.tick(now);
             tells_alone(&mut node)
         }));
-        for at in 1..=UNRETURNED as u64 + 100 {
-            while let Some(batch) = publishes(&mut node).pop() {
-                node.acked(NOW, batch.first, at);
+        let mut at = 0;
+        for (text, count) in [("more", UNRETURNED + 100), (&*"x".repeat(60_000), 400)] {
+            for _ in 0..count {
+                at += 1;
+                while let Some(batch) = publishes(&mut node).pop() {
+                    node.acked(NOW, batch.first, at);
+                }
+                node.say(NOW, say(text));
+                while node.told().is_some() {}
             }
-            node.say(NOW, say("more"));
-            while node.told().is_some() {}
+            let kept = node.unreturned.len();
+            assert!(kept <= UNRETURNED + 2, "{kept} of {} bytes", text.len());
+            assert!(kept * text.len() <= UNRETURNED_BYTES + 200_000, "{kept} of {}", text.len());
         }
-        assert!(node.unreturned.len() <= UNRETURNED + 2, "{}", node.unreturned.len());
-        assert!(node.is_alone() && node.outbox.last() > UNRETURNED as u64 + 100);
+        assert!(node.is_alone() && node.outbox.last() > UNRETURNED as u64 + 400);
     }
 
     #[test]

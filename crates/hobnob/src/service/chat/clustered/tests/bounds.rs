@@ -157,3 +157,27 @@ async fn members_have_a_turn_to_read_while_much_is_shown_at_once() {
     }
     ada.hears("Eve: the last").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn nodes_that_a_list_of_members_has_no_room_for_are_counted() {
+    let mut two = Two::meet().await;
+    let Two { hub, ada, .. } = &mut two;
+    for number in 0..500 {
+        hub.beat(&NodeBeat {
+            origin: NodeId::drawn([number + 1, 9]),
+            acked: 0,
+            at: 0,
+            name: format!("node{number}"),
+            members: 20,
+            names: (0..20).map(|member| format!("a member of long name {member}")).collect(),
+            is_last: false,
+        });
+    }
+    ada.until("* node node499 is here").await;
+    ada.say("/who").await;
+    let list = ada.until("* here: Ada; at ").await.pop().expect("a line");
+    let listed = list.matches("; at ").count();
+    let more = list.rsplit("; and ").next().and_then(|words| words.strip_suffix(" more nodes"));
+    let more: usize = more.and_then(|count| count.parse().ok()).expect("a count");
+    assert_eq!(listed + more, 501, "{list}");
+}
