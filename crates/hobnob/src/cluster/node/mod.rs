@@ -51,7 +51,7 @@ const TAIL: Duration = Duration::from_secs(6);
 /// Places that one request reads at most.
 pub const READ_PLACES: u64 = 16;
 
-/// How often in turn a read may bring nothing before the leader is read.
+/// How often in turn whoever is near may bring nothing before the leader is read; and the leader before they are again.
 const READS_FAILED: u32 = 2;
 
 /// Batches behind a hole that are kept until it is filled. What is beyond is read again.
@@ -469,14 +469,10 @@ impl ClusterNode {
         self.next_ask = now + self.pause();
     }
 
-    /// What is on its way will not be answered. Where reads bring nothing again and again, it may be for what stands there:
-    /// a header that the client does not understand ends the link. The leader is read then, which sends the same as text.
+    /// What is on its way will not be answered.
     fn forget_asking(&mut self) {
         if self.asking.take().is_some_and(|asking| !asking.is_look) {
             self.reads_failed += 1;
-        }
-        if self.reads_failed >= READS_FAILED {
-            self.back_to = self.back_to.max(self.trail.last() + 1 + READ_PLACES);
         }
     }
 

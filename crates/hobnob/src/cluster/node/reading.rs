@@ -7,7 +7,7 @@ use super::super::ledger::BatchFit;
 use super::super::rule::ClusterRule;
 use super::{
     ClusterNode, HELD, HELD_BYTES, JoinPhase, NodeAsking, NodeDoubt, NodeWish, READ_PLACES,
-    SUSPECTS, TAIL,
+    READS_FAILED, SUSPECTS, TAIL,
 };
 
 /// How often the next place is not found before the leader is asked for it.
@@ -59,6 +59,9 @@ impl ClusterNode {
     /// What was found at the places that were asked for with this number.
     pub fn read(&mut self, now: Duration, id: u64, found: Vec<(u64, Option<RoomBatch>)>) {
         let Some(asking) = self.asking.take_if(|asking| asking.id == id) else { return };
+        if asking.is_leader && self.reads_failed >= READS_FAILED {
+            self.back_to = self.back_to.max(self.trail.last() + 1 + READ_PLACES); // what nobody near could send stands here
+        }
         (self.has_read, self.reads_failed) = (true, 0);
         let next = self.trail.last() + 1;
         for (place, batch) in found {
@@ -184,7 +187,10 @@ impl ClusterNode {
         }
         self.asked += 1;
         let id = self.asked;
-        let is_leader = self.misses >= NEAR_MISSES || last < self.back_to;
+        // Where reads bring nothing again and again, it may be for what stands there: a header that the client does not
+        // understand ends the link. The leader sends the same as text; and where there is none, others may still have it.
+        let is_leaders_turn = self.reads_failed / READS_FAILED % 2 == 1;
+        let is_leader = self.misses >= NEAR_MISSES || last < self.back_to || is_leaders_turn;
         if is_look {
             self.wants_look = false;
             let places = self.take_places();

@@ -53,6 +53,29 @@ impl MemberLog {
         })
     }
 
+    /// How many lines it was told that are not shown, of all that was said while its node was alone, of whichever nodes.
+    fn unshown(&self) -> usize {
+        let counts = self.lines.iter().filter_map(|line| {
+            let count = line.strip_suffix(" of the first of them are not shown: too many")?;
+            count.strip_prefix("* ")?.parse::<usize>().ok()
+        });
+        counts.sum()
+    }
+
+    /// For how long it was told at the longest that its node is alone.
+    pub(super) fn longest_alone(&self) -> Duration {
+        let (mut longest, mut since) = (Duration::ZERO, None);
+        for (line, at) in self.lines.iter().zip(&self.heard) {
+            if line.starts_with(ALONE) {
+                since = Some(*at);
+            } else if line.starts_with(BACK) {
+                longest = longest
+                    .max(since.take().map_or(Duration::ZERO, |since| at.saturating_sub(since)));
+            }
+        }
+        longest
+    }
+
     /// How many lines of each node it was told to miss; None: how many is not known.
     pub(super) fn told(&self) -> BTreeMap<&str, Option<usize>> {
         let mut told: BTreeMap<&str, Option<usize>> = BTreeMap::new();
@@ -124,6 +147,8 @@ pub(super) struct Verdict {
     /// Lines that the servers have not, though their node lives.
     pub(super) unstreamed: usize,
     pub(super) told: usize,
+    /// Lines of those that were said while its node was alone that it was told are not shown.
+    pub(super) unshown: usize,
     /// Lines that it was told to miss, and that the stream has.
     pub(super) needless: usize,
     pub(super) silent: usize,
@@ -135,11 +160,11 @@ pub(super) struct Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Verdict { said, deliveries, lost, unstreamed, told, needless, .. } = self;
+        let Verdict { said, deliveries, lost, unstreamed, told, unshown, needless, .. } = self;
         let Verdict { silent, doubled, disordered, falsely_told, .. } = self;
         write!(
             f,
-            "{said} lines said, {deliveries} shown, {lost} lost with their node, {unstreamed} not in the stream, {told} told missing ({needless} that the stream has), {silent} silent, {doubled} doubled, {disordered} out of order, {falsely_told} falsely told"
+            "{said} lines said, {deliveries} shown, {lost} lost with their node, {unstreamed} not in the stream, {told} told missing ({needless} that the stream has), {unshown} told not shown, {silent} silent, {doubled} doubled, {disordered} out of order, {falsely_told} falsely told"
         )?;
         self.examples.iter().try_for_each(|example| write!(f, "\n  {example}"))
     }
@@ -260,10 +285,14 @@ impl Case<'_> {
                 *maybe.entry(fate.line.node).or_default() += 1;
             }
         }
-        let mut told = log.told();
+        let (mut told, mut unshown) = (log.told(), log.unshown());
         for (node, missing) in &missing {
             let count = missing.len();
             let told = told.remove(node).unwrap_or(Some(0)).unwrap_or(count);
+            // What is not shown of a time alone is told as one sum. It is no line that anybody lost.
+            let summed = unshown.min(count.saturating_sub(told));
+            (unshown, verdict.unshown) = (unshown - summed, verdict.unshown + summed);
+            let count = count - summed;
             verdict.told += told.min(count);
             let there = missing.iter().filter(|key| fates[*key].place.is_some()).count();
             verdict.needless += told.min(there);
@@ -280,6 +309,7 @@ impl Case<'_> {
         for (node, told) in told {
             judge_surplus(log, node, told.unwrap_or(0), &maybe, verdict);
         }
+        verdict.falsely_told += unshown.saturating_sub(maybe.values().sum());
     }
 }
 
@@ -341,6 +371,10 @@ mod tests {
         assert_eq!(judged(&all, &[gap, all[3]]), [2, 1, 0, 0, 0], "three are missing");
         let one = "* one message from node n0x0 is missing";
         assert_eq!(judged(&all, &[one, all[1], gap, all[2], all[3]]), [1, 0, 0, 0, 2]);
+        let three = "* 3 of the first of them are not shown: too many";
+        assert_eq!(judged(&all, &[three, all[3]]), [0; 5]);
+        assert_eq!(judged(&all, &[three]), [0, 1, 0, 0, 0]);
+        assert_eq!(judged(&all, &[three, all[0], all[1], all[2], all[3]]), [0, 0, 0, 0, 3]);
         let some = "* messages from node n0x0 are missing; how many is not known";
         assert_eq!(judged(&all, &[some, all[3]]), [3, 0, 0, 0, 0]);
         assert_eq!(judged(&all, &[gap, all[0], all[1], all[2], all[3]]), [0, 0, 0, 0, 2]);

@@ -76,7 +76,12 @@ impl Outcome {
         let counts = names.chunk_by(PartialEq::eq);
         let counts: Vec<_> = counts.map(|same| format!("{} {}", same.len(), same[0])).collect();
         let _ = write!(text, "{} faults ({}), ", self.faults.len(), counts.join(", "));
-        let _ = write!(text, "{} starts refused, at rest after {:.1?}: ", self.refused, self.rest);
+        let alone = self.logs.iter().map(MemberLog::longest_alone).max().unwrap_or_default();
+        let _ = write!(
+            text,
+            "{} starts refused, alone for {alone:.1?} at the longest, at rest after {:.1?}: ",
+            self.refused, self.rest
+        );
         text + &self.verdict.to_string()
     }
 }
