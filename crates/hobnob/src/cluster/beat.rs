@@ -189,6 +189,12 @@ impl NodeRoster {
         self.rows.values().filter(|row| row.is != NodeIs::Gone)
     }
 
+    /// Whether others were there, and none of them is reached now.
+    pub fn is_deserted(&self) -> bool {
+        let mut there = self.nodes().peekable();
+        there.peek().is_some() && there.all(|row| row.is == NodeIs::Unreachable)
+    }
+
     /// What people call a node; else the letters of its number.
     pub fn name(&self, node: NodeId) -> String {
         let row = self.rows.get(&node).filter(|row| !row.beat.name.is_empty());

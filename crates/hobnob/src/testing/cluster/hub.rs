@@ -1,6 +1,7 @@
 //! Servers of a room inside this process, and wires to them.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -29,7 +30,15 @@ struct HubState {
 /// What goes to one node.
 struct FakeLink {
     wire: Arc<watch::Sender<FakeWireState>>,
+    is_parted: Arc<AtomicBool>,
     news: mpsc::UnboundedSender<LinkNews>,
+}
+
+/// A node's end of a link, to one server of several.
+struct FakeEnd {
+    wire: FakeWire,
+    /// Whether that server is parted from the others, and leads nowhere.
+    is_parted: Arc<AtomicBool>,
 }
 
 /// A node's way to a [`FakeHub`]: a test has it do what real ones do too seldom.
@@ -108,7 +117,9 @@ impl HubState {
         self.links.retain(|link| {
             let FakeWireState { is, is_deaf, .. } = *link.wire.borrow();
             let news = news();
-            let is_lost = is != WireIs::Whole || is_deaf && matches!(news, LinkNews::Heard(..));
+            let is_parted = link.is_parted.load(Relaxed);
+            let is_deaf = is_deaf && matches!(news, LinkNews::Heard(..));
+            let is_lost = is != WireIs::Whole || is_parted || is_deaf;
             is_lost || link.news.send(news).is_ok()
         });
     }
@@ -148,16 +159,28 @@ impl FakeWire {
     pub fn cut(&self, is_cut: bool) {
         self.turn(|state| state.is = if is_cut { WireIs::Cut } else { WireIs::Whole });
         let links = &self.hub.state().links;
-        for link in links.iter().filter(|link| Arc::ptr_eq(&link.wire, &self.state)) {
+        for link in links.iter().filter(|link| self.is_of(link)) {
             // Where the link is gone nobody hears it.
             drop(link.news.send(if is_cut { LinkNews::Down } else { LinkNews::Up }));
         }
     }
 
+    /// Parts the server that its node is linked to from the others: that link is there, and leads nowhere. Another one would
+    /// be to another server.
+    pub fn part(&self) {
+        for link in self.hub.state().links.iter().filter(|link| self.is_of(link)) {
+            link.is_parted.store(true, Relaxed);
+        }
+    }
+
+    fn is_of(&self, link: &FakeLink) -> bool {
+        Arc::ptr_eq(&link.wire, &self.state)
+    }
+
     /// The servers know its node no more: they end its link, and refuse the next one.
     pub fn refuse(&self) {
         self.turn(|state| state.is = WireIs::Refused);
-        self.hub.state().links.retain(|link| !Arc::ptr_eq(&link.wire, &self.state));
+        self.hub.state().links.retain(|link| !self.is_of(link));
     }
 
     /// Passes on nothing of what is said, or goes on with it: the node has to ask.
@@ -195,20 +218,26 @@ impl FakeWire {
         self.state.send_modify(change);
     }
 
+    fn is_whole(&self) -> bool {
+        self.state.borrow().is == WireIs::Whole
+    }
+}
+
+impl FakeEnd {
     /// Does something with what the servers have, where they are reached.
     fn ask<T>(&self, act: impl FnOnce(&mut HubState) -> T) -> Result<T, LinkFault> {
-        if !self.is_up() {
+        if !self.wire.is_whole() || self.is_parted.load(Relaxed) {
             return Err(LinkFault::NoAnswer);
         }
-        Ok(act(&mut self.hub.state()))
+        Ok(act(&mut self.wire.hub.state()))
     }
 
     async fn take(&self, batch: &RoomBatch) -> Result<u64, LinkFault> {
-        let mut state = self.state.subscribe();
-        self.turn(|state| (state.came, state.held) = (state.came + 1, state.held + 1));
+        let mut state = self.wire.state.subscribe();
+        self.wire.turn(|state| (state.came, state.held) = (state.came + 1, state.held + 1));
         let max_payload = state.wait_for(|state| !state.is_held).await;
         let max_payload = max_payload.map_or(0, |state| state.max_payload);
-        self.turn(|state| state.held -= 1);
+        self.wire.turn(|state| state.held -= 1);
         if batch.body.len() > max_payload {
             let words = "the message is larger than the servers take";
             return Err(LinkFault::Refused(LinkFault::TOO_LARGE, words.to_owned()));
@@ -231,27 +260,31 @@ impl RoomServers for FakeWire {
             WireIs::Cut => Err(Error::new(Kind::ClusterUnreachable, "the servers are away")),
             WireIs::Whole => {
                 let (news, heard) = mpsc::unbounded_channel();
-                self.hub.state().links.push(FakeLink { wire: self.state.clone(), news });
-                Ok(MadeLink { link: Arc::new(self.clone()), news: Box::new(FakeNews(heard)) })
+                let is_parted = Arc::<AtomicBool>::default();
+                let end = FakeEnd { wire: self.clone(), is_parted: is_parted.clone() };
+                let wire = self.state.clone();
+                self.hub.state().links.push(FakeLink { wire, is_parted, news });
+                Ok(MadeLink { link: Arc::new(end), news: Box::new(FakeNews(heard)) })
             }
         };
         Box::pin(std::future::ready(link))
     }
 }
 
-impl RoomLink for FakeWire {
+impl RoomLink for FakeEnd {
     fn prepare(&self) -> LinkWork<'_, Result<LinkFacts>> {
         let max_payload = self.max_payload();
         let facts = LinkFacts { version: "2.10.0".to_owned(), replicas: 3, max_payload };
-        Box::pin(std::future::ready(Ok(facts)))
+        let unled = |_| Error::new(Kind::ClusterNoJetstream, "the servers have no leader");
+        Box::pin(std::future::ready(self.ask(|_| facts).map_err(unled)))
     }
 
     fn is_up(&self) -> bool {
-        self.state.borrow().is == WireIs::Whole
+        self.wire.is_whole()
     }
 
     fn max_payload(&self) -> usize {
-        self.state.borrow().max_payload
+        self.wire.state.borrow().max_payload
     }
 
     fn publish<'a>(&'a self, batch: &'a RoomBatch) -> LinkWork<'a, Result<u64, LinkFault>> {
@@ -280,7 +313,7 @@ impl RoomLink for FakeWire {
         record: &'a NameRecord,
         expected: Option<u64>,
     ) -> LinkWork<'a, Result<u64, WriteFault>> {
-        self.turn(|state| state.named += 1);
+        self.wire.turn(|state| state.named += 1);
         let done = self.ask(|hub| hub.write(key, record, expected.unwrap_or_default()));
         Box::pin(std::future::ready(done.unwrap_or(Err(WriteFault::Doubt))))
     }

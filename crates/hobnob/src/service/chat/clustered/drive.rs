@@ -29,6 +29,9 @@ const LOST: Duration = Duration::from_secs(1);
 /// How long a link that could not be made is left alone.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// How long a link is kept that leads to no leader before another one is tried beside it.
+const ELSEWHERE: Duration = Duration::from_secs(10);
+
 /// Bytes that the headers of a batch have at most, of those that a message may have.
 const HEADERS: usize = 1_024;
 
@@ -107,10 +110,29 @@ impl Clustered {
     }
 
     /// Connects after a pause.
-    fn connecting<'a>(&'a self, keeper: &'a Keeper, pause: Duration) -> Boxed<'a, MadeLink> {
+    fn connecting<'a>(
+        &'a self,
+        keeper: &'a Keeper,
+        pause: Duration,
+    ) -> Boxed<'a, Option<MadeLink>> {
         Box::pin(async move {
             tokio::time::sleep(pause).await;
-            self.connect(keeper).await
+            self.connect(keeper).await.map(Some)
+        })
+    }
+
+    /// Connects anew where the server of this link, which is there, does not reach the leader: another one may.
+    fn moving<'a>(
+        &'a self,
+        keeper: &'a Keeper,
+        link: Arc<dyn RoomLink>,
+    ) -> Boxed<'a, Option<MadeLink>> {
+        Box::pin(async move {
+            tokio::time::sleep(ELSEWHERE).await;
+            match link.prepare().await {
+                Ok(_) => Ok(None),
+                Err(_) => self.connect(keeper).await.map(Some),
+            }
         })
     }
 
@@ -132,7 +154,7 @@ impl Clustered {
         let mut until = std::pin::pin!(until);
         let (mut ticked, mut due) = (self.clock.now(), Duration::ZERO);
         let mut tick = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
-        let mut connecting = self.connecting(keeper, Duration::ZERO);
+        let (mut connecting, mut is_moving) = (self.connecting(keeper, Duration::ZERO), false);
         let ended = loop {
             if self.with(|inner, _| std::mem::take(&mut inner.shown) > 0) {
                 tokio::task::yield_now().await; // members on this thread read now
@@ -148,6 +170,11 @@ impl Clustered {
                 tick.set(tokio::time::sleep(due.saturating_sub(self.clock.now())));
             }
             let is_linked = held.is_some();
+            let is_stranded = self.with(|inner, _| inner.is_stranded());
+            if let Some(made) = held.as_ref().filter(|_| is_stranded && !is_moving) {
+                (connecting, is_moving) = (self.moving(keeper, made.link.clone()), true);
+            }
+            is_moving &= is_stranded;
             // What was heard is shown first, so that no more of it waits than one message brings.
             let is_showing = self.with(|inner, _| inner.node.has_told());
             let news = async {
@@ -167,6 +194,7 @@ impl Clustered {
                         self.hear(news);
                     } else {
                         (held, connecting) = (None, self.connecting(keeper, AGAIN));
+                        is_moving = false;
                         self.with(NodeInRoom::down);
                     }
                 },
@@ -176,11 +204,15 @@ impl Clustered {
                     self.tick(held.as_ref().map(|made| made.link.is_up()));
                     (ticked, due) = (self.clock.now(), Duration::ZERO);
                 }
-                link = &mut connecting, if !is_linked => match link {
+                link = &mut connecting, if !is_linked || is_moving => match link {
                     Ok(link) => {
-                        held = Some(link);
-                        self.with(NodeInRoom::up);
+                        is_moving = false;
+                        if link.is_some() {
+                            held = link;
+                            self.with(|inner, now| (inner.down(now), inner.up(now)));
+                        }
                     }
+                    Err(_) if is_moving => is_moving = false, // the link that is there may lead to a leader again
                     Err(error) if is_passing(&error) => {
                         connecting = self.connecting(keeper, AGAIN);
                     }
@@ -328,6 +360,11 @@ impl NodeInRoom {
             self.node.trouble(now);
             self.names.trouble(now);
         }
+    }
+
+    /// Whether the link is there and seems to lead nowhere: nothing of ours comes back, or no other node is heard.
+    fn is_stranded(&self) -> bool {
+        self.node.is_linked() && (self.node.is_alone() || self.roster.is_deserted())
     }
 
     /// A process that was stopped may miss that its link came or went: where the client says twice in turn something else

@@ -448,6 +448,26 @@ async fn what_the_servers_forgot_while_a_node_was_away_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_whose_server_is_parted_from_the_others_goes_to_another_one() {
+    let mut two = Two::meet().await;
+    let Two { wires, ada, bob, .. } = &mut two;
+    // Who says something hears that nothing of it comes back.
+    wires[0].part();
+    ada.say("is anybody there?").await;
+    bob.until("Ada: is anybody there?").await;
+    let told = ada.until("* the other nodes are back").await;
+    assert!(told.contains(&ALONE.to_owned()), "{told:?}");
+    // Who listens alone hears nobody.
+    wires[0].part();
+    let clock = Clock::start();
+    ada.until("* node lark is not reached").await;
+    ada.until("* node lark is here").await;
+    assert!(clock.now() < Duration::from_secs(20), "{:?}", clock.now());
+    bob.say("I am").await;
+    ada.until("Bob: I am").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_happens_between_nodes_is_told_to_who_looks_at_the_server() {
     let Two { wires, kite, mut ada, lark: _lark, bob: _bob, .. } = Two::meet().await;
     let said = |facts: Vec<Fact>| {

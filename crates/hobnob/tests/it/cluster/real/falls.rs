@@ -28,7 +28,7 @@ const FALLS: &[(&str, usize, u64)] = &[
     ("the leader stopped", 3, 10),
     ("two of three killed", 3, 5),
     ("all three killed", 3, 5),
-    ("a follower parted from the others", 3, 10),
+    ("a follower parted from the others", 3, 30),
     ("the leader parted from the others", 3, 10),
     ("all three parted", 3, 5),
     ("the lone server killed", 1, 5),
