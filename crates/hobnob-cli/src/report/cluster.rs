@@ -89,7 +89,7 @@ mod tests {
             ),
             (
                 ClusterFact::Rejoined { away, said_here: 1, said_there: 2 },
-                "the other nodes are back after 1m1s: 1 message here meanwhile, 2 messages there",
+                "the other nodes are back after 61s: 1 message here meanwhile, 2 messages there",
             ),
             (
                 ClusterFact::Missed { node: String::new(), count: None, why: "expired" },
