@@ -163,7 +163,7 @@ impl NodeRoster {
             let is = match silence {
                 _ if silence >= GONE || row.is == NodeIs::Gone => NodeIs::Gone,
                 _ if silence >= UNREACHED => NodeIs::Unreachable,
-                _ => NodeIs::Came,
+                _ => row.is, // that it is there, it says itself
             };
             if is != row.is {
                 row.is = is;
@@ -187,12 +187,6 @@ impl NodeRoster {
     /// The other nodes, without those that have said that they go.
     pub fn nodes(&self) -> impl Iterator<Item = &KnownNode> {
         self.rows.values().filter(|row| row.is != NodeIs::Gone)
-    }
-
-    /// Whether others were there, and none of them is reached now.
-    pub fn is_deserted(&self) -> bool {
-        let mut there = self.nodes().peekable();
-        there.peek().is_some() && there.all(|row| row.is == NodeIs::Unreachable)
     }
 
     /// What people call a node; else the letters of its number.
@@ -275,6 +269,17 @@ mod tests {
         assert_eq!(roster.tick(at(125)).len(), 1);
         assert_eq!(looked(&mut roster, 126..=179).len(), 0);
         assert_eq!(roster.tick(at(180))[0].is, NodeIs::Gone);
+    }
+
+    #[test]
+    fn who_is_not_reached_is_here_when_it_says_so_and_not_because_we_were_away() {
+        let (mut roster, at) = (NodeRoster::default(), Duration::from_secs);
+        assert!(roster.hear(at(0), beat(1)).is_some());
+        assert_eq!(looked(&mut roster, 1..=10).len(), 1, "it is not reached");
+        roster.listen(at(10));
+        assert!(looked(&mut roster, 10..=69).is_empty());
+        assert_eq!(roster.tick(at(70))[0].is, NodeIs::Gone);
+        assert!(roster.hear(at(71), beat(1)).is_some_and(|row| row.is == NodeIs::Came));
     }
 
     #[test]

@@ -79,11 +79,14 @@ fn the_rights_of_the_page_are_all_that_a_node_and_the_doctor_need() {
 
     // The doctor tries a room of its own, and takes it away again.
     let mut of_doctor = rights("*", &["*"]);
-    of_doctor[0].push("$JS.API.STREAM.DELETE.*".to_owned());
-    of_doctor[0].push("$JS.API.DIRECT.GET.*".to_owned());
+    for more in ["$JS.API.STREAM.DELETE.*", "$JS.API.DIRECT.GET.*"] {
+        assert!(DOCS.contains(&format!("`{more}`")), "the page says it: {more}");
+        of_doctor[0].push(more.to_owned());
+    }
     let Some(nats) = limited(test, &of_doctor) else { return };
     let url = nats.url().replace("nats://", "nats://me:secret@");
     let seen = Running::start(hobnob().args(["doctor", "--cluster", &url])).finish();
+    assert_eq!(seen.status.code(), Some(0), "{seen:?}");
     let seen = [seen.stdout, seen.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     assert!(!seen[0].contains("let our user"), "{seen:?}");
     assert!(seen[0].contains("read from the leader") && seen[0].contains("remove"), "{seen:?}");

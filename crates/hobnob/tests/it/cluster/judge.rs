@@ -54,7 +54,7 @@ impl MemberLog {
     }
 
     /// How many lines it was told that are not shown, of all that was said while its node was alone, of whichever nodes.
-    fn unshown(&self) -> usize {
+    pub(super) fn unshown(&self) -> usize {
         let counts = self.lines.iter().filter_map(|line| {
             let count = line.strip_suffix(" of the first of them are not shown: too many")?;
             count.strip_prefix("* ")?.parse::<usize>().ok()
@@ -288,11 +288,12 @@ impl Case<'_> {
         let (mut told, mut unshown) = (log.told(), log.unshown());
         for (node, missing) in &missing {
             let count = missing.len();
-            let told = told.remove(node).unwrap_or(Some(0)).unwrap_or(count);
+            let told = told.remove(node).unwrap_or(Some(0));
             // What is not shown of a time alone is told as one sum. It is no line that anybody lost.
-            let summed = unshown.min(count.saturating_sub(told));
+            let summed = unshown.min(count.saturating_sub(told.unwrap_or(0)));
             (unshown, verdict.unshown) = (unshown - summed, verdict.unshown + summed);
             let count = count - summed;
+            let told = told.unwrap_or(count);
             verdict.told += told.min(count);
             let there = missing.iter().filter(|key| fates[*key].place.is_some()).count();
             verdict.needless += told.min(there);

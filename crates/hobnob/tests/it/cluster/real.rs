@@ -77,8 +77,8 @@ fn falsified(outcome: &Outcome) {
     let whole = |logs: &mut Vec<MemberLog>, change: fn(&mut Vec<String>, usize)| {
         // Where a member was told of lines that are missing, one more or less may be of those.
         let mut logs = logs.iter_mut();
-        let log =
-            logs.find(|log| !log.is_over && log.told().is_empty()).expect("one missed nothing");
+        let is_whole = |log: &MemberLog| log.told().is_empty() && log.unshown() == 0;
+        let log = logs.find(|log| !log.is_over && is_whole(log)).expect("one missed nothing");
         let is_last = |line: &String| {
             let line = ShownLine::of(line);
             line.is_some_and(|line| line.key.1.starts_with(LAST) && line.node != log.node)

@@ -174,7 +174,10 @@ impl Clustered {
             if let Some(made) = held.as_ref().filter(|_| is_stranded && !is_moving) {
                 (connecting, is_moving) = (self.moving(keeper, made.link.clone()), true);
             }
-            is_moving &= is_stranded;
+            if is_moving && !is_stranded {
+                // A second link that is half made goes with it.
+                (connecting, is_moving) = (self.connecting(keeper, AGAIN), false);
+            }
             // What was heard is shown first, so that no more of it waits than one message brings.
             let is_showing = self.with(|inner, _| inner.node.has_told());
             let news = async {
@@ -207,10 +210,8 @@ impl Clustered {
                 link = &mut connecting, if !is_linked || is_moving => match link {
                     Ok(link) => {
                         is_moving = false;
-                        if link.is_some() {
-                            held = link;
-                            self.with(|inner, now| (inner.down(now), inner.up(now)));
-                        }
+                        self.with(|inner, now| inner.moved(now, link.is_some()));
+                        held = link.or(held);
                     }
                     Err(_) if is_moving => is_moving = false, // the link that is there may lead to a leader again
                     Err(error) if is_passing(&error) => {
@@ -327,6 +328,7 @@ impl Clustered {
             // Without a link we hear nobody, which says nothing of the others.
             let is_linked = inner.node.is_linked();
             let changed = if is_linked { inner.roster.tick(now) } else { Vec::new() };
+            inner.watch.is_doubtful |= changed.iter().any(|row| row.is == NodeIs::Unreachable);
             (changed, inner.take_sums(now))
         });
         if dropped > 0 {
@@ -362,9 +364,18 @@ impl NodeInRoom {
         }
     }
 
-    /// Whether the link is there and seems to lead nowhere: nothing of ours comes back, or no other node is heard.
+    /// Whether the link is there and may lead nowhere: nothing of ours comes back, or another node is not heard any more.
     fn is_stranded(&self) -> bool {
-        self.node.is_linked() && (self.node.is_alone() || self.roster.is_deserted())
+        self.node.is_linked() && (self.node.is_alone() || self.watch.is_doubtful)
+    }
+
+    /// The link leads to a leader. `is_new`: it was made anew.
+    fn moved(&mut self, now: Duration, is_new: bool) {
+        self.watch.is_doubtful = false;
+        if is_new {
+            self.down(now);
+            self.up(now);
+        }
     }
 
     /// A process that was stopped may miss that its link came or went: where the client says twice in turn something else

@@ -34,6 +34,8 @@ pub(super) struct LinkWatch {
     pub(super) is_losing: bool,
     /// Whether the link said otherwise of itself than was told of it, at the last look.
     pub(super) is_odd: bool,
+    /// Whether a node is not heard any more, and it was not tried since whether the link still leads to a leader.
+    pub(super) is_doubtful: bool,
 }
 
 /// Asks the leader how far the stream goes. Where it was gone, it is there anew.

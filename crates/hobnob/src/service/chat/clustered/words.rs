@@ -137,7 +137,7 @@ pub(super) fn dropped(count: u64) -> String {
 
 /// So many messages of a node cannot be shown.
 pub(super) fn unreadable(name: &str, count: u64) -> String {
-    let why = "it speaks another version";
+    let why = "another version, or too long";
     match count {
         1 => format!("* one message from node {name} cannot be shown: {why}"),
         count => format!("* {count} messages from node {name} cannot be shown: {why}"),
