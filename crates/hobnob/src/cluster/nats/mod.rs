@@ -148,15 +148,14 @@ impl NatsLink {
 
     /// How many copies are kept of it.
     async fn prepare_one(&self, stream: &RoomStream) -> Result<u64> {
-        let info = format!("STREAM.INFO.{}", stream.name);
-        let mut found = self.ask(&info, String::new()).await;
+        let mut found = self.info(&stream.name).await;
         if matches!(found, Err(LinkFault::Refused(LinkFault::NO_STREAM, _))) {
             found = self.make(stream, COPIES).await;
             if matches!(found, Err(LinkFault::Refused(10_074 | 10_005, _))) {
                 found = self.make(stream, 1).await;
             }
             if matches!(found, Err(LinkFault::Refused(10_058, _))) {
-                found = self.ask(&info, String::new()).await; // another node has made it just now
+                found = self.info(&stream.name).await; // another node has made it just now
             }
         }
         let info = found.map_err(unprepared)?;
@@ -178,6 +177,15 @@ impl NatsLink {
             return Ok(grown.map_or(copies, |_| COPIES));
         }
         Ok(copies)
+    }
+
+    /// What the leader says of a stream. A server that is parted from the others answers, too, and says what it last knew:
+    /// of no leader.
+    async fn info(&self, stream: &str) -> Result<JsonValue, LinkFault> {
+        let info = self.ask(&format!("STREAM.INFO.{stream}"), String::new()).await?;
+        let is_led =
+            info.member("cluster").is_none_or(|cluster| !cluster.text("leader").is_empty());
+        if is_led { Ok(info) } else { Err(LinkFault::NobodyThere) }
     }
 
     async fn make(&self, stream: &RoomStream, replicas: u64) -> Result<JsonValue, LinkFault> {
@@ -276,7 +284,7 @@ impl NatsLink {
 
     /// Asks the leader how far the stream goes, then for each of these places.
     pub async fn look(&self, places: &[u64]) -> Result<StreamLook, LinkFault> {
-        let info = self.ask(&format!("STREAM.INFO.{}", self.room.stream()), String::new()).await?;
+        let info = self.info(&self.room.stream()).await?;
         let state = info.member("state").unwrap_or(&JsonValue::Null);
         let (first, end) = (number(state, "first_seq").max(1), number(state, "last_seq"));
         // All at once: where the leader is far away, one after the other would take longer than the answer is waited for.
