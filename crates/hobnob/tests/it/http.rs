@@ -288,7 +288,7 @@ async fn case_27_what_can_be_read_in_two_ways_is_refused() {
     assert_eq!(stage.running.summary().failed, refused);
     let most = 1 + usize::try_from(clock.now().as_secs()).expect("a few");
     let is_told = |fact: &Fact| matches!(fact, Fact::Failed(e) if e.kind() == Kind::BadFrame);
-    assert!((1..=most).contains(&stage.count(is_told)), "in {:?}", clock.now());
+    assert!((1..=most).contains(&stage.counted(is_told).await), "in {:?}", clock.now());
 }
 
 #[tokio::test]

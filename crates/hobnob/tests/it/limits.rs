@@ -46,7 +46,7 @@ async fn max_conns_refuses_a_datagram_peer_that_it_cannot_keep_waiting() {
     assert_eq!(receive(&first).await, b"three");
     assert_eq!(stage.running.summary().refused, 1);
     let is_told = |fact: &Fact| matches!(fact, Fact::Warning(text) if text.contains("--max-conns"));
-    assert_eq!(stage.count(is_told), 1, "it is told where no -v is, with what to raise");
+    assert_eq!(stage.counted(is_told).await, 1, "it is told where no -v is, with what to raise");
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ async fn a_relay_answers_a_far_peer_with_no_more_than_three_times_what_came_from
     }
     assert!(client.try_recv(&mut [0; 2_048]).is_err(), "87 bytes may go, and each has 1,028");
     let is_told = |fact: &Fact| matches!(fact, Fact::Warning(text) if text.contains("trusted"));
-    assert!(stage.count(is_told) >= 1, "it is told where no -v is");
+    assert!(stage.counted(is_told).await >= 1, "it is told where no -v is");
     client.send(&[b'x'; 1_000]).await.expect("sent");
     for _ in 0..37 {
         stage.dropped("amplification").await;
@@ -196,7 +196,7 @@ async fn in_a_full_server_the_datagram_peer_that_was_silent_longest_makes_room()
     assert_eq!(closed.bytes_in, 6, "the second was silent longest");
     assert_eq!(stage.running.open(), 2);
     let is_told = |fact: &Fact| matches!(fact, Fact::Warning(text) if text.contains("--max-conns"));
-    assert_eq!(stage.count(is_told), 1);
+    assert_eq!(stage.counted(is_told).await, 1);
     // The places stay as many as they were.
     for round in 0..4 {
         says(&peers[round % 3], b"round").await;
@@ -243,7 +243,7 @@ async fn max_peers_is_a_setting_of_the_socket_and_no_evict_turns_the_newcomer_aw
         }
         let is_told =
             |fact: &Fact| matches!(fact, Fact::Warning(text) if text.contains("max-peers"));
-        assert_eq!(stage.count(is_told), 1, "{at}");
+        assert_eq!(stage.counted(is_told).await, 1, "{at}");
     }
 }
 
@@ -270,7 +270,7 @@ async fn what_the_kernel_drops_is_counted_and_told() {
         .await;
         assert!(stage.dropped("receive-buffer").await > 0);
         let is_told = |fact: &Fact| matches!(fact, Fact::Warning(text) if text.contains("rcvbuf"));
-        assert!(stage.count(is_told) >= 1);
+        assert!(stage.counted(is_told).await >= 1);
     }
 }
 
@@ -287,5 +287,5 @@ async fn a_server_of_a_few_sessions_does_not_serve_failing_handshakes_for_ever()
     soon("the end", stage.running.finished()).await;
     let is_told =
         |fact: &Fact| matches!(fact, Fact::Warning(text) if text.contains("failed-handshakes"));
-    assert_eq!(stage.count(is_told), 1);
+    assert_eq!(stage.counted(is_told).await, 1);
 }

@@ -153,6 +153,19 @@ impl Stage {
         self.events.iter().filter(|event| is_it(&event.fact)).count()
     }
 
+    /// The same, once there is one: what is told of a thing may come a moment after the thing.
+    pub(crate) async fn counted(&mut self, is_it: impl Fn(&Fact) -> bool) -> usize {
+        let clock = Clock::start();
+        loop {
+            let count = self.count(&is_it);
+            if count > 0 {
+                return count;
+            }
+            assert!(clock.now() < PATIENCE, "none among {:#?}", last(&self.events));
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
     /// What was told last, of what nobody has asked for: why something does not come.
     pub(crate) fn told_last(&self) -> String {
         let mut events = Vec::new();
