@@ -47,6 +47,9 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// How long an answer is waited for.
 const ANSWER: Duration = Duration::from_millis(1_500);
 
+/// How often it is asked whether a leader was chosen.
+const CHOSEN: Duration = Duration::from_millis(100);
+
 /// Copies of a stream, where there are servers for them.
 const COPIES: u64 = 3;
 
@@ -148,14 +151,14 @@ impl NatsLink {
 
     /// How many copies are kept of it.
     async fn prepare_one(&self, stream: &RoomStream) -> Result<u64> {
-        let mut found = self.info(&stream.name).await;
+        let mut found = self.info_in_time(&stream.name).await;
         if matches!(found, Err(LinkFault::Refused(LinkFault::NO_STREAM, _))) {
             found = self.make(stream, COPIES).await;
             if matches!(found, Err(LinkFault::Refused(10_074 | 10_005, _))) {
                 found = self.make(stream, 1).await;
             }
             if matches!(found, Err(LinkFault::Refused(10_058, _))) {
-                found = self.info(&stream.name).await; // another node has made it just now
+                found = self.info_in_time(&stream.name).await; // another node has made it just now
             }
         }
         let info = found.map_err(unprepared)?;
@@ -186,6 +189,19 @@ impl NatsLink {
         let is_led =
             info.member("cluster").is_none_or(|cluster| !cluster.text("leader").is_empty());
         if is_led { Ok(info) } else { Err(LinkFault::NobodyThere) }
+    }
+
+    /// The same. Where a leader is being chosen, it is waited for as long as for an answer.
+    async fn info_in_time(&self, stream: &str) -> Result<JsonValue, LinkFault> {
+        let asking = async {
+            loop {
+                match self.info(stream).await {
+                    Err(LinkFault::NobodyThere) => tokio::time::sleep(CHOSEN).await,
+                    info => return info,
+                }
+            }
+        };
+        tokio::time::timeout(ANSWER, asking).await.unwrap_or(Err(LinkFault::NobodyThere))
     }
 
     async fn make(&self, stream: &RoomStream, replicas: u64) -> Result<JsonValue, LinkFault> {
