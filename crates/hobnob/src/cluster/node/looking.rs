@@ -110,9 +110,11 @@ impl ClusterNode {
         };
         let same = look.marks.iter().filter(is_same).map(|(place, _)| *place).max().unwrap_or(0);
         self.joined_at = self.joined_at.min(look.end).min(same);
+        // Servers that lag have what was there before up to where the stream ended then, and not only up to where it does now.
+        let before = self.end.max(self.trail.last());
         self.trail.restart(look.first.max(1) - 1);
         self.held.clear();
-        (self.end, self.back_to) = (look.end, look.end);
+        (self.end, self.back_to) = (look.end, look.end.max(before));
         (self.verified, self.misses, self.has_read) = (0, 0, true);
     }
 
