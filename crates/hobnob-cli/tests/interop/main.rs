@@ -28,6 +28,8 @@ mod phrases;
 mod pings;
 #[path = "../../../hobnob/tests/it/ports.rs"]
 mod ports;
+#[path = "../../../hobnob/tests/it/queues.rs"]
+mod queues;
 mod relay;
 #[cfg(feature = "nats")]
 mod rooms;

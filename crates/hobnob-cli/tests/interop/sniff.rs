@@ -1,6 +1,5 @@
 //! `hobnob sniff` beside tcpdump and tshark, in networks of the tests' own.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,6 +8,7 @@ use serde_json::Value;
 
 use crate::namespace::Namespace;
 use crate::peer::{Running, has, hobnob, python, succeeds};
+use crate::queues::dropped_by_the_kernel;
 
 /// Two interfaces that are joined, and nothing on them but what a test sends.
 const PAIR: &str = "sysctl -qw net.ipv6.conf.all.disable_ipv6=1; ip link set lo up; \
@@ -124,13 +124,6 @@ fn as_tcpdump(line: &str) -> String {
         }
     });
     words.collect::<Vec<_>>().join(" ")
-}
-
-/// Packets for which a processor's queue had no room (the second column of `/proc/net/softnet_stat`).
-fn dropped_by_the_kernel() -> u64 {
-    let processors = fs::read_to_string("/proc/net/softnet_stat").expect("the kernel's own counts");
-    let dropped = processors.lines().filter_map(|one| one.split_whitespace().nth(1));
-    dropped.map(|count| u64::from_str_radix(count, 16).expect("a number in hexadecimal")).sum()
 }
 
 #[test]

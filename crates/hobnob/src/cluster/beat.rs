@@ -184,7 +184,7 @@ impl NodeRoster {
         self.rows.values().filter_map(due).min()
     }
 
-    /// The other nodes, without those that have said that they go.
+    /// The other nodes, without those that are gone.
     pub fn nodes(&self) -> impl Iterator<Item = &KnownNode> {
         self.rows.values().filter(|row| row.is != NodeIs::Gone)
     }

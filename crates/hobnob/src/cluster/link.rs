@@ -1,7 +1,6 @@
 //! What a room over many nodes needs of its servers, whoever they are: [`nats`](super::nats) has real ones, and
 //! `testing::cluster` has some that are made up.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -106,12 +105,6 @@ pub struct MadeLink {
     pub link: Arc<dyn RoomLink>,
     /// What it tells by itself, in the order in which it came.
     pub news: Box<dyn RoomNews>,
-}
-
-impl fmt::Debug for MadeLink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MadeLink")
-    }
 }
 
 /// A link to the servers of a room.

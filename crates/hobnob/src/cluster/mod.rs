@@ -6,7 +6,8 @@
 //! says, and every other one counts: what is missing is told with its number, and never passed over.
 //!
 //! [`ClusterNode`] has no clock, no task and no socket: it is told what happened and when, and says what it wants. A
-//! [link](RoomLink) to servers does that, and a simulator does it worse than any network (`testing::cluster`). [`ClusterRule`] has the nine rules.
+//! [link](RoomLink) to servers does that, and a simulator does it worse than any network (`testing::cluster`).
+//! [`ClusterRule`] has the nine rules.
 //! Whose a name is, a second stream keeps; a [`NameDesk`] claims names there for one node's members, by rules of its own
 //! ([`NameRule`]).
 //!

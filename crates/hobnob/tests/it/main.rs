@@ -44,6 +44,7 @@ mod ports;
 #[cfg(feature = "mail")]
 mod post;
 mod powers;
+mod queues;
 mod raw;
 mod relay;
 mod scale;

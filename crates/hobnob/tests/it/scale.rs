@@ -9,9 +9,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 
+use crate::queues::dropped_by_the_kernel;
 use crate::stage::child::Child;
 use crate::stage::deaf::deaf;
-use crate::stage::{ask, connect, dropped_by_the_kernel, hear, reset, rest, skip, soon};
+use crate::stage::{ask, connect, hear, reset, rest, skip, soon};
 
 const IDLE: usize = 5_000;
 const ACTIVE: usize = 200;

@@ -6,6 +6,7 @@ use hobnob::cluster::nats::{NatsLink, NatsTerms};
 use hobnob::cluster::{ClusterRoom, NameRecord, NodeId, WriteFault};
 
 use super::{Member, Nats, node};
+use crate::peer::PATIENCE;
 
 #[test]
 fn one_name_at_two_nodes_at_once_has_one_owner_and_is_free_when_that_one_leaves() {
@@ -146,8 +147,8 @@ fn five_nodes_claim_500_names_at_once_and_each_has_one_owner() {
             }
         }
         let mut owners = vec![0; 500];
-        while let Some(claimed) = claims.join_next().await {
-            let (name, is_owner) = claimed.expect("no panic");
+        let claimed = tokio::time::timeout(PATIENCE, claims.join_all()).await;
+        for (name, is_owner) in claimed.expect("each claim has its answer") {
             owners[name] += usize::from(is_owner);
         }
         owners

@@ -152,7 +152,7 @@ impl NatsLink {
     /// How many copies are kept of it.
     async fn prepare_one(&self, stream: &RoomStream) -> Result<u64> {
         let mut found = self.info_in_time(&stream.name).await;
-        if matches!(found, Err(LinkFault::Refused(LinkFault::NO_STREAM, _))) {
+        if found.as_ref().is_err_and(LinkFault::is_without_stream) {
             found = self.make(stream, COPIES).await;
             if matches!(found, Err(LinkFault::Refused(10_074 | 10_005, _))) {
                 found = self.make(stream, 1).await;
@@ -186,9 +186,7 @@ impl NatsLink {
     /// of no leader.
     async fn info(&self, stream: &str) -> Result<JsonValue, LinkFault> {
         let info = self.ask(&format!("STREAM.INFO.{stream}"), String::new()).await?;
-        let is_led =
-            info.member("cluster").is_none_or(|cluster| !cluster.text("leader").is_empty());
-        if is_led { Ok(info) } else { Err(LinkFault::NobodyThere) }
+        if is_led(&info) { Ok(info) } else { Err(LinkFault::NobodyThere) }
     }
 
     /// The same. Where a leader is being chosen, it is waited for as long as for an answer.
@@ -328,13 +326,8 @@ impl NatsLink {
         };
         let Some(message) = found.member("message") else { return Err(LinkFault::NoAnswer) };
         let decoded = |name| BASE64_STANDARD.decode(message.text(name)).unwrap_or_default();
-        let head = String::from_utf8_lossy(&decoded("hdrs")).into_owned();
-        // A header may go on in the next line, as the client reads it.
-        let head = head.replace("\r\n ", " ").replace("\r\n\t", " ");
-        // The last of several counts, as in what is heard.
-        let mut lines = head.lines().rev();
-        let header = lines.find_map(|line| line.strip_prefix("Hobnob:")).unwrap_or_default();
-        Ok(Some(batch(message.text("subject"), header.trim(), &decoded("data"))))
+        let header = header(&String::from_utf8_lossy(&decoded("hdrs")));
+        Ok(Some(batch(message.text("subject"), &header, &decoded("data"))))
     }
 
     /// Reads these places: of the leader, or of whoever is near. What is not found there may be elsewhere.
@@ -441,6 +434,27 @@ fn batch(subject: &str, header: &str, body: &[u8]) -> RoomBatch {
     node.map_or_else(RoomBatch::foreign, |node| RoomBatch::read(node, header, body))
 }
 
+/// Our header among these, as the client reads it in what is heard: the last of several, and with the lines in which it
+/// goes on.
+fn header(head: &str) -> String {
+    let mut found = String::new();
+    let mut lines = head.split("\r\n").peekable();
+    while let Some(line) = lines.next() {
+        let value = line.strip_prefix(HEADER).and_then(|rest| rest.strip_prefix(':'));
+        let mut value = value.map(str::to_owned);
+        while let Some(more) = lines.next_if(|line| line.starts_with(char::is_whitespace)) {
+            value = value.map(|value| value + more);
+        }
+        found = value.unwrap_or(found);
+    }
+    found.trim().to_owned()
+}
+
+/// Whether what is said of a stream is said of one that has a leader.
+fn is_led(info: &JsonValue) -> bool {
+    info.member("cluster").is_none_or(|cluster| !cluster.text("leader").is_empty())
+}
+
 fn value(message: &Message, name: &str) -> Option<String> {
     // What the servers add stands behind what a sender may have forged.
     message.headers.as_ref()?.get_last(name).map(|value| value.as_str().to_owned())
@@ -526,7 +540,7 @@ fn unprepared(fault: LinkFault) -> Error {
         LinkFault::Refused(number, why) => {
             let what = "the servers refuse the room's stream";
             let error = Error::new(Kind::ClusterStream, what).why(format!("{why} ({number})"));
-            error.hint(Advice::Topic("doctor"), "tries each thing that a room needs there")
+            error.hint(Advice::Topic("doctor"), "tries what a room needs there")
         }
     }
 }
@@ -534,6 +548,43 @@ fn unprepared(fault: LinkFault) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_parted_server_says_of_a_stream_is_not_what_its_leader_says() {
+        for (info, is_one) in [
+            (r#"{"config":{},"cluster":{"name":"rooms","leader":"s1","replicas":[]}}"#, true),
+            (r#"{"config":{},"cluster":{"leader":"NCLONE"}}"#, true),
+            (r#"{"config":{}}"#, true),
+            (r#"{"config":{},"cluster":{"name":"rooms","replicas":[{"name":"s0"}]}}"#, false),
+            (r#"{"config":{},"cluster":{"name":"rooms","leader":""}}"#, false),
+        ] {
+            assert_eq!(is_led(&JsonValue::read(info).expect("JSON")), is_one, "{info}");
+        }
+    }
+
+    #[test]
+    fn a_header_of_the_leaders_is_read_as_one_that_is_heard() {
+        for (head, wanted) in [
+            ("NATS/1.0\r\nNats-Msg-Id: x\r\nHobnob: 1 a 1 1 0 0\r\n\r\n", "1 a 1 1 0 0"),
+            ("NATS/1.0\r\nHobnob: rubbish\r\nHobnob:1 b\r\n 2 1 0 1 \r\n\r\n", "1 b 2 1 0 1"),
+            ("NATS/1.0\r\nHobnob: 1 a\r\nX: y\r\n Hobnob: 9\r\nHobnobs: 8\r\n\r\n", "1 a"),
+            ("NATS/1.0\r\n\r\n", ""),
+        ] {
+            assert_eq!(header(head), wanted, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_link_is_told_however_much_it_has_lost() {
+        let (sender, mut news) = mpsc::channel(NEWS);
+        for _ in 0..2 * NEWS {
+            told(&sender, &Event::SlowConsumer(1));
+        }
+        told(&sender, &Event::Disconnected);
+        drop(sender);
+        let heard: Vec<_> = std::iter::from_fn(|| news.try_recv().ok()).collect();
+        assert!(heard.len() > 1 && matches!(heard[heard.len() - 1], LinkNews::Down), "{heard:?}");
+    }
 
     #[test]
     fn who_tries_again_does_it_at_a_time_of_its_own_and_within_seconds() {

@@ -265,7 +265,7 @@ pub struct ClusterNode {
     has_read: bool,
     /// How often the next place was not found.
     misses: u32,
-    /// How often in turn a read brought nothing at all; and how often looks did, since something was read.
+    /// How often in turn a read brought nothing at all; and how often looks did since the last request.
     reads_failed: u32,
     looks_failed: u32,
     /// When it was not found first.

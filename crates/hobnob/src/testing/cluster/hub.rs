@@ -155,9 +155,14 @@ impl FakeWire {
         room_over(Arc::new(self.clone()), NodeId::draw(), options)
     }
 
+    /// Cuts it, or mends it, and its node is not told: what would have told it was lost.
+    pub fn cut_unheard(&self, is_cut: bool) {
+        self.turn(|state| state.is = if is_cut { WireIs::Cut } else { WireIs::Whole });
+    }
+
     /// Cuts it, or mends it: its node is told.
     pub fn cut(&self, is_cut: bool) {
-        self.turn(|state| state.is = if is_cut { WireIs::Cut } else { WireIs::Whole });
+        self.cut_unheard(is_cut);
         let links = &self.hub.state().links;
         for link in links.iter().filter(|link| self.is_of(link)) {
             // Where the link is gone nobody hears it.

@@ -15,7 +15,8 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::places::{self, Fresh};
 use crate::ports::Port;
-use crate::stage::{PATIENCE, Stage, births, dropped_by_the_kernel, own, soon};
+use crate::queues::dropped_by_the_kernel;
+use crate::stage::{PATIENCE, Stage, births, own, soon};
 #[cfg(feature = "tls")]
 use crate::tls::papers::Papers;
 

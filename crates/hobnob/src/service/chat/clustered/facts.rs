@@ -69,7 +69,8 @@ pub(super) fn unstored(count: usize) -> Error {
         count => format!("{count} messages that were said here have not reached the other nodes"),
     };
     let error = Error::new(Kind::ClusterUnreachable, what);
-    error.why("this node ended before the servers had said that they have them")
+    let error = error.why("this node ended before the servers had said that they have them");
+    error.hint_topic("doctor", "says whether the servers are there now, and what they can")
 }
 
 /// What else a node tells, with the name of the node that it is about.

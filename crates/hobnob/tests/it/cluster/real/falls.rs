@@ -106,23 +106,19 @@ impl Fallen {
             self.nodes[0].tear();
         }
         let (is_stopped, is_parted) = (what.ends_with("stopped"), what.contains("parted"));
-        for at in &hit {
-            match () {
-                () if is_stopped => self.servers.freeze(*at, true),
-                () if is_parted => self.servers.part(&hit),
-                () => self.servers.kill(*at),
-            }
+        match &hit[..] {
+            parted if is_parted => self.servers.part(parted),
+            stopped if is_stopped => stopped.iter().for_each(|at| self.servers.freeze(*at, true)),
+            killed => killed.iter().for_each(|at| self.servers.kill(*at)),
         }
         // Where the other node is away too, the last line of it comes later.
         let talk = self.talk(time.max(BEAT * 2));
         drop(tokio::time::timeout(time.max(BEAT * 4), talk).await);
         self.nodes[0].bend(&[]);
-        for at in &hit {
-            match () {
-                () if is_stopped => self.servers.freeze(*at, false),
-                () if is_parted => self.servers.part(&[]),
-                () => self.servers.start_one(*at),
-            }
+        match &hit[..] {
+            _ if is_parted => self.servers.part(&[]),
+            stopped if is_stopped => stopped.iter().for_each(|at| self.servers.freeze(*at, false)),
+            killed => killed.iter().for_each(|at| self.servers.start_one(*at)),
         }
         let healed = self.clock.now();
         self.talk(Duration::from_secs(4)).await;
