@@ -110,9 +110,9 @@ fn test_command(skips_file: &Path) -> Command {
 /// How many tests run at once, for libtest.
 const THREADS: &str = "RUST_TEST_THREADS";
 
-/// Most tests wait for a timer or another program for most of their time: two for each core.
+/// Most tests wait for a timer or another program for most of their time: three for each core.
 fn at_once() -> usize {
-    2 * thread::available_parallelism().map_or(1, usize::from)
+    3 * thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn send_lines(mut from: impl BufRead, to: &Sender<Vec<u8>>) {

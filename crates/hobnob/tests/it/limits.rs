@@ -82,8 +82,8 @@ async fn what_fails_again_and_again_is_told_once_a_second_and_counted_each_time(
     stage.holds("each is counted", |running| running.summary().failed == 1_001).await;
     let most = 1 + usize::try_from(clock.now().as_secs()).expect("a few");
     let of = |wanted| move |fact: &Fact| matches!(fact, Fact::Failed(e) if e.kind() == wanted);
-    assert!((1..=most).contains(&stage.count(of(Kind::BadFrame))), "in {:?}", clock.now());
-    assert_eq!(stage.count(of(Kind::TlsFailed)), 1);
+    assert!((1..=most).contains(&stage.counted(of(Kind::BadFrame)).await), "in {:?}", clock.now());
+    assert_eq!(stage.counted(of(Kind::TlsFailed)).await, 1);
 }
 
 #[tokio::test]

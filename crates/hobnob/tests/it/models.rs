@@ -111,7 +111,7 @@ async fn the_second_client_of_serial_waits_and_that_is_told_with_their_number() 
     drop(first);
     hear(&mut second, b"Welcome!Hello, B!").await;
     let resumed = |fact: &Fact| matches!(fact, Fact::Resumed { limit: "serial" });
-    assert_eq!(stage.count(resumed), 1);
+    assert_eq!(stage.counted(resumed).await, 1);
     assert_eq!(stage.running.summary().refused, 0);
 }
 

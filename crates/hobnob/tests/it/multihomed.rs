@@ -64,7 +64,7 @@ async fn an_answer_leaves_from_the_address_that_was_asked() {
                     Fact::Opened(opened) => opened.local.to_string().contains("127.9.8.7"),
                     _ => false,
                 };
-                assert_eq!(stage.count(is_local), 1, "{service}");
+                assert_eq!(stage.counted(is_local).await, 1, "{service}");
             }
         }
     }

@@ -83,7 +83,7 @@ fn an_echo_answers_over_both_families_in_batches_and_in_sessions() {
                             Fact::Opened(opened) => opened.peer.to_string() == from,
                             _ => false,
                         };
-                        assert_eq!(stage.count(opened), 1);
+                        assert_eq!(stage.counted(opened).await, 1);
                     }
                 }
             }
