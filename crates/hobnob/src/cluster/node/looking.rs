@@ -47,6 +47,9 @@ impl ClusterNode {
     fn begin(&mut self, look: &StreamLook, asking: &NodeAsking) {
         self.joined_at = look.end;
         self.end = look.end.max(asking.heard);
+        if self.back_to > 0 {
+            self.back_to = self.back_to.max(self.end); // what was said meanwhile may be elsewhere for whoever lags
+        }
         self.verified = 0;
         self.held.clear();
         self.trail
@@ -95,6 +98,9 @@ impl ClusterNode {
 
     /// The stream went back: all of it is read again, and what is known by its numbers is not shown again.
     fn go_back(&mut self, now: Duration, look: &StreamLook) {
+        // Servers that lag have what was there before up to where the stream ended then, and not only up to where it does now.
+        let before = self.end.max(self.trail.last());
+        self.back_to = look.end.max(before);
         if self.phase != JoinPhase::Joined {
             self.phase = JoinPhase::New;
             self.next_ask = now + self.pause();
@@ -110,11 +116,9 @@ impl ClusterNode {
         };
         let same = look.marks.iter().filter(is_same).map(|(place, _)| *place).max().unwrap_or(0);
         self.joined_at = self.joined_at.min(look.end).min(same);
-        // Servers that lag have what was there before up to where the stream ended then, and not only up to where it does now.
-        let before = self.end.max(self.trail.last());
         self.trail.restart(look.first.max(1) - 1);
         self.held.clear();
-        (self.end, self.back_to) = (look.end, look.end.max(before));
+        self.end = look.end;
         (self.verified, self.misses, self.has_read) = (0, 0, true);
     }
 
@@ -166,5 +170,56 @@ impl ClusterNode {
             self.tell(NodeTold::Missed { origin: batch.origin, from, before, is_dropped });
         }
         self.accept(&batch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{NodeTerms, NodeWish};
+    use super::*;
+    use crate::cluster::batch::{EntryKind, RoomBatch, RoomEntry};
+    use crate::cluster::name::NodeId;
+
+    fn batch(origin: NodeId, number: u64) -> RoomBatch {
+        let (name, text) = ("Ada".into(), "x".into());
+        let entry = RoomEntry { kind: EntryKind::Say, seat: 1, name, text, waited: 0 };
+        RoomBatch::frozen(origin, (number, 1), (number - 1, number - 1), entry.line(0))
+    }
+
+    /// What it asks for next.
+    fn asks(node: &mut ClusterNode) -> NodeWish {
+        let mut wishes = std::iter::from_fn(|| node.wish());
+        wishes.find(|wish| !matches!(wish, NodeWish::Beat { .. })).expect("it asks for something")
+    }
+
+    /// Whoever is near may have something else than the leader for as long as a server lags, or for ever.
+    #[test]
+    fn a_node_that_cannot_join_by_what_others_have_joins_by_what_the_leader_has() {
+        let [me, leaders, others] = [1, 2, 3].map(|seed| NodeId::drawn([seed, seed]));
+        let mut now = Duration::from_secs(1);
+        let terms = NodeTerms { me, seed: 0, outbox: 16, past: 8 };
+        let mut node = ClusterNode::new(terms, now);
+        node.up(now);
+        let mut attempts = Vec::new();
+        while !node.has_joined() {
+            match asks(&mut node) {
+                NodeWish::Look { id, places } => {
+                    let mark = |place| (place, Some(batch(leaders, place).mark()));
+                    let marks = places.into_iter().map(mark).collect();
+                    node.looked(now, id, &StreamLook { first: 1, end: 3, marks });
+                }
+                NodeWish::Read { id, from, to, is_leader } => {
+                    attempts.push(is_leader);
+                    assert!(attempts.len() < 5, "it does not join: {attempts:?}");
+                    let origin = if is_leader { leaders } else { others };
+                    let found = (from..=to).map(|place| (place, Some(batch(origin, place))));
+                    node.read(now, id, found.collect());
+                }
+                other => panic!("{other:?}"),
+            }
+            now += Duration::from_millis(500);
+            node.tick(now);
+        }
+        assert_eq!(attempts, [false, true]);
     }
 }

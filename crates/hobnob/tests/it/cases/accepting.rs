@@ -178,7 +178,7 @@ async fn case_04_one_that_leaves_frees_one_place_also_by_reset() {
         for client in &mut inside {
             ask(client, b"still", b"still").await;
         }
-        assert_eq!(stage.running.open(), 3);
+        stage.holds("one left, one came", |running| running.open() == 3).await;
         inside.push(next);
     }
     drop(inside);

@@ -40,7 +40,7 @@ impl MemberLog {
     }
 
     /// From when on it was there, and heard the other nodes.
-    fn there(&self) -> Duration {
+    pub(super) fn there(&self) -> Duration {
         self.since.max(self.back_at).unwrap_or(Duration::MAX)
     }
 

@@ -40,6 +40,8 @@ pub(super) struct Course {
     pub(super) time: Duration,
     /// Lines that may be called gone, and are in the stream.
     pub(super) needless: usize,
+    /// Whether servers are parted from each other.
+    pub(super) are_parted: bool,
 }
 
 /// What came of it.
@@ -68,6 +70,30 @@ impl Outcome {
         let mut logs = self.logs.clone();
         change(&mut logs);
         self.case(&logs).judge()
+    }
+
+    /// When the first of the last lines was said: whoever was there had to be shown all of them.
+    pub(super) fn last_words(&self) -> Duration {
+        let is_last =
+            |line: &str| line.split_once(": ").is_some_and(|(_, text)| text.starts_with(LAST));
+        let said = self.said.iter().filter(|(line, _)| is_last(line));
+        said.map(|(_, at)| *at).min().expect("each node has its last line")
+    }
+
+    /// Everything that there is to know: the stream, and what each member was shown, and when.
+    pub(super) fn story(&self) -> String {
+        let mut story = self.text();
+        for (place, line) in self.stream.iter().enumerate() {
+            let _ = write!(story, "\nstream {place}: {line}");
+        }
+        for (line, at) in &self.said {
+            let _ = write!(story, "\nsaid {at:.3?}: {line}");
+        }
+        for log in &self.logs {
+            let shown = log.lines.iter().zip(&log.heard);
+            shown.for_each(|(line, at)| _ = write!(story, "\n{} {at:.3?}: {line}", log.name));
+        }
+        story
     }
 
     pub(super) fn text(&self) -> String {
@@ -105,7 +131,9 @@ impl Course {
         for node in &mut nodes {
             node.start(MEMBERS, &said).await;
         }
-        let stage = FaultStage { until: clock.now() + self.time, clock, room: room.clone() };
+        let until = clock.now() + self.time;
+        let kinds = if self.servers > 2 { 6 + 3 * u8::from(self.are_parted) } else { 3 };
+        let stage = FaultStage { until, clock, room: room.clone(), kinds };
         let chance = |lot| fastrand::Rng::with_seed(self.seed << 8 | lot);
         let nodes: Vec<_> = nodes.into_iter().map(tokio::sync::Mutex::new).collect();
         let (of_servers, of_nodes, ()) = tokio::join!(
@@ -201,6 +229,8 @@ struct FaultStage {
     until: Duration,
     clock: Clock,
     room: ClusterRoom,
+    /// How many kinds of faults servers have.
+    kinds: u8,
 }
 
 impl FaultStage {
@@ -224,7 +254,7 @@ impl FaultStage {
             pause(&mut chance).await;
             let at = chance.usize(..servers.count());
             let others = (0..servers.count()).filter(|other| *other != at);
-            let kind = chance.u8(..if servers.count() > 2 { 9 } else { 3 });
+            let kind = chance.u8(..self.kinds);
             let leader = match kind {
                 4 | 5 | 7 => servers.leader(&self.room.stream()).await,
                 _ => None,
