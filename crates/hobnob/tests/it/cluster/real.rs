@@ -133,7 +133,7 @@ fn check(outcomes: &[(Course, Outcome)]) {
 /// A course on these servers, if they are there: three, and now and then a lone one.
 ///
 /// Servers of Debian are parted by hand alone: a leader of theirs has acked lines then that the next one did not have, and the
-/// one after that has (docs/rooms.md, "Servers").
+/// one after that has (docs/rooms.md).
 fn course(make: Make, seed: u64) -> Option<Course> {
     let servers = if seed % 4 == 2 { 1 } else { 3 };
     let is_old = make == Make::Debians;
