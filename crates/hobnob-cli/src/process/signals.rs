@@ -123,15 +123,16 @@ impl Signals {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// What comes of some work, unless somebody asks for an end before: then it is given up.
+    /// What comes of some work, unless somebody asks for an end before: then it is given up. What is done is looked at first:
+    /// a server that has served somebody already has started, whenever this thread gets to know it.
     pub(crate) async fn unless_asked<T>(
         &mut self,
         work: impl Future<Output = T>,
     ) -> Result<T, Quit> {
         tokio::select! {
             biased;
-            by = self.next() => Err(by),
             done = work => Ok(done),
+            by = self.next() => Err(by),
         }
     }
 
@@ -245,5 +246,16 @@ mod tests {
             patience.0.store(WITH_A_MEASUREMENT, SeqCst);
         }));
         assert_eq!(waited, [PARTING, SUMMING_UP.saturating_sub(PARTING)]);
+    }
+
+    #[tokio::test]
+    async fn what_is_done_when_the_end_is_asked_for_is_done() {
+        let (to, asked) = unbounded_channel();
+        let patience = Arc::new(QuitPatience(AtomicU8::new(WITH_A_VERB)));
+        let mut signals = Signals { asked, patience };
+        to.send(Quit::Told).expect("they are heard");
+        assert_eq!(signals.unless_asked(async { "done" }).await, Ok("done"));
+        let never = std::future::pending::<&str>();
+        assert_eq!(signals.unless_asked(never).await, Err(Quit::Told), "it was kept");
     }
 }
