@@ -14,6 +14,7 @@ use hobnob::load::{
 use hobnob::spec::Shape;
 
 use crate::places;
+use crate::ports::Port;
 use crate::stage::{Stage, soon};
 
 const ROUNDS: u64 = 30;
@@ -187,9 +188,11 @@ async fn a_wrong_reply_is_shown_beside_what_was_expected() {
 async fn a_server_that_goes_leaves_what_was_measured_until_then() {
     let crew = Crew::start().expect("threads");
     let mut server = Server::new("echo").expect("a service of the table");
-    server.at("tcp://127.0.0.1:0").expect("an endpoint");
+    // Nobody else is given the port once the server is gone.
+    let port = Port::draw();
+    let to = parse(&format!("tcp://127.0.0.1:{}", port.number)).expect("an endpoint");
+    server.on(&to).expect("it fits");
     let running = server.start().expect("it starts");
-    let to = parse(&running.bound()[0].address.to_string()).expect("an endpoint");
     for schedule in [Schedule::Closed, Schedule::Rate(500.0)] {
         let pingpong = PingPong::to(&to, &Dialer::default()).expect("it fits");
         let load = Load::of(pingpong).talkers(4).schedule(schedule);

@@ -269,7 +269,9 @@ impl Cell {
         rules(&mut server);
         let events =
             server.subscribe(Wish { data: false, upstream: false, snap: 0, capacity: 100_000 });
-        let running = server.start().unwrap_or_else(|error| panic!("{}: {error:?}", self.name()));
+        let running = server
+            .start()
+            .unwrap_or_else(|error| panic!("{}: {error:?}: {:?}", self.name(), error.reasons()));
         let peer = RefCell::new(peer);
         Served {
             cell: self.clone(),
@@ -518,6 +520,8 @@ impl Served {
             server.set(target.name, Some(nobody)).expect("an endpoint");
         }
         births::settled();
-        server.start().unwrap_or_else(|error| panic!("{at} is not free: {error:?}"))
+        server
+            .start()
+            .unwrap_or_else(|error| panic!("{at} is not free: {error:?}: {:?}", error.reasons()))
     }
 }
