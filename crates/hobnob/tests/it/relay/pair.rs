@@ -292,7 +292,10 @@ impl Relayed {
     /// Dials without the layer of packets: as a peer that says with bytes what the layer reads.
     pub(super) async fn dial_through(&self, layer: &str) -> Conn {
         let dialled = self.try_dial(layer).await;
-        dialled.unwrap_or_else(|error| panic!("{}: {error:?}", self.pair.name()))
+        dialled.unwrap_or_else(|error| {
+            let (name, told) = (self.pair.name(), self.stage.told_last());
+            panic!("{name}: {error:?}, and the relay told last: {told}")
+        })
     }
 
     /// Dials, although nobody stands behind. Its end may overtake anything that it does.
