@@ -63,11 +63,8 @@ impl Ports {
     }
 
     fn there(&self, text: &str) -> String {
-        let all = self.0.iter();
-        all.fold(text.to_owned(), |text, (known, Port { number: drawn, .. })| {
-            text.replace(&format!(":{known}"), &format!(":{drawn}"))
-                .replace(&format!(" {known}"), &format!(" {drawn}"))
-        })
+        let all: Vec<_> = self.0.iter().map(|(known, port)| (*known, port.number)).collect();
+        drawn_for_known(text, &all)
     }
 
     fn back(&self, text: &str) -> String {
@@ -75,6 +72,28 @@ impl Ports {
         all.fold(text.to_owned(), |text, (known, drawn)| {
             text.replace(&drawn.number.to_string(), known)
         })
+    }
+}
+
+/// Puts ports in place of others. All are taken out before any is put in: 20250 begins with 2025, which may be next.
+fn drawn_for_known(text: &str, ports: &[(&str, u16)]) -> String {
+    let mut text = text.to_owned();
+    for (at, (known, _)) in ports.iter().enumerate() {
+        for before in [":", " "] {
+            text = text.replace(&format!("{before}{known}"), &format!("{before}\0{at}\0"));
+        }
+    }
+    for (at, (_, drawn)) in ports.iter().enumerate() {
+        text = text.replace(&format!("\0{at}\0"), &drawn.to_string());
+    }
+    text
+}
+
+#[test]
+fn a_port_that_begins_as_another_is_put_in_whole() {
+    for ports in [[("9000", 20_250), ("2025", 30_000)], [("2025", 30_000), ("9000", 20_250)]] {
+        let text = drawn_for_known("talk :9000; smtp://127.0.0.1:2025; nc localhost 9000", &ports);
+        assert_eq!(text, "talk :20250; smtp://127.0.0.1:30000; nc localhost 20250");
     }
 }
 
