@@ -200,7 +200,7 @@ async fn a_drain_wakes_who_waits_and_a_cut_who_cannot_send() {
             drop(client);
             assert_eq!(stage.closed().await.reason, Reason::Stopped);
         }
-        stage.holds("one is left", |running| running.open() == 1).await;
+        stage.holds(&format!("one is left of {model:?}"), |running| running.open() == 1).await;
         stage.running.cut();
         assert_eq!(stage.closed().await.reason, Reason::Stopped, "{model:?}");
         soon("the end", stage.running.finished()).await;

@@ -2,7 +2,8 @@
 //! cut and are reset: what members were shown is judged against what was said.
 //!
 //! `HOBNOB_FAULTS=1000 cargo test -p hobnob --test it cluster::real::no_line -- --nocapture` has that many faults, in
-//! courses of a minute, two at once; `HOBNOB_OLD=1` has them on servers of Debian.
+//! courses of a minute, two at once or `HOBNOB_AT_ONCE`; `HOBNOB_OLD=1` has them on servers of Debian, which
+//! `HOBNOB_PARTED=1` parts from each other, too.
 
 mod alone;
 mod claims;
