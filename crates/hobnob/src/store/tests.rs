@@ -8,13 +8,24 @@ use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::*;
 use crate::error::Kind;
 
+const PATIENCE: Duration = Duration::from_secs(30);
+
 fn open_with(path: &Path, limits: StoreLimits) -> MailStore {
-    let place = StorePlace::Folder(path.to_owned());
-    MailStore::open(&place, StoreLimits { free: 0, ..limits }, Clock::start()).expect("it opens")
+    let (place, clock) = (StorePlace::Folder(path.to_owned()), Clock::start());
+    loop {
+        match MailStore::open(&place, StoreLimits { free: 0, ..limits }, Clock::start()) {
+            // One that was closed is locked still in a child that another test begins, until it is a program of its own.
+            Err(error) if error.kind() == Kind::FileExists && clock.now() < PATIENCE => {
+                std::thread::yield_now();
+            }
+            opened => return opened.expect("it opens"),
+        }
+    }
 }
 
 fn open(path: &Path) -> MailStore {

@@ -9,7 +9,7 @@ mod words;
 use std::path::Path;
 use std::process::Command;
 
-use crate::stage::skip;
+use crate::stage::{births, skip};
 use ours::Scenario;
 use words::told;
 
@@ -139,7 +139,7 @@ fn by_python(folder: &Path) -> Option<Vec<String>> {
     let mut python = Command::new("python3");
     python.args(["-W", "ignore"]).args([here.join("scenarios.py"), here.join("scenarios.txt")]);
     let unique = format!("-python-{}", std::process::id());
-    let output = python.arg(folder).arg(unique).output().ok()?;
+    let output = births::output(python.arg(folder).arg(unique)).ok()?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut lines = said.lines();

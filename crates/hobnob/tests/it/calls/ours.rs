@@ -16,6 +16,8 @@ use hobnob::socket::{
 use hobnob::spec::Value;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::stage::births;
+
 use super::names::of_names;
 use super::words::{
     FAMILIES, FLAGS, Failure, Outcome, TYPES, all, asked, done, is, known, number, ok, option, say,
@@ -254,7 +256,7 @@ impl<'a> Scenario<'a> {
             ("setinheritable", [value]) => done(socket.set_inheritable(*value == "yes")),
             ("inherited", []) => {
                 let there = format!("/proc/self/fd/{}", socket.descriptor());
-                let child = Command::new("test").args(["-e", &there]).status();
+                let child = births::status(Command::new("test").args(["-e", &there]));
                 child.map_err(Failure::from).and_then(|status| is(status.success()))
             }
             ("set", [name, value]) => done(socket.set_option(option(name), &value_of(name, value))),

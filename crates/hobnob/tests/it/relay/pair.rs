@@ -1,13 +1,16 @@
 //! Two kinds of places with a relay between them: a client at the one and a server at the other, both in a test's hands.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
 
 use hobnob::address::Address;
+use hobnob::bus::{Subscription, Wish};
 use hobnob::conn::Conn;
 use hobnob::endpoint::Endpoint;
 use hobnob::engine::{Crew, Dialer, Running, Server, parse};
+use hobnob::event::Fact;
 use hobnob::service::Made;
 use hobnob::spec::Shape;
 use hobnob::testing::Medium;
@@ -249,12 +252,22 @@ impl Pair {
             .expect("any shape fits");
         let option = relay.row().and_then(|row| row.targets().next()).expect("it has a target");
         relay.set(option.name, Some(&target)).expect("an endpoint");
+        let wish = Wish { data: false, upstream: false, snap: 0, capacity: 1 << 10 };
+        let events = relay.subscribe(wish);
         let stage =
             Stage::start(relay).unwrap_or_else(|error| panic!("{}: {error:?}", self.name()));
-        let arriving = RefCell::new(arriving);
-        let (pair, behind) = (self.clone(), RefCell::new(Some(behind)));
-        let (options, room) = (options.to_owned(), RefCell::default());
-        Relayed { pair, stage, behind, arriving, options, room, _port: None }
+        Relayed {
+            pair: self.clone(),
+            stage,
+            events,
+            behind: RefCell::new(Some(behind)),
+            arriving: RefCell::new(arriving),
+            options: options.to_owned(),
+            room: RefCell::default(),
+            clients: RefCell::default(),
+            dialled_from: RefCell::default(),
+            _port: None,
+        }
     }
 }
 
@@ -275,11 +288,15 @@ fn handing(arrive: mpsc::UnboundedSender<Conn>) -> Made {
 pub(super) struct Relayed {
     pub(super) pair: Pair,
     pub(super) stage: Stage,
+    events: Subscription,
     behind: RefCell<Option<Running>>,
     arriving: RefCell<Option<mpsc::UnboundedReceiver<Conn>>>,
     options: String,
     /// For what is heard; nobody holds it while waiting.
     room: RefCell<Vec<u8>>,
+    /// Where the clients so far are, and from where the relay dialled for them.
+    clients: RefCell<HashSet<Address>>,
+    dialled_from: RefCell<HashSet<Address>>,
     /// Where the server stands is its own even when it has gone.
     _port: Option<Port>,
 }
@@ -315,8 +332,29 @@ impl Relayed {
         let options = if client.has_buffers { &self.options } else { "" };
         let to = client.reached(layer, &self.stage.running.bound()[0].address) + options;
         let to = parse(&to).expect("an endpoint");
-        let dialled = soon("a dial", async { Dialer::default().dial(&to).await }).await;
-        dialled.map(|dialled| dialled.conn)
+        loop {
+            let dialled = soon("a dial", async { Dialer::default().dial(&to).await }).await?;
+            let is_new = self.clients.borrow_mut().insert(dialled.conn.facts().local.clone());
+            // The kernel may give a port again, and who is sent datagrams from it hears the one that was there before.
+            if is_new || client.transport != "udp" {
+                return Ok(dialled.conn);
+            }
+        }
+    }
+
+    /// Whether the relay dialled last from an address that it had dialled from before: to the server, whose conn of then is
+    /// open still, they are one.
+    fn has_dialled_as_another(&self) -> bool {
+        let mut events = Vec::new();
+        self.events.pull(&mut events);
+        let mut dialled_from = self.dialled_from.borrow_mut();
+        let mut is_one = false;
+        for event in &events {
+            if let Fact::Dialed(dialed) = &event.fact {
+                is_one = !dialled_from.insert(dialed.local.clone());
+            }
+        }
+        is_one && self.pair.server.transport == "udp"
     }
 
     /// The conn of who was dialled next.
@@ -361,6 +399,10 @@ impl Relayed {
         let mut server = loop {
             match tokio::time::timeout(PATIENCE / 6, &mut arrived).await {
                 Ok(server) => break server,
+                Err(_) if self.has_dialled_as_another() => {
+                    client = self.dial().await;
+                    self.say(&mut client, FIRST).await;
+                }
                 // A datagram that is lost otherwise was lost by a relay of ours.
                 Err(_) if self.pair.have_ends() || dropped_by_the_kernel() == dropped => {}
                 Err(_) => {

@@ -129,7 +129,8 @@ impl Servers {
             command.args(["--routes", &routes.join(",")]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let (child, ()) = births::spawn(&mut command, |_| ()).expect("setpriv of util-linux");
+        let (child, ()) =
+            births::spawn(&mut command, births::named).expect("setpriv of util-linux");
         self.running[at] = Some(child);
     }
 
@@ -143,7 +144,7 @@ impl Servers {
     pub(super) fn freeze(&self, at: usize, is_frozen: bool) {
         let Some(child) = &self.running[at] else { return };
         let signal = if is_frozen { "-STOP" } else { "-CONT" };
-        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+        let sent = births::status(Command::new("kill").args([signal, &child.id().to_string()]));
         assert!(sent.expect("kill is there").success(), "it is ours");
     }
 
