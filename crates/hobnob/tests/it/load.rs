@@ -15,7 +15,7 @@ use hobnob::spec::Shape;
 
 use crate::places;
 use crate::ports::Port;
-use crate::stage::{Stage, soon};
+use crate::stage::{Stage, births, soon};
 
 const ROUNDS: u64 = 30;
 /// Only what is lost takes this long.
@@ -210,6 +210,7 @@ async fn a_server_that_goes_leaves_what_was_measured_until_then() {
         assert!(measured.broke.is_some() && measured.figures.done() > 0);
         assert_eq!(measured.figures.failed(), 4, "{:?}", measured.figures.failures);
     }
+    births::settled();
     let nobody = PingPong::to(&to, &Dialer::default()).expect("it fits");
     let refused = soon("an answer", Load::of(nobody).run()).await;
     assert_eq!(refused.map(drop).expect_err("nobody is there").kind(), Kind::ConnectionRefused);

@@ -137,7 +137,9 @@ fn by_us(folder: &Path) -> Vec<String> {
 fn by_python(folder: &Path) -> Option<Vec<String>> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/calls");
     let mut python = Command::new("python3");
-    python.args(["-W", "ignore"]).args([here.join("scenarios.py"), here.join("scenarios.txt")]);
+    python
+        .args(["-u", "-W", "ignore"])
+        .args([here.join("scenarios.py"), here.join("scenarios.txt")]);
     let unique = format!("-python-{}", std::process::id());
     let output = births::output(python.arg(folder).arg(unique)).ok()?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

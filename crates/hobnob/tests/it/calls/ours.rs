@@ -221,6 +221,8 @@ impl<'a> Scenario<'a> {
 
     fn close(&mut self, name: &str) -> Outcome {
         self.take(name)?.close()?;
+        // Its peer is to see at once that it is gone.
+        births::settled();
         ok()
     }
 

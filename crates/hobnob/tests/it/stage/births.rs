@@ -1,6 +1,7 @@
 //! Children of this process between fork(2) and execve(2): each has a copy of every open file meanwhile, so that what
 //! another test closes at that moment is not closed yet, and its port still taken.
 
+use std::io::Read as _;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{PoisonError, RwLock};
 
@@ -13,6 +14,8 @@ pub(crate) fn spawn<T>(
     command: &mut Command,
     first_words: impl FnOnce(&mut Child) -> T,
 ) -> std::io::Result<(Child, T)> {
+    // The program may want what was closed a moment ago.
+    settled();
     let _birth = BIRTHS.read().unwrap_or_else(PoisonError::into_inner);
     let mut child = command.spawn()?;
     let heard = first_words(&mut child);
@@ -24,23 +27,21 @@ pub(crate) fn settled() {
     drop(BIRTHS.write());
 }
 
-/// The first words of a program that says nothing: its name, which Linux changes after it has closed what the program is
-/// not to have. Of no use for a copy of this very program.
-pub(crate) fn named(child: &mut Child) {
-    let name = |of: &str| std::fs::read(format!("/proc/{of}/comm")).ok();
-    let (ours, pid) = (name("thread-self"), child.id().to_string());
-    // Without /proc there is nothing to wait for.
-    while name(&pid).is_some_and(|name| Some(name) == ours) {
-        std::thread::yield_now();
-    }
-}
-
-/// As [`Command::status`].
+/// As [`Command::status`], for what does not take long: nothing is settled until it has ended.
 pub(crate) fn status(command: &mut Command) -> std::io::Result<ExitStatus> {
-    spawn(command, named)?.0.wait()
+    spawn(command, Child::wait)?.1
 }
 
-/// As [`Command::output`], which is all that is read.
+/// As [`Command::output`], for what has its first words soon.
 pub(crate) fn output(command: &mut Command) -> std::io::Result<Output> {
-    spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()), named)?.0.wait_with_output()
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (child, first) = spawn(command, |child| {
+        let (mut first, out) = (vec![0; 1 << 10], child.stdout.as_mut().expect("piped"));
+        let length = out.read(&mut first)?;
+        first.truncate(length);
+        std::io::Result::Ok(first)
+    })?;
+    let (first, mut output) = (first?, child.wait_with_output()?);
+    output.stdout.splice(..0, first);
+    Ok(output)
 }

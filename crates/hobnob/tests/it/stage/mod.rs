@@ -54,6 +54,8 @@ impl Stage {
     }
 
     pub(crate) fn start(mut server: Server) -> Result<Self> {
+        // Its place may be one that was closed a moment ago.
+        births::settled();
         let subscription =
             server.subscribe(Wish { data: false, upstream: false, snap: 0, capacity: 1 << 16 });
         Ok(Stage { running: server.start()?, subscription, events: Vec::new(), seen: 0 })

@@ -1,5 +1,6 @@
 //! Servers of NATS: real ones, on ports of this machine, each a process that is ended by its own handle.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -110,9 +111,11 @@ impl Servers {
     pub(super) fn start_one(&mut self, at: usize) {
         let (name, url) =
             (format!("s{at}"), |port: &Port| format!("nats://127.0.0.1:{}", port.number));
-        // Should this process be killed, they are too: setpriv(1) asks the kernel for it and becomes the server.
+        // Should this process be killed, they are too: setpriv(1) asks the kernel for it and becomes the server, once the
+        // shell has said that it has begun.
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL"]).arg(&self.program).args(["-n", &name, "-js", "-sd"]);
+        command.args(["--pdeathsig", "KILL", "sh", "-c", "echo; exec \"$0\" \"$@\" >/dev/null"]);
+        command.arg(&self.program).args(["-n", &name, "-js", "-sd"]);
         command.arg(self.folder.path().join(&name));
         command.args(["-a", "127.0.0.1", "-p", &self.port(at).to_string()]);
         command.arg("-l").arg(self.folder.path().join(format!("{name}.log")));
@@ -128,9 +131,12 @@ impl Servers {
             command.args(["--cluster_name", "rooms", "--cluster", &url(&self.ports[at][1])]);
             command.args(["--routes", &routes.join(",")]);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let (child, ()) =
-            births::spawn(&mut command, births::named).expect("setpriv of util-linux");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let first_words =
+            |child: &mut Child| child.stdout.take().expect("piped").read_exact(&mut [0]);
+        let (child, begun) =
+            births::spawn(&mut command, first_words).expect("setpriv of util-linux");
+        begun.expect("it begins");
         self.running[at] = Some(child);
     }
 
