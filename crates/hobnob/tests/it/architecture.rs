@@ -83,8 +83,14 @@ fn crates() -> PathBuf {
 
 /// The source files of a crate that are not tests alone.
 fn sources(name: &str) -> Vec<File> {
-    let root = crates().join(name).join("src");
-    let (mut folders, mut files) = (vec![root.clone()], Vec::new());
+    let mut files = files_below(&crates().join(name).join("src"));
+    let of_tests: Vec<String> = files.iter().flat_map(test_modules).collect();
+    files.retain(|file| !of_tests.contains(&file.path));
+    files
+}
+
+fn files_below(root: &Path) -> Vec<File> {
+    let (mut folders, mut files) = (vec![root.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("the source is there") {
             let path = entry.expect("a file").path();
@@ -92,13 +98,11 @@ fn sources(name: &str) -> Vec<File> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let source = fs::read_to_string(&path).expect("text");
-                let path = path.strip_prefix(&root).expect("it is below");
+                let path = path.strip_prefix(root).expect("it is below");
                 files.push(File { path: path.to_string_lossy().into_owned(), source });
             }
         }
     }
-    let of_tests: Vec<String> = files.iter().flat_map(test_modules).collect();
-    files.retain(|file| !of_tests.contains(&file.path));
     files
 }
 
@@ -239,6 +243,17 @@ fn unsafe_is_denied_everywhere_else() {
         let manifest = fs::read_to_string(crates().join(name).join("Cargo.toml")).expect("a crate");
         assert!(manifest.contains("[lints]\nworkspace = true"), "{name} has lints of its own");
     }
+}
+
+/// A child that is begun elsewhere has copies of what other tests close, and they would not wait for it.
+#[test]
+fn children_of_tests_are_begun_where_it_is_known() {
+    let begins = [".spawn()", ".output()", ".status()"];
+    let mut files = files_below(&crates().join("hobnob/tests/it"));
+    files.retain(|file| begins.iter().any(|begins| file.source.contains(begins)));
+    let mut found: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
+    found.sort_unstable();
+    assert_eq!(found, ["architecture.rs", "stage/births.rs"]);
 }
 
 /// What the checker finds in a made-up file.

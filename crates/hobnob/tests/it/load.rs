@@ -210,6 +210,7 @@ async fn a_server_that_goes_leaves_what_was_measured_until_then() {
         assert!(measured.broke.is_some() && measured.figures.done() > 0);
         assert_eq!(measured.figures.failed(), 4, "{:?}", measured.figures.failures);
     }
+    // A child that another test begins has a copy of the listener.
     births::settled();
     let nobody = PingPong::to(&to, &Dialer::default()).expect("it fits");
     let refused = soon("an answer", Load::of(nobody).run()).await;

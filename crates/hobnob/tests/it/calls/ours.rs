@@ -16,13 +16,12 @@ use hobnob::socket::{
 use hobnob::spec::Value;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::stage::births;
-
 use super::names::of_names;
 use super::words::{
     FAMILIES, FLAGS, Failure, Outcome, TYPES, all, asked, done, is, known, number, ok, option, say,
     seconds, shown, text, told, words_of,
 };
+use crate::stage::births;
 
 /// The sockets of one scenario, by name.
 pub(super) struct Scenario<'a> {
@@ -221,7 +220,7 @@ impl<'a> Scenario<'a> {
 
     fn close(&mut self, name: &str) -> Outcome {
         self.take(name)?.close()?;
-        // Its peer is to see at once that it is gone.
+        // Its peer is to see at once that it is gone, and a child that another test begins has a copy.
         births::settled();
         ok()
     }
