@@ -124,8 +124,8 @@ impl Signals {
     }
 
     /// What comes of some work, unless somebody asks for an end before: then it is given up. What is done is looked at first:
-    /// a server that has served somebody already has started, whenever this thread gets to know it. Whoever has one thing after the other done has to come to an
-    /// end also where each is done at once.
+    /// a server that has served somebody already has started, whenever this thread gets to know it. So a loop over this must
+    /// end by itself where each piece of work is done at once: it would not hear the signal.
     pub(crate) async fn unless_asked<T>(
         &mut self,
         work: impl Future<Output = T>,
